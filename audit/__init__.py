@@ -1,0 +1,1 @@
+"""The record: journal, sidecar, logs and what proves them."""

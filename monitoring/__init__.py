@@ -1,0 +1,1 @@
+"""Drift, service levels and rollback, computed from the log."""

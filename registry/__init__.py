@@ -1,0 +1,1 @@
+"""What a model is, where it is kept, and what may serve it."""

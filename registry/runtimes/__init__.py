@@ -1,0 +1,1 @@
+"""The runtimes that answer for a package: XGBoost and ONNX."""

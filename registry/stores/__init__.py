@@ -1,0 +1,1 @@
+"""Where packages are kept: an OCI layout directory or an OCI registry."""

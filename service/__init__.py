@@ -1,0 +1,1 @@
+"""The gateway: predictions that leave only after their record is durable."""
