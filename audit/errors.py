@@ -1,0 +1,76 @@
+"""The failures of the audit room.
+
+    AuditError
+    ├── ConfigError            affiant.toml is not what it should be
+    ├── JournalError
+    │   ├── JournalFailed      a sync failed: this journal never resolves again
+    │   ├── JournalFull        at the bound, or the disk is full: come back later
+    │   ├── JournalDamaged     recovery found damage: stop and report
+    │   ├── JournalLocked      another process owns this journal
+    │   ├── SequenceGone       that part of the journal was freed
+    │   └── NotReleased        release = log, and the log did not acknowledge in time
+    └── LogError
+        ├── LogUnavailable     the log does not answer now
+        ├── OffsetGone         that part of the log is not there any more
+        └── TopicUnsafe        the topic's settings would not keep the promise
+
+Bytes that are not what the format says are `audit.proof.errors.FormatError`.
+"""
+
+from __future__ import annotations
+
+
+class AuditError(Exception):
+    """Root of the failures of this room."""
+
+
+class ConfigError(AuditError):
+    """affiant.toml is not what it should be; the message says which key and what would be right."""
+
+
+class JournalError(AuditError):
+    """Root of the journal's failures."""
+
+
+class JournalFailed(JournalError):
+    """A write or sync failed: the journal fails closed, nothing after it is durable."""
+
+
+class JournalFull(JournalError):
+    """The journal is at its bound, or the disk is full. `retry_after` is in seconds."""
+
+    def __init__(self, message: str, retry_after: float = 1.0) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class JournalDamaged(JournalError):
+    """Recovery found damage that is not a torn tail; the message says segment, offset and reason."""
+
+
+class JournalLocked(JournalError):
+    """Another process owns this journal."""
+
+
+class SequenceGone(JournalError):
+    """The part of the journal with that sequence was freed after it was acknowledged."""
+
+
+class NotReleased(JournalError):
+    """release = log, and the log did not acknowledge the record in time."""
+
+
+class LogError(AuditError):
+    """Root of the log's failures."""
+
+
+class LogUnavailable(LogError):
+    """The log does not answer now."""
+
+
+class OffsetGone(LogError):
+    """The part of the log with that offset is not there any more (retention, truncation)."""
+
+
+class TopicUnsafe(LogError):
+    """The topic's settings would not keep the promise; the message names each."""

@@ -1,0 +1,65 @@
+"""Deterministic CBOR (RFC 8949, section 4.2.1), restricted to the types of docs/record-format.md, section 1."""
+
+from __future__ import annotations
+
+import io
+from typing import Final
+
+import cbor2
+
+from .errors import FormatError
+
+MAX_DEPTH: Final = 4
+_MAX_UINT: Final = 2**64 - 1
+
+
+
+def encode(value: object) -> bytes:
+    """Encode `value`; the same value gives the same bytes, whatever the order of its maps.
+
+    Raises:
+        FormatError: a type, an integer or a depth that the format does not have.
+    """
+    _check(value, MAX_DEPTH, "value")
+    return cbor2.dumps(value, canonical=True)
+
+
+def decode(data: bytes | memoryview, what: str = "CBOR") -> object:
+    """Decode exactly one value that fills `data`.
+
+    MUST refuse every encoding but the deterministic one: two byte strings never mean the same value.
+
+    Raises:
+        FormatError: truncated or surplus bytes, another encoding of the value, a type that the format does not have.
+    """
+    raw = bytes(data)
+    stream = io.BytesIO(raw)
+    try:
+        value = cbor2.CBORDecoder(stream).decode()
+    # cbor2 raises its own errors, and Python's (overflow, recursion, Unicode) for some hostile inputs.
+    except Exception as error:
+        raise FormatError(f"{what}: not CBOR ({type(error).__name__})") from error
+    _check(value, MAX_DEPTH, what)
+    if cbor2.dumps(value, canonical=True) != raw:
+        raise FormatError(f"{what}: surplus bytes, or not the deterministic encoding")
+    return value
+
+
+def _check(value: object, depth: int, what: str) -> None:
+    if depth < 0:
+        raise FormatError(f"{what}: nested deeper than {MAX_DEPTH}")
+    kind = type(value)
+    if kind is int:
+        if not 0 <= value <= _MAX_UINT:  # type: ignore[operator]
+            raise FormatError(f"{what}: integer outside 0 … 2^64 - 1")
+    elif kind is list:
+        for item in value:  # type: ignore[attr-defined]
+            _check(item, depth - 1, what)
+    elif kind is dict:
+        for key, item in value.items():  # type: ignore[attr-defined]
+            if type(key) not in (int, str):
+                raise FormatError(f"{what}: a map key is neither an integer nor text")
+            _check(key, depth - 1, what)
+            _check(item, depth - 1, what)
+    elif kind not in (bytes, str, bool):
+        raise FormatError(f"{what}: has a {kind.__name__}, which the format does not have")
