@@ -1,4 +1,4 @@
-"""Reading `affiant.toml`: every room checks its own tables with this module; unknown settings are refused with a suggestion."""
+"""Reading `affiant.toml`: unknown settings are refused with a suggestion."""
 
 from __future__ import annotations
 
@@ -81,7 +81,9 @@ def load(path: Path | None = None) -> Config:
     try:
         raw = path.read_bytes()
     except OSError as error:
-        raise ConfigError(f"cannot read {path}: {error.strerror}; `affiant init` writes a commented one") from error
+        raise ConfigError(
+            f"cannot read {path}: {error.strerror}; `affiant init` writes a commented one"
+        ) from error
     if len(raw) > MAX_FILE:
         raise ConfigError(f"{path} is over {MAX_FILE} bytes")
     try:

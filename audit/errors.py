@@ -17,6 +17,8 @@
 Bytes that are not what the format says are `audit.proof.errors.FormatError`.
 """
 
+# ruff: noqa: N818 — the names are the house words of what happened, not of a class of errors
+
 from __future__ import annotations
 
 

@@ -1,4 +1,4 @@
-"""Deterministic CBOR (RFC 8949, section 4.2.1), restricted to the types of docs/record-format.md, section 1."""
+"""Deterministic CBOR (RFC 8949, section 4.2.1), with the types of docs/record-format.md, section 1, alone."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from .errors import FormatError
 
 MAX_DEPTH: Final = 4
 _MAX_UINT: Final = 2**64 - 1
-
 
 
 def encode(value: object) -> bytes:
@@ -30,7 +29,8 @@ def decode(data: bytes | memoryview, what: str = "CBOR") -> object:
     MUST refuse every encoding but the deterministic one: two byte strings never mean the same value.
 
     Raises:
-        FormatError: truncated or surplus bytes, another encoding of the value, a type that the format does not have.
+        FormatError: truncated or surplus bytes, another encoding of the value, a type that the format
+            does not have.
     """
     raw = bytes(data)
     stream = io.BytesIO(raw)

@@ -141,13 +141,14 @@ _RECOVERED: Final = frozenset({"groups", "torn", "aborted"})
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A parsed entry: `fields` by integer key (unknown ones of 64 and above kept), and the bytes they came from."""
+    """A parsed entry: `fields` by integer key (unknown ones of 64 and above kept), and their bytes."""
 
     fields: Mapping[int, Any]
     raw: bytes
 
     @property
     def kind(self) -> int:
+        """The kind, a `Kind` when it is a known one."""
         return int(self.fields[Key.KIND])
 
     @property
@@ -172,8 +173,15 @@ def parse_record_id(text: str) -> tuple[bytes, int]:
         FormatError: the text is not one.
     """
     journal, _, sequence = text.partition("-")
-    canonical = len(sequence) <= 20 and sequence.isascii() and sequence.isdigit() and str(int(sequence)) == sequence
-    if len(journal) != 32 or not canonical or set(journal) - set("0123456789abcdef") or int(sequence) >= 2**64:
+    canonical = (
+        len(sequence) <= 20 and sequence.isascii() and sequence.isdigit() and str(int(sequence)) == sequence
+    )
+    if (
+        len(journal) != 32
+        or not canonical
+        or set(journal) - set("0123456789abcdef")
+        or int(sequence) >= 2**64
+    ):
         raise FormatError("record id: want 32 lower-case hex digits, a dash and a decimal number")
     return bytes.fromhex(journal), int(sequence)
 
@@ -184,7 +192,9 @@ def encode_entry(fields: Mapping[int, object]) -> bytes:
     Raises:
         FormatError: a key is missing, not allowed or of the wrong type; or the entry is over 65,535 bytes.
     """
-    raw = cbor.encode({int(key): int(value) if isinstance(value, IntEnum) else value for key, value in fields.items()})
+    raw = cbor.encode(
+        {int(key): int(value) if isinstance(value, IntEnum) else value for key, value in fields.items()}
+    )
     parse_entry(raw)
     return raw
 
@@ -192,7 +202,8 @@ def encode_entry(fields: Mapping[int, object]) -> bytes:
 def parse_entry(raw: bytes) -> Entry:
     """Parse and check one entry.
 
-    MUST accept unknown kinds and unknown keys of 64 and above, and refuse everything else that section 3 and 4 do not have.
+    MUST accept unknown kinds and unknown keys of 64 and above, and refuse everything else that
+    sections 3 and 4 do not have.
 
     Raises:
         FormatError: says which key and why.
@@ -257,7 +268,9 @@ def _is_topic(value: object) -> bool:
 
 
 def _is_text_map(value: object) -> bool:
-    return isinstance(value, dict) and all(isinstance(k, str) and isinstance(v, str) for k, v in value.items())
+    return isinstance(value, dict) and all(
+        isinstance(k, str) and isinstance(v, str) for k, v in value.items()
+    )
 
 
 def _is_count_map(value: object) -> bool:

@@ -4,4 +4,4 @@ from __future__ import annotations
 
 
 class FormatError(ValueError):
-    """Bytes that are not what the format says. The message names the field and the reason, never the content."""
+    """Bytes that are not what the format says; the message names the field and why, never the content."""

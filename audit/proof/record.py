@@ -58,7 +58,7 @@ def frame_record(entry: bytes, payload: bytes) -> bytes:
 
 
 def parse_record(raw: bytes) -> Record:
-    """Parse a record and check its payload's length against the entry. The digest is checked by `payload_holds`.
+    """Parse a record; its payload's length is checked here, its digest by `payload_holds`.
 
     Raises:
         FormatError: another format, truncated, a malformed entry, or a payload of another length.
@@ -90,7 +90,7 @@ def split_record(raw: bytes) -> tuple[bytes, bytes]:
 
 def payload_holds(record: Record) -> bool:
     """Whether the payload is exactly what the entry's digest covers. False too when it is absent."""
-    return sha256(record.payload).digest() == record.entry.get(Key.PAYLOAD_DIGEST)
+    return bool(sha256(record.payload).digest() == record.entry.get(Key.PAYLOAD_DIGEST))
 
 
 def encode_payload(
