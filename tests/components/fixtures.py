@@ -1,0 +1,72 @@
+"""The components as pytest fixtures; tests/conftest.py makes them known to every test.
+
+Shared ones are started once a session, at the first test that asks: use names of your own in them
+(`kafka_topic`, a repository named after the test) and never stop them. A test that stops, kills or pauses a
+component asks for its own.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.components.kafka import KafkaBroker, KafkaCluster
+from tests.components.oci import OciRegistry
+
+
+@pytest.fixture(scope="session")
+def kafka_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaBroker]:
+    """The session's broker; do not stop it."""
+    with KafkaBroker(tmp_path_factory.mktemp("kafka")) as broker:
+        yield broker
+
+
+@pytest.fixture(scope="session")
+def kafka(kafka_broker: KafkaBroker) -> str:
+    """The session's broker's bootstrap address, host:port."""
+    return kafka_broker.bootstrap
+
+
+@pytest.fixture
+def kafka_topic(kafka_broker: KafkaBroker) -> Callable[..., str]:
+    """Makes a topic with a fresh name in the session's broker: `kafka_topic("entries", partitions=2)`.
+
+    Takes what `KafkaBroker.create_topic` takes; returns the topic's name.
+    """
+
+    def make(prefix: str = "topic", **options: object) -> str:
+        name = f"{prefix}-{uuid.uuid4().hex[:12]}"
+        return kafka_broker.create_topic(name, **options)  # type: ignore[arg-type]
+
+    return make
+
+
+@pytest.fixture
+def own_kafka(tmp_path: Path) -> Iterator[KafkaBroker]:
+    """A broker of the test's own, to be killed and paused."""
+    with KafkaBroker(tmp_path / "kafka") as broker:
+        yield broker
+
+
+@pytest.fixture
+def own_kafka_cluster(tmp_path: Path) -> Iterator[KafkaCluster]:
+    """Three brokers of the test's own."""
+    with KafkaCluster(tmp_path / "kafka") as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="session")
+def oci_registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OciRegistry]:
+    """The session's OCI registry (`.address` is host:port); do not stop it."""
+    with OciRegistry(tmp_path_factory.mktemp("oci")) as registry:
+        yield registry
+
+
+@pytest.fixture
+def own_oci_registry(tmp_path: Path) -> Iterator[OciRegistry]:
+    """A registry of the test's own, to be stopped or damaged."""
+    with OciRegistry(tmp_path / "oci") as registry:
+        yield registry

@@ -1,0 +1,47 @@
+"""What every test shares: the real components, and the rule that nothing is skipped in silence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.components.fixtures import (
+    kafka,
+    kafka_broker,
+    kafka_topic,
+    oci_registry,
+    own_kafka,
+    own_kafka_cluster,
+    own_oci_registry,
+)
+
+__all__ = [
+    "kafka",
+    "kafka_broker",
+    "kafka_topic",
+    "oci_registry",
+    "own_kafka",
+    "own_kafka_cluster",
+    "own_oci_registry",
+]
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the tests for a GPU where the machine has none; this is the only thing left out."""
+    if Path("/dev/nvidiactl").exists():
+        return
+    without_device = [item for item in items if item.get_closest_marker("cuda")]
+    if without_device:
+        config.hook.pytest_deselected(items=without_device)
+        items[:] = [item for item in items if not item.get_closest_marker("cuda")]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> object:
+    """A skipped test is a failed one: a missing component must be seen (an expected failure stays one)."""
+    report = yield
+    if report.skipped and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"{item.nodeid} was skipped, and a skip counts as a failure: {report.longrepr}"
+    return report
