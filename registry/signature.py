@@ -36,7 +36,9 @@ class Feature(_Part):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if (self.type == "category") != bool(self.categories):
-            raise ValueError(f"feature {self.name!r}: categories go with type category, and it needs at least one")
+            raise ValueError(
+                f"feature {self.name!r}: categories go with type category, and it needs at least one"
+            )
         if len(set(self.categories)) != len(self.categories):
             raise ValueError(f"feature {self.name!r}: a category is there twice")
         return self
@@ -52,6 +54,9 @@ class Signature(_Part):
     classes: tuple[str, ...] = ()
     """Class names in the order of the model's scores; for binary (negative, positive)."""
     positive_class: str | None = None
+    score_column: Annotated[int, Field(ge=0, le=1)] | None = None
+    """Binary ONNX models: the column of the probabilities that is the positive class's, in the model's own label order.
+    None: the last column. What a `Model` answers has one column in any case."""
     threshold: float | None = None
     """A binary decision is the positive class when the score is at or above this."""
 

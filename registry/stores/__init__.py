@@ -1,1 +1,40 @@
 """Where packages are kept: an OCI layout directory or an OCI registry."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from registry.settings import StoreSettings
+
+from .base import Store, StoredPackage
+from .layout import LayoutStore
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from audit.config import Config
+
+__all__ = ["LayoutStore", "Store", "StoredPackage", "configured_store", "open_store"]
+
+
+def open_store(settings: StoreSettings, data: Path) -> Store:
+    """The store that the settings name. Nothing is read, and no registry is asked, before the first call.
+
+    Args:
+        settings: [store], with paths made absolute.
+        data: the data directory; the layout is `store` in it unless the settings say otherwise.
+    """
+    if settings.backend == "layout":
+        return LayoutStore(settings.directory or data / "store")
+    from .oci import OciStore
+
+    assert settings.reference is not None  # the settings' own rule
+    return OciStore(settings.reference, plain_http=settings.plain_http, timeout=settings.timeout_seconds)
+
+
+def configured_store(config: Config) -> Store:
+    """The store of an affiant.toml. Raises ConfigError."""
+    settings = config.section("store", StoreSettings)
+    if settings.directory is not None:
+        settings = settings.model_copy(update={"directory": config.resolve(settings.directory)})
+    return open_store(settings, config.data)

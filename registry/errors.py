@@ -1,0 +1,70 @@
+"""The failures of the registry room.
+
+RegistryError
+├── PackageError           these bytes are not a package that may be used
+│   ├── DigestMismatch     a blob or a manifest is not the bytes that its digest names
+│   ├── PickleRefused      the model file can run code when it is read
+│   ├── ModelRefused       the runtime cannot serve this model, or would not serve it safely
+│   └── GoldenMismatch     the loaded model does not give the answers that it gave when it was published
+├── PublishError           what was given cannot be made into a package; the message says what to change
+├── StoreError
+│   ├── NotFound           the store does not have that digest
+│   ├── StoreDamaged       the store's own files are not what they should be
+│   └── StoreUnavailable   the store does not answer, or does not let us in
+├── DeviceUnavailable      the device that the settings ask for is not there
+└── NotExplainable         this runtime has no exact explanation
+"""
+
+from __future__ import annotations
+
+
+class RegistryError(Exception):
+    """Root of the failures of this room."""
+
+
+class PackageError(RegistryError):
+    """These bytes are not a package that may be used; the message says which part and why."""
+
+
+class DigestMismatch(PackageError):
+    """A blob or a manifest is not the bytes that its digest names."""
+
+
+class PickleRefused(PackageError):
+    """The model file is a pickle (or holds one): reading it would run whatever code it carries."""
+
+
+class ModelRefused(PackageError):
+    """The runtime cannot serve this model, or would not serve it safely."""
+
+
+class GoldenMismatch(PackageError):
+    """The loaded model does not give the answers that it gave when it was published."""
+
+
+class PublishError(RegistryError):
+    """What was given cannot be made into a package; the message says what to change."""
+
+
+class StoreError(RegistryError):
+    """Root of the stores' failures."""
+
+
+class NotFound(StoreError):
+    """The store does not have that digest."""
+
+
+class StoreDamaged(StoreError):
+    """The store's own files (its index) are not what they should be."""
+
+
+class StoreUnavailable(StoreError):
+    """The store does not answer, or does not let us in."""
+
+
+class DeviceUnavailable(RegistryError):
+    """The device that the settings ask for is not there, or this build of the runtime cannot use it."""
+
+
+class NotExplainable(RegistryError):
+    """This runtime has no exact explanation."""

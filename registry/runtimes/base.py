@@ -1,0 +1,99 @@
+"""What a loaded model promises, whatever runs it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from registry.signature import Signature
+
+Rows = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Batching:
+    """Whether a row's answer depends on the rows that it is predicted with; found at load by the golden rows.
+
+    exact: never, and every answer is the golden one bit for bit.
+    padded: not when each batch is filled up to a multiple of `rows`; `predict` does that by itself.
+    tolerance: answers may differ from the golden ones by up to `bound` (measured, absolute).
+    """
+
+    kind: Literal["exact", "padded", "tolerance"]
+    rows: int = 1
+    bound: float = 0.0
+
+
+class Runner(Protocol):
+    """A model in its runtime, before the golden rows have been asked."""
+
+    @property
+    def runtime(self) -> str:
+        """Library and version, as it stands in the journal's opening entry."""
+        ...
+
+    @property
+    def device(self) -> str:
+        """cpu or cuda."""
+        ...
+
+    def predict(self, rows: Rows, /) -> Rows:
+        """Rows [n, width], float32 and C-contiguous -> answers [n] or [n, outputs], float32, owned by the caller."""
+        ...
+
+    def explain(self, rows: Rows, /) -> Rows:
+        """Rows -> contributions [n, width + 1], the last being the bias; [n, outputs, width + 1] for many classes.
+
+        Raises:
+            NotExplainable: this runtime has no exact explanation.
+        """
+        ...
+
+
+class Model(Protocol):
+    """A verified model that answers.
+
+    `predict` MUST be given C-contiguous float32 [n, width], n at least 1, and gives float32: [n] (the positive class's
+    probability, or the value) or [n, classes]. It MUST NOT be called from two threads at once.
+    """
+
+    @property
+    def digest(self) -> str:
+        """The package's name."""
+        ...
+
+    @property
+    def signature(self) -> Signature:
+        """What goes in and comes out."""
+        ...
+
+    @property
+    def schema_hash(self) -> bytes:
+        """SHA-256 of signature.json."""
+        ...
+
+    @property
+    def runtime(self) -> str:
+        """Library and version."""
+        ...
+
+    @property
+    def device(self) -> str:
+        """cpu or cuda."""
+        ...
+
+    @property
+    def batching(self) -> Batching:
+        """What the golden rows showed."""
+        ...
+
+    def predict(self, rows: Rows, /) -> Rows:
+        """See the class."""
+        ...
+
+    def explain(self, rows: Rows, /) -> Rows:
+        """See `Runner.explain`."""
+        ...

@@ -1,0 +1,35 @@
+"""The tables of affiant.toml that this room reads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from audit.config import Section
+
+
+class StoreSettings(Section):
+    """[store]: where model packages are."""
+
+    backend: Literal["layout", "oci"] = "layout"
+    """layout: a directory. oci: any OCI registry."""
+    directory: Path | None = None
+    """layout: the directory; `store` in the data directory when it is not said."""
+    reference: str | None = None
+    """oci: registry and repository, such as registry.example.com/models/credit. Credentials come from the Docker
+    configuration file (DOCKER_CONFIG), or from AFFIANT_STORE_USERNAME and AFFIANT_STORE_PASSWORD."""
+    plain_http: bool = False
+    """oci: speak HTTP without TLS to a registry that is not on the loopback. Bytes are checked against their digest all
+    the same; credentials would go in the clear."""
+    timeout_seconds: float = Field(default=30.0, gt=0)
+    """oci: how long one request may wait for the registry."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.backend == "oci" and not self.reference:
+            raise ValueError('backend = "oci" needs reference = "registry/repository"')
+        if self.backend == "layout" and self.reference:
+            raise ValueError('reference goes with backend = "oci"')
+        return self
