@@ -15,6 +15,8 @@ RegistryError
 └── NotExplainable         this runtime has no exact explanation
 """
 
+# ruff: noqa: N818 - the names say what happened, and docs/contracts.md gives them.
+
 from __future__ import annotations
 
 

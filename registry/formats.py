@@ -12,7 +12,7 @@ from .manifest import ModelType
 _ADVICE: Final = (
     "reading a pickle runs whatever code is in it, so Affiant never does. Export the model instead: "
     "XGBoost with `booster.save_model('model.ubj')`, scikit-learn through ONNX with "
-    "`registry.publish_sklearn.publish_sklearn(estimator, …)`"
+    "`registry.convert.publish_sklearn(estimator, …)`"
 )
 _PICKLE_SUFFIXES: Final = {
     ".pkl",
@@ -25,8 +25,9 @@ _PICKLE_SUFFIXES: Final = {
     ".pth",
     ".mlmodel",
 }
-# Pickle protocol 2 and up begin with PROTO n; protocols 0 and 1 with the opcodes that a module, a list, a dict
-# or a tuple begins with (Lib/pickletools.py). Compressed files and archives may hold one and are no model format here.
+# Pickle protocol 2 and up begin with PROTO n; protocols 0 and 1 with the opcodes that a module, a list, a
+# dict or a tuple begins with (Lib/pickletools.py). Compressed files and archives may hold one and are no
+# model format here.
 _CONTAINERS: Final = {
     b"PK\x03\x04": "a zip archive (skops, PyTorch and NumPy's .npz hold pickles)",
     b"\x1f\x8b": "gzip (joblib writes compressed pickles)",
@@ -84,7 +85,7 @@ def detect(data: bytes, name: str = "the model file") -> ModelType:
 
 
 def check_model(data: bytes, model_type: ModelType) -> None:
-    """The model file is of the kind that the manifest says. Raises PackageError (PickleRefused for a pickle)."""
+    """Raises PackageError when the file is not of that kind (PickleRefused for a pickle)."""
     found = detect(data)
     if found != model_type:
         raise PackageError(f"the model file is {found}, the manifest says {model_type}")

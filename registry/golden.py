@@ -20,7 +20,7 @@ _KEYS: Final = {"format", "rows", "columns", "outputs", "input", "expected", "ma
 
 @dataclass(frozen=True, slots=True)
 class Golden:
-    """Rows [n, columns] and the expected answers [n, outputs], float32; `made_with` names runtime and version."""
+    """Rows [n, columns] and expected answers [n, outputs], float32; `made_with` is runtime and version."""
 
     rows: NDArray[np.float32]
     expected: NDArray[np.float32]
@@ -45,7 +45,8 @@ def decode(data: bytes) -> Golden:
     """Read golden.cbor.
 
     Raises:
-        PackageError: not the format, no rows, lengths that do not fit, or an answer that is not a finite number.
+        PackageError: not the format, no rows, lengths that do not fit, or an answer that is not a finite
+        number.
     """
     content = read_map(data, "golden.cbor", _KEYS)
     rows, columns, outputs = (natural(content, key, "golden.cbor") for key in ("rows", "columns", "outputs"))

@@ -40,7 +40,8 @@ class Role:
     max_bytes: int
 
 
-# A limit is checked against the manifest before a blob is fetched, and against the bytes before they are parsed.
+# A limit is checked against the manifest before a blob is fetched, and against the bytes before they are
+# parsed.
 MODELS: Final[dict[ModelType, Role]] = {
     "xgboost-ubj": Role("model", "model.ubj", "application/vnd.affiant.model.xgboost.v1+ubj", 1 << 30),
     "xgboost-json": Role("model", "model.json", "application/vnd.affiant.model.xgboost.v1+json", 1 << 30),
@@ -65,9 +66,9 @@ class _Part(BaseModel):
 class Config(_Part):
     """The empty descriptor of OCI image-spec 1.1."""
 
-    mediaType: Literal["application/vnd.oci.empty.v1+json"] = EMPTY_TYPE
-    digest: Literal["sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"] = EMPTY_DIGEST
-    size: Literal[2] = 2
+    media_type: Annotated[Literal["application/vnd.oci.empty.v1+json"], Field(alias="mediaType")]
+    digest: Literal["sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"]
+    size: Literal[2]
 
 
 class LayerAnnotations(_Part):
@@ -79,7 +80,7 @@ class LayerAnnotations(_Part):
 class Layer(_Part):
     """One file of the package."""
 
-    mediaType: Annotated[str, Field(max_length=128)]
+    media_type: Annotated[str, Field(alias="mediaType", max_length=128)]
     digest: DigestText
     size: Annotated[int, Field(ge=1, le=MAX_BLOB)]
     annotations: LayerAnnotations
@@ -95,9 +96,9 @@ class Annotations(_Part):
 class Manifest(_Part):
     """An OCI image manifest 1.1 that is a model package: the model first, then the parts in their order."""
 
-    schemaVersion: Literal[2] = 2
-    mediaType: Literal["application/vnd.oci.image.manifest.v1+json"] = MANIFEST_TYPE
-    artifactType: Literal["application/vnd.affiant.model.v1+json"] = ARTIFACT_TYPE
+    schema_version: Annotated[Literal[2], Field(alias="schemaVersion")]
+    media_type: Annotated[Literal["application/vnd.oci.image.manifest.v1+json"], Field(alias="mediaType")]
+    artifact_type: Annotated[Literal["application/vnd.affiant.model.v1+json"], Field(alias="artifactType")]
     config: Config
     layers: Annotated[tuple[Layer, ...], Field(min_length=1 + len(PARTS), max_length=1 + len(PARTS))]
     annotations: Annotations
@@ -105,7 +106,7 @@ class Manifest(_Part):
     @property
     def model_type(self) -> ModelType:
         """The kind of model file in the first layer."""
-        return next(kind for kind, role in MODELS.items() if role.media_type == self.layers[0].mediaType)
+        return next(kind for kind, role in MODELS.items() if role.media_type == self.layers[0].media_type)
 
     @property
     def roles(self) -> dict[str, Layer]:
@@ -156,8 +157,8 @@ def write_manifest(model_type: ModelType, blobs: tuple[bytes, ...], name: str, c
 def read_manifest(data: bytes, digest: str | None = None) -> Manifest:
     """Parse a manifest.
 
-    MUST refuse every manifest but the one that `write_manifest` makes for the same layers: no second spelling, no
-    foreign media type, no file name other than the role's own (so none can leave a directory).
+    MUST refuse every manifest but the one that `write_manifest` makes for the same layers: no second
+    spelling, no foreign media type, no file name other than the role's own (so none can leave a directory).
 
     Raises:
         PackageError: too large, not JSON, not that form.
@@ -184,10 +185,10 @@ def read_manifest(data: bytes, digest: str | None = None) -> Manifest:
 
 
 def _check_layer(place: int, layer: Layer) -> None:
-    role = PARTS[place - 1] if place else _model_role(layer.mediaType)
-    if layer.mediaType != role.media_type:
+    role = PARTS[place - 1] if place else _model_role(layer.media_type)
+    if layer.media_type != role.media_type:
         raise PackageError(
-            f"manifest: layer {place} has media type {layer.mediaType!r}, not {role.media_type!r}"
+            f"manifest: layer {place} has media type {layer.media_type!r}, not {role.media_type!r}"
         )
     if layer.annotations.title != role.title:
         raise PackageError(

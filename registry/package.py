@@ -51,7 +51,8 @@ class PackageContent:
 
 @dataclass(frozen=True)
 class Package:
-    """A manifest and its blobs. Nothing here is checked before `verify`; the parts are parsed when first asked for.
+    """A manifest and its blobs. Nothing here is checked before `verify`; the parts are parsed when first
+    asked for.
 
     `blobs` maps each layer's digest to its bytes (the empty config is understood, not held).
     """
@@ -173,7 +174,8 @@ def build(content: PackageContent) -> Package:
 
 
 def verify(package: Package, digest: str | None = None) -> None:
-    """Check every byte: the manifest's form (and digest, when given), each blob's length and digest, each part's format.
+    """Check every byte: the manifest's form (and digest, when given), each blob's length and digest, each
+    part's format.
 
     MUST be called before any byte of a model is given to a runtime.
 

@@ -1,9 +1,11 @@
-"""The baseline profile of a model's inputs and scores: what drift is measured against (docs/model-package.md, section 5).
+"""The baseline profile of a model's inputs and scores: what drift is measured against (docs/model-package.md,
+section 5).
 
-One atom-aware quantile histogram a column, on the float32 values that the model sees. With n finite values and B bins, a
-value that occurs more than n / B times is an *atom* and has a bin of its own; the others share bins of at most n / B each.
-Inside such a bin the empirical distribution is not known, so a Kolmogorov–Smirnov distance computed at the edges is too
-small by at most the largest shared bin's mass, 1 / B; atoms and empty bins add nothing.
+One atom-aware quantile histogram a column, on the float32 values that the model sees. With n finite values
+and B bins, a value that occurs more than n / B times is an *atom* and has a bin of its own; the others share
+bins of at most n / B each. Inside such a bin the empirical distribution is not known, so a Kolmogorov–Smirnov
+distance computed at the edges is too small by at most the largest shared bin's mass, 1 / B; atoms and empty
+bins add nothing.
 """
 
 from __future__ import annotations
@@ -30,7 +32,8 @@ MAX_RADIUS: Final = 0.15
 
 _KEYS: Final = {"format", "bins", "rows", "level", "radius", "features", "scores"}
 _COLUMN_KEYS: Final = {
-    "name", "kind", "minimum", "edges", "counts", "missing", "negative_infinity", "positive_infinity", "unseen",
+    "name", "kind", "minimum", "edges", "counts",
+    "missing", "negative_infinity", "positive_infinity", "unseen",
 }  # fmt: skip
 EXTRA: Final = ("missing", "negative_infinity", "positive_infinity", "below", "above", "unseen")
 """The bins that stand after a column's own in `Column.count`, in this order."""
@@ -55,7 +58,7 @@ class Column:
     unseen: int = 0
 
     def count(self, values: NDArray[np.float32]) -> NDArray[np.int64]:
-        """Counts [bins + 6] of `values` [n]: the bins, then EXTRA. Adding two results is counting both together."""
+        """Counts [bins + 6] of `values` [n]: the bins, then EXTRA. Results of two panes may be added."""
         bins = len(self.counts)
         places = np.empty(len(values), np.int64)
         missing = np.isnan(values)
@@ -74,7 +77,7 @@ class Column:
         return np.bincount(places, minlength=bins + len(EXTRA)).astype(np.int64)
 
     def reference_counts(self) -> NDArray[np.int64]:
-        """This column's own counts in the order of `count`; nothing of a reference is below or above itself."""
+        """This column's own counts in the order of `count`; nothing is below or above itself."""
         extra = [self.missing, self.negative_infinity, self.positive_infinity, 0, 0, self.unseen]
         return np.concatenate([self.counts.astype(np.int64), np.array(extra, np.int64)])
 
@@ -110,7 +113,7 @@ class Reference:
 
 
 def dkw_radius(rows: int, level: float = LEVEL) -> float:
-    """sqrt(ln(2 / level) / (2 · rows)): the Dvoretzky–Kiefer–Wolfowitz band with Massart's constant (1990)."""
+    """sqrt(ln(2 / level) / (2 · rows)): the Dvoretzky–Kiefer–Wolfowitz band (constant: Massart 1990)."""
     return math.sqrt(math.log(2 / level) / (2 * rows))
 
 
@@ -172,7 +175,7 @@ def category_column(name: str, codes: NDArray[np.float32], categories: int) -> C
 
 
 def _quantile_bins(finite: NDArray[np.float32], bins: int) -> tuple[NDArray[np.float32], NDArray[np.uint64]]:
-    """Upper edges and counts. The gap before an atom belongs to the shared bin before it, or to an empty bin."""
+    """Upper edges and counts. The gap before an atom goes to the shared bin before it, or to an empty one."""
     edges: list[np.float32] = []
     counts: list[int] = []
     values, sizes = np.unique(finite, return_counts=True)

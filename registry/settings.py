@@ -18,11 +18,11 @@ class StoreSettings(Section):
     directory: Path | None = None
     """layout: the directory; `store` in the data directory when it is not said."""
     reference: str | None = None
-    """oci: registry and repository, such as registry.example.com/models/credit. Credentials come from the Docker
-    configuration file (DOCKER_CONFIG), or from AFFIANT_STORE_USERNAME and AFFIANT_STORE_PASSWORD."""
+    """oci: registry and repository, such as registry.example.com/models/credit. Credentials come from the
+    Docker configuration file (DOCKER_CONFIG), or from AFFIANT_STORE_USERNAME and AFFIANT_STORE_PASSWORD."""
     plain_http: bool = False
-    """oci: speak HTTP without TLS to a registry that is not on the loopback. Bytes are checked against their digest all
-    the same; credentials would go in the clear."""
+    """oci: speak HTTP without TLS to a registry that is not on the loopback. Bytes are checked against their
+    digest all the same; credentials would go in the clear."""
     timeout_seconds: float = Field(default=30.0, gt=0)
     """oci: how long one request may wait for the registry."""
 

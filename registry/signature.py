@@ -55,8 +55,8 @@ class Signature(_Part):
     """Class names in the order of the model's scores; for binary (negative, positive)."""
     positive_class: str | None = None
     score_column: Annotated[int, Field(ge=0, le=1)] | None = None
-    """Binary ONNX models: the column of the probabilities that is the positive class's, in the model's own label order.
-    None: the last column. What a `Model` answers has one column in any case."""
+    """Binary ONNX models: the column of the probabilities that is the positive class's, in the model's own
+    label order. None: the last column. What a `Model` answers has one column in any case."""
     threshold: float | None = None
     """A binary decision is the positive class when the score is at or above this."""
 

@@ -37,15 +37,16 @@ class Runner(Protocol):
 
     @property
     def device(self) -> str:
-        """cpu or cuda."""
+        """The device: cpu or cuda."""
         ...
 
     def predict(self, rows: Rows, /) -> Rows:
-        """Rows [n, width], float32 and C-contiguous -> answers [n] or [n, outputs], float32, owned by the caller."""
+        """C-contiguous float32 [n, width] -> float32 [n] or [n, outputs], the caller's own."""
         ...
 
     def explain(self, rows: Rows, /) -> Rows:
-        """Rows -> contributions [n, width + 1], the last being the bias; [n, outputs, width + 1] for many classes.
+        """Rows -> contributions [n, width + 1], the last being the bias; [n, outputs, width + 1] for many
+        classes.
 
         Raises:
             NotExplainable: this runtime has no exact explanation.
@@ -56,8 +57,9 @@ class Runner(Protocol):
 class Model(Protocol):
     """A verified model that answers.
 
-    `predict` MUST be given C-contiguous float32 [n, width], n at least 1, and gives float32: [n] (the positive class's
-    probability, or the value) or [n, classes]. It MUST NOT be called from two threads at once.
+    `predict` MUST be given C-contiguous float32 [n, width], n at least 1, and gives float32: [n] (the
+    positive class's probability, or the value) or [n, classes]. It MUST NOT be called from two threads at
+    once.
     """
 
     @property
@@ -82,7 +84,7 @@ class Model(Protocol):
 
     @property
     def device(self) -> str:
-        """cpu or cuda."""
+        """The device: cpu or cuda."""
         ...
 
     @property

@@ -1,4 +1,4 @@
-"""The golden rows at load: does this machine give the published answers, and does a batch's size change them?"""
+"""The golden rows at load: does this machine give the published answers, in batches of any size?"""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from .base import Batching, Rows
 BATCHES: Final = (1, 2, 3, 16, 64)
 PADDINGS: Final = (2, 4, 8, 16, 32, 64)
 TOLERANCE: Final = 1e-4
-"""The largest difference from a golden answer: absolute, or relative to it where it is above 1. Rounding in another
-batch size, processor or version stays far below; another model does not."""
+"""The largest difference from a golden answer: absolute, or relative to it where it is above 1. Rounding in
+another batch size, processor or version stays far below; another model does not."""
 
 Predict = Callable[[Rows], Rows]
 
@@ -70,8 +70,8 @@ def _difference(predict: Predict, rows: Rows, expected: Rows, size: int) -> floa
         allowed = TOLERANCE * np.maximum(1.0, np.abs(answers))
         if not (gap <= allowed).all():  # also when an answer is NaN
             raise GoldenMismatch(
-                f"in a batch of {size} the model does not give its golden answers: off by up to {np.max(gap):.3g}, "
-                f"{TOLERANCE:g} is allowed"
+                f"in a batch of {size} the model does not give its golden answers: off by up to "
+                f"{np.max(gap):.3g}, {TOLERANCE:g} is allowed"
             )
         # Only the sign of a zero differing is still another bit pattern.
         worst = max(worst, float(np.max(gap)), float(np.finfo(np.float32).smallest_subnormal))

@@ -1,7 +1,7 @@
 """ONNX Runtime: float32 single-input models, and pipelines with one input a column (numbers, integers, text).
 
-A session runs with fixed threads and fixed options. Custom operators and external data are refused: the first would load
-a library that the package does not hold, the second would read files beside the model.
+A session runs with fixed threads and fixed options. Custom operators and external data are refused: the first
+would load a library that the package does not hold, the second would read files beside the model.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def read_model(data: bytes) -> Any:
         ModelRefused: not ONNX, custom operators, model-local functions, or external data.
     """
     import onnx
-    from google.protobuf.message import DecodeError
+    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
     try:
         model = onnx.ModelProto.FromString(data)
@@ -184,7 +184,7 @@ def make_feed(inputs: Iterable[Any], signature: Signature) -> Feed:
 
 
 def _column_reader(item: Any, place: int, signature: Signature) -> Callable[[Rows], NDArray[Any]]:
-    """One column [n, 1] in the input's own type. A missing category is the empty text, which no category is."""
+    """One column [n, 1] in the input's own type. A missing category is the empty text; no category is."""
     feature = signature.features[place]
     if item.type == _TEXT:
         if feature.type != "category":
@@ -233,7 +233,8 @@ def choose_output(outputs: Iterable[Any], signature: Signature) -> Any:
     ]
     if columns not in allowed:
         raise ModelRefused(
-            f"the model's output {floats[0].name!r} has {columns} columns, which a {signature.task} task has not"
+            f"the model's output {floats[0].name!r} has {columns} columns; "
+            f"a {signature.task} task does not have that many"
         )
     return floats[0]
 

@@ -66,8 +66,8 @@ def objective_of(booster: Any) -> str:
 class XGBoostRunner:
     """Predicts through XGBoost's C interface (XGBoosterPredictFromDense, xgboost/c_api.h).
 
-    The wrapper's `inplace_predict` does the same call after looking for ten kinds of data frame and writing its
-    settings as JSON again: 44 µs of the 89 that one row costs (docs/model-package.md has the figures).
+    The wrapper's `inplace_predict` does the same call after looking for ten kinds of data frame and writing
+    its settings as JSON again: 44 µs of the 89 that one row costs (docs/model-package.md has the figures).
     """
 
     def __init__(

@@ -2,8 +2,9 @@
 
     oci-layout, index.json, blobs/sha256/<hex>; `.lock` is ours.
 
-Every file is written beside its place, synced and renamed; the index comes last. A crash before that leaves blobs that
-nothing names: they take space, are found again by the next push of the same bytes, and mean nothing else.
+Every file is written beside its place, synced and renamed; the index comes last. A crash before that leaves
+blobs that nothing names: they take space, are found again by the next push of the same bytes, and mean
+nothing else.
 """
 
 from __future__ import annotations
@@ -13,9 +14,9 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from registry.errors import DigestMismatch, NotFound, PackageError, StoreDamaged, StoreUnavailable
 from registry.manifest import (
@@ -50,8 +51,8 @@ class _Descriptor(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
-    mediaType: str
-    artifactType: str
+    media_type: Annotated[str, Field(alias="mediaType")]
+    artifact_type: Annotated[str, Field(alias="artifactType")]
     digest: str
     size: int
     annotations: dict[str, str]
@@ -162,7 +163,7 @@ class LayoutStore:
                 descriptor = _Descriptor.model_validate(entry)
             except ValidationError as error:
                 raise StoreDamaged(f"{self._directory / 'index.json'}: {first_problem(error)}") from error
-            if descriptor.mediaType != MANIFEST_TYPE or not is_digest(descriptor.digest):
+            if descriptor.media_type != MANIFEST_TYPE or not is_digest(descriptor.digest):
                 raise StoreDamaged(
                     f"{self._directory / 'index.json'}: an entry's media type or digest is not one"
                 )
@@ -188,7 +189,7 @@ class LayoutStore:
         return data
 
     def _write(self, path: Path, data: bytes) -> None:
-        """Replace `path` in one step. A crash leaves the old file or the new one, and perhaps a `.part` beside it."""
+        """Replace `path` in one step; a crash leaves the old file or the new one, and perhaps a `.part`."""
         part = path.with_name(path.name + ".part")
         with part.open("wb") as file:
             file.write(data)

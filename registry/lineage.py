@@ -1,0 +1,97 @@
+"""lineage.json: where a package came from, as far as it is known when it is published."""
+
+from __future__ import annotations
+
+import getpass
+import platform
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Final
+
+from .manifest import canonical_json
+
+FORMAT: Final = 1
+_LIBRARIES: Final = (
+    "affiant",
+    "numpy",
+    "onnx",
+    "onnxruntime",
+    "pandas",
+    "scikit-learn",
+    "skl2onnx",
+    "xgboost",
+    "xgboost-cpu",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class GitState:
+    """The commit that the publisher's directory was at; `dirty` when files differed from it."""
+
+    commit: str
+    dirty: bool
+
+
+def lineage_json(
+    *,
+    created: datetime,
+    model: Mapping[str, Any],
+    table: Mapping[str, Any],
+    git: GitState | None,
+    parameters: Mapping[str, Any],
+    metrics: Mapping[str, Any],
+    comparison: Mapping[str, Any] | None,
+    actor: str | None = None,
+) -> bytes:
+    """The document. Later stages of the registry add keys; readers keep what they do not know."""
+    return canonical_json(
+        {
+            "format": FORMAT,
+            "created": created.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "actor": actor if actor is not None else _actor(),
+            "git": None if git is None else {"commit": git.commit, "dirty": git.dirty},
+            "model": dict(model),
+            "training_table": dict(table),
+            "parameters": dict(parameters),
+            "metrics": dict(metrics),
+            "comparison": None if comparison is None else dict(comparison),
+            "environment": {"python": platform.python_version(), "libraries": _versions()},
+        }
+    )
+
+
+def git_state(directory: Path) -> GitState | None:
+    """The commit of the work tree around `directory`; None where there is none, or no git."""
+    try:
+        commit = _git(directory, "rev-parse", "HEAD").strip()
+        return GitState(commit, bool(_git(directory, "status", "--porcelain").strip()))
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def _git(directory: Path, *arguments: str) -> str:
+    done = subprocess.run(
+        ["git", "-C", str(directory), *arguments], capture_output=True, text=True, check=True, timeout=30
+    )
+    return done.stdout
+
+
+def _actor() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "unknown"
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in _LIBRARIES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
