@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Self
 
@@ -33,3 +36,24 @@ class StoreSettings(Section):
         if self.backend == "layout" and self.reference:
             raise ValueError('reference goes with backend = "oci"')
         return self
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """A user name and password for an OCI registry."""
+
+    username: str
+    password: str = field(repr=False)
+
+
+def store_credentials(environment: Mapping[str, str] = os.environ) -> Credentials | None:
+    """AFFIANT_STORE_USERNAME and AFFIANT_STORE_PASSWORD, when both are there."""
+    username = environment.get("AFFIANT_STORE_USERNAME")
+    password = environment.get("AFFIANT_STORE_PASSWORD")
+    return Credentials(username, password) if username and password else None
+
+
+def docker_config(environment: Mapping[str, str] = os.environ) -> Path:
+    """Docker's configuration file: config.json in DOCKER_CONFIG, else in ~/.docker."""
+    directory = environment.get("DOCKER_CONFIG")
+    return (Path(directory) if directory else Path.home() / ".docker") / "config.json"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from registry.settings import StoreSettings
+from registry.settings import StoreSettings, docker_config, store_credentials
 
 from .base import Store, StoredPackage
 from .layout import LayoutStore
@@ -29,7 +29,13 @@ def open_store(settings: StoreSettings, data: Path) -> Store:
     from .oci import OciStore
 
     assert settings.reference is not None  # the settings' own rule
-    return OciStore(settings.reference, plain_http=settings.plain_http, timeout=settings.timeout_seconds)
+    return OciStore(
+        settings.reference,
+        plain_http=settings.plain_http,
+        timeout=settings.timeout_seconds,
+        credentials=store_credentials(),
+        docker_config=docker_config(),
+    )
 
 
 def configured_store(config: Config) -> Store:
