@@ -1,0 +1,51 @@
+"""The output of several components on one screen: a name before each line, structured lines made readable."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any, Final, TextIO
+
+_COLOURS: Final = (36, 33, 35, 32, 34)
+_LOUD: Final = {"warning": 33, "error": 31, "critical": 31}
+_SHOWN_ELSEWHERE: Final = frozenset({"event", "level", "timestamp", "logger"})
+
+
+class Console:
+    """Prints lines as `time name │ text`; colours only on a terminal, and never under NO_COLOR."""
+
+    def __init__(self, names: Sequence[str], stream: TextIO | None = None) -> None:
+        self._stream = stream or sys.stdout
+        self._colour = self._stream.isatty() and not os.environ.get("NO_COLOR")
+        self._width = max((len(name) for name in (*names, "affiant")), default=0)
+        self._of = {name: _COLOURS[number % len(_COLOURS)] for number, name in enumerate(names)}
+
+    def say(self, name: str, line: str) -> None:
+        """Print one line of the component `name`."""
+        text, level = readable(line)
+        head = f"{time.strftime('%H:%M:%S')} {name:<{self._width}} │ "
+        if self._colour:
+            head = f"\x1b[{self._of.get(name, 1)}m{head}\x1b[0m"
+            if level in _LOUD:
+                text = f"\x1b[{_LOUD[level]}m{text}\x1b[0m"
+        self._stream.write(f"{head}{text}\n")
+        self._stream.flush()
+
+
+def readable(line: str) -> tuple[str, str]:
+    """A line for people, and its level: structlog's JSON becomes `event key=value …`, the rest stays."""
+    if not line.startswith("{"):
+        return line, ""
+    try:
+        content: Any = json.loads(line)
+    except ValueError:
+        return line, ""
+    if not isinstance(content, dict) or "event" not in content:
+        return line, ""
+    level = str(content.get("level", ""))
+    rest = " ".join(f"{key}={value}" for key, value in content.items() if key not in _SHOWN_ELSEWHERE)
+    mark = f"{level.upper()}: " if level in _LOUD else ""
+    return f"{mark}{content['event']} {rest}".rstrip(), level

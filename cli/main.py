@@ -1,0 +1,128 @@
+"""The command `affiant`: finds each group, turns expected failures into one clear line and an exit code.
+
+A group is a module `cli/<group>.py` with `app: typer.Typer`. It is imported when its command is asked for
+(or help lists it), so that a machine with one component's extra needs no other component's libraries.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any, Final
+
+import typer
+from typer.core import TyperGroup
+
+from .errors import INTERRUPTED, explain
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A command or a group of commands. `extra` is what `pip install affiant[…]` must have brought for it."""
+
+    module: str
+    extra: str | None = None
+
+
+GROUPS: Final[dict[str, Group]] = {
+    "init": Group("cli.init"),
+    "up": Group("cli.up", "gateway-cpu"),
+    "gateway": Group("cli.gateway", "gateway-cpu"),
+    "sidecar": Group("cli.sidecar", "sidecar"),
+    "model": Group("cli.model", "registry"),
+    "log": Group("cli.log", "sidecar"),
+    "topics": Group("cli.topics", "sidecar"),
+    "config": Group("cli.config"),
+}
+
+
+class LazyGroups(TyperGroup):
+    """Commands by name, each imported when it is first asked for."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Every command, in the order in which one meets them."""
+        return list(GROUPS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command of that name, or None."""
+        group = GROUPS.get(cmd_name)
+        if group is None:
+            return None
+        command = typer.main.get_command(import_module(group.module).app)
+        command.name = cmd_name
+        return command
+
+
+app = typer.Typer(
+    name="affiant",
+    cls=LazyGroups,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"affiant {version('affiant')}")
+        raise typer.Exit
+
+
+@app.callback()
+def affiant(
+    _version: bool = typer.Option(
+        False, "--version", callback=_version, is_eager=True, help="Print the version and end."
+    ),
+) -> None:
+    """An inference gateway that can swear to every prediction it has made.
+
+    Exit codes: 0 done; 1 found something wrong; 2 wrong usage or settings; 3 a component is unavailable.
+
+    Example: affiant init && affiant config check && affiant up
+    """
+
+
+def run(arguments: Sequence[str] | None = None) -> None:
+    """The entry point of the installed command; ends the process with one of the exit codes."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    sys.exit(guarded(lambda: app(args=given, prog_name="affiant"), given))
+
+
+def guarded(action: Callable[[], object], arguments: Sequence[str]) -> int:
+    """Run a command; expected failures become a line on the error output, and every outcome an exit code.
+
+    A failure that nobody expected goes on, with its traceback: it is a defect to be reported.
+    """
+    try:
+        action()
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader (`head`) has seen enough. Python flushes at exit once more: let that go nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        told = explain(error, extra=_extra(arguments))
+        if told is None:
+            raise
+        sys.stderr.write(f"affiant: {told.line}\n")
+        return told.code
+    return 0
+
+
+def _extra(arguments: Sequence[str]) -> str | None:
+    """The extra that the command on this command line needs."""
+    return next((GROUPS[word].extra for word in arguments if word in GROUPS), None)
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,177 @@
+"""`affiant up`: the components of this machine under one supervisor."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Final
+
+import typer
+
+from audit.config import Config, load, suggest
+from audit.errors import ConfigError
+
+from .console import Console
+from .options import ConfigOption
+from .supervisor import Component, Supervisor
+from .tables import problems
+
+app = typer.Typer()
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a component listens. `host` is what a client on this machine connects to."""
+
+    scheme: str
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"{self.scheme}://{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A component that `up` knows: its command is `affiant <name>`."""
+
+    name: str
+    address: Callable[[Config], Address]
+    ready: str
+    """The path that answers 200 when it can do its work."""
+    grace: Callable[[Config], float]
+    """Seconds that it may take to end before it is killed."""
+
+
+def gateway_address(config: Config) -> Address:
+    """Where the gateway answers."""
+    from service.settings import GatewaySettings
+
+    settings = config.section("gateway", GatewaySettings)
+    return Address("https" if settings.tls_certificate else "http", _reachable(settings.host), settings.port)
+
+
+def gateway_grace(config: Config) -> float:
+    """Its own limit for the requests in work, and time to close the journal."""
+    from service.settings import GatewaySettings
+
+    return config.section("gateway", GatewaySettings).grace_seconds + 30
+
+
+def sidecar_address(config: Config) -> Address:
+    """Where the sidecar's metrics are."""
+    from audit.settings import SidecarSettings
+
+    return Address("http", "127.0.0.1", config.section("sidecar", SidecarSettings).metrics_port)
+
+
+# In the order in which they end: the gateway drains first, then the sidecar ships the rest.
+PARTS: Final = (
+    Part("gateway", gateway_address, "/readyz", gateway_grace),
+    Part("sidecar", sidecar_address, "/readyz", lambda _: 60.0),
+)
+OnlyOption = Annotated[
+    str | None,
+    typer.Option(help="Run these alone, separated by commas.", show_default=False),
+]
+
+
+@app.command()
+def up(config: ConfigOption = None, only: OnlyOption = None) -> None:
+    """Run the gateway and the sidecar under one supervisor until Ctrl-C.
+
+    A component that crashes is started again, with growing pauses; one that cannot be kept up ends them all
+    with exit code 3. On Ctrl-C or SIGTERM the gateway drains first, then the sidecar ships the rest.
+
+    Example: affiant up --config affiant.toml --only gateway
+    """
+    loaded = load(config)
+    if found := problems(loaded):
+        raise ConfigError("; ".join(found))
+    parts = chosen(only)
+    console = Console([part.name for part in parts])
+    code = asyncio.run(_run(loaded, parts, console))
+    if code:
+        raise typer.Exit(code)
+
+
+def chosen(only: str | None) -> tuple[Part, ...]:
+    """The parts that `--only` names, in the order of the table.
+
+    Raises:
+        ConfigError: there is no such component.
+    """
+    known = tuple(part.name for part in PARTS)
+    names = known if only is None else tuple(name.strip() for name in only.split(","))
+    for name in names:
+        if name not in known:
+            raise ConfigError(f"--only: no component {name!r}{suggest(name, known)}")
+    return tuple(part for part in PARTS if part.name in names)
+
+
+async def _run(config: Config, parts: tuple[Part, ...], console: Console) -> int:
+    supervisor = Supervisor([component(config, part) for part in parts], console.say)
+    console.say("affiant", f"starting {', '.join(part.name for part in parts)} from {config.path}")
+    return await supervisor.run(lambda: greet(config, parts, console))
+
+
+def component(config: Config, part: Part) -> Component:
+    """How the part is started and how one sees that it is ready."""
+    # -P: nothing in the current directory may pass for one of our modules.
+    argv = (sys.executable, "-P", "-m", "cli.main", part.name, "--config", str(config.path))
+    address = part.address(config)
+    return Component(
+        part.name,
+        argv,
+        ready=lambda: answers(address, part.ready),
+        environment={"PYTHONUNBUFFERED": "1"},
+        grace=part.grace(config),
+    )
+
+
+def greet(config: Config, parts: tuple[Part, ...], console: Console) -> None:
+    """Say where everything is, once everything is ready."""
+    for part in parts:
+        address = part.address(config)
+        if part.name == "gateway":
+            console.say("affiant", f"predictions  {address}/v1/models and {address}/v2/models")
+            console.say("affiant", f"description  {address}/docs")
+        console.say("affiant", f"metrics      {address}/metrics ({part.name})")
+    console.say(
+        "affiant", f"ready; the record is under {config.data}; `affiant log tail` shows it; Ctrl-C ends"
+    )
+
+
+async def answers(address: Address, path: str) -> bool:
+    """Whether a GET is answered with 200, within two seconds."""
+    try:
+        return await asyncio.wait_for(_status(address, path), 2) == 200
+    except (OSError, TimeoutError, ValueError, EOFError):
+        return False  # not yet: the caller asks again
+
+
+async def _status(address: Address, path: str) -> int:
+    context = None
+    if address.scheme == "https":
+        # We ask our own child whether it is up; whose certificate it shows is its clients' matter.
+        context = ssl.create_default_context()
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    reader, writer = await asyncio.open_connection(address.host, address.port, ssl=context)
+    try:
+        head = f"GET {path} HTTP/1.1\r\nHost: {address.host}:{address.port}\r\nConnection: close\r\n\r\n"
+        writer.write(head.encode())
+        line = await reader.readline()
+        return int(line.split()[1]) if line else 0
+    except IndexError as error:
+        raise ValueError("not an HTTP answer") from error
+    finally:
+        writer.close()
+
+
+def _reachable(host: str) -> str:
+    """What to connect to when a server listens everywhere."""
+    return {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)  # noqa: S104
