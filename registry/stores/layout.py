@@ -69,7 +69,8 @@ class LayoutStore:
         """See `Store.push`."""
         verify(package)
         with self._locked():
-            self._write(self._directory / "oci-layout", _LAYOUT)
+            if not _holds(self._directory / "oci-layout", _LAYOUT):
+                self._write(self._directory / "oci-layout", _LAYOUT)
             # What stands in the blobs' place is not trusted: a damaged one is replaced by the right bytes.
             for digest, blob in (
                 *package.blobs.items(),
@@ -191,11 +192,15 @@ class LayoutStore:
     def _write(self, path: Path, data: bytes) -> None:
         """Replace `path` in one step; a crash leaves the old file or the new one, and perhaps a `.part`."""
         part = path.with_name(path.name + ".part")
-        with part.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
+        try:
+            with part.open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            part.replace(path)
+        except OSError:
+            part.unlink(missing_ok=True)
+            raise
         directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
         try:
             os.fsync(directory)
