@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.components.fixtures import (
     kafka,
@@ -25,6 +26,11 @@ __all__ = [
     "own_kafka_cluster",
     "own_oci_registry",
 ]
+
+# No timed assertions: how long an example takes says more about the machine than about the code. (Under CI
+# hypothesis itself takes its reproducible profile; this one builds on it.)
+settings.register_profile("affiant", deadline=None)
+settings.load_profile("affiant")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

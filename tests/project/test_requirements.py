@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import tomllib
 from dataclasses import dataclass
@@ -14,9 +13,6 @@ import pytest
 from packaging.markers import Marker, default_environment
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
-
-from tests.components.cache import cache_dir
-from tests.components.process import find_program
 
 ROOT = Path(__file__).resolve().parents[2]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -162,9 +158,11 @@ def test_what_runs_is_what_is_tested(name: str) -> None:
 
 
 def _uv() -> str:
-    """uv, from the PATH or from where scripts/bootstrap has put it."""
-    own = sorted(cache_dir().glob("uv-*/bin/uv"))
-    return shutil.which("uv") or (str(own[-1]) if own else find_program("uv", "uv"))
+    """Where uv is; scripts/bootstrap gets it when the machine has none."""
+    result = subprocess.run(
+        ["scripts/bootstrap", "--uv"], cwd=ROOT, check=True, capture_output=True, text=True
+    )
+    return result.stdout.strip()
 
 
 @pytest.mark.parametrize("extra", EXTRAS)

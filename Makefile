@@ -1,0 +1,102 @@
+# Affiant's tasks. Each target makes what it needs first and is quick the second time; `make help` lists them.
+# What CI runs is `make test` (.ci/run).
+
+SHELL := /usr/bin/env bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+VENV := $(or $(AFFIANT_VENV),.venv)
+BIN := $(VENV)/bin
+PYTEST := $(BIN)/python -m pytest
+# Real components, by the names of scripts/tools. A missing one fails what needs it.
+TEST_TOOLS := kafka registry curl strace
+BENCH_TOOLS := kafka wrk strace
+BENCHES = $(sort $(wildcard bench/*.py))
+
+.PHONY: help
+help: ## print this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# ---------------------------------------------------------------- the two commands of the README
+
+.PHONY: demo
+demo: ## train, publish, serve, record and check German credit scores, from nothing (no Java needed)
+	@scripts/bootstrap demo
+	@$(BIN)/python examples/credit/demo.py
+
+.PHONY: test
+test: dev tools lint ## all that must hold: lint, types, imports, and every test against real components
+	@$(PYTEST) -m "not long"
+
+# ---------------------------------------------------------------- parts of it
+
+.PHONY: dev
+dev: ## make .venv with everything that the tests need
+	@scripts/bootstrap dev
+
+.PHONY: tools
+tools: dev ## fetch the real components that the tests run against
+	@$(BIN)/python scripts/tools $(TEST_TOOLS)
+
+.PHONY: lint
+lint: dev ## ruff, mypy --strict, and the one-way imports between the rooms
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo
+
+.PHONY: format
+format: dev ## let ruff put the code into form
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+.PHONY: unit
+unit: dev ## the tests that start no component
+	@$(PYTEST) -m "not long and not kafka and not oci and not fault and not browser" tests
+
+.PHONY: integration
+integration: dev tools ## the tests against real Kafka, a real registry and real clients
+	@$(PYTEST) -m "not long" tests/integration
+
+.PHONY: fault
+fault: dev tools ## kills, pauses, full disks and failing system calls, in their short form
+	@$(PYTEST) -m "not long" tests/fault
+
+.PHONY: fault-long
+fault-long: dev tools ## the same, with the hundred kills
+	@$(PYTEST) tests/fault
+
+# ---------------------------------------------------------------- measured
+
+# A bench exits 0 whether or not its bars hold; its JSON says which do.
+define run-benches
+	@mkdir -p bench/results
+	@for bench in $(BENCHES); do \
+	    name=$$(basename $$bench .py); echo "bench: $$name"; \
+	    $(BIN)/python $$bench $(1) --json bench/results/$$name.json; \
+	done
+endef
+
+.PHONY: bench-tools
+bench-tools: dev
+	@$(BIN)/python scripts/tools $(BENCH_TOOLS)
+
+.PHONY: bench
+bench: bench-tools ## every bench in full; results in bench/results/
+	$(call run-benches,)
+
+.PHONY: bench-quick
+bench-quick: bench-tools ## every bench in its short form
+	$(call run-benches,--quick)
+
+# ---------------------------------------------------------------- upkeep
+
+.PHONY: lock
+lock: ## write requirements/*.txt anew after a change of pyproject.toml (UPGRADE=1: newest versions)
+	@scripts/lock $(if $(UPGRADE),--upgrade)
+
+.PHONY: clean
+clean: ## remove what was made here (the cache folder of the components stays)
+	@rm -rf $(VENV) build dist bench/results .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
