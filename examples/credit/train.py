@@ -2,8 +2,8 @@
 
     python examples/credit/train.py [--store DIRECTORY] [--seed N]
 
-`credit`: XGBoost with native categories. `credit-onnx`: a scikit-learn pipeline, exported to ONNX and compared with
-itself on every row. Both predict the probability that a loan goes bad.
+`credit`: XGBoost with native categories. `credit-onnx`: a scikit-learn pipeline, exported to ONNX and
+compared with itself on every row. Both predict the probability that a loan goes bad.
 """
 
 from __future__ import annotations
