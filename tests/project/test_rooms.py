@@ -6,10 +6,14 @@ import ast
 import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
+from importlib import metadata
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[2]
 # What the verifier's own small wheel may depend on (docs/dependencies.md).
@@ -75,6 +79,28 @@ def test_no_room_loads_a_pickle(room: str) -> None:
         for level, module, line in _imports(path):
             assert level or module.partition(".")[0] not in banned, (
                 f"{path.relative_to(ROOT)}:{line}: {module}"
+            )
+
+
+@pytest.mark.parametrize("room", ["service", "audit", "registry", "monitoring", "cli"])
+def test_what_a_room_imports_is_declared(room: str) -> None:
+    """A library that a room imports is asked for in pyproject.toml, not only by another library."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    texts = [
+        *project["dependencies"],
+        *(t for extra in project["optional-dependencies"].values() for t in extra),
+    ]
+    declared = {canonicalize_name(Requirement(text).name) for text in texts}
+    providers = metadata.packages_distributions()
+    ours = {"service", "audit", "registry", "monitoring", "cli"} | set(sys.stdlib_module_names)
+    for path in sorted((ROOT / room).rglob("*.py")):
+        for level, module, line in _imports(path):
+            top = module.partition(".")[0]
+            if level or top in ours:
+                continue
+            found = {canonicalize_name(name) for name in providers.get(top, [])}
+            assert found & declared, (
+                f"{path.relative_to(ROOT)}:{line}: {module} ({sorted(found)}); then `make lock`"
             )
 
 
