@@ -183,7 +183,8 @@ def _quantile_bins(finite: NDArray[np.float32], bins: int) -> tuple[NDArray[np.f
     open_bin = False  # whether the last bin may still take values
     for value, size in zip(values, sizes.tolist(), strict=True):
         if size > share:
-            before = np.nextafter(value, np.float32(-np.inf))
+            with np.errstate(over="ignore"):  # the most negative float32 has only -inf before it
+                before = np.nextafter(value, np.float32(-np.inf))
             if edges and edges[-1] < before:
                 if open_bin:
                     edges[-1] = before

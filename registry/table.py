@@ -58,8 +58,10 @@ def read_table(path: Path) -> Table:
         if path.suffix.lower() in (".parquet", ".pq"):
             frame = pd.read_parquet(path)
         elif path.suffix.lower() in (".csv", ".txt"):
-            frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
-            frame = frame.apply(_csv_column)
+            # Without a header line of its own pandas would rename a name that comes twice.
+            cells = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8", header=None)
+            frame = cells[1:].reset_index(drop=True).apply(_csv_column)
+            frame.columns = cells.iloc[0].tolist()
         else:
             raise PublishError(f"{path.name}: a table is .csv or .parquet")
     except OSError as error:

@@ -138,7 +138,7 @@ def test_publishers_killed_at_any_time_leave_whole_packages(tmp_path: Path) -> N
         "import sys; from pathlib import Path; from registry.stores import LayoutStore\n"
         "from tests.components.packages import number_package\n"
         "store = LayoutStore(Path(sys.argv[1])); print('ready', flush=True)\n"
-        "for number in range(1000): store.push(number_package(name=f'm{number}')); print(number, flush=True)\n"
+        "for n in range(1000): store.push(number_package(name=f'm{n}')); print(n, flush=True)\n"
     )
     for pushes in (1, 3, 6):
         process = subprocess.Popen(

@@ -1,0 +1,383 @@
+"""`affiant model`: packages into the store, and out of it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table as Grid
+
+from audit.config import load
+from registry.errors import NotFound, PublishError
+from registry.package import Package
+from registry.stores import LayoutStore, Store, StoredPackage, configured_store
+
+from .errors import WRONG
+from .options import ConfigOption
+
+if TYPE_CHECKING:
+    from registry.publish import Published
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Model packages: publish, list, show, pull and verify.\n\nExample: affiant model list",
+)
+_ERRORS = Console(stderr=True)
+_STEPS = 6  # of registry.publish.publish
+_SHORT = 19  # sha256: and twelve digits, enough to be told apart and to be typed
+
+StoreOption = Annotated[
+    Path | None,
+    typer.Option("--store", help="A layout directory, in place of the settings' store.", show_default=False),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="As JSON.")]
+DigestArgument = Annotated[str, typer.Argument(help="sha256:…, or as much of it as is unique.")]
+
+
+@app.command()
+def publish(  # noqa: PLR0917 - a command takes its options one by one
+    file: Annotated[
+        Path,
+        typer.Argument(help="XGBoost .ubj or .json, or ONNX; never a pickle.", exists=True, dir_okay=False),
+    ],
+    table: Annotated[
+        Path, typer.Option(help="The training table: .csv or .parquet.", exists=True, dir_okay=False)
+    ],
+    target: Annotated[str, typer.Option(help="The table's target column.")],
+    name: Annotated[str, typer.Option(help="The model's name.")],
+    positive: Annotated[str | None, typer.Option(help="The positive class of a binary target.")] = None,
+    threshold: Annotated[
+        float | None, typer.Option(min=0, max=1, help="The score from which the decision is positive [0.5].")
+    ] = None,
+    unknown: Annotated[
+        Literal["refuse", "missing"], typer.Option(help="A category that the table does not have is …")
+    ] = "refuse",
+    labels: Annotated[
+        str | None, typer.Option(help="Classes in the order of the model's scores, with commas between.")
+    ] = None,
+    compare_predictions: Annotated[
+        Path | None,
+        typer.Option(
+            help="The source model's scores on the rows: .csv or .parquet.", exists=True, dir_okay=False
+        ),
+    ] = None,
+    max_difference: Annotated[
+        float | None, typer.Option(min=0, help="Refuse when a score differs more from the source model's.")
+    ] = None,
+    config: ConfigOption = None,
+    store: StoreOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a package from a model file and its training table, check it, and put it into the store.
+
+    A scikit-learn model is published from Python (registry.convert.publish_sklearn): no pickle is read.
+
+    Example: affiant model publish credit.ubj --table german_credit.csv --target creditability --name credit
+    --positive bad
+    """
+    from registry.formats import refuse_pickle
+    from registry.infer import Wanted
+    from registry.publish import publish as make
+    from registry.table import read_table
+
+    place = _open(config, store)
+    model = file.read_bytes()
+    refuse_pickle(model, file.name)  # before anything else is asked for
+    wanted = Wanted(name, target, positive, threshold, unknown, tuple(labels.split(",")) if labels else ())
+    with _progress("publishing", _STEPS + 2) as step:
+        step("reading the table")
+        training = read_table(table)
+        scores = _predictions(compare_predictions) if compare_predictions else None
+        source = compare_predictions.name if compare_predictions else None
+        published = make(
+            model, training, wanted, file=file.name, source_scores=scores, source=source, progress=step
+        )
+        _judge_difference(published, max_difference)
+        step("putting it into the store")
+        place.push(published.package)
+    _tell(published, as_json)
+
+
+def _judge_difference(published: Published, allowed: float | None) -> None:
+    if allowed is None:
+        return
+    if published.comparison is None:
+        raise PublishError("--max-difference needs --compare-predictions")
+    if published.comparison.max_difference > allowed:
+        raise PublishError(
+            f"a score differs from the source model's by {published.comparison.max_difference:.3g}; "
+            f"{allowed:g} is allowed; nothing was published"
+        )
+
+
+def _predictions(path: Path) -> Any:
+    """The scores of a file: its only column or columns, in order."""
+    from registry.table import read_table
+
+    try:
+        return read_table(path).frame.to_numpy(float)
+    except (ValueError, TypeError) as error:
+        raise PublishError(f"{path.name} holds something that is no number: scores are wanted") from error
+
+
+def _tell(published: Published, as_json: bool) -> None:
+    package, batching = published.package, published.batching
+    comparison = asdict(published.comparison) if published.comparison else None
+    if as_json:
+        content = {
+            **_facts(package),
+            "batching": asdict(batching),
+            "comparison": comparison,
+            "metrics": published.metrics,
+            "warnings": list(published.warnings),
+        }
+        typer.echo(json.dumps(content, indent=2, ensure_ascii=False))
+        return
+    for warning in published.warnings:
+        _ERRORS.print(f"[yellow]note:[/] {escape(warning)}")
+    grid = _grid()
+    grid.add_row("name", escape(package.name))
+    grid.add_row("digest", package.digest)
+    grid.add_row("task", package.signature.task)
+    grid.add_row("features", str(package.signature.width))
+    grid.add_row("answers", _batching(batching.kind, batching.rows, batching.bound))
+    for key, value in published.metrics.items():
+        grid.add_row(key.replace("_", " "), f"{value:.4f}")
+    if published.comparison:
+        row = published.comparison
+        grid.add_row(
+            "against the source",
+            f"{row.rows} rows: at most {row.max_difference:.3g} apart, on average {row.mean_difference:.3g}; "
+            f"{row.rows_beyond} by more than 0.0001",
+        )
+    _wide().print(grid)
+    typer.echo(f"\nNext: affiant model show {package.digest[:_SHORT]}")
+
+
+def _batching(kind: str, rows: int, bound: float) -> str:
+    if kind == "exact":
+        return "golden, bit for bit, in batches of any size"
+    if kind == "padded":
+        return f"golden, bit for bit, when batches are filled up to a multiple of {rows}"
+    return f"within {bound:.3g} of the golden ones"
+
+
+@app.command("list")
+def list_packages(
+    config: ConfigOption = None, store: StoreOption = None, as_json: JsonOption = False
+) -> None:
+    """List the store's packages, newest first.
+
+    Example: affiant model list --json
+    """
+    found = _open(config, store).list()
+    if as_json:
+        typer.echo(json.dumps([asdict(item) for item in found], indent=2, ensure_ascii=False))
+        return
+    if not found:
+        typer.echo("no packages yet; `affiant model publish --help` shows how to make one")
+        return
+    grid = Grid("name", "digest", "kind", "bytes", "published", box=None, pad_edge=False)
+    for item in found:
+        grid.add_row(escape(item.name), item.digest, item.model_type, f"{item.size:,}", item.created)
+    _wide().print(grid)
+
+
+@app.command()
+def show(
+    digest: DigestArgument,
+    config: ConfigOption = None,
+    store: StoreOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show a package: its files, its signature, where it came from, and its card.
+
+    Example: affiant model show sha256:5e66a605fa8c
+    """
+    package = _find(_open(config, store), digest)
+    if as_json:
+        content = {
+            **_facts(package),
+            "files": [
+                {"file": layer.annotations.title, "digest": layer.digest, "bytes": layer.size}
+                for layer in package.parsed.layers
+            ],
+            "signature": package.signature.model_dump(mode="json"),
+            "lineage": dict(package.lineage),
+            "reference": {"rows": package.reference.rows, "radius": package.reference.radius},
+            "golden_rows": len(package.golden.rows),
+        }
+        typer.echo(json.dumps(content, indent=2, ensure_ascii=False))
+        return
+    from rich.markdown import Markdown
+
+    grid = Grid("file", "digest", "bytes", box=None, pad_edge=False)
+    for layer in package.parsed.layers:
+        grid.add_row(layer.annotations.title, layer.digest, f"{layer.size:,}")
+    console = _wide()
+    console.print(
+        f"{package.digest}  published {package.created} by {escape(str(package.lineage.get('actor')))}\n"
+    )
+    console.print(grid)
+    console.print()
+    console.print(Markdown(package.card))
+
+
+@app.command()
+def pull(
+    digest: DigestArgument,
+    output: Annotated[Path, typer.Option("--output", "-o", help="A directory that is made for the files.")],
+    config: ConfigOption = None,
+    store: StoreOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Copy a package's files, verified, into a directory of their own.
+
+    Example: affiant model pull sha256:5e66a605fa8c --output credit-model
+    """
+    with _progress("pulling", 2) as step:
+        step("reading and verifying")
+        package = _find(_open(config, store), digest)
+        step("writing")
+        # A directory that is there already is not written into: its files could be taken for the package's.
+        try:
+            output.mkdir(parents=True)
+        except FileExistsError:
+            raise typer.BadParameter(f"{output} is there already", param_hint="--output") from None
+        (output / "manifest.json").write_bytes(package.manifest)
+        for layer in package.parsed.layers:
+            (output / layer.annotations.title).write_bytes(package.blobs[layer.digest])
+    if as_json:
+        typer.echo(json.dumps({**_facts(package), "directory": str(output)}, indent=2, ensure_ascii=False))
+        return
+    typer.echo(f"{package.digest}\n{len(package.parsed.layers) + 1} files in {output}")
+
+
+@app.command()
+def verify(
+    digests: Annotated[
+        list[str] | None, typer.Argument(help="sha256:… of each; all when none is said.")
+    ] = None,
+    golden: Annotated[
+        bool, typer.Option("--golden", help="Load each and ask its golden rows as well.")
+    ] = False,
+    config: ConfigOption = None,
+    store: StoreOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Check every byte of packages in the store; exit code 1 when one is wrong.
+
+    Example: affiant model verify --golden
+    """
+    place = _open(config, store)
+    wanted = (
+        [_whole(place, digest) for digest in digests] if digests else [item.digest for item in place.list()]
+    )
+    results = []
+    with _progress("verifying", len(wanted)) as step:
+        for digest in wanted:
+            step(digest[:_SHORT])
+            results.append(_verified(place, digest, golden))
+    if as_json:
+        typer.echo(json.dumps(results, indent=2, ensure_ascii=False))
+    else:
+        for result in results:
+            typer.echo(
+                f"{result['digest']}  {'whole' if result['holds'] else 'WRONG: ' + str(result['problem'])}"
+            )
+        typer.echo(f"{sum(bool(result['holds']) for result in results)} of {len(results)} packages are whole")
+    if not all(result["holds"] for result in results):
+        raise typer.Exit(WRONG)
+
+
+def _verified(store: Store, digest: str, golden: bool) -> dict[str, object]:
+    """One package's result; a store that does not answer is not a wrong package, and ends the command."""
+    from registry.errors import PackageError, StoreDamaged
+
+    try:
+        package = store.pull(digest)
+        result: dict[str, object] = {"digest": digest, "name": package.name, "holds": True}
+        if golden:
+            from registry.runtimes import load as load_model
+
+            result["batching"] = asdict(load_model(package).batching)
+    except (PackageError, StoreDamaged, NotFound) as error:
+        return {"digest": digest, "holds": False, "problem": str(error)}
+    return result
+
+
+def _open(config: Path | None, store: Path | None) -> Store:
+    return LayoutStore(store) if store is not None else configured_store(load(config))
+
+
+def _find(store: Store, digest: str) -> Package:
+    return store.pull(_whole(store, digest))
+
+
+def _whole(store: Store, digest: str) -> str:
+    """A digest from its beginning, with or without `sha256:`; names are not digests. Raises NotFound."""
+    text = digest if digest.startswith("sha256:") else f"sha256:{digest}"
+    if len(text) == 7 + 64:
+        return text
+    if len(text) < 7 + 6:
+        raise NotFound(f"{digest!r} is too short: at least six digits of a digest are needed")
+    found: list[StoredPackage] = [item for item in store.list() if item.digest.startswith(text)]
+    if len(found) != 1:
+        many = f"{len(found)} packages begin so" if found else "no package begins so"
+        raise NotFound(f"{digest!r} names none: {many}")
+    return found[0].digest
+
+
+def _facts(package: Package) -> dict[str, object]:
+    return {
+        "digest": package.digest,
+        "name": package.name,
+        "created": package.created,
+        "model_type": package.model_type,
+        "task": package.signature.task,
+        "schema_hash": package.schema_hash.hex(),
+        "bytes": package.size,
+    }
+
+
+def _grid() -> Grid:
+    grid = Grid(box=None, show_header=False, pad_edge=False)
+    grid.add_column(style="bold")
+    grid.add_column(overflow="fold")
+    return grid
+
+
+def _wide() -> Console:
+    """Digests are for copying: a pipe gets them on one line."""
+    return Console() if sys.stdout.isatty() else Console(width=200)
+
+
+@contextmanager
+def _progress(what: str, steps: int) -> Iterator[Any]:
+    """A bar on the error output while it is a terminal; the function given takes the next step's text."""
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed:.0f}/{task.total:.0f}"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=_ERRORS, transient=True, disable=not _ERRORS.is_terminal) as bar:
+        task = bar.add_task(what, total=steps)
+        began = False
+
+        def step(text: str) -> None:
+            nonlocal began
+            bar.update(task, description=text, advance=1 if began else 0)
+            began = True
+
+        yield step
