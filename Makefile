@@ -26,8 +26,11 @@ demo: ## train, publish, serve, record and check German credit scores, from noth
 	@$(BIN)/python examples/credit/demo.py
 
 .PHONY: test
-test: dev tools lint ## all that must hold: lint, types, imports, and every test against real components
-	@$(PYTEST) -m "not long"
+test: dev tools ## all that must hold: lint, types, imports, and every test against real components
+	@# One run tells all: the tests run also when lint has failed, and either fails the target.
+	@lint=0; $(MAKE) lint || lint=$$?; \
+	$(PYTEST) -m "not long" || exit $$?; \
+	if [[ $$lint != 0 ]]; then echo "make test: the tests passed; lint did not (above)" >&2; exit $$lint; fi
 
 # ---------------------------------------------------------------- parts of it
 
