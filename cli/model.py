@@ -252,7 +252,7 @@ def pull(
         try:
             output.mkdir(parents=True)
         except FileExistsError:
-            raise typer.BadParameter(f"{output} is there already", param_hint="--output") from None
+            raise typer.BadParameter("it is there already", param_hint="--output") from None
         (output / "manifest.json").write_bytes(package.manifest)
         for layer in package.parsed.layers:
             (output / layer.annotations.title).write_bytes(package.blobs[layer.digest])

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import resource
+from pathlib import Path
+
 import numpy as np
 import onnx
 import pytest
@@ -106,6 +109,43 @@ def test_an_answer_stays_what_it_was_when_the_next_one_is_computed() -> None:
     kept = first.copy()
     model.predict(rows_of(5))
     assert (first == kept).all()
+
+
+def test_batches_of_changing_sizes_answer_as_the_wrapper_does() -> None:
+    """The matrix that is kept between calls keeps nothing of the batch before."""
+    package = number_package(classes=3)
+    model = load(package)
+    booster = xgboost.Booster({"nthread": 1})
+    booster.load_model(bytearray(package.model))
+    random = np.random.default_rng(11)
+    for size in random.integers(1, 200, 300):
+        rows = random.normal(size=(size, 3)).astype(np.float32)
+        rows[random.random(rows.shape) < 0.2] = np.nan
+        assert model.predict(rows).tobytes() == booster.inplace_predict(rows).tobytes()
+
+
+def test_predicting_does_not_grow_and_a_dropped_model_is_freed() -> None:
+    """What is kept for speed is kept once, and given back with the model."""
+    package = number_package()
+
+    def resident() -> int:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+        return pages * resource.getpagesize()
+
+    model = load(package)
+    rows = rows_of(64)
+    for _ in range(2_000):
+        model.predict(rows)
+    before = resident()
+    for _ in range(20_000):
+        model.predict(rows)
+    assert resident() - before < 4 << 20
+    for _ in range(20):
+        load(package)
+    before = resident()
+    for _ in range(200):
+        load(package)
+    assert resident() - before < 16 << 20
 
 
 def test_contributions_sum_to_the_margin() -> None:
