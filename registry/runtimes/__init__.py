@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from registry.errors import ModelRefused, RegistryError
 from registry.package import Package, verify
 
 from .base import Batching, Model, Rows, Runner
@@ -50,7 +51,13 @@ def load(package: Package, *, device: str = "cpu", threads: int = 1) -> LoadedMo
     """
     verify(package)
     runner = open_runner(package.model, package.model_type, package.signature, device=device, threads=threads)
-    batching = check_golden(runner.predict, package.golden)
+    try:
+        batching = check_golden(runner.predict, package.golden)
+    except RegistryError:
+        raise
+    # A runtime may find only when it runs that a graph makes no sense, and its errors have no common root.
+    except Exception as error:
+        raise ModelRefused(f"the model fails on its golden rows: {str(error)[:300]}") from error
     return LoadedModel(
         digest=package.digest,
         signature=package.signature,

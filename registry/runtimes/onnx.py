@@ -58,7 +58,7 @@ def read_model(data: bytes) -> Any:
             raise ModelRefused("the ONNX model keeps data in other files, which a package does not hold")
     if foreign:
         raise ModelRefused(
-            f"the ONNX model needs operators that are not ONNX's own: {', '.join(sorted(foreign))}"
+            f"the ONNX model needs operators that are not ONNX's own: {', '.join(sorted(map(str, foreign)))}"
         )
     return model
 
