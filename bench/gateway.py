@@ -11,51 +11,30 @@ are compared with the model's own.
 from __future__ import annotations
 
 import argparse
-import shutil
 import statistics
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness import data, environments, machine
+from harness import cli, data, environments, machine
 from harness.bars import OURS, is_ours, judge
 from harness.compare import Comparison, Plan
 from harness.ours import OurGateway, publish
-from harness.processes import BenchError
 from harness.report import Report
 from harness.servers import PEERS, Row, Server
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 from rich.table import Table
 
 
 def options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="one short round, fewer rows (under 180 s)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the report there")
+    parser = cli.parser(__doc__, "one short round, fewer rows (under 180 s)")
     parser.add_argument("--rounds", type=int, help="rounds (default 3, quick 1)")
     parser.add_argument("--seconds", type=int, help="seconds a measurement (default 8, quick 2)")
     parser.add_argument("--connections", default="1,16,64", help="numbers of connections (default 1,16,64)")
     parser.add_argument(
         "--only",
         help=f"these servers alone, of {', '.join([OURS, *PEERS])}; bars that need others are left out",
-    )
-    parser.add_argument("--server-core", type=int, default=0, help="core of the measured server (default 0)")
-    parser.add_argument("--client-core", type=int, default=1, help="core of wrk (default 1)")
-    parser.add_argument(
-        "--directory", type=Path, help="on the disk to put journals on (default: the cache's)"
-    )
-    parser.add_argument(
-        "--keep", action="store_true", help="keep the run's directory: logs, settings, journals"
     )
     chosen = parser.parse_args(arguments)
     chosen.rounds = chosen.rounds or (1 if chosen.quick else 3)
@@ -67,38 +46,9 @@ def options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     return chosen
 
 
-def main() -> int:
-    """Run the bench; 0 whether or not a bar holds, 3 when it could not be run."""
-    chosen = options()
-    console = Console()
-    parent = chosen.directory or environments.cache()
-    parent.mkdir(parents=True, exist_ok=True)
-    directory = Path(tempfile.mkdtemp(prefix="gateway-", dir=parent))
-    servers: list[Server | OurGateway] = []
-    try:
-        report = run(chosen, directory, servers, console)
-    except BenchError as error:
-        console.print(f"[red]{error}[/]", markup=True, highlight=False)
-        return 3
-    finally:
-        for server in servers:
-            if server.process is not None:
-                server.process.stop()
-        if chosen.keep:
-            console.print(f"kept: {directory}")
-        else:
-            shutil.rmtree(directory)
-    show(report, console)
-    if chosen.json:
-        report.write(chosen.json)
-        console.print(f"report: {chosen.json}")
-    return 0
-
-
-def run(
-    chosen: argparse.Namespace, directory: Path, servers: list[Server | OurGateway], console: Console
-) -> Report:
-    """Start everything (each started server is put into `servers`, for the caller to stop) and measure."""
+def measure(run: cli.Run) -> Report:
+    """Start everything and measure it."""
+    chosen, directory = run.options, run.directory
     report = Report(
         "gateway",
         chosen.quick,
@@ -107,7 +57,7 @@ def run(
             ("affiant", "bentoml", "xgboost-cpu", "onnxruntime", "numpy", "uvloop", "httptools")
         ),
     )
-    with progress(console) as bars:
+    with run.progress() as bars:
         starting = bars.add_task("environments and model", total=len(chosen.only) + 1)
         workload = data.prepare(environments.cache())
         bars.advance(starting)
@@ -115,8 +65,7 @@ def run(
         for name in chosen.only:
             bars.update(starting, description=f"starting {name}")
             for server in build(name, workload, directory, chosen.server_core):
-                servers.append(server)
-                process = server.start()
+                process = run.own(server.start())
                 process.wait_until(server.ready)
                 found = server.rows()
                 worst = max(row.check(workload.expected) for row in found)
@@ -202,17 +151,5 @@ def show(report: Report, console: Console) -> None:
     report.print_bars(console)
 
 
-def progress(console: Console) -> Progress:
-    """One line that says what is being done and how long it will take."""
-    return Progress(
-        TextColumn("{task.description:<48}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        console=console,
-    )
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(cli.run("gateway", options(), measure, show))

@@ -63,7 +63,15 @@ class OurGateway:
         (self.port,) = free_ports(1)
         self.store = directory / "store"
         self.settings = self.directory / "affiant.toml"
-        self.settings.write_text(self._settings(digests or publish(workload, self.store), tables or {}))
+        self.digests = digests or publish(workload, self.store)
+        self._tables: dict[str, dict[str, object]] = {}
+        self.configure(tables or {})
+
+    def configure(self, tables: dict[str, dict[str, object]]) -> None:
+        """Write affiant.toml anew with these keys over what stood there."""
+        for name, values in tables.items():
+            self._tables[name] = {**self._tables.get(name, {}), **values}
+        self.settings.write_text(self._toml())
 
     def version(self) -> str:
         """Of this project."""
@@ -113,7 +121,7 @@ class OurGateway:
                 rows.append(Row(self.name, runtime, protocol, target, self.process, audited=self.audited))
         return rows
 
-    def _settings(self, digests: dict[str, str], tables: dict[str, dict[str, object]]) -> str:
+    def _toml(self) -> str:
         bound = int(shutil.disk_usage(self.directory).free * 0.6)
         wanted: dict[str, dict[str, object]] = {
             "data": {"directory": str(self.data)},
@@ -122,7 +130,7 @@ class OurGateway:
             "log": {"backend": "local"},
             "store": {"backend": "layout", "directory": str(self.store)},
         }
-        for name, values in tables.items():
+        for name, values in self._tables.items():
             wanted[name] = {**wanted.get(name, {}), **values}
         # JSON's numbers, strings and booleans are TOML's too.
         lines = [
@@ -130,7 +138,7 @@ class OurGateway:
             for name, values in wanted.items()
             for line in (f"[{name}]", *(f"{key} = {json.dumps(value)}" for key, value in values.items()), "")
         ]
-        for service, digest in digests.items():
+        for service, digest in self.digests.items():
             lines += ["[[plan]]", f'service = "{service}"', f'digest = "{digest}"', 'slot = "live"', ""]
         return "\n".join(lines)
 
@@ -143,3 +151,24 @@ def tool(name: str) -> str:
             f"{name} is not installed beside {sys.executable}: run this in the project's environment"
         )
     return str(path)
+
+
+class OurSidecar:
+    """`affiant sidecar` on a gateway's data directory."""
+
+    def __init__(self, settings: Path, directory: Path, core: int | None) -> None:
+        self.settings = settings
+        self.directory = directory
+        self.core = core
+        self.process: Process | None = None
+
+    def start(self) -> Process:
+        """Start it; it finds the journals below the data directory by itself."""
+        self.process = Process.start(
+            "affiant sidecar",
+            [tool("affiant"), "sidecar", "--config", str(self.settings)],
+            core=self.core,
+            log=self.directory / "sidecar.log",
+            cwd=self.directory,
+        )
+        return self.process

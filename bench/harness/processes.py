@@ -130,13 +130,13 @@ class Process:
                 ticks += account.own + account.reaped
         return ticks / TICKS
 
-    def resident_bytes(self) -> int:
-        """Memory of the tree as the kernel shares it out (proportional set size)."""
+    def memory(self, kind: str) -> int:
+        """Bytes of the whole tree: `Pss` (shared pages divided) or `Anonymous` (no file pages)."""
         total = 0
         for pid in self.members():
-            with contextlib.suppress(FileNotFoundError, ProcessLookupError, PermissionError):
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
                 for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-                    if line.startswith("Pss:"):
+                    if line.startswith(f"{kind}:"):
                         total += int(line.split()[1]) * 1024
         return total
 
