@@ -141,10 +141,11 @@ def check_log(
         while offset < end and len(check.result.flaws) < max_flaws:
             try:
                 entries = reader.read(partition, offset, READ_BYTES, READ_SECONDS)
-            except LogUnavailable:
-                raise
             except LogError as error:
-                check.flaw("unreadable", str(error), partition, offset)
+                reader.bounds(partition)  # raises when the log itself is gone; else it is this place
+                check.flaw(
+                    "unreadable", f"{error}; the rest of the partition is not checked", partition, offset
+                )
                 break
             if not entries:
                 raise LogUnavailable(

@@ -1,7 +1,7 @@
 """The command `affiant`: finds each group, turns expected failures into one clear line and an exit code.
 
-A group is a module `cli/<group>.py` with `app: typer.Typer`. It is imported when its command is asked for
-(or help lists it), so that a machine with one component's extra needs no other component's libraries.
+A group is a module `cli/<group>.py` with `app: typer.Typer`. It is imported when its command is asked
+for, so that a machine with one component's extra needs no other component's libraries.
 """
 
 from __future__ import annotations
@@ -11,11 +11,10 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from .errors import INTERRUPTED, explain
 
@@ -25,26 +24,32 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """A command or a group of commands. `extra` is what `pip install affiant[…]` must have brought for it."""
+    """A command or a group of commands.
+
+    `about` is its line in the list; `extra` is what `pip install affiant[…]` must have brought for it.
+    """
 
     module: str
+    about: str
     extra: str | None = None
 
 
 GROUPS: Final[dict[str, Group]] = {
-    "init": Group("cli.init"),
-    "up": Group("cli.up", "gateway-cpu"),
-    "gateway": Group("cli.gateway", "gateway-cpu"),
-    "sidecar": Group("cli.sidecar", "sidecar"),
-    "model": Group("cli.model", "registry"),
-    "log": Group("cli.log", "sidecar"),
-    "topics": Group("cli.topics", "sidecar"),
-    "config": Group("cli.config"),
+    "init": Group("cli.init", "Write a commented affiant.toml."),
+    "config": Group("cli.config", "Check and show the settings."),
+    "model": Group("cli.model", "Model packages: publish, list, show, pull and verify.", "registry"),
+    "up": Group("cli.up", "Run the gateway and the sidecar under one supervisor.", "gateway-cpu"),
+    "gateway": Group("cli.gateway", "Answer predictions, each recorded before it leaves.", "gateway-cpu"),
+    "sidecar": Group("cli.sidecar", "Ship the journals of this machine to the log.", "sidecar"),
+    "log": Group("cli.log", "Read and verify the log.", "sidecar"),
+    "topics": Group("cli.topics", "Make and check the topics of the log.", "sidecar"),
 }
 
 
 class LazyGroups(TyperGroup):
-    """Commands by name, each imported when it is first asked for."""
+    """Commands by name, each imported when it is asked for; the list of them imports none."""
+
+    _listing = False
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Every command, in the order in which one meets them."""
@@ -55,9 +60,19 @@ class LazyGroups(TyperGroup):
         group = GROUPS.get(cmd_name)
         if group is None:
             return None
+        if self._listing:
+            return TyperCommand(cmd_name, help=group.about)
         command = typer.main.get_command(import_module(group.module).app)
         command.name = cmd_name
         return command
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """The list of commands, without loading them."""
+        self._listing = True
+        try:
+            super().format_help(ctx, formatter)
+        finally:
+            self._listing = False
 
 
 app = typer.Typer(
@@ -71,6 +86,8 @@ app = typer.Typer(
 
 def _version(wanted: bool) -> None:
     if wanted:
+        from importlib.metadata import version
+
         typer.echo(f"affiant {version('affiant')}")
         raise typer.Exit
 

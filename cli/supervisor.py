@@ -175,7 +175,7 @@ class Supervisor:
                 env={**os.environ, **child.component.environment},
                 # Ctrl-C reaches the whole foreground group: components are ended by us, in order.
                 start_new_session=True,
-                preexec_fn=lambda: _die_with(parent),
+                preexec_fn=lambda: die_with(parent),
             )
         except BaseException:
             os.close(output)
@@ -277,7 +277,7 @@ def outcome(code: int) -> str:
     return signal.Signals(-code).name if code < 0 else f"exit code {code}"
 
 
-def _die_with(parent: int) -> None:
+def die_with(parent: int) -> None:
     """Between fork and exec: ask the kernel for a SIGTERM when the parent is gone."""
     _PRCTL(_PR_SET_PDEATHSIG, signal.SIGTERM)
     if os.getppid() != parent:  # it went before we asked

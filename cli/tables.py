@@ -49,7 +49,8 @@ class Table:
     def about(self) -> str:
         """The model's docstring without the table's name, on one line."""
         text = " ".join(inspect.cleandoc(self.model.__doc__ or "").split())
-        return text.removeprefix(self.heading).removeprefix(f"[{self.name}]").lstrip(":, ").strip()
+        text = text.removeprefix(self.heading).removeprefix(f"[{self.name}]").lstrip(":, ").strip()
+        return text[:1].upper() + text[1:]
 
 
 # In the order in which `init` writes them.

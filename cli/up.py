@@ -65,13 +65,21 @@ def sidecar_address(config: Config) -> Address:
     """Where the sidecar's metrics are."""
     from audit.settings import SidecarSettings
 
-    return Address("http", "127.0.0.1", config.section("sidecar", SidecarSettings).metrics_port)
+    settings = config.section("sidecar", SidecarSettings)
+    return Address("http", _reachable(settings.metrics_host), settings.metrics_port)
+
+
+def sidecar_grace(config: Config) -> float:
+    """What it gives itself for shipping the rest, and time to close."""
+    from audit.settings import SidecarSettings
+
+    return config.section("sidecar", SidecarSettings).drain_seconds + 30
 
 
 # In the order in which they end: the gateway drains first, then the sidecar ships the rest.
 PARTS: Final = (
     Part("gateway", gateway_address, "/readyz", gateway_grace),
-    Part("sidecar", sidecar_address, "/readyz", lambda _: 60.0),
+    Part("sidecar", sidecar_address, "/readyz", sidecar_grace),
 )
 OnlyOption = Annotated[
     str | None,

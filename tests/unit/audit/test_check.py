@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audit.check import Checked, check_log
-from audit.errors import LogUnavailable, OffsetGone
+from audit.errors import LogUnavailable
 from audit.proof import cbor
 from audit.proof.entry import SIGNED_KINDS, Key, Kind, encode_entry, signing_message
 from audit.proof.hashing import ZERO_HASH, leaf_hash
@@ -269,7 +269,7 @@ def test_missing_offsets_and_unreadable_parts_are_found() -> None:
     class Holed(List):
         def read(self, partition: int, offset: int, max_bytes: int, timeout: float) -> list[Read]:
             if offset >= 6:
-                raise OffsetGone("offset 6 is gone")
+                raise LogUnavailable("damaged at offset 6")
             return [read for read in super().read(partition, offset, max_bytes, timeout) if read.offset != 3]
 
     assert whats(check_log(Holed([journal().values]), 1)) == ["offset", "missing", "unreadable"]

@@ -1,0 +1,91 @@
+"""`affiant log verify`: every record of the log, against what its journals swore."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
+
+from audit.check import Checked, check_log
+from audit.config import load
+from audit.errors import ConfigError
+from audit.log import open_log
+from audit.settings import LogSettings
+
+from .errors import WRONG
+from .options import ConfigOption
+
+if TYPE_CHECKING:
+    from audit.log import Log
+
+_ERRORS = Console(stderr=True)
+
+
+def verify(
+    directory: Annotated[
+        Path | None,
+        typer.Option(help="A local log, such as a copy, in place of the settings' one.", show_default=False),
+    ] = None,
+    config: ConfigOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="As one JSON object.")] = False,
+) -> None:
+    """Check every record: payload digests, chains, epochs and signatures. Exit code 1 when something is
+    wrong.
+
+    Each finding says partition, offset, journal and sequence. What was cut off after a journal's last signed
+    entry cannot be seen from the log alone.
+
+    Example: affiant log verify --directory copy-of-the-log
+    """
+    log = _open(directory, config)
+    reader = log.reader()
+    try:
+        partitions = log.topic().partitions
+        bounds = [reader.bounds(partition) for partition in range(partitions)]
+        columns = (SpinnerColumn(), TextColumn("verifying"), BarColumn(), MofNCompleteColumn())
+        with Progress(*columns, console=_ERRORS, transient=True, disable=not _ERRORS.is_terminal) as bar:
+            task = bar.add_task("verifying", total=sum(end - first for first, end in bounds))
+            checked = check_log(reader, partitions, progress=lambda count: bar.advance(task, count))
+    finally:
+        reader.close()
+    _tell(checked, as_json)
+    if checked.flaws:
+        raise typer.Exit(WRONG)
+
+
+def _open(directory: Path | None, path: Path | None) -> Log:
+    config = load(path)
+    settings = config.section("log", LogSettings)
+    if directory is not None:
+        # Opening would make an empty log where there is none, and an empty log is without a flaw.
+        if not (directory / "topic.json").is_file():
+            raise ConfigError(f"{directory} is not a local log: it has no topic.json")
+        settings = settings.model_copy(update={"backend": "local", "directory": directory.absolute()})
+    return open_log(settings, config)
+
+
+def _tell(checked: Checked, as_json: bool) -> None:
+    if as_json:
+        content = {**asdict(checked), "flaws": [flaw._asdict() for flaw in checked.flaws]}
+        typer.echo(json.dumps(content, indent=2))
+        return
+    for flaw in checked.flaws:
+        typer.echo(f"WRONG  {flaw}")
+    typer.echo(
+        f"{checked.records} records of {len(checked.journals)} journals: {checked.exchanges} exchanges, "
+        f"{checked.payloads} payloads whose digest holds, {checked.signatures} signatures"
+    )
+    for count, words in (
+        (checked.without_payload, "payloads are not in the log (erased, or in the object store)"),
+        (checked.duplicates, "benign duplicates"),
+        (checked.unchecked_signatures, "signatures whose journal's opening is not in the log any more"),
+        (checked.unknown_kinds, "entries of a kind that this version does not know"),
+    ):
+        if count:
+            typer.echo(f"  {count} {words}")
+    typer.echo(f"{len(checked.flaws)} things are wrong" if checked.flaws else "nothing is wrong")
