@@ -1,0 +1,156 @@
+"""One request on its way, what all requests of a worker share, and what they need of other parts."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audit.journal.admission import Admission
+from audit.proof.entry import Protocol as ProtocolNumber
+
+from . import payload
+from .auth import Keys
+from .batching import Predicted
+from .errors import GatewayError
+from .metrics import Metrics
+from .models import Served, ServicePlan
+from .protocol.base import Query
+
+Scope = dict[str, Any]
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+Explain = Callable[[Served, NDArray[np.float32]], Awaitable[NDArray[np.float32]]]
+
+
+class Recorder(Protocol):
+    """What the path needs of a journal (docs/contracts.md has the whole of it)."""
+
+    def accept(self, header: Mapping[int, object] | bytes, request: bytes, arrived: int) -> int:
+        """Add a request frame to the next group; returns the ticket."""
+        ...
+
+    def append(self, fields: dict[int, object], payload: bytes, ticket: int = 0) -> asyncio.Future[str]:
+        """The future MUST NOT resolve before the record is durable; its result is the record id."""
+        ...
+
+    def count(self, reason: str) -> None:
+        """An exchange that is only counted."""
+        ...
+
+    def admission(self) -> Admission:
+        """Whether more may come."""
+        ...
+
+
+class Rate(Protocol):
+    """So many a second."""
+
+    def take(self) -> bool:
+        """Whether one more is within the rate."""
+        ...
+
+
+class Shadows(Protocol):
+    """Shows requests to shadow models."""
+
+    def show(self, call: Call, plan: ServicePlan) -> None:
+        """Ask the shadows about a request that was answered; never waited for."""
+        ...
+
+
+class Spans(Protocol):
+    """Spans of requests whose caller sampled them."""
+
+    def finish(self, call: Call, status: int) -> None:
+        """Export the call's steps."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """What a path stands for: `plan`, or a `refusal` made fresh for each request."""
+
+    service: str
+    operation: ProtocolNumber
+    plan: ServicePlan | None = None
+    version: Served | None = None
+    """The package of the digest in the path."""
+    refusal: Callable[[], GatewayError] | None = None
+
+
+@dataclass(slots=True)
+class Gate:
+    """What all requests of a worker share."""
+
+    recorder: Recorder
+    metrics: Metrics
+    brief: Rate
+    """The rate of refused requests that are recorded, by hash and length."""
+    clock: Callable[[], int]
+    """ns since 1970 UTC."""
+    timer: Callable[[], float]
+    """Seconds, monotonic."""
+    explain: Explain
+    max_body: int
+    max_queue: int
+    keys: Keys
+    shadows: Shadows | None = None
+    spans: Spans | None = None
+    heads: payload.Heads = field(default_factory=payload.Heads)
+    salts: payload.Salts = field(default_factory=payload.Salts)
+    in_work: int = 0
+    stopping: bool = False
+
+
+class Call:
+    """One request on its way. What is not known yet is None."""
+
+    __slots__ = (
+        "arrived", "body", "caller", "gate", "head", "headers", "inference_length", "predicted", "query",
+        "received", "request_id", "route", "scope", "served", "started", "steps", "ticket",
+    )  # fmt: skip
+
+    def __init__(self, gate: Gate, route: Route, scope: Scope) -> None:
+        self.gate = gate
+        self.route = route
+        self.scope = scope
+        self.arrived = gate.clock()
+        self.started = gate.timer()
+        self.headers = headers = dict(scope["headers"])
+        self.caller: bytes | None = None
+        self.request_id: str | None = None
+        self.inference_length: int | None = None
+        self.body = b""
+        self.received: tuple[bytes, int] | None = None
+        """SHA-256 and length of a body that was too large to be kept."""
+        self.served: Served | None = None
+        self.query: Query | None = None
+        self.predicted: Predicted | None = None
+        self.ticket = 0
+        self.steps: list[tuple[str, float]] | None = None
+        """Ends of steps, where the caller sampled this request."""
+        self.head = gate.heads.get(
+            scope["method"],
+            scope["raw_path"],
+            scope["query_string"],
+            headers.get(b"content-type", b""),
+            headers.get(b"content-encoding", b""),
+        )
+
+    @property
+    def target(self) -> str:
+        """Path and query as received."""
+        query = self.scope["query_string"]
+        raw: bytes = self.scope["raw_path"] + (b"?" + query if query else b"")
+        return raw.decode("latin-1")
+
+    def step(self, name: str) -> None:
+        """A step ends here; only kept for sampled requests."""
+        if self.steps is not None:
+            self.steps.append((name, self.gate.timer()))

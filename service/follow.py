@@ -1,0 +1,141 @@
+"""Follows [[plan]] and the keys in their files: loads what is new off the loop, then swaps the whole map."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Hashable
+from concurrent.futures import Executor
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from audit.config import load as load_config
+from audit.errors import ConfigError
+from registry.errors import DigestMismatch, RegistryError
+from registry.runtimes.base import Model
+
+from .batching import Batcher
+from .metrics import Metrics
+from .models import EMPTY, Loaded, Plan, build_plan
+from .settings import PlanSettings, read_plan
+
+log = structlog.get_logger("affiant.gateway")
+
+POLL_SECONDS: Final = 0.5
+RETRY_SECONDS: Final = 5.0
+"""After a failure that may pass by itself (a store that does not answer), without a change of the file."""
+
+
+def stamp(path: Path | None) -> Hashable:
+    """What changes when a file's content does; None when it is not there."""
+    if path is None:
+        return None
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns, found.st_size
+
+
+class PlanFollower:
+    """Keeps `plan` to what the settings file says.
+
+    A plan that cannot be read, or one of whose packages cannot be loaded, changes nothing: what is served
+    goes on, and the failure is logged, counted and told by /readyz when nothing is served yet.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        load: Callable[[str], Model],
+        make_batcher: Callable[[Model], Batcher],
+        swap: Callable[[Plan], None],
+        metrics: Metrics,
+        executor: Executor,
+        max_rows: int,
+    ) -> None:
+        self._path: Final = path
+        self._load: Final = load
+        self._make_batcher: Final = make_batcher
+        self._swap: Final = swap
+        self._metrics: Final = metrics
+        self._executor: Final = executor
+        self._max_rows: Final = max_rows
+        self._loaded: dict[str, Loaded] = {}
+        self._entries: tuple[PlanSettings, ...] | None = None
+        self.plan: Plan = EMPTY
+        self.problem: str | None = None
+        """Why the newest plan is not the one that is served."""
+
+    async def refresh(self) -> bool:
+        """Read the plan, load what is new, swap. Returns whether the served plan is the newest."""
+        loop = asyncio.get_running_loop()
+        try:
+            entries = await loop.run_in_executor(self._executor, lambda: read_plan(load_config(self._path)))
+            if entries != self._entries:
+                await self._apply(entries, loop)
+        except (ConfigError, RegistryError, OSError) as error:
+            reason = " ".join(str(error).split())
+            self._metrics.events["plan-failed"] += 1
+            if isinstance(error, DigestMismatch):
+                self._metrics.events["package-refused"] += 1
+            if reason != self.problem:
+                log.error(  # noqa: TRY400 — the message says it all
+                    "the plan in the settings cannot be served; nothing was changed", reason=reason
+                )
+            self.problem = reason
+            return False
+        self.problem = None
+        return True
+
+    async def _apply(self, entries: tuple[PlanSettings, ...], loop: asyncio.AbstractEventLoop) -> None:
+        loaded: dict[str, Loaded] = {}
+        for digest in dict.fromkeys(entry.digest for entry in entries):
+            known = self._loaded.get(digest)
+            if known is None:
+                model = await loop.run_in_executor(self._executor, self._load, digest)
+                known = Loaded.of(model, self._make_batcher(model), self._max_rows)
+                log.info(
+                    "loaded", digest=digest, model=model.signature.name, runtime=model.runtime,
+                    device=model.device, batching=model.batching.kind,
+                )  # fmt: skip
+            loaded[digest] = known
+        # The old map goes with the last request that pinned something in it.
+        self.plan = build_plan(entries, loaded)
+        self._loaded, self._entries = loaded, entries
+        self._swap(self.plan)
+        self._metrics.events["plan-swapped"] += 1
+        log.info("the plan is served", services=sorted(self.plan))
+
+
+async def follow(
+    path: Path | None,
+    refresh: Callable[[], Awaitable[bool]],
+    seen: Hashable,
+    *,
+    failed: bool = False,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> None:
+    """Call `refresh` whenever the file changes, and after a failure each RETRY_SECONDS. Never returns.
+
+    Args:
+        path: of the file; None: nothing is followed.
+        refresh: returns whether it succeeded.
+        seen: the file's stamp before it was first read.
+        failed: whether that failed.
+        sleep: injected.
+    """
+    failed_for = RETRY_SECONDS if failed else 0.0
+    while True:
+        await sleep(POLL_SECONDS)
+        now = stamp(path)
+        if now == seen:
+            if failed_for == 0.0:
+                continue
+            failed_for -= POLL_SECONDS
+            if failed_for > 0:
+                continue
+        seen = now
+        failed_for = 0.0 if await refresh() else RETRY_SECONDS

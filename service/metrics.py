@@ -1,0 +1,174 @@
+"""What /metrics says of this worker. Hot paths add to plain numbers; they become samples when somebody asks.
+
+Labels are services and digests, never callers: who asks is nobody's statistics.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.metrics_core import Metric
+
+from .models import Plan
+
+SECONDS: Final = (
+    0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0
+)  # fmt: skip
+BATCHES: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 4096)
+_SLOTS: Final = ("live", "canary", "shadow")
+
+
+class Histogram:
+    """Counts by upper bound (inclusive), and their sum."""
+
+    __slots__ = ("bounds", "counts", "total")
+
+    def __init__(self, bounds: tuple[float, ...]) -> None:
+        self.bounds = bounds
+        self.counts = [0] * (len(bounds) + 1)
+        self.total = 0.0
+
+    def add(self, value: float) -> None:
+        """One observation."""
+        self.counts[bisect_left(self.bounds, value)] += 1
+        self.total += value
+
+    def buckets(self) -> list[tuple[str, float]]:
+        """Cumulative, as the exposition format has them."""
+        found, running = [], 0
+        for bound, count in zip((*map(str, self.bounds), "+Inf"), self.counts, strict=True):
+            running += count
+            found.append((bound, float(running)))
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What is looked at when /metrics is asked for; each is a function of nothing."""
+
+    plan: Callable[[], Plan]
+    in_work: Callable[[], int]
+    journal: Callable[[], Mapping[str, float]]
+    """Numbers of the journal, by the metric's name without its prefix."""
+    ready: Callable[[], bool]
+    unaudited: bool
+    worker: int
+
+
+class Metrics:
+    """Counters and histograms of one worker."""
+
+    def __init__(self) -> None:
+        self._requests: Counter[tuple[str, str, int]] = Counter()
+        self._seconds: dict[tuple[str, str], Histogram] = {}
+        self._counted: Counter[str] = Counter()
+        self.events: Counter[str] = Counter()
+        """Rare things by name: plan loads and failures, shadows dropped, refused packages."""
+        self.batches: Final = Histogram(BATCHES)
+        self.journal_seconds: Final = Histogram(SECONDS)
+        self._batch = 0
+
+    def number(self, rows: int) -> int:
+        """The next batch id: see `batching.Batches`."""
+        self._batch += 1
+        self.batches.add(rows)
+        return self._batch
+
+    def answered(self, service: str, digest: str, status: int, seconds: float) -> None:
+        """A request was answered."""
+        self._requests[service, digest, status] += 1
+        if status == 200:
+            histogram = self._seconds.get((service, digest))
+            if histogram is None:
+                histogram = self._seconds[service, digest] = Histogram(SECONDS)
+            histogram.add(seconds)
+
+    def count(self, reason: str) -> None:
+        """An exchange that is only counted."""
+        self._counted[reason] += 1
+
+    def families(self, state: State) -> Iterator[Metric]:
+        """Every family, as it is now."""
+        requests = CounterMetricFamily(
+            "affiant_requests", "Requests answered.", labels=("service", "digest", "status")
+        )
+        for (service, digest, status), count in list(self._requests.items()):
+            requests.add_metric((service, digest, str(status)), count)
+        yield requests
+        seconds = HistogramMetricFamily(
+            "affiant_request_seconds",
+            "From a request's head to its answer, of answers with status 200.",
+            labels=("service", "digest"),
+        )
+        for labels, histogram in list(self._seconds.items()):
+            seconds.add_metric(labels, histogram.buckets(), histogram.total)
+        yield seconds
+        yield _histogram("affiant_batch_rows", "Rows predicted together.", self.batches)
+        yield _histogram(
+            "affiant_journal_append_seconds", "From giving a record to the journal until it was durable.",
+            self.journal_seconds,
+        )  # fmt: skip
+        counted = CounterMetricFamily(
+            "affiant_counted_only", "Exchanges without a record of their own.", labels=("reason",)
+        )
+        for reason, count in list(self._counted.items()):
+            counted.add_metric((reason,), count)
+        yield counted
+        events = CounterMetricFamily("affiant_events", "Rare things that happened.", labels=("event",))
+        for event, count in list(self.events.items()):
+            events.add_metric((event,), count)
+        yield events
+        yield from _state_families(state)
+
+
+def _state_families(state: State) -> Iterator[Metric]:
+    yield GaugeMetricFamily("affiant_in_work", "Requests in work.", state.in_work())
+    yield GaugeMetricFamily("affiant_ready", "1 when predictions are answered.", int(state.ready()))
+    yield GaugeMetricFamily(
+        "affiant_unaudited", "1 when the benchmark's switch leaves the journal out.", int(state.unaudited)
+    )
+    for name, value in state.journal().items():
+        yield GaugeMetricFamily(f"affiant_journal_{name}", "docs/gateway.md, Metrics.", value)
+    plan = GaugeMetricFamily(
+        "affiant_plan_weight",
+        "Packages of the plan that are loaded.",
+        labels=("service", "digest", "slot", "runtime", "device", "batching"),
+    )
+    for service in state.plan().values():
+        for served in (*service.answering, *service.shadows):
+            model = served.loaded.model
+            labels = (
+                service.name, model.digest, _SLOTS[served.slot], model.runtime, model.device,
+                model.batching.kind,
+            )  # fmt: skip
+            plan.add_metric(labels, served.weight)
+    yield plan
+
+
+def _histogram(name: str, about: str, histogram: Histogram) -> HistogramMetricFamily:
+    return HistogramMetricFamily(name, about, histogram.buckets(), histogram.total)
+
+
+class _Collector:
+    """Gives prometheus-client the families, each with the worker's number."""
+
+    def __init__(self, families: Callable[[], Iterable[Metric]]) -> None:
+        self._families = families
+
+    def collect(self) -> Iterable[Metric]:
+        return self._families()
+
+
+def exposition(metrics: Metrics, state: State, more: Iterable[Any] = ()) -> bytes:
+    """The text exposition format. `more` are other collectors, such as the process's own."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Collector(lambda: metrics.families(state)))
+    for collector in more:
+        registry.register(collector)
+    return generate_latest(registry)

@@ -1,0 +1,138 @@
+"""Which package answers: the deployment plan, and the immutable map of what is loaded for it.
+
+A request pins what it found in the map when it arrived and keeps it, whatever is swapped meanwhile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import accumulate
+from types import MappingProxyType
+from typing import Final
+from zlib import crc32
+
+import orjson
+
+from audit.proof.entry import Slot
+from registry.runtimes.base import Model
+from registry.signature import Signature
+
+from .batching import Batcher
+from .payload import data
+from .rows import RowReader
+from .settings import PlanSettings
+
+SLOTS: Final = {"live": Slot.LIVE, "canary": Slot.CANARY, "shadow": Slot.SHADOW}
+_GOLDEN_RATIO: Final = 0.6180339887498949
+"""Steps of this part of 1 fill the unit interval evenly, however many were taken (Weyl's sequence)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A model that was loaded once, whatever services use it, with what every request of it needs."""
+
+    model: Model
+    digest: str
+    digest_bytes: bytes
+    signature: Signature
+    reader: RowReader
+    batcher: Batcher
+    schema: bytes
+    """The schema hash, as CBOR."""
+    header: tuple[bytes, bytes]
+    """Affiant-Model."""
+    digest_json: bytes
+    """The digest as a JSON text."""
+
+    @classmethod
+    def of(cls, model: Model, batcher: Batcher, max_rows: int) -> Loaded:
+        """Prepare what is the same in every request."""
+        return cls(
+            model=model,
+            digest=model.digest,
+            digest_bytes=bytes.fromhex(model.digest.removeprefix("sha256:")),
+            signature=model.signature,
+            reader=RowReader(model.signature, max_rows),
+            batcher=batcher,
+            schema=data(model.schema_hash),
+            header=(b"affiant-model", model.digest.encode()),
+            digest_json=orjson.dumps(model.digest),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A loaded model in a slot of a service's plan: what a request pins."""
+
+    loaded: Loaded
+    slot: int
+    weight: float
+
+
+@dataclass(slots=True)
+class ServicePlan:
+    """What answers for one service. Only `turn` ever changes."""
+
+    name: str
+    name_json: bytes
+    answering: tuple[Served, ...]
+    """Live first, then canaries."""
+    bounds: tuple[float, ...]
+    """Upper bounds of their parts of [0, 1)."""
+    shadows: tuple[Served, ...]
+    turn: int = 0
+    lone: Served | None = field(default=None)
+    """The live one, when nothing else answers."""
+
+    def choose(self, request_id: str | None) -> Served:
+        """Live or a canary, by weight.
+
+        Deterministic: a request id always falls to the same one, so that a retry asks the same model; without
+        an id requests take turns, evenly after any number of them.
+        """
+        if self.lone is not None:
+            return self.lone
+        if request_id is not None:
+            point = crc32(request_id.encode()) / 2**32
+        else:
+            self.turn += 1
+            point = self.turn * _GOLDEN_RATIO % 1.0
+        for served, bound in zip(self.answering, self.bounds, strict=True):
+            if point < bound:
+                return served
+        return self.answering[-1]
+
+    def version(self, digest: str) -> Served | None:
+        """The live or canary package of that digest."""
+        return next((served for served in self.answering if served.loaded.digest == digest), None)
+
+
+Plan = Mapping[str, ServicePlan]
+EMPTY: Final[Plan] = MappingProxyType({})
+
+
+def build_plan(entries: tuple[PlanSettings, ...], loaded: Mapping[str, Loaded]) -> Plan:
+    """The map for these entries; every digest of them is in `loaded`."""
+    plan = {}
+    for name in dict.fromkeys(entry.service for entry in entries):
+        own = [
+            Served(loaded[entry.digest], int(SLOTS[entry.slot]), entry.weight)
+            for entry in entries
+            if entry.service == name
+        ]
+        answering = tuple(
+            sorted(
+                (one for one in own if one.slot != Slot.SHADOW), key=lambda one: (one.slot, one.loaded.digest)
+            )
+        )
+        total = sum(one.weight for one in answering)
+        plan[name] = ServicePlan(
+            name=name,
+            name_json=orjson.dumps(name),
+            answering=answering,
+            bounds=tuple(accumulate(one.weight / total for one in answering)),
+            shadows=tuple(one for one in own if one.slot == Slot.SHADOW),
+            lone=answering[0] if len(answering) == 1 else None,
+        )
+    return MappingProxyType(plan)

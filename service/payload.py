@@ -1,0 +1,164 @@
+"""The payload of an inference entry (docs/record-format.md, section 6), written without a general encoder.
+
+`audit.proof.record.encode_payload` says what is right; this gives the same bytes four times as fast, from
+parts that hardly change between requests. tests/unit/service/test_payload.py holds the two to each other.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Final
+
+_TABLE_SIZE: Final = 4096
+_CACHE: Final = 1024
+_SALT: Final = 32
+_SALTS: Final = 128
+_NO_COMPRESSION: Final = b"\x06\x00"
+EMPTY_LENGTHS: Final = b"\x00\x00"
+
+
+def _head(major: int, number: int) -> bytes:
+    """The shortest head of a CBOR item (RFC 8949, section 3)."""
+    if number < 24:
+        return bytes((major << 5 | number,))
+    for extra, size in ((24, 1), (25, 2), (26, 4), (27, 8)):
+        if number < 1 << 8 * size:
+            return bytes((major << 5 | extra,)) + number.to_bytes(size, "big")
+    raise ValueError("over 64 bits")
+
+
+_UINTS: Final = tuple(_head(0, number) for number in range(_TABLE_SIZE))
+
+
+def uint(number: int) -> bytes:
+    """An unsigned integer as CBOR."""
+    return _UINTS[number] if number < _TABLE_SIZE else _head(0, number)
+
+
+def text(value: str) -> bytes:
+    """A text as CBOR."""
+    raw = value.encode()
+    return _head(3, len(raw)) + raw
+
+
+def data(value: bytes) -> bytes:
+    """A byte string as CBOR."""
+    return _head(2, len(value)) + value
+
+
+class Heads:
+    """Keys 1 to 4 of the header, remembered: clients repeat themselves."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, bytes, bytes, bytes, bytes], tuple[int, bytes]] = {}
+
+    def get(
+        self, method: str, path: bytes, query: bytes, content_type: bytes, encoding: bytes
+    ) -> tuple[int, bytes]:
+        """How many keys, and their bytes. Content type and encoding are Latin-1, as HTTP has them."""
+        key = (method, path, query, content_type, encoding)
+        found = self._known.get(key)
+        if found is None:
+            found = _first_keys(method, path, query, content_type, encoding)
+            if len(self._known) >= _CACHE:  # made-up targets must not fill the memory
+                self._known.clear()
+            self._known[key] = found
+        return found
+
+
+def _first_keys(
+    method: str, path: bytes, query: bytes, content_type: bytes, encoding: bytes
+) -> tuple[int, bytes]:
+    target = (path + b"?" + query if query else path).decode("latin-1")
+    raw = b"\x01" + text(method) + b"\x02" + text(target) + b"\x03" + text(content_type.decode("latin-1"))
+    return (4, raw + b"\x04" + text(encoding.decode("latin-1"))) if encoding else (3, raw)
+
+
+def request_header(head: tuple[int, bytes], inference_length: int | None, length: int) -> bytes:
+    """The header of a request frame: what is known before there is an answer."""
+    count, first = head
+    if inference_length is None:
+        return b"%c%b%b\x08\x83%b\x00\x00" % (0xA2 + count, first, _NO_COMPRESSION, uint(length))
+    return b"%c%b\x05%b%b\x08\x83%b\x00\x00" % (
+        0xA3 + count,
+        first,
+        uint(inference_length),
+        _NO_COMPRESSION,
+        uint(length),
+    )
+
+
+class Salts:
+    """32 random bytes at a time, fetched from the system many at once."""
+
+    def __init__(self, random: Callable[[int], bytes] = os.urandom) -> None:
+        self._random = random
+        self._stock: list[bytes] = []
+
+    def next(self) -> bytes:
+        """A salt that was never given before."""
+        if not self._stock:
+            raw = self._random(_SALT * _SALTS)
+            self._stock = [raw[at : at + _SALT] for at in range(0, len(raw), _SALT)]
+        return self._stock.pop()
+
+
+def encode(
+    salt: bytes,
+    head: tuple[int, bytes],
+    *,
+    request: bytes,
+    response: bytes,
+    response_type: bytes,
+    model_input: bytes = b"",
+    schema: bytes = b"",
+    rows: int = 0,
+    columns: int = 0,
+    inference_length: int | None = None,
+    response_inference_length: int | None = None,
+    oversize: tuple[bytes, int] | None = None,
+) -> bytes:
+    """The whole payload.
+
+    Args:
+        salt: 32 random bytes.
+        head: from `Heads.get`.
+        request: the body as received; empty when `oversize` stands for it.
+        response: the body as sent.
+        response_type: key 10 and its text, as CBOR (`response_type_of`).
+        model_input: rows × columns float32; empty when the model was not asked.
+        schema: key 9's schema hash as CBOR (`data`).
+        rows: of the model's input.
+        columns: of the model's input.
+        inference_length: Inference-Header-Content-Length of the request.
+        response_inference_length: and of the response.
+        oversize: SHA-256 and length of a body that is not recorded itself.
+    """
+    count, first = head
+    count += 3
+    parts = [b"", first]
+    if inference_length is not None:
+        count += 1
+        parts.append(b"\x05" + uint(inference_length))
+    parts.append(
+        b"\x06\x00\x08\x83%b%b%b" % (uint(len(request)), uint(len(response)), uint(len(model_input)))
+    )
+    if model_input:
+        count += 1
+        parts.append(b"\x09\x83%b%b%b" % (schema, uint(rows), uint(columns)))
+    parts.append(response_type)
+    if response_inference_length is not None:
+        count += 1
+        parts.append(b"\x0b" + uint(response_inference_length))
+    if oversize is not None:
+        count += 1
+        parts.append(b"\x0c\x82" + data(oversize[0]) + uint(oversize[1]))
+    parts[0] = bytes((0xA0 + count,))
+    header = b"".join(parts)
+    return b"".join((salt, len(header).to_bytes(4, "big"), header, request, response, model_input))
+
+
+def response_type_of(content_type: str) -> bytes:
+    """Key 10 of the header."""
+    return b"\x0a" + text(content_type)

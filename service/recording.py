@@ -1,0 +1,123 @@
+"""From an exchange to its record: what entry and payload of an answer hold (docs/record-format.md)."""
+
+from __future__ import annotations
+
+import asyncio
+from hashlib import sha256
+from typing import Final
+
+from audit.proof.entry import Kind, Slot
+
+from . import payload
+from .batching import Predicted
+from .call import Call
+from .errors import PROBLEM_JSON, GatewayError, Invalid, Refused, problem_of
+from .models import Served
+from .protocol.base import Query, Reply
+
+JSON: Final = b"application/json"
+BINARY: Final = b"application/octet-stream"
+PROBLEM: Final = PROBLEM_JSON.encode()
+_TYPES: Final = {kind: payload.response_type_of(kind.decode()) for kind in (JSON, BINARY, PROBLEM)}
+_INFERENCE: Final = int(Kind.INFERENCE)
+_SHADOW: Final = int(Slot.SHADOW)
+_SERVICE_BYTES: Final = 128
+
+
+def accept(call: Call, body: bytes) -> int:
+    """Add the request frame to the next group; a crash from here on leaves an aborted entry."""
+    header = payload.request_header(call.head, call.inference_length, len(body))
+    return call.gate.recorder.accept(header, body, call.arrived)
+
+
+def append_answer(
+    call: Call, served: Served, query: Query, predicted: Predicted, reply: Reply, *, ticket: int = 0
+) -> asyncio.Future[str]:
+    """Give the record of an answer to the journal; the future resolves when it is durable."""
+    loaded, rows = served.loaded, query.rows
+    raw = payload.encode(
+        call.gate.salts.next(),
+        call.head,
+        request=call.body,
+        response=reply.body,
+        response_type=_TYPES[JSON if reply.inference_length is None else BINARY],
+        model_input=rows.packed,
+        schema=loaded.schema,
+        rows=rows.height,
+        columns=loaded.reader.width,
+        inference_length=call.inference_length,
+        response_inference_length=reply.inference_length,
+    )
+    fields: dict[int, object] = {
+        0: _INFERENCE,
+        6: call.arrived,
+        7: call.route.service,
+        8: loaded.digest_bytes,
+        9: served.slot,
+        10: 200,
+    }
+    if call.caller is not None:
+        fields[11] = call.caller
+    if call.request_id is not None:
+        fields[13] = call.request_id
+    fields[14] = [predicted.batch, predicted.size, predicted.position]
+    fields[15] = sha256(raw).digest()
+    fields[16] = len(raw)
+    fields[17] = 0
+    fields[19] = int(query.protocol)
+    if rows.unknown:
+        fields[21] = rows.unknown
+    fields[22] = ticket = ticket or call.ticket
+    return call.gate.recorder.append(fields, raw, ticket)
+
+
+def append_refusal(call: Call, error: Refused | Invalid, body: bytes) -> asyncio.Future[str]:
+    """Give the record of a refused request to the journal.
+
+    An `Invalid` one is recorded in full. Of a `Refused` one hash and length stand for the body: nobody has
+    shown yet that its content has any business here.
+    """
+    problem = problem_of(error)
+    brief = isinstance(error, Refused)
+    if not call.ticket:
+        call.ticket = accept(call, b"" if brief else call.body)
+    oversize = call.received or ((sha256(call.body).digest(), len(call.body)) if brief else None)
+    raw = payload.encode(
+        call.gate.salts.next(),
+        call.head,
+        request=b"" if brief else call.body,
+        response=body,
+        response_type=_TYPES[PROBLEM],
+        inference_length=call.inference_length,
+        oversize=oversize,
+    )
+    fields: dict[int, object] = {0: _INFERENCE, 6: call.arrived, 7: cut(call.route.service, _SERVICE_BYTES)}
+    if call.served is not None:
+        fields[8] = call.served.loaded.digest_bytes
+        fields[9] = call.served.slot
+    fields[10] = problem.status
+    if call.caller is not None:
+        fields[11] = call.caller
+    if call.request_id is not None:
+        fields[13] = call.request_id
+    fields |= {
+        15: sha256(raw).digest(),
+        16: len(raw),
+        17: 0,
+        19: int(call.query.protocol if call.query is not None else call.route.operation),
+        22: call.ticket,
+        23: problem.type,
+    }
+    return call.gate.recorder.append(fields, raw, call.ticket)
+
+
+def cut(value: str, limit: int) -> str:
+    """Text of at most `limit` bytes of UTF-8."""
+    return (
+        value if len(value) * 4 <= limit else value.encode(errors="replace")[:limit].decode(errors="ignore")
+    )
+
+
+def worth_recording(call: Call, error: GatewayError) -> bool:
+    """Whether a refusal is recorded, or only counted: strangers must not be able to fill the disk."""
+    return isinstance(error, Invalid) or (isinstance(error, Refused) and call.gate.brief.take())

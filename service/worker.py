@@ -1,0 +1,224 @@
+"""One worker process: starts what it needs in order, and stops it in the opposite one.
+
+settings → models → journal → ready; stopping: no new request → those in work → shadows → closing entry.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import Any, Final
+
+import numpy as np
+import structlog
+from numpy.typing import NDArray
+from prometheus_client import PlatformCollector, ProcessCollector
+
+from audit.config import Config
+from audit.errors import ConfigError
+from audit.journal.admission import Door
+from registry.runtimes import load as load_model
+from registry.runtimes.base import Model
+from registry.stores import configured_store
+
+from . import openapi
+from .auth import read_keys
+from .batching import Batcher
+from .bench import Unrecorded
+from .call import Gate, Recorder
+from .cold import Cold
+from .follow import PlanFollower, follow, stamp
+from .front import Front
+from .metrics import Metrics, State, exposition
+from .models import Plan, Served
+from .rate import TokenBucket
+from .settings import UNAUDITED, GatewaySettings, TelemetrySettings, bench_unaudited
+from .shadow import ShadowRunner
+
+log = structlog.get_logger("affiant.gateway")
+
+_GC_THRESHOLD: Final = 50_000
+"""Young objects before the collector looks: requests leave few cycles behind."""
+
+
+class Worker:
+    """Composes the parts of one gateway process around a `Front`."""
+
+    def __init__(self, config: Config, front: Front, number: int) -> None:
+        self._config: Final = config
+        self._front: Final = front
+        self._number: Final = number
+        self.settings: Final = config.section("gateway", GatewaySettings)
+        self.telemetry: Final = config.section("telemetry", TelemetrySettings)
+        self._keys_path: Final = config.resolve(self.settings.keys_file) if self.settings.keys_file else None
+        self.metrics: Final = Metrics()
+        self._executor: Final = ThreadPoolExecutor(2, "affiant-models")
+        self._explainer: Final = ThreadPoolExecutor(1, "affiant-explain")
+        self._shadows: Final = ShadowRunner(self.settings.shadow_queue)
+        self._tasks: list[asyncio.Task[None]] = []
+        self._follower: PlanFollower | None = None
+        self._journal: Any = None
+        self._unaudited = bench_unaudited()
+
+    async def start(self) -> None:
+        """Open the journal, load the plan, answer.
+
+        Raises:
+            ConfigError: the settings or the keys are not what they should be.
+            JournalError: the journal cannot be opened.
+        """
+        loop = asyncio.get_running_loop()
+        settings = self.settings
+        store = configured_store(self._config)
+        keys = read_keys(self._keys_path)
+        seen = stamp(self._config.path), stamp(self._keys_path)
+        follower = self._follower = PlanFollower(
+            self._config.path,
+            load=lambda digest: load_model(
+                store.pull(digest), device=settings.device, threads=settings.threads
+            ),
+            make_batcher=self._make_batcher,
+            swap=self._swap,
+            metrics=self.metrics,
+            executor=self._executor,
+            max_rows=settings.max_rows,
+        )
+        recorder = self._open_recorder(loop)
+        self._front.gate = Gate(
+            recorder=recorder,
+            metrics=self.metrics,
+            brief=TokenBucket(settings.unauthenticated_per_second, time.monotonic),
+            clock=time.time_ns,
+            timer=time.perf_counter,
+            explain=self._explain,
+            max_body=settings.max_body_bytes,
+            max_queue=settings.max_queue,
+            keys=keys,
+            shadows=self._shadows,
+        )
+        self._front.cold = Cold(
+            plan=lambda: self._front.plan,
+            problem=self.problem,
+            metrics=self._scrape,
+            keys=lambda: self._gate.keys,
+            docs=openapi.page,
+            openapi=openapi.describe,
+        )
+        await follower.refresh()
+        self._tasks = [
+            loop.create_task(
+                follow(self._config.path, follower.refresh, seen[0], failed=follower.problem is not None)
+            ),
+            loop.create_task(follow(self._keys_path, self._refresh_keys, seen[1])),
+        ]
+        # What is loaded now stays: the collector need not look at it again (100 ms pauses otherwise).
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(_GC_THRESHOLD, 20, 20)
+        log.info(
+            "ready" if self.problem() is None else "started", worker=self._number, problem=self.problem()
+        )
+
+    async def stop(self) -> None:
+        """Let the requests in work finish, then close the journal with its signed closing entry."""
+        gate = self._front.gate
+        if gate is not None:
+            gate.stopping = True
+            await self._drain(gate)
+        for task in self._tasks:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+        if self._journal is not None:
+            await self._journal.close()
+        self._executor.shutdown()
+        self._explainer.shutdown()
+        log.info("stopped", worker=self._number)
+
+    async def _drain(self, gate: Gate) -> None:
+        """The server has waited for its connections already; this is for what they do not show."""
+        end = time.monotonic() + self.settings.grace_seconds
+        # A poll, so that no request has to tell anybody that it ended.
+        while gate.in_work and time.monotonic() < end:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        try:
+            await asyncio.wait_for(self._shadows.drain(), max(0.0, end - time.monotonic()))
+        except TimeoutError:
+            log.warning("shadows did not finish in time; their records are missing")
+
+    @property
+    def _gate(self) -> Gate:
+        assert self._front.gate is not None
+        return self._front.gate
+
+    def problem(self) -> str | None:
+        """Why predictions are not answered now; None: they are."""
+        gate, follower = self._front.gate, self._follower
+        if gate is None or follower is None:
+            return "starting"
+        if gate.stopping:
+            return "stopping"
+        if not self._front.plan:
+            return f"no model: {follower.problem or '[[plan]] is empty'}"
+        admission = gate.recorder.admission()
+        if admission.door in (Door.FULL, Door.FAILED):
+            return f"journal: {admission.reason}"
+        return None
+
+    def _swap(self, plan: Plan) -> None:
+        self._front.swap(plan)
+
+    def _make_batcher(self, model: Model) -> Batcher:
+        settings = self.settings
+        return Batcher(
+            model.predict,
+            model.signature.width,
+            max_rows=settings.max_batch_rows,
+            thread_rows=settings.thread_rows,
+            executor=self._executor,
+            batches=self.metrics,
+            loop=asyncio.get_running_loop(),
+        )
+
+    async def _explain(self, served: Served, rows: NDArray[np.float32]) -> NDArray[np.float32]:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._explainer, served.loaded.model.explain, rows)
+
+    async def _refresh_keys(self) -> bool:
+        try:
+            self._gate.keys = read_keys(self._keys_path)
+        except ConfigError as error:
+            log.error(  # noqa: TRY400 — the message says it all
+                "the keys cannot be read; the old ones go on", reason=str(error)
+            )
+            self.metrics.events["keys-failed"] += 1
+            return False
+        log.info("the keys were read again")
+        return True
+
+    def _scrape(self) -> bytes:
+        state = State(
+            plan=lambda: self._front.plan,
+            in_work=lambda: self._gate.in_work,
+            journal=self._journal_numbers,
+            ready=lambda: self.problem() is None,
+            unaudited=self._unaudited,
+            worker=self._number,
+        )
+        more = (ProcessCollector(registry=None), PlatformCollector(registry=None))
+        return exposition(self.metrics, state, more)
+
+    def _journal_numbers(self) -> dict[str, float]:
+        return {}
+
+    def _open_recorder(self, loop: asyncio.AbstractEventLoop) -> Recorder:
+        if self._unaudited:
+            log.warning(
+                "UNAUDITED: the benchmark's switch is on, nothing is recorded. Never use this in production.",
+                switch=UNAUDITED,
+            )
+            return Unrecorded(loop)
+        raise NotImplementedError
