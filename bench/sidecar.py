@@ -1,9 +1,9 @@
 """The sidecar's shipping beside a bare kafka-python producer: the same bytes, the same broker, turn about.
 
 A real gateway writes the journal first, under load, and stops. Then, in each round, a fresh sidecar ships
-that journal to a topic of its own, and bare producers (idempotent, acks=all) send the same records from memory:
-one with kafka-python's own batching, one with large batches. Rates are of what the broker has acknowledged,
-after the first twentieth.
+that journal to a topic of its own, and bare producers (idempotent, acks=all) send the same records from
+memory: one with kafka-python's own batching, one with large batches. Rates are of what the broker has
+acknowledged, after the first twentieth.
 
     python bench/sidecar.py --quick
 """
@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from harness import bare_producer, cli, data, environments, machine, marks, wrk
-from harness.broker import broker, save_values
+from harness.broker import TOPIC, broker, save_values
 from harness.ours import OurGateway, OurSidecar
 from harness.processes import ONE_THREAD, BenchError, require
 from harness.report import Bar, Report
@@ -64,7 +64,7 @@ def measure(run: cli.Run) -> Report:
     with run.progress() as bars:
         task = bars.add_task("writing a journal", total=2 + chosen.rounds * (1 + len(PRODUCERS)))
         workload = data.prepare(environments.cache())
-        gateway = OurGateway(workload, directory, chosen.server_core, tables={"log": {"backend": "kafka"}})
+        gateway = OurGateway(workload, directory, chosen.server_core)
         fill(run, gateway)
         name = marks.worker(gateway.data)
         total = marks.progress(gateway.data, name).durable
@@ -75,7 +75,7 @@ def measure(run: cli.Run) -> Report:
             values = directory / "values"
             for number in range(chosen.rounds):
                 bars.update(task, description=f"round {number + 1}, sidecar")
-                topic = kafka.create_topic(f"records-{number}")
+                topic = kafka.create_topic(f"records-{number}", config=TOPIC)
                 rate, spent = ship(run, gateway, name, kafka.bootstrap, topic, total)
                 rates.setdefault("affiant sidecar", []).append(rate)
                 cpu.setdefault("affiant sidecar", []).append(spent)
@@ -87,7 +87,7 @@ def measure(run: cli.Run) -> Report:
                     report.extra |= {"records": total, "bytes_a_record": round(size / count, 1)}
                 for producer, settings in PRODUCERS.items():
                     bars.update(task, description=f"round {number + 1}, {producer}")
-                    copy = kafka.create_topic(f"copy-{number}-{len(settings)}")
+                    copy = kafka.create_topic(f"copy-{number}-{len(settings)}", config=TOPIC)
                     result = bare(chosen.server_core, kafka.bootstrap, copy, values, settings)
                     rates.setdefault(producer, []).append(result["rate"])
                     cpu.setdefault(producer, []).append(result["cpu_us"])
@@ -154,7 +154,7 @@ def ship(
 
 def bare(core: int, bootstrap: str, topic: str, values: Path, settings: list[str]) -> dict[str, Any]:
     """One run of the yardstick, on the sidecar's core."""
-    script = [sys.executable, "-W", "ignore", bare_producer.__file__]
+    script = [sys.executable, bare_producer.__file__]
     where = ["--bootstrap", bootstrap, "--topic", topic, "--values", str(values)]
     done = subprocess.run(
         [require("taskset"), "-c", str(core), *script, *where, *settings],

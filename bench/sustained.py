@@ -18,7 +18,7 @@ import time
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from harness import cli, data, environments, machine, marks, wrk
-from harness.broker import broker
+from harness.broker import TOPIC, broker
 from harness.ours import OurGateway, OurSidecar
 from harness.processes import BenchError, Process
 from harness.report import Bar, Report
@@ -64,7 +64,7 @@ def measure(run: cli.Run) -> Report:
         task = bars.add_task("starting", total=chosen.seconds)
         if chosen.log == "kafka":
             kafka = stack.enter_context(broker(directory / "kafka", chosen.client_core))
-            topic = kafka.create_topic("records")
+            topic = kafka.create_topic("records", config=TOPIC)
             gateway.configure({"log": {"backend": "kafka", "topic": topic, "bootstrap": kafka.bootstrap}})
         served = run.own(gateway.start())
         served.wait_until(gateway.ready)

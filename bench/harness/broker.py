@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from tests.components.kafka import KafkaBroker
 
 
+# What the sidecar asks of a topic before it ships there; the yardstick gets the same.
+TOPIC = {"retention.ms": "-1", "retention.bytes": "-1", "max.message.bytes": str((8 << 20) + (64 << 10))}
+
+
 @contextmanager
 def broker(directory: Path, core: int | None) -> Iterator[KafkaBroker]:
     """One broker on one core, with the full compiler: the tests' short-lived brokers do without it."""

@@ -128,6 +128,7 @@ class OurGateway:
             "gateway": {"host": "127.0.0.1", "port": self.port, "workers": 1, "threads": 1},
             "journal": {"max_bytes": bound},
             "log": {"backend": "local"},
+            "sidecar": {"metrics_port": 0},
             "store": {"backend": "layout", "directory": str(self.store)},
         }
         for name, values in self._tables.items():
