@@ -1,0 +1,128 @@
+"""The two marks of 64 bytes: the journal's durable mark and the sidecar's acknowledged mark.
+
+Both are mapped into memory and rewritten in place, and neither is synced by itself: after a crash a mark
+may be old, never ahead. A reader takes a mark only when both its versions are equal and even and its
+checksum holds, and otherwise reads again.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from struct import Struct
+from typing import Final
+
+from .disk import Disk, Mapping, read_file
+from .layout import crc32c
+
+MARK_SIZE: Final = 64
+MARK_NAME: Final = "mark"
+ACKNOWLEDGED_NAME: Final = "acknowledged"
+# A writer is in the middle of its 64 bytes for an instant only: after this many looks, a crash tore them.
+_ATTEMPTS: Final = 64
+
+_MARK: Final = Struct(">QQQQQ12x")
+_ACKNOWLEDGED: Final = Struct(">QQQQ16s4x")
+_TAIL: Final = Struct(">IQ")
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Everything up to byte `end` of `segment`, and all segments before it, is on disk.
+
+    `group` is the last durable group, 0 before the first; `sequence` is the next one.
+    """
+
+    version: int
+    group: int
+    segment: int
+    end: int
+    sequence: int
+
+    def encode(self) -> bytes:
+        """64 bytes."""
+        return _seal(_MARK.pack(self.version, self.group, self.segment, self.end, self.sequence))
+
+    @classmethod
+    def decode(cls, raw: bytes) -> Mark | None:
+        """None when the bytes are half-written, torn or still zero."""
+        return cls(*_MARK.unpack_from(raw)) if _whole(raw) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledged:
+    """Every entry below `sequence` is in the log. `offset`: the log's, of the last one; `time`: ns UTC."""
+
+    version: int
+    sequence: int
+    offset: int
+    time: int
+    shipper: bytes
+
+    def encode(self) -> bytes:
+        """64 bytes."""
+        return _seal(_ACKNOWLEDGED.pack(self.version, self.sequence, self.offset, self.time, self.shipper))
+
+    @classmethod
+    def decode(cls, raw: bytes) -> Acknowledged | None:
+        """None when the bytes are half-written, torn or still zero."""
+        return cls(*_ACKNOWLEDGED.unpack_from(raw)) if _whole(raw) else None
+
+
+def _seal(body: bytes) -> bytes:
+    return body + _TAIL.pack(crc32c(body), int.from_bytes(body[:8], "big"))
+
+
+def _whole(raw: bytes) -> bool:
+    if len(raw) != MARK_SIZE:
+        return False
+    crc, version = _TAIL.unpack_from(raw, 52)
+    first = int.from_bytes(raw[:8], "big")
+    return first == version and first % 2 == 0 and first > 0 and crc == crc32c(raw[:52])
+
+
+def read_mark(disk: Disk, path: Path) -> Mark | None:
+    """The durable mark in a file; None when it is absent, still zero, or was torn by a crash."""
+    for _ in range(_ATTEMPTS):
+        raw = read_file(disk, path, MARK_SIZE)
+        if raw is None or not any(raw):
+            return None
+        if (mark := Mark.decode(raw)) is not None:
+            return mark
+    return None
+
+
+def read_acknowledged(disk: Disk, path: Path) -> Acknowledged | None:
+    """The sidecar's acknowledged mark; None when it is absent, still zero, or was torn by a crash."""
+    for _ in range(_ATTEMPTS):
+        raw = read_file(disk, path, MARK_SIZE)
+        if raw is None or not any(raw):
+            return None
+        if (acknowledged := Acknowledged.decode(raw)) is not None:
+            return acknowledged
+    return None
+
+
+class MarkFile:
+    """The writer's side of the durable mark."""
+
+    def __init__(self, disk: Disk, path: Path) -> None:
+        fd = disk.open(path, os.O_RDWR | os.O_CREAT)
+        try:
+            if disk.size(fd) != MARK_SIZE:
+                disk.pwritev(fd, (bytes(MARK_SIZE),), 0)
+            self._map: Mapping = disk.map(fd, MARK_SIZE, writable=True)
+        finally:
+            disk.close(fd)
+        before = Mark.decode(self._map.load())
+        self._version = before.version if before else 0
+
+    def publish(self, group: int, segment: int, end: int, sequence: int) -> None:
+        """MUST be called after the fdatasync that it tells of has returned, never before."""
+        self._version += 2
+        self._map.store(Mark(self._version, group, segment, end, sequence).encode())
+
+    def close(self) -> None:
+        """Unmap."""
+        self._map.close()

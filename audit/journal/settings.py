@@ -1,0 +1,45 @@
+"""The `[journal]` table of affiant.toml."""
+
+from __future__ import annotations
+
+from typing import Final, Literal, Self
+
+from pydantic import Field, model_validator
+
+from audit.config import Section
+
+MIB: Final = 1 << 20
+
+
+class JournalSettings(Section):
+    """[journal]: where an answer's record waits until the log has it."""
+
+    segment_bytes: int = Field(64 * MIB, ge=64 << 10, le=1 << 30)
+    """Size of one pre-allocated segment, in bytes. Freeing goes by whole segments."""
+
+    max_bytes: int = Field(4096 * MIB)
+    """Bound on what the journal takes on disk, in bytes; at the bound requests are answered 503."""
+
+    slow_at: float = Field(0.8, gt=0, lt=1)
+    """Fraction of `max_bytes` from which admission slows down."""
+
+    heartbeat_seconds: int = Field(60, ge=1, le=86_400)
+    """Seconds between signed heartbeat entries, at most."""
+
+    release: Literal["disk", "log"] = "disk"
+    """What an answer waits for: this node's disk, or the log's acknowledgement."""
+
+    release_timeout_seconds: float = Field(10.0, gt=0, le=3600)
+    """release = "log": seconds after which an unacknowledged answer becomes a 503."""
+
+    free_after: Literal["acknowledged"] = "acknowledged"
+    """When a segment may be removed: once the log has acknowledged every entry in it."""
+
+    sync: Literal["auto", "thread", "aio"] = "auto"
+    """How fdatasync is waited for: a thread, or Linux kernel AIO; `auto` takes what measured better."""
+
+    @model_validator(mode="after")
+    def _bound_holds_segments(self) -> Self:
+        if self.max_bytes < 3 * self.segment_bytes:
+            raise ValueError("max_bytes must hold at least three segments (3 × segment_bytes)")
+        return self
