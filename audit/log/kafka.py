@@ -1,0 +1,285 @@
+"""The `kafka` log: acks=all, idempotent, no transactions (offsets have no gaps), a producer for each run.
+
+kafka-python's producer has no bound on the bytes that it holds: who sends must bound them (audit/ship does).
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+from audit.config import Config
+from audit.errors import ConfigError, LogUnavailable, OffsetGone
+from audit.settings import LogSettings
+
+from .base import Delivered, Finding, LogEntry, Topic
+from .kafka_check import check_cluster, create_topic
+
+if TYPE_CHECKING:
+    from kafka import KafkaConsumer, KafkaProducer
+    from kafka.admin import KafkaAdminClient
+
+REQUEST_MS: Final = 10_000
+MAX_MESSAGE: Final = 8 << 20
+"""Largest record that is produced; topics are made with the same bound (kafka_check.py)."""
+_CLOSE_SECONDS: Final = 0.0
+
+
+@contextmanager
+def translated(what: str) -> Iterator[None]:
+    """kafka-python's errors become ours, with the cause kept."""
+    from kafka.errors import KafkaError, OffsetOutOfRangeError
+
+    try:
+        yield
+    except OffsetOutOfRangeError as error:
+        raise OffsetGone(f"{what}: {error}") from error
+    # A broker that goes away in the middle shows as OSError, or as ValueError of a closed selector.
+    except (KafkaError, OSError, ValueError, AssertionError) as error:
+        raise LogUnavailable(f"{what}: {type(error).__name__}: {error}") from error
+
+
+def connection(settings: LogSettings, config: Config) -> dict[str, Any]:
+    """The arguments that every client takes. The password is read now, from its file.
+
+    Raises:
+        ConfigError: the password file cannot be read.
+    """
+    arguments: dict[str, Any] = {
+        "bootstrap_servers": [host.strip() for host in (settings.bootstrap or "").split(",")],
+        "security_protocol": settings.security_protocol,
+        "client_id": "affiant",
+    }
+    for ours, theirs in (
+        ("ca_file", "ssl_cafile"),
+        ("certificate_file", "ssl_certfile"),
+        ("key_file", "ssl_keyfile"),
+    ):
+        path = getattr(settings, ours)
+        if path is not None:
+            arguments[theirs] = str(config.resolve(path))
+    if settings.sasl_password_file is not None and settings.sasl_username is not None:
+        path = config.resolve(settings.sasl_password_file)
+        try:
+            password = path.read_text().strip()
+        except OSError as error:
+            raise ConfigError(f"[log] sasl_password_file: cannot read {path}: {error.strerror}") from error
+        arguments |= {
+            "sasl_mechanism": settings.sasl_mechanism,
+            "sasl_plain_username": settings.sasl_username,
+            "sasl_plain_password": password,
+        }
+    return arguments
+
+
+class KafkaLog:
+    """One topic of a Kafka cluster."""
+
+    def __init__(self, settings: LogSettings, config: Config, *, delivery_timeout: float = 30.0) -> None:
+        """Nothing is contacted yet.
+
+        Args:
+            settings: [log].
+            config: for paths.
+            delivery_timeout: seconds after which a record that the brokers did not take fails its run.
+        """
+        self._settings = settings
+        self._connection = connection(settings, config)
+        self.delivery_timeout = delivery_timeout
+
+    @property
+    def settings(self) -> LogSettings:
+        """[log]."""
+        return self._settings
+
+    @contextmanager
+    def admin(self) -> Iterator[KafkaAdminClient]:
+        """An admin client for one conversation. Raises LogUnavailable."""
+        from kafka.admin import KafkaAdminClient
+
+        with translated("kafka"):
+            client = KafkaAdminClient(**self._connection, request_timeout_ms=REQUEST_MS)
+            try:
+                yield client
+            finally:
+                client.close()
+
+    def topic(self) -> Topic:
+        """See `Log.topic`."""
+        name = self._settings.topic
+        with self.admin() as admin:
+            (found,) = admin.describe_topics([name])
+        if found["error_code"]:
+            raise LogUnavailable(
+                f"kafka: topic {name!r} cannot be described (error {found['error_code']}); "
+                "`affiant topics create` makes it"
+            )
+        return Topic("kafka", name, uuid.UUID(str(found["topic_id"])).bytes, len(found["partitions"]))
+
+    def writer(self, partition: int) -> KafkaWriter:
+        """See `Log.writer`."""
+        from kafka import KafkaProducer
+
+        timeout = int(self.delivery_timeout * 1000)
+        with translated("kafka"):
+            producer = KafkaProducer(
+                **self._connection,
+                acks="all",
+                enable_idempotence=True,
+                delivery_timeout_ms=timeout,
+                request_timeout_ms=min(REQUEST_MS, timeout),
+                max_block_ms=min(REQUEST_MS, timeout),
+                linger_ms=2,
+                batch_size=1 << 18,
+                max_request_size=MAX_MESSAGE + (1 << 16),
+                metrics_enabled=False,
+            )
+        return KafkaWriter(producer, self._settings.topic, partition)
+
+    def reader(self) -> KafkaReader:
+        """See `Log.reader`."""
+        from kafka import KafkaConsumer
+
+        with translated("kafka"):
+            consumer = KafkaConsumer(
+                **self._connection,
+                group_id=None,
+                enable_auto_commit=False,
+                auto_offset_reset="none",
+                request_timeout_ms=REQUEST_MS,
+                fetch_max_wait_ms=100,
+                max_partition_fetch_bytes=MAX_MESSAGE,
+                metrics_enabled=False,
+            )
+        return KafkaReader(consumer, self._settings.topic)
+
+    def check(self) -> list[Finding]:
+        """See `Log.check`."""
+        with self.admin() as admin:
+            return check_cluster(admin, self._settings)
+
+
+def create(log: KafkaLog) -> bool:
+    """Make the log's topic with the right settings; False when it is there already.
+
+    Raises:
+        LogUnavailable: the cluster does not answer, or refuses.
+    """
+    from kafka.errors import TopicAlreadyExistsError
+
+    with log.admin() as admin:
+        try:
+            create_topic(admin, log.settings)
+        except TopicAlreadyExistsError:
+            return False
+        return True
+
+
+class KafkaWriter:
+    """One producer, from its first record to its first failure."""
+
+    def __init__(self, producer: KafkaProducer, topic: str, partition: int) -> None:
+        self._producer = producer
+        self._topic = topic
+        self._partition = partition
+        self._waiting: deque[Any] = deque()
+        self._count = 0
+        self._offset = -1
+
+    def send(self, value: bytes, key: bytes) -> None:
+        """See `LogWriter.send`."""
+        with translated("kafka"):
+            self._waiting.append(
+                self._producer.send(self._topic, value=value, key=key, partition=self._partition)
+            )
+
+    def delivered(self) -> Delivered:
+        """See `LogWriter.delivered`."""
+        waiting = self._waiting
+        while waiting and waiting[0].is_done:
+            future = waiting[0]
+            if future.failed():
+                raise LogUnavailable(
+                    f"kafka: a record was not taken: {future.exception!r}"
+                ) from future.exception
+            waiting.popleft()
+            self._count += 1
+            self._offset = future.value.offset
+        return Delivered(self._count, self._offset)
+
+    def wait(self, timeout: float) -> None:
+        """See `LogWriter.wait`."""
+        from kafka.errors import KafkaError
+
+        if self._waiting:
+            try:
+                self._waiting[0].get(timeout)
+            except KafkaError:
+                return  # too early, or failed: `delivered` tells which
+
+    def close(self) -> None:
+        """See `LogWriter.close`: what is in flight is given up, the next run finds out what landed."""
+        with translated("kafka"):
+            self._producer.close(timeout=_CLOSE_SECONDS)
+
+
+class KafkaReader:
+    """A consumer without a group, on one partition at a time."""
+
+    def __init__(self, consumer: KafkaConsumer, topic: str) -> None:
+        self._consumer = consumer
+        self._topic = topic
+        self._place: tuple[int, int] | None = None
+        # What was fetched and is not yet handed out: a poll may bring more than was asked for.
+        self._held: deque[LogEntry] = deque()
+
+    def bounds(self, partition: int) -> tuple[int, int]:
+        """See `LogReader.bounds`."""
+        from kafka import TopicPartition
+
+        place = TopicPartition(self._topic, partition)
+        with translated(f"kafka: partition {partition}"):
+            first = self._consumer.beginning_offsets([place])[place]
+            return first, self._consumer.end_offsets([place])[place]
+
+    def read(self, partition: int, offset: int, max_bytes: int, timeout: float) -> list[LogEntry]:
+        """See `LogReader.read`."""
+        if self._place != (partition, offset):
+            self._seek(partition, offset)
+        if not self._held:
+            self._fetch(partition, timeout)
+        entries: list[LogEntry] = []
+        size = 0
+        while self._held and (not entries or size < max_bytes):
+            entry = self._held.popleft()
+            entries.append(entry)
+            size += len(entry.value)
+        if entries:
+            self._place = (partition, entries[-1].offset + 1)
+        return entries
+
+    def close(self) -> None:
+        """See `LogReader.close`."""
+        with translated("kafka"):
+            self._consumer.close(autocommit=False)
+
+    def _seek(self, partition: int, offset: int) -> None:
+        from kafka import TopicPartition
+
+        place = TopicPartition(self._topic, partition)
+        with translated(f"kafka: partition {partition}"):
+            if self._consumer.assignment() != {place}:
+                self._consumer.assign([place])
+            self._consumer.seek(place, offset)
+        self._held.clear()
+        self._place = (partition, offset)
+
+    def _fetch(self, partition: int, timeout: float) -> None:
+        with translated(f"kafka: partition {partition}"):
+            for records in self._consumer.poll(timeout_ms=int(timeout * 1000), max_records=10_000).values():
+                self._held.extend(
+                    LogEntry(record.offset, record.timestamp, record.key, record.value) for record in records
+                )

@@ -1,0 +1,385 @@
+"""The `local` log: a directory of partitions, each a sequence of segment files.
+
+    topic.json              {"format":1,"name":…,"id":hex,"partitions":n,"created":ms}; written once
+    <partition>/lock        flock(2) of the one writer
+    <partition>/end         mark (audit/mark.py): next offset, base offset of the last segment, bytes in it
+    <partition>/%020d.log   frames; the name is the offset of the first
+
+    frame = length:u32 ‖ crc32c:u32 ‖ offset:u64 ‖ timestamp:u64 ms ‖ key length:u16 ‖ key ‖ value
+
+`length` counts what follows the checksum, which covers it. The mark moves after fdatasync: readers do not
+read past it. A crash leaves whole frames past the mark, which the next writer keeps, and at most one torn
+group, which it cuts.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import struct
+import threading
+import time
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO, Final
+
+import google_crc32c
+
+from audit.errors import LogUnavailable, OffsetGone
+from audit.files import sync_directory, write_once
+from audit.mark import Mark, MarkReader, MarkUnreadable, MarkWriter, read_mark
+
+from .base import Delivered, Finding, LogEntry, Topic
+
+SEGMENT_BYTES: Final = 64 << 20
+WAITING_BYTES: Final = 64 << 20
+_HEAD: Final = struct.Struct(">II")
+_FIXED: Final = struct.Struct(">QQH")
+_POLL: Final = 0.002
+
+
+def encode_frame(offset: int, timestamp: int, key: bytes, value: bytes) -> bytes:
+    """One frame."""
+    body = b"".join((_FIXED.pack(offset, timestamp, len(key)), key, value))
+    return _HEAD.pack(len(body), google_crc32c.value(body)) + body
+
+
+def decode_frame(data: bytes | memoryview, start: int, end: int) -> tuple[LogEntry, int] | None:
+    """The entry at `start` and where the next one begins; None when the frame is not whole or not right."""
+    if start + _HEAD.size + _FIXED.size > end:
+        return None
+    length, checksum = _HEAD.unpack_from(data, start)
+    first = start + _HEAD.size
+    if length < _FIXED.size or first + length > end:
+        return None
+    body = bytes(data[first : first + length])
+    if google_crc32c.value(body) != checksum:
+        return None
+    offset, timestamp, size = _FIXED.unpack_from(body)
+    if _FIXED.size + size > length:
+        return None
+    place = _FIXED.size + size
+    return LogEntry(offset, timestamp, body[_FIXED.size : place], body[place:]), first + length
+
+
+class LocalLog:
+    """A topic in a directory."""
+
+    def __init__(
+        self, directory: Path, name: str, partitions: int = 1, *, clock: Callable[[], int] = time.time_ns
+    ) -> None:
+        """Open; the directory and its topic.json are made when absent."""
+        self._directory = directory
+        self._name = name
+        self._clock = clock
+        directory.mkdir(parents=True, exist_ok=True)
+        created = {
+            "format": 1, "name": name, "id": os.urandom(16).hex(), "partitions": partitions,
+            "created": clock() // 1_000_000,
+        }  # fmt: skip
+        write_once(directory / "topic.json", json.dumps(created).encode())
+
+    @property
+    def directory(self) -> Path:
+        """Where it is."""
+        return self._directory
+
+    def topic(self) -> Topic:
+        """See `Log.topic`."""
+        path = self._directory / "topic.json"
+        try:
+            content = json.loads(path.read_bytes())
+            topic = Topic("local", content["name"], bytes.fromhex(content["id"]), int(content["partitions"]))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise LogUnavailable(f"{path}: not a topic of a local log ({error})") from error
+        if topic.name != self._name:
+            raise LogUnavailable(f"{path}: holds topic {topic.name!r}, the settings say {self._name!r}")
+        return topic
+
+    def writer(self, partition: int) -> LocalWriter:
+        """See `Log.writer`. Raises LogUnavailable when another process writes this partition."""
+        return LocalWriter(self._partition(partition), self._clock)
+
+    def reader(self) -> LocalReader:
+        """See `Log.reader`."""
+        return LocalReader(self)
+
+    def check(self) -> list[Finding]:
+        """See `Log.check`: a directory has nothing to set, but it is one disk."""
+        return [
+            Finding("replication", "1", "3", "a local log is one disk; it dies with it", fatal=False),
+        ]
+
+    def _partition(self, partition: int) -> Path:
+        if not 0 <= partition < self.topic().partitions:
+            raise LogUnavailable(f"{self._directory}: has no partition {partition}")
+        return self._directory / str(partition)
+
+
+def segments(directory: Path) -> list[tuple[int, Path]]:
+    """(base offset, path) of a partition's segments, in order."""
+    return sorted((int(path.stem), path) for path in directory.glob("*.log"))
+
+
+class LocalWriter:
+    """One writer: a thread writes everything that waits, syncs once, and moves the mark."""
+
+    def __init__(self, directory: Path, clock: Callable[[], int]) -> None:
+        directory.mkdir(exist_ok=True)
+        sync_directory(directory.parent)
+        self._directory = directory
+        self._clock = clock
+        self._lock = _lock(directory / "lock")
+        try:
+            self._mark = MarkWriter(directory / "end")
+            self._next, self._base, self._size, self._file = self._recover()
+            self._publish()
+        except BaseException:
+            os.close(self._lock)
+            raise
+        self._changed = threading.Condition()
+        self._waiting: list[tuple[bytes, bytes]] = []
+        self._waiting_bytes = 0
+        self._count = 0
+        self._failed: Exception | None = None
+        self._closing = False
+        self._thread = threading.Thread(target=self._run, name=f"local log {directory.name}", daemon=True)
+        self._thread.start()
+
+    def send(self, value: bytes, key: bytes) -> None:
+        """See `LogWriter.send`."""
+        with self._changed:
+            while self._waiting_bytes > WAITING_BYTES and self._failed is None:
+                self._changed.wait()
+            self._raise_failed()
+            self._waiting.append((value, key))
+            self._waiting_bytes += len(value)
+            self._changed.notify_all()
+
+    def delivered(self) -> Delivered:
+        """See `LogWriter.delivered`."""
+        with self._changed:
+            self._raise_failed()
+            return Delivered(self._count, self._next - 1)
+
+    def wait(self, timeout: float) -> None:
+        """See `LogWriter.wait`."""
+        with self._changed:
+            if self._failed is None:
+                self._changed.wait(timeout)
+
+    def close(self) -> None:
+        """See `LogWriter.close`."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+        self._thread.join()
+        self._file.close()
+        self._mark.close()
+        os.close(self._lock)
+
+    def _raise_failed(self) -> None:
+        if self._failed is not None:
+            raise LogUnavailable(f"{self._directory}: {self._failed}") from self._failed
+
+    def _run(self) -> None:
+        try:
+            while True:
+                with self._changed:
+                    while not self._waiting and not self._closing:
+                        self._changed.wait()
+                    batch, self._waiting, self._waiting_bytes = self._waiting, [], 0
+                if not batch:
+                    return
+                self._append(batch)
+        except Exception as error:  # noqa: BLE001 — told to whoever sends or asks next
+            with self._changed:
+                self._failed = error
+                self._changed.notify_all()
+
+    def _append(self, batch: list[tuple[bytes, bytes]]) -> None:
+        """Write, sync, move the mark: in this order. A crash before the mark moves leaves frames past it."""
+        if self._size >= SEGMENT_BYTES:
+            self._roll()
+        now = self._clock() // 1_000_000
+        data = b"".join(
+            encode_frame(offset, now, key, value) for offset, (value, key) in enumerate(batch, self._next)
+        )
+        self._file.write(data)  # unbuffered files write short only on an error, which the next check finds
+        if self._file.tell() != self._size + len(data):
+            raise OSError(f"short write at {self._size}")
+        os.fdatasync(self._file.fileno())
+        with self._changed:
+            self._size += len(data)
+            self._next += len(batch)
+            self._count += len(batch)
+            self._publish()
+            self._changed.notify_all()
+
+    def _publish(self) -> None:
+        self._mark.write(Mark(self._next, self._base, self._size))
+
+    def _roll(self) -> None:
+        """The next segment. A crash here leaves an empty file with the right name, which recovery takes."""
+        self._file.close()
+        self._base, self._size = self._next, 0
+        self._file = _open_segment(self._directory, self._base)
+
+    def _recover(self) -> tuple[int, int, int, IO[bytes]]:
+        """Next offset, base and size of the last segment, and its file open at its end.
+
+        Whole frames past the mark were written before the crash and are kept; what follows them is cut.
+        """
+        known = segments(self._directory)
+        base = known[-1][0] if known else 0
+        try:
+            mark = read_mark(self._directory / "end")
+        except MarkUnreadable:
+            mark = None  # new, or half-written by a crash: the frames themselves tell
+        file = _open_segment(self._directory, base)
+        file.seek(0)
+        data = file.read()
+        following, end = base, 0
+        for entry, place in _frames(data, 0, len(data)):
+            if entry.offset != following:
+                break
+            following, end = following + 1, place
+        if mark is not None and mark.first > following:
+            file.close()
+            raise LogUnavailable(
+                f"{self._directory}: damaged at byte {end} of {base:020d}.log (offset {following}); "
+                f"offsets up to {mark.first - 1} were durable. Nothing was changed"
+            )
+        file.truncate(end)
+        os.fsync(file.fileno())
+        file.seek(end)
+        return following, base, end, file
+
+
+class LocalReader:
+    """Reads up to the writer's mark."""
+
+    def __init__(self, log: LocalLog) -> None:
+        self._log = log
+        self._topic = log.topic()
+        self._marks: dict[int, MarkReader] = {}
+        # Where the last read of a partition ended: reading on needs no search.
+        self._places: dict[int, tuple[int, int, int]] = {}
+
+    def bounds(self, partition: int) -> tuple[int, int]:
+        """See `LogReader.bounds`."""
+        self._directory(partition)
+        mark = self._end(partition)
+        known = segments(self._directory(partition))
+        return (known[0][0] if known else 0), (mark.first if mark else 0)
+
+    def read(self, partition: int, offset: int, max_bytes: int, timeout: float) -> list[LogEntry]:
+        """See `LogReader.read`."""
+        deadline = time.monotonic() + timeout
+        while True:
+            mark = self._end(partition)
+            if mark is not None and offset < mark.first:
+                return self._read(partition, offset, max_bytes, mark)
+            if mark is not None and offset > mark.first:
+                raise OffsetGone(f"partition {partition}: offset {offset} is beyond the end, {mark.first}")
+            if time.monotonic() >= deadline:
+                return []
+            time.sleep(_POLL)
+
+    def close(self) -> None:
+        """See `LogReader.close`."""
+        for mark in self._marks.values():
+            mark.close()
+        self._marks.clear()
+
+    def _directory(self, partition: int) -> Path:
+        if not 0 <= partition < self._topic.partitions:
+            raise LogUnavailable(f"{self._log.directory}: has no partition {partition}")
+        return self._log.directory / str(partition)
+
+    def _end(self, partition: int) -> Mark | None:
+        reader = self._marks.get(partition)
+        try:
+            if reader is None:
+                reader = self._marks[partition] = MarkReader(self._directory(partition) / "end")
+            return reader.read()
+        except FileNotFoundError:
+            return None
+        except MarkUnreadable as error:
+            raise LogUnavailable(str(error)) from error
+
+    def _read(self, partition: int, offset: int, max_bytes: int, mark: Mark) -> list[LogEntry]:
+        base, position, path = self._locate(partition, offset)
+        with path.open("rb") as file:
+            limit = mark.third if mark.second == base else os.fstat(file.fileno()).st_size
+            file.seek(position)
+            data = file.read(min(max_bytes, limit - position))
+            entries = [entry for entry, _ in _frames(data, 0, len(data))]
+            if not entries:  # one frame larger than max_bytes, or damage
+                length = _HEAD.unpack(data[: _HEAD.size])[0] if len(data) >= _HEAD.size else 0
+                file.seek(position)
+                data = file.read(min(length + _HEAD.size, limit - position))
+                entries = [entry for entry, _ in _frames(data, 0, len(data))]
+        if not entries or entries[0].offset != offset:
+            raise LogUnavailable(f"{path}: damaged at byte {position}, offset {offset}")
+        end = position + sum(_HEAD.size + _FIXED.size + len(e.key or b"") + len(e.value) for e in entries)
+        self._places[partition] = (entries[-1].offset + 1, base, end)
+        return entries
+
+    def _locate(self, partition: int, offset: int) -> tuple[int, int, Path]:
+        """(base, position, path) of the frame with that offset."""
+        directory = self._directory(partition)
+        known = segments(directory)
+        if not known or offset < known[0][0]:
+            raise OffsetGone(f"partition {partition}: offset {offset} is not there any more")
+        bases = [base for base, _ in known]
+        base, path = known[bisect_right(bases, offset) - 1]
+        following, at, position = self._places.get(partition, (-1, -1, 0))
+        if following == offset and at == base:
+            return base, position, path
+        return base, _seek(path, offset), path
+
+
+def _seek(path: Path, offset: int) -> int:
+    """The position of the frame with that offset: headers are hopped over, bodies are not read."""
+    with path.open("rb") as file:
+        position = 0
+        while head := file.read(_HEAD.size + 8):
+            if len(head) < _HEAD.size + 8:
+                break
+            length, _, found = struct.unpack(">IIQ", head)
+            if found == offset:
+                return position
+            if found > offset or length < _FIXED.size:
+                break
+            position += _HEAD.size + length
+            file.seek(position)
+    raise LogUnavailable(f"{path}: damaged before byte {position}: offset {offset} is not where it should be")
+
+
+def _frames(data: bytes, start: int, end: int) -> Iterator[tuple[LogEntry, int]]:
+    while (found := decode_frame(data, start, end)) is not None:
+        yield found
+        start = found[1]
+
+
+def _open_segment(directory: Path, base: int) -> IO[bytes]:
+    """Open for reading and writing, unbuffered; a new one's name is synced into the directory."""
+    path = directory / f"{base:020d}.log"
+    new = not path.exists()
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    if new:
+        sync_directory(directory)
+    return os.fdopen(descriptor, "r+b", buffering=0)
+
+
+def _lock(path: Path) -> int:
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(descriptor)
+        raise LogUnavailable(f"{path.parent}: another process writes this partition") from error
+    return descriptor

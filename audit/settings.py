@@ -1,0 +1,77 @@
+"""The tables of affiant.toml that the audit room reads; [journal] stands with the journal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from .config import Section
+from .journal.settings import JournalSettings
+
+__all__ = ["JournalSettings", "LogSettings", "SidecarSettings"]
+
+
+class LogSettings(Section):
+    """[log]: where the record is kept."""
+
+    backend: Literal["local", "kafka"] = "local"
+    """`local` is a directory on this machine; `kafka` is for production."""
+    topic: str = Field("affiant-entries", pattern=r"^[A-Za-z0-9._-]{1,200}$")
+    """The topic's name; `affiant topics create` makes it with the right settings."""
+    partitions: int = Field(1, ge=1, le=10_000)
+    """Partitions of a new topic. A journal stays in the partition that was chosen for it."""
+    directory: Path | None = None
+    """local: where the log is kept; `log` in the data directory when not set."""
+    bootstrap: str | None = None
+    """kafka: brokers to ask first, as host:port, separated by commas."""
+    replication: int = Field(3, ge=1, le=32)
+    """kafka: replicas of a new topic; fewer than three do not survive the loss of a broker."""
+    archived: bool = False
+    """kafka: whether an archive keeps what the topic's retention drops; without one, finite retention is
+    refused."""
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    """kafka: how brokers are spoken to."""
+    ca_file: Path | None = None
+    """kafka: certificates that sign the brokers'."""
+    certificate_file: Path | None = None
+    """kafka: our certificate, for mutual TLS."""
+    key_file: Path | None = None
+    """kafka: its private key."""
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
+    """kafka: how we log in."""
+    sasl_username: str | None = None
+    """kafka: who we are."""
+    sasl_password_file: Path | None = None
+    """kafka: a file with the password alone; a password never stands in the settings or on a command line."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.backend == "kafka" and not self.bootstrap:
+            raise ValueError('backend = "kafka" needs bootstrap = "host:port"')
+        if self.security_protocol.startswith("SASL") and not (self.sasl_username and self.sasl_password_file):
+            raise ValueError("SASL needs sasl_username and sasl_password_file")
+        return self
+
+
+class SidecarSettings(Section):
+    """[sidecar]: ships the journals to the log."""
+
+    metrics_host: str = "127.0.0.1"
+    """Where /metrics and /readyz are served."""
+    metrics_port: int = Field(9464, ge=0, le=65_535)
+    """0 takes a free one and says which."""
+    in_flight_bytes: int = Field(8 << 20, ge=64 << 10)
+    """Bytes of records that were sent and not yet acknowledged, a journal, at most."""
+    delivery_timeout_seconds: float = Field(30.0, gt=0)
+    """A producer that delivers nothing for so long is closed and replaced."""
+    retry_seconds: float = Field(1.0, gt=0)
+    """Pause before another try when the log does not answer; it grows up to thirty times this."""
+    drain_seconds: float = Field(30.0, ge=0)
+    """When told to end: how long to go on shipping what the journals hold."""
+    scan_seconds: float = Field(1.0, gt=0)
+    """How often to look for new journals."""
+    object_store: str | None = None
+    """URL of the store for payloads that are too large for the log (`file:///…`, `s3://…`); `objects` in the
+    data directory when not set."""

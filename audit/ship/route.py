@@ -1,0 +1,118 @@
+"""Where a journal is shipped: chosen once, written down, never changed.
+
+    route.json  {"format":1,"journal":hex,"backend":…,"topic":…,"topic_id":hex,"partition":n,"start":offset}
+
+`start` is the partition's end when the route was chosen: nothing of this journal stands before it.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Final
+
+from audit.errors import LogError
+from audit.files import write_once
+from audit.log.base import Log, Topic
+
+FILE: Final = "route.json"
+
+
+class RouteBroken(LogError):  # noqa: N818 — says what happened
+    """The route names another topic than the log has now, or is not a route: a person must look."""
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A journal's place in the log."""
+
+    journal: bytes
+    backend: str
+    topic: str
+    topic_id: bytes
+    partition: int
+    start: int
+
+
+def partition_of(journal: bytes, partitions: int) -> int:
+    """The partition of a new journal: spread by hash, the same wherever it is computed."""
+    return int.from_bytes(sha256(b"affiant-route\n" + journal).digest()[:8], "big") % partitions
+
+
+def read_route(directory: Path) -> Route | None:
+    """The route, or None before it was chosen.
+
+    Raises:
+        RouteBroken: the file is not a route.
+    """
+    path = directory / FILE
+    try:
+        content = json.loads(path.read_bytes())
+        if content["format"] != 1:
+            raise RouteBroken(f"{path}: format {content['format']}, this version knows 1")
+        return Route(
+            bytes.fromhex(content["journal"]),
+            content["backend"],
+            content["topic"],
+            bytes.fromhex(content["topic_id"]),
+            int(content["partition"]),
+            int(content["start"]),
+        )
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError) as error:
+        raise RouteBroken(f"{path}: not a route ({error!r})") from error
+
+
+def choose_route(directory: Path, journal: bytes, log: Log) -> Route:
+    """The journal's route: read, or chosen now and made durable before anything is sent.
+
+    MUST refuse a topic that was deleted and made again: its offsets name other records.
+
+    Raises:
+        RouteBroken: the log has another topic than the route names, or the route is another journal's.
+        LogUnavailable: the log does not answer.
+    """
+    topic = log.topic()
+    if read_route(directory) is None:
+        partition = partition_of(journal, topic.partitions)
+        reader = log.reader()
+        try:
+            _, start = reader.bounds(partition)
+        finally:
+            reader.close()
+        directory.mkdir(parents=True, exist_ok=True)
+        write_once(
+            directory / FILE, _encode(Route(journal, topic.backend, topic.name, topic.id, partition, start))
+        )
+    route = read_route(directory)
+    assert route is not None
+    _check(route, journal, topic)
+    return route
+
+
+def _check(route: Route, journal: bytes, topic: Topic) -> None:
+    if route.journal != journal:
+        raise RouteBroken(f"the route is of journal {route.journal.hex()}, not of {journal.hex()}")
+    if (route.backend, route.topic, route.topic_id) != (topic.backend, topic.name, topic.id):
+        raise RouteBroken(
+            f"journal {journal.hex()} is shipped to {route.backend} topic {route.topic!r} with id "
+            f"{route.topic_id.hex()}; the log has {topic.backend} topic {topic.name!r}, id {topic.id.hex()}. "
+            "A recreated topic is another log: nothing is shipped until a person decides"
+        )
+
+
+def _encode(route: Route) -> bytes:
+    return json.dumps(
+        {
+            "format": 1,
+            "journal": route.journal.hex(),
+            "backend": route.backend,
+            "topic": route.topic,
+            "topic_id": route.topic_id.hex(),
+            "partition": route.partition,
+            "start": route.start,
+        }
+    ).encode()

@@ -1,0 +1,341 @@
+"""Ships one journal: from its durable mark to the log's acknowledgement."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, NamedTuple, Protocol
+
+import structlog
+
+from audit.errors import LogUnavailable, OffsetGone, SequenceGone, TopicUnsafe
+from audit.journal import Position
+from audit.log.base import Log, LogReader, LogWriter
+from audit.proof.entry import Key, parse_entry
+from audit.proof.hashing import leaf_hash
+from audit.proof.record import split_record
+from audit.settings import SidecarSettings
+
+from .acknowledged import Acknowledged, AcknowledgedWriter, read_acknowledged
+from .barrier import Contradiction, append_barrier, scan
+from .external import ExternalStore
+from .route import Route, RouteBroken, choose_route
+
+_READ_BYTES: Final = 1 << 20
+_IDLE: Final = 0.002
+_MAX_BACKOFF: Final = 30
+
+
+class SourceRecord(Protocol):
+    """A record of the journal."""
+
+    @property
+    def sequence(self) -> int:
+        """Its place."""
+        ...
+
+    @property
+    def record(self) -> bytes:
+        """Its bytes."""
+        ...
+
+    @property
+    def position(self) -> Position:
+        """Behind it."""
+        ...
+
+
+class Source(Protocol):
+    """The part of `audit.journal.JournalReader` that is needed here."""
+
+    def seek(self, sequence: int) -> None:
+        """Go to an entry. Raises SequenceGone."""
+        ...
+
+    def read(self, max_bytes: int) -> Sequence[SourceRecord]:
+        """Records up to the durable mark; empty when there are none."""
+        ...
+
+    def close(self) -> None:
+        """Let go."""
+        ...
+
+
+class InFlight(NamedTuple):
+    """A record that was sent and not yet acknowledged."""
+
+    sequence: int
+    record: bytes
+    position: Position
+
+
+@dataclass(slots=True)
+class Progress:
+    """What one shipper has done; read by the metrics from another thread."""
+
+    shipped: int = 0
+    shipped_bytes: int = 0
+    restarts: int = 0
+    duplicates: int = 0
+    alarm: str | None = None
+    next_sequence: int = 0
+    acknowledged: int = 0
+    last_progress: float = 0.0
+    in_flight_bytes: int = 0
+    position: Position | None = None
+    """In the journal, behind the last acknowledged record of this run."""
+    in_flight: deque[InFlight] = field(default_factory=deque)
+    """Sent, not yet acknowledged, in order."""
+
+
+class Shipper:
+    """One journal. `run` returns when told to end and drained, or after an alarm."""
+
+    def __init__(
+        self,
+        journal: bytes,
+        source: Callable[[], Source],
+        log: Log,
+        directory: Path,
+        settings: SidecarSettings,
+        external: ExternalStore,
+        *,
+        clock: Callable[[], int] = time.time_ns,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`directory` is this journal's shipping directory; `source` opens the journal for reading."""
+        self.journal = journal
+        self.progress = Progress()
+        self._source = source
+        self._log = log
+        self._directory = directory
+        self._settings = settings
+        self._external = external
+        self._clock = clock
+        self._monotonic = monotonic
+        self._shipper = os.urandom(16)
+        self._say = structlog.get_logger("sidecar").bind(journal=journal.hex())
+
+    def run(self, stop: threading.Event) -> None:
+        """Ship until told to end, then drain for `drain_seconds` at most.
+
+        Each failure ends a run of the producer and begins another, after a growing pause; a contradiction
+        between journal and log ends the shipper, with an alarm.
+        """
+        failures = 0
+        deadline: float | None = None
+        while deadline is None or self._monotonic() < deadline:
+            before = self.progress.shipped
+            try:
+                self._session(stop)
+            except (Contradiction, RouteBroken, TopicUnsafe, OffsetGone, SequenceGone) as error:
+                self.progress.alarm = f"{type(error).__name__}: {error}"
+                self._say.error("alarm: shipping of this journal stops", reason=self.progress.alarm)
+                return
+            except LogUnavailable as error:
+                failures = 1 if self.progress.shipped > before else failures + 1
+                self.progress.restarts += 1
+                pause = min(
+                    self._settings.retry_seconds * 2 ** (failures - 1),
+                    self._settings.retry_seconds * _MAX_BACKOFF,
+                )
+                self._say.warning(
+                    "the log does not take records; trying again", reason=str(error), pause=pause
+                )
+                if stop.is_set() and deadline is None:
+                    deadline = self._monotonic() + self._settings.drain_seconds
+                _wait(stop, pause)
+            else:
+                return
+
+    def _session(self, stop: threading.Event) -> None:
+        """One run of a producer: route, barrier, ship. Returns when told to end and drained."""
+        self._refuse_unsafe()
+        route = choose_route(self._directory, self.journal, self._log)
+        source = self._source()
+        acknowledged = AcknowledgedWriter(self._directory, self._shipper, self._clock)
+        try:
+            writer = self._log.writer(route.partition)
+            try:
+                sent = self._barrier(writer, route, source, acknowledged)
+                self._ship(_Run(writer, source, acknowledged, sent), stop)
+            finally:
+                self.progress.in_flight.clear()
+                self.progress.in_flight_bytes = 0
+                writer.close()
+            acknowledged.sync()
+        finally:
+            acknowledged.close()
+            source.close()
+
+    def _refuse_unsafe(self) -> None:
+        unsafe = [str(finding) for finding in self._log.check() if finding.fatal]
+        if unsafe:
+            raise TopicUnsafe("; ".join(unsafe))
+
+    def _barrier(
+        self,
+        writer: LogWriter,
+        route: Route,
+        source: Source,
+        acknowledged: AcknowledgedWriter,
+    ) -> int:
+        """Find what is in the log and go there in the journal; returns how many sends the writer has made."""
+        barrier = append_barrier(
+            writer, self._shipper, self.journal, self._settings.delivery_timeout_seconds, self._clock()
+        )
+        before = read_acknowledged(self._directory) or Acknowledged(0, route.start)
+        reader = self._log.reader()
+        try:
+            found = scan(
+                reader,
+                route.partition,
+                self.journal,
+                start=max(before.offset, route.start),
+                barrier=barrier,
+                known=before.sequence,
+                patience=self._settings.delivery_timeout_seconds,
+            )
+        finally:
+            _close(reader)
+        self.progress.duplicates += found.duplicates
+        self._compare(source, found.leaves)
+        source.seek(found.next)
+        acknowledged.write(Acknowledged(found.next, found.offset))
+        self.progress.next_sequence = self.progress.acknowledged = found.next
+        self._say.info("shipping", partition=route.partition, sequence=found.next, barrier=barrier)
+        return 1
+
+    def _compare(self, source: Source, leaves: dict[int, bytes]) -> None:
+        """The log's entries are the journal's. Raises Contradiction."""
+        left = dict(leaves)
+        if not left:
+            return
+        oldest = self._first_held(min(left))
+        left = {sequence: leaf for sequence, leaf in left.items() if sequence >= oldest}
+        source.seek(oldest)
+        while left:
+            records = source.read(_READ_BYTES)
+            if not records:
+                raise Contradiction(
+                    f"the log holds sequences {min(left)} to {max(left)}, which the journal does not: "
+                    "was it restored from an old copy?"
+                )
+            for record in records:
+                ours = leaf_hash(split_record(record.record)[0])
+                if left.pop(record.sequence, ours) != ours:
+                    raise Contradiction(
+                        f"sequence {record.sequence} has one hash in the log, another in the journal"
+                    )
+
+    def _first_held(self, wanted: int) -> int:
+        """`wanted`, or the oldest sequence that the journal still has: what was freed was acknowledged."""
+        source = self._source()
+        try:
+            source.seek(wanted)
+        except SequenceGone:
+            source.close()
+            source = self._source()  # a reader that was sent nowhere begins with the oldest
+            records = source.read(1)
+            return records[0].sequence if records else wanted
+        finally:
+            source.close()
+        return wanted
+
+    def _ship(self, run: _Run, stop: threading.Event) -> None:
+        """The loop. A crash here leaves records in flight: the next run's barrier finds out which landed."""
+        progress = self.progress
+        progress.last_progress = self._monotonic()
+        deadline: float | None = None
+        while True:
+            sent = self._send(run)
+            if self._receive(run):
+                progress.last_progress = self._monotonic()
+            now = self._monotonic()
+            if progress.in_flight and now - progress.last_progress > self._settings.delivery_timeout_seconds:
+                raise LogUnavailable(
+                    f"no record was acknowledged within {self._settings.delivery_timeout_seconds:g} s"
+                )
+            if not progress.in_flight:
+                progress.last_progress = now
+            if stop.is_set():
+                if not sent and not progress.in_flight:
+                    return
+                deadline = deadline or now + self._settings.drain_seconds
+                if now > deadline:
+                    raise LogUnavailable("told to end, and the log did not take the rest in time")
+            if not sent:
+                if progress.in_flight:
+                    run.writer.wait(0.05)
+                else:
+                    stop.wait(_IDLE)
+
+    def _send(self, run: _Run) -> int:
+        """Send what there is room for; how many records."""
+        progress = self.progress
+        room = self._settings.in_flight_bytes - progress.in_flight_bytes
+        if room <= 0:
+            return 0
+        records = run.source.read(min(_READ_BYTES, room))
+        journal, writer = self.journal, run.writer
+        for record in records:
+            value = self._external.move(record.record)
+            writer.send(value, journal)
+            progress.in_flight.append(InFlight(record.sequence, value, record.position))
+            progress.in_flight_bytes += len(value)
+            progress.next_sequence = record.sequence + 1
+        return len(records)
+
+    def _receive(self, run: _Run) -> bool:
+        """Take what was acknowledged off the queue and say so; False when nothing was."""
+        delivered = run.writer.delivered()
+        fresh = delivered.sends - run.counted
+        if not fresh:
+            return False
+        run.counted = delivered.sends
+        progress = self.progress
+        sequence = -1
+        for _ in range(fresh):
+            sequence, record, progress.position = progress.in_flight.popleft()
+            progress.in_flight_bytes -= len(record)
+            progress.shipped_bytes += len(record)
+        progress.shipped += fresh
+        progress.acknowledged = sequence + 1
+        run.acknowledged.write(Acknowledged(sequence + 1, delivered.offset + 1))
+        return True
+
+
+@dataclass(slots=True)
+class _Run:
+    """What one run of a producer works with; `counted` of its sends are known to be acknowledged."""
+
+    writer: LogWriter
+    source: Source
+    acknowledged: AcknowledgedWriter
+    counted: int
+
+
+def oldest_unshipped(progress: Progress) -> int | None:
+    """When the oldest record in flight was committed, in ns; None when there is none."""
+    try:
+        record = progress.in_flight[0].record
+    except IndexError:
+        return None
+    return int(parse_entry(split_record(record)[0]).fields[Key.COMMITTING])
+
+
+def _wait(stop: threading.Event, seconds: float) -> None:
+    """Pause; while draining the event is set already, and the pause must still be one."""
+    if stop.is_set():
+        time.sleep(min(seconds, 0.2))
+    else:
+        stop.wait(seconds)
+
+
+def _close(reader: LogReader) -> None:
+    reader.close()

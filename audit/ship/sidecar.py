@@ -1,0 +1,197 @@
+"""The sidecar process: a shipper for every journal on the shared volume, one page of metrics for all."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, cast
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+
+import structlog
+from prometheus_client import CollectorRegistry, make_wsgi_app
+
+from audit.errors import AuditError
+from audit.journal import JournalReader, Mark, Position
+from audit.log.base import Log
+from audit.settings import SidecarSettings
+
+from .external import ExternalStore
+from .metrics import Shipped, SidecarCollector
+from .shipper import Shipper
+
+_JOIN_MARGIN = 30.0
+
+
+@dataclass(slots=True)
+class _Running:
+    shipper: Shipper
+    thread: threading.Thread
+    shipped: Shipped
+
+
+class Sidecar:
+    """Finds journals under `journals`, ships each in a thread of its own, and writes under `shipping` alone."""
+
+    def __init__(self, data: Path, log: Log, settings: SidecarSettings) -> None:
+        """`data` is the shared volume's directory."""
+        self._data = data
+        self._log = log
+        self._settings = settings
+        self._external = ExternalStore(settings.object_store or f"file://{data / 'objects'}")
+        self._running: dict[str, _Running] = {}
+        self._say = structlog.get_logger("sidecar")
+
+    def run(self, stop: threading.Event) -> int:
+        """Ship until told to end and drained; 0, or 1 when a journal's shipping stopped with an alarm."""
+        while not stop.is_set():
+            self._start_new(stop)
+            stop.wait(self._settings.scan_seconds)
+        self._start_new(stop)  # a journal that appeared just before the end is drained too
+        patience = self._settings.drain_seconds + self._settings.delivery_timeout_seconds + _JOIN_MARGIN
+        for running in self._running.values():
+            running.thread.join(
+                self._settings.drain_seconds + self._settings.delivery_timeout_seconds + _JOIN_MARGIN
+            )
+        return int(any(self._unfinished(running) for running in self._running.values()))
+
+    def journals(self) -> dict[bytes, Shipped]:
+        """The shippers that run, by journal id."""
+        return {running.shipper.journal: running.shipped for running in list(self._running.values())}
+
+    def healthy(self) -> bool:
+        """False once any journal's shipping has stopped with an alarm."""
+        return not any(running.shipper.progress.alarm for running in list(self._running.values()))
+
+    def _unfinished(self, running: _Running) -> bool:
+        lag = running.shipped.durable() - running.shipper.progress.acknowledged
+        if lag:
+            self._say.error("ends with records unshipped; they stay in the journal", records=lag)
+        return bool(lag) or running.shipper.progress.alarm is not None
+
+    def _start_new(self, stop: threading.Event) -> None:
+        for path in sorted((self._data / "journals").glob("*/journal.json")):
+            name = path.parent.name
+            if name in self._running:
+                continue
+            try:
+                journal = bytes.fromhex(json.loads(path.read_bytes())["journal"])
+            except (OSError, ValueError, KeyError) as error:
+                self._say.error("not a journal", path=str(path), reason=repr(error))
+                continue
+            self._running[name] = self._start(name, path.parent, journal, stop)
+
+    def _start(self, name: str, directory: Path, journal: bytes, stop: threading.Event) -> _Running:
+        shipper = Shipper(
+            journal,
+            lambda: JournalReader(directory),
+            self._log,
+            self._data / "shipping" / name,
+            self._settings,
+            self._external,
+        )
+        watcher = JournalReader(directory)
+        shipped = Shipped(
+            shipper.progress,
+            durable=lambda: mark.sequence if (mark := watcher.mark()) else 0,
+            unshipped=lambda: unshipped_bytes(directory, shipper.progress.position, watcher.mark()),
+        )
+
+        def ship() -> None:
+            try:
+                shipper.run(stop)
+            except Exception as error:  # noqa: BLE001 — a thread must not end unseen
+                shipper.progress.alarm = f"{type(error).__name__}: {error}"
+                self._say.exception("alarm: shipping of this journal stops", journal=journal.hex())
+
+        thread = threading.Thread(target=ship, name=f"ship {name}", daemon=True)
+        thread.start()
+        return _Running(shipper, thread, shipped)
+
+
+def unshipped_bytes(directory: Path, position: Position | None, mark: Mark | None) -> int:
+    """Bytes of the journal between `position` and the durable mark; all of it before anything was shipped.
+
+    Headers, group heads and padding are counted: it is what stands on the disk.
+    """
+    if mark is None:
+        return 0
+    first, offset = (0, 0) if position is None else (position.segment, position.offset)
+    if first == mark.segment:
+        return max(0, mark.end - offset)
+    size = mark.end - offset
+    for path in directory.glob("*.seg"):
+        if first <= int(path.stem, 16) < mark.segment:
+            size += _size(path)
+    return max(0, size)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:  # freed in between
+        return 0
+
+
+class _Quiet(WSGIRequestHandler):
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 — the base class's name
+        """Scrapes are not news."""
+
+
+class MetricsServer:
+    """/metrics, /livez and /readyz on one small server."""
+
+    def __init__(self, host: str, port: int, sidecar: Sidecar) -> None:
+        """Listens at once. Raises AuditError when the address is taken."""
+        registry = CollectorRegistry()
+        registry.register(SidecarCollector(sidecar.journals))
+        metrics = make_wsgi_app(registry)
+
+        def application(environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
+            path = environ.get("PATH_INFO")
+            if path in {"/livez", "/readyz"}:
+                good = path == "/livez" or sidecar.healthy()
+                start("200 OK" if good else "503 Service Unavailable", [("Content-Type", "text/plain")])
+                return [b"ok\n" if good else b"a journal's shipping has stopped; the log says why\n"]
+            return cast("Iterable[bytes]", metrics(environ, start))
+
+        try:
+            self._server = make_server(host, port, application, WSGIServer, _Quiet)
+        except OSError as error:
+            raise AuditError(
+                f"[sidecar] metrics: cannot listen on {host}:{port}: {error.strerror}"
+            ) from error
+        self.port: int = self._server.server_port
+        self._thread = threading.Thread(target=self._server.serve_forever, name="metrics", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+@contextmanager
+def one_sidecar(data: Path) -> Iterator[None]:
+    """Hold the shared volume's shipping directory: two sidecars would fight over the acknowledged marks."""
+    directory = data / "shipping"
+    directory.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise AuditError(f"{directory}: another sidecar ships these journals") from error
+        yield
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,253 @@
+"""One exchange out of the log, decoded, with what holds of it and what does not."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from .errors import LogError, LogUnavailable
+from .log.base import LogEntry, LogReader
+from .proof.entry import JOURNAL_KINDS, Entry, Key, Kind, Protocol, Slot, parse_record_id, signing_message
+from .proof.errors import FormatError
+from .proof.hashing import ZERO_HASH, leaf_hash
+from .proof.record import Header, Payload, Record, parse_payload, parse_record, payload_holds
+
+_READ_BYTES: Final = 4 << 20
+_READ_SECONDS: Final = 10.0
+_MAX_INFLATED: Final = 64 << 20
+
+
+class RecordNotFound(LogError):  # noqa: N818 — says what happened
+    """The log does not hold a record of that name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a record stands."""
+
+    partition: int
+    offset: int
+    timestamp: int
+    """The log's, ms since 1970 UTC."""
+
+
+@dataclass(slots=True)
+class Exchange:
+    """A record as a person reads it. `holds`: each check, and whether it holds; None: could not be made."""
+
+    place: Place
+    record: Record
+    payload: Payload | None
+    opening: Entry | None
+    holds: dict[str, bool | None] = field(default_factory=dict)
+
+
+def walk(reader: LogReader, partition: int, start: int, end: int) -> Iterator[LogEntry]:
+    """Entries of a partition from `start` up to, not including, `end`.
+
+    Raises:
+        LogUnavailable: nothing came although the log says that there is more.
+    """
+    offset = start
+    while offset < end:
+        entries = reader.read(partition, offset, _READ_BYTES, _READ_SECONDS)
+        if not entries:
+            raise LogUnavailable(f"partition {partition}: nothing came from offset {offset}, before {end}")
+        for entry in entries:
+            if entry.offset < end:
+                yield entry
+        offset = entries[-1].offset + 1
+
+
+def find(
+    reader: LogReader,
+    partitions: int,
+    record_id: str,
+    external: Callable[[bytes], bytes | None] = lambda _: None,
+) -> Exchange:
+    """Look for a record, and check it against its payload, its neighbours and its epoch's opening.
+
+    Args:
+        reader: of the log.
+        partitions: how many it has.
+        record_id: as an answer's `Affiant-Record` header says.
+        external: fetches a payload that is in the object store, by digest.
+
+    Raises:
+        FormatError: `record_id` is none.
+        RecordNotFound: the log does not hold it.
+    """
+    journal, sequence = parse_record_id(record_id)
+    for partition in range(partitions):
+        found = _find_in(reader, partition, journal, sequence, external)
+        if found is not None:
+            return found
+    raise RecordNotFound(
+        f"the log holds no record {record_id}; a record of the last seconds may not be shipped yet"
+    )
+
+
+def _find_in(
+    reader: LogReader,
+    partition: int,
+    journal: bytes,
+    sequence: int,
+    external: Callable[[bytes], bytes | None],
+) -> Exchange | None:
+    """One pass: the opening and the entry before it are met on the way, the entry after it right behind."""
+    first, end = reader.bounds(partition)
+    exchange: Exchange | None = None
+    opening: Entry | None = None
+    before: Entry | None = None
+    for entry in walk(reader, partition, first, end):
+        if entry.key != journal:
+            continue
+        record = _parse(entry.value)
+        if record is None or record.entry.kind not in JOURNAL_KINDS:
+            continue
+        at = record.entry.fields[Key.SEQUENCE]
+        if exchange is not None:
+            if at == sequence + 1:
+                exchange.holds["the next entry is chained to it"] = record.entry.fields[
+                    Key.CHAIN
+                ] == leaf_hash(exchange.record.entry.raw)
+                return exchange
+        elif at == sequence:
+            exchange = _examine(
+                Place(partition, entry.offset, entry.timestamp), record, before, opening, external
+            )
+        else:
+            before = record.entry
+            opening = record.entry if record.entry.kind == Kind.OPENING else opening
+    return exchange
+
+
+def _parse(value: bytes) -> Record | None:
+    try:
+        return parse_record(value)
+    except FormatError:
+        return None  # `affiant log verify` names it; here another record is looked for
+
+
+def _examine(
+    place: Place,
+    record: Record,
+    before: Entry | None,
+    opening: Entry | None,
+    external: Callable[[bytes], bytes | None],
+) -> Exchange:
+    entry = record.entry
+    if entry.get(Key.EXTERNAL) and not record.payload:
+        record = Record(entry, external(entry.fields[Key.PAYLOAD_DIGEST]) or b"")
+    payload = None
+    if record.payload and entry.get(Key.SUITE) == 0:
+        try:
+            payload = parse_payload(record.payload)
+        except FormatError:
+            payload = None
+    exchange = Exchange(place, record, payload, entry if entry.kind == Kind.OPENING else opening)
+    has_payload = entry.get(Key.PAYLOAD_DIGEST) is not None
+    exchange.holds = {
+        "the payload is what the entry's digest covers": (
+            payload_holds(record) if record.payload else None
+        ) if has_payload else None,
+        "it is chained to the entry before it": _chained(entry, before),
+        "its epoch's opening is signed by the journal's key": _signed(exchange.opening, entry),
+        "the next entry is chained to it": None,
+    }  # fmt: skip
+    return exchange
+
+
+def _chained(entry: Entry, before: Entry | None) -> bool | None:
+    sequence, chain = entry.fields[Key.SEQUENCE], entry.fields[Key.CHAIN]
+    if sequence == 0:
+        return bool(chain == ZERO_HASH)
+    if before is None or before.fields[Key.SEQUENCE] != sequence - 1:
+        return None
+    return bool(chain == leaf_hash(before.raw))
+
+
+def _signed(opening: Entry | None, entry: Entry) -> bool | None:
+    if opening is None or opening.fields[Key.EPOCH] != entry.fields[Key.EPOCH]:
+        return None
+    key = Ed25519PublicKey.from_public_bytes(opening.fields[Key.PUBLIC_KEY])
+    try:
+        key.verify(opening.fields[Key.SIGNATURE], signing_message(opening.fields))
+    except InvalidSignature:
+        return False
+    return True
+
+
+def describe(exchange: Exchange) -> dict[str, Any]:
+    """The exchange as JSON: names in place of keys, bodies decoded where they are JSON."""
+    entry = exchange.record.entry
+    described: dict[str, Any] = {
+        "record": entry.record_id,
+        "partition": exchange.place.partition,
+        "offset": exchange.place.offset,
+        "logged_ms": exchange.place.timestamp,
+        "entry": fields_of(entry),
+        "holds": exchange.holds,
+    }
+    if exchange.payload is not None:
+        header = exchange.payload.header
+        described["request"] = {
+            "method": header.get(Header.METHOD),
+            "target": header.get(Header.TARGET),
+            "content_type": header.get(Header.CONTENT_TYPE),
+            "body": body_of(exchange.payload.request, header.get(Header.CONTENT_ENCODING)),
+        }
+        described["answer"] = {
+            "content_type": header.get(Header.RESPONSE_TYPE),
+            "body": body_of(exchange.payload.response),
+        }
+        if Header.INPUT in header:
+            schema, rows, columns = header[Header.INPUT]
+            described["input"] = {"schema": schema.hex(), "rows": rows, "columns": columns}
+    return described
+
+
+def fields_of(entry: Entry) -> dict[str, Any]:
+    """An entry's fields by name; bytes as hex, kinds and slots by name."""
+    named: dict[str, Any] = {}
+    for key, value in entry.fields.items():
+        name = Key(key).name.lower() if key in list(Key) else str(key)
+        named[name] = _plain(value)
+    for name, kind in (("kind", Kind), ("slot", Slot), ("protocol", Protocol)):
+        if named.get(name) in list(kind):
+            named[name] = kind(named[name]).name.lower()
+    if "digest" in named:
+        named["digest"] = f"sha256:{named['digest']}"
+    return named
+
+
+def body_of(body: bytes, encoding: str | None = None) -> Any:
+    """JSON where it is JSON, text where it is text, else hex; gzip is inflated, up to 64 MiB."""
+    if encoding == "gzip":
+        try:
+            body = zlib.decompressobj(16 + zlib.MAX_WBITS).decompress(body, _MAX_INFLATED)
+        except zlib.error:
+            return {"hex": body.hex()}
+    try:
+        return json.loads(body)
+    except ValueError:
+        try:
+            return body.decode()
+        except UnicodeDecodeError:
+            return {"hex": body.hex()}
+
+
+def _plain(value: object) -> Any:
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return value

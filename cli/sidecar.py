@@ -1,0 +1,43 @@
+"""`affiant sidecar`: ship this machine's journals to the log."""
+
+from __future__ import annotations
+
+import signal
+import threading
+
+import structlog
+import typer
+
+from audit.config import load
+from audit.log import configured_log
+from audit.settings import SidecarSettings
+from audit.ship.sidecar import MetricsServer, Sidecar, one_sidecar
+
+from .errors import WRONG
+from .options import ConfigOption
+
+app = typer.Typer()
+
+
+@app.command()
+def sidecar(config: ConfigOption = None) -> None:
+    """Ship every journal of the data directory to the log, until SIGTERM; then ship the rest and end.
+
+    Survives the log's absence for any time. Exit code 1 when records stay unshipped, or after an alarm.
+
+    Example: affiant sidecar --config affiant.toml
+    """
+    loaded = load(config)
+    settings = loaded.section("sidecar", SidecarSettings)
+    log = configured_log(loaded)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    say = structlog.get_logger("sidecar")
+    with one_sidecar(loaded.data):
+        running = Sidecar(loaded.data, log, settings)
+        with MetricsServer(settings.metrics_host, settings.metrics_port, running) as server:
+            say.info("ready", metrics=f"http://{settings.metrics_host}:{server.port}/metrics")
+            if running.run(stop):
+                raise typer.Exit(WRONG)
+    say.info("ended: everything that was durable is in the log")
