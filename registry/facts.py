@@ -28,13 +28,13 @@ class ModelFacts:
 
 def inspect_model(data: bytes, model_type: ModelType) -> ModelFacts:
     """Read the facts. Raises ModelRefused when the runtime cannot read the file."""
-    return _inspect_onnx(data) if model_type == "onnx" else _inspect_xgboost(data)
+    return _inspect_onnx(data) if model_type == "onnx" else _inspect_xgboost(data, model_type)
 
 
-def _inspect_xgboost(data: bytes) -> ModelFacts:
+def _inspect_xgboost(data: bytes, model_type: ModelType) -> ModelFacts:
     from .runtimes.xgboost import TASKS, load_booster, objective_of
 
-    booster = load_booster(data)
+    booster, checked = load_booster(data, model_type)
     objective = objective_of(booster)
     if objective not in TASKS:
         raise PublishError(
@@ -44,7 +44,7 @@ def _inspect_xgboost(data: bytes) -> ModelFacts:
     width = booster.num_features()
     names = booster.feature_names or [None] * width
     types = booster.feature_types or [None] * width
-    kept = _kept_categories(booster)
+    kept = checked.categories or ((),) * width
     hints = tuple(
         Hint(name, _xgboost_type(kind), kept[place] if kind == "c" else ())
         for place, (name, kind) in enumerate(zip(names, types, strict=True))
@@ -57,20 +57,6 @@ def _inspect_xgboost(data: bytes) -> ModelFacts:
         "booster": settings.get("gradient_booster", {}).get("name", ""),
     }
     return ModelFacts(hints, width, task, (), parameters)
-
-
-def _kept_categories(booster: Any) -> list[tuple[str, ...]]:
-    """The category texts that the model keeps, a feature; empty where it keeps none."""
-    empty: list[tuple[str, ...]] = [()] * booster.num_features()
-    if "c" not in (booster.feature_types or ()):
-        return empty
-    exported = booster.get_categories(export_to_arrow=True)
-    columns = exported.to_arrow() if exported is not None else None
-    if not columns:
-        return empty
-    return [
-        () if values is None else tuple(str(value) for value in values.to_pylist()) for _, values in columns
-    ]
 
 
 def _xgboost_type(kind: str | None) -> Literal["number", "integer", "category"] | None:

@@ -14,6 +14,7 @@ from .check import check_golden, padded
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from registry.golden import Golden
     from registry.manifest import ModelType
     from registry.signature import Signature
 
@@ -51,13 +52,7 @@ def load(package: Package, *, device: str = "cpu", threads: int = 1) -> LoadedMo
     """
     verify(package)
     runner = open_runner(package.model, package.model_type, package.signature, device=device, threads=threads)
-    try:
-        batching = check_golden(runner.predict, package.golden)
-    except RegistryError:
-        raise
-    # A runtime may find only when it runs that a graph makes no sense, and its errors have no common root.
-    except Exception as error:
-        raise ModelRefused(f"the model fails on its golden rows: {str(error)[:300]}") from error
+    batching = ask_golden(runner, package.golden)
     return LoadedModel(
         digest=package.digest,
         signature=package.signature,
@@ -68,6 +63,17 @@ def load(package: Package, *, device: str = "cpu", threads: int = 1) -> LoadedMo
         predict=padded(runner.predict, batching.rows) if batching.kind == "padded" else runner.predict,
         explain=runner.explain,
     )
+
+
+def ask_golden(runner: Runner, golden: Golden) -> Batching:
+    """`check_golden`, with what the runtime raises as one of ours: GoldenMismatch, ModelRefused."""
+    try:
+        return check_golden(runner.predict, golden)
+    except RegistryError:
+        raise
+    # A runtime may find only when it runs that a graph makes no sense; its errors have no common root.
+    except Exception as error:
+        raise ModelRefused(f"the model fails on its golden rows: {str(error)[:300]}") from error
 
 
 def open_runner(

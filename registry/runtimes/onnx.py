@@ -104,7 +104,9 @@ def open_session(model: Any, *, device: str, threads: int) -> Any:
     # A pool of threads that spins between requests would take a core from the gateway.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
-        session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=[provider])
+        session = onnxruntime.InferenceSession(
+            model.SerializeToString(), options, providers=[provider], enable_fallback=0
+        )
     # ONNX Runtime raises a family of errors without a public root.
     except Exception as error:
         raise ModelRefused(

@@ -14,6 +14,7 @@ from registry.manifest import ModelType
 from registry.signature import Signature
 
 from .base import Rows
+from .xgboost_check import Checked, check_model
 
 # Objectives whose prediction is what the task promises; others give a margin, a label or a ranking.
 TASKS: Final = {
@@ -34,15 +35,20 @@ _PREDICT: Final = {
 }  # fmt: skip
 
 
-def load_booster(data: bytes, *, device: str = "cpu", threads: int = 1) -> Any:
-    """A Booster from a model file's bytes.
+def load_booster(
+    data: bytes, model_type: ModelType, *, device: str = "cpu", threads: int = 1
+) -> tuple[Any, Checked]:
+    """A Booster from a model file's bytes, and what was read of them beforehand.
+
+    MUST NOT give XGBoost a byte before every index in the file was checked (`xgboost_check`).
 
     Raises:
-        ModelRefused: XGBoost cannot read them.
+        ModelRefused: the file is not as XGBoost writes it.
         DeviceUnavailable: "cuda" with a build or a machine that has none.
     """
     import xgboost
 
+    checked = check_model(data, model_type)
     if device != "cpu" and not xgboost.build_info().get("USE_CUDA"):
         raise DeviceUnavailable(
             f"device {device!r}: this build of XGBoost ({xgboost.__version__}) has no CUDA; "
@@ -56,7 +62,7 @@ def load_booster(data: bytes, *, device: str = "cpu", threads: int = 1) -> Any:
         raise ModelRefused(
             f"XGBoost {xgboost.__version__} cannot read the model: {_first_line(error)}"
         ) from error
-    return booster
+    return booster, checked
 
 
 def objective_of(booster: Any) -> str:
@@ -80,11 +86,11 @@ class XGBoostRunner:
 
         self.runtime = f"xgboost {xgboost.__version__}"
         self.device = device
-        self._booster = load_booster(data, device=device, threads=threads)
+        self._booster, checked = load_booster(data, model_type, device=device, threads=threads)
         self._width = signature.width
         self._types = ["c" if feature.type == "category" else "float" for feature in signature.features]
         self._outputs = signature.outputs
-        self._check(signature)
+        self._check(signature, checked)
         self._settings = json.dumps(_PREDICT).encode()
         self._library = xgboost.core._LIB  # noqa: SLF001 - the wrapper has no public name for it
         self._call = self._library.XGBoosterPredictFromDense
@@ -96,7 +102,7 @@ class XGBoostRunner:
         self._answers = ctypes.POINTER(ctypes.c_float)()
         self._out = (ctypes.byref(self._shape), ctypes.byref(self._dims), ctypes.byref(self._answers))
 
-    def _check(self, signature: Signature) -> None:
+    def _check(self, signature: Signature, checked: Checked) -> None:
         booster = self._booster
         if booster.num_features() != signature.width:
             raise ModelRefused(
@@ -108,6 +114,11 @@ class XGBoostRunner:
         names, types = booster.feature_names, booster.feature_types
         if names and tuple(names) != tuple(feature.name for feature in signature.features):
             raise ModelRefused("the model's feature names are not the signature's, or not in its order")
+        for kept, feature in zip(checked.categories, signature.features, strict=False):
+            if kept and kept != feature.categories:
+                raise ModelRefused(
+                    f"feature {feature.name!r}: the signature's categories are not the model's"
+                )
         for kind, feature in zip(types or (), signature.features, strict=False):
             if (kind == "c") != (feature.type == "category"):
                 raise ModelRefused(
