@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 import time
 from collections.abc import Sequence
@@ -11,6 +12,8 @@ from typing import Any, Final, TextIO
 
 _COLOURS: Final = (36, 33, 35, 32, 34)
 _LOUD: Final = {"warning": 33, "error": 31, "critical": 31}
+_TOLD: Final = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d\S* \[(?P<level>[A-Za-z]+) *\] (?P<rest>.*)")
+_PADDING: Final = re.compile(r" {3,}")
 _SHOWN_ELSEWHERE: Final = frozenset({"event", "level", "timestamp", "logger"})
 
 
@@ -36,7 +39,14 @@ class Console:
 
 
 def readable(line: str) -> tuple[str, str]:
-    """A line for people, and its level: structlog's JSON becomes `event key=value …`, the rest stays."""
+    """A line for people, and its level.
+
+    JSON of structlog becomes `event key=value …`; of `time [level] event  key=value` the time goes (ours
+    stands before the line) and the level stays when it matters. Anything else stays as it is.
+    """
+    if told := _TOLD.match(line):
+        level = told["level"].lower()
+        return _mark(level) + _PADDING.sub("  ", told["rest"]), level
     if not line.startswith("{"):
         return line, ""
     try:
@@ -47,5 +57,8 @@ def readable(line: str) -> tuple[str, str]:
         return line, ""
     level = str(content.get("level", ""))
     rest = " ".join(f"{key}={value}" for key, value in content.items() if key not in _SHOWN_ELSEWHERE)
-    mark = f"{level.upper()}: " if level in _LOUD else ""
-    return f"{mark}{content['event']} {rest}".rstrip(), level
+    return f"{_mark(level)}{content['event']} {rest}".rstrip(), level
+
+
+def _mark(level: str) -> str:
+    return f"{level.upper()}: " if level in _LOUD else ""

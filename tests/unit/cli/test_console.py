@@ -50,3 +50,12 @@ def test_structured_lines_become_readable() -> None:
     assert readable('{"event": "lag", "level": "warning"}')[0] == "WARNING: lag"
     for line in ("plain", "{not json", '{"predictions": []}', ""):
         assert readable(line)[0] == line
+
+
+def test_the_time_is_told_once() -> None:
+    """Components' own times go, ours stands before the line; information needs no level, an error does."""
+    assert readable("2026-11-24 03:43:59 [info     ] ready          port=3001") == (
+        "ready  port=3001",
+        "info",
+    )
+    assert readable("2026-11-24T03:43:16+0000 [ERROR] [cli] no")[0] == "ERROR: [cli] no"

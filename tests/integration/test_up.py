@@ -1,0 +1,231 @@
+"""`affiant up` with a real model, real requests, and components that are killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from audit.check import check_log
+from audit.config import load
+from audit.log import configured_log
+from audit.proof.entry import Kind
+from audit.proof.record import parse_record
+from cli.tables import commented_toml
+from registry.stores import LayoutStore
+from tests.components.ports import accepts, free_port
+from tests.components.process import Process, wait_until
+
+ROOT = Path(__file__).resolve().parents[2]
+ROW = {
+    "status_of_existing_checking_account": "... < 0 DM",
+    "duration_in_month": 48,
+    "credit_history": "existing credits paid back duly till now",
+    "purpose": "car (new)",
+    "credit_amount": 7685,
+    "savings_account_and_bonds": "... < 100 DM",
+    "present_employment_since": "1 <= ... < 4 years",
+    "installment_rate_in_percentage_of_disposable_income": 2,
+    "personal_status_and_sex": "female : divorced/separated/married",
+    "other_debtors_or_guarantors": "guarantor",
+    "present_residence_since": 4,
+    "property": "car or other, not in attribute Savings account/bonds",
+    "age_in_years": 37,
+    "other_installment_plans": "none",
+    "housing": "rent",
+    "number_of_existing_credits_at_this_bank": 1,
+    "job": "skilled employee / official",
+    "number_of_people_being_liable_to_provide_maintenance_for": 1,
+    "telephone": "none",
+    "foreign_worker": "yes",
+}
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """The example's XGBoost model in a store, and its digest."""
+    sys.path.insert(0, str(ROOT / "examples" / "credit"))
+    try:
+        from train import DATA, read_table, train_xgboost
+    finally:
+        sys.path.pop(0)
+    store = tmp_path_factory.mktemp("store")
+    trained = train_xgboost(read_table(DATA), 7, lambda _: None)
+    return store, LayoutStore(store).push(trained.published.package)
+
+
+class Running:
+    """`affiant up` in a directory of its own."""
+
+    def __init__(self, directory: Path, model: tuple[Path, str]) -> None:
+        store, digest = model
+        self.directory = directory
+        self.config = directory / "affiant.toml"
+        self.port, self.metrics = free_port(), free_port()
+        settings = {
+            "data": {"directory": "data"},
+            "gateway": {"port": self.port},
+            "journal": {"segment_bytes": 1 << 20, "max_bytes": 16 << 20},
+            "sidecar": {"metrics_port": self.metrics},
+            "store": {"directory": store},
+        }
+        plan = f'\n[[plan]]\nservice = "credit"\ndigest = "{digest}"\n'
+        self.config.write_text(commented_toml(settings) + plan)
+        argv = [sys.executable, "-m", "cli.main", "up", "--config", str(self.config)]
+        self.process = Process(argv, log=directory / "up.txt", cwd=directory)
+
+    def start(self) -> None:
+        """Start it, and wait until it says that it is ready."""
+        self.process.start()
+        self.process.wait_until(lambda: self.greetings() > 0, what="its greeting", deadline_s=90)
+
+    def greetings(self) -> int:
+        """How often it has said that it is ready."""
+        return self.process.log_text().count("│ ready; ")
+
+    def predict(self) -> str:
+        """One prediction; its record id."""
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.port}/v1/models/credit:predict",
+            json.dumps({"instances": [ROW]}).encode(),
+            {"Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            assert 0 <= json.loads(answer.read())["predictions"][0] <= 1
+            return str(answer.headers["Affiant-Record"])
+
+    def answers(self) -> bool:
+        """Whether a prediction is answered now."""
+        try:
+            self.predict()
+        except (urllib.error.URLError, OSError):
+            return False
+        return True
+
+    def pids(self, component: str) -> list[int]:
+        """Processes of a component, by its command line."""
+        found = []
+        for place in Path("/proc").glob("[0-9]*"):
+            try:
+                words = (place / "cmdline").read_bytes().decode().split("\0")
+            except OSError:
+                continue  # it has just ended
+            if component in words and str(self.config) in words:
+                found.append(int(place.name))
+        return found
+
+    def log(self) -> tuple[list[str], list[int], list[str]]:
+        """Record ids of the exchanges in the log, the last entry's kind of each journal, and the flaws."""
+        log = configured_log(load(self.config))
+        reader = log.reader()
+        ids, last = [], {}
+        for partition in range(log.topic().partitions):
+            offset, end = reader.bounds(partition)
+            while offset < end:
+                for read in reader.read(partition, offset, 1 << 20, 5):
+                    entry = parse_record(read.value).entry
+                    offset = read.offset + 1
+                    if entry.kind in (Kind.INFERENCE, Kind.ABORTED):
+                        ids.append(entry.record_id)
+                    if 1 in entry.fields:
+                        last[entry.fields[1]] = entry.kind
+        flaws = [str(flaw) for flaw in check_log(reader, log.topic().partitions).flaws]
+        reader.close()
+        return ids, list(last.values()), flaws
+
+
+@pytest.fixture
+def running(tmp_path: Path, model: tuple[Path, str]) -> Iterator[Running]:
+    """Started and ready; whatever is left of it is killed."""
+    up = Running(tmp_path, model)
+    try:
+        up.start()
+        yield up
+    finally:
+        up.process.kill()
+        for component in ("gateway", "sidecar"):
+            for pid in up.pids(component):
+                os.kill(pid, signal.SIGKILL)
+
+
+def test_an_orderly_stop_ships_everything_and_signs_the_end(running: Running) -> None:
+    """After SIGTERM every answered exchange is in the log, once, and the journal ends signed."""
+    wanted = [running.predict() for _ in range(20)]
+    assert running.process.stop(deadline_s=90) == 0, running.process.log_tail()
+    ids, last, flaws = running.log()
+    assert flaws == []
+    assert sorted(ids) == sorted(wanted)
+    assert last == [Kind.CLOSING]
+    text = running.process.log_text()
+    assert text.index("gateway has ended") < text.index("sidecar has ended")
+    assert not accepts(running.port)
+
+
+def test_a_killed_component_comes_back_and_nothing_is_lost(running: Running) -> None:
+    """SIGKILL of the gateway, then of the sidecar: both run again, every answer is recorded."""
+    wanted = [running.predict() for _ in range(5)]
+    for component in ("gateway", "sidecar"):
+        before = set(running.pids(component))
+        assert before
+        for pid in before:
+            os.kill(pid, signal.SIGKILL)
+        running.process.wait_until(
+            lambda before=before, component=component: set(running.pids(component)) - before,
+            what=f"another {component}",
+            deadline_s=60,
+        )
+        wait_until(running.answers, what="predictions", deadline_s=60, details=running.process.log_tail)
+        wanted += [running.predict() for _ in range(5)]
+    assert "gateway ended unasked" in running.process.log_text()
+    assert running.process.stop(deadline_s=90) == 0, running.process.log_tail()
+    ids, last, flaws = running.log()
+    assert flaws == []
+    assert set(wanted) <= set(ids)
+    assert len(ids) == len(set(ids))
+    assert last == [Kind.CLOSING]
+
+
+def test_a_port_that_is_taken_ends_it_with_a_clear_word(running: Running, tmp_path_factory) -> None:
+    """A second gateway on the same port cannot be kept up: exit code 3, or 2 when it is refused at once."""
+    other = tmp_path_factory.mktemp("second")
+    text = running.config.read_text().replace('directory = "data"', 'directory = "other"')
+    text = re.sub(r"metrics_port = \d+", f"metrics_port = {free_port()}", text)
+    (other / "affiant.toml").write_text(text)
+    argv = [sys.executable, "-m", "cli.main", "up", "--only", "gateway"]
+    second = Process(argv, log=other / "up.txt", cwd=other)
+    second.start()
+    try:
+        code = second.wait(deadline_s=120)
+    finally:
+        second.kill()
+    assert code in (2, 3)
+    assert str(running.port) in second.log_text()
+    assert running.answers()
+
+
+def test_wrong_settings_start_nothing(tmp_path: Path) -> None:
+    """Exit code 2 and the nearest right word; no component was started."""
+    (tmp_path / "affiant.toml").write_text("[gateway]\nprot = 3000\n")
+    process = Process([sys.executable, "-m", "cli.main", "up"], log=tmp_path / "up.txt", cwd=tmp_path)
+    process.start()
+    assert process.wait() == 2
+    assert "did you mean 'port'?" in process.log_text()
+    assert not (tmp_path / "affiant-data").exists()
+
+
+def test_an_unknown_component_is_refused(tmp_path: Path) -> None:
+    """`--only` knows what there is."""
+    (tmp_path / "affiant.toml").write_text("")
+    argv = [sys.executable, "-m", "cli.main", "up", "--only", "sidecat"]
+    process = Process(argv, log=tmp_path / "up.txt", cwd=tmp_path)
+    process.start()
+    assert process.wait() == 2
+    assert "did you mean 'sidecar'?" in process.log_text()
