@@ -25,6 +25,7 @@ from harness.processes import BenchError, Process
 from harness.report import Report
 
 COULD_NOT_RUN = 3
+FILE_WIDTH = 120  # of output that no terminal bounds
 
 
 @dataclass
@@ -81,6 +82,8 @@ def run(
 ) -> int:
     """Run a bench and print its report; 0 whether or not a bar holds, 3 when it could not be run."""
     console = Console()
+    if not console.is_terminal:
+        console = Console(width=FILE_WIDTH)
     parent = options.directory or environments.cache()
     parent.mkdir(parents=True, exist_ok=True)
     directory = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=parent))

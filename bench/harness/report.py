@@ -78,7 +78,7 @@ class Report:
             console.print("No bar: what they compare was not measured in this run.")
             return
         table = Table(title="Bars", title_justify="left")
-        table.add_column("bar")
+        table.add_column("bar", overflow="fold")
         table.add_column("measured", justify="right")
         table.add_column("goal", justify="right")
         table.add_column("holds", justify="center")
