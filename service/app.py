@@ -14,7 +14,6 @@ from typing import Any
 
 # Before bentoml is imported: nothing of ours phones home.
 os.environ["BENTOML_DO_NOT_TRACK"] = "True"
-os.environ.setdefault("OTEL_SDK_DISABLED", "true")
 
 import bentoml
 from _bentoml_sdk.service.factory import Service  # type: ignore[import-untyped]

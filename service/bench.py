@@ -18,11 +18,11 @@ class Unrecorded:
         self._loop = loop
         self._sequence = 0
 
-    def accept(self, header: Mapping[int, object] | bytes, request: bytes, arrived: int) -> int:
+    def accept(self, header: Mapping[int, object], request: bytes, arrived: int) -> int:
         """A ticket."""
         return 1
 
-    def append(self, fields: dict[int, object], payload: bytes, ticket: int = 0) -> asyncio.Future[str]:
+    def append(self, fields: Mapping[int, object], payload: bytes, ticket: int = 0) -> asyncio.Future[str]:
         """A future that is done."""
         future: asyncio.Future[str] = self._loop.create_future()
         self._sequence += 1

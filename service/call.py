@@ -31,11 +31,11 @@ Explain = Callable[[Served, NDArray[np.float32]], Awaitable[NDArray[np.float32]]
 class Recorder(Protocol):
     """What the path needs of a journal (docs/contracts.md has the whole of it)."""
 
-    def accept(self, header: Mapping[int, object] | bytes, request: bytes, arrived: int) -> int:
+    def accept(self, header: Mapping[int, object], request: bytes, arrived: int) -> int:
         """Add a request frame to the next group; returns the ticket."""
         ...
 
-    def append(self, fields: dict[int, object], payload: bytes, ticket: int = 0) -> asyncio.Future[str]:
+    def append(self, fields: Mapping[int, object], payload: bytes, ticket: int = 0) -> asyncio.Future[str]:
         """The future MUST NOT resolve before the record is durable; its result is the record id."""
         ...
 
@@ -61,6 +61,14 @@ class Shadows(Protocol):
 
     def show(self, call: Call, plan: ServicePlan) -> None:
         """Ask the shadows about a request that was answered; never waited for."""
+        ...
+
+
+class Debts(Protocol):
+    """Tickets that got no record because the journal was full."""
+
+    def owe(self, call: Call) -> None:
+        """Append a small record for the call's ticket as soon as there is room."""
         ...
 
 
@@ -100,6 +108,7 @@ class Gate:
     max_body: int
     max_queue: int
     keys: Keys
+    debts: Debts
     shadows: Shadows | None = None
     spans: Spans | None = None
     heads: payload.Heads = field(default_factory=payload.Heads)

@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import Final
+from typing import Final, NamedTuple
 
 _TABLE_SIZE: Final = 4096
 _CACHE: Final = 1024
 _SALT: Final = 32
 _SALTS: Final = 128
-_NO_COMPRESSION: Final = b"\x06\x00"
-EMPTY_LENGTHS: Final = b"\x00\x00"
 
 
-def _head(major: int, number: int) -> bytes:
+def _item(major: int, number: int) -> bytes:
     """The shortest head of a CBOR item (RFC 8949, section 3)."""
     if number < 24:
         return bytes((major << 5 | number,))
@@ -28,65 +26,59 @@ def _head(major: int, number: int) -> bytes:
     raise ValueError("over 64 bits")
 
 
-_UINTS: Final = tuple(_head(0, number) for number in range(_TABLE_SIZE))
+_UINTS: Final = tuple(_item(0, number) for number in range(_TABLE_SIZE))
 
 
 def uint(number: int) -> bytes:
     """An unsigned integer as CBOR."""
-    return _UINTS[number] if number < _TABLE_SIZE else _head(0, number)
+    return _UINTS[number] if number < _TABLE_SIZE else _item(0, number)
 
 
 def text(value: str) -> bytes:
     """A text as CBOR."""
     raw = value.encode()
-    return _head(3, len(raw)) + raw
+    return _item(3, len(raw)) + raw
 
 
 def data(value: bytes) -> bytes:
     """A byte string as CBOR."""
-    return _head(2, len(value)) + value
+    return _item(2, len(value)) + value
+
+
+class Head(NamedTuple):
+    """Keys 1 to 4 of a header: how many, as CBOR, and as they are."""
+
+    keys: int
+    cbor: bytes
+    fields: dict[int, object]
 
 
 class Heads:
-    """Keys 1 to 4 of the header, remembered: clients repeat themselves."""
+    """The heads that were seen, remembered: clients repeat themselves."""
 
     def __init__(self) -> None:
-        self._known: dict[tuple[str, bytes, bytes, bytes, bytes], tuple[int, bytes]] = {}
+        self._known: dict[tuple[str, bytes, bytes, bytes, bytes], Head] = {}
 
-    def get(
-        self, method: str, path: bytes, query: bytes, content_type: bytes, encoding: bytes
-    ) -> tuple[int, bytes]:
-        """How many keys, and their bytes. Content type and encoding are Latin-1, as HTTP has them."""
+    def get(self, method: str, path: bytes, query: bytes, content_type: bytes, encoding: bytes) -> Head:
+        """Content type and encoding are read as Latin-1, as HTTP has them; no encoding: no key 4."""
         key = (method, path, query, content_type, encoding)
         found = self._known.get(key)
         if found is None:
-            found = _first_keys(method, path, query, content_type, encoding)
+            found = _head_of(method, path, query, content_type, encoding)
             if len(self._known) >= _CACHE:  # made-up targets must not fill the memory
                 self._known.clear()
             self._known[key] = found
         return found
 
 
-def _first_keys(
-    method: str, path: bytes, query: bytes, content_type: bytes, encoding: bytes
-) -> tuple[int, bytes]:
+def _head_of(method: str, path: bytes, query: bytes, content_type: bytes, encoding: bytes) -> Head:
     target = (path + b"?" + query if query else path).decode("latin-1")
+    fields: dict[int, object] = {1: method, 2: target, 3: content_type.decode("latin-1")}
     raw = b"\x01" + text(method) + b"\x02" + text(target) + b"\x03" + text(content_type.decode("latin-1"))
-    return (4, raw + b"\x04" + text(encoding.decode("latin-1"))) if encoding else (3, raw)
-
-
-def request_header(head: tuple[int, bytes], inference_length: int | None, length: int) -> bytes:
-    """The header of a request frame: what is known before there is an answer."""
-    count, first = head
-    if inference_length is None:
-        return b"%c%b%b\x08\x83%b\x00\x00" % (0xA2 + count, first, _NO_COMPRESSION, uint(length))
-    return b"%c%b\x05%b%b\x08\x83%b\x00\x00" % (
-        0xA3 + count,
-        first,
-        uint(inference_length),
-        _NO_COMPRESSION,
-        uint(length),
-    )
+    if not encoding:
+        return Head(3, raw, fields)
+    fields[4] = encoding.decode("latin-1")
+    return Head(4, raw + b"\x04" + text(encoding.decode("latin-1")), fields)
 
 
 class Salts:
@@ -106,7 +98,7 @@ class Salts:
 
 def encode(
     salt: bytes,
-    head: tuple[int, bytes],
+    head: Head,
     *,
     request: bytes,
     response: bytes,
@@ -135,9 +127,8 @@ def encode(
         response_inference_length: and of the response.
         oversize: SHA-256 and length of a body that is not recorded itself.
     """
-    count, first = head
-    count += 3
-    parts = [b"", first]
+    count = head.keys + 3
+    parts = [b"", head.cbor]
     if inference_length is not None:
         count += 1
         parts.append(b"\x05" + uint(inference_length))

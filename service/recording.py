@@ -6,7 +6,9 @@ import asyncio
 from hashlib import sha256
 from typing import Final
 
+from audit.errors import JournalFull
 from audit.proof.entry import Kind, Slot
+from audit.proof.record import Header
 
 from . import payload
 from .batching import Predicted
@@ -26,7 +28,9 @@ _SERVICE_BYTES: Final = 128
 
 def accept(call: Call, body: bytes) -> int:
     """Add the request frame to the next group; a crash from here on leaves an aborted entry."""
-    header = payload.request_header(call.head, call.inference_length, len(body))
+    header = call.head.fields
+    if call.inference_length is not None:
+        header = {**header, Header.INFERENCE_LENGTH: call.inference_length}
     return call.gate.recorder.accept(header, body, call.arrived)
 
 
@@ -68,17 +72,22 @@ def append_answer(
     if rows.unknown:
         fields[21] = rows.unknown
     fields[22] = ticket = ticket or call.ticket
-    return call.gate.recorder.append(fields, raw, ticket)
+    try:
+        return call.gate.recorder.append(fields, raw, ticket)
+    except JournalFull:
+        call.ticket = ticket
+        call.gate.debts.owe(call)
+        raise
 
 
-def append_refusal(call: Call, error: Refused | Invalid, body: bytes) -> asyncio.Future[str]:
-    """Give the record of a refused request to the journal.
+def append_refusal(call: Call, error: GatewayError, body: bytes) -> asyncio.Future[str]:
+    """Give the record of a request that was not answered with 200 to the journal.
 
-    An `Invalid` one is recorded in full. Of a `Refused` one hash and length stand for the body: nobody has
-    shown yet that its content has any business here.
+    An `Invalid` one is recorded in full. Of others hash and length stand for the body: nobody has shown yet
+    that its content has any business here, or it stands in the request frame.
     """
     problem = problem_of(error)
-    brief = isinstance(error, Refused)
+    brief = not isinstance(error, Invalid)
     if not call.ticket:
         call.ticket = accept(call, b"" if brief else call.body)
     oversize = call.received or ((sha256(call.body).digest(), len(call.body)) if brief else None)
@@ -108,7 +117,12 @@ def append_refusal(call: Call, error: Refused | Invalid, body: bytes) -> asyncio
         22: call.ticket,
         23: problem.type,
     }
-    return call.gate.recorder.append(fields, raw, call.ticket)
+    try:
+        return call.gate.recorder.append(fields, raw, call.ticket)
+    except JournalFull:
+        if isinstance(error, Refused | Invalid):  # else it is the debt itself that is tried again
+            call.gate.debts.owe(call)
+        raise
 
 
 def cut(value: str, limit: int) -> str:

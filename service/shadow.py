@@ -65,13 +65,14 @@ async def _ask(call: Call, served: Served, query: Query, plan: ServicePlan) -> N
 
             query = parse(call, served)
             rows = query.rows
-        ticket = accept(call, call.body)
         predicted = await served.loaded.batcher.submit(rows)
         if query.protocol == ProtocolNumber.V1_PREDICT:
             reply = v1.encode(predicted.answers)
         else:
             digest = served.loaded.digest_json
             reply = v2.encode(query, predicted.answers, plan.name_json, digest, call.request_id)
+        # Ticket and record together: a crash in between would tell of an aborted request that was answered.
+        ticket = accept(call, call.body)
         await append_answer(call, served, query, predicted, reply, ticket=ticket)
     except (GatewayError, JournalError) as error:
         call.gate.metrics.count("shadow-failed")

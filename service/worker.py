@@ -8,9 +8,10 @@ from __future__ import annotations
 import asyncio
 import gc
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import structlog
@@ -19,7 +20,7 @@ from prometheus_client import PlatformCollector, ProcessCollector
 
 from audit.config import Config
 from audit.errors import ConfigError
-from audit.journal.admission import Door
+from audit.journal import Door, Journal
 from registry.runtimes import load as load_model
 from registry.runtimes.base import Model
 from registry.stores import configured_store
@@ -30,8 +31,10 @@ from .batching import Batcher
 from .bench import Unrecorded
 from .call import Gate, Recorder
 from .cold import Cold
+from .debts import Debts
 from .follow import PlanFollower, follow, stamp
 from .front import Front
+from .journals import close_orphans, open_journal
 from .metrics import Metrics, State, exposition
 from .models import Plan, Served
 from .rate import TokenBucket
@@ -42,6 +45,11 @@ log = structlog.get_logger("affiant.gateway")
 
 _GC_THRESHOLD: Final = 50_000
 """Young objects before the collector looks: requests leave few cycles behind."""
+
+_JOURNAL_NUMBERS: Final = (
+    "epoch", "durable_group", "durable_sequence", "sequence", "acknowledged", "held_bytes", "bound_bytes",
+    "hours_to_full", "open_requests", "waiting_for_log",
+)  # fmt: skip
 
 
 class Worker:
@@ -60,7 +68,8 @@ class Worker:
         self._shadows: Final = ShadowRunner(self.settings.shadow_queue)
         self._tasks: list[asyncio.Task[None]] = []
         self._follower: PlanFollower | None = None
-        self._journal: Any = None
+        self._journal: Journal | None = None
+        self._debts: Final = Debts()
         self._unaudited = bench_unaudited()
 
     async def start(self) -> None:
@@ -86,7 +95,7 @@ class Worker:
             executor=self._executor,
             max_rows=settings.max_rows,
         )
-        recorder = self._open_recorder(loop)
+        recorder = await self._open_recorder(loop)
         self._front.gate = Gate(
             recorder=recorder,
             metrics=self.metrics,
@@ -97,6 +106,7 @@ class Worker:
             max_body=settings.max_body_bytes,
             max_queue=settings.max_queue,
             keys=keys,
+            debts=self._debts,
             shadows=self._shadows,
         )
         self._front.cold = Cold(
@@ -132,6 +142,7 @@ class Worker:
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task
+        await self._debts.stop()
         if self._journal is not None:
             await self._journal.close()
         self._executor.shutdown()
@@ -212,13 +223,23 @@ class Worker:
         return exposition(self.metrics, state, more)
 
     def _journal_numbers(self) -> dict[str, float]:
-        return {}
+        if self._journal is None:
+            return {}
+        stats = self._journal.stats()
+        return {name: float(getattr(stats, name)) for name in _JOURNAL_NUMBERS}
 
-    def _open_recorder(self, loop: asyncio.AbstractEventLoop) -> Recorder:
+    def _observe(self, seconds: Sequence[float]) -> None:
+        for value in seconds:
+            self.metrics.journal_seconds.add(value)
+
+    async def _open_recorder(self, loop: asyncio.AbstractEventLoop) -> Recorder:
         if self._unaudited:
             log.warning(
                 "UNAUDITED: the benchmark's switch is on, nothing is recorded. Never use this in production.",
                 switch=UNAUDITED,
             )
             return Unrecorded(loop)
-        raise NotImplementedError
+        if self._number == 0:
+            await close_orphans(self._config, self.settings)
+        self._journal = await open_journal(self._config, self.settings, self._number, self._observe)
+        return self._journal

@@ -1,0 +1,110 @@
+"""`affiant gateway`: serve predictions, and the keys of those who may ask."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from audit.config import ENVIRONMENT, Config, load
+from audit.errors import ConfigError
+from service import auth
+from service.settings import GatewaySettings, read_plan
+
+from .options import ConfigOption
+from .tables import problems
+
+app = typer.Typer(invoke_without_command=True, help="Serve predictions.\n\nExample: affiant gateway")
+keys = typer.Typer(no_args_is_help=True, help="API keys.\n\nExample: affiant gateway keys add scoring-batch")
+app.add_typer(keys, name="keys")
+
+SERVICE = "service.app:svc"
+
+
+@app.callback()
+def gateway(ctx: typer.Context, config: ConfigOption = None) -> None:
+    """Serve the plan of affiant.toml until SIGTERM or Ctrl-C.
+
+    Listens where [gateway] says, on the loopback unless API keys are configured. A stop answers and records
+    what is in work first. `bentoml serve service.app:svc` with AFFIANT_CONFIG set starts the same.
+
+    Example: affiant gateway --config affiant.toml
+    """
+    if ctx.invoked_subcommand is not None:
+        ctx.obj = config
+        return
+    loaded = load(config)
+    if found := problems(loaded):
+        raise ConfigError("; ".join(found))
+    settings = loaded.section("gateway", GatewaySettings)
+    if not read_plan(loaded):
+        typer.echo("affiant: [[plan]] is empty: nothing is served before there is one", err=True)
+    if settings.keys_file is not None:
+        auth.read_keys(loaded.resolve(settings.keys_file))
+    argv = command(loaded, settings)
+    os.environ[ENVIRONMENT] = str(loaded.path)
+    os.environ["BENTOML_DO_NOT_TRACK"] = "True"
+    os.execv(argv[0], argv)  # noqa: S606 — this process becomes the server: signals reach it directly
+
+
+def command(config: Config, settings: GatewaySettings) -> list[str]:
+    """The command line of BentoML that serves these settings."""
+    import service
+
+    # The folder that holds our modules: whatever lies in the current directory MUST NOT take their place.
+    home = Path(service.__file__).resolve().parent.parent
+    argv = [sys.executable, "-P", "-m", "bentoml_cli.cli", "serve", SERVICE, "--working-dir", str(home)]
+    argv += ["--host", settings.host, "--port", str(settings.port)]
+    argv += ["--timeout-graceful-shutdown", str(round(settings.grace_seconds))]
+    if settings.tls_certificate is not None and settings.tls_key is not None:
+        argv += ["--ssl-certfile", str(config.resolve(settings.tls_certificate))]
+        argv += ["--ssl-keyfile", str(config.resolve(settings.tls_key))]
+    return argv
+
+
+NameArgument = Annotated[str, typer.Argument(help="Whose key it is; never written into a record.")]
+
+
+def keys_path(ctx: typer.Context) -> Path:
+    """The keys file of the settings.
+
+    Raises:
+        ConfigError: none is configured.
+    """
+    config = load(ctx.obj)
+    settings = config.section("gateway", GatewaySettings)
+    if settings.keys_file is None:
+        raise ConfigError(f'{config.path.name}: set [gateway] keys_file = "keys.json" first')
+    return config.resolve(settings.keys_file)
+
+
+@keys.command("add")
+def add(ctx: typer.Context, name: NameArgument) -> None:
+    """Make a key and print it, once: only its hash is kept. A running gateway follows within a second.
+
+    Example: affiant gateway keys add scoring-batch
+    """
+    typer.echo(auth.add_key(keys_path(ctx), name))
+
+
+@keys.command("remove")
+def remove(ctx: typer.Context, name: NameArgument) -> None:
+    """End a key, and with it the link between its owner and the pseudonym in the record.
+
+    Example: affiant gateway keys remove scoring-batch
+    """
+    auth.remove_key(keys_path(ctx), name)
+    typer.echo(f"the key of {name} is no longer answered")
+
+
+@keys.command("list")
+def list_(ctx: typer.Context) -> None:
+    """Print names and the pseudonyms that stand in the record.
+
+    Example: affiant gateway keys list
+    """
+    for name, caller in auth.list_keys(keys_path(ctx)):
+        typer.echo(f"{caller}  {name}")
