@@ -25,21 +25,30 @@ if TYPE_CHECKING:
 REQUEST_MS: Final = 10_000
 MAX_MESSAGE: Final = 8 << 20
 """Largest record that is produced; topics are made with the same bound (kafka_check.py)."""
-_CLOSE_SECONDS: Final = 0.0
+_CLOSE_SECONDS: Final = 2.0
+"""How long a closed producer's thread is waited for; it ends by itself when it is late."""
+_NEVER_MS: Final = 2**31 - 1
 
 
 @contextmanager
 def translated(what: str) -> Iterator[None]:
     """kafka-python's errors become ours, with the cause kept."""
-    from kafka.errors import KafkaError, OffsetOutOfRangeError
-
     try:
         yield
-    except OffsetOutOfRangeError as error:
-        raise OffsetGone(f"{what}: {error}") from error
+    except Exception as error:
+        raise _unavailable(what, error) from error
+
+
+def _unavailable(what: str, error: Exception) -> Exception:
+    """Our error for one of kafka-python's; anything else is returned as it is."""
+    from kafka.errors import KafkaError, OffsetOutOfRangeError
+
+    if isinstance(error, OffsetOutOfRangeError):
+        return OffsetGone(f"{what}: {error}")
     # A broker that goes away in the middle shows as OSError, or as ValueError of a closed selector.
-    except (KafkaError, OSError, ValueError, AssertionError) as error:
-        raise LogUnavailable(f"{what}: {type(error).__name__}: {error}") from error
+    if isinstance(error, (KafkaError, OSError, ValueError, AssertionError)):
+        return LogUnavailable(f"{what}: {type(error).__name__}: {error}")
+    return error
 
 
 def connection(settings: LogSettings, config: Config) -> dict[str, Any]:
@@ -129,7 +138,9 @@ class KafkaLog:
                 **self._connection,
                 acks="all",
                 enable_idempotence=True,
-                delivery_timeout_ms=timeout,
+                # A batch that expires is failed, and the next one is sent all the same, under a new producer
+                # id: a gap. So nothing expires here; the shipper's watchdog ends the whole run instead.
+                delivery_timeout_ms=_NEVER_MS,
                 request_timeout_ms=min(REQUEST_MS, timeout),
                 max_block_ms=min(REQUEST_MS, timeout),
                 linger_ms=2,
@@ -179,7 +190,7 @@ def create(log: KafkaLog) -> bool:
 
 
 class KafkaWriter:
-    """One producer, from its first record to its first failure."""
+    """One producer, from its first record to its first failure: what it delivers is a prefix of what was sent."""
 
     def __init__(self, producer: KafkaProducer, topic: str, partition: int) -> None:
         self._producer = producer
@@ -191,10 +202,12 @@ class KafkaWriter:
 
     def send(self, value: bytes, key: bytes) -> None:
         """See `LogWriter.send`."""
-        with translated("kafka"):
-            self._waiting.append(
-                self._producer.send(self._topic, value=value, key=key, partition=self._partition)
-            )
+        try:
+            future = self._producer.send(self._topic, value, key, partition=self._partition)
+        except Exception as error:
+            raise _unavailable("kafka", error) from error
+        future.add_errback(self._end)
+        self._waiting.append(future)
 
     def delivered(self) -> Delivered:
         """See `LogWriter.delivered`."""
@@ -207,7 +220,8 @@ class KafkaWriter:
                 ) from future.exception
             waiting.popleft()
             self._count += 1
-            self._offset = future.value.offset
+            # A batch that the broker had already is acknowledged without its offset (-1).
+            self._offset = max(self._offset, future.value.offset)
         return Delivered(self._count, self._offset)
 
     def wait(self, timeout: float) -> None:
@@ -222,8 +236,24 @@ class KafkaWriter:
 
     def close(self) -> None:
         """See `LogWriter.close`: what is in flight is given up, the next run finds out what landed."""
-        with translated("kafka"):
-            self._producer.close(timeout=_CLOSE_SECONDS)
+        from kafka.errors import KafkaError
+
+        # The producer's own close(0) begins with a flush, which fails while anything is in flight: the producer
+        # would live on, and send behind the next run's barrier. So its sender is ended first.
+        self._end()
+        self._producer._sender.join(_CLOSE_SECONDS)  # noqa: SLF001 — as in _end
+        try:
+            self._producer.close(timeout=0)
+        except KafkaError:
+            return  # the sender is still on its way out (it waits for a connection); it sends nothing more
+
+    def _end(self, _: object = None) -> None:
+        """Nothing more is sent. Called on the sender's thread too, at the first failure, before it goes on.
+
+        A failed batch and a later one that is sent all the same would be a gap; and kafka-python goes on after
+        a failure, with a new epoch or producer id (KIP-360).
+        """
+        self._producer._sender.force_close()  # noqa: SLF001 — there is no public way to end without a flush
 
 
 class KafkaReader:

@@ -264,7 +264,7 @@ class Shipper:
             if not progress.in_flight:
                 progress.last_progress = now
             if stop.is_set():
-                if not sent and not progress.in_flight:
+                if sent == 0 and not progress.in_flight:
                     return
                 deadline = deadline or now + self._settings.drain_seconds
                 if now > deadline:
@@ -275,12 +275,12 @@ class Shipper:
                 else:
                     stop.wait(_IDLE)
 
-    def _send(self, run: _Run) -> int:
-        """Send what there is room for; how many records."""
+    def _send(self, run: _Run) -> int | None:
+        """Send what there is room for; how many records, None when there was no room to look."""
         progress = self.progress
         room = self._settings.in_flight_bytes - progress.in_flight_bytes
         if room <= 0:
-            return 0
+            return None
         records = run.source.read(min(_READ_BYTES, room))
         journal, writer = self.journal, run.writer
         for record in records:

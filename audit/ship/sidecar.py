@@ -37,7 +37,7 @@ class _Running:
 
 
 class Sidecar:
-    """Finds journals under `journals`, ships each in a thread of its own, and writes under `shipping` alone."""
+    """Finds journals under `journals`, ships each in a thread, and writes under `shipping` alone."""
 
     def __init__(self, data: Path, log: Log, settings: SidecarSettings) -> None:
         """`data` is the shared volume's directory."""
@@ -49,17 +49,16 @@ class Sidecar:
         self._say = structlog.get_logger("sidecar")
 
     def run(self, stop: threading.Event) -> int:
-        """Ship until told to end and drained; 0, or 1 when a journal's shipping stopped with an alarm."""
+        """Ship until told to end and drained; 1 when something stays unshipped or raised an alarm, else 0."""
         while not stop.is_set():
             self._start_new(stop)
             stop.wait(self._settings.scan_seconds)
         self._start_new(stop)  # a journal that appeared just before the end is drained too
         patience = self._settings.drain_seconds + self._settings.delivery_timeout_seconds + _JOIN_MARGIN
         for running in self._running.values():
-            running.thread.join(
-                self._settings.drain_seconds + self._settings.delivery_timeout_seconds + _JOIN_MARGIN
-            )
-        return int(any(self._unfinished(running) for running in self._running.values()))
+            running.thread.join(patience)
+        unfinished = [running for running in self._running.values() if self._unfinished(running)]
+        return int(bool(unfinished))
 
     def journals(self) -> dict[bytes, Shipped]:
         """The shippers that run, by journal id."""

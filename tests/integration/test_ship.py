@@ -1,0 +1,224 @@
+"""The sidecar's shipper on real journals, to both backends: once, in order, chained."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from audit.check import Checked, check_log
+from audit.config import Config
+from audit.journal import JournalReader, JournalSettings
+from audit.log import Log, open_log
+from audit.proof.entry import Key, Kind, encode_entry, parse_record_id
+from audit.proof.record import frame_record, parse_record
+from audit.settings import LogSettings, SidecarSettings
+from audit.ship.acknowledged import read_acknowledged
+from audit.ship.external import ExternalStore
+from audit.ship.shipper import Shipper
+from audit.show import find
+from tests.components.journals import write_journal
+from tests.components.process import wait_until
+
+Make = Callable[[], Log]
+
+
+@pytest.fixture(params=["local", pytest.param("kafka", marks=pytest.mark.kafka)])
+def make(request: pytest.FixtureRequest, tmp_path: Path) -> Make:
+    """The log, opened anew."""
+    config = Config(tmp_path / "affiant.toml", {})
+    if request.param == "local":
+        settings = LogSettings()
+    else:
+        topic = request.getfixturevalue("kafka_topic")(
+            "ship", config={"retention.ms": "-1", "max.message.bytes": "16777216"}
+        )
+        settings = LogSettings(backend="kafka", bootstrap=request.getfixturevalue("kafka"), topic=topic)
+    return lambda: open_log(settings, config)
+
+
+def shipper_of(data: Path, log: Log, **settings: object) -> Shipper:
+    """A shipper of journal 0."""
+    directory = data / "journals" / "0"
+    journal = JournalReader(directory).journal_id()
+    assert journal is not None
+    return Shipper(
+        journal,
+        lambda: JournalReader(directory),
+        log,
+        data / "shipping" / "0",
+        SidecarSettings(**{"retry_seconds": 0.05, **settings}),  # type: ignore[arg-type]
+        ExternalStore(f"file://{data / 'objects'}"),
+    )
+
+
+@contextmanager
+def running(shipper: Shipper):
+    """The shipper in a thread; told to end, and drained, on the way out."""
+    stop = threading.Event()
+    thread = threading.Thread(target=shipper.run, args=(stop,))
+    thread.start()
+    try:
+        yield stop
+    finally:
+        stop.set()
+        thread.join(60)
+        assert not thread.is_alive()
+
+
+def drain(data: Path, log: Log) -> Shipper:
+    """Ship everything that is durable, and end."""
+    shipper = shipper_of(data, log)
+    with running(shipper):
+        pass
+    assert shipper.progress.alarm is None, shipper.progress.alarm
+    return shipper
+
+
+def checked(log: Log) -> Checked:
+    """The whole log, checked."""
+    reader = log.reader()
+    try:
+        return check_log(reader, log.topic().partitions)
+    finally:
+        reader.close()
+
+
+def durable(data: Path) -> int:
+    """The journal's next durable sequence."""
+    mark = JournalReader(data / "journals" / "0").mark()
+    assert mark is not None
+    return mark.sequence
+
+
+def test_every_durable_record_is_in_the_log_once_and_in_order(make: Make, tmp_path: Path) -> None:
+    """Two epochs, shipped while the second is written: nothing lost, nothing twice, chain unbroken."""
+    ids = write_journal(tmp_path, [b"%d" % n for n in range(500)])
+    shipper = shipper_of(tmp_path, make())
+    with running(shipper):
+        wait_until(lambda: shipper.progress.acknowledged >= 500, what="the first epoch is shipped")
+        ids += write_journal(tmp_path, [b"%d" % n for n in range(500)])
+    result = checked(make())
+    assert result.flaws == []
+    assert result.exchanges == 1000
+    assert list(result.journals.values()) == [durable(tmp_path)]
+    acknowledged = read_acknowledged(tmp_path / "shipping" / "0")
+    assert acknowledged is not None
+    assert acknowledged.sequence == durable(tmp_path)
+    reader = make().reader()
+    exchange = find(reader, 1, ids[700])
+    assert exchange.payload is not None
+    assert exchange.payload.request == b"200"
+    assert set(exchange.holds.values()) == {True}
+    reader.close()
+
+
+def test_a_run_that_lost_its_bookkeeping_finds_what_is_in_the_log(make: Make, tmp_path: Path) -> None:
+    """The acknowledged mark may be old or gone after a crash: the barrier tells; nothing is sent twice."""
+    write_journal(tmp_path, [b"x"] * 300)
+    drain(tmp_path, make())
+    (tmp_path / "shipping" / "0" / "acknowledged").unlink()
+    write_journal(tmp_path, [b"y"] * 10)
+    assert drain(tmp_path, make()).progress.shipped == durable(tmp_path) - 302
+    result = checked(make())
+    assert (result.flaws, result.duplicates, result.exchanges) == ([], 0, 310)
+
+
+def test_records_that_landed_without_an_acknowledgement_are_not_sent_again(
+    make: Make, tmp_path: Path
+) -> None:
+    """What a killed sidecar leaves: records in the log that its bookkeeping does not know."""
+    write_journal(tmp_path, [b"x"] * 50)
+    drain(tmp_path, make())
+    write_journal(tmp_path, [b"y"] * 50)
+    known = read_acknowledged(tmp_path / "shipping" / "0")
+    assert known is not None
+    reader = JournalReader(tmp_path / "journals" / "0")
+    reader.seek(known.sequence)
+    landed = reader.read(1 << 20)[:20]
+    writer = make().writer(0)
+    for record in landed:
+        writer.send(record.record, shipper_of(tmp_path, make()).journal)
+    wait_until(lambda: writer.delivered().sends == 20, what="they landed")
+    writer.close()
+    drain(tmp_path, make())
+    result = checked(make())
+    assert (result.flaws, result.duplicates, result.exchanges) == ([], 0, 100)
+
+
+def test_the_log_holding_another_hash_is_an_alarm(make: Make, tmp_path: Path) -> None:
+    """A record of ours that was rewritten on its way stops shipping, and says so."""
+    write_journal(tmp_path, [b"x"] * 5)
+    shipper = shipper_of(tmp_path, make())
+    reader = JournalReader(tmp_path / "journals" / "0")
+    drain(tmp_path, make())
+    write_journal(tmp_path, [b"y"])
+    known = read_acknowledged(tmp_path / "shipping" / "0")
+    assert known is not None
+    reader.seek(known.sequence)
+    entry = dict(parse_record(reader.read(1)[0].record).entry.fields)
+    entry[Key.COMMITTING] += 1
+    forged = frame_record(encode_entry(entry), b"")
+    writer = make().writer(0)
+    writer.send(forged, shipper.journal)
+    wait_until(lambda: writer.delivered().sends == 1, what="it landed")
+    writer.close()
+    with running(shipper):
+        wait_until(lambda: shipper.progress.alarm is not None, what="the alarm")
+    assert "Contradiction" in str(shipper.progress.alarm)
+
+
+def test_a_journal_that_is_older_than_the_log_is_an_alarm(make: Make, tmp_path: Path) -> None:
+    """A journal restored from an old copy would fork: refused."""
+    write_journal(tmp_path, [b"x"] * 5)
+    journal = JournalReader(tmp_path / "journals" / "0").journal_id()
+    ahead = {Key.KIND: Kind.NOT_RELEASED, Key.JOURNAL: journal, Key.EPOCH: 1, Key.SEQUENCE: 0,
+             Key.CHAIN: bytes(32), Key.COMMITTING: 1, Key.REASON: "x", Key.RELEASED: 0}  # fmt: skip
+    drain(tmp_path, make())
+    writer = make().writer(0)
+    ahead[Key.SEQUENCE] = durable(tmp_path)
+    assert journal is not None
+    writer.send(frame_record(encode_entry(ahead), b""), journal)
+    wait_until(lambda: writer.delivered().sends == 1, what="it landed")
+    writer.close()
+    shipper = shipper_of(tmp_path, make())
+    with running(shipper):
+        wait_until(lambda: shipper.progress.alarm is not None, what="the alarm")
+    assert "which the journal does not" in str(shipper.progress.alarm)
+
+
+def test_an_external_payload_goes_to_the_object_store(make: Make, tmp_path: Path) -> None:
+    """Too large for the log: the object is there before the record, and `show` puts both together."""
+    body = b"z" * 400_000
+    (record,) = write_journal(tmp_path, [body], external=True)
+    shipper = drain(tmp_path, make())
+    assert shipper.progress.shipped_bytes < 10_000
+    reader = make().reader()
+    external = ExternalStore(f"file://{tmp_path / 'objects'}")
+    exchange = find(reader, 1, record, external.get)
+    reader.close()
+    assert exchange.payload is not None
+    assert exchange.payload.request == body
+    assert parse_record_id(record)[1] == 1
+
+
+def test_the_bytes_in_flight_are_bounded(make: Make, tmp_path: Path) -> None:
+    """However much waits in the journal, only so much is sent ahead of the log."""
+    write_journal(tmp_path, [bytes(20_000)] * 300, settings=JournalSettings())
+    shipper = shipper_of(tmp_path, make(), in_flight_bytes=100_000)
+    seen = []
+    send = shipper._send
+
+    def watched(run):
+        count = send(run)
+        seen.append(shipper.progress.in_flight_bytes)
+        return count
+
+    shipper._send = watched  # type: ignore[method-assign]
+    with running(shipper):
+        pass
+    assert checked(make()).exchanges == 300
+    assert 0 < max(seen) <= 100_000 + (8 << 20)

@@ -1,0 +1,100 @@
+"""The local log after crashes, damage and rivals."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from audit.errors import LogUnavailable
+from audit.log.local import LocalLog, LocalWriter, encode_frame
+from tests.components.process import wait_until
+
+KEY = bytes(16)
+
+
+def wrote(log: LocalLog, *values: bytes) -> None:
+    """Append and wait."""
+    writer = log.writer(0)
+    send(writer, *values)
+    writer.close()
+
+
+def send(writer: LocalWriter, *values: bytes) -> None:
+    """Append and wait, leaving the writer open."""
+    before = writer.delivered().sends
+    for value in values:
+        writer.send(value, KEY)
+    wait_until(lambda: writer.delivered().sends == before + len(values), what="the records are synced")
+
+
+def values(log: LocalLog) -> list[bytes]:
+    """All of partition 0."""
+    reader = log.reader()
+    try:
+        found: list[bytes] = []
+        while batch := reader.read(0, len(found), 1 << 20, 0.0):
+            found += [entry.value for entry in batch]
+        return found
+    finally:
+        reader.close()
+
+
+def test_only_one_process_writes_a_partition(tmp_path: Path) -> None:
+    """The second writer is refused while the first lives, and welcome after it."""
+    log = LocalLog(tmp_path, "t")
+    first = log.writer(0)
+    with pytest.raises(LogUnavailable, match="another process writes"):
+        log.writer(0)
+    first.close()
+    log.writer(0).close()
+
+
+def test_a_torn_tail_is_cut_and_whole_frames_past_the_mark_are_kept(tmp_path: Path) -> None:
+    """What a crash leaves: frames whose mark did not move, then half a frame."""
+    log = LocalLog(tmp_path, "t")
+    wrote(log, b"a", b"b")
+    segment = tmp_path / "0" / f"{0:020d}.log"
+    with segment.open("ab") as file:
+        file.write(encode_frame(2, 1, KEY, b"c") + encode_frame(3, 1, KEY, b"d")[:-1])
+    assert values(log) == [b"a", b"b"]
+    wrote(log, b"e")
+    assert values(log) == [b"a", b"b", b"c", b"e"]
+
+
+@pytest.mark.parametrize("place", range(0, 60, 7))
+def test_damage_below_the_mark_is_refused_and_nothing_is_changed(tmp_path: Path, place: int) -> None:
+    """A flipped byte in what was durable is no torn tail: the writer refuses, the reader says where."""
+    log = LocalLog(tmp_path, "t")
+    wrote(log, b"a" * 20, b"b" * 20)
+    segment = tmp_path / "0" / f"{0:020d}.log"
+    damaged = bytearray(segment.read_bytes())
+    damaged[place] ^= 1
+    segment.write_bytes(damaged)
+    with pytest.raises(LogUnavailable, match="damaged"):
+        log.writer(0)
+    assert segment.read_bytes() == damaged
+    with pytest.raises(LogUnavailable, match="damaged"):
+        values(log)
+
+
+def test_another_topic_in_the_directory_is_refused(tmp_path: Path) -> None:
+    """Two names are two logs."""
+    LocalLog(tmp_path, "one")
+    with pytest.raises(LogUnavailable, match="holds topic 'one'"):
+        LocalLog(tmp_path, "two").topic()
+
+
+def test_segments_roll_and_are_read_across(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full segment is followed by another; offsets and reading go on."""
+    monkeypatch.setattr("audit.log.local.SEGMENT_BYTES", 100)
+    log = LocalLog(tmp_path, "t")
+    writer = log.writer(0)
+    expected = [b"%03d" % number for number in range(40)]
+    for value in expected:
+        send(writer, value)
+    writer.close()
+    assert len(list((tmp_path / "0").glob("*.log"))) > 5
+    assert values(log) == expected
+    wrote(log, b"after")
+    assert values(log) == [*expected, b"after"]
