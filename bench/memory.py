@@ -29,11 +29,11 @@ BAD_EVERY = 20
 
 def options() -> argparse.Namespace:
     """The command line."""
-    parser = cli.parser(__doc__, "150,000 requests (under 60 s)")
-    parser.add_argument("--requests", type=int, help="how many (default 1,000,000; quick 150,000)")
+    parser = cli.parser(__doc__, "100,000 requests (under 60 s)")
+    parser.add_argument("--requests", type=int, help="how many (default 1,000,000; quick 100,000)")
     parser.add_argument("--connections", type=int, default=64, help="kept-alive connections (default 64)")
     chosen = parser.parse_args()
-    chosen.requests = chosen.requests or (150_000 if chosen.quick else 1_000_000)
+    chosen.requests = chosen.requests or (100_000 if chosen.quick else 1_000_000)
     return chosen
 
 

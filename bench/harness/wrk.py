@@ -63,7 +63,13 @@ class Load:
     p50_ms: float
     p99_ms: float
     max_ms: float
-    failed: int  # statuses of 400 and above, and requests that got no answer
+    refused: int  # statuses of 400 and above
+    broken: int  # no connection, no answer, or none in time
+
+    @property
+    def failed(self) -> int:
+        """All that were not answered well."""
+        return self.refused + self.broken
 
 
 def run(target: Target, requests_file: Path, *, connections: int, seconds: int, core: int | None) -> Load:
@@ -95,5 +101,6 @@ def run(target: Target, requests_file: Path, *, connections: int, seconds: int, 
         p50_ms=result["p50_us"] / 1000,
         p99_ms=result["p99_us"] / 1000,
         max_ms=result["max_us"] / 1000,
-        failed=sum(result[key] for key in ("connect", "read", "write", "status", "timeout")),
+        refused=result["status"],
+        broken=sum(result[key] for key in ("connect", "read", "write", "timeout")),
     )
