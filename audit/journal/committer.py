@@ -251,6 +251,10 @@ class Committer:
             else:
                 self.fail(f"writing group {self._group} failed", error)
             return
+        except Exception as error:
+            # A fault of ours. Nobody may wait for ever for a group that nobody will write.
+            self.fail(f"making group {self._group} failed", error)
+            raise
         self.problem = ""
         self._held, self._writing = None, sealed
         self._syncer.sync(self._segments.fd, self._synced)

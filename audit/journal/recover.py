@@ -2,12 +2,12 @@
 
 Only the lock's holder recovers. A crash at any point of a recovery leaves what the next one understands:
 
-1. files without a name of their own (`spare`, `*.new`) hold nothing that was promised: they are removed;
-2. the segments are read in order and each group is checked; damage stops here, with nothing changed;
+1. the segments are read in order and each group is checked; damage stops here, with nothing changed;
+2. files without a name of their own (`spare`, `copy.new`) hold nothing that was promised: they are removed;
 3. what survives of the last segment is copied to `copy.new`, synced, and renamed to the next number:
-   a crash before the rename leaves a file that step 1 removes;
+   a crash before the rename leaves a file that step 2 removes;
 4. the directory is synced, the old segment removed, and the directory synced again: a crash in between
-   leaves two segments with the same first group, of which step 2 takes the younger.
+   leaves two segments with the same first group, of which step 1 takes the younger.
 """
 
 from __future__ import annotations
@@ -102,7 +102,8 @@ def recover(
         JournalDamaged: with segment, offset and reason; no segment has been touched.
         OSError: the disk failed; opening again repeats the recovery.
     """
-    numbers = _remove_leftovers(directory, disk)
+    names = disk.list(directory)
+    numbers = sorted(number for name in names if (number := segment_number(name)) is not None)
     state = Recovered()
     scan = _Scan(directory, journal_id, disk, state)
     last = b""
@@ -115,6 +116,9 @@ def recover(
         following = headers[place + 1] if place + 1 < len(headers) else None
         last = scan.segment(header, following)
     scan.check_complete(mark, acknowledged)
+    for name in (SPARE_NAME, COPY_NAME):
+        if name in names:
+            disk.unlink(directory / name)
     if headers:
         if copied:
             # Before the next copy: three segments with one first group are more than step 4 can tell apart.
@@ -137,16 +141,6 @@ def remove_segment(directory: Path, disk: Disk, number: int) -> None:
     """
     disk.unlink(directory / segment_name(number))
     disk.sync_directory(directory)
-
-
-def _remove_leftovers(directory: Path, disk: Disk) -> list[int]:
-    numbers = []
-    for name in disk.list(directory):
-        if (number := segment_number(name)) is not None:
-            numbers.append(number)
-        elif name in (SPARE_NAME, COPY_NAME):
-            disk.unlink(directory / name)
-    return sorted(numbers)
 
 
 class _Scan:
