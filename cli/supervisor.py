@@ -27,6 +27,7 @@ ORPHAN_GRACE: Final = 15.0
 MAX_LINE: Final = 16_384
 _ONLY_ASK: Final = 0  # signal 0 tells whether anybody is there
 _PR_SET_PDEATHSIG: Final = 1
+_PR_SET_CHILD_SUBREAPER: Final = 36
 
 # Looked up before any fork: between fork and exec only what is loaded already is safe to call.
 _PRCTL: Final = ctypes.CDLL(None, use_errno=True).prctl
@@ -38,6 +39,8 @@ class Component:
 
     `ready` resolves to True when the component can do its work; it is asked again until it does.
     `grace` is how long, in seconds, it may take to end after SIGTERM before it is killed.
+    `settle` is how long, in seconds, to wait for `ready` before SIGTERM: what has only just been started would end
+    without having done what it is there for.
     """
 
     name: str
@@ -45,6 +48,7 @@ class Component:
     ready: Callable[[], Awaitable[bool]] | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
     grace: float = 60.0
+    settle: float = 0.0
 
 
 class Restarts:
@@ -69,7 +73,6 @@ class _Child:
     restarts: Restarts = field(default_factory=Restarts)
     process: asyncio.subprocess.Process | None = None
 
-    @property
     def runs(self) -> bool:
         return self.process is not None and self.process.returncode is None
 
@@ -115,6 +118,7 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self.signalled, number)
+        _PRCTL(_PR_SET_CHILD_SUBREAPER, 1)  # orphans become ours: in a container, nobody else may reap them
         watchers = [asyncio.create_task(self._keep(child)) for child in self._children]
         for watcher in watchers:
             watcher.add_done_callback(lambda _: self._ending.set())
@@ -127,7 +131,7 @@ class Supervisor:
             await asyncio.gather(*watchers)
         finally:
             for child in self._children:
-                if child.runs:
+                if child.runs():
                     _signal_group(child, signal.SIGKILL)
             for number in (signal.SIGINT, signal.SIGTERM):
                 loop.remove_signal_handler(number)
@@ -227,10 +231,13 @@ class Supervisor:
 
     async def _end(self, child: _Child) -> None:
         """SIGTERM, wait for the drain, kill what is left after the grace."""
-        if not child.runs:
+        if not child.runs():
             return
         assert child.process is not None
         name = child.component.name
+        await self._settle(child.component)
+        if not child.runs():
+            return
         child.process.send_signal(signal.SIGTERM)
         ended = asyncio.create_task(child.process.wait())
         hurried = asyncio.create_task(self._at_once.wait())
@@ -244,11 +251,21 @@ class Supervisor:
             self._code = self._code or UNAVAILABLE
             _signal_group(child, signal.SIGKILL)
         code = await ended
-        if code not in (0, -signal.SIGTERM):
+        # SIGTERM's own effect: it was not yet there to be told. Nothing is lost, but a sidecar has not shipped.
+        orderly = code == 0 or (code == -signal.SIGTERM and not child.component.settle)
+        if not orderly:
             self._say("affiant", f"{name} ended with {outcome(code)}")
             self._code = self._code or UNAVAILABLE
         else:
             self._say("affiant", f"{name} has ended")
+
+    async def _settle(self, component: Component) -> None:
+        """Wait until it is ready, for its `settle` at most."""
+        deadline = self._clock() + component.settle
+        while component.ready is not None and self._clock() < deadline and not self._at_once.is_set():
+            if await component.ready():
+                return
+            await asyncio.sleep(0.05)
 
     async def _clear(self, child: _Child) -> None:
         """End what a component left in its group: workers without a parent hold its port and its journal.
@@ -258,6 +275,7 @@ class Supervisor:
         deadline = self._clock() + ORPHAN_GRACE
         number: int = signal.SIGTERM
         while _signal_group(child, number):
+            _reap(child)
             number = signal.SIGKILL if self._clock() > deadline or self._at_once.is_set() else _ONLY_ASK
             await asyncio.sleep(0.05)
 
@@ -270,6 +288,16 @@ def _signal_group(child: _Child, number: int) -> bool:
     except ProcessLookupError:
         return False
     return True
+
+
+def _reap(child: _Child) -> None:
+    """Take the exit codes of orphans in a component's group, whose parent, the component, is gone."""
+    assert child.process is not None
+    try:
+        while os.waitpid(-child.process.pid, os.WNOHANG)[0]:
+            pass
+    except ChildProcessError:
+        return  # none left
 
 
 def outcome(code: int) -> str:

@@ -44,6 +44,8 @@ class Part:
     """The path that answers 200 when it can do its work."""
     grace: Callable[[Config], float]
     """Seconds that it may take to end before it is killed."""
+    settle: float = 0.0
+    """Seconds to wait until it is ready before it is told to end."""
 
 
 def gateway_address(config: Config) -> Address:
@@ -79,7 +81,7 @@ def sidecar_grace(config: Config) -> float:
 # In the order in which they end: the gateway drains first, then the sidecar ships the rest.
 PARTS: Final = (
     Part("gateway", gateway_address, "/readyz", gateway_grace),
-    Part("sidecar", sidecar_address, "/readyz", sidecar_grace),
+    Part("sidecar", sidecar_address, "/readyz", sidecar_grace, settle=20.0),
 )
 OnlyOption = Annotated[
     str | None,
@@ -137,6 +139,7 @@ def component(config: Config, part: Part) -> Component:
         ready=lambda: answers(address, part.ready),
         environment={"PYTHONUNBUFFERED": "1"},
         grace=part.grace(config),
+        settle=part.settle,
     )
 
 

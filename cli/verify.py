@@ -88,4 +88,7 @@ def _tell(checked: Checked, as_json: bool) -> None:
     ):
         if count:
             typer.echo(f"  {count} {words}")
-    typer.echo(f"{len(checked.flaws)} things are wrong" if checked.flaws else "nothing is wrong")
+    wrong = len(checked.flaws)
+    typer.echo(
+        "nothing is wrong" if not wrong else f"{wrong} {'thing is' if wrong == 1 else 'things are'} wrong"
+    )

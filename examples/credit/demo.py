@@ -38,6 +38,7 @@ from system import (
     Gateway,
     affiant,
     command,
+    fdatasync_seconds,
     forge,
     free_port,
     journal_append,
@@ -59,6 +60,7 @@ if TYPE_CHECKING:
 HERE: Final = Path(__file__).resolve().parent
 SCREEN: Final = Console(highlight=False)
 ROUNDS: Final = 3
+SHOWN_LINES: Final = 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +111,7 @@ async def demo(directory: Path, total: int, clients: int) -> int:
             await shipped(config, traffic.records)
     done("`affiant up` has ended in order: drained, shipped, closed")
     good = show(config, explained) and check(config, traffic, directory)
-    summary(traffic, append, added, time.perf_counter() - began)
+    summary(traffic, append, added, directory, time.perf_counter() - began)
     next_steps(config, explained, models)
     return 0 if good else 1
 
@@ -212,10 +214,10 @@ def show(config: Path, explained: Explained) -> bool:
     printed = affiant("log", "show", explained.record, "--config", str(config))
     SCREEN.print(f"\n[bold]$ affiant log show {explained.record}[/]")
     lines = printed.stdout.splitlines()
-    for line in lines[:40]:
-        SCREEN.print("  " + line[:150], markup=False)
-    if len(lines) > 40:
-        SCREEN.print(f"  … {len(lines) - 40} more lines")
+    for line in lines[:SHOWN_LINES]:
+        SCREEN.print("  " + line.rstrip()[:150], markup=False)
+    if len(lines) > SHOWN_LINES:
+        SCREEN.print(f"  … {len(lines) - SHOWN_LINES} more lines: the whole request and answer")
     if printed.returncode:
         SCREEN.print(printed.stderr, markup=False)
     return printed.returncode == 0
@@ -237,12 +239,16 @@ def check(config: Path, traffic: Traffic, directory: Path) -> bool:
     changed = affiant("log", "verify", "--directory", str(copy), "--config", str(config))
     SCREEN.print(f"In a copy of the log, one bit of {where} is flipped, and its checksum made right again:")
     SCREEN.print(f"[bold]$ affiant log verify --directory {shown(copy)}[/]")
-    SCREEN.print(indented(changed.stdout + changed.stderr))
+    SCREEN.print(indented(changed.stdout + changed.stderr), soft_wrap=True)
     return not missing and sound.returncode == 0 and changed.returncode == 1
 
 
 def summary(
-    traffic: Traffic, append: dict[str, float], added: dict[int, tuple[float, float]], wall: float
+    traffic: Traffic,
+    append: dict[str, float],
+    added: dict[int, tuple[float, float]],
+    directory: Path,
+    wall: float,
 ) -> None:
     """The figures of this run on this machine."""
     heading("Summary")
@@ -253,7 +259,7 @@ def summary(
     p50, p99 = (quantile(traffic.seconds, share) * 1e3 for share in (0.5, 0.99))
     grid.add_row("requests", f"{answered:,}, each answered with 200")
     grid.add_row(
-        "records in the log", f"{len(set(traffic.records)):,}, one an answer, durable before it left"
+        "records", f"{len(set(traffic.records)):,} in the log, one an answer, durable before it left"
     )
     grid.add_row("rate", f"{rate:,.0f} requests/s; clients, gateway and sidecar share {os.cpu_count()} cores")
     grid.add_row("answer", f"p50 {p50:.2f} ms, p99 {p99:.2f} ms")
@@ -264,6 +270,7 @@ def summary(
             f"{(audited - plain) * 1e3:+.2f} ms at p50: "
             f"{audited * 1e3:.2f} ms with the journal, {plain * 1e3:.2f} ms without",
         )
+    grid.add_row("one fdatasync here", f"{fdatasync_seconds(directory) * 1e3:.2f} ms at p50, of 1 KiB")
     grid.add_row("this demo took", f"{wall:.0f} s")
     SCREEN.print(grid)
 

@@ -7,8 +7,10 @@ import os
 import re
 import signal
 import socket
+import statistics
 import subprocess
 import sys
+import time
 import tomllib
 import urllib.error
 import urllib.request
@@ -172,6 +174,25 @@ def within(buckets: Sequence[tuple[float, float]], share: float) -> float:
             return low if bound == float("inf") else low + (bound - low) * (rank - below) / (count - below)
         low, below = bound, count
     return low
+
+
+def fdatasync_seconds(directory: Path, size: int = 1024, times: int = 100) -> float:
+    """p50 of writing `size` bytes into a file that has its blocks already, and waiting for this disk."""
+    path, block = directory / "fdatasync", os.urandom(size)
+    path.write_bytes(bytes(size * times))
+    descriptor = os.open(path, os.O_WRONLY)
+    taken = []
+    try:
+        os.fsync(descriptor)
+        for number in range(times):
+            started = time.perf_counter()
+            os.pwrite(descriptor, block, number * size)
+            os.fdatasync(descriptor)
+            taken.append(time.perf_counter() - started)
+    finally:
+        os.close(descriptor)
+        path.unlink()
+    return statistics.median(taken)
 
 
 def records(config: Config) -> dict[str, bytes]:

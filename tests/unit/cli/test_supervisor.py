@@ -118,6 +118,23 @@ async def test_refused_settings_are_not_tried_again() -> None:
     assert "starting it again in" not in screen.text()
 
 
+async def test_a_component_that_has_only_just_started_may_settle_first(tmp_path: Path) -> None:
+    """What was told to end before it can act would not have shipped: it gets the time to become ready."""
+    slow = f"import time; time.sleep(1)\n{CHILD}"
+    quick = Component("gateway", python(CHILD, "gateway", tmp_path), ready=touched(tmp_path / "gateway.up"))
+    sidecar = Component(
+        "sidecar", python(slow, "sidecar", tmp_path), ready=touched(tmp_path / "sidecar.up"), settle=20
+    )
+    screen = Screen()
+    watched = Supervisor([quick, sidecar], screen)
+    running = asyncio.create_task(watched.run(lambda: None))
+    while not (tmp_path / "gateway.up").exists():
+        await asyncio.sleep(0.01)
+    stop(watched)
+    assert await asyncio.wait_for(running, 30) == 0
+    assert (tmp_path / "order").read_text().split() == ["gateway", "sidecar"]
+
+
 async def test_a_component_that_ignores_sigterm_is_killed_and_told(tmp_path: Path) -> None:
     """What does not end within its grace is killed, and the exit code is not 0."""
     up = tmp_path / "up"
