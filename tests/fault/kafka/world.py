@@ -58,7 +58,7 @@ scan_seconds = 0.1
         self.sidecar = self.sidecar_process(["-m", "cli.main"])
         self.gateway = self.load()
 
-    def load(self, rate: int = 2000, size: int = 600) -> Process:
+    def load(self, rate: int = 1000, size: int = 600) -> Process:
         """The gateway's stand-in, not started."""
         argv = [sys.executable, "-m", "tests.fault.kafka.load", str(self.data), NAME, str(rate), str(size)]
         return Process(argv, log=self.directory / "gateway.log", cwd=ROOT, name="load")
@@ -124,6 +124,7 @@ scan_seconds = 0.1
         if not self.sidecar.alive:
             self.sidecar.start()
         goal = self.durable()
+        self.wait_metric("affiant_sidecar_lag_records", 0)  # it answers: it has its signal handlers
         self.sidecar.wait_until(
             lambda: self.acknowledged() >= goal, what=f"all {goal} are shipped", deadline_s=2 * DEADLINE_S
         )
@@ -153,6 +154,6 @@ scan_seconds = 0.1
         self.sidecar.kill()
 
 
-def wait_for(condition, what: str) -> None:  # noqa: ANN001
+def wait_for(condition, what: str) -> None:
     """A condition, with the deadline of these tests."""
     wait_until(condition, what=what, deadline_s=DEADLINE_S)
