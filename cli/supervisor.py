@@ -10,11 +10,13 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import os
+import secrets
 import signal
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 
 from .errors import UNAVAILABLE, USAGE
@@ -25,7 +27,8 @@ CRASHES: Final = 6
 WINDOW: Final = 120.0
 ORPHAN_GRACE: Final = 15.0
 MAX_LINE: Final = 16_384
-_ONLY_ASK: Final = 0  # signal 0 tells whether anybody is there
+MARK: Final = "AFFIANT_SUPERVISED"
+"""In the environment of a component and of all that it starts: which run of which supervisor they belong to."""
 _PR_SET_PDEATHSIG: Final = 1
 _PR_SET_CHILD_SUBREAPER: Final = 36
 
@@ -70,6 +73,7 @@ class Restarts:
 @dataclass(slots=True)
 class _Child:
     component: Component
+    mark: str
     restarts: Restarts = field(default_factory=Restarts)
     process: asyncio.subprocess.Process | None = None
 
@@ -92,7 +96,8 @@ class Supervisor:
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._children = [_Child(component) for component in components]
+        run = secrets.token_hex(8)
+        self._children = [_Child(component, f"{run}-{component.name}") for component in components]
         self._say = say
         self._clock = clock
         self._ending = asyncio.Event()
@@ -131,8 +136,8 @@ class Supervisor:
             await asyncio.gather(*watchers)
         finally:
             for child in self._children:
-                if child.runs():
-                    _signal_group(child, signal.SIGKILL)
+                for pid in _members(child.mark):
+                    _signal(pid, signal.SIGKILL)
             for number in (signal.SIGINT, signal.SIGTERM):
                 loop.remove_signal_handler(number)
         self._say("affiant", "ended" if self._code == 0 else f"ended, with exit code {self._code}")
@@ -176,7 +181,7 @@ class Supervisor:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=theirs,
                 stderr=theirs,
-                env={**os.environ, **child.component.environment},
+                env={**os.environ, **child.component.environment, MARK: child.mark},
                 # Ctrl-C reaches the whole foreground group: components are ended by us, in order.
                 start_new_session=True,
                 preexec_fn=lambda: die_with(parent),
@@ -249,7 +254,8 @@ class Supervisor:
             if not self._at_once.is_set():
                 self._say("affiant", f"{name} did not end within {child.component.grace:g} s and is killed")
             self._code = self._code or UNAVAILABLE
-            _signal_group(child, signal.SIGKILL)
+            for pid in _members(child.mark):
+                _signal(pid, signal.SIGKILL)
         code = await ended
         # SIGTERM's own effect: it was not yet there to be told. Nothing is lost, but a sidecar has not shipped.
         orderly = code == 0 or (code == -signal.SIGTERM and not child.component.settle)
@@ -268,36 +274,51 @@ class Supervisor:
             await asyncio.sleep(0.05)
 
     async def _clear(self, child: _Child) -> None:
-        """End what a component left in its group: workers without a parent hold its port and its journal.
+        """End what a component left behind: workers without a parent hold its port and its journal.
 
         They may be draining: SIGTERM first, SIGKILL only after `ORPHAN_GRACE`.
         """
         deadline = self._clock() + ORPHAN_GRACE
-        number: int = signal.SIGTERM
-        while _signal_group(child, number):
-            _reap(child)
-            number = signal.SIGKILL if self._clock() > deadline or self._at_once.is_set() else _ONLY_ASK
+        told: set[int] = set()
+        while left := _members(child.mark):
+            late = self._clock() > deadline or self._at_once.is_set()
+            for pid in left:
+                if late or pid not in told:
+                    _signal(pid, signal.SIGKILL if late else signal.SIGTERM)
+            told.update(left)
             await asyncio.sleep(0.05)
+            _reap(told)
+        _reap(told)
 
 
-def _signal_group(child: _Child, number: int) -> bool:
-    """Signal a component's whole group; False when nobody is in it any more."""
-    assert child.process is not None
+def _members(mark: str) -> list[int]:
+    """The processes that a component's mark was handed down to, whatever group or session they have joined."""
+    wanted, found = f"{MARK}={mark}".encode(), []
+    for place in Path("/proc").glob("[0-9]*"):
+        try:
+            environment = (place / "environ").read_bytes()
+        except OSError:
+            continue  # it has just ended, or is another user's
+        if wanted in environment.split(b"\0"):
+            found.append(int(place.name))
+    return found
+
+
+def _signal(pid: int, number: int) -> None:
+    """Signal a process; one that is gone already is what was wanted."""
     try:
-        os.killpg(child.process.pid, number)
+        os.kill(pid, number)
     except ProcessLookupError:
-        return False
-    return True
+        return
 
 
-def _reap(child: _Child) -> None:
-    """Take the exit codes of orphans in a component's group, whose parent, the component, is gone."""
-    assert child.process is not None
-    try:
-        while os.waitpid(-child.process.pid, os.WNOHANG)[0]:
-            pass
-    except ChildProcessError:
-        return  # none left
+def _reap(pids: set[int]) -> None:
+    """Take the exit codes of orphans, which are our children now."""
+    for pid in pids:
+        try:
+            os.waitpid(pid, os.WNOHANG)
+        except ChildProcessError:
+            continue  # not ours, or taken already
 
 
 def outcome(code: int) -> str:

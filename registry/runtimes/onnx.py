@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from registry.errors import DeviceUnavailable, ModelRefused, NotExplainable
-from registry.signature import Signature
+from registry.signature import Feature, Signature
 
 from .base import Rows
 
@@ -170,48 +170,81 @@ def make_feed(inputs: Iterable[Any], signature: Signature) -> Feed:
         if only.type == "tensor(double)":
             name = only.name
             return lambda rows: {name: rows.astype(np.float64)}
+    return _column_feed(inputs, signature)
+
+
+def _column_feed(inputs: list[Any], signature: Signature) -> Feed:
+    """One input a feature. Columns of one type are converted at once: a call each costs more than a model."""
     places = {feature.name: place for place, feature in enumerate(signature.features)}
-    steps = []
+    by_type: dict[str, list[str]] = {}
     for item in inputs:
         if item.name not in places or _columns_of(item) not in (None, 1):
             raise ModelRefused(
                 f"the model's input {item.name!r} {item.type}{item.shape} is neither a feature of its own "
                 f"(a column, [n, 1]) nor all {signature.width} features together"
             )
-        place = places.pop(item.name)
-        steps.append((item.name, _column_reader(item, place, signature)))
-    if places:
-        raise ModelRefused(f"no input of the model takes the feature {min(places)!r}")
-    return lambda rows: {name: read(rows) for name, read in steps}
+        by_type.setdefault(item.type, []).append(item.name)
+    unused = places.keys() - {item.name for item in inputs}
+    if unused:
+        raise ModelRefused(f"no input of the model takes the feature {min(unused)!r}")
+    groups = []
+    for kind, names in by_type.items():
+        features = [signature.features[places[name]] for name in names]
+        convert = _texts_of(features) if kind == _TEXT else _numbers_of(features, kind)
+        groups.append((names, np.array([places[name] for name in names]), convert))
+
+    def feed(rows: Rows) -> dict[str, NDArray[Any]]:
+        columns = rows.T
+        result = {}
+        for names, where, convert in groups:
+            for name, column in zip(names, convert(columns[where]), strict=True):
+                result[name] = column.reshape(-1, 1)
+        return result
+
+    return feed
 
 
-def _column_reader(item: Any, place: int, signature: Signature) -> Callable[[Rows], NDArray[Any]]:
-    """One column [n, 1] in the input's own type. A missing category is the empty text; no category is."""
-    feature = signature.features[place]
-    if item.type == _TEXT:
+def _texts_of(features: list[Feature]) -> Callable[[Rows], NDArray[Any]]:
+    """Codes [columns, n] to category texts. A missing category is the empty text; no category is."""
+    texts: list[str] = []
+    starts, absent = [], []
+    for feature in features:
         if feature.type != "category":
-            raise ModelRefused(f"the model's input {item.name!r} is text, the signature says {feature.type}")
+            raise ModelRefused(
+                f"the model's input {feature.name!r} is text, the signature says {feature.type}"
+            )
         if "" in feature.categories:
             raise ModelRefused(
-                f"feature {feature.name!r} has the empty text as a category, which stands for missing"
+                f"feature {feature.name!r} has the empty text as a category; it stands for missing"
             )
-        texts = np.array([*feature.categories, ""], dtype=object)
-        absent = len(feature.categories)
+        starts.append(len(texts))
+        absent.append(len(feature.categories))
+        texts += [*feature.categories, ""]
+    table = np.array(texts, dtype=object)
+    first = np.array(starts, np.intp).reshape(-1, 1)
+    last = np.array(absent, np.float32).reshape(-1, 1)
 
-        def text(rows: Rows) -> NDArray[Any]:
-            column = rows[:, place]
-            codes: NDArray[Any] = texts[np.where(np.isnan(column), absent, column).astype(np.intp)]
-            return codes.reshape(-1, 1)
+    def convert(codes: Rows) -> NDArray[Any]:
+        known = np.where(np.isnan(codes), last, codes)
+        if (known < 0).any() or (known > last).any():
+            raise ValueError("a category code is outside its categories")
+        found: NDArray[Any] = table[known.astype(np.intp) + first]
+        return found
 
-        return text
-    if item.type not in _NUMBERS:
-        raise ModelRefused(f"the model's input {item.name!r} has type {item.type}, which is not served")
-    dtype = _NUMBERS[item.type]
-    if np.issubdtype(dtype, np.integer) and (feature.missing or feature.unknown == "missing"):
-        raise ModelRefused(
-            f"the model's input {item.name!r} is integer and cannot be missing, as its feature may be"
-        )
-    return lambda rows: np.ascontiguousarray(rows[:, place : place + 1], dtype=dtype)
+    return convert
+
+
+def _numbers_of(features: list[Feature], kind: str) -> Callable[[Rows], NDArray[Any]]:
+    """Numbers [columns, n] in the inputs' type."""
+    if kind not in _NUMBERS:
+        raise ModelRefused(f"the model's input {features[0].name!r} has type {kind}, which is not served")
+    dtype = _NUMBERS[kind]
+    for feature in features:
+        if np.issubdtype(dtype, np.integer) and (feature.missing or feature.unknown == "missing"):
+            raise ModelRefused(
+                f"the model's input {feature.name!r} is integer and cannot be missing, as its feature may be"
+            )
+    return lambda columns: np.ascontiguousarray(columns, dtype=dtype)
 
 
 def choose_output(outputs: Iterable[Any], signature: Signature) -> Any:

@@ -94,6 +94,9 @@ def _check_booster(booster: Mapping[str, Any], features: int, groups: int) -> tu
         raise ModelRefused("weight_drop does not have one weight a tree")
     for number, tree in enumerate(trees):
         try:
+            # XGBoost puts a tree at the place that its id names: a place left empty is a null pointer.
+            if type(tree["id"]) is not int or tree["id"] != number:
+                raise ModelRefused(f"its id is {tree['id']!r}")
             _check_tree(tree, features)
         except ModelRefused as error:
             raise ModelRefused(f"tree {number}: {error}") from error

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 import sys
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -184,7 +185,9 @@ class Served(NamedTuple):
         return f"http://127.0.0.1:{self.port}"
 
 
-def start_gateway(site: Site, *, ready: bool = True, prefix: Iterable[str] = ()) -> Served:
+def start_gateway(
+    site: Site, *, ready: bool = True, prefix: Iterable[str] = (), scheme: str = "http"
+) -> Served:
     """Start `affiant gateway` on a free port and wait until it answers; the caller stops the process."""
     import urllib.error
     import urllib.request
@@ -195,10 +198,13 @@ def start_gateway(site: Site, *, ready: bool = True, prefix: Iterable[str] = ())
     argv = [*prefix, sys.executable, "-P", "-m", "cli.main", "gateway", "--config", str(site.config)]
     process = Process(argv, log=site.directory / "gateway.log", cwd=site.directory, name="gateway").start()
     served = Served(process, port)
+    # Whose certificate our own child shows is its clients' matter.
+    context = ssl._create_unverified_context() if scheme == "https" else None  # noqa: S323
 
     def answers() -> bool:
         try:
-            with urllib.request.urlopen(f"{served.address}/readyz", timeout=2) as answer:
+            address = f"{scheme}://127.0.0.1:{port}/readyz"
+            with urllib.request.urlopen(address, timeout=2, context=context) as answer:
                 return bool(answer.status == 200)
         except urllib.error.HTTPError:
             return not ready

@@ -36,6 +36,7 @@ class World:
     ) -> None:
         self.directory = directory
         self.data = directory / "data"
+        self.topic = topic
         self.port = free_port()
         self.settings = directory / "affiant.toml"
         directory.mkdir(parents=True, exist_ok=True)

@@ -170,7 +170,8 @@ async def test_workers_of_a_dead_component_are_ended_before_it_starts_again(tmp_
     parent = (
         "import pathlib, subprocess, sys, time; place = pathlib.Path(sys.argv[2])\n"
         "if (place / 'worker.up').exists(): (place / 'again').touch(); time.sleep(60)\n"
-        "subprocess.Popen([sys.executable, '-c', sys.argv[1], 'worker', str(place)])\n"
+        "command = [sys.executable, '-c', sys.argv[1], 'worker', str(place)]\n"
+        "subprocess.Popen(command, start_new_session=True)\n"
         "while not (place / 'worker.up').exists(): time.sleep(0.02)\n"
         "sys.exit(5)"
     )

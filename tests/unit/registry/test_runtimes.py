@@ -318,6 +318,18 @@ def test_a_missing_category_is_the_empty_text_to_a_pipeline() -> None:
     assert after[1] == before[1]
 
 
+def test_a_code_outside_its_categories_is_a_programming_error() -> None:
+    """Python would read the neighbour's text for -1; nothing wrong is ever read."""
+    from sklearn.linear_model import LogisticRegression
+
+    model = load(credit_onnx_published(LogisticRegression(max_iter=2000)).package)
+    rows = encode(credit_table().frame, model.signature)[:2].copy()
+    for code in (-1, 99):
+        rows[1, 0] = code
+        with pytest.raises(ValueError, match="outside its categories"):
+            model.predict(rows)
+
+
 def test_integer_inputs_take_no_missing_values() -> None:
     """NaN has no int64: refused when loading, not wrong when serving."""
     nodes = [

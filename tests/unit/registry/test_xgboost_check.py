@@ -148,6 +148,7 @@ ATTACKS: dict[str, Callable[[Any], None]] = {
         num_feature="99999999999"
     ),
     "a name too many": lambda model: model["learner"]["feature_names"].append("x"),
+    "a tree at another one's place": lambda model: first_tree(model).update(id=1),
     "no learner": lambda model: model.pop("learner"),
     "a learner that is a list": lambda model: model.update(learner=[]),
     "a tree that is none": lambda model: model["learner"]["gradient_booster"]["model"]["trees"].__setitem__(

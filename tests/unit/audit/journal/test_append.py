@@ -54,7 +54,7 @@ async def test_an_append_resolves_after_its_sync_has_returned_and_not_before(tmp
     disk.entered.clear()
     disk.gate.clear()
     future = journal.append(inference(b"1"), b"1")
-    await asyncio.to_thread(disk.entered.wait)
+    assert await asyncio.to_thread(disk.entered.wait, 10)
     for _ in range(50):
         await asyncio.sleep(0)
     assert not future.done()
