@@ -42,6 +42,29 @@ class Mark:
     third: int
     tag: bytes = bytes(16)
 
+    def encode(self, version: int) -> bytes:
+        """64 bytes; `version` is even, positive and greater than the one before."""
+        return seal(_BODY.pack(version, self.first, self.second, self.third, self.tag))
+
+
+def seal(body: bytes) -> bytes:
+    """52 bytes that begin with the version → 64 bytes: a checksum of them, and the version once more."""
+    return body + _TAIL.pack(google_crc32c.value(body), int.from_bytes(body[:8], "big"))
+
+
+def whole(raw: bytes) -> bool:
+    """Whether the bytes are what `seal` gives; not when they are half-written, torn or still zero."""
+    if len(raw) != SIZE:
+        return False
+    checksum, again = _TAIL.unpack_from(raw, SIZE - _TAIL.size)
+    version = int.from_bytes(raw[:8], "big")
+    return bool(
+        version == again
+        and version % 2 == 0
+        and version > 0
+        and checksum == google_crc32c.value(raw[: SIZE - _TAIL.size])
+    )
+
 
 class MarkWriter:
     """The one writer of a mark."""
@@ -61,8 +84,7 @@ class MarkWriter:
     def write(self, mark: Mark) -> None:
         """Publish: one copy of 64 bytes. Who reads half of it sees unequal versions or a bad checksum."""
         self._version += 2
-        body = _BODY.pack(self._version, mark.first, mark.second, mark.third, mark.tag)
-        self._map[:] = body + _TAIL.pack(google_crc32c.value(body), self._version)
+        self._map[:] = mark.encode(self._version)
 
     def close(self) -> None:
         """Unmap."""
@@ -111,10 +133,9 @@ class MarkReader:
 
 def parse(raw: bytes) -> Mark | None:
     """The mark, or None when the bytes are a half-written or no mark."""
-    version, first, second, third, tag = _BODY.unpack(raw[:52])
-    checksum, again = _TAIL.unpack(raw[52:])
-    if version != again or version % 2 or version == 0 or checksum != google_crc32c.value(raw[:52]):
+    if not whole(raw):
         return None
+    _, first, second, third, tag = _BODY.unpack_from(raw)
     return Mark(first, second, third, tag)
 
 

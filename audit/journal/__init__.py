@@ -3,13 +3,12 @@
 from .admission import Admission, Door
 from .disk import REAL_DISK, Disk
 from .journal import Journal, JournalStats, Opening
-from .mark import Acknowledged, Mark
+from .mark import Mark
 from .reader import JournalReader, JournalRecord, Position
 from .settings import JournalSettings
 
 __all__ = [
     "REAL_DISK",
-    "Acknowledged",
     "Admission",
     "Disk",
     "Door",

@@ -148,7 +148,7 @@ class Journal:
             durable=self._release.durable if self._release else self._resolve,
             broken=self._broken,
         )
-        self._own = OwnEntries(identity, self.epoch, clock, random)
+        self._own = OwnEntries(identity, self.epoch, clock, random, settings.external_bytes)
         self._slow: Admission = OPEN
         self._rates = Rates(self._loop.time(), 0, 0)
         self._timers: list[asyncio.TimerHandle] = []
@@ -188,13 +188,12 @@ class Journal:
         try:
             disk.lock(lock)
             identity = load_identity(directory, disk, clock, random)
-            acknowledged = read_acknowledged(disk, shipping / ACKNOWLEDGED_NAME)
             found = recover(
                 directory,
                 identity.journal_id,
                 disk=disk,
                 mark=read_mark(disk, directory / MARK_NAME),
-                acknowledged=acknowledged.sequence if acknowledged else 0,
+                acknowledged=read_acknowledged(disk, shipping / ACKNOWLEDGED_NAME) or 0,
                 segment_bytes=settings.segment_bytes,
                 spare_bytes=2 * RESERVE,
                 clock=clock,
@@ -282,8 +281,10 @@ class Journal:
         """Append an entry with its payload; the future's result is the record id.
 
         `fields`: the entry's keys but 1 to 5, ascending, in the forms of the format (a trusted caller:
-        values are not checked here). MUST NOT resolve before the record frame is on disk (release = "disk")
-        and acknowledged (release = "log"). When a sync fails, every waiting future fails with JournalFailed.
+        values are not checked here). A payload over `external_bytes` is marked for the object store here, so
+        that no record can be too large for the log. MUST NOT resolve before the record frame is on disk
+        (release = "disk") and acknowledged (release = "log"). When a sync fails, every waiting future fails
+        with JournalFailed.
 
         Raises:
             JournalFull: nothing was written; the journal goes on when there is space again.
@@ -292,6 +293,8 @@ class Journal:
         """
         if self._closing or self._committer.failure is not None:
             self._check_open()
+        if len(payload) > self._settings.external_bytes:
+            fields = dict(sorted({**fields, Key.EXTERNAL: True}.items()))
         shape = tuple(fields)
         if shape not in self._shapes:
             self._check_shape(shape)
@@ -461,8 +464,8 @@ class Journal:
     def _read_acknowledged(self) -> int:
         found = read_acknowledged(self._disk, self._shipping / ACKNOWLEDGED_NAME)
         # Never believed beyond what is durable here: the sidecar is not trusted with what it cannot know.
-        if found is not None and found.sequence <= self._committer.durable_sequence:
-            self._acknowledged = max(self._acknowledged, found.sequence)
+        if found is not None and found <= self._committer.durable_sequence:
+            self._acknowledged = max(self._acknowledged, found)
         return self._acknowledged
 
     def _keep_house(self) -> None:

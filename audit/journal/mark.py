@@ -1,4 +1,4 @@
-"""The two marks of 64 bytes: the journal's durable mark and the sidecar's acknowledged mark.
+"""The journal's durable mark, which it writes, and the sidecar's acknowledged mark, which it reads.
 
 Both are mapped into memory and rewritten in place, and neither is synced by itself: after a crash a mark
 may be old, never ahead. A reader takes a mark only when both its versions are equal and even and its
@@ -13,18 +13,17 @@ from pathlib import Path
 from struct import Struct
 from typing import Final
 
-from .disk import Disk, Mapping, read_file
-from .layout import crc32c
+from audit.mark import SIZE as MARK_SIZE
+from audit.mark import parse, seal, whole
 
-MARK_SIZE: Final = 64
+from .disk import Disk, Mapping, read_file
+
 MARK_NAME: Final = "mark"
 ACKNOWLEDGED_NAME: Final = "acknowledged"
 # A writer is in the middle of its 64 bytes for an instant only: after this many looks, a crash tore them.
 _ATTEMPTS: Final = 64
 
 _MARK: Final = Struct(">QQQQQ12x")
-_ACKNOWLEDGED: Final = Struct(">QQQQ16s4x")
-_TAIL: Final = Struct(">IQ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,44 +41,12 @@ class Mark:
 
     def encode(self) -> bytes:
         """64 bytes."""
-        return _seal(_MARK.pack(self.version, self.group, self.segment, self.end, self.sequence))
+        return seal(_MARK.pack(self.version, self.group, self.segment, self.end, self.sequence))
 
     @classmethod
     def decode(cls, raw: bytes) -> Mark | None:
         """None when the bytes are half-written, torn or still zero."""
-        return cls(*_MARK.unpack_from(raw)) if _whole(raw) else None
-
-
-@dataclass(frozen=True, slots=True)
-class Acknowledged:
-    """Every entry below `sequence` is in the log. `offset`: the log's, of the last one; `time`: ns UTC."""
-
-    version: int
-    sequence: int
-    offset: int
-    time: int
-    shipper: bytes
-
-    def encode(self) -> bytes:
-        """64 bytes."""
-        return _seal(_ACKNOWLEDGED.pack(self.version, self.sequence, self.offset, self.time, self.shipper))
-
-    @classmethod
-    def decode(cls, raw: bytes) -> Acknowledged | None:
-        """None when the bytes are half-written, torn or still zero."""
-        return cls(*_ACKNOWLEDGED.unpack_from(raw)) if _whole(raw) else None
-
-
-def _seal(body: bytes) -> bytes:
-    return body + _TAIL.pack(crc32c(body), int.from_bytes(body[:8], "big"))
-
-
-def _whole(raw: bytes) -> bool:
-    if len(raw) != MARK_SIZE:
-        return False
-    crc, version = _TAIL.unpack_from(raw, 52)
-    first = int.from_bytes(raw[:8], "big")
-    return first == version and first % 2 == 0 and first > 0 and crc == crc32c(raw[:52])
+        return cls(*_MARK.unpack_from(raw)) if whole(raw) else None
 
 
 def read_mark(disk: Disk, path: Path) -> Mark | None:
@@ -93,14 +60,14 @@ def read_mark(disk: Disk, path: Path) -> Mark | None:
     return None
 
 
-def read_acknowledged(disk: Disk, path: Path) -> Acknowledged | None:
-    """The sidecar's acknowledged mark; None when it is absent, still zero, or was torn by a crash."""
+def read_acknowledged(disk: Disk, path: Path) -> int | None:
+    """The sequence below which the log has everything; None when the sidecar's mark is absent or torn."""
     for _ in range(_ATTEMPTS):
         raw = read_file(disk, path, MARK_SIZE)
         if raw is None or not any(raw):
             return None
-        if (acknowledged := Acknowledged.decode(raw)) is not None:
-            return acknowledged
+        if (acknowledged := parse(raw)) is not None:
+            return acknowledged.first
     return None
 
 

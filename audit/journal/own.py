@@ -23,12 +23,18 @@ class OwnEntries:
     """Encodes them; `place` is the sequence and the chain that the entry gets."""
 
     def __init__(
-        self, identity: Identity, epoch: int, clock: Callable[[], int], random: Callable[[int], bytes]
+        self,
+        identity: Identity,
+        epoch: int,
+        clock: Callable[[], int],
+        random: Callable[[int], bytes],
+        external_bytes: int,
     ) -> None:
         self._identity = identity
         self._epoch = epoch
         self._clock = clock
         self._random = random
+        self._external_bytes = external_bytes
         self._counted: dict[str, int] = {}
         self._since = clock()
 
@@ -58,6 +64,7 @@ class OwnEntries:
             Key.PAYLOAD_DIGEST: sha256(payload).digest(),
             Key.PAYLOAD_LENGTH: len(payload),
             Key.SUITE: 0,
+            **({Key.EXTERNAL: True} if len(payload) > self._external_bytes else {}),
             Key.TICKET: request.ticket,
             Key.REASON: ABORTED,
         }

@@ -23,6 +23,9 @@ class JournalSettings(Section):
     slow_at: float = Field(0.8, gt=0, lt=1)
     """Fraction of `max_bytes` from which admission slows down."""
 
+    external_bytes: int = Field(1 * MIB, ge=256 << 10, le=4 * MIB)
+    """A longer payload goes to the object store, under its digest; the log gets its entry alone."""
+
     heartbeat_seconds: int = Field(60, ge=1, le=86_400)
     """Seconds between signed heartbeat entries, at most."""
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from .shipper import Progress, oldest_unshipped
+from .lag import LagWatch
+from .shipper import Progress
 
 LAG_RECORDS: Final = "affiant_sidecar_lag_records"
 IN_FLIGHT_BYTES: Final = "affiant_sidecar_in_flight_bytes"
@@ -20,14 +22,27 @@ RESTARTS: Final = "affiant_sidecar_producer_restarts"
 DUPLICATES: Final = "affiant_sidecar_duplicates"
 ALARM: Final = "affiant_sidecar_alarm"
 
+GAUGES: Final = {
+    LAG_RECORDS: "Durable records of the journal that the log has not acknowledged.",
+    UNSHIPPED_BYTES: "Bytes of the journal behind the last acknowledged record.",
+    IN_FLIGHT_BYTES: "Bytes sent and not yet acknowledged.",
+    OLDEST_SECONDS: "Age of the oldest durable record that the log has not acknowledged; 0 when there is none.",
+    ALARM: "1 when shipping of this journal has stopped and a person must look.",
+}
+COUNTERS: Final = {
+    SHIPPED: "Records that the log acknowledged.",
+    SHIPPED_BYTES: "Bytes of records that the log acknowledged.",
+    RESTARTS: "Runs of a producer that ended in a failure.",
+    DUPLICATES: "Benign duplicates seen before a barrier.",
+}
 
+
+@dataclass(frozen=True, slots=True)
 class Shipped:
-    """One journal as the metrics see it: its next durable sequence, its bytes that are not acknowledged."""
+    """One journal as the metrics see it: what its shipper has done, and what is still to do."""
 
-    def __init__(self, progress: Progress, durable: Callable[[], int], unshipped: Callable[[], int]) -> None:
-        self.progress = progress
-        self.durable = durable
-        self.unshipped = unshipped
+    progress: Progress
+    watch: LagWatch
 
 
 class SidecarCollector:
@@ -42,22 +57,9 @@ class SidecarCollector:
 
     def collect(self) -> Iterable[Metric]:
         """Called at each scrape."""
-        gauges = {
-            LAG_RECORDS: "Durable records of the journal that the log has not acknowledged.",
-            UNSHIPPED_BYTES: "Bytes of the journal behind the last acknowledged record.",
-            IN_FLIGHT_BYTES: "Bytes sent and not yet acknowledged.",
-            OLDEST_SECONDS: "Age of the oldest record sent and not acknowledged; 0 when there is none.",
-            ALARM: "1 when shipping of this journal has stopped and a person must look.",
-        }
-        counters = {
-            SHIPPED: "Records that the log acknowledged.",
-            SHIPPED_BYTES: "Bytes of records that the log acknowledged.",
-            RESTARTS: "Runs of a producer that ended in a failure.",
-            DUPLICATES: "Benign duplicates seen before a barrier.",
-        }
         families: dict[str, Metric] = {
-            **{name: GaugeMetricFamily(name, text, labels=["journal"]) for name, text in gauges.items()},
-            **{name: CounterMetricFamily(name, text, labels=["journal"]) for name, text in counters.items()},
+            **{name: GaugeMetricFamily(name, text, labels=["journal"]) for name, text in GAUGES.items()},
+            **{name: CounterMetricFamily(name, text, labels=["journal"]) for name, text in COUNTERS.items()},
         }
         for journal, shipped in self._journals().items():
             for name, value in self._values(shipped).items():
@@ -66,12 +68,12 @@ class SidecarCollector:
 
     def _values(self, shipped: Shipped) -> dict[str, float]:
         progress = shipped.progress
-        oldest = oldest_unshipped(progress)
+        lag = shipped.watch.lag()
         return {
-            LAG_RECORDS: max(0, shipped.durable() - progress.acknowledged),
-            UNSHIPPED_BYTES: shipped.unshipped(),
+            LAG_RECORDS: lag.records,
+            UNSHIPPED_BYTES: lag.bytes,
             IN_FLIGHT_BYTES: progress.in_flight_bytes,
-            OLDEST_SECONDS: 0 if oldest is None else max(0.0, (self._clock() - oldest) / 1e9),
+            OLDEST_SECONDS: 0 if lag.oldest is None else max(0.0, (self._clock() - lag.oldest) / 1e9),
             ALARM: float(progress.alarm is not None),
             SHIPPED: progress.shipped,
             SHIPPED_BYTES: progress.shipped_bytes,

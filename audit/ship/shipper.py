@@ -16,7 +16,6 @@ import structlog
 from audit.errors import LogUnavailable, OffsetGone, SequenceGone, TopicUnsafe
 from audit.journal import Position
 from audit.log.base import Log, LogReader, LogWriter
-from audit.proof.entry import Key, parse_entry
 from audit.proof.hashing import leaf_hash
 from audit.proof.record import split_record
 from audit.settings import SidecarSettings
@@ -110,7 +109,9 @@ class Shipper:
     ) -> None:
         """`directory` is this journal's shipping directory; `source` opens the journal for reading."""
         self.journal = journal
-        self.progress = Progress()
+        known = read_acknowledged(directory)
+        # Until the first barrier of this run tells more: the lag is no larger than what was not acknowledged.
+        self.progress = Progress(acknowledged=0 if known is None else known.sequence)
         self._source = source
         self._log = log
         self._directory = directory
@@ -318,15 +319,6 @@ class _Run:
     source: Source
     acknowledged: AcknowledgedWriter
     counted: int
-
-
-def oldest_unshipped(progress: Progress) -> int | None:
-    """When the oldest record in flight was committed, in ns; None when there is none."""
-    try:
-        record = progress.in_flight[0].record
-    except IndexError:
-        return None
-    return int(parse_entry(split_record(record)[0]).fields[Key.COMMITTING])
 
 
 def _wait(stop: threading.Event, seconds: float) -> None:

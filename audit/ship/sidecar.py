@@ -18,11 +18,12 @@ import structlog
 from prometheus_client import CollectorRegistry, make_wsgi_app
 
 from audit.errors import AuditError
-from audit.journal import JournalReader, Mark, Position
+from audit.journal import JournalReader
 from audit.log.base import Log
 from audit.settings import SidecarSettings
 
 from .external import ExternalStore
+from .lag import LagWatch
 from .metrics import Shipped, SidecarCollector
 from .shipper import Shipper
 
@@ -69,7 +70,7 @@ class Sidecar:
         return not any(running.shipper.progress.alarm for running in list(self._running.values()))
 
     def _unfinished(self, running: _Running) -> bool:
-        lag = running.shipped.durable() - running.shipper.progress.acknowledged
+        lag = running.shipped.watch.lag().records
         if lag:
             self._say.error("ends with records unshipped; they stay in the journal", records=lag)
         return bool(lag) or running.shipper.progress.alarm is not None
@@ -95,12 +96,7 @@ class Sidecar:
             self._settings,
             self._external,
         )
-        watcher = JournalReader(directory)
-        shipped = Shipped(
-            shipper.progress,
-            durable=lambda: mark.sequence if (mark := watcher.mark()) else 0,
-            unshipped=lambda: unshipped_bytes(directory, shipper.progress.position, watcher.mark()),
-        )
+        shipped = Shipped(shipper.progress, LagWatch(directory, shipper.progress))
 
         def ship() -> None:
             try:
@@ -112,30 +108,6 @@ class Sidecar:
         thread = threading.Thread(target=ship, name=f"ship {name}", daemon=True)
         thread.start()
         return _Running(shipper, thread, shipped)
-
-
-def unshipped_bytes(directory: Path, position: Position | None, mark: Mark | None) -> int:
-    """Bytes of the journal between `position` and the durable mark; all of it before anything was shipped.
-
-    Headers, group heads and padding are counted: it is what stands on the disk.
-    """
-    if mark is None:
-        return 0
-    first, offset = (0, 0) if position is None else (position.segment, position.offset)
-    if first == mark.segment:
-        return max(0, mark.end - offset)
-    size = mark.end - offset
-    for path in directory.glob("*.seg"):
-        if first <= int(path.stem, 16) < mark.segment:
-            size += _size(path)
-    return max(0, size)
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:  # freed in between
-        return 0
 
 
 class _Quiet(WSGIRequestHandler):

@@ -15,7 +15,7 @@ from audit.proof.record import Header, encode_payload
 OPENING = Opening(versions={"test": "1"}, device="cpu", threads=1)
 
 
-def exchange(request: bytes, ticket: int, *, external: bool = False) -> tuple[dict[int, object], bytes]:
+def exchange(request: bytes, ticket: int) -> tuple[dict[int, object], bytes]:
     """The fields and the payload of an inference entry."""
     header = {
         Header.METHOD: "POST",
@@ -26,7 +26,7 @@ def exchange(request: bytes, ticket: int, *, external: bool = False) -> tuple[di
     fields: dict[int, object] = {
         Key.KIND: int(Kind.INFERENCE), Key.ARRIVED: 1, Key.SERVICE: "m", Key.STATUS: 200,
         Key.PAYLOAD_DIGEST: sha256(payload).digest(), Key.PAYLOAD_LENGTH: len(payload), Key.SUITE: 0,
-        Key.PROTOCOL: int(Protocol.V1_PREDICT), **({Key.EXTERNAL: True} if external else {}), Key.TICKET: ticket,
+        Key.PROTOCOL: int(Protocol.V1_PREDICT), Key.TICKET: ticket,
     }  # fmt: skip
     return {int(key): value for key, value in fields.items()}, payload
 
@@ -37,7 +37,6 @@ async def write(
     *,
     name: str = "0",
     settings: JournalSettings | None = None,
-    external: bool = False,
 ) -> list[str]:
     """One epoch of a journal under `data` with these requests; the record ids, all durable."""
     directory, shipping = data / "journals" / name, data / "shipping" / name
@@ -48,7 +47,7 @@ async def write(
         pending = []
         for request in requests:
             ticket = journal.accept({Header.COMPRESSION: 0, Header.LENGTHS: [len(request), 0, 0]}, request, 1)
-            pending.append(journal.append(*exchange(request, ticket, external=external), ticket))
+            pending.append(journal.append(*exchange(request, ticket), ticket))
         return list(await asyncio.gather(*pending))
     finally:
         await journal.close()

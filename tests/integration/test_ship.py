@@ -193,7 +193,7 @@ def test_a_journal_that_is_older_than_the_log_is_an_alarm(make: Make, tmp_path: 
 def test_an_external_payload_goes_to_the_object_store(make: Make, tmp_path: Path) -> None:
     """Too large for the log: the object is there before the record, and `show` puts both together."""
     body = b"z" * 400_000
-    (record,) = write_journal(tmp_path, [body], external=True)
+    (record,) = write_journal(tmp_path, [body], settings=JournalSettings(external_bytes=300_000))
     shipper = drain(tmp_path, make())
     assert shipper.progress.shipped_bytes < 10_000
     reader = make().reader()

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from audit.errors import JournalError
-from audit.journal import Acknowledged, Journal, JournalReader, JournalRecord, JournalSettings, Opening
+from audit.journal import Journal, JournalReader, JournalRecord, JournalSettings, Opening
+from audit.mark import Mark
 from audit.proof.entry import Key, Kind
 from audit.proof.hashing import ZERO_HASH, leaf_hash
 from audit.proof.record import parse_payload, parse_record
@@ -40,6 +41,11 @@ def inference(payload: bytes, ticket: int = 0) -> dict[int, object]:
 def settings(**changes: Any) -> JournalSettings:
     """Small segments, so that a short run rotates and frees."""
     return JournalSettings(**{"segment_bytes": 64 << 10, "max_bytes": 1 << 20, **changes})
+
+
+def acknowledge(disk: SimulatedDisk, sequence: int) -> None:
+    """What the sidecar leaves on the shared volume: the log has everything below `sequence`."""
+    disk.put(SHIPPING / "acknowledged", Mark(sequence, sequence, 1).encode(2))
 
 
 class Clock:
@@ -90,8 +96,7 @@ class World:
         """The log has everything below `sequence`; the mark is written to the shared volume."""
         assert sequence <= max(self.shipped, default=-1) + 1
         self.acknowledged = sequence
-        content = Acknowledged(2, sequence, sequence, 1, bytes(16)).encode()
-        self.disk.put(SHIPPING / "acknowledged", content)
+        acknowledge(self.disk, sequence)
 
     def check(self, image: SimulatedDisk) -> list[JournalRecord]:
         """Recover a crashed disk, and compare what is there with what was promised before the crash."""

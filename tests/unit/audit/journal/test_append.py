@@ -17,7 +17,7 @@ from audit.journal.syncer import AioSyncer, ThreadSyncer, make_syncer
 from audit.proof.entry import Key, Kind, signing_message
 from audit.proof.errors import FormatError
 from audit.proof.record import parse_payload, parse_record
-from tests.fault.disk.world import DIRECTORY, SHIPPING, inference, open_on, verify
+from tests.fault.disk.world import DIRECTORY, SHIPPING, acknowledge, inference, open_on, verify
 
 
 def kinds(disk) -> list[int]:
@@ -296,17 +296,15 @@ async def test_a_segment_with_an_unanswered_request_is_kept(disk, turns) -> None
 
 async def test_with_release_log_an_append_waits_for_the_acknowledged_mark(disk, turns) -> None:
     """On this disk is not enough then."""
-    from audit.journal import Acknowledged
-
     journal = open_on(disk, release="log")
     future = journal.append(inference(b"a"), b"a")
     await turns(50)
     assert journal.stats().durable_sequence == 2
     assert not future.done()
-    disk.put(SHIPPING / "acknowledged", Acknowledged(2, 1, 1, 1, bytes(16)).encode())
+    acknowledge(disk, 1)
     await asyncio.sleep(0.01)
     assert not future.done(), "sequence 1 is not below 1"
-    disk.put(SHIPPING / "acknowledged", Acknowledged(4, 2, 1, 1, bytes(16)).encode())
+    acknowledge(disk, 2)
     assert (await future).endswith("-1")
     await journal.close()
 
@@ -326,10 +324,8 @@ async def test_an_answer_that_the_log_does_not_acknowledge_in_time_is_not_releas
 
 async def test_an_acknowledgement_beyond_what_is_durable_is_not_believed(disk, turns) -> None:
     """The sidecar cannot know of what it was never given."""
-    from audit.journal import Acknowledged
-
     journal = open_on(disk, release="log")
-    disk.put(SHIPPING / "acknowledged", Acknowledged(2, 1000, 1, 1, bytes(16)).encode())
+    acknowledge(disk, 1000)
     future = journal.append(inference(b"a"), b"a")
     await asyncio.sleep(0.02)
     assert not future.done()
@@ -447,3 +443,25 @@ async def test_a_real_journal_survives_rotation_and_reopening(tmp_path: Path, sy
     reader.close()
     assert [item.sequence for item in records] == list(range(len(names) + 4))
     assert len([name for name in (tmp_path / "j").iterdir() if name.suffix == ".seg"]) > 5
+
+
+async def test_a_payload_too_large_for_the_log_is_marked_for_the_object_store(disk) -> None:
+    """Over the bound, not at it; wherever key 20 falls among the others."""
+    journal = open_on(disk, external_bytes=256 << 10, max_bytes=8 << 20)
+    for size in (256 << 10, (256 << 10) + 1):
+        await journal.append(inference(bytes(size)), bytes(size))
+    await journal.close()
+    entries = [parse_record(item.record).entry for item in verify(disk)]
+    assert [entry.get(Key.EXTERNAL) for entry in entries if entry.kind == Kind.INFERENCE] == [None, True]
+
+
+async def test_a_large_request_without_an_answer_is_marked_too(disk) -> None:
+    """Its aborted entry carries the request, which is too large for the log all the same."""
+    journal = open_on(disk, external_bytes=256 << 10, max_bytes=8 << 20)
+    journal.accept({}, bytes(300_000), 1)
+    while not journal._committer.open_requests:
+        await asyncio.sleep(0.01)
+    journal._shut()
+    await open_on(disk, 2, external_bytes=256 << 10, max_bytes=8 << 20).close()
+    entries = [parse_record(item.record).entry for item in verify(disk)]
+    assert [entry.get(Key.EXTERNAL) for entry in entries if entry.kind == Kind.ABORTED] == [True]

@@ -12,7 +12,7 @@ from audit.journal.layout import HEADER_SIZE, SegmentHeader
 from audit.proof.entry import Key, Kind
 from audit.proof.record import parse_record
 from tests.fault.disk.simulator import SimulatedDisk
-from tests.fault.disk.world import DIRECTORY, SHIPPING, inference, open_on, verify
+from tests.fault.disk.world import DIRECTORY, acknowledge, inference, open_on, verify
 
 
 def segments(disk: SimulatedDisk) -> list[str]:
@@ -96,14 +96,12 @@ async def test_a_bad_group_at_or_below_the_mark_is_damage(disk, turns) -> None:
 
 async def test_a_journal_that_ends_before_what_the_log_has_is_damage(disk, turns) -> None:
     """Going on would give a sequence twice."""
-    from audit.journal import Acknowledged
-
     starts = await some(disk, turns)
     forget_mark(disk)
     content = last(disk)
     content[starts[-1] + 100] ^= 1
     disk.put(DIRECTORY / segments(disk)[-1], bytes(content))
-    disk.put(SHIPPING / "acknowledged", Acknowledged(2, 5, 5, 1, bytes(16)).encode())
+    acknowledge(disk, 5)
     with pytest.raises(JournalDamaged, match="acknowledged up to 5"):
         open_on(disk, 1)
 
