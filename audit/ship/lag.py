@@ -45,14 +45,9 @@ class LagWatch:
         self._progress = progress
         self._first: _First | None = None
 
-    def durable(self) -> int:
-        """The journal's next durable sequence."""
-        mark = self._mark()
-        return 0 if mark is None else mark.sequence
-
     def lag(self) -> Lag:
         """Now. Looks into the journal only when something is behind, and once for each record that is first."""
-        mark = self._mark()
+        mark = JournalReader(self._directory).mark()
         # Read after the mark: a lag that is told was there.
         sequence = self._progress.acknowledged
         if mark is None or mark.sequence <= sequence:
@@ -64,9 +59,6 @@ class LagWatch:
             unshipped_bytes(self._directory, place, mark),
             None if first is None else first.committed,
         )
-
-    def _mark(self) -> Mark | None:
-        return JournalReader(self._directory).mark()
 
     def _find(self, sequence: int) -> _First | None:
         known = self._first

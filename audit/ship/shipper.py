@@ -109,9 +109,7 @@ class Shipper:
     ) -> None:
         """`directory` is this journal's shipping directory; `source` opens the journal for reading."""
         self.journal = journal
-        known = read_acknowledged(directory)
-        # Until the first barrier of this run tells more: the lag is no larger than what was not acknowledged.
-        self.progress = Progress(acknowledged=0 if known is None else known.sequence)
+        self.progress = Progress()
         self._source = source
         self._log = log
         self._directory = directory
@@ -156,6 +154,9 @@ class Shipper:
 
     def _session(self, stop: threading.Event) -> None:
         """One run of a producer: route, barrier, ship. Returns when told to end and drained."""
+        if (known := read_acknowledged(self._directory)) is not None:
+            # For the metrics, until the barrier tells more: while the log is away, the lag is already right.
+            self.progress.acknowledged = max(self.progress.acknowledged, known.sequence)
         self._refuse_unsafe()
         route = choose_route(self._directory, self.journal, self._log)
         source = self._source()
