@@ -20,6 +20,7 @@ from _bentoml_sdk.service.factory import Service  # type: ignore[import-untyped]
 
 from audit.config import load
 
+from . import http
 from .call import Receive, Scope, Send
 from .front import Front
 from .settings import GatewaySettings, bentoml_settings
@@ -39,6 +40,7 @@ class AuditedService(Service[Any]):  # type: ignore[misc]  # no types
         # Has no handler of its own; without this uvicorn would format a line a request for BentoML's.
         access = logging.getLogger("uvicorn.access")
         access.handlers, access.propagate = [], False
+        http.install()
         return wrap(super().to_asgi(is_main))
 
 

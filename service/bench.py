@@ -18,9 +18,15 @@ class Unrecorded:
         self._loop = loop
         self._sequence = 0
 
-    def accept(self, header: Mapping[int, object], request: bytes, arrived: int) -> int:
+    def accept_encoded(self, header: bytes, request: bytes, arrived: int) -> int:
         """A ticket."""
         return 1
+
+    def append_encoded(
+        self, kind: int, count: int, fields: bytes, payload: bytes, ticket: int
+    ) -> asyncio.Future[str]:
+        """A future that is done."""
+        return self.append({}, payload, ticket)
 
     def append(self, fields: Mapping[int, object], payload: bytes, ticket: int = 0) -> asyncio.Future[str]:
         """A future that is done."""

@@ -31,8 +31,14 @@ Explain = Callable[[Served, NDArray[np.float32]], Awaitable[NDArray[np.float32]]
 class Recorder(Protocol):
     """What the path needs of a journal (docs/contracts.md has the whole of it)."""
 
-    def accept(self, header: Mapping[int, object], request: bytes, arrived: int) -> int:
+    def accept_encoded(self, header: bytes, request: bytes, arrived: int) -> int:
         """Add a request frame to the next group; returns the ticket."""
+        ...
+
+    def append_encoded(
+        self, kind: int, count: int, fields: bytes, payload: bytes, ticket: int
+    ) -> asyncio.Future[str]:
+        """`append` of an entry whose keys from 6 on, `count` of them, are CBOR already."""
         ...
 
     def append(self, fields: Mapping[int, object], payload: bytes, ticket: int = 0) -> asyncio.Future[str]:

@@ -14,12 +14,12 @@ from zlib import crc32
 
 import orjson
 
+from audit.proof.cbor import data, text, uint
 from audit.proof.entry import Slot
 from registry.runtimes.base import Model
 from registry.signature import Signature
 
 from .batching import Batcher
-from .payload import data
 from .rows import RowReader
 from .settings import PlanSettings
 
@@ -68,6 +68,23 @@ class Served:
     loaded: Loaded
     slot: int
     weight: float
+    fields: bytes
+    """Keys 7 to 10 of an answer's entry: service, package, slot and status 200, as CBOR."""
+
+    @classmethod
+    def of(cls, service: str, loaded: Loaded, slot: int, weight: float) -> Served:
+        """Prepare what is the same in every entry of it."""
+        fields = (
+            b"\x07",
+            text(service),
+            b"\x08",
+            data(loaded.digest_bytes),
+            b"\x09",
+            uint(slot),
+            b"\x0a",
+            uint(200),
+        )
+        return cls(loaded, slot, weight, b"".join(fields))
 
 
 @dataclass(slots=True)
@@ -117,7 +134,7 @@ def build_plan(entries: tuple[PlanSettings, ...], loaded: Mapping[str, Loaded]) 
     plan = {}
     for name in dict.fromkeys(entry.service for entry in entries):
         own = [
-            Served(loaded[entry.digest], int(SLOTS[entry.slot]), entry.weight)
+            Served.of(name, loaded[entry.digest], int(SLOTS[entry.slot]), entry.weight)
             for entry in entries
             if entry.service == name
         ]

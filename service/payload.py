@@ -10,39 +10,11 @@ import os
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-_TABLE_SIZE: Final = 4096
+from audit.proof.cbor import data, head, text, uint
+
 _CACHE: Final = 1024
 _SALT: Final = 32
 _SALTS: Final = 128
-
-
-def _item(major: int, number: int) -> bytes:
-    """The shortest head of a CBOR item (RFC 8949, section 3)."""
-    if number < 24:
-        return bytes((major << 5 | number,))
-    for extra, size in ((24, 1), (25, 2), (26, 4), (27, 8)):
-        if number < 1 << 8 * size:
-            return bytes((major << 5 | extra,)) + number.to_bytes(size, "big")
-    raise ValueError("over 64 bits")
-
-
-_UINTS: Final = tuple(_item(0, number) for number in range(_TABLE_SIZE))
-
-
-def uint(number: int) -> bytes:
-    """An unsigned integer as CBOR."""
-    return _UINTS[number] if number < _TABLE_SIZE else _item(0, number)
-
-
-def text(value: str) -> bytes:
-    """A text as CBOR."""
-    raw = value.encode()
-    return _item(3, len(raw)) + raw
-
-
-def data(value: bytes) -> bytes:
-    """A byte string as CBOR."""
-    return _item(2, len(value)) + value
 
 
 class Head(NamedTuple):
@@ -96,9 +68,18 @@ class Salts:
         return self._stock.pop()
 
 
+def request_header(known: Head, length: int, inference_length: int | None) -> bytes:
+    """The header of a request frame: a request of `length` bytes that has no answer yet."""
+    if inference_length is None:
+        return b"%c%b\x06\x00\x08\x83%b\x00\x00" % (0xA2 + known.keys, known.cbor, uint(length))
+    return b"%c%b\x05%b\x06\x00\x08\x83%b\x00\x00" % (
+        0xA3 + known.keys, known.cbor, uint(inference_length), uint(length),
+    )  # fmt: skip
+
+
 def encode(
     salt: bytes,
-    head: Head,
+    known: Head,
     *,
     request: bytes,
     response: bytes,
@@ -115,7 +96,7 @@ def encode(
 
     Args:
         salt: 32 random bytes.
-        head: from `Heads.get`.
+        known: from `Heads.get`.
         request: the body as received; empty when `oversize` stands for it.
         response: the body as sent.
         response_type: key 10 and its text, as CBOR (`response_type_of`).
@@ -127,8 +108,8 @@ def encode(
         response_inference_length: and of the response.
         oversize: SHA-256 and length of a body that is not recorded itself.
     """
-    count = head.keys + 3
-    parts = [b"", head.cbor]
+    count = known.keys + 3
+    parts = [b"", known.cbor]
     if inference_length is not None:
         count += 1
         parts.append(b"\x05" + uint(inference_length))
@@ -145,7 +126,7 @@ def encode(
     if oversize is not None:
         count += 1
         parts.append(b"\x0c\x82" + data(oversize[0]) + uint(oversize[1]))
-    parts[0] = bytes((0xA0 + count,))
+    parts[0] = head(5, count)
     header = b"".join(parts)
     return b"".join((salt, len(header).to_bytes(4, "big"), header, request, response, model_input))
 

@@ -7,8 +7,8 @@ from hashlib import sha256
 from typing import Final
 
 from audit.errors import JournalFull
-from audit.proof.entry import Kind, Slot
-from audit.proof.record import Header
+from audit.proof.cbor import data, text, uint
+from audit.proof.entry import Kind
 
 from . import payload
 from .batching import Predicted
@@ -22,16 +22,15 @@ BINARY: Final = b"application/octet-stream"
 PROBLEM: Final = PROBLEM_JSON.encode()
 _TYPES: Final = {kind: payload.response_type_of(kind.decode()) for kind in (JSON, BINARY, PROBLEM)}
 _INFERENCE: Final = int(Kind.INFERENCE)
-_SHADOW: Final = int(Slot.SHADOW)
 _SERVICE_BYTES: Final = 128
+_ALWAYS: Final = 11
+"""Keys of an answer's entry that are always there, beside the journal's own: 6 to 10, 14 to 17, 19 and 22."""
 
 
 def accept(call: Call, body: bytes) -> int:
     """Add the request frame to the next group; a crash from here on leaves an aborted entry."""
-    header = call.head.fields
-    if call.inference_length is not None:
-        header = {**header, Header.INFERENCE_LENGTH: call.inference_length}
-    return call.gate.recorder.accept(header, body, call.arrived)
+    header = payload.request_header(call.head, len(body), call.inference_length)
+    return call.gate.recorder.accept_encoded(header, body, call.arrived)
 
 
 def append_answer(
@@ -52,28 +51,21 @@ def append_answer(
         inference_length=call.inference_length,
         response_inference_length=reply.inference_length,
     )
-    fields: dict[int, object] = {
-        0: _INFERENCE,
-        6: call.arrived,
-        7: call.route.service,
-        8: loaded.digest_bytes,
-        9: served.slot,
-        10: 200,
-    }
+    ticket = ticket or call.ticket
+    count, caller, unknown = _ALWAYS, b"", b""
     if call.caller is not None:
-        fields[11] = call.caller
+        count, caller = count + 1, b"\x0b" + data(call.caller)
     if call.request_id is not None:
-        fields[13] = call.request_id
-    fields[14] = [predicted.batch, predicted.size, predicted.position]
-    fields[15] = sha256(raw).digest()
-    fields[16] = len(raw)
-    fields[17] = 0
-    fields[19] = int(query.protocol)
+        count, caller = count + 1, caller + b"\x0d" + text(call.request_id)
     if rows.unknown:
-        fields[21] = rows.unknown
-    fields[22] = ticket = ticket or call.ticket
+        count, unknown = count + 1, b"\x15" + uint(rows.unknown)
+    fields = b"\x06%b%b%b\x0e\x83%b%b%b\x0f\x58\x20%b\x10%b\x11\x00\x13%b%b\x16%b" % (
+        uint(call.arrived), served.fields, caller,
+        uint(predicted.batch), uint(predicted.size), uint(predicted.position),
+        sha256(raw).digest(), uint(len(raw)), uint(query.protocol), unknown, uint(ticket),
+    )  # fmt: skip
     try:
-        return call.gate.recorder.append(fields, raw, ticket)
+        return call.gate.recorder.append_encoded(_INFERENCE, count, fields, raw, ticket)
     except JournalFull:
         call.ticket = ticket
         call.gate.debts.owe(call)

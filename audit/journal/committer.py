@@ -39,6 +39,9 @@ GROUP_BYTES: Final = 4 << 20
 FRAME_CHARGE: Final = GROUP_HEAD + 8
 # Request frames ride with the next group of records; alone they wait this long for one, in seconds.
 REQUEST_PATIENCE: Final = 0.05
+# A group waits so many turns of the loop, at most, for the records of requests that are on the way: larger groups
+# cost less, and a request frame whose record is in the same group is not written at all.
+TURNS: Final = 4
 # Room that only the journal's own entries may use, so that a full journal can still be closed: bytes.
 RESERVE: Final = 16 << 10
 # A full disk is looked at again after this many seconds.
@@ -103,6 +106,7 @@ class Committer:
         self._held: Sealed | None = None  # sealed, and waiting for a segment or for space
         self._writing: Sealed | None = None
         self._scheduled = False
+        self._turns = 0
         self._timer: asyncio.TimerHandle | None = None
         self._idle: asyncio.Future[None] | None = None
         self._group = found.group
@@ -111,7 +115,7 @@ class Committer:
         """Of the next entry."""
         self.chain = found.chain
         """Leaf hash of the last entry."""
-        self.requests: dict[int, tuple[bytes, ...]] = {}
+        self.requests: dict[int, tuple[tuple[bytes, ...], int]] = {}
         """Parts of the request frames that no group has taken yet, by ticket."""
         self.open_requests: dict[int, int] = {}
         """Segment of each written request frame whose request has no record frame yet, by ticket."""
@@ -148,7 +152,7 @@ class Committer:
             if request is None:
                 self.open_requests.pop(ticket, None)
             else:
-                self.charged -= sum(map(len, request)) + FRAME_CHARGE
+                self.charged -= request[1] + FRAME_CHARGE
         size = RECORD_OVERHEAD + len(entry) + len(payload)
         batch = self._filling
         if batch.size + size > GROUP_BYTES and batch.frames:
@@ -169,10 +173,12 @@ class Committer:
         if not self._scheduled:
             self.kick()
 
-    def add_request(self, ticket: int, parts: tuple[bytes, ...]) -> None:
-        """Add a request frame: it rides with the next group, or goes alone when none comes for a while."""
-        self.requests[ticket] = parts
-        self.charged += sum(map(len, parts)) + FRAME_CHARGE
+    def add_request(self, ticket: int, parts: tuple[bytes, ...], size: int) -> None:
+        """Add a request frame of `size` bytes: it rides with the next group, or goes alone when none comes
+        for a while.
+        """
+        self.requests[ticket] = parts, size
+        self.charged += size + FRAME_CHARGE
         if self._timer is None:
             self._timer = self._loop.call_later(REQUEST_PATIENCE, self._patience_over)
 
@@ -234,6 +240,11 @@ class Committer:
         self._scheduled = False
         if self._writing is not None or self.failure or self._closed or self._segments.rotating:
             return
+        if self.requests and self._turns < TURNS and self._held is None:
+            self._turns += 1
+            self.kick()
+            return
+        self._turns = 0
         sealed = self._held or self._take()
         if sealed is None:
             return
@@ -270,8 +281,8 @@ class Committer:
         room = GROUP_BYTES - batch.size
         frames: list[bytes] = []
         tickets: list[int] = []
-        for ticket, parts in self.requests.items():
-            room -= sum(map(len, parts))
+        for ticket, (parts, size) in self.requests.items():
+            room -= size
             if room < 0 and (batch.frames or tickets):
                 break
             frames += parts

@@ -43,8 +43,6 @@ from .syncer import Syncer, ThreadWorker, Worker, make_syncer
 LOCK_NAME: Final = "lock"
 # How often the acknowledged mark is read, segments are freed and a missing spare is made: seconds.
 HOUSEKEEPING: Final = 0.25
-_MAX_SHAPES: Final = 256
-_SET_HERE: Final = range(1, 6)
 
 Observe = Callable[[Sequence[float]], None]
 
@@ -114,7 +112,8 @@ class Journal:
         self._hex = self.journal_id.hex()
         self._tickets = found.tickets
         self._acknowledged = 0
-        self._shapes: set[tuple[int, ...]] = set()
+        self._origin = b"\x01\x50%b\x02%b\x03" % (self.journal_id, cbor.uint(self.epoch))
+        """Keys 1 and 2 of every entry, and key 3 without its value."""
         self._closing = False
         self._closed = False
         self._segments = Segments(
@@ -256,32 +255,27 @@ class Journal:
             JournalFull: nothing was written.
             JournalFailed: the journal has failed or is closed.
         """
-        self._check_open()
-        raw = self._encode_header(header, len(request))
-        size = REQUEST_OVERHEAD + len(raw) + len(request)
+        parts = {**header, Header.COMPRESSION: 0, Header.LENGTHS: [len(request), 0, 0]}
+        return self.accept_encoded(cbor.encode(parts), request, arrived)
+
+    def accept_encoded(self, header: bytes, request: bytes, arrived: int) -> int:
+        """`accept` of a request whose whole payload header is encoded already (by a trusted caller)."""
+        if self._closing or self._committer.failure is not None:
+            self._check_open()
+        size = REQUEST_OVERHEAD + len(header) + len(request)
         committer = self._committer
         if committer.charged + size + FRAME_CHARGE > committer.limit:
             self._check_room(size)
         ticket = self._tickets = self._tickets + 1
-        head = pack_request_head(REQUEST_FRAME, size - 8, ticket, arrived, len(raw))
-        self._committer.add_request(ticket, (head, raw, request))
+        head = pack_request_head(REQUEST_FRAME, size - 8, ticket, arrived, len(header))
+        committer.add_request(ticket, (head, header, request), size)
         return ticket
-
-    def _encode_header(self, header: Mapping[int, object], length: int) -> bytes:
-        """The payload header of a request alone: keys 6 and 8 are put in."""
-        shape = (-1, *header)
-        if shape in self._shapes:
-            return cbor2.dumps({**header, 6: 0, 8: [length, 0, 0]})
-        raw = cbor.encode({**header, Header.COMPRESSION: 0, Header.LENGTHS: [length, 0, 0]})
-        if list(shape) == sorted(set(shape)) and shape[-1] < Header.COMPRESSION:
-            self._remember(shape)
-        return raw
 
     def append(self, fields: Mapping[int, object], payload: bytes, ticket: int = 0) -> asyncio.Future[str]:
         """Append an entry with its payload; the future's result is the record id.
 
-        `fields`: the entry's keys but 1 to 5, ascending, in the forms of the format (a trusted caller:
-        values are not checked here). A payload over `external_bytes` is marked for the object store here, so
+        `fields`: the entry's keys but 1 to 5, with values in the forms of the format (a trusted caller:
+        they are not checked here). A payload over `external_bytes` is marked for the object store here, so
         that no record can be too large for the log. MUST NOT resolve before the record frame is on disk
         (release = "disk") and acknowledged (release = "log"). When a sync fails, every waiting future fails
         with JournalFailed.
@@ -289,30 +283,34 @@ class Journal:
         Raises:
             JournalFull: nothing was written; the journal goes on when there is space again.
             JournalFailed: an earlier write or sync failed, or the journal is closed.
-            FormatError: keys that are not ascending or are set here, or an entry over 65,535 bytes.
+            FormatError: no kind, keys that are set here, values that the format does not have, or an entry
+                over 65,535 bytes.
+        """
+        kind = fields.get(Key.KIND)
+        rest = {int(key): value for key, value in fields.items() if key != Key.KIND}
+        if not isinstance(kind, int) or any(key <= Key.COMMITTING for key in rest):
+            raise FormatError("entry: the kind (0) must be there, and keys 1 to 5 are set by the journal")
+        raw = cbor.encode(rest)[len(cbor.head(5, len(rest))) :]
+        return self.append_encoded(kind, len(rest), raw, payload, ticket)
+
+    def append_encoded(
+        self, kind: int, count: int, fields: bytes, payload: bytes, ticket: int
+    ) -> asyncio.Future[str]:
+        """`append` of an entry whose keys from 6 on, `count` of them, are encoded already.
+
+        `fields` MUST be deterministic CBOR: keys ascending, shortest forms (a trusted caller: nothing of it is
+        checked here but its length).
         """
         if self._closing or self._committer.failure is not None:
             self._check_open()
         if len(payload) > self._settings.external_bytes:
-            fields = dict(sorted({**fields, Key.EXTERNAL: True}.items()))
-        shape = tuple(fields)
-        if shape not in self._shapes:
-            self._check_shape(shape)
+            count, fields = _mark_external(count, fields)
         committer = self._committer
         sequence = committer.sequence
-        # Key 0 keeps its first place when `fields` sets it again, and `fields` is ascending: this is the
-        # deterministic encoding without sorting (tests/property/test_journal_entry.py).
-        entry = cbor2.dumps(
-            {
-                0: 0,
-                1: self.journal_id,
-                2: self.epoch,
-                3: sequence,
-                4: committer.chain,
-                5: self._clock(),
-                **fields,
-            }
-        )
+        entry = b"%b\x00%b%b%b\x04\x58\x20%b\x05%b%b" % (
+            cbor.head(5, count + 6), cbor.uint(kind), self._origin, cbor.uint(sequence), committer.chain,
+            cbor.uint(self._clock()), fields,
+        )  # fmt: skip
         if len(entry) > MAX_ENTRY:
             raise FormatError(f"entry: {len(entry)} bytes, at most {MAX_ENTRY}")
         size = RECORD_OVERHEAD + len(entry) + len(payload)
@@ -339,18 +337,6 @@ class Journal:
             raise JournalFailed(str(self._committer.failure)) from self._committer.failure
         if self._closing:
             raise JournalFailed("the journal is closed")
-
-    def _check_shape(self, shape: tuple[int, ...]) -> None:
-        if not shape or shape[0] != 0 or list(shape) != sorted(set(shape)):
-            raise FormatError("entry: its keys must begin with the kind (0) and ascend")
-        if any(key in _SET_HERE for key in shape):
-            raise FormatError("entry: keys 1 to 5 are set by the journal")
-        self._remember(shape)
-
-    def _remember(self, shape: tuple[int, ...]) -> None:
-        """These keys ascend: dictionaries with them need no sorting."""
-        if len(self._shapes) < _MAX_SHAPES:
-            self._shapes.add(shape)
 
     def _check_room(self, size: int) -> None:
         """Refuse what has no place, before any of it is written."""
@@ -490,3 +476,9 @@ class Journal:
     def _broken(self, failure: JournalFailed) -> None:
         if self._release is not None:
             self._release.fail(failure)
+
+
+def _mark_external(count: int, fields: bytes) -> tuple[int, bytes]:
+    """Put key 20 among encoded ones."""
+    marked = {**cbor2.loads(cbor.head(5, count) + fields), int(Key.EXTERNAL): True}
+    return len(marked), cbor.encode(marked)[len(cbor.head(5, len(marked))) :]

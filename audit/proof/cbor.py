@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from struct import Struct
 from typing import Final
 
 import cbor2
@@ -11,6 +12,8 @@ from .errors import FormatError
 
 MAX_DEPTH: Final = 4
 _MAX_UINT: Final = 2**64 - 1
+_HEADS: Final = ((24, 1 << 8, Struct(">BB")), (25, 1 << 16, Struct(">BH")), (26, 1 << 32, Struct(">BI")))
+_LONG: Final = Struct(">BQ")
 
 
 def encode(value: object) -> bytes:
@@ -43,6 +46,43 @@ def decode(data: bytes | memoryview, what: str = "CBOR") -> object:
     if cbor2.dumps(value, canonical=True) != raw:
         raise FormatError(f"{what}: surplus bytes, or not the deterministic encoding")
     return value
+
+
+# Parts of an encoding, for who writes one out by hand where a general encoder would take most of the time.
+
+
+def head(major: int, number: int) -> bytes:
+    """The shortest head of an item (RFC 8949, section 3): its major type, 0 to 7, and its number or length.
+
+    Raises:
+        struct.error: the number is outside 0 … 2^64 - 1.
+    """
+    kind = major << 5
+    if number < 24:
+        return bytes((kind | number,))
+    for extra, bound, form in _HEADS:
+        if number < bound:
+            return form.pack(kind | extra, number)
+    return _LONG.pack(kind | 27, number)
+
+
+_UINTS: Final = tuple(head(0, number) for number in range(4096))
+
+
+def uint(number: int) -> bytes:
+    """An unsigned integer."""
+    return _UINTS[number] if number < 4096 else head(0, number)
+
+
+def text(value: str) -> bytes:
+    """A text."""
+    raw = value.encode()
+    return head(3, len(raw)) + raw
+
+
+def data(value: bytes) -> bytes:
+    """A byte string."""
+    return head(2, len(value)) + value
 
 
 def _check(value: object, depth: int, what: str) -> None:
