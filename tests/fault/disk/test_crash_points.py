@@ -133,3 +133,30 @@ async def test_segments_are_rotated_and_freed_in_such_a_run() -> None:
     assert len(numbers) > 6
     assert removed
     assert Path("/journals/w0/mark") in world.disk.names
+
+
+async def test_segments_freed_at_once_leave_no_gap_at_any_crash_point() -> None:
+    """Removals that reached the disk in another order would leave an old segment, a gap, and a younger one."""
+    world = World(SimulatedDisk())
+    journal = open_on(world.disk)
+    reader = JournalReader(DIRECTORY, disk=world.disk)
+    for number in range(12):
+        payload = bytes([number]) * 20_000
+        world.answered.append((journal.append(inference(payload), payload), payload))
+        for _ in range(40):
+            await asyncio.sleep(0)
+        world.ship(reader)
+    held = [path for path in world.disk.names if path.suffix == ".seg"]
+    assert len(held) > 3
+    world.acknowledge(max(world.shipped) + 1)
+    explorer = Explorer(world, 1, depth=0)
+    world.disk.watch = explorer
+    journal._keep_house()
+    for _ in range(40):
+        await asyncio.sleep(0)
+    assert [path for path in world.disk.names if path.suffix == ".seg"] == held[-1:]
+    await journal.close()
+    reader.close()
+    if world.broken is not None:
+        raise world.broken
+    assert explorer.points > len(held)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import random
+from collections.abc import Callable
 from contextlib import suppress
 
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from audit.errors import JournalError, JournalFailed, JournalFull
 from audit.journal import JournalReader
 
-from .simulator import SimulatedDisk
+from .simulator import InlineSyncer, SimulatedDisk
 from .world import DIRECTORY, World, inference, open_on
 
 TURNS = 40
@@ -151,3 +152,45 @@ async def test_a_group_that_meets_a_full_disk_is_written_again() -> None:
     assert (await future).endswith("-1")
     assert journal.admission().door.value == "open"
     await journal.close()
+
+
+class HeldSyncer(InlineSyncer):
+    """A disk that takes its time: syncs wait until they are let go."""
+
+    def __init__(self, disk: SimulatedDisk) -> None:
+        super().__init__(disk)
+        self.waiting: list[tuple[int, Callable[[BaseException | None], None]]] = []
+
+    def sync(self, fd: int, done: Callable[[BaseException | None], None]) -> None:
+        self.waiting.append((fd, done))
+
+    def let_go(self) -> None:
+        """The syncs that wait begin, and return in a later turn."""
+        waiting, self.waiting = self.waiting, []
+        for fd, done in waiting:
+            super().sync(fd, done)
+
+
+async def test_while_a_sync_hangs_no_further_group_is_written() -> None:
+    """Unsynced pages reach the disk in any order: two groups on the way could leave the younger one alone."""
+    world = World(SimulatedDisk())
+    disk = world.disk
+    syncer = HeldSyncer(disk)
+    journal = open_on(disk, syncer=syncer)
+    await asyncio.sleep(0.01)
+    for number in range(6):
+        payload = bytes([number]) * 600
+        world.answered.append((journal.append(inference(payload), payload), payload))
+        before = disk.operations.count("pwritev")
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert disk.operations.count("pwritev") == before + (number == 0)
+        assert len(syncer.waiting) == 1
+        assert world.promised() == {}
+    for _ in range(4):
+        syncer.let_go()
+        for _ in range(10):
+            await asyncio.sleep(0)
+    assert len(world.promised()) == 6, "the other five were one group"
+    world.check(disk.crash(random.Random(1), 0.0))
+    journal._shut()

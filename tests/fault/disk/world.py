@@ -11,6 +11,7 @@ from typing import Any
 
 from audit.errors import JournalError
 from audit.journal import Journal, JournalReader, JournalRecord, JournalSettings, Opening
+from audit.journal.syncer import Syncer
 from audit.mark import Mark
 from audit.proof.entry import Key, Kind
 from audit.proof.hashing import ZERO_HASH, leaf_hash
@@ -59,12 +60,12 @@ class Clock:
         return self.now
 
 
-def open_on(disk: SimulatedDisk, seed: int = 0, **changes: Any) -> Journal:
+def open_on(disk: SimulatedDisk, seed: int = 0, *, syncer: Syncer | None = None, **changes: Any) -> Journal:
     """Open the journal of a simulated disk, with everything injected."""
     return Journal.open(
         DIRECTORY, SHIPPING, settings(**changes), OPENING,
         clock=Clock(), random=random.Random(seed).randbytes, disk=disk,
-        syncer=InlineSyncer(disk), worker=InlineWorker(),
+        syncer=syncer or InlineSyncer(disk), worker=InlineWorker(),
     )  # fmt: skip
 
 
