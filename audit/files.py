@@ -22,6 +22,7 @@ def write_once(path: Path, content: bytes, mode: int = 0o644) -> bool:
     A crash leaves the file whole or absent, and perhaps a temporary one beside it.
     """
     if path.exists():
+        sync_directory(path.parent)  # who made it may have died before this
         return False
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
@@ -33,6 +34,7 @@ def write_once(path: Path, content: bytes, mode: int = 0o644) -> bool:
         try:
             os.link(temporary, path)
         except FileExistsError:
+            sync_directory(path.parent)
             return False
     finally:
         temporary.unlink()

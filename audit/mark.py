@@ -9,6 +9,7 @@ may be old, never ahead of what was durable when it was written.
 
 from __future__ import annotations
 
+import errno
 import mmap
 import os
 import struct
@@ -70,11 +71,18 @@ class MarkWriter:
     """The one writer of a mark."""
 
     def __init__(self, path: Path) -> None:
-        """Create or open the file; its content stays as it is until `write`."""
+        """Create or open the file; its content stays as it is until `write`.
+
+        Raises:
+            OSError: the disk does not take it; what a failure here leaves is made anew by the next writer.
+        """
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
             if os.fstat(descriptor).st_size != SIZE:
-                os.ftruncate(descriptor, SIZE)
+                # Written, not only made long: storing into a hole of a mapped file on a full disk is SIGBUS.
+                os.ftruncate(descriptor, 0)
+                if os.pwrite(descriptor, bytes(SIZE), 0) != SIZE:
+                    raise OSError(errno.ENOSPC, "short write", str(path))
             self._map = mmap.mmap(descriptor, SIZE)
         finally:
             os.close(descriptor)

@@ -14,6 +14,7 @@ group, which it cuts.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -22,6 +23,7 @@ import threading
 import time
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Final
 
@@ -70,16 +72,21 @@ class LocalLog:
     def __init__(
         self, directory: Path, name: str, partitions: int = 1, *, clock: Callable[[], int] = time.time_ns
     ) -> None:
-        """Open; the directory and its topic.json are made when absent."""
+        """Open; the directory and its topic.json are made when absent.
+
+        Raises:
+            LogUnavailable: the disk does not take them.
+        """
         self._directory = directory
         self._name = name
         self._clock = clock
-        directory.mkdir(parents=True, exist_ok=True)
         created = {
             "format": 1, "name": name, "id": os.urandom(16).hex(), "partitions": partitions,
             "created": clock() // 1_000_000,
         }  # fmt: skip
-        write_once(directory / "topic.json", json.dumps(created).encode())
+        with _translated(directory):
+            directory.mkdir(parents=True, exist_ok=True)
+            write_once(directory / "topic.json", json.dumps(created).encode())
 
     @property
     def directory(self) -> Path:
@@ -100,7 +107,9 @@ class LocalLog:
 
     def writer(self, partition: int) -> LocalWriter:
         """See `Log.writer`. Raises LogUnavailable when another process writes this partition."""
-        return LocalWriter(self._partition(partition), self._clock)
+        directory = self._partition(partition)
+        with _translated(directory):
+            return LocalWriter(directory, self._clock)
 
     def reader(self) -> LocalReader:
         """See `Log.reader`."""
@@ -133,12 +142,17 @@ class LocalWriter:
         self._clock = clock
         self._lock = _lock(directory / "lock")
         try:
+            mark = _read_end(directory)  # before it is made: a new one is read as half-written, after a while
             self._mark = MarkWriter(directory / "end")
-            self._next, self._base, self._size, self._file = self._recover()
-            self._publish()
+            try:
+                self._next, self._base, self._size, self._file = self._recover(mark)
+            except BaseException:
+                self._mark.close()
+                raise
         except BaseException:
             os.close(self._lock)
             raise
+        self._publish()
         self._changed = threading.Condition()
         self._waiting: list[tuple[bytes, bytes]] = []
         self._waiting_bytes = 0
@@ -207,9 +221,7 @@ class LocalWriter:
         data = b"".join(
             encode_frame(offset, now, key, value) for offset, (value, key) in enumerate(batch, self._next)
         )
-        self._file.write(data)  # unbuffered files write short only on an error, which the next check finds
-        if self._file.tell() != self._size + len(data):
-            raise OSError(f"short write at {self._size}")
+        _write(self._file, data, self._size)
         os.fdatasync(self._file.fileno())
         with self._changed:
             self._size += len(data)
@@ -227,19 +239,25 @@ class LocalWriter:
         self._base, self._size = self._next, 0
         self._file = _open_segment(self._directory, self._base)
 
-    def _recover(self) -> tuple[int, int, int, IO[bytes]]:
+    def _recover(self, mark: Mark | None) -> tuple[int, int, int, IO[bytes]]:
         """Next offset, base and size of the last segment, and its file open at its end.
 
         Whole frames past the mark were written before the crash and are kept; what follows them is cut.
+        They are written once more: after a failed sync the page cache shows them as clean although the disk
+        never took them, and a sync alone would promise what is not there.
         """
         known = segments(self._directory)
         base = known[-1][0] if known else 0
-        try:
-            mark = read_mark(self._directory / "end")
-        except MarkUnreadable:
-            mark = None  # new, or half-written by a crash: the frames themselves tell
         file = _open_segment(self._directory, base)
-        file.seek(0)
+        try:
+            following, end = self._repair(file, base, mark)
+        except BaseException:
+            file.close()
+            raise
+        return following, base, end, file
+
+    def _repair(self, file: IO[bytes], base: int, mark: Mark | None) -> tuple[int, int]:
+        """Make the last segment end behind its last whole frame, durably; next offset, and bytes."""
         data = file.read()
         following, end = base, 0
         for entry, place in _frames(data, 0, len(data)):
@@ -247,15 +265,18 @@ class LocalWriter:
                 break
             following, end = following + 1, place
         if mark is not None and mark.first > following:
-            file.close()
             raise LogUnavailable(
                 f"{self._directory}: damaged at byte {end} of {base:020d}.log (offset {following}); "
                 f"offsets up to {mark.first - 1} were durable. Nothing was changed"
             )
+        durable = mark.third if mark is not None and mark.second == base else 0
+        if durable < end:
+            file.seek(durable)
+            _write(file, data[durable:end], durable)
         file.truncate(end)
         os.fsync(file.fileno())
         file.seek(end)
-        return following, base, end, file
+        return following, end
 
 
 class LocalReader:
@@ -366,13 +387,42 @@ def _frames(data: bytes, start: int, end: int) -> Iterator[tuple[LogEntry, int]]
 
 
 def _open_segment(directory: Path, base: int) -> IO[bytes]:
-    """Open for reading and writing, unbuffered; a new one's name is synced into the directory."""
+    """Open for reading and writing, unbuffered; its name is synced into the directory.
+
+    Also when it is there already: who made it may have died in between.
+    """
     path = directory / f"{base:020d}.log"
-    new = not path.exists()
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    if new:
+    try:
         sync_directory(directory)
+    except BaseException:
+        os.close(descriptor)
+        raise
     return os.fdopen(descriptor, "r+b", buffering=0)
+
+
+def _write(file: IO[bytes], data: bytes, position: int) -> None:
+    """Write all of it, or fail: a short write comes before an error, which the next attempt would meet."""
+    written = file.write(data)
+    if written != len(data):
+        raise OSError(errno.ENOSPC, f"short write at {position}: {written} of {len(data)} bytes")
+
+
+@contextmanager
+def _translated(directory: Path) -> Iterator[None]:
+    """The disk's errors become the log's, with the cause kept."""
+    try:
+        yield
+    except OSError as error:
+        raise LogUnavailable(f"{directory}: {error}") from error
+
+
+def _read_end(directory: Path) -> Mark | None:
+    """The mark; None when it is new, or was half-written by a crash: the frames themselves tell."""
+    try:
+        return read_mark(directory / "end")
+    except MarkUnreadable:
+        return None
 
 
 def _lock(path: Path) -> int:

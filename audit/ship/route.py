@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from audit.errors import LogError
-from audit.files import write_once
+from audit.files import sync_directory, write_once
 from audit.log.base import Log, Topic
 
 FILE: Final = "route.json"
@@ -87,6 +87,10 @@ def choose_route(directory: Path, journal: bytes, log: Log) -> Route:
         write_once(
             directory / FILE, _encode(Route(journal, topic.backend, topic.name, topic.id, partition, start))
         )
+    else:
+        # Who chose it may have died, or met a failing disk, before its name was durable. A route that a power
+        # failure takes would be chosen anew, behind what was shipped, and all of that shipped again.
+        sync_directory(directory)
     route = read_route(directory)
     assert route is not None
     _check(route, journal, topic)

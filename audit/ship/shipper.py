@@ -123,8 +123,9 @@ class Shipper:
     def run(self, stop: threading.Event) -> None:
         """Ship until told to end, then drain for `drain_seconds` at most.
 
-        Each failure ends a run of the producer and begins another, after a growing pause; a contradiction
-        between journal and log ends the shipper, with an alarm.
+        Each failure of the log or of this machine's disk ends a run of the producer and begins another, after
+        a growing pause: the barrier finds out what landed. A contradiction between journal and log ends the
+        shipper, with an alarm.
         """
         failures = 0
         deadline: float | None = None
@@ -136,16 +137,14 @@ class Shipper:
                 self.progress.alarm = f"{type(error).__name__}: {error}"
                 self._say.error("alarm: shipping of this journal stops", reason=self.progress.alarm)
                 return
-            except LogUnavailable as error:
+            except (LogUnavailable, OSError) as error:
                 failures = 1 if self.progress.shipped > before else failures + 1
                 self.progress.restarts += 1
                 pause = min(
                     self._settings.retry_seconds * 2 ** (failures - 1),
                     self._settings.retry_seconds * _MAX_BACKOFF,
                 )
-                self._say.warning(
-                    "the log does not take records; trying again", reason=str(error), pause=pause
-                )
+                self._say.warning(_trouble(error), reason=str(error), pause=pause)
                 if stop.is_set() and deadline is None:
                     deadline = self._monotonic() + self._settings.drain_seconds
                 _wait(stop, pause)
@@ -154,9 +153,9 @@ class Shipper:
 
     def _session(self, stop: threading.Event) -> None:
         """One run of a producer: route, barrier, ship. Returns when told to end and drained."""
-        if (known := read_acknowledged(self._directory)) is not None:
-            # For the metrics, until the barrier tells more: while the log is away, the lag is already right.
-            self.progress.acknowledged = max(self.progress.acknowledged, known.sequence)
+        known = read_acknowledged(self._directory) or Acknowledged(0, 0)
+        # For the metrics, until the barrier tells more: while the log is away, the lag is already right.
+        self.progress.acknowledged = max(self.progress.acknowledged, known.sequence)
         self._refuse_unsafe()
         route = choose_route(self._directory, self.journal, self._log)
         source = self._source()
@@ -164,16 +163,23 @@ class Shipper:
         try:
             writer = self._log.writer(route.partition)
             try:
-                sent = self._barrier(writer, route, source, acknowledged)
+                sent = self._barrier(writer, route, source, acknowledged, known)
                 self._ship(_Run(writer, source, acknowledged, sent), stop)
             finally:
                 self.progress.in_flight.clear()
                 self.progress.in_flight_bytes = 0
                 writer.close()
-            acknowledged.sync()
+            self._keep(acknowledged)
         finally:
             acknowledged.close()
             source.close()
+
+    def _keep(self, acknowledged: AcknowledgedWriter) -> None:
+        """The mark is only a place to scan from: failing to make it durable costs the next run some reading."""
+        try:
+            acknowledged.sync()
+        except OSError as error:
+            self._say.warning("the acknowledged mark may be old after a power failure", reason=str(error))
 
     def _refuse_unsafe(self) -> None:
         unsafe = [str(finding) for finding in self._log.check() if finding.fatal]
@@ -186,21 +192,24 @@ class Shipper:
         route: Route,
         source: Source,
         acknowledged: AcknowledgedWriter,
+        known: Acknowledged,
     ) -> int:
-        """Find what is in the log and go there in the journal; returns how many sends the writer has made."""
+        """Find what is in the log and go there in the journal; returns how many sends the writer has made.
+
+        `known` is the mark of the run before, if there was one.
+        """
         barrier = append_barrier(
             writer, self._shipper, self.journal, self._settings.delivery_timeout_seconds, self._clock()
         )
-        before = read_acknowledged(self._directory) or Acknowledged(0, route.start)
         reader = self._log.reader()
         try:
             found = scan(
                 reader,
                 route.partition,
                 self.journal,
-                start=max(before.offset, route.start),
+                start=max(known.offset, route.start),
                 barrier=barrier,
-                known=before.sequence,
+                known=known.sequence,
                 patience=self._settings.delivery_timeout_seconds,
             )
         finally:
@@ -320,6 +329,13 @@ class _Run:
     source: Source
     acknowledged: AcknowledgedWriter
     counted: int
+
+
+def _trouble(error: LogUnavailable | OSError) -> str:
+    """What failed, for the operator."""
+    if isinstance(error, LogUnavailable):
+        return "the log does not take records; trying again"
+    return "a file of the journal or of the sidecar's bookkeeping failed; trying again"
 
 
 def _wait(stop: threading.Event, seconds: float) -> None:
