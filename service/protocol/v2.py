@@ -33,7 +33,8 @@ DTYPES: Final = {
     "INT8": "<i1", "INT16": "<i2", "INT32": "<i4", "INT64": "<i8",
     "UINT8": "<u1", "UINT16": "<u2", "UINT32": "<u4", "UINT64": "<u8",
 }  # fmt: skip
-_MEMBERS: Final = {"id", "inputs", "outputs", "parameters"}
+_MEMBERS: Final = {"id", "inputs", "outputs", "parameters", "model_name", "model_version"}
+"""The last two are not the protocol's; KServe's client sends them beside the path, which says it already."""
 _TENSOR_MEMBERS: Final = {"name", "shape", "datatype", "data", "parameters"}
 
 

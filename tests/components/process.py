@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import signal
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
+
+MARK: Final = "AFFIANT_TEST_PROCESS"
+"""In the environment of a process and of all that it starts, whatever sessions they make: whose they are."""
 
 
 class ComponentError(Exception):
@@ -75,6 +80,7 @@ class Process:
         self.name = name or Path(self.argv[0]).name
         self._env = dict(env or {})
         self._cwd = cwd
+        self._mark = secrets.token_hex(8)
         self._child: subprocess.Popen[bytes] | None = None
 
     @property
@@ -107,7 +113,7 @@ class Process:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, **self._env},
+                env={**os.environ, **self._env, MARK: self._mark},
                 cwd=self._cwd,
                 start_new_session=True,
             )
@@ -199,10 +205,15 @@ class Process:
 
     def _kill_group(self) -> None:
         assert self._child is not None
-        try:
+        with suppress(ProcessLookupError):  # it has ended; some of its children may have left it before
             os.killpg(self._child.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            return  # the whole group has ended: that is what was wanted
+        wanted = f"{MARK}={self._mark}".encode()
+        for place in Path("/proc").glob("[0-9]*"):
+            try:
+                if wanted in (place / "environ").read_bytes().split(b"\0"):
+                    os.kill(int(place.name), signal.SIGKILL)
+            except OSError:
+                continue  # it has just ended, or is another user's
 
     def __enter__(self) -> Self:
         """Start it if it does not run yet."""
