@@ -225,10 +225,14 @@ class KafkaWriter:
                 raise LogUnavailable(
                     f"kafka: a record was not taken: {future.exception!r}"
                 ) from future.exception
+            # A batch that the broker had already is acknowledged without its offset (-1).
+            offset = future.value.offset
+            if 0 <= offset <= self._offset:
+                # Another topic of the same name, or one that was cut: what was counted before is not there.
+                raise LogUnavailable(f"kafka: offset {offset} was given after {self._offset}")
+            self._offset = max(self._offset, offset)
             waiting.popleft()
             self._count += 1
-            # A batch that the broker had already is acknowledged without its offset (-1).
-            self._offset = max(self._offset, future.value.offset)
         return Delivered(self._count, self._offset)
 
     def wait(self, timeout: float) -> None:

@@ -91,5 +91,5 @@ def assert_caught(directory: Path, mutation: Mutation) -> None:
     mutation.apply(directory)
     done = run(directory, mutation.tests)
     assert done.returncode == 1, f"{mutation.name}: nothing failed\n{done.stdout[-3000:]}"
-    failed = [line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
+    failed = [line for line in done.stdout.splitlines() if line.startswith(("FAILED tests", "ERROR tests"))]
     print(f"{mutation.name} -> {failed[0] if failed else 'time-out'}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +51,7 @@ class Killer:
 
 
 @pytest.fixture
-def arm(monkeypatch: pytest.MonkeyPatch) -> Callable[[Killer, MemoryLog], None]:
+def arm(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Killer, MemoryLog], None]]:
     """Let the bookkeeping's writes be steps too, and hold each against what the log has acknowledged."""
 
     def arm(killer: Killer, log: MemoryLog) -> None:
@@ -68,7 +68,7 @@ def arm(monkeypatch: pytest.MonkeyPatch) -> Callable[[Killer, MemoryLog], None]:
         monkeypatch.setattr("audit.ship.shipper.AcknowledgedWriter.write", counted_write)
         monkeypatch.setattr("audit.ship.shipper.AcknowledgedWriter.sync", counted_sync)
 
-    yield arm  # type: ignore[misc]
+    yield arm
     monkeypatch.undo()
 
 
@@ -187,7 +187,18 @@ def test_a_log_that_takes_nothing_ends_the_run_and_begins_another(tmp_path: Path
             log.stuck = True
 
     log.step = twice
-    shipper = drain(shipper_of(tmp_path, log, tmp_path / "s", delivery_timeout_seconds=0.2))
+    shipper = shipper_of(tmp_path, log, tmp_path / "s", delivery_timeout_seconds=0.2)
+    stop = threading.Event()
+    thread = threading.Thread(target=shipper.run, args=(stop,))
+    thread.start()
+    try:
+        wait_until(
+            lambda: shipper.progress.acknowledged == durable(tmp_path), what="all is shipped", deadline_s=10
+        )
+    finally:
+        log.stuck = False
+        stop.set()
+        thread.join(60)
     assert (barriers, shipper.progress.restarts) == (2, 1)
     assert assert_complete(tmp_path, log).duplicates == 0
 

@@ -1,0 +1,250 @@
+"""Each guard of the sidecar and of the logs is taken out once, in a copy, and the tests must fail."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.fault.mutation import Mutation, assert_caught, copy_code, params, run
+
+pytestmark = pytest.mark.fault
+
+KILLS = "tests/fault/ship/test_kills.py"
+SYSCALLS = "tests/fault/ship/test_syscalls.py"
+LOCAL = "tests/unit/audit/log/test_local.py"
+WRITER = "tests/fault/kafka/test_writer.py"
+COPIED = (
+    "audit",
+    "scripts",
+    "tests/__init__.py",
+    "tests/components",
+    "tests/fault/__init__.py",
+    "tests/fault/kafka",
+    "tests/fault/ship",
+    "tests/unit/audit/log",
+)
+
+SHIPPER, BARRIER, ROUTE = "audit/ship/shipper.py", "audit/ship/barrier.py", "audit/ship/route.py"
+LOCAL_LOG, KAFKA_LOG = "audit/log/local.py", "audit/log/kafka.py"
+
+MUTATIONS = (
+    Mutation(
+        # Reading to the end instead, as one might: what is not seen yet is sent once more.
+        "no barrier",
+        SHIPPER,
+        """        barrier = append_barrier(
+            writer, self._shipper, self.journal, self._settings.delivery_timeout_seconds, self._clock()
+        )
+        reader = self._log.reader()
+""",
+        """        reader = self._log.reader()
+        barrier = reader.bounds(route.partition)[1]
+""",
+        KILLS,
+        also=("        return 1\n\n", "        return 0\n\n"),
+        short=True,
+    ),
+    Mutation(
+        "the barrier is not waited for",
+        BARRIER,
+        "while (delivered := writer.delivered()).sends < 1:",
+        "while (delivered := writer.delivered()).sends < 0:",
+        KILLS,
+    ),
+    Mutation(
+        "no look for what is there already",
+        SHIPPER,
+        "source.seek(found.next)",
+        "source.seek(known.sequence)",
+        KILLS,
+        short=True,
+    ),
+    Mutation(
+        "one sequence with two hashes is benign",
+        BARRIER,
+        "if leaves.get(sequence, leaf) != leaf:",
+        "if False:",
+        KILLS,
+        short=True,
+    ),
+    Mutation("a gap is passed over", BARRIER, "if sequence > following:", "if False:", KILLS),
+    Mutation(
+        "acknowledged before it is delivered",
+        SHIPPER,
+        "            progress.next_sequence = record.sequence + 1\n",
+        "            progress.next_sequence = record.sequence + 1\n"
+        "            run.acknowledged.write(Acknowledged(record.sequence + 1, run.writer.delivered().offset + 2))\n",
+        KILLS,
+        short=True,
+    ),
+    Mutation(
+        "the place to scan from is beyond what was acknowledged",
+        SHIPPER,
+        "delivered.offset + 1))",
+        "delivered.offset + 1 + len(progress.in_flight)))",
+        KILLS,
+        also=(
+            "start=max(known.offset, route.start)",
+            "start=max(known.offset + 1, route.start)",
+        ),
+    ),
+    Mutation(
+        "no bound on what is in flight",
+        SHIPPER,
+        "room = self._settings.in_flight_bytes - progress.in_flight_bytes",
+        "room = 1 << 40",
+        KILLS,
+        short=True,
+    ),
+    Mutation(
+        "no watchdog",
+        SHIPPER,
+        "if progress.in_flight and now - progress.last_progress >",
+        "if False and now - progress.last_progress >",
+        KILLS,
+    ),
+    Mutation("unsafe settings are accepted", SHIPPER, "        if unsafe:\n", "        if False:\n", KILLS),
+    Mutation(
+        "the record before its payload",
+        SHIPPER,
+        "            value = self._external.move(record.record)\n            writer.send(value, journal)\n",
+        "            from audit.proof.record import frame_record, split_record\n"
+        "            value = frame_record(split_record(record.record)[0], b'')"
+        " if len(record.record) > 1 << 20 else record.record\n"
+        "            writer.send(value, journal)\n"
+        "            self._external.move(record.record)\n",
+        KILLS,
+    ),
+    Mutation(
+        "the journal is read beyond the mark",
+        "audit/journal/reader.py",
+        "        mark = self.mark()\n        if mark is None:\n            return records\n",
+        "        mark = self.mark()\n        if mark is None:\n            return records\n"
+        "        mark = Mark(mark.version, mark.group, mark.segment, 1 << 40, 1 << 40)\n",
+        KILLS,
+        short=True,
+    ),
+    Mutation(
+        "a failing disk ends shipping",
+        SHIPPER,
+        "except (LogUnavailable, OSError) as error:",
+        "except LogUnavailable as error:",
+        SYSCALLS,
+    ),
+    Mutation(
+        "a route whose name is not durable",
+        ROUTE,
+        "        sync_directory(directory)\n",
+        "        pass\n",
+        SYSCALLS,
+    ),
+    Mutation(
+        "no fdatasync in the local log",
+        LOCAL_LOG,
+        "        os.fdatasync(self._file.fileno())\n",
+        "",
+        SYSCALLS,
+        short=True,
+    ),
+    Mutation(
+        "the local log's mark before its fdatasync",
+        LOCAL_LOG,
+        "        os.fdatasync(self._file.fileno())\n",
+        "        self._mark.write(Mark(self._next + len(batch), self._base, self._size + len(data)))\n"
+        "        os.fdatasync(self._file.fileno())\n",
+        SYSCALLS,
+    ),
+    Mutation(
+        "the page cache is trusted after a failed sync",
+        LOCAL_LOG,
+        "        if durable < end:\n",
+        "        if False:\n",
+        SYSCALLS,
+    ),
+    Mutation(
+        "a new segment's name is not synced",
+        LOCAL_LOG,
+        "        sync_directory(directory)\n    except BaseException:\n",
+        "        pass\n    except BaseException:\n",
+        SYSCALLS,
+    ),
+    Mutation(
+        "short writes are not seen", LOCAL_LOG, "    if written != len(data):\n", "    if False:\n", SYSCALLS
+    ),
+    Mutation(
+        "the local log is read beyond its mark",
+        LOCAL_LOG,
+        "limit = mark.third if mark.second == base else os.fstat(file.fileno()).st_size",
+        "limit = os.fstat(file.fileno()).st_size",
+        LOCAL,
+    ),
+    Mutation(
+        "damage below the mark is taken for a torn tail",
+        LOCAL_LOG,
+        "if mark is not None and mark.first > following:",
+        "if False:",
+        LOCAL,
+    ),
+    Mutation(
+        "two writers of one partition",
+        LOCAL_LOG,
+        "        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)\n",
+        "        pass\n",
+        LOCAL,
+    ),
+    Mutation("a mark is a hole", "audit/mark.py", "os.pwrite(descriptor, bytes(SIZE), 0)", "SIZE", SYSCALLS),
+)
+
+WITH_A_BROKER = (
+    Mutation(
+        "a producer goes on behind a failure",
+        KAFKA_LOG,
+        "        future.add_errback(self._end)\n",
+        "",
+        f"{WRITER}::test_nothing_is_sent_behind_a_record_that_failed",
+    ),
+    Mutation(
+        "a closed producer goes on sending",
+        KAFKA_LOG,
+        "        self._end()\n",
+        "",
+        f"{WRITER}::test_a_closed_writer_sends_nothing_more",
+    ),
+    Mutation(
+        "batches expire",
+        KAFKA_LOG,
+        "delivery_timeout_ms=_NEVER_MS,",
+        "delivery_timeout_ms=timeout + 100,",
+        f"{WRITER}::test_records_do_not_expire_while_the_broker_is_away",
+    ),
+)
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """A copy of what the tests of the sidecar need."""
+    return copy_code(tmp_path, COPIED)
+
+
+@pytest.mark.long
+def test_without_a_mutation_the_tests_pass(copy: Path) -> None:
+    """Else the failures below would show nothing."""
+    done = run(copy, f"{KILLS} {SYSCALLS} {LOCAL}")
+    assert done.returncode == 0, done.stdout[-3000:]
+
+
+@pytest.mark.parametrize("mutation", params(MUTATIONS))
+def test_the_tests_fail_without(copy: Path, mutation: Mutation) -> None:
+    """One guard less, one failing test at least."""
+    assert_caught(copy, mutation)
+
+
+@pytest.mark.kafka
+@pytest.mark.long
+@pytest.mark.parametrize("mutation", params(WITH_A_BROKER))
+def test_the_tests_with_a_broker_fail_without(copy: Path, mutation: Mutation) -> None:
+    """What only a real producer can show."""
+    done = run(copy, mutation.tests)
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert_caught(copy, mutation)
