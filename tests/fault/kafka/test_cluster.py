@@ -9,7 +9,7 @@ import pytest
 from tests.components.kafka import KafkaBroker, KafkaCluster
 from tests.fault.kafka.world import LONG, World
 
-pytestmark = [pytest.mark.kafka, pytest.mark.fault, pytest.mark.timeout(1800 if LONG else 240)]
+pytestmark = [pytest.mark.kafka, pytest.mark.fault, pytest.mark.timeout(1800 if LONG else 400)]
 
 
 def follower_of(cluster: KafkaCluster, topic: str) -> KafkaBroker:
