@@ -81,6 +81,10 @@ class Debts(Protocol):
 class Spans(Protocol):
     """Spans of requests whose caller sampled them."""
 
+    def wants(self, headers: Mapping[bytes, bytes]) -> bool:
+        """Whether the caller sampled this request."""
+        ...
+
     def finish(self, call: Call, status: int) -> None:
         """Export the call's steps."""
         ...
@@ -148,7 +152,9 @@ class Call:
         self.query: Query | None = None
         self.predicted: Predicted | None = None
         self.ticket = 0
-        self.steps: list[tuple[str, float]] | None = None
+        self.steps: list[tuple[str, float]] | None = (
+            None if gate.spans is None or not gate.spans.wants(headers) else []
+        )
         """Ends of steps, where the caller sampled this request."""
         self.head = gate.heads.get(
             scope["method"],

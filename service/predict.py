@@ -47,6 +47,7 @@ async def answer(gate: Gate, route: Route, scope: Scope, receive: Receive, send:
     """
     call = Call(gate, route, scope)
     gate.in_work += 1
+    answered = False
     try:
         if delay := admit(call):
             await asyncio.sleep(delay)
@@ -63,8 +64,7 @@ async def answer(gate: Gate, route: Route, scope: Scope, receive: Receive, send:
         call.step("journal")
         await send_answer(send, served, reply, record)
         finish(call, 200)
-        if route.plan is not None and route.plan.shadows and gate.shadows is not None:
-            gate.shadows.show(call, route.plan)
+        answered = True
     except (GatewayError, JournalError) as error:
         await fail(call, error, send)
     # A defect of ours: the client is told that much, the log has the rest, the record says that it happened.
@@ -73,6 +73,9 @@ async def answer(gate: Gate, route: Route, scope: Scope, receive: Receive, send:
         await fail(call, PredictionFailed("the gateway failed; its log says why"), send, cause=error)
     finally:
         gate.in_work -= 1
+    # Outside of the try: what goes wrong with a shadow MUST NOT be told to a client that has its answer.
+    if answered and route.plan is not None and route.plan.shadows and gate.shadows is not None:
+        gate.shadows.show(call, route.plan)
 
 
 async def encode(call: Call, served: Served, query: Query, predicted: Predicted) -> Reply:

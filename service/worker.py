@@ -40,6 +40,7 @@ from .models import Plan, Served
 from .rate import TokenBucket
 from .settings import UNAUDITED, GatewaySettings, TelemetrySettings, bench_unaudited
 from .shadow import ShadowRunner
+from .spans import SpanExport
 
 log = structlog.get_logger("affiant.gateway")
 
@@ -71,6 +72,8 @@ class Worker:
         self._journal: Journal | None = None
         self._debts: Final = Debts()
         self._unaudited = bench_unaudited()
+        endpoint = self.telemetry.otlp_endpoint
+        self._spans: Final = SpanExport.to(endpoint) if endpoint else None
 
     async def start(self) -> None:
         """Open the journal, load the plan, answer.
@@ -108,6 +111,7 @@ class Worker:
             keys=keys,
             debts=self._debts,
             shadows=self._shadows,
+            spans=self._spans,
         )
         self._front.cold = Cold(
             plan=lambda: self._front.plan,
@@ -147,6 +151,8 @@ class Worker:
             await self._journal.close()
         self._executor.shutdown()
         self._explainer.shutdown()
+        if self._spans is not None:
+            await asyncio.to_thread(self._spans.close)
         log.info("stopped", worker=self._number)
 
     async def _drain(self, gate: Gate) -> None:
