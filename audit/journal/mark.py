@@ -16,7 +16,7 @@ from typing import Final
 from audit.mark import SIZE as MARK_SIZE
 from audit.mark import parse, seal, whole
 
-from .disk import Disk, Mapping, read_file
+from .disk import Disk, Mapping, read_file, write_all
 
 MARK_NAME: Final = "mark"
 ACKNOWLEDGED_NAME: Final = "acknowledged"
@@ -78,7 +78,7 @@ class MarkFile:
         fd = disk.open(path, os.O_RDWR | os.O_CREAT)
         try:
             if disk.size(fd) != MARK_SIZE:
-                disk.pwritev(fd, (bytes(MARK_SIZE),), 0)
+                write_all(disk, fd, (bytes(MARK_SIZE),), 0)
             self._map: Mapping = disk.map(fd, MARK_SIZE, writable=True)
         finally:
             disk.close(fd)

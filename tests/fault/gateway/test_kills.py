@@ -45,7 +45,8 @@ def test_a_gateway_killed_at_random_and_at_write_points_loses_no_answer(make: Ca
         world.wait_answers(rng.randrange(1, 50))
         world.kill()
     world.sidecar.start()
-    assert all([world.kill_at(point) for point in SHORT])
+    reached = [world.kill_at(point) for point in SHORT]
+    assert all(reached)
     tally = world.finish()
     assert tally.kills == 6
     assert tally.lost == 0

@@ -10,6 +10,7 @@ import http.client
 import json
 import random
 import re
+import signal
 import sys
 import threading
 from collections.abc import Callable, Sequence
@@ -65,7 +66,7 @@ class Clients:
     """Threads that ask without a pause, each on one kept connection, until the gateway is gone or `join`."""
 
     def __init__(self, port: int, kept: list[Answered], count: int = 4) -> None:
-        self.refused = 0
+        self.refused = self.cut = 0
         self.odd: list[str] = []
         self._kept = kept
         self._port = port
@@ -81,10 +82,13 @@ class Clients:
             connection = http.client.HTTPConnection(HOST, self._port, timeout=60)
             try:
                 connection.connect()
+            except OSError:
+                return  # it is gone, or goes just now
+            try:
                 while self._ask(connection, rng) and not self._stop.is_set():
                     pass
             except (OSError, http.client.HTTPException):
-                return  # killed: what came before is whole, and nothing comes after
+                self.cut += 1  # no answer; killed, or refused before the request was read
             finally:
                 connection.close()
 
@@ -98,7 +102,7 @@ class Clients:
         with self._lock:
             if answer.status == 200:
                 self._kept.append(Answered(answer.headers["affiant-record"], body, content))
-            elif answer.status == 503 and int(answer.headers["retry-after"]) > 0:
+            elif answer.status == 503 and int(answer.headers.get("retry-after", 0)) > 0:
                 self.refused += 1
             else:
                 self.odd.append(f"{answer.status} {content[:300]!r}")
@@ -297,7 +301,8 @@ class World:
         if self.clients is not None:
             self.clients.join()
             self.clients = None
-        assert self.process.stop(deadline_s=DEADLINE_S) == 0, self.process.log_tail()
+        self.process.signal(signal.SIGTERM)  # to the whole group: strace itself would not hand it on
+        assert self.process.wait(deadline_s=DEADLINE_S) == 0, self.process.log_tail()
         if not self.sidecar.alive:
             self.sidecar.start()
         goal = self.durable()
