@@ -16,6 +16,7 @@ from typing import Any
 os.environ["BENTOML_DO_NOT_TRACK"] = "True"
 
 import bentoml
+import structlog
 from _bentoml_sdk.service.factory import Service  # type: ignore[import-untyped]
 
 from audit.config import load
@@ -28,6 +29,7 @@ from .worker import Worker
 
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
+log = structlog.get_logger("affiant.gateway")
 config = load()
 settings = config.section("gateway", GatewaySettings)
 
@@ -74,7 +76,14 @@ class Lifespan:
         async def receive_after_start() -> dict[str, Any]:
             message = await receive()
             if message["type"] == "lifespan.startup":
-                await worker.start()
+                try:
+                    await worker.start()
+                except Exception as error:
+                    # Unless it is told, uvicorn takes this for an application without a lifespan and serves
+                    # BentoML's own paths, /readyz among them.
+                    log.error("the gateway cannot start", reason=repr(error))  # noqa: TRY400 — raised below
+                    await send({"type": "lifespan.startup.failed", "message": str(error)})
+                    raise
             return message
 
         async def send_after_stop(message: dict[str, Any]) -> None:

@@ -57,6 +57,9 @@ def world(tmp_path: Path) -> Iterator[World]:
 def started_with(world: World, calls: str, kind: str, fault: str) -> Path:
     """Start it with the fault and under load; the trace."""
     trace = world.site.directory / "trace"
+    if kind == "directory":  # the first start of all makes the journal, and syncs its directory for that
+        world.start()
+        world.kill()
     world.start(strace(calls, fault, world.paths(kind), trace), clients=0)
     world.load()
     return trace
@@ -98,6 +101,18 @@ def test_after_a_failure_that_leaves_no_doubt_it_goes_on(
     )
     world.wait_answers(300)
     world.process.wait_until(world.ready, what="it says that it is ready")
+    world.finish()
+
+
+def test_a_gateway_that_cannot_open_its_journal_serves_nothing(world: World) -> None:
+    """It says why and ends; its supervisor starts it again, and only then does it say that it is ready."""
+    trace = world.site.directory / "trace"
+    world.launch(strace("fsync", "error=EIO:when=3", world.paths("directory"), trace))
+    world.process.wait_until(world.ready, what="ready", deadline_s=DEADLINE_S)
+    assert injected(trace) == 1
+    assert "the gateway cannot start" in world.process.log_text()
+    world.load()
+    world.wait_answers(50)
     world.finish()
 
 

@@ -1,0 +1,162 @@
+"""Each guard of the gateway is taken out once, in a copy, and the tests must fail: they are no decoration."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.fault.mutation import Mutation, assert_caught, copy_code, params, run
+
+pytestmark = [pytest.mark.fault, pytest.mark.timeout(400)]
+
+WAIT = "tests/fault/gateway/test_wait.py"
+PATH = "tests/integration/test_gateway_path.py"
+AUTH = "tests/unit/service/test_auth.py"
+RUNTIMES = "tests/unit/registry/test_runtimes.py"
+STORE = "tests/integration/test_store_conformance.py"
+COPIED = (
+    "audit",
+    "service",
+    "registry",
+    "examples/credit/german_credit.csv",
+    "tests/__init__.py",
+    "tests/components",
+    "tests/fault/__init__.py",
+    "tests/fault/gateway",
+    "tests/integration",
+    "tests/unit/service",
+    "tests/unit/registry",
+)
+
+MUTATIONS = (
+    Mutation(
+        "no wait for the record",
+        "service/predict.py",
+        "record = await append_answer(call, served, query, predicted, reply)",
+        'append_answer(call, served, query, predicted, reply)\n        record = "unknown"',
+        f"{WAIT} -k waits",
+        short=True,
+    ),
+    Mutation(
+        "the answer before the record",
+        "service/predict.py",
+        "        record = await append_answer(call, served, query, predicted, reply)\n",
+        '        await send_answer(send, served, reply, "early")\n'
+        "        record = await append_answer(call, served, query, predicted, reply)\n",
+        WAIT,
+    ),
+    Mutation(
+        "a failed record taken for a good one",
+        "service/predict.py",
+        "        record = await append_answer(call, served, query, predicted, reply)\n",
+        "        try:\n"
+        "            record = await append_answer(call, served, query, predicted, reply)\n"
+        '        except JournalError:\n            record = "none"\n',
+        f"{WAIT} -k fails",
+        short=True,
+    ),
+    Mutation(
+        "ready with a failed journal",
+        "service/worker.py",
+        "if admission.door in (Door.FULL, Door.FAILED):",
+        "if admission.door is Door.FULL:",
+        f"{WAIT} -k fails",
+    ),
+    Mutation(
+        "a body read to its end",
+        "service/reading.py",
+        "        while size <= limit:\n",
+        "        while True:\n",
+        f"{PATH} -k over_the_limit",
+    ),
+    Mutation(
+        "no limit of a body",
+        "service/reading.py",
+        "    if len(body) > limit:\n",
+        "    if limit < 0:\n",
+        f"{PATH} -k over_the_limit",
+    ),
+    Mutation(
+        "every request of a batch gets the first answers",
+        "service/batching.py",
+        "            position += item.height\n",
+        "            position += 0\n",
+        f"{PATH} -k concurrent",
+    ),
+    Mutation(
+        "no bound of the queue",
+        "service/reading.py",
+        "if gate.in_work > gate.max_queue:",
+        "if gate.in_work < 0:",
+        f"{PATH} -k max_queue",
+    ),
+    Mutation(
+        "any key is one",
+        "service/auth.py",
+        "        if caller is None:\n",
+        "        if False:\n",
+        AUTH,
+        short=True,
+    ),
+    Mutation(
+        "without keys everybody is answered",
+        "service/auth.py",
+        "if server is None or not is_loopback(server[0]):",
+        "if server is None:",
+        AUTH,
+    ),
+    Mutation(
+        "keys kept as they are",
+        "service/auth.py",
+        "digest = sha256(key).digest()",
+        "digest = key",
+        AUTH,
+    ),
+    Mutation(
+        "golden rows that agree with whatever comes",
+        "registry/runtimes/__init__.py",
+        "return check_golden(runner.predict, golden)",
+        "return check_golden(runner.predict, type(golden)(golden.rows, runner.predict(golden.rows), golden.made_with))",
+        f"{RUNTIMES} -k golden_answers",
+        short=True,
+    ),
+    Mutation(
+        "a package not checked when it is pulled",
+        "registry/stores/layout.py",
+        "        verify(package, digest)\n",
+        "",
+        f"{STORE} -k layout",
+    ),
+    Mutation(
+        "a package not checked before it is loaded",
+        "registry/runtimes/__init__.py",
+        "    verify(package)\n    runner",
+        "    runner",
+        f"{RUNTIMES} tests/unit/registry/test_package.py",
+    ),
+)
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """A copy of what the tests of the gateway need."""
+    copied = copy_code(tmp_path, COPIED)
+    (copied / "tests" / "conftest.py").write_text((Path(__file__).parents[1] / "conftest.py").read_text())
+    ini = (copied / "pytest.ini").read_text()
+    (copied / "pytest.ini").write_text(f"{ini}    oci: as in the project\n    cuda: as in the project\n")
+    return copied
+
+
+@pytest.mark.long
+def test_without_a_mutation_the_tests_pass(copy: Path) -> None:
+    """Else the failures below would show nothing."""
+    picked = f"{WAIT} {PATH} {AUTH} {RUNTIMES} {STORE} tests/unit/registry/test_package.py"
+    done = run(copy, picked)
+    assert done.returncode == 0, done.stdout[-3000:]
+
+
+@pytest.mark.parametrize("mutation", params(MUTATIONS))
+def test_the_tests_fail_without(copy: Path, mutation: Mutation) -> None:
+    """One guard less, one failing test at least."""
+    assert_caught(copy, mutation)
