@@ -11,9 +11,9 @@ import pytest
 import xgboost
 from onnx import TensorProto, helper, numpy_helper
 
-from registry.errors import DeviceUnavailable, GoldenMismatch, ModelRefused, NotExplainable
+from registry.errors import DeviceUnavailable, DigestMismatch, GoldenMismatch, ModelRefused, NotExplainable
 from registry.golden import Golden
-from registry.package import PackageContent, build
+from registry.package import Package, PackageContent, build
 from registry.runtimes import load, open_runner
 from registry.runtimes.check import BATCHES, check_golden
 from registry.signature import Feature, Signature
@@ -364,6 +364,18 @@ def test_a_model_that_does_not_give_its_golden_answers_is_refused() -> None:
     )  # fmt: skip
     with pytest.raises(GoldenMismatch, match="off by up to"):
         load(build(content))
+
+
+def test_a_changed_byte_of_any_part_is_found_before_the_model_is_loaded() -> None:
+    """Also of the card, which no runtime looks at."""
+    package = number_package()
+    for layer in package.parsed.layers:
+        whole = package.blobs[layer.digest]
+        changed = Package(
+            package.manifest, {**package.blobs, layer.digest: whole[:-1] + bytes([whole[-1] ^ 1])}
+        )
+        with pytest.raises(DigestMismatch):
+            load(changed)
 
 
 def test_golden_rows_sort_models_into_exact_padded_and_tolerance() -> None:
