@@ -1,0 +1,632 @@
+"""A second reader of the record and journal format, written from docs/record-format.md and nothing else.
+
+It imports none of the product's code: the standard library, and `cryptography` for Ed25519. CBOR and CRC-32C are
+done here by hand, so that a fault in a shared library cannot hide on both sides. It is slow and says where it stops.
+By hand: `python tests/golden/independent_decoder.py JOURNAL-DIRECTORY`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+
+class FormatError(Exception):
+    """The bytes are not what the page says. `place` is the first byte of what is wrong, where that is known."""
+
+    def __init__(self, message: str, place: int | None = None) -> None:
+        super().__init__(message if place is None else f"byte {place}: {message}")
+        self.place = place
+
+
+def need(condition: bool, message: str, place: int | None = None) -> None:
+    """Refuse unless the condition holds."""
+    if not condition:
+        raise FormatError(message, place)
+
+
+def uint(data: bytes) -> int:
+    """A big-endian unsigned integer."""
+    return int.from_bytes(data, "big")
+
+
+# ---------------------------------------------------------------- CRC-32C (RFC 3720, B.4: reflected 0x1EDC6F41)
+def _crc_table() -> list[int]:
+    table = []
+    for value in range(256):
+        for _ in range(8):
+            value = (value >> 1) ^ (0x82F63B78 if value & 1 else 0)  # noqa: PLW2901
+        table.append(value)
+    return table
+
+
+_CRC = _crc_table()
+
+
+def crc32c(data: bytes) -> int:
+    """CRC-32C (Castagnoli), initial value and final exclusive-or all ones."""
+    value = 0xFFFFFFFF
+    for byte in data:
+        value = _CRC[(value ^ byte) & 0xFF] ^ (value >> 8)
+    return value ^ 0xFFFFFFFF
+
+
+# ---------------------------------------------------------------- section 1: CBOR
+class _Cbor:
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self.at = 0
+
+    def take(self, count: int) -> bytes:
+        need(self.at + count <= len(self.data), "CBOR ends too early", self.at)
+        self.at += count
+        return self.data[self.at - count : self.at]
+
+    def argument(self, low: int) -> int:
+        start = self.at - 1
+        if low < 24:
+            return low
+        need(low <= 27, "CBOR: indefinite or reserved length", start)
+        width = 1 << (low - 24)
+        value = uint(self.take(width))
+        shortest = 24 if width == 1 else 1 << (4 * width)
+        need(value >= shortest, "CBOR: an integer that is not the shortest", start)
+        return value
+
+    def value(self, depth: int) -> Any:
+        start = self.at
+        first = self.take(1)[0]
+        major, low = first >> 5, first & 0x1F
+        if major == 7:
+            need(first in (0xF4, 0xF5), "CBOR: neither true nor false", start)
+            return first == 0xF5
+        need(major in (0, 2, 3, 4, 5), "CBOR: a type that the format has not", start)
+        count = self.argument(low)
+        if major == 0:
+            return count
+        if major == 2:
+            return self.take(count)
+        if major == 3:
+            try:
+                return self.take(count).decode("utf-8")
+            except UnicodeDecodeError as error:
+                raise FormatError("CBOR: text that is not UTF-8", start) from error
+        need(depth < 4, "CBOR: nested deeper than 4", start)
+        if major == 4:
+            return [self.value(depth + 1) for _ in range(count)]
+        return self.map(count, depth + 1)
+
+    def map(self, count: int, depth: int) -> dict[Any, Any]:
+        out: dict[Any, Any] = {}
+        before: bytes | None = None
+        for _ in range(count):
+            start = self.at
+            key = self.value(depth)
+            raw = self.data[start : self.at]
+            need(type(key) in (int, str), "CBOR: a key that is neither uint nor text", start)
+            need(before is None or before < raw, "CBOR: keys out of order or twice", start)
+            before = raw
+            out[key] = self.value(depth)
+        return out
+
+
+def cbor(data: bytes) -> Any:
+    """One value of the restricted CBOR, with no byte after it."""
+    reader = _Cbor(data)
+    value = reader.value(0)
+    need(reader.at == len(data), "CBOR: bytes after the value", reader.at)
+    return value
+
+
+def _head(major: int, value: int) -> bytes:
+    if value < 24:
+        return bytes([major << 5 | value])
+    for low, width in ((24, 1), (25, 2), (26, 4), (27, 8)):
+        if value < 1 << (8 * width):
+            return bytes([major << 5 | low]) + value.to_bytes(width, "big")
+    raise FormatError("an integer of 2^64 or more")
+
+
+def to_cbor(value: Any) -> bytes:
+    """The restricted CBOR of a value; needed for the signature, which is over the entry without key 42."""
+    if isinstance(value, bool):
+        return b"\xf5" if value else b"\xf4"
+    if isinstance(value, int):
+        return _head(0, value)
+    if isinstance(value, bytes):
+        return _head(2, len(value)) + value
+    if isinstance(value, str):
+        return _head(3, len(value.encode())) + value.encode()
+    if isinstance(value, list):
+        return _head(4, len(value)) + b"".join(map(to_cbor, value))
+    pairs = sorted((to_cbor(key), to_cbor(item)) for key, item in value.items())
+    return _head(5, len(pairs)) + b"".join(key + item for key, item in pairs)
+
+
+# ---------------------------------------------------------------- sections 3 and 4: entries
+def _is_uint(value: Any) -> bool:
+    return type(value) is int
+
+
+def _is_bytes(length: int):
+    return lambda value: type(value) is bytes and len(value) == length
+
+
+def _is_text(most: int | None = None):
+    return lambda value: type(value) is str and (most is None or len(value.encode()) <= most)
+
+
+def _is_record(**types: Any):
+    return lambda value: (
+        type(value) is dict
+        and value.keys() == types.keys()
+        and all(check(value[name]) for name, check in types.items())
+    )
+
+
+def _is_map(check: Any):
+    return lambda value: (
+        type(value) is dict and all(type(key) is str and check(item) for key, item in value.items())
+    )
+
+
+def _is_list(*checks: Any):
+    return lambda value: (
+        type(value) is list
+        and len(value) == len(checks)
+        and all(check(item) for check, item in zip(checks, value, strict=True))
+    )
+
+
+_TOPIC = _is_record(backend=_is_text(), name=_is_text(), id=_is_bytes(16), partition=_is_uint)
+KEYS: dict[int, tuple[str, Any]] = {
+    0: ("kind", _is_uint),
+    1: ("journal", _is_bytes(16)),
+    2: ("epoch", _is_uint),
+    3: ("sequence", _is_uint),
+    4: ("chain", _is_bytes(32)),
+    5: ("committing", _is_uint),
+    6: ("arrived", _is_uint),
+    7: ("service", _is_text(128)),
+    8: ("digest", _is_bytes(32)),
+    9: ("slot", lambda value: _is_uint(value) and value <= 2),
+    10: ("status", _is_uint),
+    11: ("caller", _is_bytes(16)),
+    12: ("subject", _is_bytes(16)),
+    13: ("request id", _is_text(128)),
+    14: ("batch", _is_list(_is_uint, _is_uint, _is_uint)),
+    15: ("payload digest", _is_bytes(32)),
+    16: ("payload length", _is_uint),
+    17: ("suite", lambda value: _is_uint(value) and value <= 1),
+    18: ("key id", _is_bytes(16)),
+    19: ("protocol", lambda value: _is_uint(value) and 1 <= value <= 4),
+    20: ("external", lambda value: value is True),
+    21: ("unknown", _is_uint),
+    22: ("ticket", _is_uint),
+    23: ("reason", _is_text(512)),
+    24: ("released", _is_uint),
+    32: ("public key", _is_bytes(32)),
+    33: ("topic", _TOPIC),
+    34: ("versions", _is_map(_is_text())),
+    35: ("device", _is_text()),
+    36: ("threads", _is_uint),
+    37: ("release", lambda value: value in ("disk", "log")),
+    38: ("heartbeat", _is_uint),
+    39: ("recovered", _is_record(groups=_is_uint, torn=_is_uint, aborted=_is_uint)),
+    40: ("counted", _is_map(_is_uint)),
+    41: ("counted since", _is_uint),
+    42: ("signature", _is_bytes(64)),
+    48: ("partition", _is_uint),
+    49: ("offset", _is_uint),
+    50: ("value hash", _is_bytes(32)),
+    51: ("shipper", _is_bytes(16)),
+    52: ("body type", _is_text(128)),
+    53: ("author", _is_bytes(32)),
+    54: ("target", _is_text(256)),
+    55: ("time", _is_uint),
+}
+KINDS: dict[int, tuple[str, set[int], set[int]]] = {
+    1: ("inference", {*range(8), 10, 15, 16, 17, 22}, {8, 9, 11, 12, 13, 14, 18, 19, 20, 21, 23}),
+    2: ("aborted", {*range(7), 15, 16, 17, 22, 23}, {7, 11, 12, 13, 18, 19, 20}),
+    3: ("not released", {*range(6), 23, 24}, set()),
+    4: ("opening", {*range(6), 32, 34, 35, 36, 37, 38, 39, 42}, {33, 40, 41}),
+    5: ("closing", {*range(6), 40, 41, 42}, set()),
+    6: ("heartbeat", {*range(6), 40, 41, 42}, set()),
+    7: ("hole", {0, 33, 48, 49, 23}, {50}),
+    8: ("shipper", {0, 51, 55}, {23}),
+    9: ("label", {0, 52, 53, 54, 55, 15, 16, 17}, {7, 18, 20}),
+    10: ("governance", {0, 52, 53, 55, 15, 16, 17}, {7, 8, 18, 20}),
+    11: ("erasure", {0, 53, 54, 55}, {23, 15, 16, 17, 52}),
+}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One decoded entry; `keys` has the integer keys as written, unknown ones too."""
+
+    raw: bytes
+    keys: dict[int, Any]
+
+    @property
+    def kind(self) -> int:
+        return self.keys[0]
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """By the names of the page's table."""
+        return {KEYS[key][0]: value for key, value in self.keys.items() if key in KEYS}
+
+    @property
+    def leaf(self) -> bytes:
+        """The leaf hash of section 2, which is also the next entry's chain."""
+        return hashlib.sha256(b"\x00" + self.raw).digest()
+
+    @property
+    def record_id(self) -> str | None:
+        """The record id of an inference or aborted entry."""
+        return f"{self.keys[1].hex()}-{self.keys[3]}" if self.kind in (1, 2) else None
+
+
+def entry(raw: bytes) -> Entry:
+    """Decode and check one entry."""
+    need(len(raw) <= 0xFFFF, "an entry over 65,535 bytes")
+    keys = cbor(raw)
+    need(type(keys) is dict and all(type(key) is int for key in keys), "an entry that is no map of uint keys")
+    need(_is_uint(keys.get(0)), "an entry without kind")
+    if keys[0] not in KINDS:
+        return Entry(raw, keys)
+    name, must, may = KINDS[keys[0]]
+    for key in sorted(must - keys.keys()):
+        raise FormatError(f"{name} entry without key {key} ({KEYS[key][0]})")
+    for key, value in keys.items():
+        if key < 64:
+            need(key in must | may, f"{name} entry with key {key}, which it may not have")
+            need(KEYS[key][1](value), f"{name} entry: bad value of key {key} ({KEYS[key][0]})")
+    return Entry(raw, keys)
+
+
+def check_signature(one: Entry, public_key: bytes) -> None:
+    """Section 5."""
+    keys = one.keys
+    without = {key: value for key, value in keys.items() if key != 42}
+    message = b"affiant-journal-v1\n" + bytes([one.kind]) + keys[1]
+    message += keys[2].to_bytes(8, "big") + keys[3].to_bytes(8, "big") + keys[4]
+    message += hashlib.sha256(to_cbor(without)).digest()
+    try:
+        Ed25519PublicKey.from_public_bytes(public_key).verify(keys[42], message)
+    except InvalidSignature as error:
+        raise FormatError(f"entry {keys[3]}: the signature is not the journal's") from error
+
+
+# ---------------------------------------------------------------- sections 2 and 6: records and payloads
+HEADER: dict[int, tuple[str, Any]] = {
+    1: ("method", _is_text()),
+    2: ("target", _is_text()),
+    3: ("content type", _is_text()),
+    4: ("content encoding", _is_text()),
+    5: ("inference header length", _is_uint),
+    6: ("compression", lambda value: _is_uint(value) and value == 0),
+    7: ("nonce", _is_bytes(12)),
+    8: ("lengths", _is_list(_is_uint, _is_uint, _is_uint)),
+    9: ("input", _is_list(_is_bytes(32), _is_uint, _is_uint)),
+    10: ("response type", _is_text()),
+    11: ("response inference header length", _is_uint),
+    12: ("oversize", _is_list(_is_bytes(32), _is_uint)),
+}
+
+
+def header(raw: bytes, *, inference: bool) -> dict[int, Any]:
+    """The header of a payload or of a request frame."""
+    keys = cbor(raw)
+    need(type(keys) is dict and all(type(key) is int for key in keys), "a header that is no map of uint keys")
+    for key in (1, 2, 3, 6, 8) if inference else (6, 8):
+        need(key in keys, f"header without key {key} ({HEADER[key][0]})")
+    for key, value in keys.items():
+        if key < 64:
+            need(key in HEADER, f"header with unknown key {key}")
+            need(HEADER[key][1](value), f"header: bad value of key {key} ({HEADER[key][0]})")
+    return keys
+
+
+@dataclass(frozen=True)
+class Payload:
+    """A payload in plain, cut into its parts."""
+
+    salt: bytes
+    header: dict[int, Any]
+    request: bytes
+    response: bytes
+    input: bytes
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """The header by the names of the page's table."""
+        return {HEADER[key][0]: value for key, value in self.header.items() if key in HEADER}
+
+
+def payload(raw: bytes, *, inference: bool) -> Payload:
+    """Decode and check one payload of suite 0."""
+    need(len(raw) >= 36, "a payload shorter than salt and header length")
+    end = 36 + uint(raw[32:36])
+    need(end <= len(raw), "a payload's header runs over its end", 32)
+    keys = header(raw[36:end], inference=inference)
+    parts = []
+    for length in keys[8]:
+        need(end + length <= len(raw), "a payload's parts run over its end", end)
+        parts.append(raw[end : end + length])
+        end += length
+    need(end == len(raw), "bytes after a payload's parts", end)
+    if 9 in keys:
+        need(keys[9][1] * keys[9][2] * 4 == len(parts[2]), "input is not rows × columns float32")
+    else:
+        need(not parts[2], "an input without its schema")
+    need(12 not in keys or not parts[0], "an oversize request with a body")
+    return Payload(raw[:32], keys, *parts)
+
+
+@dataclass(frozen=True)
+class Record:
+    """One record; `payload` is None if the record carries none or it is encrypted."""
+
+    entry: Entry
+    stored: bytes
+    payload: Payload | None
+
+
+def record(raw: bytes, *, journal: bool) -> Record:
+    """Decode and check one record, as a journal or as a log holds it."""
+    need(len(raw) >= 4, "a record shorter than its head")
+    need(uint(raw[:2]) == 1, "a record of another format than 1", 0)
+    end = 4 + uint(raw[2:4])
+    need(end <= len(raw), "an entry runs over its record's end", 2)
+    one, stored = entry(raw[4:end]), raw[end:]
+    if one.kind not in KINDS:
+        return Record(one, stored, None)
+    if 15 not in one.keys:
+        need(not stored, "a payload beside an entry that names none", end)
+        return Record(one, stored, None)
+    if one.keys.get(20) and not journal:
+        need(not stored, "an external payload in the log's record", end)
+        return Record(one, stored, None)
+    need(len(stored) == one.keys[16], "payload length is not the entry's", end)
+    need(hashlib.sha256(stored).digest() == one.keys[15], "payload digest is not the entry's", end)
+    plain = one.keys[17] == 0
+    return Record(one, stored, payload(stored, inference=one.kind == 1) if plain else None)
+
+
+# ---------------------------------------------------------------- section 7: the journal's files
+@dataclass(frozen=True)
+class Mark:
+    """The durable mark."""
+
+    version: int
+    group: int
+    segment: int
+    end: int
+    sequence: int
+
+
+def mark(raw: bytes) -> Mark:
+    """Decode and check the durable mark."""
+    need(len(raw) == 64, "a mark that is not 64 bytes")
+    version, group, segment, end, sequence = (uint(raw[at : at + 8]) for at in range(0, 40, 8))
+    need(uint(raw[56:]) == version, "the mark's two versions differ", 56)
+    need(version % 2 == 0, "the mark is being written (odd version)", 0)
+    need(not any(raw[40:52]), "the mark's gap is not zero", 40)
+    need(crc32c(raw[:52]) == uint(raw[52:56]), "the mark's checksum is wrong", 52)
+    return Mark(version, group, segment, end, sequence)
+
+
+@dataclass(frozen=True)
+class RequestFrame:
+    """An accepted request whose record is in a later group, or in none."""
+
+    ticket: int
+    arrived: int
+    header: dict[int, Any]
+    request: bytes
+
+
+@dataclass(frozen=True)
+class RecordFrame:
+    """A record, and the ticket of the request that it answers (0: none)."""
+
+    ticket: int
+    record: Record
+
+
+@dataclass(frozen=True)
+class Group:
+    """One group; `at` and `end` are its first byte and the one after its last, in the segment."""
+
+    number: int
+    at: int
+    end: int
+    frames: list[RequestFrame | RecordFrame]
+
+
+@dataclass(frozen=True)
+class Segment:
+    """One segment. If `stopped` is set, it says where and why reading ended before the zeros."""
+
+    number: int
+    journal: bytes
+    first_group: int
+    first_sequence: int
+    chain: bytes
+    epoch: int
+    created: int
+    tickets: int
+    seed: bytes
+    groups: list[Group] = field(default_factory=list)
+    stopped: FormatError | None = None
+
+    @property
+    def records(self) -> list[RecordFrame]:
+        """All record frames in order."""
+        return [one for group in self.groups for one in group.frames if isinstance(one, RecordFrame)]
+
+
+def _frames(body: bytes, count: int) -> list[RequestFrame | RecordFrame]:
+    frames: list[RequestFrame | RecordFrame] = []
+    at = 0
+    while at < len(body):
+        need(at + 8 <= len(body), "a frame's head runs over its group", at)
+        kind, length = body[at], uint(body[at + 4 : at + 8])
+        need(not any(body[at + 1 : at + 4]), "a frame's gap is not zero", at + 1)
+        content = body[at + 8 : at + 8 + length]
+        need(len(content) == length, "a frame runs over its group", at)
+        if kind == 1:
+            need(length >= 20, "a request frame too short", at)
+            cut = 20 + uint(content[16:20])
+            need(cut <= length, "a request frame's header runs over its end", at)
+            keys = header(content[20:cut], inference=False)
+            frames.append(RequestFrame(uint(content[:8]), uint(content[8:16]), keys, content[cut:]))
+        else:
+            need(kind == 2, f"a frame of unknown type {kind}", at)
+            need(length >= 8, "a record frame too short", at)
+            frames.append(RecordFrame(uint(content[:8]), record(content[8:], journal=True)))
+        at += 8 + length
+    need(len(frames) == count, "a group's number of frames is wrong")
+    return frames
+
+
+def _group(raw: bytes, at: int, number: int, seed: bytes) -> Group:
+    need(at + 28 > len(raw) or raw[at : at + 4] == b"AFGR", "no group here", at)
+    need(at + 24 <= len(raw), "a group's head runs over the segment", at)
+    need(uint(raw[at + 4 : at + 12]) == number, f"group number is not {number}", at)
+    length, count = uint(raw[at + 12 : at + 16]), uint(raw[at + 16 : at + 20])
+    end = at + 24 + length
+    need(end <= len(raw), "a group runs over the segment", at)
+    need(crc32c(seed + raw[at : at + 20] + raw[at + 24 : end]) == uint(raw[at + 20 : at + 24]),
+         "a group's checksum is wrong", at)  # fmt: skip
+    try:
+        return Group(number, at, end, _frames(raw[at + 24 : end], count))
+    except FormatError as error:
+        raise FormatError(f"group {number}: {error}", at) from error
+
+
+def segment(raw: bytes, *, upto: int | None = None) -> Segment:
+    """Decode one segment alone: its header, groups and chain. Stops at the first thing wrong after the header.
+
+    `upto` is a durable mark's `end`: nothing at or past it is read.
+    """
+    need(len(raw) >= 128, "a segment shorter than its header")
+    need(raw[:8] == b"AFFJRNL1", "no segment (magic)", 0)
+    need(crc32c(raw[:124]) == uint(raw[124:128]), "the segment header's checksum is wrong", 124)
+    need(not any(raw[112:124]), "the segment header's gap is not zero", 112)
+    one = Segment(
+        uint(raw[8:16]), raw[16:32], uint(raw[32:40]), uint(raw[40:48]), raw[48:80],
+        uint(raw[80:88]), uint(raw[88:96]), uint(raw[96:104]), raw[104:112],
+    )  # fmt: skip
+    sequence, chain, epoch, groups, stopped = one.first_sequence, one.chain, one.epoch, [], None
+    raw = raw if upto is None else raw[:upto]
+    at = 128
+    try:
+        while any(raw[at:]):
+            group = _group(raw, at, one.first_group + len(groups), one.seed)
+            for frame in group.frames:
+                if isinstance(frame, RecordFrame):
+                    keys = frame.record.entry.keys
+                    need(frame.record.entry.kind <= 6, "an entry that no journal holds", at)
+                    need(keys[1] == one.journal, "an entry of another journal", at)
+                    need(keys[3] == sequence, f"entry sequence {keys[3]}, not {sequence}", at)
+                    need(keys[4] == chain, f"entry {sequence}: the chain is broken", at)
+                    epoch += frame.record.entry.kind == 4
+                    need(keys[2] == epoch, f"entry {sequence}: epoch {keys[2]}, not {epoch}", at)
+                    need(keys.get(22, 0) == frame.ticket, f"entry {sequence}: not its frame's ticket", at)
+                    sequence, chain = sequence + 1, frame.record.entry.leaf
+            groups.append(group)
+            at = -(-group.end // 8) * 8
+            need(not any(raw[group.end : at]), "the gap after a group is not zero", group.end)
+    except FormatError as error:
+        stopped = error
+    return Segment(**{**vars(one), "groups": groups, "stopped": stopped})
+
+
+@dataclass(frozen=True)
+class Journal:
+    """A whole journal, read strictly up to its mark."""
+
+    id: bytes
+    segments: list[Segment]
+    mark: Mark
+
+    @property
+    def records(self) -> list[RecordFrame]:
+        """All record frames in order."""
+        return [one for part in self.segments for one in part.records]
+
+
+def journal(folder: Path) -> Journal:
+    """Decode a journal's directory: every segment up to the mark, links between segments, every signature."""
+    about = json.loads((folder / "journal.json").read_bytes())
+    need(
+        about.keys() == {"format", "journal", "created"} and about["format"] == 1,
+        "journal.json is not format 1",
+    )
+    end = mark((folder / "mark").read_bytes())
+    parts: list[Segment] = []
+    for path in sorted(folder.glob("*.seg")):
+        number = int(path.stem, 16)
+        need(path.stem == f"{number:016x}" and number >= 1, f"{path.name}: no segment's name")
+        if number > end.segment:
+            break
+        part = segment(path.read_bytes(), upto=end.end if number == end.segment else None)
+        need(part.number == number, f"{path.name} says it is segment {part.number}")
+        need(part.journal.hex() == about["journal"], f"{path.name} is of another journal")
+        if part.stopped is not None:
+            raise FormatError(f"{path.name}: {part.stopped}") from part.stopped
+        if parts and parts[-1].first_group == part.first_group:
+            parts.pop()  # an interrupted recovery: the younger is the whole copy
+        parts.append(part)
+    _check_links(parts)
+    records = [one.record.entry for part in parts for one in part.records]
+    need(
+        bool(parts) and bool(parts[-1].groups or not end.group), "the mark names a segment that is not there"
+    )
+    groups = [group for part in parts for group in part.groups]
+    need(
+        not end.group or (bool(groups) and groups[-1].number == end.group), "the mark's group is not the last"
+    )
+    need(not records or records[-1].keys[3] + 1 == end.sequence, "the mark's sequence is not the next")
+    public = [one.keys[32] for one in records if one.kind == 4]
+    need(len(set(public)) <= 1, "the journal's key has changed")
+    for one in records:
+        if 42 in one.keys:
+            need(bool(public), "a signed entry without an opening")
+            check_signature(one, public[0])
+    return Journal(bytes.fromhex(about["journal"]), parts, end)
+
+
+def _check_links(parts: list[Segment]) -> None:
+    for before, after in pairwise(parts):
+        last = before.groups[-1].number if before.groups else before.first_group - 1
+        need(after.first_group == last + 1, f"segment {after.number} does not start with group {last + 1}")
+        entries = [one.record.entry for one in before.records]
+        sequence = before.first_sequence + len(entries)
+        chain = entries[-1].leaf if entries else before.chain
+        need(after.first_sequence == sequence, f"segment {after.number} does not start with entry {sequence}")
+        need(after.chain == chain, f"segment {after.number} does not continue the chain")
+        epoch = entries[-1].keys[2] if entries else before.epoch
+        need(after.epoch == epoch, f"segment {after.number} does not start in epoch {epoch}")
+
+
+def main() -> None:
+    """Read the journal named on the command line and say what is in it, or where it is wrong."""
+    read = journal(Path(sys.argv[1]))
+    for one in read.records:
+        held = one.record.entry
+        print(held.keys[3], KINDS.get(held.kind, ("unknown",))[0], held.leaf.hex())
+
+
+if __name__ == "__main__":
+    main()
