@@ -10,8 +10,9 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-from dataclasses import dataclass, field
-from itertools import pairwise
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,17 +21,23 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 
 class FormatError(Exception):
-    """The bytes are not what the page says. `place` is the first byte of what is wrong, where that is known."""
+    """The bytes are not what the page says.
 
-    def __init__(self, message: str, place: int | None = None) -> None:
-        super().__init__(message if place is None else f"byte {place}: {message}")
+    `place` is the first byte of what is wrong, where that is known: in the bytes that were given to read, or in
+    the file of a journal that `file` names.
+    """
+
+    def __init__(self, message: str, place: int | None = None, file: str = "") -> None:
+        super().__init__(f"{file}: " * bool(file) + f"byte {place}: " * (place is not None) + message)
+        self.message = message
         self.place = place
+        self.file = file
 
 
-def need(condition: bool, message: str, place: int | None = None) -> None:
+def need(condition: bool, message: str, place: int | None = None, file: str = "") -> None:
     """Refuse unless the condition holds."""
     if not condition:
-        raise FormatError(message, place)
+        raise FormatError(message, place, file)
 
 
 def uint(data: bytes) -> int:
@@ -83,6 +90,7 @@ class _Cbor:
 
     def value(self, depth: int) -> Any:
         start = self.at
+        need(depth <= 4, "CBOR: nested deeper than 4", start)
         first = self.take(1)[0]
         major, low = first >> 5, first & 0x1F
         if major == 7:
@@ -99,7 +107,6 @@ class _Cbor:
                 return self.take(count).decode("utf-8")
             except UnicodeDecodeError as error:
                 raise FormatError("CBOR: text that is not UTF-8", start) from error
-        need(depth < 4, "CBOR: nested deeper than 4", start)
         if major == 4:
             return [self.value(depth + 1) for _ in range(count)]
         return self.map(count, depth + 1)
@@ -152,19 +159,22 @@ def to_cbor(value: Any) -> bytes:
 
 
 # ---------------------------------------------------------------- sections 3 and 4: entries
+Check = Callable[[Any], bool]
+
+
 def _is_uint(value: Any) -> bool:
     return type(value) is int
 
 
-def _is_bytes(length: int):
+def _is_bytes(length: int) -> Check:
     return lambda value: type(value) is bytes and len(value) == length
 
 
-def _is_text(most: int | None = None):
+def _is_text(most: int | None = None) -> Check:
     return lambda value: type(value) is str and (most is None or len(value.encode()) <= most)
 
 
-def _is_record(**types: Any):
+def _is_record(**types: Check) -> Check:
     return lambda value: (
         type(value) is dict
         and value.keys() == types.keys()
@@ -172,13 +182,13 @@ def _is_record(**types: Any):
     )
 
 
-def _is_map(check: Any):
+def _is_map(check: Check) -> Check:
     return lambda value: (
         type(value) is dict and all(type(key) is str and check(item) for key, item in value.items())
     )
 
 
-def _is_list(*checks: Any):
+def _is_list(*checks: Check) -> Check:
     return lambda value: (
         type(value) is list
         and len(value) == len(checks)
@@ -197,7 +207,7 @@ KEYS: dict[int, tuple[str, Any]] = {
     6: ("arrived", _is_uint),
     7: ("service", _is_text(128)),
     8: ("digest", _is_bytes(32)),
-    9: ("slot", lambda value: _is_uint(value) and value <= 2),
+    9: ("slot", _is_uint),
     10: ("status", _is_uint),
     11: ("caller", _is_bytes(16)),
     12: ("subject", _is_bytes(16)),
@@ -205,9 +215,9 @@ KEYS: dict[int, tuple[str, Any]] = {
     14: ("batch", _is_list(_is_uint, _is_uint, _is_uint)),
     15: ("payload digest", _is_bytes(32)),
     16: ("payload length", _is_uint),
-    17: ("suite", lambda value: _is_uint(value) and value <= 1),
+    17: ("suite", _is_uint),
     18: ("key id", _is_bytes(16)),
-    19: ("protocol", lambda value: _is_uint(value) and 1 <= value <= 4),
+    19: ("protocol", _is_uint),
     20: ("external", lambda value: value is True),
     21: ("unknown", _is_uint),
     22: ("ticket", _is_uint),
@@ -216,9 +226,9 @@ KEYS: dict[int, tuple[str, Any]] = {
     32: ("public key", _is_bytes(32)),
     33: ("topic", _TOPIC),
     34: ("versions", _is_map(_is_text())),
-    35: ("device", _is_text()),
+    35: ("device", _is_text(128)),
     36: ("threads", _is_uint),
-    37: ("release", lambda value: value in ("disk", "log")),
+    37: ("release", _is_text(16)),
     38: ("heartbeat", _is_uint),
     39: ("recovered", _is_record(groups=_is_uint, torn=_is_uint, aborted=_is_uint)),
     40: ("counted", _is_map(_is_uint)),
@@ -257,7 +267,7 @@ class Entry:
 
     @property
     def kind(self) -> int:
-        return self.keys[0]
+        return int(self.keys[0])
 
     @property
     def fields(self) -> dict[str, Any]:
@@ -325,13 +335,13 @@ HEADER: dict[int, tuple[str, Any]] = {
 
 def header(raw: bytes, *, inference: bool) -> dict[int, Any]:
     """The header of a payload or of a request frame."""
-    keys = cbor(raw)
+    need(len(raw) <= 0xFFFF, "a header over 65,535 bytes")
+    keys: dict[int, Any] = cbor(raw)
     need(type(keys) is dict and all(type(key) is int for key in keys), "a header that is no map of uint keys")
     for key in (1, 2, 3, 6, 8) if inference else (6, 8):
         need(key in keys, f"header without key {key} ({HEADER[key][0]})")
     for key, value in keys.items():
-        if key < 64:
-            need(key in HEADER, f"header with unknown key {key}")
+        if key in HEADER:
             need(HEADER[key][1](value), f"header: bad value of key {key} ({HEADER[key][0]})")
     return keys
 
@@ -388,17 +398,15 @@ def record(raw: bytes, *, journal: bool) -> Record:
     end = 4 + uint(raw[2:4])
     need(end <= len(raw), "an entry runs over its record's end", 2)
     one, stored = entry(raw[4:end]), raw[end:]
-    if one.kind not in KINDS:
+    if not stored:
+        # In the log: external, or erased. A journal's record has what its entry names.
+        need(not journal or 16 not in one.keys, "a payload that is not in the journal", end)
         return Record(one, stored, None)
-    if 15 not in one.keys:
-        need(not stored, "a payload beside an entry that names none", end)
-        return Record(one, stored, None)
-    if one.keys.get(20) and not journal:
-        need(not stored, "an external payload in the log's record", end)
-        return Record(one, stored, None)
+    need({15, 16, 17} <= one.keys.keys(), "a payload beside an entry that names none", end)
+    need(journal or 20 not in one.keys, "an external payload in the log's record", end)
     need(len(stored) == one.keys[16], "payload length is not the entry's", end)
     need(hashlib.sha256(stored).digest() == one.keys[15], "payload digest is not the entry's", end)
-    plain = one.keys[17] == 0
+    plain = one.keys[17] == 0 and one.kind in KINDS
     return Record(one, stored, payload(stored, inference=one.kind == 1) if plain else None)
 
 
@@ -455,7 +463,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Segment:
-    """One segment. If `stopped` is set, it says where and why reading ended before the zeros."""
+    """One segment. `stopped` says where and why reading ended, if not at zeros up to the end."""
 
     number: int
     journal: bytes
@@ -489,6 +497,7 @@ def _frames(body: bytes, count: int) -> list[RequestFrame | RecordFrame]:
             cut = 20 + uint(content[16:20])
             need(cut <= length, "a request frame's header runs over its end", at)
             keys = header(content[20:cut], inference=False)
+            need(keys[8] == [length - cut, 0, 0], "a request frame's lengths are not its request's", at)
             frames.append(RequestFrame(uint(content[:8]), uint(content[8:16]), keys, content[cut:]))
         else:
             need(kind == 2, f"a frame of unknown type {kind}", at)
@@ -500,8 +509,8 @@ def _frames(body: bytes, count: int) -> list[RequestFrame | RecordFrame]:
 
 
 def _group(raw: bytes, at: int, number: int, seed: bytes) -> Group:
-    need(at + 28 > len(raw) or raw[at : at + 4] == b"AFGR", "no group here", at)
     need(at + 24 <= len(raw), "a group's head runs over the segment", at)
+    need(raw[at : at + 4] == b"AFGR", "no group here", at)
     need(uint(raw[at + 4 : at + 12]) == number, f"group number is not {number}", at)
     length, count = uint(raw[at + 12 : at + 16]), uint(raw[at + 16 : at + 20])
     end = at + 24 + length
@@ -512,6 +521,21 @@ def _group(raw: bytes, at: int, number: int, seed: bytes) -> Group:
         return Group(number, at, end, _frames(raw[at + 24 : end], count))
     except FormatError as error:
         raise FormatError(f"group {number}: {error}", at) from error
+
+
+def _check_place(frame: RecordFrame, place: tuple[bytes, int, int, bytes], at: int) -> None:
+    """An entry is the one that follows; `place` is the journal, the last epoch, this sequence and this chain."""
+    keys = frame.record.entry.keys
+    journal_id, epoch, sequence, chain = place
+    need(not 7 <= keys[0] <= 11, "an entry that no journal holds", at)
+    for key in range(6):
+        need(key in keys and KEYS[key][1](keys[key]), f"entry {sequence}: no key {key}", at)
+    need(keys[1] == journal_id, "an entry of another journal", at)
+    need(keys[3] == sequence, f"entry sequence {keys[3]}, not {sequence}", at)
+    need(keys[4] == chain, f"entry {sequence}: the chain is broken", at)
+    epoch += keys[0] == 4
+    need(keys[2] == epoch, f"entry {sequence}: epoch {keys[2]}, not {epoch}", at)
+    need(keys.get(22, 0) == frame.ticket, f"entry {sequence}: not its frame's ticket", at)
 
 
 def segment(raw: bytes, *, upto: int | None = None) -> Segment:
@@ -527,7 +551,9 @@ def segment(raw: bytes, *, upto: int | None = None) -> Segment:
         uint(raw[8:16]), raw[16:32], uint(raw[32:40]), uint(raw[40:48]), raw[48:80],
         uint(raw[80:88]), uint(raw[88:96]), uint(raw[96:104]), raw[104:112],
     )  # fmt: skip
-    sequence, chain, epoch, groups, stopped = one.first_sequence, one.chain, one.epoch, [], None
+    sequence, chain, epoch = one.first_sequence, one.chain, one.epoch
+    groups: list[Group] = []
+    stopped: FormatError | None = None
     raw = raw if upto is None else raw[:upto]
     at = 128
     try:
@@ -535,18 +561,11 @@ def segment(raw: bytes, *, upto: int | None = None) -> Segment:
             group = _group(raw, at, one.first_group + len(groups), one.seed)
             for frame in group.frames:
                 if isinstance(frame, RecordFrame):
-                    keys = frame.record.entry.keys
-                    need(frame.record.entry.kind <= 6, "an entry that no journal holds", at)
-                    need(keys[1] == one.journal, "an entry of another journal", at)
-                    need(keys[3] == sequence, f"entry sequence {keys[3]}, not {sequence}", at)
-                    need(keys[4] == chain, f"entry {sequence}: the chain is broken", at)
-                    epoch += frame.record.entry.kind == 4
-                    need(keys[2] == epoch, f"entry {sequence}: epoch {keys[2]}, not {epoch}", at)
-                    need(keys.get(22, 0) == frame.ticket, f"entry {sequence}: not its frame's ticket", at)
+                    _check_place(frame, (one.journal, epoch, sequence, chain), at)
+                    epoch = frame.record.entry.keys[2]
                     sequence, chain = sequence + 1, frame.record.entry.leaf
             groups.append(group)
             at = -(-group.end // 8) * 8
-            need(not any(raw[group.end : at]), "the gap after a group is not zero", group.end)
     except FormatError as error:
         stopped = error
     return Segment(**{**vars(one), "groups": groups, "stopped": stopped})
@@ -554,11 +573,12 @@ def segment(raw: bytes, *, upto: int | None = None) -> Segment:
 
 @dataclass(frozen=True)
 class Journal:
-    """A whole journal, read strictly up to its mark."""
+    """A whole journal, read strictly up to its mark. `verified` is how many signatures were checked and hold."""
 
     id: bytes
     segments: list[Segment]
     mark: Mark
+    verified: int
 
     @property
     def records(self) -> list[RecordFrame]:
@@ -566,66 +586,89 @@ class Journal:
         return [one for part in self.segments for one in part.records]
 
 
-def journal(folder: Path) -> Journal:
-    """Decode a journal's directory: every segment up to the mark, links between segments, every signature."""
+def journal(folder: Path, public_key: bytes | None = None) -> Journal:
+    """Decode a journal's directory: every segment up to the mark, links between segments, every signature.
+
+    `public_key` is needed where the opening that names it was freed; where it is there, the two must be the same.
+    """
     about = json.loads((folder / "journal.json").read_bytes())
-    need(
-        about.keys() == {"format", "journal", "created"} and about["format"] == 1,
-        "journal.json is not format 1",
-    )
-    end = mark((folder / "mark").read_bytes())
+    need(about.keys() == {"format", "journal", "created"}, "not format 1", file="journal.json")
+    need(about["format"] == 1 and len(about["journal"]) == 32, "not format 1", file="journal.json")
+    end = _in_file("mark", lambda: mark((folder / "mark").read_bytes()))
     parts: list[Segment] = []
     for path in sorted(folder.glob("*.seg")):
         number = int(path.stem, 16)
-        need(path.stem == f"{number:016x}" and number >= 1, f"{path.name}: no segment's name")
+        need(path.stem == f"{number:016x}" and number >= 1, "no segment's name", file=path.name)
+        raw = path.read_bytes()
+        upto = end.end if number == end.segment else None
+        part = _in_file(path.name, partial(segment, raw, upto=upto))
+        need(part.number == number, f"says it is segment {part.number}", 8, path.name)
+        need(part.journal.hex() == about["journal"], "of another journal", 16, path.name)
         if number > end.segment:
-            break
-        part = segment(path.read_bytes(), upto=end.end if number == end.segment else None)
-        need(part.number == number, f"{path.name} says it is segment {part.number}")
-        need(part.journal.hex() == about["journal"], f"{path.name} is of another journal")
-        if part.stopped is not None:
-            raise FormatError(f"{path.name}: {part.stopped}") from part.stopped
-        if parts and parts[-1].first_group == part.first_group:
+            # A copy made by a recovery since the mark: it is read as far as the mark's group.
+            groups = [one for one in part.groups if one.number <= end.group]
+            part = replace(
+                part, groups=groups, stopped=part.stopped if part.first_group <= end.group else None
+            )
+        if len(parts) > 0 and parts[-1].first_group == part.first_group:
             parts.pop()  # an interrupted recovery: the younger is the whole copy
         parts.append(part)
-    _check_links(parts)
+    _check_links(parts, end)
     records = [one.record.entry for part in parts for one in part.records]
-    need(
-        bool(parts) and bool(parts[-1].groups or not end.group), "the mark names a segment that is not there"
-    )
-    groups = [group for part in parts for group in part.groups]
-    need(
-        not end.group or (bool(groups) and groups[-1].number == end.group), "the mark's group is not the last"
-    )
-    need(not records or records[-1].keys[3] + 1 == end.sequence, "the mark's sequence is not the next")
-    public = [one.keys[32] for one in records if one.kind == 4]
-    need(len(set(public)) <= 1, "the journal's key has changed")
-    for one in records:
-        if 42 in one.keys:
-            need(bool(public), "a signed entry without an opening")
-            check_signature(one, public[0])
-    return Journal(bytes.fromhex(about["journal"]), parts, end)
+    return Journal(bytes.fromhex(about["journal"]), parts, end, _check_signatures(records, public_key))
 
 
-def _check_links(parts: list[Segment]) -> None:
-    for before, after in pairwise(parts):
-        last = before.groups[-1].number if before.groups else before.first_group - 1
-        need(after.first_group == last + 1, f"segment {after.number} does not start with group {last + 1}")
-        entries = [one.record.entry for one in before.records]
-        sequence = before.first_sequence + len(entries)
-        chain = entries[-1].leaf if entries else before.chain
-        need(after.first_sequence == sequence, f"segment {after.number} does not start with entry {sequence}")
-        need(after.chain == chain, f"segment {after.number} does not continue the chain")
-        epoch = entries[-1].keys[2] if entries else before.epoch
-        need(after.epoch == epoch, f"segment {after.number} does not start in epoch {epoch}")
+def _in_file(name: str, read: Callable[[], Any]) -> Any:
+    try:
+        return read()
+    except FormatError as error:
+        raise FormatError(error.message, error.place, name) from error
+
+
+def _check_signatures(records: list[Entry], public_key: bytes | None) -> int:
+    known: set[bytes] = {one.keys[32] for one in records if one.kind == 4}
+    if public_key is not None:
+        known.add(public_key)
+    need(len(known) <= 1, "the journal's key has changed")
+    signed = [one for one in records if 42 in one.keys and one.kind in KINDS] if known else []
+    for one in signed:
+        check_signature(one, next(iter(known)))
+    return len(signed)
+
+
+def _check_links(parts: list[Segment], end: Mark) -> None:
+    """Each segment goes on where the one before ended, and the last ends where the mark says."""
+    need(bool(parts), "a journal without segments")
+    need(max(one.number for one in parts) >= end.segment, "the mark's segment is not there")
+    group, sequence, chain = parts[0].first_group, parts[0].first_sequence, parts[0].chain
+    epoch = parts[0].epoch
+    for at, part in enumerate(parts):
+        file, why = f"{part.number:016x}.seg", part.stopped
+        need(part.first_group == group, f"does not start with group {group}", 32, file)
+        need(part.first_sequence == sequence, f"does not start with entry {sequence}", 40, file)
+        need(part.chain == chain, "does not continue the chain", 48, file)
+        need(part.epoch == epoch, f"does not start in epoch {epoch}", 80, file)
+        entries = [one.record.entry for one in part.records]
+        group, sequence = group + len(part.groups), sequence + len(entries)
+        chain = entries[-1].leaf if entries else chain
+        epoch = entries[-1].keys[2] if entries else epoch
+        goes_on = at + 1 < len(parts) and parts[at + 1].first_group == group
+        if why is not None and not goes_on and group <= end.group:
+            raise FormatError(why.message, why.place, file) from why
+    need(group == end.group + 1, f"the journal ends with group {group - 1}, the mark says {end.group}")
+    need(sequence == end.sequence, f"the journal ends before entry {sequence}, the mark says {end.sequence}")
 
 
 def main() -> None:
     """Read the journal named on the command line and say what is in it, or where it is wrong."""
-    read = journal(Path(sys.argv[1]))
+    try:
+        read = journal(Path(sys.argv[1]))
+    except FormatError as error:
+        sys.exit(str(error))
     for one in read.records:
         held = one.record.entry
         print(held.keys[3], KINDS.get(held.kind, ("unknown",))[0], held.leaf.hex())
+    print(f"{len(read.records)} entries, {read.verified} signatures hold")
 
 
 if __name__ == "__main__":
