@@ -119,7 +119,11 @@ class _Cbor:
             key = self.value(depth)
             raw = self.data[start : self.at]
             need(type(key) in (int, str), "CBOR: a key that is neither uint nor text", start)
-            need(before is None or before < raw, "CBOR: keys out of order or twice", start)
+            need(
+                before is None or (len(before), before) < (len(raw), raw),
+                "CBOR: keys out of order or twice",
+                start,
+            )
             before = raw
             out[key] = self.value(depth)
         return out
@@ -154,7 +158,8 @@ def to_cbor(value: Any) -> bytes:
         return _head(3, len(value.encode())) + value.encode()
     if isinstance(value, list):
         return _head(4, len(value)) + b"".join(map(to_cbor, value))
-    pairs = sorted((to_cbor(key), to_cbor(item)) for key, item in value.items())
+    pairs = [(to_cbor(key), to_cbor(item)) for key, item in value.items()]
+    pairs.sort(key=lambda pair: (len(pair[0]), pair[0]))
     return _head(5, len(pairs)) + b"".join(key + item for key, item in pairs)
 
 
