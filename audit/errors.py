@@ -9,10 +9,16 @@
     │   ├── JournalLocked      another process owns this journal
     │   ├── SequenceGone       that part of the journal was freed
     │   └── NotReleased        release = log, and the log did not acknowledge in time
-    └── LogError
-        ├── LogUnavailable     the log does not answer now
-        ├── OffsetGone         that part of the log is not there any more
-        └── TopicUnsafe        the topic's settings would not keep the promise
+    ├── LogError
+    │   ├── LogUnavailable     the log does not answer now
+    │   ├── OffsetGone         that part of the log is not there any more
+    │   └── TopicUnsafe        the topic's settings would not keep the promise
+    └── NotaryError
+        ├── ObjectsUnavailable the store of what is sealed does not answer now, or refuses
+        ├── ObjectChanged      compare-and-swap: another process was faster
+        ├── NotaryRefuses      sealing on would contradict what was sealed before: stop and report
+        ├── NotSealed          the record is not in a published checkpoint (yet)
+        └── KeyRefused         a key file that others can read, or that is none
 
 Bytes that are not what the format says are `audit.proof.errors.FormatError`.
 """
@@ -76,3 +82,27 @@ class OffsetGone(LogError):
 
 class TopicUnsafe(LogError):
     """The topic's settings would not keep the promise; the message names each."""
+
+
+class NotaryError(AuditError):
+    """Root of the failures of sealing, and of reading what is sealed."""
+
+
+class ObjectsUnavailable(NotaryError):
+    """The store of what is sealed does not answer now, or refuses; the message says which and why."""
+
+
+class ObjectChanged(NotaryError):
+    """Compare-and-swap failed: another process has written since."""
+
+
+class NotaryRefuses(NotaryError):
+    """Sealing on would contradict what was sealed before; the message says what is found, and what was."""
+
+
+class NotSealed(NotaryError):
+    """No published checkpoint covers the record (yet)."""
+
+
+class KeyRefused(NotaryError):
+    """A key file that others can read, or that holds no key."""

@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from .config import Section
 from .journal.settings import JournalSettings
 
-__all__ = ["JournalSettings", "LogSettings", "SidecarSettings"]
+__all__ = ["JournalSettings", "LogSettings", "NotarySettings", "SidecarSettings", "WitnessSettings"]
 
 
 class LogSettings(Section):
@@ -20,6 +20,9 @@ class LogSettings(Section):
     """`local` is a directory on this machine; `kafka` is for production."""
     topic: str = Field("affiant-entries", pattern=r"^[A-Za-z0-9._-]{1,200}$")
     """The topic's name; `affiant topics create` makes it with the right settings."""
+    governance_topic: str = Field("affiant-governance", pattern=r"^[A-Za-z0-9._-]{1,200}$")
+    """The governance log: alarms, approvals, deployments. Same backend, one partition; with a local log,
+    a directory `…-governance` beside it."""
     partitions: int = Field(1, ge=1, le=10_000)
     """Partitions of a new topic. A journal stays in the partition that was chosen for it."""
     directory: Path | None = None
@@ -75,3 +78,49 @@ class SidecarSettings(Section):
     object_store: str | None = None
     """URL of the store for payloads that are too large for the log (`file:///…`, `s3://…`); `objects` in the
     data directory when not set."""
+
+
+class WitnessSettings(Section):
+    """[[notary.witnesses]]: who vouches that the log was never forked or rolled back (C2SP tlog-witness)."""
+
+    url: str = Field(pattern=r"^https?://")
+    """Submission prefix: checkpoints are sent to URL/add-checkpoint."""
+    key: str
+    """The witness's vkey, `name+id+key`, of signature type 0x04."""
+
+
+class NotarySettings(Section):
+    """[notary]: seals the log in Merkle trees, and keeps the archive."""
+
+    name: str = Field("affiant.local", pattern=r"^[A-Za-z0-9.-]+(/[A-Za-z0-9._-]+)*$", max_length=128)
+    """Whose log it is: the first part of each tree's origin, by which the world tells logs apart. A host name
+    that you own, for what others shall verify."""
+    store: str | None = None
+    """Where trees and archive are kept: a directory, or a URL such as `s3://bucket/prefix`; `sealed` in the data
+    directory when not set."""
+    key_file: Path = Path("notary.key")
+    """The notary's Ed25519 key, mode 0600; `affiant notary keygen` makes it. Only the notary reads it."""
+    public_key_file: Path = Path("notary.pub")
+    """Its vkey, which auditors, sidecars and gateways believe."""
+    seal_seconds: float = Field(1.0, gt=0, le=2)
+    """A record waits so long for the checkpoint that covers it, at most, when the store answers."""
+    archive_seconds: float = Field(300.0, gt=0, le=86_400)
+    """A sealed record waits so long for its Parquet file, at most."""
+    archive_records: int = Field(65_536, ge=256, le=1_048_576)
+    """Records of one Parquet file, at most."""
+    archive_bytes: int = Field(64 << 20, ge=1 << 20)
+    """Bytes of payloads of one Parquet file, at most (one record more)."""
+    metrics_host: str = "127.0.0.1"
+    """Where /metrics and /readyz are served."""
+    metrics_port: int = Field(9465, ge=0, le=65_535)
+    """0 takes a free one and says which."""
+    witnesses: tuple[WitnessSettings, ...] = ()
+    """Each new checkpoint is shown to them before it is published."""
+    quorum: int = Field(0, ge=0)
+    """So many of them must vouch for a checkpoint before it is published."""
+
+    @model_validator(mode="after")
+    def _quorum_can_be_met(self) -> Self:
+        if self.quorum > len(self.witnesses):
+            raise ValueError(f"quorum = {self.quorum} needs as many [[notary.witnesses]]")
+        return self

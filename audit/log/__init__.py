@@ -17,6 +17,7 @@ __all__ = [
     "LogReader",
     "LogWriter",
     "Topic",
+    "configured_governance_log",
     "configured_log",
     "open_log",
 ]
@@ -25,6 +26,22 @@ __all__ = [
 def configured_log(config: Config) -> Log:
     """The log of a settings file."""
     return open_log(config.section("log", LogSettings), config)
+
+
+def configured_governance_log(config: Config) -> Log:
+    """The governance log of a settings file: one partition, beside the log itself."""
+    settings = config.section("log", LogSettings)
+    directory = config.resolve(settings.directory) if settings.directory else config.data / "log"
+    return open_log(
+        settings.model_copy(
+            update={
+                "topic": settings.governance_topic,
+                "partitions": 1,
+                "directory": directory.with_name(f"{directory.name}-governance"),
+            }
+        ),
+        config,
+    )
 
 
 def open_log(settings: LogSettings, config: Config) -> Log:

@@ -7,6 +7,8 @@ from typing import Final
 
 HASH_SIZE: Final = 32
 ZERO_HASH: Final = bytes(HASH_SIZE)
+EMPTY_ROOT: Final = sha256(b"").digest()
+"""The root of a tree without leaves."""
 
 
 def leaf_hash(entry: bytes) -> bytes:

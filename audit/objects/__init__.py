@@ -1,0 +1,1 @@
+"""Where what is sealed is kept: a directory, or a bucket of an object store; one contract (base.py)."""

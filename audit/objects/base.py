@@ -1,0 +1,46 @@
+"""Where the notary keeps what it seals: named objects, created once, and a few that are compared and swapped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple, Protocol
+
+
+class Stored(NamedTuple):
+    """An object's content, and the version that `swap` compares: opaque, another for each content."""
+
+    content: bytes
+    version: str
+
+
+class Objects(Protocol):
+    """A directory, or a bucket. Names are relative paths of `[A-Za-z0-9._=-]` parts joined by `/`.
+
+    Errors: `ObjectsUnavailable` when the store does not answer, or refuses; nothing is known then of whether a
+    write took place.
+    """
+
+    def get(self, name: str) -> Stored | None:
+        """The object, or None when there is none. MUST show what the last finished write left."""
+        ...
+
+    def create(self, name: str, content: bytes) -> bool:
+        """Create the object; False, and nothing changed, when there is one of that name already.
+
+        MUST be durable when it returns. MUST NOT ever show a part of the content, a crash included.
+        """
+        ...
+
+    def swap(self, name: str, content: bytes, version: str | None) -> str:
+        """Replace the object if it still has that version (None: if there is none); the new version.
+
+        MUST be atomic among all processes, and durable when it returns. A crash leaves the old or the new content.
+
+        Raises:
+            ObjectChanged: another process was faster.
+        """
+        ...
+
+    def list(self, prefix: str) -> Iterator[str]:
+        """Names that begin with `prefix`, in the order of their bytes."""
+        ...
