@@ -151,7 +151,7 @@ def verify_consistency(old: int, old_root: bytes, new: int, new_root: bytes, pro
         raise NotProved(f"consistency: nothing leads from size {old} to size {new}")
     _check_hashes("consistency", (old_root, new_root, *proof))
     if old in (0, new):
-        _same_size(old, old_root, new_root, proof)
+        _same_size(old, old_root, new, new_root, proof)
         return
     # A tree of a power of two is itself the first node of its proof.
     hashes = [old_root, *proof] if old & (old - 1) == 0 else proof
@@ -161,11 +161,11 @@ def verify_consistency(old: int, old_root: bytes, new: int, new_root: bytes, pro
         raise NotProved(f"consistency: the tree of {new} leaves does not continue the one of {old}")
 
 
-def _same_size(old: int, old_root: bytes, new_root: bytes, proof: Sequence[bytes]) -> None:
+def _same_size(old: int, old_root: bytes, new: int, new_root: bytes, proof: Sequence[bytes]) -> None:
     """Nothing is to be proved of an empty tree, or of one that has not grown."""
     if proof:
         raise NotProved("consistency: the proof should be empty")
-    if old_root != (new_root if old else EMPTY_ROOT):
+    if (old == 0 and old_root != EMPTY_ROOT) or (old == new and old_root != new_root):
         raise NotProved(f"consistency: two roots at one size, {old}")
 
 
