@@ -29,7 +29,7 @@ from .errors import (
     problem_of,
 )
 from .models import Served
-from .protocol import v1, v2
+from .protocol import v1, write
 from .protocol.base import Query, Reply
 from .reading import admit, parse, pin, read_body
 from .recording import BINARY, JSON, PROBLEM, accept, append_answer, append_refusal, worth_recording
@@ -80,13 +80,11 @@ async def answer(gate: Gate, route: Route, scope: Scope, receive: Receive, send:
 
 async def encode(call: Call, served: Served, query: Query, predicted: Predicted) -> Reply:
     """The answer's body, in the request's protocol."""
-    if query.protocol == ProtocolNumber.V1_PREDICT:
-        return v1.encode(predicted.answers)
     loaded = served.loaded
     if query.protocol != ProtocolNumber.V1_EXPLAIN:
         plan = call.route.plan
         assert plan is not None
-        return v2.encode(query, predicted.answers, plan.name_json, loaded.digest_json, call.request_id)
+        return write(query, predicted.answers, plan.name_json, loaded.digest_json, call.request_id)
     rows = np.frombuffer(query.rows.packed, np.float32).reshape(query.rows.height, -1)
     try:
         contributions = await call.gate.explain(served, rows)

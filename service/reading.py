@@ -25,11 +25,12 @@ from .errors import (
 from .models import Served
 from .protocol import v1, v2
 from .protocol.base import Query, check_request_id
+from .rows import RowReader
 
 _WINDOW_BITS: Final = {b"gzip": 31, b"x-gzip": 31, b"deflate": 15}
-_JSON: Final = b"application/json"
-_BINARY: Final = b"application/octet-stream"
-_V2: Final = frozenset({ProtocolNumber.V2_INFER, ProtocolNumber.V2_INFER_BINARY})
+JSON: Final = b"application/json"
+BINARY: Final = b"application/octet-stream"
+V2: Final = frozenset({ProtocolNumber.V2_INFER, ProtocolNumber.V2_INFER_BINARY})
 
 
 def admit(call: Call) -> float:
@@ -114,23 +115,64 @@ def parse(call: Call, served: Served) -> Query:
         Refused: the body cannot be read.
         Invalid: its content is not what the model takes.
     """
-    headers, operation, body = call.headers, call.route.operation, call.body
-    if (encoding := headers.get(b"content-encoding")) is not None:
-        body = inflate(body, encoding.strip().lower(), call.gate.max_body)
-    reader = served.loaded.reader
-    kind = headers.get(b"content-type", _JSON)
-    if operation in _V2:
-        length = headers.get(b"inference-header-content-length")
-        if kind not in (_JSON, _BINARY):
-            check_type(kind, (_JSON, _BINARY))
-        if length is not None:
-            call.inference_length = read_length(length)
-        query = v2.parse(body, call.inference_length, reader)
-        if query.request_id is not None:
-            call.request_id = query.request_id
-        return query
-    if kind != _JSON:
-        check_type(kind, (_JSON,))
+    headers, operation = call.headers, call.route.operation
+    body = content(
+        call.body,
+        operation,
+        headers.get(b"content-type", JSON),
+        headers.get(b"content-encoding"),
+        call.gate.max_body,
+    )
+    if operation in V2 and (length := headers.get(b"inference-header-content-length")) is not None:
+        call.inference_length = read_length(length)
+    query = read_query(body, operation, call.inference_length, served.loaded.reader)
+    if query.request_id is not None:
+        call.request_id = query.request_id
+    return query
+
+
+# The two halves of `parse` know no call: a replay reads a recorded request with them (replaying.py).
+
+
+def content(body: bytes, operation: ProtocolNumber, kind: bytes, encoding: bytes | None, limit: int) -> bytes:
+    """The body without its encoding, when its type is one that the operation reads.
+
+    Args:
+        body: as received.
+        operation: the path's.
+        kind: Content-Type; JSON where there was none.
+        encoding: Content-Encoding, None where there was none.
+        limit: bytes of the inflated body, at most.
+
+    Raises:
+        UnsupportedEncoding, Unparseable, BodyTooLarge, UnsupportedMediaType.
+    """
+    if encoding is not None:
+        body = inflate(body, encoding.strip().lower(), limit)
+    if operation in V2:
+        if kind not in (JSON, BINARY):
+            check_type(kind, (JSON, BINARY))
+    elif kind != JSON:
+        check_type(kind, (JSON,))
+    return body
+
+
+def read_query(
+    body: bytes, operation: ProtocolNumber, inference_length: int | None, reader: RowReader
+) -> Query:
+    """The body's rows, in the protocol of the path.
+
+    Args:
+        body: what `content` gave.
+        operation: the path's.
+        inference_length: Inference-Header-Content-Length; V2 alone reads it.
+        reader: of the model's signature.
+
+    Raises:
+        Unparseable, Invalid.
+    """
+    if operation in V2:
+        return v2.parse(body, inference_length, reader)
     return v1.parse(body, reader, operation)
 
 

@@ -13,7 +13,7 @@ from audit.proof.entry import Protocol as ProtocolNumber
 from .call import Call
 from .errors import GatewayError
 from .models import Served, ServicePlan
-from .protocol import v1, v2
+from .protocol import write
 from .protocol.base import Query
 from .recording import accept, append_answer
 
@@ -66,11 +66,8 @@ async def _ask(call: Call, served: Served, query: Query, plan: ServicePlan) -> N
             query = parse(call, served)
             rows = query.rows
         predicted = await served.loaded.batcher.submit(rows)
-        if query.protocol == ProtocolNumber.V1_PREDICT:
-            reply = v1.encode(predicted.answers)
-        else:
-            digest = served.loaded.digest_json
-            reply = v2.encode(query, predicted.answers, plan.name_json, digest, call.request_id)
+        digest = served.loaded.digest_json
+        reply = write(query, predicted.answers, plan.name_json, digest, call.request_id)
         # Ticket and record together: a crash in between would tell of an aborted request that was answered.
         ticket = accept(call, call.body)
         await append_answer(call, served, query, predicted, reply, ticket=ticket)
