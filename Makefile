@@ -56,7 +56,7 @@ format: dev ## let ruff put the code into form
 
 .PHONY: unit
 unit: dev ## the tests that start no component
-	@$(PYTEST) -m "not long and not kafka and not oci and not fault and not browser" tests
+	@$(PYTEST) -m "not long and not kafka and not oci and not s3 and not tlog and not fault and not browser" tests
 
 .PHONY: integration
 integration: dev tools ## the tests against real Kafka, a real registry and real clients

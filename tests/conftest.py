@@ -11,20 +11,32 @@ from tests.components.fixtures import (
     kafka,
     kafka_broker,
     kafka_topic,
+    litewitness,
     oci_registry,
     own_kafka,
     own_kafka_cluster,
     own_oci_registry,
+    own_s3,
+    s3,
+    s3_locked,
+    s3_server,
+    served,
 )
 
 __all__ = [
     "kafka",
     "kafka_broker",
     "kafka_topic",
+    "litewitness",
     "oci_registry",
     "own_kafka",
     "own_kafka_cluster",
     "own_oci_registry",
+    "own_s3",
+    "s3",
+    "s3_locked",
+    "s3_server",
+    "served",
 ]
 
 # No timed assertions: how long an example takes says more about the machine than about the code. (Under CI

@@ -9,12 +9,16 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from tests.components.kafka import KafkaBroker, KafkaCluster
 from tests.components.oci import OciRegistry
+from tests.components.s3 import S3Bucket, S3Server
+from tests.components.tlog import http_folder
+from tests.components.witness import Litewitness
 
 
 @pytest.fixture(scope="session")
@@ -70,3 +74,44 @@ def own_oci_registry(tmp_path: Path) -> Iterator[OciRegistry]:
     """A registry of the test's own, to be stopped or damaged."""
     with OciRegistry(tmp_path / "oci") as registry:
         yield registry
+
+
+@pytest.fixture(scope="session")
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """The session's S3 server; do not stop it. `s3_server.bucket(name, locked=True, retention_days=1)`."""
+    with S3Server(tmp_path_factory.mktemp("s3")) as server:
+        yield server
+
+
+@pytest.fixture
+def s3(s3_server: S3Server) -> S3Bucket:
+    """A fresh bucket in the session's server: `s3.store()` is an obstore client of it, `s3.client()` boto3's."""
+    return s3_server.bucket(f"b-{uuid.uuid4().hex[:12]}")
+
+
+@pytest.fixture
+def s3_locked(s3_server: S3Server) -> S3Bucket:
+    """The same with versions and Object Lock, and no retention until a test asks for it."""
+    return s3_server.bucket(f"b-{uuid.uuid4().hex[:12]}", locked=True)
+
+
+@pytest.fixture
+def own_s3(tmp_path: Path) -> Iterator[S3Server]:
+    """A server of the test's own, to be killed and paused."""
+    with S3Server(tmp_path / "s3") as server:
+        yield server
+
+
+@pytest.fixture
+def litewitness(tmp_path: Path) -> Iterator[Litewitness]:
+    """A witness of the test's own, with a key of its own; it knows no log until `add_log`."""
+    with Litewitness(tmp_path / "witness") as witness:
+        yield witness
+
+
+@pytest.fixture
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Path], str]]:
+    """Serves folders over HTTP until the test's end: `served(folder)` is the address."""
+    logs = tmp_path_factory.mktemp("http")
+    with ExitStack() as stack:
+        yield lambda folder: stack.enter_context(http_folder(folder, logs / f"{uuid.uuid4().hex[:8]}.log"))

@@ -81,7 +81,17 @@ def test_tools_lists_what_there_is() -> None:
     """`scripts/tools --list` has a row for each tool with its state."""
     result = _run("scripts/tools", "--list")
     assert result.returncode == 0
-    for name in ["java", "kafka", "registry", "strace", "wrk", "prometheus", "versitygw"]:
+    for name in [
+        "java",
+        "kafka",
+        "registry",
+        "strace",
+        "wrk",
+        "prometheus",
+        "versitygw",
+        "fsck",
+        "tlogcheck",
+    ]:
         assert re.search(rf"^{name} +(installed|missing) ", result.stdout, re.MULTILINE), name
 
 
@@ -96,4 +106,13 @@ def test_tools_refuses_an_unknown_name() -> None:
 def test_tools_finds_kafka_installed() -> None:
     """What is there already is not fetched again, and nothing is printed."""
     result = _run("scripts/tools", "kafka")
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+
+
+@pytest.mark.s3
+@pytest.mark.tlog
+def test_tools_finds_what_was_built_installed() -> None:
+    """Nor is anything built again."""
+    names = ["versitygw", "fsck", "posix-oneshot", "spicy", "litewitness", "tlogcheck"]
+    result = _run("scripts/tools", *names)
     assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
