@@ -86,7 +86,7 @@ def posix_oneshot(
 
     The files by their paths from `directory`: the checkpoint and the tiles that a log of its size has. A slow run
     seals in several steps and leaves partial tiles of the sizes between, and Tessera has its own state beside them:
-    these are left out, so that the mapping is the same in each run. 70,000 entries take two seconds.
+    these are left out, so that the mapping is the same in each run. 70,000 entries take a few seconds.
 
     Raises:
         ComponentError: it failed.
