@@ -17,7 +17,9 @@
         ├── ObjectsUnavailable the store of what is sealed does not answer now, or refuses
         ├── ObjectChanged      compare-and-swap: another process was faster
         ├── NotaryRefuses      sealing on would contradict what was sealed before: stop and report
+        ├── WitnessUnavailable a witness does not answer, or does not know this log
         ├── NotSealed          the record is not in a published checkpoint (yet)
+        ├── ArchiveGap         the archive does not hold these offsets, or lost a file
         └── KeyRefused         a key file that others can read, or that is none
 
 Bytes that are not what the format says are `audit.proof.errors.FormatError`.
@@ -61,7 +63,7 @@ class JournalLocked(JournalError):
 
 
 class SequenceGone(JournalError):
-    """The part of the journal with that sequence was freed after it was acknowledged."""
+    """The part of the journal with that sequence was freed: it is in the log, and sealed where that is waited for."""
 
 
 class NotReleased(JournalError):
@@ -100,8 +102,16 @@ class NotaryRefuses(NotaryError):
     """Sealing on would contradict what was sealed before; the message says what is found, and what was."""
 
 
+class WitnessUnavailable(NotaryError):
+    """A witness does not answer, or does not vouch for this log; the message says which and why."""
+
+
 class NotSealed(NotaryError):
     """No published checkpoint covers the record (yet)."""
+
+
+class ArchiveGap(NotaryError):
+    """The archive does not hold some offsets that it should; the message says which, or which file."""
 
 
 class KeyRefused(NotaryError):

@@ -1,0 +1,282 @@
+"""One tree's writer: what the partition's reader appends is sealed here, in the order of docs/sealed-log.md.
+
+How the notary's loop uses it:
+
+    seal = Seal(objects, tree, signer, cosigners=…, quorum=…)   # NotaryRefuses: stop and report
+    restore the watch from seal.state.journals; read the log from offset seal.size on
+    …                                             # each offset, in order, is one entry: a record's, or a hole's
+    seal.append([entry, …])                       # memory only; seal.pending, seal.pending_bytes say how much waits
+    sealed = seal.seal(journals)                  # all six steps; with nothing appended too, so that `time` goes on
+    seal.begin_archive(end)                       # swapped first; then the files, and seal.state.archive_heads()
+    seal.finish_archive()
+    seal.close()
+
+- **Any exception ends a Seal**, because nobody knows what the store has: close it, open another, restore the watch
+  from *its* state and read on from *its* size. `ObjectsUnavailable` is worth another try; after `NotaryRefuses` the
+  notary MUST end, and tell.
+- Before a hole is made of an offset that the log no longer has, ask `left(offset)`: an earlier run may have written
+  the entry, and its files are never replaced. What it gives is appended as the entry, without a record's payload.
+- A Seal is used by one thread; inside it several write and read objects at once.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any, Final, Protocol
+
+from audit.errors import NotaryRefuses, WitnessUnavailable
+from audit.objects.base import Objects
+from audit.proof.checkpoint import Checkpoint, sign_checkpoint
+from audit.proof.errors import FormatError, NotProved
+from audit.proof.merkle import Nodes
+from audit.proof.note import Signature, Signer, with_signatures
+from audit.proof.tiles import TileNodes
+from audit.sealed import TreeId
+
+from .growth import Growth
+from .head import Head
+from .left import Left
+from .state import State
+
+_WORKERS: Final = 16
+
+
+class Cosigner(Protocol):
+    """A witness, as sealing sees it."""
+
+    def cosign(self, checkpoint: Checkpoint, note: bytes, nodes: Nodes) -> Signature:
+        """Its signature of the note, verified. `nodes` are those of the checkpoint's tree.
+
+        Raises:
+            WitnessUnavailable: it does not answer, or does not know this log.
+            NotaryRefuses: it knows a larger tree, or another one.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """What one call of `seal` came to."""
+
+    state: State
+    published: int
+    """Leaves under the published checkpoint; fewer than `state.size` while the quorum is not met."""
+    cosignatures: int
+    """Witnesses that vouch for this head."""
+    missing: tuple[str, ...]
+    """Why the others do not."""
+
+
+class Seal:
+    """One tree of one notary."""
+
+    def __init__(
+        self,
+        objects: Objects,
+        tree: TreeId,
+        signer: Signer,
+        *,
+        cosigners: Sequence[Cosigner] = (),
+        quorum: int = 0,
+        clock: Callable[[], int] = time.time_ns,
+        workers: int = _WORKERS,
+    ) -> None:
+        """Read what the store has of the tree, and see that it is what this key has sealed.
+
+        1. the state is well-formed, and its checkpoint signed; 2. the published checkpoint is not ahead of it,
+        and the state's tree continues it; 3. the tiles have the state's root, and the last entries are theirs.
+
+        Args:
+            objects: the store. Used by several threads at once.
+            tree: which tree.
+            signer: the notary's key.
+            cosigners: witnesses.
+            quorum: so many of them must vouch for a checkpoint before it is published.
+            clock: ns since 1970 UTC.
+            workers: objects that are written or read at once.
+
+        Raises:
+            NotaryRefuses: one of these does not hold.
+            ObjectsUnavailable: the store does not answer.
+        """
+        self.tree = tree
+        self._objects = objects
+        self._signer = signer
+        self._cosigners = tuple(cosigners)
+        self._quorum = quorum
+        self._clock = clock
+        try:
+            self._head = Head(objects, tree, tree.key(signer.public_key))
+            self._growth = Growth.read(self._head.fetch, self.state.size, self.state.root)
+        except (FormatError, NotProved) as error:
+            raise NotaryRefuses(f"{tree.origin}: what is stored is not what was sealed: {error}") from error
+        self._left = Left(objects, tree.prefix)
+        self._pool = ThreadPoolExecutor(workers, "seal")
+        self._ended = False
+
+    @property
+    def state(self) -> State:
+        """The state as the store has it."""
+        return self._head.state
+
+    @property
+    def size(self) -> int:
+        """Leaves, those that wait included: the offset that comes next."""
+        return self._growth.size
+
+    @property
+    def pending(self) -> int:
+        """Leaves that wait to be sealed."""
+        return self._growth.pending
+
+    @property
+    def pending_bytes(self) -> int:
+        """Bytes of their entries, which are held in memory."""
+        return self._growth.pending_bytes
+
+    @property
+    def published(self) -> int:
+        """Leaves under the published checkpoint."""
+        return self._head.published
+
+    def left(self, offset: int) -> bytes | None:
+        """The entry that an ended run wrote at an offset and did not seal, or None.
+
+        For offsets that the log does not have any more.
+
+        Raises:
+            ValueError: the offset is sealed.
+            ObjectsUnavailable: the store does not answer.
+        """
+        if offset < self.state.size:
+            raise ValueError(f"{self.tree.origin}: offset {offset} is sealed")
+        return self._left.entry(offset)
+
+    def append(self, entries: Sequence[bytes]) -> None:
+        """Take the entries of the next offsets. Nothing is written before `seal`.
+
+        Raises:
+            ValueError: an entry is over 65,535 bytes; nothing was taken.
+        """
+        self._growth.append(entries)
+
+    def seal(self, journals: Sequence[Any] | None = None) -> Sealed:
+        """Seal all that was appended; with nothing appended, the state's time and the cosignatures are renewed.
+
+        Args:
+            journals: what the watch knows of each journal at this size; as it was when None.
+
+        Raises:
+            NotaryRefuses: an object that should be created is there with another content; another notary
+                has written; a witness knows a larger tree.
+            ObjectsUnavailable: the store does not answer. What was written is not known.
+        """
+        with self._or_ended():
+            growth, head = self._growth, self._head
+
+            # 1. Bundles and tiles are created. A crash leaves files beyond the state; the next run makes the same.
+            self._create(growth.files())
+
+            # 2. They are read back, and hashed again up to the root.
+            root = self._read_again(growth)
+
+            # 3. The checkpoint is signed. Nobody has seen the signature yet.
+            note = self._sign(Checkpoint(self.tree.origin, growth.size, root))
+
+            # 4. The state is swapped: from here on this head is the only one of its size.
+            state = head.state if note == head.state.checkpoint else head.state.grown(growth.size, root, note)
+            known = state.journals if journals is None else tuple(journals)
+            head.swap_state(replace(state, time=self._clock(), journals=known))
+            self._growth = growth.sealed()
+
+            # 5. Witnesses cosign. After a crash the next run asks again: they know no more than the state.
+            signatures, missing = self._cosign(note)
+
+            # 6. The checkpoint is published, once enough of them vouch for it.
+            if len(signatures) >= self._quorum:
+                head.publish(with_signatures(note, list(signatures)))
+        return Sealed(head.state, head.published, len(signatures), tuple(missing))
+
+    def begin_archive(self, end: int) -> None:
+        """Decide that the offsets from `state.archived` to `end` make the next file: one swap, before it is written.
+
+        After a start `state.archiving` says what was begun: that file is written (again) first.
+
+        Raises:
+            ValueError: another file is begun, or the offsets are not sealed.
+            NotaryRefuses, ObjectsUnavailable: as `seal`.
+        """
+        state = self.state.archive_begun(end)
+        with self._or_ended():
+            self._head.swap_state(state)
+
+    def finish_archive(self) -> None:
+        """The file that was begun is written, and `state.archive_heads()` with it: one swap.
+
+        Raises:
+            ValueError: none is begun.
+            NotaryRefuses, ObjectsUnavailable: as `seal`.
+        """
+        state = self.state.archive_finished()
+        with self._or_ended():
+            self._head.swap_state(state)
+
+    def close(self) -> None:
+        """Let go of the threads; nothing is written."""
+        self._ended = True
+        self._pool.shutdown()
+
+    def _create(self, files: Sequence[tuple[str, bytes]]) -> None:
+        """What is there already is compared in the next step, as what was created is."""
+        name, create = self._head.name, self._objects.create
+        for _ in self._pool.map(lambda file: create(name(file[0]), file[1]), files):
+            pass
+
+    def _read_again(self, growth: Growth) -> bytes:
+        try:
+            root = growth.read_again(lambda paths: self._pool.map(self._head.fetch, paths))
+            if root != growth.root():
+                raise NotProved("they have another root")
+        except (FormatError, NotProved) as error:
+            raise NotaryRefuses(
+                f"{self.tree.origin}: the files beyond {self.state.size} leaves are not what was to be written: "
+                f"{error}"
+            ) from error
+        return root
+
+    def _sign(self, checkpoint: Checkpoint) -> bytes:
+        """A head that is signed already stays the only one of its size, whatever the signer does."""
+        if checkpoint.size == self.state.size and not self._head.first:
+            return self.state.checkpoint
+        return sign_checkpoint(checkpoint, self._signer)
+
+    def _cosign(self, note: bytes) -> tuple[set[Signature], list[str]]:
+        state, fetch = self.state, self._head.fetch
+        checkpoint = Checkpoint(state.origin, state.size, state.root)
+        asked = [
+            self._pool.submit(each.cosign, checkpoint, note, TileNodes(fetch, state.size))
+            for each in self._cosigners
+        ]
+        signatures: set[Signature] = set()
+        missing: list[str] = []
+        for answer in asked:
+            try:
+                signatures.add(answer.result())
+            except WitnessUnavailable as error:
+                missing.append(str(error))
+        return signatures, missing
+
+    @contextmanager
+    def _or_ended(self) -> Iterator[None]:
+        """Whatever is raised, this Seal does not know any more what the store has."""
+        if self._ended:
+            raise RuntimeError("this Seal has ended: open another")
+        try:
+            yield
+        except BaseException:
+            self._ended = True
+            raise

@@ -1,0 +1,156 @@
+"""Objects in a bucket, through obstore: S3, or a server that keeps its rules for conditional writes.
+
+The version that `swap` compares is the object's e_tag. Keys come from the environment (AWS_ACCESS_KEY_ID,
+AWS_SECRET_ACCESS_KEY, …) or from the machine's role, never from a URL: a URL stands in settings, logs and messages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import parse_qsl, urlsplit
+
+from audit.errors import ConfigError, ObjectChanged, ObjectsUnavailable
+
+from .base import Stored
+from .names import check_name, check_prefix
+
+if TYPE_CHECKING:
+    from obstore.store import S3Store
+
+# An answer that does not come in this time will not come: the next try is the notary's own.
+_TIMEOUT: Final = "20s"
+_CONNECT_TIMEOUT: Final = "5s"
+_RETRIES: Final = 3
+
+_OPTIONS: Final = frozenset({"endpoint", "region", "virtual_hosted_style_request"})
+_CLIENT_OPTIONS: Final = frozenset({"allow_http"})
+
+
+def open_bucket(url: str) -> BucketObjects:
+    """The bucket of `s3://bucket/prefix?endpoint=…&region=…&virtual_hosted_style_request=…&allow_http=…`.
+
+    What the URL does not say is taken from the environment (AWS_ENDPOINT_URL, AWS_REGION, AWS_ALLOW_HTTP, …).
+
+    Raises:
+        ConfigError: no bucket, or an option that a URL may not have.
+    """
+    from obstore.exceptions import BaseError
+    from obstore.store import S3Store
+
+    parts = urlsplit(url)
+    options = dict(parse_qsl(parts.query, keep_blank_values=True))
+    unknown = sorted(set(options) - _OPTIONS - _CLIENT_OPTIONS)
+    # Neither the URL nor a value is repeated here: it may be a key that somebody put there.
+    if not parts.netloc or "@" in parts.netloc or unknown or parts.fragment:
+        raise ConfigError(
+            "the store's URL is not s3://bucket/prefix with options of "
+            f"{', '.join(sorted(_OPTIONS | _CLIENT_OPTIONS))}"
+            + (f"; it has {', '.join(unknown)} (keys belong into the environment)" if unknown else "")
+        )
+    prefix = parts.path.strip("/")
+    client: dict[str, Any] = {"timeout": _TIMEOUT, "connect_timeout": _CONNECT_TIMEOUT}
+    client |= {key: options[key] for key in _CLIENT_OPTIONS & set(options)}
+    try:
+        if prefix:
+            check_name(prefix)
+        store = S3Store(
+            parts.netloc,
+            prefix=prefix or None,
+            config={key: options[key] for key in _OPTIONS & set(options)},  # type: ignore[arg-type]
+            client_options=client,  # type: ignore[arg-type]
+            retry_config={"max_retries": _RETRIES, "retry_timeout": timedelta(seconds=30)},
+        )
+    except (BaseError, ValueError) as error:
+        raise ConfigError(f"the store s3://{parts.netloc}: {error}") from error
+    return BucketObjects(store, f"s3://{parts.netloc}/{prefix}".rstrip("/"))
+
+
+class BucketObjects:
+    """See `Objects`. Any number of threads and processes may use one bucket."""
+
+    def __init__(self, store: S3Store, name: str) -> None:
+        """`store` as obstore opens it; `name` is for messages."""
+        self._store = store
+        self._told = name
+
+    def __repr__(self) -> str:
+        return self._told
+
+    def get(self, name: str) -> Stored | None:
+        """See `Objects.get`."""
+        import obstore
+        from obstore.exceptions import NotFoundError
+
+        check_name(name)
+        with self._errors(name):
+            try:
+                result = obstore.get(self._store, name)
+                content = bytes(result.bytes())
+            except (NotFoundError, FileNotFoundError):
+                return None
+            return Stored(content, self._e_tag(name, result.meta["e_tag"]))
+
+    def create(self, name: str, content: bytes) -> bool:
+        """See `Objects.create`: If-None-Match, in one request, so that no part is ever seen."""
+        import obstore
+        from obstore.exceptions import AlreadyExistsError
+
+        check_name(name)
+        with self._errors(name):
+            try:
+                obstore.put(self._store, name, content, mode="create", use_multipart=False)
+            except AlreadyExistsError:
+                return False
+        return True
+
+    def swap(self, name: str, content: bytes, version: str | None) -> str:
+        """See `Objects.swap`: If-Match, or If-None-Match when there should be none."""
+        import obstore
+        from obstore.exceptions import AlreadyExistsError, NotFoundError, PreconditionError
+
+        check_name(name)
+        with self._errors(name):
+            try:
+                done = obstore.put(
+                    self._store,
+                    name,
+                    content,
+                    # The e_tag alone: with the version that a put returns, S3 servers refuse it.
+                    mode="create" if version is None else {"e_tag": version},
+                    use_multipart=False,
+                )
+            except (AlreadyExistsError, PreconditionError, NotFoundError, FileNotFoundError) as error:
+                raise ObjectChanged(f"{self}/{name}: another process has written it") from error
+            return self._e_tag(name, done["e_tag"])
+
+    def list(self, prefix: str) -> Iterator[str]:
+        """See `Objects.list`."""
+        import obstore
+
+        check_prefix(prefix)
+        folder = prefix.rpartition("/")[0]
+        names: list[str] = []
+        with self._errors(prefix):
+            # obstore's prefix ends at a slash; which order a server lists in is its own affair.
+            for chunk in obstore.list(self._store, prefix=folder or None):
+                names += (item["path"] for item in chunk if item["path"].startswith(prefix))
+        yield from sorted(names)
+
+    def _e_tag(self, name: str, e_tag: str | None) -> str:
+        if not e_tag:
+            raise ObjectsUnavailable(f"{self}/{name}: the store gives no e_tag, so nothing can be swapped")
+        return e_tag
+
+    @contextmanager
+    def _errors(self, name: str) -> Iterator[None]:
+        """Obstore's errors as the store's, one line each."""
+        from obstore.exceptions import BaseError
+
+        try:
+            yield
+        except (BaseError, OSError) as error:
+            told = " ".join(str(error).split())[:500]
+            raise ObjectsUnavailable(f"{self}/{name}: {told}") from error

@@ -1,0 +1,159 @@
+"""Objects in a directory of a local file system: one file each, whole or absent whatever crashes.
+
+The version that `swap` compares is the SHA-256 of the content. It needs nothing beside the file, which others read as
+it is; it is what a bucket's e_tag is, too; and that an object which was changed and changed back counts as unchanged
+harms nobody, as content is all that an object has. Sizes and times would tell less: two writes can share both.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from hashlib import sha256
+from pathlib import Path
+from typing import Final
+
+from audit.errors import ObjectChanged, ObjectsUnavailable
+from audit.files import sync_directory, write_once
+
+from .base import Stored
+from .names import check_name, check_prefix
+
+_REMEMBERED: Final = 1024
+_GONE: Final = frozenset({errno.ENOENT, errno.ENOTDIR})
+
+
+class DirectoryObjects:
+    """See `Objects`. Any number of threads and processes may use one directory, if its flock(2) is a real one.
+
+    A file whose name begins with a dot is a lock, or what a killed process left of a write: no object.
+    """
+
+    def __init__(self, root: Path) -> None:
+        """The directory is made at the first write."""
+        self._root = root.absolute()
+        self._durable: set[Path] = set()
+
+    def __repr__(self) -> str:
+        return f"directory {self._root}"
+
+    def get(self, name: str) -> Stored | None:
+        """See `Objects.get`."""
+        path = self._path(name)
+        with _told(path):
+            content = _read(path)
+        return None if content is None else Stored(content, _version(content))
+
+    def create(self, name: str, content: bytes) -> bool:
+        """See `Objects.create`: a temporary file, synced, linked into place; then the directory is synced."""
+        path = self._path(name)
+        with _told(path):
+            self._make_parents(path.parent)
+            return write_once(path, content)
+
+    def swap(self, name: str, content: bytes, version: str | None) -> str:
+        """See `Objects.swap`: compared and replaced under a lock that the kernel frees when its holder dies."""
+        path = self._path(name)
+        with _told(path):
+            self._make_parents(path.parent)
+            with _locked(path.with_name(f".{path.name}.lock")):
+                found = _read(path)
+                if (None if found is None else _version(found)) != version:
+                    raise ObjectChanged(f"{path}: another process has written it")
+                _replace(path, content)
+        return _version(content)
+
+    def list(self, prefix: str) -> Iterator[str]:
+        """See `Objects.list`."""
+        check_prefix(prefix)
+        folder = prefix.rpartition("/")[0]
+        with _told(self._root / folder):
+            yield from _walk(self._root / folder, f"{folder}/" if folder else "", prefix)
+
+    def _path(self, name: str) -> Path:
+        return self._root / check_name(name)
+
+    def _make_parents(self, directory: Path) -> None:
+        """Make a directory whose name, and those above it, are durable: who made them may have died before that."""
+        if directory in self._durable:
+            return
+        directory.mkdir(parents=True, exist_ok=True)
+        # From the top, the directory's own name last.
+        above = [directory, *directory.parents]
+        for each in reversed(above[: above.index(self._root) + 2]):
+            sync_directory(each)
+        if len(self._durable) >= _REMEMBERED:
+            self._durable = set()
+        self._durable.add(directory)
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """The system's errors as the store's."""
+    try:
+        yield
+    except OSError as error:
+        raise ObjectsUnavailable(f"{error.filename or path}: {error.strerror or error}") from error
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Hold the lock; the file stays, as removing it would let two hold it."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _read(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        if error.errno in _GONE:
+            return None
+        raise
+
+
+def _version(content: bytes) -> str:
+    return sha256(content).hexdigest()
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Replace a file; a crash leaves the old content or the new, and perhaps a temporary file."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
+    try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.rename(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    # Until here a power failure may bring the old content back; nobody was told of the new one.
+    sync_directory(path.parent)
+
+
+def _walk(folder: Path, name: str, prefix: str) -> Iterator[str]:
+    """Names below a folder, in the order of their bytes: a folder sorts as its name with a slash."""
+    try:
+        with os.scandir(folder) as scan:
+            entries = sorted(
+                (f"{name}{entry.name}/" if entry.is_dir() else f"{name}{entry.name}", entry.name)
+                for entry in scan
+                if not entry.name.startswith(".")
+            )
+    except FileNotFoundError:
+        return
+    for full, part in entries:
+        if full.endswith("/"):
+            if full.startswith(prefix) or prefix.startswith(full):
+                yield from _walk(folder / part, full, prefix)
+        elif full.startswith(prefix):
+            yield full
