@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from . import cbor
 from .errors import FormatError
+from .usual import Usual
 
 MAX_ENTRY: Final = 65_535
 FIRST_FREE_KEY: Final = 64
@@ -137,6 +138,7 @@ _BYTES: Final = {1: 16, 4: 32, 8: 32, 11: 16, 12: 16, 15: 32, 18: 16, 32: 32, 42
 _TEXT: Final = {7: 128, 13: 128, 23: 512, 35: 128, 37: 16, 52: 128, 54: 256}
 _UINT: Final = frozenset({0, 2, 3, 5, 6, 9, 10, 16, 17, 19, 21, 22, 24, 36, 38, 41, 48, 49, 55})
 _RECOVERED: Final = frozenset({"groups", "torn", "aborted"})
+_USUAL: Final = Usual(_KEYS, _BYTES, _TEXT, _UINT, Key.BATCH)
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +212,12 @@ def parse_entry(raw: bytes) -> Entry:
     """
     if len(raw) > MAX_ENTRY:
         raise FormatError(f"entry: {len(raw)} bytes, at most {MAX_ENTRY}")
+    usual = _USUAL.read(raw)
+    return _parse(raw) if usual is None else Entry(usual, raw)
+
+
+def _parse(raw: bytes) -> Entry:
+    """`parse_entry` step by step, with what is wrong."""
     fields = cbor.decode(raw, "entry")
     if not isinstance(fields, dict) or not all(isinstance(key, int) for key in fields):
         raise FormatError("entry: not a map with integer keys")
