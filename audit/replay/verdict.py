@@ -1,0 +1,107 @@
+"""Verdicts, and their sum."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from itertools import zip_longest
+from typing import Final
+
+from .base import Answerer, Difference, Number, Ran
+
+ALWAYS: Final = ("affiant", "numpy")
+"""Libraries that shape any answer; a runtime's are named by its answerer."""
+
+
+class Verdict(StrEnum):
+    """What a replay says of a record."""
+
+    IDENTICAL = "identical"
+    WITHIN = "within tolerance"
+    DIFFERENT = "different"
+    NOT_REPLAYABLE = "not replayable"
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A record's verdict. `reason` is None exactly when it is identical."""
+
+    record_id: str
+    partition: int
+    offset: int
+    service: str
+    digest: str
+    """sha256:…; empty where no model was found."""
+    verdict: Verdict
+    reason: str | None = None
+    difference: float = 0.0
+    """The largest one, absolute."""
+    bound: float = 0.0
+    """What was within tolerance for this record."""
+    differences: tuple[Difference, ...] = ()
+
+
+@dataclass(slots=True)
+class Summary:
+    """What came out, in numbers."""
+
+    counts: Counter[Verdict] = field(default_factory=Counter)
+    reasons: Counter[tuple[Verdict, str]] = field(default_factory=Counter)
+    digests: Counter[tuple[str, str, Verdict]] = field(default_factory=Counter)
+    """By service and digest."""
+    worst: Judged | None = None
+    """The record with the largest difference."""
+
+    def add(self, judged: Judged) -> None:
+        """Count one."""
+        self.counts[judged.verdict] += 1
+        self.digests[judged.service, judged.digest, judged.verdict] += 1
+        if judged.reason is not None:
+            self.reasons[judged.verdict, judged.reason] += 1
+        if judged.differences and (self.worst is None or judged.difference > self.worst.difference):
+            self.worst = judged
+
+    @property
+    def records(self) -> int:
+        """All of them."""
+        return self.counts.total()
+
+
+def compare(recorded: Sequence[Number], replayed: Sequence[Number]) -> list[Difference] | None:
+    """Numbers that are not the same float32, bit for bit; None: they are not numbers of the same things."""
+    found = []
+    for one, other in zip_longest(recorded, replayed):
+        if one is None or other is None or one.row != other.row or one.output != other.output:
+            return None
+        if one.value != other.value or math.copysign(1, one.value) != math.copysign(1, other.value):
+            gap = abs(one.value - other.value)
+            found.append(
+                Difference(one.row, one.output, one.value, other.value, gap if gap == gap else math.inf)  # noqa: PLR0124
+            )
+    return found
+
+
+def largest(differences: Sequence[Difference]) -> float:
+    """The largest difference; 0 where there is none."""
+    return max((one.difference for one in differences), default=0.0)
+
+
+def causes(ran: Ran | None, answerer: Answerer, versions: Mapping[str, str]) -> Iterator[str]:
+    """What is not now as it was when the record was made."""
+    if ran is None:
+        yield "what it ran with is not known: its epoch's opening entry is not there"
+        return
+    if ran.device != answerer.device:
+        yield f"device: {ran.device} then, {answerer.device} now"
+    for name in sorted(ran.versions.keys() | versions.keys()):
+        if not name.startswith((*ALWAYS, answerer.libraries)):
+            continue
+        then, now = ran.versions.get(name), versions.get(name)
+        if then != now:
+            yield f"library: {name} {then or 'was not there'} then, {now or 'is not there'} now"
+
+
+SAME_CAUSES: Final = "no reason is known: device, threads and libraries are those of the record"
