@@ -25,8 +25,7 @@ _TIMEOUT: Final = "20s"
 _CONNECT_TIMEOUT: Final = "5s"
 _RETRIES: Final = 3
 
-_OPTIONS: Final = frozenset({"endpoint", "region", "virtual_hosted_style_request"})
-_CLIENT_OPTIONS: Final = frozenset({"allow_http"})
+_OPTIONS: Final = frozenset({"allow_http", "endpoint", "region", "virtual_hosted_style_request"})
 
 
 def open_bucket(url: str) -> BucketObjects:
@@ -42,25 +41,24 @@ def open_bucket(url: str) -> BucketObjects:
 
     parts = urlsplit(url)
     options = dict(parse_qsl(parts.query, keep_blank_values=True))
-    unknown = sorted(set(options) - _OPTIONS - _CLIENT_OPTIONS)
+    unknown = sorted(set(options) - _OPTIONS)
     # Neither the URL nor a value is repeated here: it may be a key that somebody put there.
     if not parts.netloc or "@" in parts.netloc or unknown or parts.fragment:
         raise ConfigError(
             "the store's URL is not s3://bucket/prefix with options of "
-            f"{', '.join(sorted(_OPTIONS | _CLIENT_OPTIONS))}"
+            f"{', '.join(sorted(_OPTIONS))}"
             + (f"; it has {', '.join(unknown)} (keys belong into the environment)" if unknown else "")
         )
     prefix = parts.path.strip("/")
-    client: dict[str, Any] = {"timeout": _TIMEOUT, "connect_timeout": _CONNECT_TIMEOUT}
-    client |= {key: options[key] for key in _CLIENT_OPTIONS & set(options)}
+    # As `config`, and not as `client_options`, which would hide those of the environment.
+    config: Any = {"timeout": _TIMEOUT, "connect_timeout": _CONNECT_TIMEOUT, **options}
     try:
         if prefix:
             check_name(prefix)
         store = S3Store(
             parts.netloc,
             prefix=prefix or None,
-            config={key: options[key] for key in _OPTIONS & set(options)},  # type: ignore[arg-type]
-            client_options=client,  # type: ignore[arg-type]
+            config=config,
             retry_config={"max_retries": _RETRIES, "retry_timeout": timedelta(seconds=30)},
         )
     except (BaseError, ValueError) as error:
@@ -89,7 +87,9 @@ class BucketObjects:
             try:
                 result = obstore.get(self._store, name)
                 content = bytes(result.bytes())
-            except (NotFoundError, FileNotFoundError):
+            except (NotFoundError, FileNotFoundError) as error:
+                if "NoSuchBucket" in str(error):
+                    raise  # a wrong bucket is no empty store
                 return None
             return Stored(content, self._e_tag(name, result.meta["e_tag"]))
 
@@ -152,5 +152,5 @@ class BucketObjects:
         try:
             yield
         except (BaseError, OSError) as error:
-            told = " ".join(str(error).split())[:500]
+            told = " ".join(str(error).partition("Debug source:")[0].split())[:500]
             raise ObjectsUnavailable(f"{self}/{name}: {told}") from error

@@ -149,7 +149,7 @@ def _walk(folder: Path, name: str, prefix: str) -> Iterator[str]:
                 for entry in scan
                 if not entry.name.startswith(".")
             )
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return
     for full, part in entries:
         if full.endswith("/"):
