@@ -35,13 +35,13 @@ class Admission:
 OPEN: Final = Admission(Door.OPEN)
 
 
-def slow_down(held: int, bound: int, slow_at: float) -> Admission:
+def slow_down(held: int, bound: int, slow_at: float, waits_for: str) -> Admission:
     """Open below `slow_at` × bound; from there a delay that grows with the square, up to MAX_DELAY."""
     start = slow_at * bound
     if held < start:
         return OPEN
     over = min(1.0, (held - start) / (bound - start))
-    reason = f"{held} of {bound} bytes wait for the log"
+    reason = f"{held} of {bound} bytes wait for {waits_for}"
     return Admission(Door.SLOW, delay=MAX_DELAY * over * over, reason=reason)
 
 

@@ -32,7 +32,7 @@ from .layout import (
     SegmentHeader,
     pack_request_head,
 )
-from .mark import ACKNOWLEDGED_NAME, MARK_NAME, MarkFile, read_acknowledged, read_mark
+from .mark import ACKNOWLEDGED_NAME, MARK_NAME, SEALED_NAME, MarkFile, read_mark, read_reached
 from .own import OwnEntries
 from .recover import Recovered, recover
 from .release import LogRelease
@@ -41,7 +41,7 @@ from .settings import JournalSettings
 from .syncer import Syncer, ThreadWorker, Worker, make_syncer
 
 LOCK_NAME: Final = "lock"
-# How often the acknowledged mark is read, segments are freed and a missing spare is made: seconds.
+# How often the sidecar's marks are read, segments are freed and a missing spare is made: seconds.
 HOUSEKEEPING: Final = 0.25
 
 Observe = Callable[[Sequence[float]], None]
@@ -61,13 +61,17 @@ class Opening:
 
 @dataclass(frozen=True, slots=True)
 class JournalStats:
-    """A look at the journal. Bytes are on disk; `hours_to_full` is infinite while it does not grow."""
+    """A look at the journal. Bytes are on disk; `hours_to_full` is infinite while it does not grow.
+
+    Every entry below `acknowledged` is in the log; below `sealed`, under a checkpoint that the notary signed.
+    """
 
     epoch: int
     durable_group: int
     durable_sequence: int
     sequence: int
     acknowledged: int
+    sealed: int
     held_bytes: int
     bound_bytes: int
     hours_to_full: float
@@ -111,7 +115,7 @@ class Journal:
         self.epoch = found.epoch + 1
         self._hex = self.journal_id.hex()
         self._tickets = found.tickets
-        self._acknowledged = 0
+        self._reached = {ACKNOWLEDGED_NAME: 0, SEALED_NAME: 0}
         self._origin = b"\x01\x50%b\x02%b\x03" % (self.journal_id, cbor.uint(self.epoch))
         """Keys 1 and 2 of every entry, and key 3 without its value."""
         self._closing = False
@@ -132,7 +136,7 @@ class Journal:
             self._release = LogRelease(
                 self._loop,
                 settings.release_timeout_seconds,
-                acknowledged=self._read_acknowledged,
+                acknowledged=lambda: self._read_reached(ACKNOWLEDGED_NAME),
                 resolve=self._resolve,
                 expired=self._not_released,
             )
@@ -192,7 +196,10 @@ class Journal:
                 identity.journal_id,
                 disk=disk,
                 mark=read_mark(disk, directory / MARK_NAME),
-                acknowledged=read_acknowledged(disk, shipping / ACKNOWLEDGED_NAME) or 0,
+                # What is sealed is in the log: either mark may have been lost by a crash.
+                acknowledged=max(
+                    read_reached(disk, shipping / name) or 0 for name in (ACKNOWLEDGED_NAME, SEALED_NAME)
+                ),
                 segment_bytes=settings.segment_bytes,
                 spare_bytes=2 * RESERVE,
                 clock=clock,
@@ -374,7 +381,8 @@ class Journal:
             durable_group=self._committer.durable_group,
             durable_sequence=self._committer.durable_sequence,
             sequence=self._committer.sequence,
-            acknowledged=self._acknowledged,
+            acknowledged=self._reached[ACKNOWLEDGED_NAME],
+            sealed=self._reached[SEALED_NAME],
             held_bytes=held,
             bound_bytes=bound,
             hours_to_full=self._rates.hours_to_full(held, bound),
@@ -447,21 +455,26 @@ class Journal:
             self.epoch, self._clock(), self._tickets, self._random(SEED_SIZE),
         )  # fmt: skip
 
-    def _read_acknowledged(self) -> int:
-        found = read_acknowledged(self._disk, self._shipping / ACKNOWLEDGED_NAME)
+    def _read_reached(self, name: str) -> int:
+        found = read_reached(self._disk, self._shipping / name)
         # Never believed beyond what is durable here: the sidecar is not trusted with what it cannot know.
         if found is not None and found <= self._committer.durable_sequence:
-            self._acknowledged = max(self._acknowledged, found)
-        return self._acknowledged
+            self._reached[name] = max(self._reached[name], found)
+        return self._reached[name]
 
     def _keep_house(self) -> None:
         if self._committer.failure is not None:
             return
         self._segments.prepare()
         oldest = min(self._committer.open_requests.values(), default=1 << 64)
-        self._segments.free(self._read_acknowledged(), oldest)
+        acknowledged, sealed = self._read_reached(ACKNOWLEDGED_NAME), self._read_reached(SEALED_NAME)
+        by_seal = self._settings.free_after == "sealed"
+        self._segments.free(sealed if by_seal else acknowledged, oldest)
         held = self._segments.held_bytes
-        self._slow = slow_down(held, self._settings.max_bytes, self._settings.slow_at)
+        self._segments.waits_for = "the notary's seal" if by_seal and acknowledged > sealed else "the log"
+        self._slow = slow_down(
+            held, self._settings.max_bytes, self._settings.slow_at, self._segments.waits_for
+        )
         self._rates.update(self._loop.time(), self._committer.written_bytes, self._segments.freed_bytes)
         self._timers[0] = self._loop.call_later(HOUSEKEEPING, self._keep_house)
 

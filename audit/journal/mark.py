@@ -1,6 +1,6 @@
-"""The journal's durable mark, which it writes, and the sidecar's acknowledged mark, which it reads.
+"""The journal's durable mark, which it writes, and the sidecar's marks, which it reads.
 
-Both are mapped into memory and rewritten in place, and neither is synced by itself: after a crash a mark
+All are mapped into memory and rewritten in place, and none is synced by itself: after a crash a mark
 may be old, never ahead. A reader takes a mark only when both its versions are equal and even and its
 checksum holds, and otherwise reads again.
 """
@@ -20,6 +20,7 @@ from .disk import Disk, Mapping, read_file, write_all
 
 MARK_NAME: Final = "mark"
 ACKNOWLEDGED_NAME: Final = "acknowledged"
+SEALED_NAME: Final = "sealed"
 # A writer is in the middle of its 64 bytes for an instant only: after this many looks, a crash tore them.
 _ATTEMPTS: Final = 64
 
@@ -60,14 +61,16 @@ def read_mark(disk: Disk, path: Path) -> Mark | None:
     return None
 
 
-def read_acknowledged(disk: Disk, path: Path) -> int | None:
-    """The sequence below which the log has everything; None when the sidecar's mark is absent or torn."""
+def read_reached(disk: Disk, path: Path) -> int | None:
+    """The sequence below which the log has everything (`acknowledged`), or the notary has sealed everything
+    (`sealed`); None when the sidecar's mark is absent or torn.
+    """
     for _ in range(_ATTEMPTS):
         raw = read_file(disk, path, MARK_SIZE)
         if raw is None or not any(raw):
             return None
-        if (acknowledged := parse(raw)) is not None:
-            return acknowledged.first
+        if (reached := parse(raw)) is not None:
+            return reached.first
     return None
 
 

@@ -1,4 +1,4 @@
-"""The writer's segments: made ahead of need, taken in turn, removed when the log has them."""
+"""The writer's segments: made ahead of need, taken in turn, removed when they are safe elsewhere."""
 
 from __future__ import annotations
 
@@ -49,6 +49,8 @@ class Segments:
         self.rotating = False
         self.problem = ""
         """Why there is no spare, in words; empty when there is one or it is being made."""
+        self.waits_for = "the log"
+        """Whose word the oldest segments wait for, in words."""
         self.freed_bytes = 0
 
     @property
@@ -87,7 +89,9 @@ class Segments:
         if taken + self._wanted > self._max_bytes:
             if stale is not None:
                 self._disk.close(stale[0])
-            self.problem = f"the journal is at its bound of {self._max_bytes} bytes"
+            self.problem = (
+                f"the journal is at its bound of {self._max_bytes} bytes, and waits for {self.waits_for}"
+            )
             return
         self._busy = True
         wanted = self._wanted
@@ -121,8 +125,8 @@ class Segments:
 
         self._worker.run(work, finished)
 
-    def free(self, acknowledged: int, oldest_request: int) -> None:
-        """Remove the segments whose entries are all below `acknowledged`.
+    def free(self, reached: int, oldest_request: int) -> None:
+        """Remove the segments whose entries are all below `reached`: in the log, or sealed.
 
         `oldest_request`: number of the oldest segment with the request frame of an unanswered request; it and
         what follows stay, so that a crash can still tell of that request.
@@ -130,7 +134,7 @@ class Segments:
         if self._busy or len(self._held) < 2:
             return
         oldest, following = self._held[0], self._held[1]
-        if following.sequence > acknowledged or oldest.number >= oldest_request:
+        if following.sequence > reached or oldest.number >= oldest_request:
             return
         self._busy = True
 
@@ -142,10 +146,10 @@ class Segments:
                 self.freed_bytes += oldest.end
                 self.problem = ""
             else:
-                self.problem = f"cannot remove an acknowledged segment: {error}"
+                self.problem = f"cannot remove a segment: {error}"
             self._changed()  # a missing spare is made before the next removal
             if error is None:
-                self.free(acknowledged, oldest_request)
+                self.free(reached, oldest_request)
 
         self._worker.run(lambda: remove_segment(self._directory, self._disk, oldest.number), freed)
 

@@ -12,7 +12,7 @@ MIB: Final = 1 << 20
 
 
 class JournalSettings(Section):
-    """[journal]: where an answer's record waits until the log has it."""
+    """[journal]: where an answer's record waits until it is safe elsewhere."""
 
     segment_bytes: int = Field(64 * MIB, ge=64 << 10, le=1 << 30)
     """Size of one pre-allocated segment, in bytes. Freeing goes by whole segments."""
@@ -35,8 +35,10 @@ class JournalSettings(Section):
     release_timeout_seconds: float = Field(10.0, gt=0, le=3600)
     """release = "log": seconds after which an unacknowledged answer becomes a 503."""
 
-    free_after: Literal["acknowledged"] = "acknowledged"
-    """When a segment may be removed: once the log has acknowledged every entry in it."""
+    free_after: Literal["sealed", "acknowledged"] = "sealed"
+    """When a segment may be removed: once every entry in it is under a checkpoint that the notary signed, which the
+    sidecar has proved; or, where no notary runs, once the log has acknowledged it. While the notary stands still a
+    journal that waits for it grows up to max_bytes."""
 
     sync: Literal["auto", "thread", "aio"] = "auto"
     """How fdatasync is waited for: a thread, or Linux kernel AIO; `auto` takes what measured better."""

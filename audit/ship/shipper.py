@@ -20,9 +20,9 @@ from audit.proof.hashing import leaf_hash
 from audit.proof.record import split_record
 from audit.settings import SidecarSettings
 
-from .acknowledged import Acknowledged, AcknowledgedWriter, read_acknowledged
 from .barrier import Contradiction, append_barrier, scan
 from .external import ExternalStore
+from .reached import ACKNOWLEDGED, Reached, ReachedWriter, read_reached
 from .route import Route, RouteBroken, choose_route
 
 _READ_BYTES: Final = 1 << 20
@@ -88,6 +88,9 @@ class Progress:
     in_flight_bytes: int = 0
     position: Position | None = None
     """In the journal, behind the last acknowledged record of this run."""
+    within: Reached | None = None
+    """Every entry below its sequence stands in the log below its offset; None until this run's barrier stands: only
+    then the journal was seen to hold what the log holds."""
     in_flight: deque[InFlight] = field(default_factory=deque)
     """Sent, not yet acknowledged, in order."""
 
@@ -153,13 +156,13 @@ class Shipper:
 
     def _session(self, stop: threading.Event) -> None:
         """One run of a producer: route, barrier, ship. Returns when told to end and drained."""
-        known = read_acknowledged(self._directory) or Acknowledged(0, 0)
+        known = read_reached(self._directory, ACKNOWLEDGED) or Reached(0, 0)
         # For the metrics, until the barrier tells more: while the log is away, the lag is already right.
         self.progress.acknowledged = max(self.progress.acknowledged, known.sequence)
         self._refuse_unsafe()
         route = choose_route(self._directory, self.journal, self._log)
         source = self._source()
-        acknowledged = AcknowledgedWriter(self._directory, self._shipper, self._clock)
+        acknowledged = ReachedWriter(self._directory, ACKNOWLEDGED, self._shipper, self._clock)
         try:
             writer = self._log.writer(route.partition)
             try:
@@ -174,7 +177,7 @@ class Shipper:
             acknowledged.close()
             source.close()
 
-    def _keep(self, acknowledged: AcknowledgedWriter) -> None:
+    def _keep(self, acknowledged: ReachedWriter) -> None:
         """The mark is only a place to scan from: failing to make it durable costs the next run some reading."""
         try:
             acknowledged.sync()
@@ -191,8 +194,8 @@ class Shipper:
         writer: LogWriter,
         route: Route,
         source: Source,
-        acknowledged: AcknowledgedWriter,
-        known: Acknowledged,
+        acknowledged: ReachedWriter,
+        known: Reached,
     ) -> int:
         """Find what is in the log and go there in the journal; returns how many sends the writer has made.
 
@@ -217,8 +220,9 @@ class Shipper:
         self.progress.duplicates += found.duplicates
         self._compare(source, found.leaves)
         source.seek(found.next)
-        acknowledged.write(Acknowledged(found.next, found.offset))
+        acknowledged.write(Reached(found.next, found.offset))
         self.progress.next_sequence = self.progress.acknowledged = found.next
+        self.progress.within = Reached(found.next, found.offset)
         self._say.info("shipping", partition=route.partition, sequence=found.next, barrier=barrier)
         return 1
 
@@ -316,8 +320,13 @@ class Shipper:
             progress.in_flight_bytes -= len(record)
             progress.shipped_bytes += len(record)
         progress.shipped += fresh
+        if delivered.offset > run.offset:
+            # Holds of what was acknowledged before this look. Not of all that came with it: what the broker had
+            # already is acknowledged without its offset.
+            progress.within = Reached(progress.acknowledged, delivered.offset + 1)
+            run.offset = delivered.offset
         progress.acknowledged = sequence + 1
-        run.acknowledged.write(Acknowledged(sequence + 1, delivered.offset + 1))
+        run.acknowledged.write(Reached(sequence + 1, delivered.offset + 1))
         return True
 
 
@@ -327,8 +336,10 @@ class _Run:
 
     writer: LogWriter
     source: Source
-    acknowledged: AcknowledgedWriter
+    acknowledged: ReachedWriter
     counted: int
+    offset: int = -1
+    """The last that it was told of."""
 
 
 def _trouble(error: LogUnavailable | OSError) -> str:

@@ -110,9 +110,17 @@ MUTATIONS = (
     Mutation(
         "freeing what the log does not have",
         "audit/journal/segments.py",
-        "following.sequence > acknowledged or ",
+        "following.sequence > reached or ",
         "",
         CRASHES,
+    ),
+    Mutation(
+        "freeing what is not sealed",
+        "audit/journal/journal.py",
+        "sealed if by_seal else acknowledged",
+        "acknowledged",
+        APPEND,
+        short=True,
     ),
     Mutation(
         "freeing an unanswered request",

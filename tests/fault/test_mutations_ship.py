@@ -74,7 +74,7 @@ MUTATIONS = (
         SHIPPER,
         "            progress.next_sequence = record.sequence + 1\n",
         "            progress.next_sequence = record.sequence + 1\n"
-        "            run.acknowledged.write(Acknowledged(record.sequence + 1, run.writer.delivered().offset + 2))\n",
+        "            run.acknowledged.write(Reached(record.sequence + 1, run.writer.delivered().offset + 2))\n",
         KILLS,
         short=True,
     ),

@@ -16,8 +16,8 @@ from audit.log import Log, open_log
 from audit.proof.entry import Key, Kind, encode_entry, parse_record_id
 from audit.proof.record import frame_record, parse_record
 from audit.settings import LogSettings, SidecarSettings
-from audit.ship.acknowledged import read_acknowledged
 from audit.ship.external import ExternalStore
+from audit.ship.reached import ACKNOWLEDGED, read_reached
 from audit.ship.shipper import Shipper
 from audit.show import find
 from tests.components.journals import write_journal
@@ -105,7 +105,7 @@ def test_every_durable_record_is_in_the_log_once_and_in_order(make: Make, tmp_pa
     assert result.flaws == []
     assert result.exchanges == 1000
     assert list(result.journals.values()) == [durable(tmp_path)]
-    acknowledged = read_acknowledged(tmp_path / "shipping" / "0")
+    acknowledged = read_reached(tmp_path / "shipping" / "0", ACKNOWLEDGED)
     assert acknowledged is not None
     assert acknowledged.sequence == durable(tmp_path)
     reader = make().reader()
@@ -134,7 +134,7 @@ def test_records_that_landed_without_an_acknowledgement_are_not_sent_again(
     write_journal(tmp_path, [b"x"] * 50)
     drain(tmp_path, make())
     write_journal(tmp_path, [b"y"] * 50)
-    known = read_acknowledged(tmp_path / "shipping" / "0")
+    known = read_reached(tmp_path / "shipping" / "0", ACKNOWLEDGED)
     assert known is not None
     reader = JournalReader(tmp_path / "journals" / "0")
     reader.seek(known.sequence)
@@ -156,7 +156,7 @@ def test_the_log_holding_another_hash_is_an_alarm(make: Make, tmp_path: Path) ->
     reader = JournalReader(tmp_path / "journals" / "0")
     drain(tmp_path, make())
     write_journal(tmp_path, [b"y"])
-    known = read_acknowledged(tmp_path / "shipping" / "0")
+    known = read_reached(tmp_path / "shipping" / "0", ACKNOWLEDGED)
     assert known is not None
     reader.seek(known.sequence)
     entry = dict(parse_record(reader.read(1)[0].record).entry.fields)

@@ -40,13 +40,20 @@ def inference(payload: bytes, ticket: int = 0) -> dict[int, object]:
 
 
 def settings(**changes: Any) -> JournalSettings:
-    """Small segments, so that a short run rotates and frees."""
-    return JournalSettings(**{"segment_bytes": 64 << 10, "max_bytes": 1 << 20, **changes})
+    """Small segments, so that a short run rotates and frees; no notary."""
+    return JournalSettings(
+        **{"segment_bytes": 64 << 10, "max_bytes": 1 << 20, "free_after": "acknowledged", **changes}
+    )
 
 
 def acknowledge(disk: SimulatedDisk, sequence: int) -> None:
     """What the sidecar leaves on the shared volume: the log has everything below `sequence`."""
     disk.put(SHIPPING / "acknowledged", Mark(sequence, sequence, 1).encode(2))
+
+
+def seal(disk: SimulatedDisk, sequence: int) -> None:
+    """What the sidecar leaves there, too: it has proved that everything below `sequence` is sealed."""
+    disk.put(SHIPPING / "sealed", Mark(sequence, sequence, 1).encode(2))
 
 
 class Clock:

@@ -25,7 +25,7 @@ from audit.journal.layout import segment_name
 from audit.log import Log, configured_log
 from audit.proof.entry import Key, Kind
 from audit.proof.record import parse_payload, parse_record
-from audit.ship.acknowledged import read_acknowledged
+from audit.ship.reached import ACKNOWLEDGED, read_reached
 from tests.components.gateway import Served, Site, start_gateway
 from tests.components.packages import number_package
 from tests.components.ports import HOST, free_port
@@ -279,7 +279,7 @@ class World:
 
     def acknowledged(self) -> int:
         """What the sidecar says is in the log."""
-        found = read_acknowledged(self.site.directory / "data" / "shipping" / "0")
+        found = read_reached(self.site.directory / "data" / "shipping" / "0", ACKNOWLEDGED)
         return 0 if found is None else found.sequence
 
     def durable(self) -> int:

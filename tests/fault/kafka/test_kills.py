@@ -24,14 +24,14 @@ _STEPS = (
     "audit.ship.shipper:append_barrier:1:after",
     "audit.ship.shipper:scan:1:after",
     "audit.journal.reader:JournalReader.seek:1:after",
-    "audit.ship.acknowledged:AcknowledgedWriter.write:1:before",
-    "audit.ship.acknowledged:AcknowledgedWriter.write:1:after",
+    "audit.ship.reached:ReachedWriter.write:1:before",
+    "audit.ship.reached:ReachedWriter.write:1:after",
     "audit.log.kafka:KafkaWriter.send:2:before",  # the first record
     "audit.log.kafka:KafkaWriter.send:2:after",
     "audit.log.kafka:KafkaWriter.send:100:after",
-    "audit.ship.acknowledged:AcknowledgedWriter.write:2:before",  # the first acknowledgement
-    "audit.ship.acknowledged:AcknowledgedWriter.write:2:after",
-    "audit.ship.acknowledged:AcknowledgedWriter.write:4:before",
+    "audit.ship.reached:ReachedWriter.write:2:before",  # the first acknowledgement
+    "audit.ship.reached:ReachedWriter.write:2:after",
+    "audit.ship.reached:ReachedWriter.write:4:before",
 )
 
 
@@ -61,7 +61,7 @@ def test_killed_at_the_end_the_sidecar_loses_nothing(world: World) -> None:
     world.gateway.start()
     world.wait_written(500)
     sidecar = world.sidecar_process(["-m", "tests.fault.kafka.killed_sidecar"])
-    step = "audit.ship.acknowledged:AcknowledgedWriter.sync:1:before"
+    step = "audit.ship.reached:ReachedWriter.sync:1:before"
     sidecar = Process(
         sidecar.argv, log=sidecar.log, cwd=ROOT, env={"AFFIANT_KILL_AT": step}, name=step
     ).start()

@@ -12,7 +12,7 @@ from audit.check import Checked, check_log
 from audit.config import load
 from audit.journal import JournalReader
 from audit.log import Log, configured_log
-from audit.ship.acknowledged import read_acknowledged
+from audit.ship.reached import ACKNOWLEDGED, read_reached
 from tests.components.ports import HOST, free_port
 from tests.components.process import Process, wait_until
 
@@ -81,7 +81,7 @@ scan_seconds = 0.1
 
     def acknowledged(self) -> int:
         """What the sidecar says is in the log."""
-        found = read_acknowledged(self.data / "shipping" / NAME)
+        found = read_reached(self.data / "shipping" / NAME, ACKNOWLEDGED)
         return 0 if found is None else found.sequence
 
     def wait_shipped(self, more: int = 1) -> None:

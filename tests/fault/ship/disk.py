@@ -12,7 +12,7 @@ import threading
 from pathlib import Path
 from typing import IO, Any, Final, Self
 
-MODULES: Final = ("audit.files", "audit.mark", "audit.log.local", "audit.ship.acknowledged")
+MODULES: Final = ("audit.files", "audit.mark", "audit.log.local", "audit.ship.reached")
 _DURABLE, _DIRTY, _LOST = 0, 1, 2
 
 

@@ -15,9 +15,9 @@ from audit.journal import JournalReader
 from audit.log.base import Finding
 from audit.log.local import LocalLog
 from audit.proof.record import frame_record, split_record
-from audit.ship.acknowledged import Acknowledged, AcknowledgedWriter, read_acknowledged
 from audit.ship.barrier import scan
 from audit.ship.external import ExternalStore
+from audit.ship.reached import ACKNOWLEDGED, Reached, ReachedWriter, read_reached
 from tests.components.journals import write_journal
 from tests.components.process import wait_until
 from tests.fault.ship.memory import Killed, MemoryLog
@@ -34,7 +34,7 @@ from tests.fault.ship.world import (
 
 pytestmark = pytest.mark.fault
 
-_write, _sync = AcknowledgedWriter.write, AcknowledgedWriter.sync
+_write, _sync = ReachedWriter.write, ReachedWriter.sync
 
 
 class Killer:
@@ -55,7 +55,7 @@ def arm(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Killer, MemoryLog
     """Let the bookkeeping's writes be steps too, and hold each against what the log has acknowledged."""
 
     def arm(killer: Killer, log: MemoryLog) -> None:
-        def counted_write(self: Any, acknowledged: Acknowledged) -> None:
+        def counted_write(self: Any, acknowledged: Reached) -> None:
             killer("before acknowledged")
             assert acknowledged.offset <= log.visible, "beyond what the log has acknowledged"
             _write(self, acknowledged)
@@ -65,8 +65,8 @@ def arm(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Killer, MemoryLog
             killer("before sync")
             _sync(self)
 
-        monkeypatch.setattr("audit.ship.shipper.AcknowledgedWriter.write", counted_write)
-        monkeypatch.setattr("audit.ship.shipper.AcknowledgedWriter.sync", counted_sync)
+        monkeypatch.setattr("audit.ship.shipper.ReachedWriter.write", counted_write)
+        monkeypatch.setattr("audit.ship.shipper.ReachedWriter.sync", counted_sync)
 
     yield arm
     monkeypatch.undo()
@@ -93,7 +93,7 @@ def run_killed(data: Path, log: MemoryLog, shipping: Path, killer: Killer) -> No
 
 def assert_bookkeeping(log: MemoryLog, shipping: Path) -> None:
     """What is said to be acknowledged is there, and readers see it."""
-    known = read_acknowledged(shipping)
+    known = read_reached(shipping, ACKNOWLEDGED)
     if known is not None:
         assert known.sequence <= max(checked(log).journals.values(), default=0)
         assert known.offset <= log.visible

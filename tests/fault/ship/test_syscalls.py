@@ -16,7 +16,7 @@ import structlog
 from audit.errors import LogUnavailable
 from audit.log.local import LocalLog, LocalWriter
 from audit.mark import MarkWriter
-from audit.ship.acknowledged import AcknowledgedWriter
+from audit.ship.reached import ACKNOWLEDGED, ReachedWriter
 from tests.components.process import wait_until
 from tests.fault.ship.disk import FAULTS, MODULES, SHORT, FaultyOs
 from tests.fault.ship.world import assert_complete, drain, journal_of_epochs, shipper_of
@@ -180,4 +180,4 @@ def test_a_half_written_acknowledged_mark_costs_a_scan_and_nothing_else(data: Pa
         path.write_bytes(content)
         assert drain(shipper_of(data, log, tmp_path / "s")).progress.shipped == 0
     assert assert_complete(data, log).duplicates == 0
-    AcknowledgedWriter(tmp_path / "s", bytes(16)).close()
+    ReachedWriter(tmp_path / "s", ACKNOWLEDGED, bytes(16)).close()

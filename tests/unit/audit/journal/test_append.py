@@ -17,7 +17,7 @@ from audit.journal.syncer import AioSyncer, ThreadSyncer, make_syncer
 from audit.proof.entry import Key, Kind, signing_message
 from audit.proof.errors import FormatError
 from audit.proof.record import parse_payload, parse_record
-from tests.fault.disk.world import DIRECTORY, SHIPPING, acknowledge, inference, open_on, verify
+from tests.fault.disk.world import DIRECTORY, SHIPPING, acknowledge, inference, open_on, seal, verify
 
 
 def kinds(disk) -> list[int]:
@@ -274,6 +274,71 @@ async def test_at_the_bound_appends_are_refused_until_the_log_has_what_is_there(
     reader.close()
 
 
+async def test_while_the_notary_stands_still_the_journal_fills_and_says_so(disk, turns) -> None:
+    """What is only acknowledged stays: hours to full fall, requests are slowed, then refused, until it is sealed."""
+    journal = open_on(disk, max_bytes=256 << 10, slow_at=0.3, free_after="sealed")
+    doors, hours = [], []
+    for _ in range(100):
+        if journal.admission().door.value == "full":
+            break
+        with suppress(JournalFull):
+            journal.append(inference(bytes(8000)), bytes(8000))
+        await turns()
+        acknowledge(disk, journal.stats().durable_sequence)
+        await asyncio.sleep(0.001)  # the rates are bytes a second of the loop's own clock
+        journal._keep_house()
+        doors.append(journal.admission())
+        hours.append(journal.stats().hours_to_full)
+    stats = journal.stats()
+    assert (stats.acknowledged, stats.sealed) == (stats.durable_sequence, 0)
+    assert [door.value for door in dict.fromkeys(one.door for one in doors)] == ["open", "slow", "full"]
+    assert hours[-1] < hours[len(hours) // 2] < 1
+    assert "the notary's seal" in doors[-1].reason
+    with pytest.raises(JournalFull, match="the notary's seal"):
+        journal.append(inference(bytes(30_000)), bytes(30_000))
+    seal(disk, stats.durable_sequence + 1)
+    journal._keep_house()
+    await turns()
+    assert journal.stats().sealed == 0, "beyond what is durable here is not believed"
+    seal(disk, stats.durable_sequence)
+    for _ in range(6):
+        journal._keep_house()
+        await turns()
+    assert journal.admission().door.value == "open"
+    assert journal.stats().held_bytes < stats.held_bytes / 2
+    await journal.append(inference(b"again"), b"again")
+    await journal.close()
+
+
+async def test_only_what_is_sealed_is_freed(disk, turns) -> None:
+    """The oldest segment that is left holds the first entry that is not sealed."""
+    journal = open_on(disk, free_after="sealed")
+    for _ in range(20):
+        await journal.append(inference(bytes(20_000)), bytes(20_000))
+        await turns()
+    acknowledge(disk, journal.stats().durable_sequence)
+    seal(disk, 10)
+    for _ in range(20):
+        journal._keep_house()
+        await turns()
+    reader = JournalReader(DIRECTORY, disk=disk)
+    first = reader.read(1)[0].sequence
+    assert 0 < first <= 10
+    reader.close()
+    await journal.close()
+
+
+async def test_with_release_log_an_answer_waits_for_the_log_and_not_for_the_notary(disk, turns) -> None:
+    """The notary seals once a second: nobody waits for that."""
+    journal = open_on(disk, release="log", free_after="sealed")
+    future = journal.append(inference(b"a"), b"a")
+    await turns(50)
+    assert not future.done()
+    acknowledge(disk, 2)
+    assert (await future).endswith("-1")
+    await journal.close()
+
+
 async def test_a_segment_with_an_unanswered_request_is_kept(disk, turns) -> None:
     """Freed, a crash could no longer tell of that request."""
     from tests.fault.disk.world import World
@@ -433,9 +498,11 @@ async def test_a_real_journal_survives_rotation_and_reopening(tmp_path: Path, sy
 
         async def client(journal: Journal = journal) -> None:
             for _ in range(20):
+                ticket = 0
                 while True:
                     try:
-                        ticket = journal.accept({1: "POST"}, b"r" * 500, 1)
+                        # Once: a ticket without its append would be an aborted entry of the next epoch.
+                        ticket = ticket or journal.accept({1: "POST"}, b"r" * 500, 1)
                         names.append(await journal.append(inference(b"p" * 900, ticket), b"p" * 900, ticket))
                         break
                     except JournalFull:

@@ -12,7 +12,7 @@ from audit.journal.layout import HEADER_SIZE, SegmentHeader
 from audit.proof.entry import Key, Kind
 from audit.proof.record import parse_record
 from tests.fault.disk.simulator import SimulatedDisk
-from tests.fault.disk.world import DIRECTORY, acknowledge, inference, open_on, verify
+from tests.fault.disk.world import DIRECTORY, acknowledge, inference, open_on, seal, verify
 
 
 def segments(disk: SimulatedDisk) -> list[str]:
@@ -94,14 +94,15 @@ async def test_a_bad_group_at_or_below_the_mark_is_damage(disk, turns) -> None:
         open_on(disk, 1)
 
 
-async def test_a_journal_that_ends_before_what_the_log_has_is_damage(disk, turns) -> None:
-    """Going on would give a sequence twice."""
+@pytest.mark.parametrize("mark", [acknowledge, seal])
+async def test_a_journal_that_ends_before_what_the_log_has_is_damage(disk, turns, mark) -> None:
+    """Going on would give a sequence twice. What is sealed is in the log: one of the two marks is enough."""
     starts = await some(disk, turns)
     forget_mark(disk)
     content = last(disk)
     content[starts[-1] + 100] ^= 1
     disk.put(DIRECTORY / segments(disk)[-1], bytes(content))
-    acknowledge(disk, 5)
+    mark(disk, 5)
     with pytest.raises(JournalDamaged, match="acknowledged up to 5"):
         open_on(disk, 1)
 
