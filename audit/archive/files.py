@@ -1,0 +1,112 @@
+"""The bytes of an archive file: deterministic Parquet, and the strict way back.
+
+The same rows give the same bytes with one version of the library. Another version may write them otherwise, so a
+file that is there already is compared by its rows (`Archiver`).
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from typing import Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from audit.proof.errors import FormatError
+
+from .names import ArchiveFile
+from .schema import CHECKPOINTS, ENTRIES, PAYLOADS
+
+COMPRESSION_LEVEL: Final = 1
+"""Of zstd: hashes do not shrink, and what does is small after dictionaries."""
+ENTRY_GROUP: Final = 16_384
+"""Rows of a row group: what a reader skips, or takes, at once."""
+PAYLOAD_GROUP_BYTES: Final = 1 << 20
+"""About so many bytes of payloads: one record's payload is found without reading the file's others."""
+
+_DICTIONARY: Final = [
+    "kind", "journal", "service", "digest", "slot", "caller", "subject", "key_id", "protocol", "reason",
+    "status", "suite", "epoch", "batch_size", "topic_backend", "topic_name", "topic_id", "device", "release",
+    "shipper", "body_type",
+]  # fmt: skip
+"""Columns of few values; the others would only try and give up."""
+_DELTA: Final = {
+    "offset": "DELTA_BINARY_PACKED",
+    "logged": "DELTA_BINARY_PACKED",
+    "sequence": "DELTA_BINARY_PACKED",
+    "committing": "DELTA_BINARY_PACKED",
+    "arrived": "DELTA_BINARY_PACKED",
+    "batch_id": "DELTA_BINARY_PACKED",
+    "ticket": "DELTA_BINARY_PACKED",
+}
+
+
+def encode_entries(table: pa.Table) -> bytes:
+    """A file of `schema.ENTRIES`."""
+    return _write(table, ENTRY_GROUP, use_dictionary=_DICTIONARY, column_encoding=_DELTA)
+
+
+def encode_payloads(table: pa.Table) -> bytes:
+    """A file of `schema.PAYLOADS`."""
+    mean = max(1, table.nbytes // max(1, table.num_rows))
+    return _write(table, max(1, PAYLOAD_GROUP_BYTES // mean), use_dictionary=False)
+
+
+def encode_checkpoints(table: pa.Table) -> bytes:
+    """A file of `schema.CHECKPOINTS`."""
+    return _write(table, ENTRY_GROUP, use_dictionary=False)
+
+
+def _write(table: pa.Table, group: int, **options: object) -> bytes:
+    sink = io.BytesIO()
+    # Without Arrow's own schema beside Parquet's: types are then the same to every reader.
+    pq.write_table(
+        table, sink, row_group_size=group, compression="zstd", compression_level=COMPRESSION_LEVEL,
+        store_schema=False, version="2.6", data_page_version="1.0", **options,
+    )  # fmt: skip
+    return sink.getvalue()
+
+
+def payloads_table(offsets: Sequence[int], digests: Sequence[bytes], payloads: Sequence[bytes]) -> pa.Table:
+    """Rows of `schema.PAYLOADS`."""
+    columns = [
+        pa.array(offsets, pa.int64()),
+        pa.array(digests, pa.binary(32)),
+        pa.chunked_array([pa.array(payloads, pa.binary())])
+        if not payloads or sum(map(len, payloads)) < 1 << 30
+        else pa.chunked_array([pa.array([each], pa.binary()) for each in payloads]),
+    ]
+    return pa.Table.from_arrays(columns, schema=PAYLOADS)
+
+
+def open_file(file: ArchiveFile, content: bytes) -> pq.ParquetFile:
+    """A file of the archive, its columns checked; rows are read as they are asked for.
+
+    Raises:
+        FormatError: not Parquet, or without the columns of its kind.
+    """
+    wanted = {"entries": ENTRIES, "payloads": PAYLOADS, "checkpoints": CHECKPOINTS}[file.part]
+    try:
+        found = pq.ParquetFile(pa.BufferReader(content))
+        schema = found.schema_arrow
+    except (pa.ArrowException, OSError) as error:
+        raise FormatError(f"{file.name}: not a Parquet file ({error})") from error
+    for field in wanted:
+        at = schema.get_field_index(field.name)
+        if at < 0 or schema.field(at).type != field.type:
+            raise FormatError(f"{file.name}: its column {field.name} is missing, or not {field.type}")
+    return found
+
+
+def read_file(file: ArchiveFile, content: bytes, columns: Sequence[str] | None = None) -> pa.Table:
+    """All rows of a file.
+
+    Raises:
+        FormatError: as `open_file`, or a part of it is damaged.
+    """
+    found = open_file(file, content)
+    try:
+        return found.read(columns=list(columns) if columns is not None else None, use_threads=False)
+    except (pa.ArrowException, OSError) as error:
+        raise FormatError(f"{file.name}: damaged ({error})") from error

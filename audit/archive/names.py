@@ -1,0 +1,77 @@
+"""Where archive files lie: Hive partitions, and the offsets that each holds (docs/sealed-log.md, "The store")."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+from typing import Final
+
+from audit.objects.base import Objects
+
+
+class Part(StrEnum):
+    """The three kinds of archive files."""
+
+    ENTRIES = "entries"
+    PAYLOADS = "payloads"
+    CHECKPOINTS = "checkpoints"
+
+
+_NAME: Final = re.compile(
+    r"archive/(entries|payloads|checkpoints)/topic=([0-9a-f]{32})/date=([0-9]{4}-[0-9]{2}-[0-9]{2})"
+    r"/partition=(0|[1-9][0-9]{0,9})/([0-9]{20})-([0-9]{20})\.parquet",
+    re.ASCII,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveFile:
+    """A file and what its name says: the rows of the offsets [`first`, `end`)."""
+
+    part: Part
+    topic: bytes
+    day: date
+    partition: int
+    first: int
+    end: int
+
+    @property
+    def name(self) -> str:
+        """Its name in the store; `<last>` is the last offset, `end` - 1."""
+        return (
+            f"archive/{self.part}/topic={self.topic.hex()}/date={self.day.isoformat()}"
+            f"/partition={self.partition}/{self.first:020d}-{self.end - 1:020d}.parquet"
+        )
+
+
+def parse_name(name: str) -> ArchiveFile | None:
+    """What a name of the store says; None when it is not that of an archive file."""
+    found = _NAME.fullmatch(name)
+    if found is None:
+        return None
+    part, topic, day, partition, first, last = found.groups()
+    if int(last) < int(first):
+        return None
+    try:
+        when = date.fromisoformat(day)
+    except ValueError:
+        return None
+    return ArchiveFile(Part(part), bytes.fromhex(topic), when, int(partition), int(first), int(last) + 1)
+
+
+def files_of(
+    objects: Objects, part: Part, topic: bytes | None = None, partition: int | None = None
+) -> Iterator[ArchiveFile]:
+    """The archive's files of one kind, of one topic and partition when these are said; days rise.
+
+    Raises:
+        ObjectsUnavailable: the store does not answer.
+    """
+    prefix = f"archive/{part}/" + (f"topic={topic.hex()}/" if topic is not None else "")
+    for name in objects.list(prefix):
+        file = parse_name(name)
+        if file is not None and partition in (None, file.partition):
+            yield file
