@@ -10,9 +10,9 @@ from urllib.parse import unquote
 import orjson
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from .auth import Keys
+from .auth import Keys, is_loopback
 from .call import Receive, Scope, Send
-from .errors import PROBLEM_JSON, GatewayError, problem_body, problem_of
+from .errors import PROBLEM_JSON, GatewayError, UnknownPath, problem_body, problem_of, quote
 from .models import Plan, Served, ServicePlan
 from .protocol import v2
 
@@ -37,6 +37,32 @@ def _json(content: Any, status: int = 200) -> Said:
     return Said(orjson.dumps(content), _JSON, status)
 
 
+def _problem(error: GatewayError, path: str) -> Said:
+    return Said(problem_body(error, path), PROBLEM_JSON, problem_of(error).status)
+
+
+async def _send(said: Said, scope: Scope, send: Send) -> None:
+    headers = [
+        (b"content-type", said.kind.encode()),
+        (b"content-length", b"%d" % len(said.body)),
+        (b"cache-control", b"no-store"),
+    ]
+    if said.status == 503:
+        headers.append((b"retry-after", b"5"))
+    if said.status == 401:
+        headers.append((b"www-authenticate", b"Bearer"))
+    if said.kind == _HTML:
+        headers.append((b"content-security-policy", b"default-src 'none'; style-src 'unsafe-inline'"))
+    await send({"type": "http.response.start", "status": said.status, "headers": headers})
+    await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else said.body})
+
+
+async def nothing_here(scope: Scope, send: Send) -> None:
+    """404 for a path that is none of ours."""
+    path = scope["path"]
+    await _send(_problem(UnknownPath(f"there is nothing at {quote(path)}"), path), scope, send)
+
+
 @dataclass(frozen=True, slots=True)
 class Cold:
     """The handlers, over what they look at."""
@@ -56,30 +82,20 @@ class Cold:
         path: str = scope["path"]
         try:
             if path not in _PUBLIC:
-                self._only_loopback(scope)
+                self._admit(scope)
             said = self._find(path)
         except GatewayError as error:
-            said = Said(problem_body(error, path), PROBLEM_JSON, problem_of(error).status)
+            said = _problem(error, path)
         if said is None:
             return False
-        headers = [
-            (b"content-type", said.kind.encode()),
-            (b"content-length", b"%d" % len(said.body)),
-            (b"cache-control", b"no-store"),
-        ]
-        if said.status == 503:
-            headers.append((b"retry-after", b"5"))
-        if said.kind == _HTML:
-            headers.append((b"content-security-policy", b"default-src 'none'; style-src 'unsafe-inline'"))
-        await send({"type": "http.response.start", "status": said.status, "headers": headers})
-        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else said.body})
+        await _send(said, scope, send)
         return True
 
-    def _only_loopback(self, scope: Scope) -> None:
-        """Without keys nothing but health is told to others than this machine."""
-        keys = self.keys()
-        if keys.callers is None:
-            keys.authenticate({}, scope)
+    def _admit(self, scope: Scope) -> None:
+        """Features and categories of a model are told to this machine, and to who has a key."""
+        server = scope.get("server")
+        if server is None or not is_loopback(server[0]):
+            self.keys().authenticate(dict(scope["headers"]), scope)
 
     def _find(self, path: str) -> Said | None:
         fixed = _FIXED.get(path)

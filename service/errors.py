@@ -5,11 +5,12 @@
     │   ├── Unauthenticated        no key, or one that is not in the file
     │   ├── NotLoopback            no keys are configured, and the connection is not from this machine
     │   ├── UnknownService         no such service in the plan
+    │   ├── UnknownPath            nothing of ours (answered by cold.py, not recorded)
     │   ├── UnknownVersion         the service is there, that digest is not in its plan
     │   ├── MethodNotAllowed       the path is there for another method
     │   ├── BodyTooLarge           over max_body_bytes, as received or inflated
     │   ├── UnsupportedMediaType   a Content-Type that this path does not read
-    │   ├── UnsupportedEncoding    a Content-Encoding other than identity and gzip
+    │   ├── UnsupportedEncoding    a Content-Encoding other than identity, gzip and deflate
     │   └── Unparseable            not JSON, not gzip, or not the protocol's envelope
     ├── Invalid                    after a model was found: recorded in full
     │   ├── InvalidInput           a row, a feature or a tensor that the signature does not have
@@ -62,6 +63,10 @@ class NotLoopback(Refused):
 
 class UnknownService(Refused):
     """No such service in the plan."""
+
+
+class UnknownPath(Refused):
+    """No path of ours."""
 
 
 class UnknownVersion(Refused):
@@ -160,11 +165,12 @@ class Problem:
         return TYPE_PREFIX + self.slug
 
 
-# THE table. A failure that is not in it is a defect; `problem_of` answers it as `internal`.
+# THE table. A failure that is not in it is a defect: tests/unit/service/test_errors.py holds that each is.
 TABLE: Final[dict[type[GatewayError], Problem]] = {
     Unauthenticated: Problem(401, "unauthenticated", "An API key is needed"),
     NotLoopback: Problem(403, "loopback-only", "Only connections from this machine are answered"),
     UnknownService: Problem(404, "unknown-service", "No such service"),
+    UnknownPath: Problem(404, "unknown-path", "There is nothing here"),
     UnknownVersion: Problem(404, "unknown-version", "No such version of the service"),
     MethodNotAllowed: Problem(405, "method-not-allowed", "Another method is wanted here"),
     BodyTooLarge: Problem(413, "body-too-large", "The request body is too large"),

@@ -53,6 +53,7 @@ class PlanFollower:
         make_batcher: Callable[[Model], Batcher],
         swap: Callable[[Plan], None],
         metrics: Metrics,
+        count: Callable[[str], None],
         executor: Executor,
         max_rows: int,
     ) -> None:
@@ -61,6 +62,7 @@ class PlanFollower:
         self._make_batcher: Final = make_batcher
         self._swap: Final = swap
         self._metrics: Final = metrics
+        self._count: Final = count
         self._executor: Final = executor
         self._max_rows: Final = max_rows
         self._loaded: dict[str, Loaded] = {}
@@ -76,11 +78,16 @@ class PlanFollower:
             entries = await loop.run_in_executor(self._executor, lambda: read_plan(load_config(self._path)))
             if entries != self._entries:
                 await self._apply(entries, loop)
-        except (ConfigError, RegistryError, OSError) as error:
-            reason = " ".join(str(error).split())
+        # Anything: a package is a stranger's bytes, and a follower that ends is one that nobody misses.
+        except Exception as error:
+            expected = isinstance(error, ConfigError | RegistryError | OSError)
+            reason = " ".join(str(error).split()) if expected else repr(error)
             self._metrics.events["plan-failed"] += 1
             if isinstance(error, DigestMismatch):
                 self._metrics.events["package-refused"] += 1
+                self._count("package-refused")
+            if not expected:
+                log.exception("following the plan failed in a way that nobody expected")
             if reason != self.problem:
                 log.error(  # noqa: TRY400 — the message says it all
                     "the plan in the settings cannot be served; nothing was changed", reason=reason
@@ -107,7 +114,10 @@ class PlanFollower:
         self._loaded, self._entries = loaded, entries
         self._swap(self.plan)
         self._metrics.events["plan-swapped"] += 1
-        log.info("the plan is served", services=sorted(self.plan))
+        if self.plan:
+            log.info("the plan is served", services=sorted(self.plan))
+        else:
+            log.warning("[[plan]] is empty: no prediction is answered")
 
 
 async def follow(

@@ -9,6 +9,7 @@ from typing import Any, Final
 from audit.proof.entry import Protocol as ProtocolNumber
 
 from .call import Gate, Receive, Route, Scope, Send
+from .cold import nothing_here
 from .errors import GatewayError, MethodNotAllowed, NotReady, UnknownService, UnknownVersion, quote
 from .models import EMPTY, Plan
 from .predict import answer
@@ -70,7 +71,8 @@ class Front:
         if refused is not None and self.gate is not None:
             await answer(self.gate, refused, scope, receive, send)
         else:
-            await self._inner(scope, receive, send)
+            # BentoML's own paths would say that it is well while no model is loaded.
+            await nothing_here(scope, send)
 
     def _refused(self, scope: Scope) -> Route | None:
         """A prediction path that is none: what is wrong with it. None: not under our roots."""

@@ -48,6 +48,21 @@ class Histogram:
         return found
 
 
+JOURNAL_NUMBERS: Final = {
+    "epoch": "Openings of the journal, this one included.",
+    "sequence": "Sequence of the journal's next entry.",
+    "durable_sequence": "Every entry below this sequence is on disk.",
+    "durable_group": "Number of the last group that is on disk.",
+    "acknowledged": "Every entry below this sequence is in the log.",
+    "held_bytes": "Bytes of the journal that are not freed yet.",
+    "bound_bytes": "Bytes that the journal takes at most; requests are refused there.",
+    "hours_to_full": "Hours until the bound, at the rate of the last minutes.",
+    "open_requests": "Accepted requests that have no record yet.",
+    "waiting_for_log": "Records on disk whose answers wait for the log (release = log).",
+}
+"""Numbers of `audit.journal` that are shown, and what each means."""
+
+
 @dataclass(frozen=True, slots=True)
 class State:
     """What is looked at when /metrics is asked for; each is a function of nothing."""
@@ -67,7 +82,7 @@ class Metrics:
     def __init__(self) -> None:
         self._requests: Counter[tuple[str, str, int]] = Counter()
         self._seconds: dict[tuple[str, str], Histogram] = {}
-        self._counted: Counter[str] = Counter()
+        self._counted: Counter[tuple[str, str, str]] = Counter()
         self.events: Counter[str] = Counter()
         """Rare things by name: plan loads and failures, shadows dropped, refused packages."""
         self.batches: Final = Histogram(BATCHES)
@@ -89,9 +104,9 @@ class Metrics:
                 histogram = self._seconds[service, digest] = Histogram(SECONDS)
             histogram.add(seconds)
 
-    def count(self, reason: str) -> None:
-        """An exchange that is only counted."""
-        self._counted[reason] += 1
+    def count(self, reason: str, service: str = "", digest: str = "") -> None:
+        """An exchange that is only counted; service and digest as far as they are known."""
+        self._counted[service, digest, reason] += 1
 
     def families(self, state: State) -> Iterator[Metric]:
         """Every family, as it is now."""
@@ -115,10 +130,12 @@ class Metrics:
             self.journal_seconds,
         )  # fmt: skip
         counted = CounterMetricFamily(
-            "affiant_counted_only", "Exchanges without a record of their own.", labels=("reason",)
+            "affiant_counted_only",
+            "Exchanges without a record of their own.",
+            labels=("service", "digest", "reason"),
         )
-        for reason, count in list(self._counted.items()):
-            counted.add_metric((reason,), count)
+        for known, count in list(self._counted.items()):
+            counted.add_metric(known, count)
         yield counted
         events = CounterMetricFamily("affiant_events", "Rare things that happened.", labels=("event",))
         for event, count in list(self.events.items()):
@@ -134,7 +151,7 @@ def _state_families(state: State) -> Iterator[Metric]:
         "affiant_unaudited", "1 when the benchmark's switch leaves the journal out.", int(state.unaudited)
     )
     for name, value in state.journal().items():
-        yield GaugeMetricFamily(f"affiant_journal_{name}", "docs/gateway.md, Metrics.", value)
+        yield GaugeMetricFamily(f"affiant_journal_{name}", JOURNAL_NUMBERS[name], value)
     plan = GaugeMetricFamily(
         "affiant_plan_weight",
         "Packages of the plan that are loaded.",

@@ -7,7 +7,7 @@ import asyncio
 import numpy as np
 import structlog
 
-from audit.errors import JournalError, JournalFull
+from audit.errors import JournalError, JournalFull, NotReleased
 from audit.proof.entry import Protocol as ProtocolNumber
 from registry.errors import NotExplainable
 
@@ -110,13 +110,11 @@ async def send_answer(send: Send, served: Served, reply: Reply, record: str) -> 
 
 async def fail(call: Call, error: Exception, send: Send, cause: Exception | None = None) -> None:
     """Answer with a problem, recorded or only counted, as docs/gateway.md says."""
-    gate = call.gate
     if isinstance(error, JournalError):
         error = no_record(error)
     assert isinstance(error, GatewayError)
     if isinstance(error, Disconnected):
-        gate.recorder.count("disconnected")
-        gate.metrics.count("disconnected")
+        count_only(call, "disconnected")
         return
     if isinstance(error, PredictionFailed) and (error.__cause__ or cause) is not None:
         log.error("a prediction failed", service=call.route.service, cause=repr(error.__cause__ or cause))
@@ -128,8 +126,7 @@ async def fail(call: Call, error: Exception, send: Send, cause: Exception | None
             error = no_record(failure)
             body = problem_body(error, call.target)
     if record is None:
-        gate.recorder.count(problem_of(error).slug)
-        gate.metrics.count(problem_of(error).slug)
+        count_only(call, problem_of(error).slug)
     await send_problem(call, error, body, record, send)
     finish(call, problem_of(error).status)
 
@@ -138,7 +135,24 @@ def no_record(error: JournalError) -> NoRecord:
     """The journal's failure as what the client is told."""
     if isinstance(error, JournalFull):
         return NoRecord("the journal takes no record now: it is full", int(error.retry_after) + 1)
+    if isinstance(error, NotReleased):
+        return NoRecord(f"the answer is held back: {error}", 5)
     return NoRecord(f"the answer could not be recorded: {type(error).__name__}", 5)
+
+
+def count_only(call: Call, reason: str) -> None:
+    """An exchange that gets no record of its own: in the journal's next signed entry, and in the metrics."""
+    call.gate.recorder.count(reason)
+    service, digest = known_of(call)
+    call.gate.metrics.count(reason, service, digest)
+
+
+def known_of(call: Call) -> tuple[str, str]:
+    """Service and digest as labels: a path that names no service of the plan is nobody's."""
+    return (
+        call.route.service if call.route.plan is not None else "",
+        call.served.loaded.digest if call.served is not None else "",
+    )
 
 
 async def send_problem(call: Call, error: GatewayError, body: bytes, record: str | None, send: Send) -> None:
@@ -164,11 +178,6 @@ async def send_problem(call: Call, error: GatewayError, body: bytes, record: str
 def finish(call: Call, status: int) -> None:
     """Count the answer; export the spans of a sampled one."""
     gate = call.gate
-    gate.metrics.answered(
-        call.route.service if call.route.plan is not None else "",
-        call.served.loaded.digest if call.served is not None else "",
-        status,
-        gate.timer() - call.started,
-    )
+    gate.metrics.answered(*known_of(call), status, gate.timer() - call.started)
     if call.steps is not None and gate.spans is not None:
         gate.spans.finish(call, status)

@@ -18,18 +18,23 @@ import orjson
 import structlog
 from numpy.typing import NDArray
 
+from audit.config import Config
 from audit.proof.entry import Key
 from audit.proof.entry import Protocol as ProtocolNumber
 from audit.proof.record import Header
 from audit.replay.base import Answerer, Number, Question, Ran, Unanswerable
 from registry.errors import DeviceUnavailable, NotExplainable, NotFound, PackageError
+from registry.runtimes import load as load_model
 from registry.runtimes.base import Model
+from registry.stores import configured_store
 
 from .errors import GatewayError
+from .journals import opening
 from .protocol import Query, v1, write
 from .reading import JSON, read_query
 from .reading import content as content_of
 from .rows import RowReader
+from .settings import GatewaySettings
 
 log = structlog.get_logger("affiant.replay")
 
@@ -59,6 +64,17 @@ class GatewayPredictor:
         self._versions: Final = versions
         self._default: Final = (device, threads)
         self._models: OrderedDict[tuple[bytes, str, int], _Answerer | Unanswerable] = OrderedDict()
+
+    @classmethod
+    def configured(cls, config: Config) -> GatewayPredictor:
+        """Packages from the store of the settings, loaded as the gateway loads them."""
+        store, settings = configured_store(config), config.section("gateway", GatewaySettings)
+        return cls(
+            lambda digest, device, threads: load_model(store.pull(digest), device=device, threads=threads),
+            opening(settings).versions,
+            device=settings.device,
+            threads=settings.threads,
+        )
 
     def open(self, digest: bytes, ran: Ran | None) -> Answerer:
         """See the contract."""

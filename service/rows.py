@@ -2,7 +2,7 @@
 
 Two ways lead to the same bytes. The fast one packs a whole row with one call and is sure only when nothing is
 odd; whatever it is not sure of goes the precise way, which finds the first cell that is wrong and says why.
-tests/unit/service/test_rows.py and tests/property/test_http_rows.py hold them to each other.
+tests/unit/service/test_rows.py and tests/property/test_rows.py hold them to each other.
 """
 
 from __future__ import annotations
@@ -85,31 +85,32 @@ class RowReader:
 
     def _fast(self, instances: list[Any]) -> bytes | None:
         """The packed rows, or None when a cell needs a closer look."""
-        pack, width = self._pack, self.width
         try:
             if self.only_numbers and type(instances[0]) is list:
+                pack = self._pack
                 if len(instances) == 1:
                     return pack(*instances[0])
                 return b"".join([pack(*row) for row in instances if type(row) is list or _odd()])
-            parts = []
-            for row in instances:
-                if type(row) is dict:
-                    if len(row) != width:
-                        return None
-                    cells = list(self._get(row))
-                else:
-                    cells = list(row)
-                for place, codes in self._categories:
-                    cells[place] = codes[cells[place]]
-                for place in self._integers:
-                    cell = cells[place]
-                    if type(cell) is not int or not -EXACT <= cell <= EXACT:
-                        return None
-                parts.append(pack(*cells))
-            return b"".join(parts)
+            return b"".join([self._mixed(row) for row in instances])
         # Not an error yet: the precise way decides, and tells it better.
         except (StructError, OverflowError, KeyError, IndexError, TypeError, _OddRow):
             return None
+
+    def _mixed(self, row: Any) -> bytes:
+        """One packed row with categories or integers in it, or an object. Raises when it is odd."""
+        if type(row) is list:
+            cells = row.copy()
+        elif type(row) is dict and len(row) == self.width:
+            cells = list(self._get(row))
+        else:  # text is a sequence of categories, too, and no row
+            raise _OddRow
+        for place, codes in self._categories:
+            cells[place] = codes[cells[place]]
+        for place in self._integers:
+            cell = cells[place]
+            if type(cell) is not int or not -EXACT <= cell <= EXACT:
+                raise _OddRow
+        return self._pack(*cells)
 
     def _precise(self, instances: list[Any]) -> Rows:
         parts, unknown = [], 0

@@ -10,7 +10,6 @@ import gc
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from typing import Final
 
 import numpy as np
@@ -35,7 +34,7 @@ from .debts import Debts
 from .follow import PlanFollower, follow, stamp
 from .front import Front
 from .journals import close_orphans, open_journal
-from .metrics import Metrics, State, exposition
+from .metrics import JOURNAL_NUMBERS, Metrics, State, exposition
 from .models import Plan, Served
 from .rate import TokenBucket
 from .settings import UNAUDITED, GatewaySettings, TelemetrySettings, bench_unaudited
@@ -46,11 +45,6 @@ log = structlog.get_logger("affiant.gateway")
 
 _GC_THRESHOLD: Final = 50_000
 """Young objects before the collector looks: requests leave few cycles behind."""
-
-_JOURNAL_NUMBERS: Final = (
-    "epoch", "durable_group", "durable_sequence", "sequence", "acknowledged", "held_bytes", "bound_bytes",
-    "hours_to_full", "open_requests", "waiting_for_log",
-)  # fmt: skip
 
 
 class Worker:
@@ -87,6 +81,7 @@ class Worker:
         store = configured_store(self._config)
         keys = read_keys(self._keys_path)
         seen = stamp(self._config.path), stamp(self._keys_path)
+        recorder = await self._open_recorder(loop)
         follower = self._follower = PlanFollower(
             self._config.path,
             load=lambda digest: load_model(
@@ -95,10 +90,10 @@ class Worker:
             make_batcher=self._make_batcher,
             swap=self._swap,
             metrics=self.metrics,
+            count=recorder.count,
             executor=self._executor,
             max_rows=settings.max_rows,
         )
-        recorder = await self._open_recorder(loop)
         self._front.gate = Gate(
             recorder=recorder,
             metrics=self.metrics,
@@ -144,8 +139,8 @@ class Worker:
             await self._drain(gate)
         for task in self._tasks:
             task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+        # Whatever became of them: the journal MUST still be closed.
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._debts.stop()
         if self._journal is not None:
             await self._journal.close()
@@ -232,7 +227,7 @@ class Worker:
         if self._journal is None:
             return {}
         stats = self._journal.stats()
-        return {name: float(getattr(stats, name)) for name in _JOURNAL_NUMBERS}
+        return {name: float(getattr(stats, name)) for name in JOURNAL_NUMBERS}
 
     def _observe(self, seconds: Sequence[float]) -> None:
         for value in seconds:

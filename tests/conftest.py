@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,10 @@ __all__ = [
     "s3_server",
     "served",
 ]
+
+# A shell starts what it runs in the background with SIGINT ignored, and children would inherit that: tests that
+# press Ctrl-C would wait for ever.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # No timed assertions: how long an example takes says more about the machine than about the code. (Under CI
 # hypothesis itself takes its reproducible profile; this one builds on it.)

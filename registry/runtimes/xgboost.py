@@ -62,7 +62,17 @@ def load_booster(
         raise ModelRefused(
             f"XGBoost {xgboost.__version__} cannot read the model: {_first_line(error)}"
         ) from error
+    _refuse_fallback(booster, device)
     return booster, checked
+
+
+def _refuse_fallback(booster: Any, device: str) -> None:
+    """XGBoost falls back to the processor with a warning alone; the record would then name the wrong device."""
+    found = str(json.loads(booster.save_config())["learner"]["generic_param"]["device"])
+    if found.partition(":")[0] != device.partition(":")[0]:
+        raise DeviceUnavailable(
+            f"device {device!r}: XGBoost fell back to {found!r}; this machine has no such device"
+        )
 
 
 def objective_of(booster: Any) -> str:

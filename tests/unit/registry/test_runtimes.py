@@ -228,6 +228,14 @@ def test_cuda_without_a_cuda_build_is_said() -> None:
         open_runner(linear_model(), "onnx", BINARY, device="cuda")
 
 
+@pytest.mark.filterwarnings("ignore:.*log_callback")  # XGBoost's own word of it, a warning within a callback
+def test_an_xgboost_that_falls_back_to_the_processor_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It only warns; the record would name a device that did not answer."""
+    monkeypatch.setattr(xgboost, "build_info", lambda: {"USE_CUDA": True})
+    with pytest.raises(DeviceUnavailable, match="fell back to 'cpu'"):
+        load(number_package(), device="cuda")
+
+
 @pytest.mark.parametrize("column", [0, 1, None])
 def test_the_positive_class_is_the_column_that_the_signature_names(column: int | None) -> None:
     """A model's label order is its own: the signature says which column is the score."""
