@@ -5,9 +5,7 @@ For each record, in this order:
 1. its offset follows the one before it;
 2. it is a record of the format (docs/record-format.md, sections 2 and 3);
 3. its payload is the bytes that its entry's digest covers, when it carries one;
-4. its entry follows the journal's entry before it: sequence, chain and epoch. The same sequence with the same
-   hash again is a benign duplicate (a dead sidecar's last request may still land); with another hash it is
-   a flaw;
+4. its entry follows the journal's entry before it: sequence, chain and epoch (follow.py);
 5. opening, heartbeat and closing entries are signed by the key of the journal's first opening.
 
 A changed entry shows where the next one is chained to it, at the latest at the journal's next heartbeat or
@@ -17,25 +15,20 @@ can tell.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import Any, Final, NamedTuple, Protocol
-
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from typing import Any, Final, Protocol
 
 from .errors import LogError, LogUnavailable
-from .proof.entry import JOURNAL_KINDS, SIGNED_KINDS, Entry, Key, Kind, signing_message
+from .follow import Flaw, Journals, known_kind, of_journal
+from .proof.entry import Entry, Key, Kind
 from .proof.errors import FormatError
-from .proof.hashing import ZERO_HASH, leaf_hash
+from .proof.hashing import leaf_hash
 from .proof.record import parse_payload, parse_record
 
 READ_BYTES: Final = 4 << 20
 READ_SECONDS: Final = 10.0
-REMEMBERED: Final = 65_536
-"""Leaf hashes kept for each journal, to tell benign duplicates; far more than a sidecar has in flight."""
 
 
 class _Read(Protocol):
@@ -61,25 +54,6 @@ class Reader(Protocol):
         ...
 
 
-class Flaw(NamedTuple):
-    """One thing that is wrong, and where. `journal` is hex; both it and `sequence` are None when not
-    known.
-    """
-
-    what: str
-    message: str
-    partition: int
-    offset: int
-    journal: str | None = None
-    sequence: int | None = None
-
-    def __str__(self) -> str:
-        where = f"partition {self.partition}, offset {self.offset}"
-        if self.journal is not None:
-            where += f", journal {self.journal}, sequence {self.sequence}"
-        return f"{self.what}: {self.message} ({where})"
-
-
 @dataclass(slots=True)
 class Checked:
     """What was looked at and what was found."""
@@ -101,19 +75,6 @@ class Checked:
     journals: dict[str, int] = field(default_factory=dict)
     """Journal id (hex) → entries."""
     flaws: list[Flaw] = field(default_factory=list)
-
-
-@dataclass(slots=True)
-class _Journal:
-    """What is known of one journal so far."""
-
-    partition: int
-    sequence: int
-    """The next one."""
-    head: bytes
-    epoch: int = 0
-    key: bytes | None = None
-    leaves: OrderedDict[int, bytes] = field(default_factory=OrderedDict)
 
 
 def check_log(
@@ -171,7 +132,8 @@ class _Check:
 
     def __init__(self) -> None:
         self.result = Checked()
-        self._journals: dict[bytes, _Journal] = {}
+        self._journals = Journals()
+        self._places: dict[bytes, int] = {}
 
     def flaw(self, what: str, message: str, partition: int, offset: int, entry: Entry | None = None) -> None:
         """Note a flaw."""
@@ -192,15 +154,17 @@ class _Check:
         self._payload(entry, record.payload, partition, read.offset)
         if entry.kind in (Kind.INFERENCE, Kind.ABORTED):
             self.result.exchanges += 1
-        if not _is_kind(entry.kind):
+        if not known_kind(entry):
             self.result.unknown_kinds += 1
-        if not _of_journal(entry):
+        if not of_journal(entry):
             return
-        if read.key is not None and read.key != entry.fields[Key.JOURNAL]:
+        name = entry.fields[Key.JOURNAL]
+        if read.key is not None and read.key != name:
             self.flaw("key", "the record's key is not its journal's id", partition, read.offset, entry)
-        journal = self._chain(entry, partition, read.offset, from_start=from_start)
-        if journal is not None and entry.kind in SIGNED_KINDS:
-            self._signature(journal, entry, partition, read.offset)
+        place = self._places.setdefault(name, partition)
+        if partition != place:
+            self.flaw("partition", f"this journal is in partition {place}", partition, read.offset, entry)
+        self._follow(entry, partition, read.offset, from_start=from_start)
 
     def _payload(self, entry: Entry, payload: bytes, partition: int, offset: int) -> None:
         digest = entry.get(Key.PAYLOAD_DIGEST)
@@ -224,107 +188,15 @@ class _Check:
                 except FormatError as error:
                     self.flaw("format", str(error), partition, offset, entry)
 
-    def _chain(self, entry: Entry, partition: int, offset: int, *, from_start: bool) -> _Journal | None:
-        """Step 4; None for a duplicate, which says nothing new."""
-        name, sequence = entry.fields[Key.JOURNAL], entry.fields[Key.SEQUENCE]
-        leaf = leaf_hash(entry.raw)
-        journal = self._journals.get(name)
-        if journal is None:
-            journal = self._begin(entry, partition, offset, from_start=from_start)
-        if partition != journal.partition:
-            self.flaw(
-                "partition", f"this journal is in partition {journal.partition}", partition, offset, entry
-            )
-        if sequence < journal.sequence:
-            self._duplicate(journal, entry, leaf, partition, offset)
-            return None
-        if sequence > journal.sequence:
-            self.flaw(
-                "missing",
-                f"sequences {journal.sequence} to {sequence - 1} are not in the log",
-                partition,
-                offset,
-                entry,
-            )
-        elif entry.fields[Key.CHAIN] != journal.head:
-            self.flaw(
-                "chain",
-                "this entry does not follow the one before it: one of them was changed",
-                partition,
-                offset,
-                entry,
-            )
-        self._epoch(journal, entry, partition, offset)
-        journal.sequence, journal.head = sequence + 1, leaf
-        journal.leaves[sequence] = leaf
-        if len(journal.leaves) > REMEMBERED:
-            journal.leaves.popitem(last=False)
-        self.result.journals[name.hex()] = self.result.journals.get(name.hex(), 0) + 1
-        return journal
-
-    def _begin(self, entry: Entry, partition: int, offset: int, *, from_start: bool) -> _Journal:
-        """A journal that was not met before. A log whose beginning is gone may start anywhere in it."""
-        sequence = 0 if from_start else entry.fields[Key.SEQUENCE]
-        head = ZERO_HASH if sequence == 0 else entry.fields[Key.CHAIN]
-        journal = _Journal(partition, sequence, head)
-        if sequence != 0:
-            journal.epoch = entry.fields[Key.EPOCH]
-        elif entry.kind != Kind.OPENING and entry.fields[Key.SEQUENCE] == 0:
-            self.flaw("opening", "the journal does not begin with an opening entry", partition, offset, entry)
-        self._journals[entry.fields[Key.JOURNAL]] = journal
-        return journal
-
-    def _duplicate(self, journal: _Journal, entry: Entry, leaf: bytes, partition: int, offset: int) -> None:
-        known = journal.leaves.get(entry.fields[Key.SEQUENCE])
-        if known == leaf:
-            self.result.duplicates += 1
-        elif known is None:
-            self.flaw("order", "an entry from long before: too old to compare", partition, offset, entry)
-        else:
-            self.flaw("duplicate", "another entry has the same sequence", partition, offset, entry)
-
-    def _epoch(self, journal: _Journal, entry: Entry, partition: int, offset: int) -> None:
-        epoch = entry.fields[Key.EPOCH]
-        opens = entry.kind == Kind.OPENING
-        if (opens and epoch <= journal.epoch) or (not opens and epoch != journal.epoch):
-            self.flaw("epoch", f"epoch {epoch} after epoch {journal.epoch}", partition, offset, entry)
-        journal.epoch = epoch
-
-    def _signature(self, journal: _Journal, entry: Entry, partition: int, offset: int) -> None:
-        if entry.kind == Kind.OPENING:
-            key = entry.fields[Key.PUBLIC_KEY]
-            if journal.key is not None and key != journal.key:
-                self.flaw(
-                    "signature", "an opening with another key than the first one", partition, offset, entry
-                )
-                return
-            journal.key = key
-        if journal.key is None:
-            self.result.unchecked_signatures += 1
-            return
-        try:
-            Ed25519PublicKey.from_public_bytes(journal.key).verify(
-                entry.fields[Key.SIGNATURE], signing_message(entry.fields)
-            )
-        except InvalidSignature:
-            self.flaw("signature", "not signed by the journal's key", partition, offset, entry)
-        else:
-            self.result.signatures += 1
-
-
-def _is_kind(kind: int) -> bool:
-    return any(kind == known for known in Kind)
-
-
-def _of_journal(entry: Entry) -> bool:
-    """Whether a journal wrote it: of known kinds the format says so, of others their keys do."""
-    if _is_kind(entry.kind):
-        return entry.kind in JOURNAL_KINDS
-    name, chain = entry.get(Key.JOURNAL), entry.get(Key.CHAIN)
-    return (
-        isinstance(name, bytes)
-        and len(name) == 16
-        and isinstance(chain, bytes)
-        and len(chain) == 32
-        and all(isinstance(entry.get(key), int) for key in (Key.EPOCH, Key.SEQUENCE))
-    )
+    def _follow(self, entry: Entry, partition: int, offset: int, *, from_start: bool) -> None:
+        """Steps 4 and 5."""
+        journals, result = self._journals, self.result
+        before = journals.followed
+        result.flaws += journals.follow(
+            entry, leaf_hash(entry.raw), partition=partition, offset=offset, whole=from_start
+        )
+        name = entry.fields[Key.JOURNAL].hex()
+        result.journals[name] = result.journals.get(name, 0) + journals.followed - before
+        result.duplicates = journals.duplicates
+        result.signatures, result.unchecked_signatures = journals.signatures, journals.unchecked
+        journals.notes.clear()

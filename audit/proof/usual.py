@@ -41,7 +41,7 @@ class Usual:
         }
         self._batch = batch
         # Type, and smallest and largest value or length. A text that is not ASCII takes the long way.
-        self._rules: dict[int, tuple[type, int, int]] = {
+        self._rules: dict[int, tuple[Any, int, int]] = {
             **{key: (bytes, size, size) for key, size in sizes.items()},
             **{key: (str, 0, limit) for key, limit in texts.items()},
             **dict.fromkeys(numbers, (int, 0, _MAX_UINT)),
