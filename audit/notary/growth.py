@@ -72,15 +72,16 @@ class Growth:
         self._entries += entries
         self.pending_bytes += sum(map(len, entries))
 
-    def files(self) -> list[tuple[str, bytes]]:
-        """Bundles and tiles that the sealed tree does not have: path and content."""
-        if not self.pending:
-            return []
-        bundles = [
+    def bundles(self) -> list[tuple[str, bytes]]:
+        """The bundles that the sealed tree does not have: path and content."""
+        return [
             (bundle.path, encode_bundle(self._entries[at : at + bundle.width]))
             for at, bundle in self._bundles()
         ]
-        return bundles + [(tile.path, content) for tile, content in self._tiles(self._full, self._edge)]
+
+    def tiles(self) -> list[tuple[str, bytes]]:
+        """The tiles that the sealed tree does not have: path and content."""
+        return [(tile.path, content) for tile, content in self._tiles(self._full, self._edge)]
 
     def read_again(self, fetch_all: FetchAll) -> bytes:
         """Read those files, and compute every hash again from their entries; the root that they have.
@@ -91,8 +92,6 @@ class Growth:
             FormatError: a bundle is malformed.
             NotProved: a file is not there, or is not what its entries hash to.
         """
-        if not self.pending:
-            return self._sealed.root()
         bundles = [bundle for _, bundle in self._bundles()]
         known = self._sealed.size % WIDTH
         edge, full = self._sealed.copy(), []
@@ -113,8 +112,8 @@ class Growth:
         return Growth(self._edge, self._entries[len(self._entries) - self._edge.size % WIDTH :])
 
     def _bundles(self) -> list[tuple[int, Bundle]]:
-        """Where in the entries each bundle begins."""
-        first, count = self._sealed.size // WIDTH, len(self._entries)
+        """Where in the entries each bundle begins; none when nothing waits."""
+        first, count = self._sealed.size // WIDTH, len(self._entries) if self.pending else 0
         return [(at, Bundle(first + at // WIDTH, min(WIDTH, count - at))) for at in range(0, count, WIDTH)]
 
     def _tiles(self, full: Sequence[tuple[Tile, bytes]], edge: Edge) -> list[tuple[Tile, bytes]]:

@@ -179,7 +179,8 @@ class Seal:
             growth, head = self._growth, self._head
 
             # 1. Bundles and tiles are created. A crash leaves files beyond the state; the next run makes the same.
-            self._create(growth.files())
+            self._create(growth.bundles())
+            self._create(growth.tiles())
 
             # 2. They are read back, and hashed again up to the root.
             root = self._read_again(growth)
@@ -231,10 +232,20 @@ class Seal:
         self._pool.shutdown()
 
     def _create(self, files: Sequence[tuple[str, bytes]]) -> None:
-        """What is there already is compared in the next step, as what was created is."""
-        name, create = self._head.name, self._objects.create
-        for _ in self._pool.map(lambda file: create(name(file[0]), file[1]), files):
-            pass
+        """What an ended run has created is there already, and the same.
+
+        Bundles come first: of two notaries that were told different things of the log, the slower one finds so
+        before it has written a tile that would stop the other.
+        """
+
+        def create(file: tuple[str, bytes]) -> str | None:
+            path, content = file
+            there = self._objects.create(self._head.name(path), content) or self._head.fetch(path) == content
+            return None if there else path
+
+        for path in self._pool.map(create, files):
+            if path is not None:
+                raise NotaryRefuses(f"{self.tree.origin}: {path} is there already, with another content")
 
     def _read_again(self, growth: Growth) -> bytes:
         try:

@@ -1,0 +1,61 @@
+"""Each call of the notary on its store fails, or is where it dies: one head a size, and it always goes on."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.fault.notary.store import FAULTS, FaultyObjects, MemoryObjects
+from tests.fault.notary.world import PLAN, World, check
+
+pytestmark = pytest.mark.fault
+
+ALL = sum(PLAN)
+
+
+def calls() -> list[str]:
+    """What a life without faults asks of its store."""
+    world, faulty = World(MemoryObjects()), FaultyObjects(MemoryObjects())
+    world.objects = faulty.objects
+    world.live(faulty)
+    assert check(world).size == ALL
+    return faulty.calls
+
+
+CALLS = calls()
+
+
+def test_a_life_has_every_kind_of_call() -> None:
+    """Else the enumeration below would show less than it says."""
+    kinds = {call.rsplit("/", 1)[0].split("/tile")[0].split(" ")[0] for call in CALLS}
+    assert kinds == {"get", "create", "swap"}
+    assert sum(call.endswith("/state") for call in CALLS) > len(PLAN) + 2
+    assert sum(call.startswith("swap") and call.endswith("/checkpoint") for call in CALLS) == len(PLAN) - 1
+    assert any("tile/1/" in call for call in CALLS)
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_at_each_call_is_recovered_from(fault: str) -> None:
+    """The notary tries again, or is started again, and the store is as if nothing had been."""
+    for place in range(len(CALLS)):
+        world = World(MemoryObjects())
+        faulty = FaultyObjects(world.objects, {place: fault})
+        world.live(faulty)
+        assert faulty.hit == [f"{CALLS[place]} {fault}"]
+        world.live(
+            FaultyObjects(world.objects)
+        )  # the next process; with nothing to do when the first went on
+        assert check(world).size == ALL, faulty.hit
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("fault", FAULTS)
+def test_two_faults_are_recovered_from(fault: str) -> None:
+    """The recovery, too, fails or dies at each of its calls."""
+    for place in range(len(CALLS)):
+        for second in range(30):
+            for other in FAULTS:
+                world = World(MemoryObjects(), plan=PLAN[:4])
+                world.live(FaultyObjects(world.objects, {place: fault}))
+                world.live(FaultyObjects(world.objects, {second: other}))
+                world.live(FaultyObjects(world.objects))
+                assert check(world).size == sum(PLAN[:4]), (place, fault, second, other)
