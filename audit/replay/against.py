@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import Final
+from typing import Any, Final
 
 from audit.proof.entry import Key
 
@@ -66,6 +66,22 @@ class Comparison:
     def mean(self) -> float:
         """Mean over the records of their largest difference."""
         return self.sum / self.records if self.records else 0.0
+
+    def as_json(self) -> dict[str, Any]:
+        """The same, for scripts."""
+        return {
+            "records": self.records,
+            "rows": self.rows,
+            "changed": self.changed,
+            "mean_difference": self.mean,
+            "largest_difference": self.largest,
+            "decided": self.decided,
+            "flips": [
+                {"from": then, "to": would, "rows": count}
+                for (then, would), count in self.flips.most_common()
+            ],
+            "not_compared": dict(self.reasons.most_common()),
+        }
 
 
 def against(

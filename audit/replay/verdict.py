@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import zip_longest
-from typing import Final
+from typing import Any, Final
 
 from .base import Answerer, Difference, Number, Ran
 
@@ -68,6 +68,35 @@ class Summary:
     def records(self) -> int:
         """All of them."""
         return self.counts.total()
+
+    @property
+    def wrong(self) -> bool:
+        """Whether an answer is different."""
+        return self.counts[Verdict.DIFFERENT] > 0
+
+    def as_json(self) -> dict[str, Any]:
+        """The same, for scripts."""
+        pairs = sorted({(service, digest) for service, digest, _ in self.digests})
+        worst = self.worst
+        return {
+            "records": self.records,
+            "verdicts": {str(verdict): self.counts[verdict] for verdict in Verdict},
+            "models": [
+                {
+                    "service": service,
+                    "digest": digest,
+                    **{str(verdict): self.digests[service, digest, verdict] for verdict in Verdict},
+                }
+                for service, digest in pairs
+            ],
+            "reasons": [
+                {"verdict": str(verdict), "reason": reason, "records": count}
+                for (verdict, reason), count in self.reasons.most_common()
+            ],
+            "worst": None
+            if worst is None
+            else {"record": worst.record_id, "difference": worst.difference, "bound": worst.bound},
+        }
 
 
 def compare(recorded: Sequence[Number], replayed: Sequence[Number]) -> list[Difference] | None:
