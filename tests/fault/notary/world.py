@@ -31,8 +31,8 @@ class TestKey:
 
     __test__ = False
 
-    def __init__(self) -> None:
-        self._key = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
+    def __init__(self, seed: bytes = bytes(range(32))) -> None:
+        self._key = Ed25519PrivateKey.from_private_bytes(seed)
         self.public_key = self._key.public_key().public_bytes_raw()
         self.signed: list[Checkpoint] = []
 
@@ -53,10 +53,14 @@ class StrictWitness:
         self.seen = Checkpoint(TREE.origin, 0, EMPTY_ROOT)
 
     def cosign(self, checkpoint: Checkpoint, note: bytes, nodes: Nodes) -> Signature:
-        if checkpoint.size < self.seen.size:
-            raise NotaryRefuses(f"the witness knows {self.seen.size} leaves")
-        proof = consistency_proof(nodes, self.seen.size, checkpoint.size)
-        verify_consistency(self.seen.size, self.seen.root, checkpoint.size, checkpoint.root, proof)
+        while True:
+            seen = self.seen
+            if checkpoint.size < seen.size:
+                raise NotaryRefuses(f"the witness knows {seen.size} leaves")
+            proof = consistency_proof(nodes, seen.size, checkpoint.size)
+            if self.seen == seen:  # else somebody was faster while the proof was made
+                break
+        verify_consistency(seen.size, seen.root, checkpoint.size, checkpoint.root, proof)
         self.seen = checkpoint
         message = b"cosignature/v1\ntime 1\n" + checkpoint.text.encode()
         value = (1).to_bytes(8, "big") + self._key.sign(message)
@@ -65,7 +69,7 @@ class StrictWitness:
 
 def entry(index: int, log: str = "log") -> bytes:
     """What stands at an offset of a log."""
-    return f"{log} {index} ".encode() * (index % 7)
+    return f"{log} {index} ".encode() * ((index + 1) % 7)
 
 
 def entries(start: int, end: int, log: str = "log") -> list[bytes]:
