@@ -304,13 +304,24 @@ def test_a_stop_under_load_answers_and_records_what_was_accepted(tmp_path: Path)
     assert Kind.ABORTED not in {record.entry.kind for record in site.records()}
 
 
-def test_the_sync_returns_before_the_first_byte_of_the_answer(tmp_path: Path) -> None:
-    """As the kernel saw it."""
+SYNCED = {
+    # fdatasync that returned 0, also where strace shows its return on a line of its own
+    "thread": r"fdatasync(\(\d+\)| resumed>\)) +(=|\)).* 0$|fdatasync.*= 0$",
+    # the completion of IOCB_CMD_FDSYNC, with result 0
+    "aio": r"io_getevents.*res=0[,}].* = 1$",
+}
+
+
+@pytest.mark.parametrize("sync", SYNCED)
+def test_the_sync_returns_before_the_first_byte_of_the_answer(tmp_path: Path, sync: str) -> None:
+    """As the kernel saw it, for each way of waiting for the disk."""
     site = Site(tmp_path)
-    site.journal["sync"] = "thread"
+    site.journal["sync"] = sync
     site.serve("credit", credit_package())
     trace = tmp_path / "trace"
-    calls = "trace=pwritev,pwritev2,pwrite64,write,writev,sendto,sendmsg,fdatasync,fsync"
+    calls = (
+        "trace=pwritev,pwritev2,pwrite64,write,writev,sendto,sendmsg,fdatasync,fsync,io_submit,io_getevents"
+    )
     prefix = [find_program("strace", "strace"), "-f", "-o", str(trace), "-s", "64", "-e", calls]
     served = start_gateway(site, prefix=prefix)
     try:
@@ -324,11 +335,7 @@ def test_the_sync_returns_before_the_first_byte_of_the_answer(tmp_path: Path) ->
     lines = trace.read_text(errors="replace").splitlines()
     answers = [at for at, line in enumerate(lines) if '"HTTP/1.1 200' in line and "affiant" not in line]
     writes = [at for at, line in enumerate(lines) if "AFGR" in line]
-    synced = [
-        at
-        for at, line in enumerate(lines)
-        if re.search(r"fdatasync(\(\d+\)| resumed>\)) +(=|\)).* 0$|fdatasync.*= 0$", line)
-    ]
+    synced = [at for at, line in enumerate(lines) if re.search(SYNCED[sync], line)]
     before = 0
     predictions = answers[-5:]
     assert len(predictions) == 5
@@ -337,6 +344,34 @@ def test_the_sync_returns_before_the_first_byte_of_the_answer(tmp_path: Path) ->
         assert any(group < one < at for one in synced), "\n".join(lines[group : at + 1])
         assert group > before, "an answer without a group of its own"
         before = at
+
+
+def test_no_resolver_and_nobody_else_is_asked(tmp_path: Path) -> None:
+    """Nothing phones home: as the kernel saw it, from start to end, of all processes and their libraries.
+
+    (BentoML's process manager asks for this machine's own name, which /etc/hosts answers.)
+    """
+    site = Site(tmp_path)
+    site.serve("credit", credit_package())
+    trace = tmp_path / "trace"
+    prefix = [find_program("strace", "strace"), "-f", "-o", str(trace), "-e", "trace=openat,connect,sendto"]
+    served = start_gateway(site, prefix=prefix)
+    try:
+        assert post(served.port)[0] == 200
+        served.process.signal(signal.SIGTERM)
+        served.process.wait(deadline_s=90)
+    finally:
+        served.process.kill()
+    lines = trace.read_text(errors="replace").splitlines()
+    assert any("affiant.toml" in line for line in lines), "the trace shows what is opened"
+    # A resolver would be met here too: it has an address.
+    called = [
+        line
+        for line in lines
+        if re.search(r"sin_addr=|sin6_addr=|inet_pton", line)
+        and not re.search(r'"(127\.|::1|0\.0\.0\.0|::ffff:127\.)', line)
+    ]
+    assert called == []
 
 
 def test_tls_from_the_settings(tmp_path: Path) -> None:
