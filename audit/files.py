@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -13,6 +15,40 @@ def sync_directory(directory: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def make_directory(
+    path: Path,
+    *,
+    exists: Callable[[Path], bool] = Path.is_dir,
+    mkdir: Callable[[Path], None] = Path.mkdir,
+    sync: Callable[[Path], None] = sync_directory,
+) -> None:
+    """Make a directory, and those above it that are missing. Its name is durable when this returns, and theirs.
+
+    A directory gets nothing into it before its own name is durable. So of those that are found, only the lowest
+    can be one whose maker died before that; its name is synced as if it were ours.
+
+    `exists`, `mkdir` and `sync` are for who has a disk of their own.
+
+    Raises:
+        OSError: as mkdir(2) and fsync(2) do; who calls again goes on where this ended.
+    """
+    path = path.absolute()
+    above = path.parent
+    if exists(path):
+        # Who may not open what is above it did not make it.
+        with suppress(PermissionError):
+            sync(above)
+        return
+    if not exists(above):
+        make_directory(above, exists=exists, mkdir=mkdir, sync=sync)
+    else:
+        with suppress(PermissionError):
+            sync(above.parent)
+    with suppress(FileExistsError):  # another process was faster, and may not have synced it yet
+        mkdir(path)
+    sync(above)
 
 
 def write_once(path: Path, content: bytes, mode: int = 0o644) -> bool:

@@ -71,8 +71,11 @@ class Disk(Protocol):
     def list(self, path: Path) -> list[str]:
         """Names in a directory; empty when it does not exist."""
 
+    def is_directory(self, path: Path) -> bool:
+        """Whether there is a directory of that name."""
+
     def make_directory(self, path: Path) -> None:
-        """Create a directory and its parents, if absent."""
+        """mkdir(2); durable after `sync_directory` of the one above it, which MUST be there."""
 
     def mode(self, fd: int) -> int:
         """Permission bits of an open file."""
@@ -140,8 +143,11 @@ class RealDisk:
         except FileNotFoundError:
             return []
 
+    def is_directory(self, path: Path) -> bool:
+        return path.is_dir()
+
     def make_directory(self, path: Path) -> None:
-        path.mkdir(parents=True, exist_ok=True)
+        path.mkdir()
 
     def mode(self, fd: int) -> int:
         return os.fstat(fd).st_mode & 0o777

@@ -14,6 +14,7 @@ from typing import Final
 import cbor2
 
 from audit.errors import JournalFailed, JournalFull
+from audit.files import make_directory
 from audit.proof import cbor
 from audit.proof.entry import MAX_ENTRY, Key, Kind
 from audit.proof.errors import FormatError
@@ -183,7 +184,9 @@ class Journal:
             JournalFailed: the disk failed.
         """
         loop = asyncio.get_running_loop()
-        disk.make_directory(directory)
+        make_directory(
+            directory, exists=disk.is_directory, mkdir=disk.make_directory, sync=disk.sync_directory
+        )
         lock = disk.open(directory / LOCK_NAME, os.O_RDWR | os.O_CREAT)
         journal: Journal | None = None
         syncer = syncer or make_syncer(settings.sync, loop, disk)

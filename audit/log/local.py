@@ -30,7 +30,7 @@ from typing import IO, Final
 import google_crc32c
 
 from audit.errors import LogUnavailable, OffsetGone
-from audit.files import sync_directory, write_once
+from audit.files import make_directory, sync_directory, write_once
 from audit.mark import Mark, MarkReader, MarkUnreadable, MarkWriter, read_mark
 
 from .base import Delivered, Finding, LogEntry, Topic
@@ -85,7 +85,7 @@ class LocalLog:
             "created": clock() // 1_000_000,
         }  # fmt: skip
         with _translated(directory):
-            directory.mkdir(parents=True, exist_ok=True)
+            make_directory(directory)
             write_once(directory / "topic.json", json.dumps(created).encode())
 
     @property
@@ -136,8 +136,7 @@ class LocalWriter:
     """One writer: a thread writes everything that waits, syncs once, and moves the mark."""
 
     def __init__(self, directory: Path, clock: Callable[[], int]) -> None:
-        directory.mkdir(exist_ok=True)
-        sync_directory(directory.parent)
+        make_directory(directory)
         self._directory = directory
         self._clock = clock
         self._lock = _lock(directory / "lock")

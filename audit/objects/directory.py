@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from audit.errors import ObjectChanged, ObjectsUnavailable
-from audit.files import sync_directory, write_once
+from audit.files import make_directory, sync_directory, write_once
 
 from .base import Stored
 from .names import check_name, check_prefix
@@ -77,14 +77,10 @@ class DirectoryObjects:
         return self._root / check_name(name)
 
     def _make_parents(self, directory: Path) -> None:
-        """Make a directory whose name, and those above it, are durable: who made them may have died before that."""
+        """Make a directory whose name, and those above it, are durable; once each."""
         if directory in self._durable:
             return
-        directory.mkdir(parents=True, exist_ok=True)
-        # From the top, the directory's own name last.
-        above = [directory, *directory.parents]
-        for each in reversed(above[: above.index(self._root) + 2]):
-            sync_directory(each)
+        make_directory(directory)
         if len(self._durable) >= _REMEMBERED:
             self._durable = set()
         self._durable.add(directory)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from audit.files import make_directory
 from audit.mark import Mark, MarkUnreadable, MarkWriter, read_mark
 
 ACKNOWLEDGED: Final = "acknowledged"
@@ -42,7 +43,7 @@ class ReachedWriter:
         self, directory: Path, file: str, shipper: bytes, clock: Callable[[], int] = time.time_ns
     ) -> None:
         """`shipper` is the 16-byte id of this run of the sidecar."""
-        directory.mkdir(parents=True, exist_ok=True)
+        make_directory(directory)
         self._path = directory / file
         self._writer = MarkWriter(self._path)
         self._shipper = shipper

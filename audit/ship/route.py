@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from audit.errors import LogError
-from audit.files import sync_directory, write_once
+from audit.files import make_directory, sync_directory, write_once
 from audit.log.base import Log, Topic
 
 FILE: Final = "route.json"
@@ -83,7 +83,7 @@ def choose_route(directory: Path, journal: bytes, log: Log) -> Route:
             _, start = reader.bounds(partition)
         finally:
             reader.close()
-        directory.mkdir(parents=True, exist_ok=True)
+        make_directory(directory)
         write_once(
             directory / FILE, _encode(Route(journal, topic.backend, topic.name, topic.id, partition, start))
         )

@@ -145,6 +145,14 @@ MUTATIONS = (
         CRASHES,
     ),
     Mutation(
+        "a directory whose name is not durable",
+        "audit/files.py",
+        "        mkdir(path)\n    sync(above)\n",
+        "        mkdir(path)\n",
+        CRASHES,
+        short=True,
+    ),
+    Mutation(
         "removals without a sync",
         "audit/journal/recover.py",
         "    disk.unlink(directory / segment_name(number))\n    disk.sync_directory(directory)\n",

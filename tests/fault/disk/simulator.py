@@ -89,6 +89,7 @@ class SimulatedDisk:
         self.files: dict[int, File] = {}
         self.names: dict[Path, int] = {}
         self.durable_names: dict[Path, int] = {}
+        self.directories: set[Path] = set()
         self.changes: list[Change] = []
         self.descriptors: dict[int, int] = {}
         self.watch: Callable[[str], None] | None = None
@@ -112,7 +113,6 @@ class SimulatedDisk:
                 return None
             return versions[-1] if keep == 1 else rng.choice(versions)
 
-        after = SimulatedDisk()
         names = dict(self.durable_names)
         for change in self.changes:
             if rng.random() < keep:
@@ -120,19 +120,26 @@ class SimulatedDisk:
                     names.pop(change.gone, None)
                 if change.came is not None:
                     names[change.came] = change.file
+        # What stands in a directory that is lost is lost with it.
+        for name in sorted(names):
+            if name.parent != name.parent.parent and name.parent not in names:
+                del names[name]
+        after = SimulatedDisk()
+        after.directories = self.directories & names.keys()
         after.files = {number: self.files[number].after_crash(pick) for number in sorted(set(names.values()))}
         after.names, after.durable_names = names, dict(names)
         after._next = self._next
         return after
 
     def put(self, path: Path, content: bytes) -> None:
-        """A durable file, made from outside."""
-        number = self.names.get(path)
-        if number is None:
-            number = self._number()
-            self.files[number] = File()
-            self.names[path] = self.durable_names[path] = number
-        file = self.files[number]
+        """A durable file, made from outside, in durable directories."""
+        for above in [*path.parents][:-1]:
+            if above not in self.names:
+                self.directories.add(above)
+                self._name(above)
+        if path not in self.names:
+            self._name(path)
+        file = self.files[self.names[path]]
         file.cache = bytearray(content)
         file.sync()
 
@@ -145,6 +152,7 @@ class SimulatedDisk:
     def open(self, path: Path, flags: int, mode: int = 0o600) -> int:
         created = path not in self.names
         if created:
+            self._above(path)
             if not flags & os.O_CREAT:
                 raise FileNotFoundError(errno.ENOENT, "no such file", str(path))
             self._fault("open")
@@ -222,8 +230,20 @@ class SimulatedDisk:
     def list(self, path: Path) -> list[str]:
         return [name.name for name in self.names if name.parent == path]
 
+    def is_directory(self, path: Path) -> bool:
+        return path == path.parent or path in self.directories
+
     def make_directory(self, path: Path) -> None:
-        pass
+        self._above(path)
+        if path in self.names:
+            raise FileExistsError(errno.EEXIST, "exists", str(path))
+        self._fault("make_directory")
+        self.directories.add(path)
+        number = self._number()
+        self.files[number] = File()
+        self.names[path] = number
+        self.changes.append(Change(None, path, number))
+        self.operated("make_directory")
 
     def mode(self, fd: int) -> int:
         return self._file(fd).mode
@@ -238,6 +258,15 @@ class SimulatedDisk:
 
     def _file(self, fd: int) -> File:
         return self.files[self.descriptors[fd]]
+
+    def _above(self, path: Path) -> None:
+        if not self.is_directory(path.parent):
+            raise FileNotFoundError(errno.ENOENT, "no such directory", str(path.parent))
+
+    def _name(self, path: Path) -> None:
+        number = self._number()
+        self.files[number] = File()
+        self.names[path] = self.durable_names[path] = number
 
     def _number(self) -> int:
         self._next += 1
