@@ -39,7 +39,7 @@ class _Read(Protocol):
     @property
     def key(self) -> bytes | None: ...
     @property
-    def value(self) -> bytes: ...
+    def value(self) -> bytes | None: ...
 
 
 class Reader(Protocol):
@@ -146,7 +146,7 @@ class _Check:
         """Steps 2 to 5 for one record."""
         self.result.records += 1
         try:
-            record = parse_record(read.value)
+            record = parse_record(read.value or b"")
         except FormatError as error:
             self.flaw("format", str(error), partition, read.offset)
             return

@@ -108,7 +108,7 @@ def _find_in(
     for entry in walk(reader, partition, first, end):
         if entry.key != journal:
             continue
-        record = _parse(entry.value)
+        record = _parse(entry.value or b"")
         if record is None or record.entry.kind not in JOURNAL_KINDS:
             continue
         at = record.entry.fields[Key.SEQUENCE]

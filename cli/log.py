@@ -140,8 +140,8 @@ def _count(reader: LogReader, partition: int) -> dict[str, Any]:
     journals = set()
     size = 0
     for entry in walk(reader, partition, first, end):
-        size += len(entry.value)
-        parsed = _entry(entry.value)
+        size += len(entry.value or b"")
+        parsed = _entry(entry.value or b"")
         name = "unreadable" if parsed is None else _kind(parsed)
         kinds[name] = kinds.get(name, 0) + 1
         if parsed is not None and Key.JOURNAL in parsed.fields:
@@ -164,7 +164,7 @@ def _kind(entry: Entry) -> str:
 
 
 def _line(partition: int, entry: LogEntry, as_json: bool) -> None:
-    parsed = _entry(entry.value)
+    parsed = _entry(entry.value or b"")
     fields = {} if parsed is None else fields_of(parsed)
     if as_json:
         place = {"partition": partition, "offset": entry.offset, "logged_ms": entry.timestamp}

@@ -7,12 +7,15 @@ from typing import NamedTuple, Protocol
 
 
 class LogEntry(NamedTuple):
-    """What stands at one offset. `timestamp` is the log's, ms since 1970 UTC; `value` a record's bytes."""
+    """What stands at one offset. `timestamp` is the log's, ms since 1970 UTC; `value` a record's bytes.
+
+    `value` is None where a foreign client wrote a record without one; ours never do.
+    """
 
     offset: int
     timestamp: int
     key: bytes | None
-    value: bytes
+    value: bytes | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -297,7 +297,7 @@ class KafkaReader:
         while self._held and (not entries or size < max_bytes):
             entry = self._held.popleft()
             entries.append(entry)
-            size += len(entry.value)
+            size += len(entry.value or b"")
         if entries:
             self._place = (partition, entries[-1].offset + 1)
         return entries

@@ -344,7 +344,7 @@ class LocalReader:
                 entries = [entry for entry, _ in _frames(data, 0, len(data))]
         if not entries or entries[0].offset != offset:
             raise LogUnavailable(f"{path}: damaged at byte {position}, offset {offset}")
-        end = position + sum(_HEAD.size + _FIXED.size + len(e.key or b"") + len(e.value) for e in entries)
+        end = position + sum(_HEAD.size + _FIXED.size + len(e.key or b"") + len(e.value or b"") for e in entries)
         self._places[partition] = (entries[-1].offset + 1, base, end)
         return entries
 

@@ -95,7 +95,7 @@ def scan(
             offset = entry.offset + 1
             if entry.key != journal or entry.offset >= barrier:
                 continue
-            found = _sequence(entry.value)
+            found = _sequence(entry.value or b"")
             if found is None:
                 continue
             sequence, leaf = found
