@@ -30,6 +30,7 @@ from .errors import WRONG
 from .options import ConfigOption
 
 if TYPE_CHECKING:
+    from audit.archive import Archive
     from audit.log import LogReader
     from audit.replay import Compared, Comparison, Judged, Part, Predictor, Source, Summary
     from audit.replay.intake import Intake
@@ -75,10 +76,18 @@ def replay(
     Example: affiant audit replay 0:0-9999 --out differences.parquet
     """
     only, other = _digest(model, "--model"), _digest(against, "--against")
+    if other is not None and tolerance is not None:
+        raise ConfigError("--tolerance is a replay's; --against has no bound")
+    from audit.replay import Unanswerable
+
     bounds = _time(since, "--since"), _time(until, "--until")
     with _prepared(config, records, bounds) as task, _file(out) as file:
         if other is not None:
-            _tell_comparison(_compare(task, other, only, file), other, out, as_json)
+            try:
+                comparison = _compare(task, other, only, file)
+            except Unanswerable as error:
+                raise ConfigError(f"--against: {error}") from error
+            _tell_comparison(comparison, other, out, as_json)
             return
         summary, intake = _replay(task, only, tolerance, file, quiet=as_json)
     _tell(summary, intake, task.seconds, out, as_json)
@@ -130,10 +139,19 @@ def _prepared(
     log = configured_log(config)
     reader = log.reader()
     try:
-        source = Source(reader, _external(config))
-        yield _Task(source, _parts(records, source, reader, log.topic().partitions), bounds, predictor)
+        topic = log.topic()
+        source = Source(reader, topic.id, archive=_archive(config), external=_external(config))
+        yield _Task(source, _parts(records, source, reader, topic.partitions), bounds, predictor)
     finally:
         reader.close()
+
+
+def _archive(config: Config) -> Archive:
+    """What the notary has kept; empty when there is no notary."""
+    from audit.archive import Archive
+    from audit.trees import configured_trees
+
+    return Archive(configured_trees(config).objects)
 
 
 def _external(config: Config) -> Callable[[bytes], bytes | None]:

@@ -1,20 +1,23 @@
-"""Records to be replayed, out of the log."""
+"""Records to be replayed: out of the log, and out of the archive what the log does not have any more."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from audit.log.base import LogReader
-from audit.proof.entry import Entry, Key, Kind
+from audit.proof.entry import Entry, Key, Kind, parse_entry
 from audit.proof.errors import FormatError
-from audit.proof.record import parse_record, split_record
+from audit.proof.record import split_record
 from audit.show import walk
 
 from .base import Logged
 from .run import REACH
 
-_BACK: Final = 4096
+if TYPE_CHECKING:
+    from audit.archive import Archive
+
+_BACK: Final = 16_384
 _OPENING: Final = bytes((Key.KIND, Kind.OPENING))
 
 
@@ -26,20 +29,47 @@ class Part(NamedTuple):
     end: int
 
 
-class Source:
-    """Reads parts of the log, with what stands around them: the rest of their batches, and their openings."""
+class _Found(NamedTuple):
+    """What stands at an offset, not parsed. `time`: the log's, ms since 1970 UTC; `entry` None: no record."""
 
-    def __init__(self, reader: LogReader, external: Callable[[bytes], bytes | None] = lambda _: None) -> None:
+    offset: int
+    time: int | None
+    entry: bytes | None
+    payload: bytes
+
+
+class Source:
+    """Reads parts of a topic, with what stands around them: the rest of their batches, and their openings."""
+
+    def __init__(
+        self,
+        reader: LogReader,
+        topic: bytes = b"",
+        *,
+        archive: Archive | None = None,
+        external: Callable[[bytes], bytes | None] = lambda _: None,
+    ) -> None:
+        """Take the log and, if there is one, the archive of its topic; `external` fetches a payload that is in
+        the object store, by digest.
+        """
         self._reader: Final = reader
+        self._topic: Final = topic
+        self._archive: Final = archive
         self._external: Final = external
         self._openings: Final[dict[tuple[bytes, int], Entry | None]] = {}
 
     def bounds(self, partition: int) -> Part:
-        """All that a partition has now. Raises LogUnavailable."""
-        return Part(partition, *self._reader.bounds(partition))
+        """All that there is of a partition. Raises LogUnavailable, ObjectsUnavailable."""
+        first, end = self._reader.bounds(partition)
+        if first and self._archive is not None:
+            from audit.archive import Part as Kinds
+
+            files = self._archive.files(Kinds.ENTRIES, self._topic, partition)
+            first = min([first, *(file.first for file in files)])
+        return Part(partition, first, end)
 
     def around(self, part: Part) -> Part:
-        """The part, and as much of the log beside it as a batch may reach."""
+        """The part, and as much beside it as a batch may reach."""
         _, first, end = self.bounds(part.partition)
         return Part(part.partition, max(first, part.first - REACH), min(end, part.end + REACH))
 
@@ -55,26 +85,34 @@ class Source:
 
         Raises:
             LogError: what the log raises.
+            ArchiveGap: neither the log nor the archive has an offset.
         """
         for part in parts:
-            reach = self.around(part)
-            for entry in walk(self._reader, part.partition, reach.first, reach.end):
-                wanted = (
-                    part.first <= entry.offset < part.end
-                    and (since is None or entry.timestamp >= since)
-                    and (until is None or entry.timestamp < until)
-                )
-                yield self._logged(part.partition, entry.offset, entry.value, wanted=wanted)
+            for found in self._walk(*self.around(part)):
+                wanted = part.first <= found.offset < part.end and _within(found.time, since, until)
+                yield self._logged(part.partition, found, wanted=wanted)
 
-    def _logged(self, partition: int, offset: int, value: bytes, *, wanted: bool) -> Logged:
+    def _walk(self, partition: int, start: int, end: int) -> Iterator[_Found]:
+        first, _ = self._reader.bounds(partition)
+        if start < first and self._archive is not None:
+            for old in self._archive.records(self._topic, partition, start, min(first, end)):
+                yield _Found(old.offset, old.logged, old.entry, old.payload)
+            start = first
+        for entry in walk(self._reader, partition, start, end):
+            try:
+                yield _Found(entry.offset, entry.timestamp, *split_record(entry.value))
+            except FormatError:
+                yield _Found(entry.offset, entry.timestamp, None, b"")
+
+    def _logged(self, partition: int, found: _Found, *, wanted: bool) -> Logged:
         try:
-            record = parse_record(value)
+            entry = parse_entry(found.entry) if found.entry is not None else None
         except FormatError:
-            return Logged(partition, offset, None, b"", wanted)
-        payload = record.payload
-        if not payload and record.entry.get(Key.EXTERNAL):
-            payload = self._external(record.entry.fields[Key.PAYLOAD_DIGEST]) or b""
-        return Logged(partition, offset, record.entry, payload, wanted)
+            entry = None
+        payload = found.payload
+        if not payload and entry is not None and entry.get(Key.EXTERNAL):
+            payload = self._external(entry.fields[Key.PAYLOAD_DIGEST]) or b""
+        return Logged(partition, found.offset, entry, payload, wanted)
 
     def opening(self, logged: Logged) -> Entry | None:
         """The opening entry of a record's epoch: looked for backwards, from the record on."""
@@ -86,25 +124,33 @@ class Source:
         return self._openings[epoch]
 
     def _look_back(self, partition: int, end: int, journal: bytes, epoch: int) -> Entry | None:
-        first, _ = self._reader.bounds(partition)
+        _, first, _ = self.bounds(partition)
         while end > first:
             start = max(first, end - _BACK)
-            for entry in walk(self._reader, partition, start, end):
-                opening = _opening(entry.value) if entry.key == journal else None
-                if opening is not None and opening.fields[Key.EPOCH] == epoch:
+            for found in self._walk(partition, start, end):
+                opening = _opening(found.entry)
+                if opening is not None and (journal, epoch) == (
+                    opening.fields[Key.JOURNAL],
+                    opening.fields[Key.EPOCH],
+                ):
                     return opening
             end = start
         return None
 
 
-def _opening(value: bytes) -> Entry | None:
-    """The record's entry if it is an opening. A look at the kind, which comes first in an entry, tells of
-    almost all that they are none.
+def _within(time: int | None, since: int | None, until: int | None) -> bool:
+    if since is None and until is None:
+        return True
+    return time is not None and (since is None or time >= since) and (until is None or time < until)
+
+
+def _opening(raw: bytes | None) -> Entry | None:
+    """The entry if it is an opening. The kind comes first in an entry, after the head of the map (one byte, for
+    up to 23 keys): a look at it tells of almost all that they are none.
     """
+    if raw is None or raw[1:3] != _OPENING:
+        return None
     try:
-        raw, _ = split_record(value)
-        if raw[1:3] != _OPENING:  # after the head of the map, one byte for up to 23 keys
-            return None
-        return parse_record(value).entry
+        return parse_entry(raw)
     except FormatError:
         return None

@@ -71,16 +71,15 @@ def verdicts(site: Site, records: list[Logged] | None = None, **options: object)
     return list(replay(chosen, predictor(site), **options))  # type: ignore[arg-type]
 
 
-def ship(site: Site, records: list[Record] | None = None) -> Path:
-    """Put the site's records, or these, into its local log."""
+def ship(site: Site, records: list[Record] | None = None, *, at_once: int = 1 << 20) -> Path:
+    """Put the site's records, or these, into its local log, so many in a group."""
     directory = site.directory / "data" / "log"
     writer = LocalLog(directory, "affiant-entries", 1).writer(0)
-    chosen = site.records() if records is None else records
     try:
-        for record in chosen:
+        for sent, record in enumerate(site.records() if records is None else records, start=1):
             writer.send(frame_record(record.entry.raw, record.payload), record.entry.fields[Key.JOURNAL])
-        while writer.delivered().sends < len(chosen):
-            writer.wait(1.0)
+            while sent % at_once == 0 and writer.delivered().sends < sent:
+                writer.wait(1.0)
     finally:
         writer.close()
     return directory

@@ -1,0 +1,21 @@
+"""`affiant audit`: what an auditor asks of the log, without trusting who wrote it."""
+
+from __future__ import annotations
+
+import typer
+
+from .audit_replay import replay
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Verify, look up, prove and replay what was recorded.\n\nExample: affiant audit replay",
+)
+app.command()(replay)
+
+
+@app.callback()
+def audit() -> None:
+    """Verify, look up, prove and replay what was recorded.
+
+    Example: affiant audit replay
+    """
