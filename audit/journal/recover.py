@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
@@ -134,12 +135,13 @@ def recover(
 
 
 def remove_segment(directory: Path, disk: Disk, number: int) -> None:
-    """Remove a segment for good.
+    """Remove a segment for good. MUST be called again after an error, before anything else is removed.
 
     The directory is synced before anything else is removed from it: removals that reached the disk in another
     order would leave a gap between segments, which is damage.
     """
-    disk.unlink(directory / segment_name(number))
+    with suppress(FileNotFoundError):  # an earlier try removed it, and failed to sync the directory
+        disk.unlink(directory / segment_name(number))
     disk.sync_directory(directory)
 
 

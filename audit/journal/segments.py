@@ -140,8 +140,7 @@ class Segments:
 
         def freed(_: object, error: BaseException | None) -> None:
             self._busy = False
-            # Gone already: an earlier try removed it and failed to sync the directory.
-            if error is None or isinstance(error, FileNotFoundError):
+            if error is None:
                 self._held.popleft()
                 self.freed_bytes += oldest.end
                 self.problem = ""

@@ -155,9 +155,18 @@ MUTATIONS = (
     Mutation(
         "removals without a sync",
         "audit/journal/recover.py",
-        "    disk.unlink(directory / segment_name(number))\n    disk.sync_directory(directory)\n",
-        "    disk.unlink(directory / segment_name(number))\n",
+        "        disk.unlink(directory / segment_name(number))\n    disk.sync_directory(directory)\n",
+        "        disk.unlink(directory / segment_name(number))\n",
         CRASHES,
+    ),
+    Mutation(
+        "a removal whose sync failed counted as done",
+        "audit/journal/recover.py",
+        "    with suppress(FileNotFoundError):  # an earlier try",
+        "    if segment_name(number) not in disk.list(directory):\n        return\n"
+        "    with suppress(FileNotFoundError):  # an earlier try",
+        CRASHES,
+        short=True,
     ),
     Mutation(
         "a third copy beside an unfinished one",
