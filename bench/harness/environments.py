@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -54,13 +53,14 @@ def installed(directory: Path, package: str) -> str:
 
 
 def _uv() -> list[str]:
-    beside = Path(sys.executable).with_name("uv")
-    if beside.exists():
-        return [str(beside)]
-    found = shutil.which("uv")
-    if found is None:
-        raise BenchError("uv is not installed (it makes the peers' environments)")
-    return [found]
+    """The uv that made the project's own environment, fetched by the same script where the machine has none."""
+    bootstrap = PEERS.parent.parent / "scripts" / "bootstrap"
+    done = subprocess.run([bootstrap, "--uv"], stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode != 0:
+        raise BenchError(
+            "uv, which makes the peers' environments, could not be had (the reason stands above)"
+        )
+    return [done.stdout.strip()]
 
 
 def _run(command: list[str], peer: str) -> None:
