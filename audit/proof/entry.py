@@ -8,6 +8,9 @@ from enum import IntEnum
 from hashlib import sha256
 from typing import Any, Final
 
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
 from . import cbor
 from .errors import FormatError
 from .usual import Usual
@@ -313,3 +316,14 @@ def signing_message(fields: Mapping[int, Any]) -> bytes:
             sha256(body).digest(),
         )
     )
+
+
+def signature_holds(entry: Entry, public_key: bytes) -> bool:
+    """Whether an opening, heartbeat or closing entry is signed by the journal's key (32 bytes, Ed25519)."""
+    try:
+        Ed25519PublicKey.from_public_bytes(public_key).verify(
+            entry.fields[Key.SIGNATURE], signing_message(entry.fields)
+        )
+    except InvalidSignature:
+        return False
+    return True

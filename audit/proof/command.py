@@ -1,0 +1,251 @@
+"""`affiant-verify`: checks what others hand over, with nothing but their public key.
+
+Exit codes: 0 it holds; 1 something is wrong; 2 wrong usage, or a file that cannot be read.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from .checkpoint import open_checkpoint, parse_checkpoint
+from .entry import Key, Kind, parse_entry
+from .errors import FormatError, NotProved
+from .evidence import Shown, key_of, verify_bundle
+from .flaws import Flaw
+from .members import MAX_TOTAL
+from .note import MAX_NOTE, VerifierKey, parse_note
+from .receipt import MAX_RECEIPT, parse_receipt, verify_receipt
+from .whole import TreeCheck
+
+HOLDS: Final = 0
+WRONG: Final = 1
+USAGE: Final = 2
+
+_EPILOG: Final = """\
+keys:
+  KEY is the notary's vkey (name+id+key) as `affiant notary keygen` wrote it and its owner published it: the key of
+  each of its trees follows from it. A single tree's own vkey does as well. Get it from another place than the file.
+
+examples:
+  affiant-verify bundle evidence.zip --key example.org+1c2f…+AXk…
+  affiant-verify receipt answer.tlog-proof --key example.org+1c2f…+AXk…
+  affiant-verify log copy-of-the-store --key example.org+1c2f…+AXk… --witness w.example+…+… --quorum 1
+
+exit codes: 0 it holds; 1 something is wrong; 2 wrong usage, or a file that cannot be read
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; its exit code."""
+    asked = _parser().parse_args(arguments)
+    try:
+        key = VerifierKey.parse(asked.key)
+        witnesses = [VerifierKey.parse(each) for each in asked.witness]
+        if not 0 <= asked.quorum <= len(witnesses):
+            raise FormatError(f"--quorum {asked.quorum} of {len(witnesses)} witnesses")
+    except FormatError as error:
+        return _tell_usage(str(error))
+    try:
+        content, flaws = _VERIFY[asked.what](asked.file, key, witnesses, asked.quorum)
+    except OSError as error:
+        return _tell_usage(f"{error.filename or asked.file}: {error.strerror or error}")
+    except (FormatError, NotProved) as error:
+        content, flaws = {}, [Flaw("file", str(error), path=str(asked.file))]
+    try:
+        _tell(content, flaws, as_json=asked.json)
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader (`head`) has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more at its end
+    return WRONG if flaws else HOLDS
+
+
+def run() -> None:
+    """The entry point of the installed command."""
+    sys.exit(main())
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="affiant-verify",
+        description="Verify evidence of Affiant: off-line, with nothing but the notary's public key.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(dest="what", required=True, metavar="{bundle,receipt,log}")
+    for name, about in (
+        ("bundle", "an evidence bundle: records, proofs, packages"),
+        ("receipt", "a receipt (.tlog-proof) of one record"),
+        (
+            "log",
+            "a copy of a tree's folder, or of the whole store: every entry and tile against the checkpoints",
+        ),
+    ):
+        command = commands.add_parser(
+            name, help=about, description=about.capitalize(), epilog=_EPILOG,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )  # fmt: skip
+        command.add_argument("file", type=Path, metavar="DIR" if name == "log" else "FILE")
+        command.add_argument("--key", required=True, metavar="VKEY", help="the notary's vkey")
+        command.add_argument(
+            "--witness",
+            action="append",
+            default=[],
+            metavar="VKEY",
+            help="a witness that you believe; may be repeated",
+        )
+        command.add_argument(
+            "--quorum",
+            type=int,
+            default=0,
+            metavar="N",
+            help="so many of them must vouch for each checkpoint",
+        )
+        command.add_argument("--json", action="store_true", help="as one JSON object")
+    return parser
+
+
+def _tell_usage(message: str) -> int:
+    sys.stderr.write(f"affiant-verify: {message}\n")
+    return USAGE
+
+
+def _read(path: Path, limit: int) -> bytes:
+    with path.open("rb") as file:
+        raw = file.read(limit + 1)
+    if len(raw) > limit:
+        raise FormatError(f"{path.name}: over {limit} bytes")
+    return raw
+
+
+Verified = tuple[dict[str, Any], list[Flaw]]
+
+
+def _verify_bundle(path: Path, key: VerifierKey, witnesses: Sequence[VerifierKey], quorum: int) -> Verified:
+    shown = verify_bundle(_read(path, MAX_TOTAL), key, witnesses, quorum)
+    return _bundle_json(shown), shown.flaws
+
+
+def _bundle_json(shown: Shown) -> dict[str, Any]:
+    return {
+        "selection": shown.selection,
+        "complete": shown.complete,
+        "trees": [
+            {
+                "origin": tree.origin, "size": tree.size, "root": tree.root.hex(), "records": tree.records,
+                "others": tree.others, "ranges": tree.ranges if len(tree.ranges) <= 16 else len(tree.ranges),
+                "earlier_checkpoints": len(tree.earlier), "witnesses": tree.witnesses,
+            }
+            for tree in shown.trees
+        ],
+        "kinds": dict(shown.kinds),
+        "payloads": shown.payloads,
+        "without_payload": shown.without_payload,
+        "journal_signatures": shown.signatures,
+        "sworn_by_their_journal": shown.sworn,
+        "packages": shown.packages,
+        "not_shown": shown.not_shown(),
+    }  # fmt: skip
+
+
+def _verify_receipt(path: Path, key: VerifierKey, witnesses: Sequence[VerifierKey], quorum: int) -> Verified:
+    receipt = parse_receipt(_read(path, MAX_RECEIPT))
+    origin = parse_checkpoint(parse_note(receipt.checkpoint).text).origin
+    opened = verify_receipt(receipt, key_of(key, origin), witnesses, quorum)
+    entry = parse_entry(receipt.entry)
+    return {
+        "origin": origin,
+        "offset": receipt.index,
+        "size": opened.checkpoint.size,
+        "witnesses": [(each.key.name, each.time) for each in opened.cosignatures],
+        "kind": Kind(entry.kind).name.lower() if entry.kind in list(Kind) else entry.kind,
+        "record": entry.record_id if Key.JOURNAL in entry.fields else None,
+        "entry": {
+            Key(key).name.lower() if key in list(Key) else str(key): value.hex() if isinstance(value, bytes) else value
+            for key, value in entry.fields.items()
+            if not isinstance(value, dict)
+        },
+    }, []  # fmt: skip
+
+
+def _verify_log(path: Path, key: VerifierKey, witnesses: Sequence[VerifierKey], quorum: int) -> Verified:
+    found = sorted(each.parent for each in path.rglob("checkpoint") if each.is_file())
+    if not found:
+        raise FileNotFoundError(2, "no checkpoint in it or below it", str(path))
+    trees, flaws = [], []
+    for folder in found:
+        try:
+            tree, wrong = _verify_tree(folder, key, witnesses, quorum)
+        except (FormatError, NotProved) as error:
+            flaws.append(Flaw("checkpoint", str(error), path=str(folder / "checkpoint")))
+        else:
+            trees.append(tree)
+            flaws += wrong
+    return {"trees": trees}, flaws
+
+
+def _verify_tree(folder: Path, key: VerifierKey, witnesses: Sequence[VerifierKey], quorum: int) -> Verified:
+    raw = _read(folder / "checkpoint", MAX_NOTE)
+    origin = parse_checkpoint(parse_note(raw).text).origin
+    opened = open_checkpoint(raw, key_of(key, origin), witnesses, quorum)
+    size, root = opened.checkpoint.size, opened.checkpoint.root
+
+    def fetch(name: str) -> bytes | None:
+        try:
+            return (folder / name).read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    check = TreeCheck(origin, fetch, size, root)
+    entries = sum(len(found) - found.count(None) for _, found in check.entries())
+    beyond = 0
+    for each in sorted((folder / "tile").rglob("*")):
+        if each.is_file() and not each.name.startswith("."):
+            beyond += not check.other(each.relative_to(folder).as_posix())
+    flaws = [flaw._replace(path=str(folder / (flaw.path or ""))) for flaw in check.flaws]
+    names = [(each.key.name, each.time) for each in opened.cosignatures]
+    return {
+        "origin": origin, "size": size, "root": root.hex(), "entries": entries, "files_beyond": beyond,
+        "witnesses": names,
+    }, flaws  # fmt: skip
+
+
+_VERIFY: Final = {"bundle": _verify_bundle, "receipt": _verify_receipt, "log": _verify_log}
+
+
+def _tell(content: dict[str, Any], flaws: Sequence[Flaw], *, as_json: bool) -> None:
+    if as_json:
+        told = {"holds": not flaws, **content, "flaws": [flaw._asdict() for flaw in flaws]}
+        print(json.dumps(told, indent=2, ensure_ascii=True))  # noqa: T201 — a command prints
+        return
+    lines = [f"WRONG  {flaw}" for flaw in flaws]
+    for name, value in content.items():
+        if name == "trees":
+            lines += [f"tree {tree.pop('origin')}: {_plain(tree)}" for tree in value]
+        elif name == "not_shown":
+            lines += ["this does NOT show", *(f"  - {line}" for line in value)]
+        elif isinstance(value, dict):
+            lines += [f"{name}:", *(f"  {key}: {each}" for key, each in value.items())]
+        else:
+            lines.append(f"{name.replace('_', ' ')}: {_said(value)}")
+    lines.append("it holds" if not flaws else f"{len(flaws)} WRONG")
+    # What others wrote must not steer the terminal.
+    text = "\n".join(lines)
+    print("".join(each if each == "\n" or each.isprintable() else "\ufffd" for each in text))  # noqa: T201
+
+
+def _plain(tree: dict[str, Any]) -> str:
+    return ", ".join(f"{name.replace('_', ' ')} {_said(value)}" for name, value in tree.items())
+
+
+def _said(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, (list, tuple)):
+        return ", ".join(_said(each) for each in value) if value else "none"
+    return str(value)

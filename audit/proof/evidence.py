@@ -1,0 +1,339 @@
+"""What an evidence bundle shows, and what it does not.
+
+1. every member is what the manifest says of it;
+2. each tree's checkpoint is signed by the key (and by witnesses, when some are known), earlier ones too, and the
+   tree continues each of them;
+3. each record is one of the format, its entry is the leaf at its offset under the checkpoint, and its payload is
+   what its entry's digest covers;
+4. the ranges that the bundle claims are there without a gap, and what was asked for is what the records say;
+5. journals: entries that follow each other are chained, and signed ones are signed by the journal's key;
+6. packages: the manifest is what the entries' digest names, and each part is what the manifest names.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left, bisect_right
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Final
+
+from .bundle import Bundle, Kept, PackagePart, TreePart, parse_bundle_file
+from .checkpoint import open_checkpoint
+from .entry import JOURNAL_KINDS, SIGNED_KINDS, Entry, Key, Kind, parse_record_id, signature_holds
+from .errors import FormatError, NotProved
+from .flaws import Flaw
+from .hashing import ZERO_HASH, leaf_hash
+from .merkle import MAX_SIZE, verify_consistency, verify_inclusion
+from .note import VerifierKey
+from .record import parse_record, payload_holds
+
+RANGE: Final = "range"
+_PART: Final = re.compile(r"/[0-9a-f]{32}/(?:0|[1-9][0-9]{0,9})", re.ASCII)
+_CALLERS: Final = {"caller": Key.CALLER, "subject": Key.SUBJECT}
+
+
+def key_of(key: VerifierKey, origin: str) -> VerifierKey:
+    """The notary's key under a tree's name; a tree's own key as it is.
+
+    Raises:
+        NotProved: the origin is not of this notary.
+    """
+    if origin == key.name:
+        return key
+    if not origin.startswith(key.name) or not _PART.fullmatch(origin[len(key.name) :]):
+        raise NotProved(f"{origin[:300]} is no tree of {key.name}, whose key was given")
+    return VerifierKey(origin, key.public_key, key.algorithm)
+
+
+@dataclass(slots=True)
+class TreeShown:
+    """What holds of one tree's part. Sizes count leaves."""
+
+    origin: str
+    size: int
+    root: bytes
+    records: int = 0
+    """Records that were asked for, and are in the tree."""
+    others: int = 0
+    """Records that are there to understand them."""
+    ranges: tuple[tuple[int, int], ...] = ()
+    """Offsets [first, end), each of them there."""
+    earlier: tuple[int, ...] = ()
+    """Sizes of earlier checkpoints that this tree continues."""
+    witnesses: tuple[tuple[str, int], ...] = ()
+    """Who else vouches for the checkpoint, and since when, s since 1970 UTC."""
+
+
+@dataclass(slots=True)
+class Shown:
+    """What a bundle shows."""
+
+    selection: str
+    trees: list[TreeShown] = field(default_factory=list)
+    kinds: Counter[str] = field(default_factory=Counter)
+    """Records by kind, those asked for."""
+    payloads: int = 0
+    without_payload: int = 0
+    signatures: int = 0
+    sworn: int = 0
+    """Entries that an unbroken chain in this bundle leads from to a signed entry of their journal."""
+    chained: int = 0
+    """Entries of journals in this bundle."""
+    packages: list[str] = field(default_factory=list)
+    flaws: list[Flaw] = field(default_factory=list)
+    complete: bool = False
+    """Whether the records are all that the selection names; only a range can show it."""
+    missing_packages: list[str] = field(default_factory=list)
+    unsigned: int = 0
+    """Signed entries whose journal's opening is not in the bundle."""
+
+    def not_shown(self) -> list[str]:
+        """What nobody should read into this bundle."""
+        said = ["the report, the time of making and who made it are said by its maker, and proved by nothing"]
+        if not self.complete:
+            said.append(
+                "that these are all records of the selection: who made the bundle may have left some out "
+                "(only a range of offsets shows that it is whole)"
+            )
+        if self.without_payload:
+            said.append(
+                f"what was asked and answered in {self.without_payload} records without their payload"
+            )
+        if left := self.chained - self.sworn:
+            said.append(
+                f"that the gateway's journal swears to {left} of {self.chained} entries: no signed entry of it in "
+                "this bundle covers them; the notary's signature does"
+            )
+        if self.unsigned:
+            said.append(
+                f"{self.unsigned} journal signatures: the openings with the keys are not in the bundle"
+            )
+        if self.missing_packages:
+            said.append("what these models are: " + ", ".join(self.missing_packages))
+        if not any(tree.witnesses for tree in self.trees):
+            said.append("that nobody was shown another log: no witness that was named vouches for it")
+        return said
+
+
+def verify_bundle(
+    raw: bytes, key: VerifierKey, witnesses: Sequence[VerifierKey] = (), quorum: int = 0
+) -> Shown:
+    """Verify a bundle, by the steps above; what is wrong stands in `flaws`.
+
+    Raises:
+        FormatError: not a bundle.
+    """
+    bundle, changed = parse_bundle_file(raw)
+    shown = Shown(f"{bundle.selection['kind']} {bundle.selection['value']}".strip())
+    for name in changed:  # 1
+        shown.flaws.append(Flaw("member", "its SHA-256 is not that of the manifest", path=name))
+    answered: set[str] = set()
+    for part in bundle.trees:
+        try:
+            tree = _verify_checkpoints(part, key, witnesses, quorum, shown)
+        except (FormatError, NotProved) as error:
+            shown.flaws.append(Flaw("checkpoint", str(error), part.origin, path=f"{part.prefix}/checkpoint"))
+            continue
+        entries = [entry for kept in part.records if (entry := _verify_record(kept, part, tree, shown))]
+        shown.trees.append(tree)
+        _verify_selection(bundle, part, tree, entries, shown)
+        _verify_journals(part, entries, shown)
+        answered |= {entry.fields[Key.DIGEST].hex() for _, entry in entries if Key.DIGEST in entry.fields}
+    _verify_packages(bundle, answered, shown)
+    if bundle.selection["kind"] == RANGE:
+        if bundle.selection["value"] != range_text(bundle.trees):
+            shown.flaws.append(Flaw("selection", "the range that is named is not the one that is there"))
+        shown.complete = bool(bundle.trees) and not shown.flaws
+    return shown
+
+
+def range_text(parts: Sequence[TreePart]) -> str:
+    """A selection of ranges: `<partition>:<first>-<last>`, separated by commas; offsets, the last one included."""
+    return ",".join(
+        f"{part.origin.rpartition('/')[2]}:{first}-{end - 1}" for part in parts for first, end in part.wanted
+    )
+
+
+def _verify_checkpoints(
+    part: TreePart, key: VerifierKey, witnesses: Sequence[VerifierKey], quorum: int, shown: Shown
+) -> TreeShown:
+    """2."""
+    own = key_of(key, part.origin)
+    opened = open_checkpoint(part.checkpoint, own, witnesses, quorum)
+    checkpoint = opened.checkpoint
+    tree = TreeShown(part.origin, checkpoint.size, checkpoint.root)
+    tree.witnesses = tuple((each.key.name, each.time or 0) for each in opened.cosignatures)
+    for size, earlier in sorted(part.earlier.items()):
+        try:
+            old = open_checkpoint(earlier.checkpoint, own).checkpoint
+            if old.size != size:
+                raise NotProved(f"it is of {old.size} leaves")
+            verify_consistency(old.size, old.root, checkpoint.size, checkpoint.root, earlier.proof)
+        except (FormatError, NotProved) as error:
+            shown.flaws.append(
+                Flaw("checkpoint", str(error), part.origin, path=f"{part.prefix}/earlier/{size}")
+            )
+        else:
+            tree.earlier += (size,)
+    return tree
+
+
+def _verify_record(kept: Kept, part: TreePart, tree: TreeShown, shown: Shown) -> tuple[int, Entry] | None:
+    """3."""
+
+    def flaw(what: str, message: str) -> None:
+        shown.flaws.append(Flaw(what, message, part.origin, kept.offset))
+
+    try:
+        record = parse_record(kept.record)
+    except FormatError as error:
+        flaw("record", str(error))
+        return None
+    entry = record.entry
+    try:
+        verify_inclusion(leaf_hash(entry.raw), kept.offset, tree.size, kept.proof, tree.root)
+    except NotProved as error:
+        flaw("proof", str(error))
+        return None
+    if record.payload and not payload_holds(record):
+        flaw("payload", "the payload is not the bytes that the entry's digest covers")
+    elif record.payload:
+        shown.payloads += 1
+    elif entry.get(Key.PAYLOAD_LENGTH):
+        shown.without_payload += 1
+    if _within(kept.offset, part.wanted):
+        tree.records += 1
+        shown.kinds[_kind(entry)] += 1
+    else:
+        tree.others += 1
+    return kept.offset, entry
+
+
+def _within(offset: int, ranges: Sequence[tuple[int, int]]) -> bool:
+    """Whether a range has it; they are in order."""
+    at = bisect_right(ranges, (offset, MAX_SIZE)) - 1
+    return at >= 0 and offset < ranges[at][1]
+
+
+def _kind(entry: Entry) -> str:
+    try:
+        return Kind(entry.kind).name.lower()
+    except ValueError:
+        return f"kind {entry.kind}"
+
+
+def _verify_selection(
+    bundle: Bundle, part: TreePart, tree: TreeShown, entries: Sequence[tuple[int, Entry]], shown: Shown
+) -> None:
+    """4."""
+    there = [offset for offset, _ in entries]
+    whole = []
+    for first, end in part.wanted:
+        place = bisect_left(there, first)
+        count = bisect_left(there, end) - place
+        if count == end - first:
+            whole.append((first, end))
+            continue
+        gap = first
+        while there[place : place + 1] == [gap]:
+            place, gap = place + 1, gap + 1
+        shown.flaws.append(
+            Flaw(
+                "range", f"offsets {first} to {end - 1} are claimed, and some are not there", part.origin, gap
+            )
+        )
+    tree.ranges = tuple(whole)
+    kind, value = bundle.selection["kind"], bundle.selection["value"]
+    for offset, entry in entries:
+        if not _within(offset, part.wanted):
+            continue
+        if kind in _CALLERS:
+            fits = (entry.get(_CALLERS[kind]) or b"").hex() == value
+        elif kind == "record":
+            fits = _is_record(entry, value)
+        else:
+            continue
+        if not fits:
+            shown.flaws.append(
+                Flaw("selection", f"is not of the {kind} that was asked for", part.origin, offset)
+            )
+
+
+def _is_record(entry: Entry, name: str) -> bool:
+    try:
+        journal, sequence = parse_record_id(name)
+    except FormatError:
+        return False
+    return (entry.get(Key.JOURNAL), entry.get(Key.SEQUENCE)) == (journal, sequence)
+
+
+def _verify_journals(part: TreePart, entries: Sequence[tuple[int, Entry]], shown: Shown) -> None:
+    """5. Gaps are no flaw here: a bundle is a selection."""
+    journals: dict[bytes, dict[int, tuple[int, Entry]]] = {}
+    for offset, entry in entries:
+        if entry.kind in JOURNAL_KINDS:
+            known = journals.setdefault(entry.fields[Key.JOURNAL], {})
+            sequence = entry.fields[Key.SEQUENCE]
+            if sequence in known and known[sequence][1].raw != entry.raw:
+                shown.flaws.append(
+                    Flaw("journal", f"another entry than at offset {known[sequence][0]} has sequence {sequence}",
+                         part.origin, offset)
+                )  # fmt: skip
+            known.setdefault(sequence, (offset, entry))
+    for known in journals.values():
+        _verify_journal(part, [known[sequence] for sequence in sorted(known)], shown)
+
+
+def _verify_journal(part: TreePart, entries: Sequence[tuple[int, Entry]], shown: Shown) -> None:
+    keys = [entry.fields[Key.PUBLIC_KEY] for _, entry in entries if entry.kind == Kind.OPENING]
+    waiting = 0
+    before: Entry | None = None
+    for offset, entry in entries:
+        sequence, chain = entry.fields[Key.SEQUENCE], entry.fields[Key.CHAIN]
+        follows = before is not None and before.fields[Key.SEQUENCE] == sequence - 1
+        expected = leaf_hash(before.raw) if before is not None and follows else ZERO_HASH
+        if (follows or sequence == 0) and chain != expected:
+            shown.flaws.append(
+                Flaw("journal", "does not follow the journal's entry before it", part.origin, offset)
+            )
+            follows = False
+        waiting = waiting + 1 if follows else 1
+        if entry.kind in SIGNED_KINDS:
+            if not keys:
+                shown.unsigned += 1
+            elif signature_holds(entry, keys[0]) and (
+                entry.kind != Kind.OPENING or keys[0] == entry.fields[Key.PUBLIC_KEY]
+            ):
+                shown.signatures += 1
+                shown.sworn += waiting
+                waiting = 0
+            else:
+                shown.flaws.append(Flaw("journal", "is not signed by the journal's key", part.origin, offset))
+        before = entry
+    shown.chained += len(entries)
+
+
+def _verify_packages(bundle: Bundle, answered: set[str], shown: Shown) -> None:
+    """6."""
+    for digest, package in sorted(bundle.packages.items()):
+        path = f"packages/{digest}/manifest.json"
+        if sha256(package.manifest).hexdigest() != digest:
+            shown.flaws.append(Flaw("package", "the manifest is not what the digest names", path=path))
+            continue
+        shown.packages.append(f"sha256:{digest}")
+        if digest not in answered:
+            shown.flaws.append(Flaw("package", "no record in this bundle is of it", path=path))
+        _verify_blobs(digest, package, shown)
+    shown.missing_packages = sorted(f"sha256:{each}" for each in answered - set(bundle.packages))
+
+
+def _verify_blobs(digest: str, package: PackagePart, shown: Shown) -> None:
+    for name, blob in sorted(package.blobs.items()):
+        path = f"packages/{digest}/blobs/{name}"
+        if sha256(blob).hexdigest() != name:
+            shown.flaws.append(Flaw("package", "the part is not what its digest names", path=path))
+        elif f'"sha256:{name}"'.encode() not in package.manifest:
+            shown.flaws.append(Flaw("package", "the manifest does not name this part", path=path))
