@@ -19,7 +19,10 @@
         ├── NotaryRefuses      sealing on would contradict what was sealed before: stop and report
         ├── WitnessUnavailable a witness does not answer, or does not know this log
         ├── NotSealed          the record is not in a published checkpoint (yet)
+        ├── NoSuchRecord       nobody here knows a record of that id
         ├── ArchiveGap         the archive does not hold these offsets, or lost a file
+        ├── IndexUnusable      the auditor's index is in use, damaged, or of another log
+        ├── QueryRefused       SQL that is no SELECT, or that DuckDB does not take
         └── KeyRefused         a key file that others can read, or that is none
 
 Bytes that are not what the format says are `audit.proof.errors.FormatError`.
@@ -112,6 +115,18 @@ class NotSealed(NotaryError):
 
 class ArchiveGap(NotaryError):
     """The archive does not hold some offsets that it should; the message says which, or which file."""
+
+
+class NoSuchRecord(NotaryError):
+    """Nobody here knows a record of that id, or where it stands."""
+
+
+class IndexUnusable(NotaryError):
+    """The auditor's index: another process has it, or its file is damaged or another log's."""
+
+
+class QueryRefused(NotaryError):
+    """SQL that is not one SELECT, or that DuckDB does not take; the message is DuckDB's."""
 
 
 class KeyRefused(NotaryError):

@@ -119,9 +119,8 @@ def _find_in(
                 ] == leaf_hash(exchange.record.entry.raw)
                 return exchange
         elif at == sequence:
-            exchange = _examine(
-                Place(partition, entry.offset, entry.timestamp), record, before, opening, external
-            )
+            place = Place(partition, entry.offset, entry.timestamp)
+            exchange = examine(place, _whole(record, external), before, opening)
         else:
             before = record.entry
             opening = record.entry if record.entry.kind == Kind.OPENING else opening
@@ -135,16 +134,31 @@ def _parse(value: bytes) -> Record | None:
         return None  # `affiant log verify` names it; here another record is looked for
 
 
-def _examine(
+def _whole(record: Record, external: Callable[[bytes], bytes | None]) -> Record:
+    """The record with its payload, wherever that is."""
+    entry = record.entry
+    if entry.get(Key.EXTERNAL) and not record.payload:
+        return Record(entry, external(entry.fields[Key.PAYLOAD_DIGEST]) or b"")
+    return record
+
+
+def examine(
     place: Place,
     record: Record,
     before: Entry | None,
     opening: Entry | None,
-    external: Callable[[bytes], bytes | None],
+    after: Entry | None = None,
 ) -> Exchange:
+    """A journal's record, and what holds of it.
+
+    Args:
+        place: where it stands.
+        record: with its payload when anybody has it.
+        before: the journal's entry before it, when known.
+        opening: that of its epoch, when known.
+        after: the journal's entry after it, when known.
+    """
     entry = record.entry
-    if entry.get(Key.EXTERNAL) and not record.payload:
-        record = Record(entry, external(entry.fields[Key.PAYLOAD_DIGEST]) or b"")
     payload = None
     if record.payload and entry.get(Key.SUITE) == 0:
         try:
@@ -159,13 +173,17 @@ def _examine(
         ) if has_payload else None,
         "it is chained to the entry before it": _chained(entry, before),
         "its epoch's opening is signed by the journal's key": _signed(exchange.opening, entry),
-        "the next entry is chained to it": None,
+        "the next entry is chained to it": (
+            None if after is None else after.fields[Key.CHAIN] == leaf_hash(entry.raw)
+        ),
     }  # fmt: skip
     return exchange
 
 
 def _chained(entry: Entry, before: Entry | None) -> bool | None:
-    sequence, chain = entry.fields[Key.SEQUENCE], entry.fields[Key.CHAIN]
+    sequence, chain = entry.get(Key.SEQUENCE), entry.get(Key.CHAIN)
+    if sequence is None or chain is None:  # of a kind that this version does not know
+        return None
     if sequence == 0:
         return bool(chain == ZERO_HASH)
     if before is None or before.fields[Key.SEQUENCE] != sequence - 1:

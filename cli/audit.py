@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import typer
 
+from .audit_records import prove, search, show
 from .audit_replay import replay
 
 app = typer.Typer(
     no_args_is_help=True,
     help="Verify, look up, prove and replay what was recorded.\n\nExample: affiant audit replay",
 )
-app.command()(replay)
+for command in (show, search, prove, replay):
+    app.command()(command)
 
 
 @app.callback()

@@ -9,15 +9,21 @@ from dataclasses import dataclass
 from typing import Final
 
 from audit.errors import (
+    ArchiveGap,
     AuditError,
     ConfigError,
     JournalDamaged,
     JournalLocked,
+    KeyRefused,
+    NoSuchRecord,
+    NotaryRefuses,
+    NotSealed,
     OffsetGone,
+    QueryRefused,
     SequenceGone,
     TopicUnsafe,
 )
-from audit.proof.errors import FormatError
+from audit.proof.errors import FormatError, NotProved
 from registry.errors import NotFound, PackageError, PublishError, RegistryError, StoreDamaged
 
 WRONG: Final = 1
@@ -37,7 +43,14 @@ _CODES: Final[tuple[tuple[type[Exception], int, str], ...]] = (
     (NotFound, WRONG, "`affiant model list` shows what the store has"),
     (PackageError, WRONG, ""),
     (StoreDamaged, WRONG, ""),
+    (KeyRefused, USAGE, ""),
+    (QueryRefused, USAGE, ""),
+    (NotaryRefuses, WRONG, "leave the store as it is: what is in it may be evidence"),
+    (NoSuchRecord, WRONG, ""),
+    (NotSealed, WRONG, ""),
+    (ArchiveGap, WRONG, ""),
     (FormatError, WRONG, ""),
+    (NotProved, WRONG, ""),
     (AuditError, UNAVAILABLE, ""),
     (RegistryError, UNAVAILABLE, ""),
 )

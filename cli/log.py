@@ -94,13 +94,13 @@ def show(
     """
     with opened(config) as (loaded, log, reader):
         settings = loaded.section("sidecar", SidecarSettings)
-        external = ExternalStore(settings.object_store or f"file://{loaded.data / 'objects'}")
+        external = ExternalStore(settings.object_store or loaded.data / "objects")
         exchange = find(reader, log.topic().partitions, record, external.get)
     described = describe(exchange)
     if as_json:
         typer.echo(json.dumps(described, indent=2, ensure_ascii=False))
     else:
-        _print(described)
+        print_exchange(described)
     if False in exchange.holds.values():
         raise typer.Exit(WRONG)
 
@@ -182,7 +182,8 @@ def _line(partition: int, entry: LogEntry, as_json: bool) -> None:
     )
 
 
-def _print(described: dict[str, Any]) -> None:
+def print_exchange(described: dict[str, Any]) -> None:
+    """A described exchange, for people."""
     screen = Console(soft_wrap=True)
     entry = described["entry"]
     table = Table.grid(padding=(0, 2))

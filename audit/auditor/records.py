@@ -1,0 +1,280 @@
+"""One record, shown and proved.
+
+1. the index says where it is; 2. its tree's newest checkpoint is signed by the log's key (and witnessed);
+3. the entry out of its bundle is under it (inclusion proof), and is the record that was asked for;
+4. its payload, from the archive, else the log, else the object store, is what the entry's digest covers;
+5. the entries before and after it, and its epoch's opening, are proved the same way, and chained and signed as
+   `affiant log show` says.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from audit.archive import Archive, Part
+from audit.archive.columns import entries_table
+from audit.archive.names import files_of
+from audit.errors import NoSuchRecord, NotSealed
+from audit.proof.checkpoint import Opened
+from audit.proof.entry import JOURNAL_KINDS, Entry, Key, Kind, parse_entry, record_id
+from audit.proof.errors import FormatError, NotProved
+from audit.proof.hashing import leaf_hash
+from audit.proof.merkle import inclusion_proof, verify_inclusion
+from audit.proof.receipt import Receipt, verify_receipt
+from audit.proof.record import Record
+from audit.proof.tiles import TileNodes
+from audit.sealed import CHECKPOINT, Published, SealedTree, TreeId
+from audit.show import Exchange, Place, describe, examine
+from audit.trees import Trees
+
+from .index import Index, Located, Progress, plain_times
+
+PayloadOf = Callable[[Located, Entry], bytes | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Proved:
+    """An entry that is in the sealed log, and the receipt that says so to everybody."""
+
+    located: Located
+    entry: Entry
+    receipt: Receipt
+    opened: Opened
+    """The checkpoint that covers it, verified."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A proved record with its exchange. `exchange.holds`: what else was looked at, and whether it holds."""
+
+    proved: Proved
+    exchange: Exchange
+    payload_from: str | None
+    """`archive`, `log` or `object store`; None when nobody has it."""
+
+    def describe(self) -> dict[str, Any]:
+        """As JSON has it: what `affiant log show` tells, and the proof."""
+        opened = self.proved.opened
+        return {
+            **describe(self.exchange),
+            "payload_from": self.payload_from,
+            "proof": {
+                "origin": opened.checkpoint.origin,
+                "index": self.proved.receipt.index,
+                "size": opened.checkpoint.size,
+                "root": opened.checkpoint.root.hex(),
+                "hashes": len(self.proved.receipt.proof),
+                "witnesses": [each.key.name for each in opened.cosignatures],
+            },
+        }
+
+
+@dataclass
+class Records:
+    """The records of a store. `payloads`: further places to ask for a payload, by name, in their order."""
+
+    trees: Trees
+    archive: Archive
+    index: Index
+    payloads: Mapping[str, PayloadOf] = field(default_factory=dict)
+    heads: dict[SealedTree, Published] = field(default_factory=dict)
+
+    def refresh(
+        self,
+        topics: Mapping[bytes, int],
+        progress: Callable[[int], Progress] = lambda _: lambda _: None,
+    ) -> None:
+        """Verify the newest checkpoints, and bring the index up to them.
+
+        Args:
+            topics: id → partitions, of topics that are known without the archive.
+            progress: told how many records will be added about, if any; what it returns is told how many were.
+
+        Raises:
+            NotSealed: nothing is.
+            FormatError, NotProved: a checkpoint, or a file, is not what it should be.
+            ObjectsUnavailable, IndexUnusable, KeyRefused: as they say.
+        """
+        self.heads = newest(self.trees, topics)
+        missing = self.index.missing(self.archive, self.heads)
+        self.index.update(self.archive, self.heads, progress(missing) if missing else lambda _: None)
+
+    def prove(self, record: str) -> Proved:
+        """A record's entry, proved to be in the sealed log.
+
+        Raises:
+            FormatError: that is no record id.
+            NoSuchRecord: the index has none of that id.
+            NotProved: where the index says that it is, there is something else.
+        """
+        places = self.index.find(record)
+        if not places:
+            raise NoSuchRecord(
+                f"no sealed record {record} is known; one of the last seconds may not be sealed yet, and what is "
+                "missing in the archive `affiant audit verify` finds"
+            )
+        wrong: Exception | None = None
+        for located in places:
+            try:
+                proved = self._prove(located)
+            except (FormatError, NotProved, NotSealed) as error:
+                wrong = error
+                continue
+            if record_of(proved.entry) == record:
+                return proved
+            wrong = NotProved(
+                f"the archive says that {record} is at offset {located.offset} of partition {located.partition}; "
+                "the tree has another entry there: the archive was changed, `affiant audit verify` locates it"
+            )
+        assert wrong is not None
+        raise wrong
+
+    def _prove(self, located: Located) -> Proved:
+        tree = self._tree(located)
+        receipt = tree.receipt(located.offset, self.heads[tree])
+        trust = self.trees.trust
+        # `published` has verified the checkpoint; here the whole receipt is, as its receiver will.
+        opened = verify_receipt(receipt, tree.tree.key(trust.public_key()), trust.witnesses, trust.quorum)
+        return Proved(located, parse_entry(receipt.entry), receipt, opened)
+
+    def check(self, rows: Sequence[Mapping[str, Any]]) -> list[str | None]:
+        """Whether rows of the index are what the sealed log has: for each None, or what is wrong.
+
+        Raises:
+            ObjectsUnavailable: the store does not answer.
+        """
+        wrong: list[str | None] = []
+        nodes: dict[SealedTree, TileNodes] = {}
+        for row in rows:
+            located = Located(bytes.fromhex(row["topic"]), row["partition"], row["offset"])
+            try:
+                tree = self._tree(located)
+                checkpoint = self.heads[tree].opened.checkpoint
+                known = nodes.setdefault(tree, tree.nodes(checkpoint.size))
+                entry = tree.entry(located.offset, checkpoint.size)
+                proof = inclusion_proof(known, located.offset, checkpoint.size)
+                verify_inclusion(leaf_hash(entry), located.offset, checkpoint.size, proof, checkpoint.root)
+                wrong.append(_difference(row, entry, located.offset))
+            except (FormatError, NotProved, NotSealed) as error:
+                wrong.append(str(error))
+        return wrong
+
+    def _tree(self, located: Located) -> SealedTree:
+        for tree in self.heads:
+            if (tree.tree.topic, tree.tree.partition) == (located.topic, located.partition):
+                return tree
+        raise NotSealed(f"topic {located.topic.hex()}, partition {located.partition}: nothing is sealed yet")
+
+    def show(self, record: str) -> Shown:
+        """A record, decoded and checked. Raises what `prove` raises."""
+        proved = self.prove(record)
+        located, entry = proved.located, proved.entry
+        payload, source = self._payload(located, entry)
+        before, after, opening = self._neighbours(entry)
+        logged = self.archive.logged(*located)
+        place = Place(located.partition, located.offset, logged or 0)
+        exchange = examine(place, Record(entry, payload), before, opening, after)
+        exchange.holds = {"it is in the sealed log, under a signed checkpoint": True, **exchange.holds}
+        return Shown(proved, exchange, source)
+
+    def _payload(self, located: Located, entry: Entry) -> tuple[bytes, str | None]:
+        if not entry.get(Key.PAYLOAD_LENGTH):
+            return b"", None
+        places = {"archive": lambda where, _: self.archive.payload(*where), **self.payloads}
+        for name, ask in places.items():
+            found = ask(located, entry)
+            if found:
+                return found, name
+        return b"", None
+
+    def _neighbours(self, entry: Entry) -> tuple[Entry | None, Entry | None, Entry | None]:
+        """The journal's entries before and after it, and its epoch's opening: those that can be proved."""
+        if entry.kind not in JOURNAL_KINDS:
+            return None, None, None
+        journal, sequence, epoch = (entry.fields[key] for key in (Key.JOURNAL, Key.SEQUENCE, Key.EPOCH))
+        return (
+            self._proved_entry(record_id(journal, sequence - 1)) if sequence else None,
+            self._proved_entry(record_id(journal, sequence + 1)),
+            self._opening(journal, epoch),
+        )
+
+    def _proved_entry(self, record: str) -> Entry | None:
+        try:
+            return self.prove(record).entry
+        except (FormatError, NotProved, NotSealed, NoSuchRecord):
+            return None  # cannot be told from here; a verification names what is wrong
+
+    def _opening(self, journal: bytes, epoch: int) -> Entry | None:
+        for located in self.index.opening(journal, epoch):
+            try:
+                entry = self._prove(located).entry
+            except (FormatError, NotProved, NotSealed):
+                continue
+            if (entry.kind, entry.get(Key.JOURNAL), entry.get(Key.EPOCH)) == (Kind.OPENING, journal, epoch):
+                return entry
+        return None
+
+
+def _difference(row: Mapping[str, Any], entry: bytes, offset: int) -> str | None:
+    """The first column of a row that is not what the entry says; times of the log are nobody's to prove."""
+    told = plain_times(entries_table([offset], [None], [entry]).drop_columns(["logged"])).to_pylist()[0]
+    for name, value in row.items():
+        if name in told and told[name] != value:
+            return f"the archive says {name} {value}, the sealed entry {told[name]}: the archive was changed"
+    return None
+
+
+def record_of(entry: Entry) -> str | None:
+    """The record id of a journal's entry."""
+    journal, sequence = entry.get(Key.JOURNAL), entry.get(Key.SEQUENCE)
+    if not isinstance(journal, bytes) or not isinstance(sequence, int):
+        return None
+    return record_id(journal, sequence)
+
+
+def newest(trees: Trees, topics: Mapping[bytes, int]) -> dict[SealedTree, Published]:
+    """Every tree of the store that has a checkpoint, with its newest one, verified.
+
+    Raises:
+        NotSealed: there is none.
+        FormatError, NotProved, ObjectsUnavailable, KeyRefused: as `SealedTree.published`.
+    """
+    heads: dict[SealedTree, Published] = {}
+    for each in trees_of(trees, topics):
+        tree = trees.tree(each.topic, each.partition)
+        try:
+            heads[tree] = tree.published()
+        except NotSealed:
+            continue
+    if not heads:
+        raise NotSealed(f"{trees.trust.name}: nothing is sealed in {trees.objects!r} yet")
+    return heads
+
+
+_TREE: Final = re.compile(rf"([0-9a-f]{{32}})/(0|[1-9][0-9]{{0,9}})/{CHECKPOINT}", re.ASCII)
+
+
+def trees_of(trees: Trees, topics: Mapping[bytes, int]) -> list[TreeId]:
+    """Trees that the store may have: of the topics that are given, and of those that the archive has.
+
+    When neither names one, every name in the store is looked at, which takes a while in a large one.
+    """
+    found = {(topic, partition) for topic, partitions in topics.items() for partition in range(partitions)}
+    archived = {(file.topic, file.partition) for file in files_of(trees.objects, Part.ENTRIES)}
+    found |= archived
+    # The archive may lag behind in some partitions: those below its highest are asked for, too.
+    for topic in {topic for topic, _ in archived}:
+        highest = max(partition for each, partition in archived if each == topic)
+        found |= {(topic, partition) for partition in range(highest)}
+    if not found:
+        found |= set(_all_trees(trees.objects.list("")))
+    return [TreeId(trees.trust.name, *each) for each in sorted(found)]
+
+
+def _all_trees(names: Iterable[str]) -> Iterable[tuple[bytes, int]]:
+    for name in names:
+        if found := _TREE.fullmatch(name):
+            yield bytes.fromhex(found[1]), int(found[2])

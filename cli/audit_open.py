@@ -1,0 +1,164 @@
+"""What the commands of `affiant audit` open: the trees, the archive and the index of the settings."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
+
+from audit.config import Config, load
+from audit.errors import LogError
+from audit.log import Log, configured_governance_log, configured_log
+from audit.proof.entry import Key
+from audit.proof.errors import FormatError
+from audit.proof.record import split_record
+from audit.settings import LogSettings, SidecarSettings
+from audit.ship.external import ExternalStore
+from audit.trees import configured_trees
+
+if TYPE_CHECKING:
+    from audit.auditor.index import Located
+    from audit.auditor.records import Records
+    from audit.log.base import Topic
+    from audit.proof.entry import Entry
+
+_ERRORS: Final = Console(stderr=True)
+_READ_BYTES: Final = 16 << 20
+_READ_SECONDS: Final = 10.0
+
+IndexOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--index",
+        help="The file of the auditor's index; one for each store, in the user's cache, when not said.",
+        show_default=False,
+    ),
+]
+
+
+@contextmanager
+def opened(config_file: Path | None, index: Path | None) -> Iterator[Records]:
+    """The records of the settings' store, the index brought up to the newest checkpoint.
+
+    Neither a gateway nor a log has to be there. A log that is configured and does not answer is left out.
+    """
+    from audit.archive import Archive
+    from audit.auditor.index import Index
+    from audit.auditor.records import Records
+
+    config = load(config_file)
+    trees = configured_trees(config)
+    logs = _Logs(config)
+    path = index or default_index(f"{trees.objects!r} {trees.trust.name}")
+    with Index(path, trees.trust.name) as opened_index:
+        records = Records(
+            trees,
+            Archive(trees.objects),
+            opened_index,
+            {"log": logs.payload, "object store": _object_store(config)},
+        )
+        try:
+            with _bar("indexing") as progress:
+                records.refresh(logs.topics(), progress)
+            yield records
+        finally:
+            logs.close()
+
+
+def default_index(store: str) -> Path:
+    """Where a store's index is kept: a file that may be deleted at any time."""
+    cache_home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(cache_home) / "affiant" / "index" / f"{sha256(store.encode()).hexdigest()[:24]}.duckdb"
+
+
+@contextmanager
+def _bar(what: str) -> Iterator[Callable[[int], Callable[[int], None]]]:
+    """A bar on a terminal, when there is something to do."""
+    columns = (SpinnerColumn(), TextColumn(what), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=_ERRORS, transient=True, disable=not _ERRORS.is_terminal) as bar:
+
+        def begin(total: int) -> Callable[[int], None]:
+            task = bar.add_task(what, total=total)
+            return lambda count: bar.advance(task, count)
+
+        yield begin
+
+
+class _Logs:
+    """The log and the governance log, where there are any."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._reader = cache(lambda: self._log().reader())
+        self._read = False
+
+    def _log(self) -> Log:
+        return configured_log(self._config)
+
+    def _is_there(self) -> bool:
+        """Opening a local log would make one."""
+        settings = self._config.section("log", LogSettings)
+        if settings.backend != "local":
+            return True
+        directory = (
+            self._config.resolve(settings.directory) if settings.directory else self._config.data / "log"
+        )
+        return (directory / "topic.json").is_file()
+
+    def topics(self) -> dict[bytes, int]:
+        """Id → partitions."""
+        if not self._is_there():
+            return {}
+        found = [topic for topic in (_topic(self._log), _topic(self._governance)) if topic is not None]
+        return {topic.id: topic.partitions for topic in found}
+
+    def _governance(self) -> Log:
+        return configured_governance_log(self._config)
+
+    def payload(self, located: Located, _: Entry) -> bytes | None:
+        """The payload that the log's record carries; None when it does not have it any more."""
+        try:
+            value = self._value(located) if self._is_there() else None
+            return None if value is None else split_record(value)[1]
+        except (LogError, FormatError):
+            return None
+
+    def _value(self, located: Located) -> bytes | None:
+        if self._log().topic().id != located.topic:
+            return None
+        reader, self._read = self._reader(), True
+        first, end = reader.bounds(located.partition)
+        if not first <= located.offset < end:
+            return None
+        entries = reader.read(located.partition, located.offset, _READ_BYTES, _READ_SECONDS)
+        return entries[0].value if entries and entries[0].offset == located.offset else None
+
+    def close(self) -> None:
+        """Let go of the reader, if there is one."""
+        if self._read:
+            self._reader().close()
+
+
+def _topic(log: Callable[[], Log]) -> Topic | None:
+    try:
+        return log().topic()
+    except LogError:
+        return None
+
+
+def _object_store(config: Config) -> Callable[[Located, Entry], bytes | None]:
+    settings = config.section("sidecar", SidecarSettings)
+    store = ExternalStore(settings.object_store or f"file://{config.data / 'objects'}")
+
+    def payload(_: Located, entry: Entry) -> bytes | None:
+        return store.get(entry.fields[Key.PAYLOAD_DIGEST]) if entry.get(Key.EXTERNAL) else None
+
+    return payload
