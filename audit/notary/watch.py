@@ -14,8 +14,7 @@ Alarms about the log as a whole (`tail`, `rewritten`, `topic`, `settings`) are r
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from audit.follow import Flaw, Journal, Journals, of_journal
@@ -38,7 +37,7 @@ class Watch:
         topic: bytes,
         partition: int,
         *,
-        clock: Callable[[], float] = time.monotonic,
+        untold: Untold,
         journals: Journals | None = None,
     ) -> None:
         """Nothing was seen yet.
@@ -46,14 +45,14 @@ class Watch:
         Args:
             topic: the topic's id.
             partition: of it.
-            clock: seconds, monotonic: alarms are told at a bounded rate.
+            untold: takes the alarms.
             journals: with other bounds.
         """
         self._topic = topic
         self._partition = partition
         self._whole = True
         self.journals = journals or Journals()
-        self.untold = Untold(topic, partition, clock)
+        self.untold = untold
 
     def record(self, offset: int, timestamp: int, key: bytes | None, leaf: Leaf) -> None:
         """What the log has at the next offset, and its leaf. `timestamp` is the log's, in ms."""

@@ -1,0 +1,287 @@
+"""The notary: seals every partition of the log and of the governance log, and tells alarms in the latter.
+
+    for each partition:  read → leaf → watch → append → seal, when due → archive        (session.py, a thread each)
+    for all together:    is the topic still the same? are its settings? alarms → the governance log
+
+What a crash here leaves is in docs/sealed-log.md, "Order". An alarm is in the state until the governance log has it.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import structlog
+
+from audit.errors import LogError, NotaryRefuses, ObjectChanged, ObjectsUnavailable
+from audit.governance import ALARM, SUCCESSION, Governance
+from audit.log.base import Log, Topic
+from audit.objects.base import Objects, Stored
+from audit.proof.note import Signer
+from audit.sealed import TreeId
+from audit.settings import NotarySettings
+
+from .alarms import identity_of
+from .seal import Cosigner
+from .tended import Tended
+from .workshop import RETRIES, Workshop
+
+LOOK_SECONDS: Final = 0.25
+IDENTITIES: Final = 65_536
+"""Newest entries of the governance log, and identities of alarms, that are looked at before one is told again."""
+THREADS: Final = 64
+"""Objects that all trees of a log together write or read at once, about."""
+
+
+@dataclass(slots=True)
+class Watched:
+    """A log by its name in the settings, and what is sealed of it now."""
+
+    name: str
+    log: Log
+    archive: bool
+    tended: Tended | None = None
+    retry_at: float = float("-inf")
+    said: str = ""
+
+
+class Notary:
+    """One process. `run` is the main thread's; what it knows is read by the metrics' thread."""
+
+    def __init__(
+        self,
+        log: Log,
+        governance: Log,
+        objects: Objects,
+        signer: Signer,
+        settings: NotarySettings,
+        *,
+        cosigners: Callable[[], tuple[Cosigner, ...]] = tuple,
+        clock: Callable[[], int] = time.time_ns,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Nothing is contacted yet.
+
+        Args:
+            log: what is sealed.
+            governance: is sealed too, and takes the alarms.
+            objects: where trees and archive are kept.
+            signer: the notary's key.
+            settings: [notary].
+            cosigners: makes the witnesses of one tree.
+            clock: ns since 1970 UTC.
+            monotonic: seconds.
+        """
+        # In the order in which they end: the alarms of the log are sealed with the governance log.
+        self.logs = (Watched("log", log, archive=True), Watched("governance", governance, archive=True))
+        self._governance = Governance(governance, signer, clock)
+        self._objects = objects
+        self._signer = signer
+        self._settings = settings
+        self._cosigners = cosigners
+        self._clock = clock
+        self._monotonic = monotonic
+        self._told: OrderedDict[bytes, None] | None = None
+        self._untellable = ""
+        self._tell_at = float("-inf")
+        self._say = structlog.get_logger("notary")
+
+    @property
+    def untellable(self) -> str:
+        """Why alarms cannot be told; empty when they can."""
+        return self._untellable
+
+    def run(self, stop: threading.Event) -> None:
+        """Seal until told to end, then seal the rest.
+
+        Raises:
+            NotaryRefuses: sealing on would contradict what was sealed, or another notary is at work.
+            LogUnavailable, ObjectsUnavailable: told to end, and not all is sealed.
+        """
+        try:
+            while not stop.is_set():
+                self.look()
+                stop.wait(LOOK_SECONDS)
+            self._finish()
+        finally:
+            for watched in self.logs:
+                if watched.tended is not None:
+                    watched.tended.stop()
+
+    def look(self) -> None:
+        """One turn of what is for all partitions together.
+
+        Raises:
+            NotaryRefuses: as `run`.
+        """
+        for watched in self.logs:
+            if watched.tended is None:
+                self._begin(watched)
+            elif watched.tended.changed:
+                self._succeed(watched, watched.tended)
+            else:
+                watched.tended.look()
+        self._tell()
+
+    def _begin(self, watched: Watched) -> None:
+        """Begin with a topic as soon as the log has it."""
+        now = self._monotonic()
+        if now < watched.retry_at:
+            return
+        try:
+            topic = watched.log.topic()
+            self._succession(watched, topic)
+        except (LogError, ObjectsUnavailable) as error:
+            watched.retry_at = now + RETRIES[1] / 5
+            if watched.said != str(error):
+                watched.said = str(error)
+                self._say.warning("cannot begin yet; trying again", log=watched.name, reason=str(error))
+            return
+        watched.said = ""
+        self._say.info(
+            "sealing", log=watched.name, topic=topic.name, id=topic.id.hex(), partitions=topic.partitions
+        )
+        watched.tended = Tended(
+            self._workshop(watched, topic), lambda count: max(2, min(16, THREADS // count))
+        )
+
+    def _workshop(self, watched: Watched, topic: Topic) -> Workshop:
+        def unconfirmed(_: float) -> None:
+            raise AssertionError("Tended puts its own in place")
+
+        return Workshop(
+            watched.log, topic, self._objects, self._signer, self._settings, unconfirmed, self._cosigners,
+            clock=self._clock, monotonic=self._monotonic, archive=watched.archive,
+        )  # fmt: skip
+
+    # -- a topic that was made again -------------------------------------------------------------------
+
+    def _succeed(self, watched: Watched, tended: Tended) -> None:
+        """The old trees end where they are; the new topic's begin at the next turn."""
+        self._say.error(
+            "the topic was made again: its old trees end, new ones begin", topic=tended.topic.name
+        )
+        tended.stop()
+        try:
+            tended.join()
+        except LogError as error:
+            self._say.warning("not all of the old topic was sealed", reason=str(error))
+        watched.tended = None
+
+    def _succession(self, watched: Watched, topic: Topic) -> None:
+        """Link the new trees to the old ones in the governance log, when the topic is not the one of before.
+
+        The store remembers which topic was sealed last. It is told first and remembered then: a crash in between
+        tells it once more, which the statement's body shows.
+
+        Raises:
+            LogUnavailable: the governance log does not answer; the governance log's own succession is told in it.
+            ObjectsUnavailable: the store does not answer.
+        """
+        name = f"topics/{topic.name}"
+        stored = self._objects.get(name)
+        before = None if stored is None else json.loads(stored.content)
+        if before is not None and before["id"] == topic.id.hex():
+            return
+        if before is not None:
+            self._announce(topic, before)
+        content = json.dumps({"id": topic.id.hex(), "partitions": topic.partitions}).encode()
+        self._remember(name, content, stored)
+
+    def _announce(self, topic: Topic, before: dict[str, Any]) -> None:
+        old = bytes.fromhex(before["id"])
+        trees = [
+            {"origin": tree.origin, "size": self._size(tree)}
+            for tree in (TreeId(self._settings.name, old, n) for n in range(before["partitions"]))
+        ]
+        succession = {"topic": topic.name, "before": before["id"], "id": topic.id.hex(), "ended": trees}
+        alarm = {
+            "what": "topic",
+            "message": "the topic was deleted and made again: its trees end, and others begin",
+            "topic": topic.id.hex(),
+            "partition": 0,
+            "offset": 0,
+            "subject": before["id"],
+        }
+        self._governance.append([(SUCCESSION, _json(succession)), (ALARM, _json(alarm))])
+
+    def _size(self, tree: TreeId) -> int:
+        """Leaves that the old tree ends with, by its published checkpoint's word; 0 when it has none."""
+        stored = self._objects.get(f"{tree.prefix}/checkpoint")
+        lines = b"" if stored is None else stored.content
+        return int(lines.split(b"\n")[1]) if lines else 0
+
+    def _remember(self, name: str, content: bytes, stored: Stored | None) -> None:
+        try:
+            self._objects.swap(name, content, None if stored is None else stored.version)
+        except ObjectChanged as error:
+            raise NotaryRefuses(f"{name}: another notary is at work in this store") from error
+
+    # -- telling ---------------------------------------------------------------------------------------
+
+    def _tell(self) -> None:
+        """Append the alarms that wait, those that the governance log does not have."""
+        waiting = [
+            each for watched in self.logs if watched.tended is not None for each in watched.tended.waiting()
+        ]
+        now = self._monotonic()
+        if not waiting or now < self._tell_at:
+            return
+        try:
+            if self._told is None:
+                self._told = OrderedDict(
+                    (identity_of(each.body), None) for each in self._governance.newest(IDENTITIES)
+                )
+            fresh = {
+                alarm.identity: alarm
+                for _, alarms in waiting
+                for alarm in alarms
+                if alarm.identity not in self._told
+            }
+            if fresh:
+                self._governance.append([(ALARM, alarm.encode()) for alarm in fresh.values()])
+        except LogError as error:
+            # What landed of it is not known: the log is asked before the next try.
+            self._told, self._tell_at = None, now + RETRIES[1] / 5
+            if self._untellable != str(error):
+                self._say.error(
+                    "alarms cannot be told in the governance log; trying again", reason=str(error)
+                )
+            self._untellable = str(error)
+            return
+        self._untellable = ""
+        for identity, alarm in fresh.items():
+            self._told[identity] = None
+            self._say.error(
+                "alarm", what=alarm.what, message=alarm.message, topic=alarm.topic,
+                partition=alarm.partition, offset=alarm.offset,
+            )  # fmt: skip
+        while len(self._told) > IDENTITIES:
+            self._told.popitem(last=False)
+        for partition, alarms in waiting:
+            partition.untold.told(alarms)
+
+    def _finish(self) -> None:
+        """The log first, then its alarms, then the governance log with them."""
+        failure: Exception | None = None
+        for watched in self.logs:
+            if watched.tended is None:
+                continue
+            watched.tended.stop()
+            try:
+                watched.tended.join()
+            except (LogError, ObjectsUnavailable) as error:
+                failure = failure or error
+            self._tell_at = float("-inf")
+            self._tell()
+        if failure is not None:
+            raise failure
+
+
+def _json(content: dict[str, Any]) -> bytes:
+    return json.dumps(content, separators=(",", ":"), sort_keys=True).encode()

@@ -1,0 +1,55 @@
+"""One partition, sealed for as long as it takes: a session after the other.
+
+A session trusts the swapped state alone: it reads on from there, and what a dead session did beyond it is done
+again, to the same bytes. Any failure of the store ends the session, and another one begins.
+"""
+
+from __future__ import annotations
+
+import threading
+from contextlib import closing
+
+import structlog
+
+from audit.errors import ObjectsUnavailable
+from audit.sealed import TreeId
+
+from .alarms import Untold
+from .session import Session
+from .workshop import RETRIES, LogCut, Status, Workshop
+
+
+class Partition:
+    """The sealing of one partition. `run` is one thread's; status and untold are read by others."""
+
+    def __init__(self, workshop: Workshop, partition: int) -> None:
+        self.partition = partition
+        self.tree = TreeId(workshop.settings.name, workshop.topic.id, partition)
+        self.status = Status(caught_up=workshop.clock() // 1_000_000)
+        self.untold = Untold(workshop.topic.id, partition, workshop.monotonic)
+        self.cut: int | None = None
+        """Where the log ended when it was found to end before what is sealed; None while it does not."""
+        self._workshop = workshop
+        self._say = structlog.get_logger("notary").bind(topic=workshop.topic.name, partition=partition)
+
+    def run(self, stop: threading.Event) -> None:
+        """Seal until told to end, and then what the log holds.
+
+        Raises:
+            NotaryRefuses: sealing on would contradict what was sealed.
+            TopicChanged: the topic was made again.
+        """
+        pause = RETRIES[0]
+        while True:
+            size = self.status.size
+            try:
+                with closing(Session(self._workshop, self)) as session:
+                    session.run(stop)
+                return
+            except (ObjectsUnavailable, LogCut) as error:
+                self.status.held = str(error)
+                self._say.warning("nothing is sealed now; trying again", reason=str(error))
+                if stop.is_set():
+                    raise
+            pause = RETRIES[0] if self.status.size > size else min(2 * pause, RETRIES[1])
+            stop.wait(pause)

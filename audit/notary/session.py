@@ -1,0 +1,365 @@
+"""From one opening of a tree to the first failure of its store: read, watch, append, seal when due, archive."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from audit.archive import Archiver
+from audit.errors import LogError, LogUnavailable, NotaryRefuses, OffsetGone
+from audit.log.base import LogEntry, LogReader
+from audit.proof.errors import FormatError
+from audit.proof.tiles import WIDTH, Bundle, read_bundle
+
+from .holes import Hole, entry_of, hole_at
+from .seal import Seal
+from .watch import Watch
+from .workshop import RETRIES, LogCut, Workshop, limits
+
+if TYPE_CHECKING:
+    from .partition import Partition
+
+READ_BYTES: Final = 1 << 20
+IDLE_READ: Final = 0.1
+"""Seconds that a read waits for an entry: what seals, archives and ends waits as long."""
+MOST_PENDING: Final = 8192
+"""So many leaves are sealed before their time has come: their entries are in memory until then."""
+MOST_PENDING_BYTES: Final = 16 << 20
+IDLE_SEAL: Final = 8.0
+"""Seconds after which the state's time and the cosignatures are renewed although nothing came."""
+GONE_AT_ONCE: Final = 4096
+"""Holes that are made before something else has its turn."""
+REMEMBERED: Final = 65_536
+"""Newest leaves that are read at a start, for telling duplicates."""
+LOOK: Final = 1.0
+"""Seconds after which the log's end is asked for again."""
+PATIENCE: Final = 60.0
+"""Seconds without an entry from where the log says there is one, after which this is an alarm."""
+
+
+class Session:
+    """From one opening of the tree to the first failure of the store, or to the end."""
+
+    def __init__(self, workshop: Workshop, partition: Partition) -> None:
+        """Open the tree, and restore what the state remembers.
+
+        Raises:
+            NotaryRefuses, ObjectsUnavailable: see `Seal`.
+        """
+        self._shop = workshop
+        self._number = partition.partition
+        self._partition = partition
+        self._status = partition.status
+        self._say = structlog.get_logger("notary").bind(
+            topic=workshop.topic.name, partition=partition.partition
+        )
+        self._seal = Seal(
+            workshop.objects,
+            partition.tree,
+            workshop.signer,
+            cosigners=workshop.cosigners(),
+            quorum=workshop.settings.quorum,
+            clock=workshop.clock,
+            workers=workshop.workers,
+        )
+        try:
+            self._watch = Watch(workshop.topic.id, self._number, untold=partition.untold)
+            state, start = self._seal.state, max(0, self._seal.size - REMEMBERED)
+            try:
+                self._watch.restore(state.journals, self._sealed_entries(start, state.size))
+            except FormatError as error:
+                raise NotaryRefuses(f"{partition.tree.origin}: {error}") from error
+        except BaseException:
+            self._seal.close()
+            raise
+        self._archive = (
+            None
+            if not workshop.archive
+            else Archiver(
+                workshop.objects,
+                workshop.topic.id,
+                self._number,
+                state.archived,
+                state.archiving,
+                limits(workshop.settings),
+            )
+        )
+        # Read again up to the tree's end: the archive has not written it, and the log must still say the same.
+        again = max(0, state.size - 1)
+        self._position = again if self._archive is None else min(again, state.archived)
+        self._again = self._sealed_entries(self._position, state.size)
+        self._gone_until = 0
+        self._left = True
+        self._reader: LogReader | None = None
+        self._first_waiting: float | None = None
+        self._read_at = 0.0
+        self._sealed_at = workshop.monotonic() if state.time else float("-inf")
+        self._heard = workshop.monotonic()
+        self._looked = float("-inf")
+        self._doubted = False
+        self._tell()
+
+    def close(self) -> None:
+        """Let go; nothing is written."""
+        self._seal.close()
+        self._close_reader()
+
+    def run(self, stop: threading.Event) -> None:
+        """See `Partition.run`."""
+        pause = RETRIES[0]
+        while not stop.is_set():
+            try:
+                self.step(IDLE_READ)
+                pause = RETRIES[0]
+            except LogUnavailable as error:
+                self._close_reader()
+                self._hold(str(error))
+                if not self._seal.pending and self._due(self._shop.monotonic()):
+                    self._seal_now()  # what is sealed stays vouched for
+                stop.wait(pause)
+                pause = min(2 * pause, RETRIES[1])
+        self.finish()
+
+    def step(self, wait: float) -> None:
+        """Read some, for `wait` seconds at most; seal and archive what is due.
+
+        Raises:
+            LogUnavailable: the log does not answer; everything is as it was.
+            TopicChanged, NotaryRefuses, ObjectsUnavailable: the session has ended.
+        """
+        if self._archive is None or not self._archive.full:
+            self._take(wait)
+        now = self._shop.monotonic()
+        if self._due(now):
+            self._seal_now()
+        if self._archive is not None:
+            self._archive.archive(self._seal, now)
+            self._status.archived = self._seal.state.archived
+
+    def finish(self) -> None:
+        """Seal and archive what the log holds now, and nothing that comes later.
+
+        Raises:
+            LogUnavailable, NotaryRefuses, ObjectsUnavailable: not all of it is sealed.
+        """
+        self._shop.confirm(self._shop.monotonic())
+        _, end = self._open_reader().bounds(self._number)
+        while self._position < end:
+            self.step(IDLE_READ)
+        if self._seal.pending:
+            self._seal_now()
+        while self._archive is not None and self._archive.archive(
+            self._seal, self._shop.monotonic(), flush=True
+        ):
+            self._status.archived = self._seal.state.archived
+
+    # -- reading ---------------------------------------------------------------------------------------
+
+    def _take(self, wait: float) -> None:
+        """The next entries of the log, as leaves."""
+        if self._position < self._gone_until:
+            self._pass_over()
+            return
+        reader = self._open_reader()
+        now = self._shop.monotonic()
+        if now - self._looked >= LOOK:
+            self._look(reader, now)
+            if self._position < self._gone_until:
+                return
+        try:
+            entries = reader.read(self._number, self._position, READ_BYTES, wait)
+        except OffsetGone:
+            self._look(reader, now)
+            return
+        if not entries:
+            if self._status.end == self._position:
+                self._status.caught_up = self._shop.clock() // 1_000_000
+            return
+        self._read_at = self._heard = self._shop.monotonic()
+        self._doubted, self._partition.cut = False, None
+        if entries[0].offset > self._position:
+            self._gone(entries[0].offset, head=False)
+            return
+        self._taken(entries)
+
+    def _look(self, reader: LogReader, now: float) -> None:
+        """Where the log begins and ends, against what was read and sealed."""
+        first, end = reader.bounds(self._number)
+        self._looked = now
+        self._status.end = end
+        if first > self._position:
+            self._gone(first, head=True)
+        elif end < max(self._position, self._seal.state.size):
+            self._cut(end)
+        elif end == self._position:
+            self._doubted, self._partition.cut = False, None
+            self._heard, self._status.held = now, ""
+            # Seen to the end: what no journal has said up to now is missing.
+            self._watch.tick(self._shop.clock() // 1_000_000)
+        elif now - self._heard > PATIENCE:
+            self._heard = now
+            self._watch.alarm(
+                "unreadable",
+                f"the log has offsets up to {end - 1} and does not hand them out",
+                self._position,
+            )
+            self._hold(f"nothing comes from offset {self._position}, before {end}")
+
+    def _cut(self, end: int) -> None:
+        """The log ends before what was read: raises, so that nothing of that is sealed."""
+        said = f"the log ends at {end}; {self._seal.state.size} leaves are sealed, and {self._position} were read"
+        if not self._doubted and self._partition.cut is None:
+            # Looked at once more: right after a change of leaders the end may be told too low.
+            self._doubted = True
+            raise LogUnavailable(said)
+        if self._partition.cut != end:
+            self._partition.cut = end
+            self._watch.alarm("tail", said, end)
+        raise LogCut(said)
+
+    def _taken(self, entries: list[LogEntry]) -> None:
+        """Entries from the position on; those behind a gap are read again, after the gap."""
+        topic, number = self._shop.topic, self._number
+        leaves: list[bytes] = []
+        sealed = self._seal.size
+        for read in entries:
+            offset = read.offset
+            if offset != self._position:
+                break
+            leaf = entry_of(read.value, topic, number, offset)
+            entry, record = leaf.entry, leaf.record
+            payload = b"" if record is None else record.payload
+            if offset < sealed:
+                entry, payload = self._as_sealed(offset, entry, payload)
+            else:
+                self._watch.record(offset, read.timestamp, read.key, leaf)
+                leaves.append(entry)
+                if self._status.oldest is None:
+                    self._status.oldest = read.timestamp
+                self._status.holes += leaf.hole is not None
+            self._archived(offset, read.timestamp, entry, payload)
+            self._position = offset + 1
+        self._append(leaves)
+        self._status.end = max(self._status.end, self._position)
+        self._status.held = ""
+
+    def _append(self, leaves: list[bytes]) -> None:
+        if leaves and self._first_waiting is None:
+            self._first_waiting = self._shop.monotonic()
+        self._seal.append(leaves)
+
+    def _as_sealed(self, offset: int, entry: bytes, payload: bytes) -> tuple[bytes, bytes]:
+        """What the archive gets of an offset that is sealed: the tree's entry, whatever the log says now."""
+        sealed = next(self._again)
+        if entry == sealed:
+            return entry, payload
+        said = "the log has another entry than the one that was sealed: it was cut or restored, and written again"
+        self._watch.alarm("rewritten", said, offset)
+        return sealed, b""
+
+    def _archived(self, offset: int, logged: int | None, entry: bytes, payload: bytes) -> None:
+        if self._archive is not None and offset >= self._archive.next:
+            self._archive.add(offset, logged, entry, payload)
+
+    def _gone(self, end: int, *, head: bool) -> None:
+        self._gone_until = end
+        start = max(self._position, self._seal.size)
+        if start < end:
+            self._watch.gone(start, end, head=head)
+
+    def _pass_over(self) -> None:
+        """Offsets that the log does not have: of sealed ones the archive gets what the tree has, others are holes."""
+        leaves: list[bytes] = []
+        sealed = self._seal.size
+        for offset in range(self._position, min(self._gone_until, self._position + GONE_AT_ONCE)):
+            if offset < sealed:
+                entry = next(self._again)
+            else:
+                entry = self._left_over(offset)
+                leaves.append(entry)
+            self._archived(offset, None, entry, b"")
+            self._position = offset + 1
+        self._append(leaves)
+
+    def _left_over(self, offset: int) -> bytes:
+        """The entry that a dead session wrote there, which its files will not give up; else a hole."""
+        raw = self._seal.left(offset) if self._left else None
+        if raw is not None:
+            self._watch.left(offset, raw)
+            return raw
+        self._left = False  # they are without a gap: behind the first that is not there is none
+        self._status.holes += 1
+        return hole_at(Hole.GONE, self._shop.topic, self._number, offset).entry
+
+    # -- sealing ---------------------------------------------------------------------------------------
+
+    def _due(self, now: float) -> bool:
+        seal, settings = self._seal, self._shop.settings
+        if self._first_waiting is not None:
+            return (
+                now - self._first_waiting >= settings.seal_seconds
+                or seal.pending >= MOST_PENDING
+                or seal.pending_bytes >= MOST_PENDING_BYTES
+            )
+        # A checkpoint that lacks its witnesses is shown to them again sooner.
+        return now - self._sealed_at >= (settings.seal_seconds if seal.published < seal.size else IDLE_SEAL)
+
+    def _seal_now(self) -> None:
+        """The topic is asked for once more: of one that was made again nothing may get into this tree."""
+        if self._seal.pending:
+            self._shop.confirm(self._read_at)
+        sealed = self._seal.seal(self._watch.state())
+        self._first_waiting, self._status.oldest = None, None
+        self._sealed_at = self._shop.monotonic()
+        self._status.missing = sealed.missing
+        self._status.witness_failures += len(sealed.missing)
+        for reason in sealed.missing:
+            self._say.warning("a witness does not vouch", reason=reason)
+        self._tell()
+
+    def _tell(self) -> None:
+        """What others read."""
+        status, state, journals = self._status, self._seal.state, self._watch.journals
+        status.size, status.published, status.sealed = state.size, self._seal.published, state.time
+        status.archived = state.archived
+        status.duplicates = journals.duplicates
+        for note in journals.notes:
+            status.unclean += 1
+            self._say.info(note.what, message=note.message, journal=note.journal, offset=note.offset)
+        journals.notes.clear()
+
+    def _hold(self, reason: str) -> None:
+        if self._status.held != reason:
+            self._say.warning("nothing is sealed now; trying again", reason=reason)
+        self._status.held = reason
+
+    # -- what is there ---------------------------------------------------------------------------------
+
+    def _sealed_entries(self, start: int, end: int) -> Iterator[bytes]:
+        """Entries of the tree, a bundle at a time."""
+        prefix, objects = f"{self._seal.tree.prefix}/", self._shop.objects
+
+        def fetch(path: str) -> bytes | None:
+            stored = objects.get(prefix + path)
+            return None if stored is None else stored.content
+
+        for number in range(start // WIDTH, -(-end // WIDTH)):
+            first = number * WIDTH
+            entries = read_bundle(fetch, Bundle(number, min(WIDTH, end - first)))
+            yield from entries[max(0, start - first) :]
+
+    def _open_reader(self) -> LogReader:
+        if self._reader is None:
+            self._reader = self._shop.log.reader()
+        return self._reader
+
+    def _close_reader(self) -> None:
+        reader, self._reader = self._reader, None
+        if reader is not None:
+            try:
+                reader.close()
+            except LogError:
+                return  # it was let go because it does not answer
