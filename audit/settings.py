@@ -75,6 +75,9 @@ class SidecarSettings(Section):
     """When told to end: how long to go on shipping what the journals hold."""
     scan_seconds: float = Field(1.0, gt=0)
     """How often to look for new journals."""
+    receipts: int = Field(1_000_000, ge=0, le=1_000_000_000)
+    """Newest records of each journal whose place in the log is kept, at 8 bytes, so that clients get their receipts
+    here. Of older ones `affiant audit prove` gives it."""
     object_store: str | None = None
     """URL of the store for payloads that are too large for the log (`file:///…`, `s3://…`); `objects` in the
     data directory when not set."""

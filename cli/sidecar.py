@@ -8,10 +8,11 @@ import threading
 import structlog
 import typer
 
-from audit.config import load
+from audit.config import Config, load
 from audit.log import configured_log
-from audit.settings import SidecarSettings
+from audit.settings import JournalSettings, SidecarSettings
 from audit.ship.sidecar import MetricsServer, Sidecar, one_sidecar
+from audit.trees import Trees, configured_trees
 
 from .errors import WRONG
 from .options import ConfigOption
@@ -23,7 +24,9 @@ app = typer.Typer()
 def sidecar(config: ConfigOption = None) -> None:
     """Ship every journal of the data directory to the log, until SIGTERM; then ship the rest and end.
 
-    Survives the log's absence for any time. Exit code 1 when records stay unshipped, or after an alarm.
+    Proves of each record that the notary has sealed it, before the journal frees it, and gives this machine's
+    gateway the receipts. Survives the absence of log and notary for any time. Exit code 1 when records stay
+    unshipped, or after an alarm.
 
     Example: affiant sidecar --config affiant.toml
     """
@@ -35,9 +38,16 @@ def sidecar(config: ConfigOption = None) -> None:
         signal.signal(number, lambda *_: stop.set())
     say = structlog.get_logger("sidecar")
     with one_sidecar(loaded.data):
-        running = Sidecar(loaded.data, log, settings)
+        running = Sidecar(loaded.data, log, settings, sealed_trees(loaded))
         with MetricsServer(settings.metrics_host, settings.metrics_port, running) as server:
             say.info("ready", metrics=f"http://{settings.metrics_host}:{server.port}/metrics")
             if running.run(stop):
                 raise typer.Exit(WRONG)
     say.info("ended: everything that was durable is in the log")
+
+
+def sealed_trees(config: Config) -> Trees | None:
+    """What the notary seals; None where the journals do not wait for it and there is no key of one."""
+    trees = configured_trees(config)
+    waited_for = config.section("journal", JournalSettings).free_after == "sealed"
+    return trees if waited_for or trees.trust.public_key_file.exists() else None

@@ -203,7 +203,11 @@ class Edge:
     @classmethod
     def read(cls, fetch: Fetch, size: int) -> Edge:
         """The edge of a tree that lies in tiles; its root is for the caller to compare."""
-        nodes = TileNodes(fetch, size)
+        return cls.of(TileNodes(fetch, size), size)
+
+    @classmethod
+    def of(cls, nodes: TileNodes, size: int) -> Edge:
+        """The edge that a tree had when it had `size` leaves; `nodes` are those of that tree, or of a larger one."""
         levels: list[list[bytes]] = []
         left = size
         while left:

@@ -1,25 +1,32 @@
-"""How far shipping is behind: asked of the journal itself, so that it is true also while nothing is in flight."""
+"""How far shipping and sealing are behind: asked of the journal itself, so that it is true also while nothing moves."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from audit.errors import JournalError
 from audit.journal import JournalReader, Mark, Position
 from audit.proof.entry import Key, parse_entry
 from audit.proof.record import split_record
 
-from .shipper import Progress
+
+class Reaching(Protocol):
+    """Something that goes through a journal: its shipper, or who proves that it is sealed."""
+
+    def reached(self) -> tuple[int, Position | None]:
+        """Everything below that sequence is done; the place behind it in the journal, where it is known."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
 class Lag:
-    """What is durable and not acknowledged.
+    """What is durable and not done.
 
     `records` and `bytes` of them; headers, group heads and padding are counted: it is what stands on the
     disk. `oldest` is when the first of them was committed, in ns since 1970 UTC; None when there is none, or
-    when it cannot be read: then shipping of this journal has stopped with an alarm.
+    when it cannot be read: then this journal has an alarm.
     """
 
     records: int
@@ -29,7 +36,7 @@ class Lag:
 
 @dataclass(frozen=True, slots=True)
 class _First:
-    """The first unshipped record, and the start of its group."""
+    """The first of these records, and the start of its group."""
 
     sequence: int
     committed: int
@@ -37,9 +44,9 @@ class _First:
 
 
 class LagWatch:
-    """Watches one journal and its shipper, from another thread."""
+    """Watches one journal and how far one goes through it, from another thread."""
 
-    def __init__(self, directory: Path, progress: Progress) -> None:
+    def __init__(self, directory: Path, progress: Reaching) -> None:
         """`directory` is the journal's."""
         self._directory = directory
         self._progress = progress
@@ -49,22 +56,21 @@ class LagWatch:
         """Now. Looks into the journal only when something is behind, and once for each record that is first."""
         mark = JournalReader(self._directory).mark()
         # Read after the mark: a lag that is told was there.
-        sequence = self._progress.acknowledged
+        sequence, position = self._progress.reached()
         if mark is None or mark.sequence <= sequence:
             return Lag(0, 0, None)
-        first = self._find(sequence)
-        place = self._progress.position if first is None else first.position
+        first = self._find(sequence, position)
+        place = position if first is None else first.position
         return Lag(
             mark.sequence - sequence,
-            unshipped_bytes(self._directory, place, mark),
+            bytes_behind(self._directory, place, mark),
             None if first is None else first.committed,
         )
 
-    def _find(self, sequence: int) -> _First | None:
+    def _find(self, sequence: int, place: Position | None) -> _First | None:
         known = self._first
         if known is not None and known.sequence == sequence:
             return known
-        place = self._progress.position
         start = place if place is not None and place.sequence == sequence else None
         reader = JournalReader(self._directory, start)
         try:
@@ -72,7 +78,7 @@ class LagWatch:
                 reader.seek(sequence)
             records = reader.read(1)
         except JournalError:
-            # Freed in between, so it was shipped meanwhile; or damaged, which the shipper's alarm tells.
+            # Freed in between, so it was done meanwhile; or damaged, which the shipper's alarm tells.
             return None
         finally:
             reader.close()
@@ -83,7 +89,7 @@ class LagWatch:
         return self._first
 
 
-def unshipped_bytes(directory: Path, position: Position | None, mark: Mark) -> int:
+def bytes_behind(directory: Path, position: Position | None, mark: Mark) -> int:
     """Bytes of the journal between `position` and the durable mark; all of it without a position."""
     first, offset = (0, 0) if position is None else (position.segment, position.offset)
     if first == mark.segment:

@@ -9,7 +9,8 @@ from typing import Final
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from .lag import LagWatch
+from .lag import Lag, LagWatch
+from .sealed import SealProgress
 from .shipper import Progress
 
 LAG_RECORDS: Final = "affiant_sidecar_lag_records"
@@ -21,6 +22,11 @@ SHIPPED_BYTES: Final = "affiant_sidecar_shipped_bytes"
 RESTARTS: Final = "affiant_sidecar_producer_restarts"
 DUPLICATES: Final = "affiant_sidecar_duplicates"
 ALARM: Final = "affiant_sidecar_alarm"
+SEALED: Final = "affiant_sidecar_sealed_sequence"
+UNSEALED: Final = "affiant_sidecar_unsealed_records"
+OLDEST_UNSEALED: Final = "affiant_sidecar_oldest_unsealed_seconds"
+SEAL_ALARM: Final = "affiant_sidecar_seal_alarm"
+REFUSED: Final = "affiant_sidecar_checkpoints_refused"
 
 GAUGES: Final = {
     LAG_RECORDS: "Durable records of the journal that the log has not acknowledged.",
@@ -28,21 +34,38 @@ GAUGES: Final = {
     IN_FLIGHT_BYTES: "Bytes sent and not yet acknowledged.",
     OLDEST_SECONDS: "Age of the oldest durable record that the log has not acknowledged; 0 when there is none.",
     ALARM: "1 when shipping of this journal has stopped and a person must look.",
+    SEALED: "Every entry of the journal below this sequence is proved to be sealed.",
+    UNSEALED: "Durable records of the journal that are not proved to be sealed.",
+    OLDEST_UNSEALED: "Age of the oldest durable record that is not proved to be sealed; 0 when there is none.",
+    SEAL_ALARM: "1 while what is sealed is not believed, or is not what was shipped: nothing is freed by it.",
 }
 COUNTERS: Final = {
     SHIPPED: "Records that the log acknowledged.",
     SHIPPED_BYTES: "Bytes of records that the log acknowledged.",
     RESTARTS: "Runs of a producer that ended in a failure.",
     DUPLICATES: "Benign duplicates seen before a barrier.",
+    REFUSED: "Looks at a checkpoint or at tiles that were not believed.",
 }
 
 
 @dataclass(frozen=True, slots=True)
+class Sealing:
+    """What is sealed of a journal, and what is not yet."""
+
+    progress: SealProgress
+    watch: LagWatch
+
+
+@dataclass(frozen=True, slots=True)
 class Shipped:
-    """One journal as the metrics see it: what its shipper has done, and what is still to do."""
+    """One journal as the metrics see it: what its shipper has done, and what is still to do.
+
+    `sealed` is None where there is no notary.
+    """
 
     progress: Progress
     watch: LagWatch
+    sealed: Sealing | None = None
 
 
 class SidecarCollector:
@@ -73,10 +96,24 @@ class SidecarCollector:
             LAG_RECORDS: lag.records,
             UNSHIPPED_BYTES: lag.bytes,
             IN_FLIGHT_BYTES: progress.in_flight_bytes,
-            OLDEST_SECONDS: 0 if lag.oldest is None else max(0.0, (self._clock() - lag.oldest) / 1e9),
+            OLDEST_SECONDS: self._age(lag),
             ALARM: float(progress.alarm is not None),
             SHIPPED: progress.shipped,
             SHIPPED_BYTES: progress.shipped_bytes,
             RESTARTS: progress.restarts,
             DUPLICATES: progress.duplicates,
+            **({} if shipped.sealed is None else self._sealed(shipped.sealed)),
         }
+
+    def _sealed(self, sealed: Sealing) -> dict[str, float]:
+        progress, lag = sealed.progress, sealed.watch.lag()
+        return {
+            SEALED: progress.sequence,
+            UNSEALED: lag.records,
+            OLDEST_UNSEALED: self._age(lag),
+            SEAL_ALARM: float(progress.alarm is not None or progress.problem is not None),
+            REFUSED: progress.refused,
+        }
+
+    def _age(self, lag: Lag) -> float:
+        return 0.0 if lag.oldest is None else max(0.0, (self._clock() - lag.oldest) / 1e9)

@@ -94,6 +94,10 @@ class Progress:
     in_flight: deque[InFlight] = field(default_factory=deque)
     """Sent, not yet acknowledged, in order."""
 
+    def reached(self) -> tuple[int, Position | None]:
+        """See `lag.Reaching`."""
+        return self.acknowledged, self.position
+
 
 class Shipper:
     """One journal. `run` returns when told to end and drained, or after an alarm."""

@@ -1,4 +1,4 @@
-"""The sidecar process: a shipper for every journal on the shared volume, one page of metrics for all."""
+"""The sidecar process: a shipper for every journal on the shared volume, one server for what is told of all."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from socketserver import ThreadingMixIn
 from types import TracebackType
 from typing import Any, Self, cast
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
@@ -17,15 +18,21 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 import structlog
 from prometheus_client import CollectorRegistry, make_wsgi_app
 
-from audit.errors import AuditError
+from audit.errors import AuditError, NoSuchRecord
+from audit.files import make_directory
 from audit.journal import JournalReader
 from audit.log.base import Log
 from audit.settings import SidecarSettings
+from audit.trees import Trees
 
 from .external import ExternalStore
 from .lag import LagWatch
-from .metrics import Shipped, SidecarCollector
+from .metrics import Sealing, Shipped, SidecarCollector
+from .receipts import PATH as RECEIPTS
+from .receipts import ReceiptPages
+from .sealed import SealedJournal
 from .shipper import Shipper
+from .watch import SealWatch
 
 _JOIN_MARGIN = 30.0
 
@@ -36,21 +43,30 @@ class _Running:
     thread: threading.Thread
     shipped: Shipped
 
+    @property
+    def alarm(self) -> bool:
+        sealed = self.shipped.sealed
+        return self.shipper.progress.alarm is not None or (
+            sealed is not None and sealed.progress.alarm is not None
+        )
+
 
 class Sidecar:
     """Finds journals under `journals`, ships each in a thread, and writes under `shipping` alone."""
 
-    def __init__(self, data: Path, log: Log, settings: SidecarSettings) -> None:
-        """`data` is the shared volume's directory."""
+    def __init__(self, data: Path, log: Log, settings: SidecarSettings, trees: Trees | None = None) -> None:
+        """`data` is the shared volume's directory; `trees` what the notary seals, None where there is none."""
         self._data = data
         self._log = log
         self._settings = settings
-        self._external = ExternalStore(settings.object_store or f"file://{data / 'objects'}")
+        self._external = ExternalStore(settings.object_store or data / "objects")
         self._running: dict[str, _Running] = {}
+        self._watch = None if trees is None else SealWatch(trees)
         self._say = structlog.get_logger("sidecar")
 
     def run(self, stop: threading.Event) -> int:
         """Ship until told to end and drained; 1 when something stays unshipped or raised an alarm, else 0."""
+        looking = self._look(stop)
         while not stop.is_set():
             self._start_new(stop)
             stop.wait(self._settings.scan_seconds)
@@ -58,6 +74,10 @@ class Sidecar:
         patience = self._settings.drain_seconds + self._settings.delivery_timeout_seconds + _JOIN_MARGIN
         for running in self._running.values():
             running.thread.join(patience)
+        looking.join(_JOIN_MARGIN)
+        if self._watch is not None and not looking.is_alive():
+            self._watch.look()  # not waited for: what the notary seals later is found by the next run
+            self._watch.close()
         unfinished = [running for running in self._running.values() if self._unfinished(running)]
         return int(bool(unfinished))
 
@@ -66,14 +86,33 @@ class Sidecar:
         return {running.shipper.journal: running.shipped for running in list(self._running.values())}
 
     def healthy(self) -> bool:
-        """False once any journal's shipping has stopped with an alarm."""
-        return not any(running.shipper.progress.alarm for running in list(self._running.values()))
+        """False once any journal's shipping has stopped with an alarm, or what is sealed is not what was shipped.
+
+        A checkpoint that is not believed is no reason: it frees nothing, and who can write to the store could stop
+        every gateway by it.
+        """
+        return not any(running.alarm for running in list(self._running.values()))
+
+    def receipt(self, record: str) -> bytes:
+        """See `SealWatch.receipt`."""
+        if self._watch is None:
+            raise NoSuchRecord("nothing is sealed here: there is no notary")
+        return self._watch.receipt(record)
+
+    def _look(self, stop: threading.Event) -> threading.Thread:
+        """The thread that looks at what is sealed."""
+        watch = self._watch
+        thread = threading.Thread(
+            target=lambda: None if watch is None else watch.run(stop), name="sealed", daemon=True
+        )
+        thread.start()
+        return thread
 
     def _unfinished(self, running: _Running) -> bool:
         lag = running.shipped.watch.lag().records
         if lag:
             self._say.error("ends with records unshipped; they stay in the journal", records=lag)
-        return bool(lag) or running.shipper.progress.alarm is not None
+        return bool(lag) or running.alarm
 
     def _start_new(self, stop: threading.Event) -> None:
         for path in sorted((self._data / "journals").glob("*/journal.json")):
@@ -96,7 +135,11 @@ class Sidecar:
             self._settings,
             self._external,
         )
-        shipped = Shipped(shipper.progress, LagWatch(directory, shipper.progress))
+        shipped = Shipped(
+            shipper.progress,
+            LagWatch(directory, shipper.progress),
+            self._follow(name, directory, shipper),
+        )
 
         def ship() -> None:
             try:
@@ -109,6 +152,31 @@ class Sidecar:
         thread.start()
         return _Running(shipper, thread, shipped)
 
+    def _follow(self, name: str, directory: Path, shipper: Shipper) -> Sealing | None:
+        if self._watch is None:
+            return None
+        seal = SealedJournal(
+            shipper.journal,
+            lambda: JournalReader(directory),
+            self._data / "shipping" / name,
+            shipper.progress,
+            self._settings.receipts,
+            os.urandom(16),
+        )
+        self._watch.add(seal, lambda: _durable(directory))
+        return Sealing(seal.progress, LagWatch(directory, seal.progress))
+
+
+def _durable(directory: Path) -> int:
+    mark = JournalReader(directory).mark()
+    return 0 if mark is None else mark.sequence
+
+
+class _Threads(ThreadingMixIn, WSGIServer):
+    """A receipt that waits for the store keeps nobody from a probe."""
+
+    daemon_threads = True
+
 
 class _Quiet(WSGIRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 — the base class's name
@@ -116,24 +184,27 @@ class _Quiet(WSGIRequestHandler):
 
 
 class MetricsServer:
-    """/metrics, /livez and /readyz on one small server."""
+    """/metrics, /livez, /readyz and /receipts/ on one small server."""
 
     def __init__(self, host: str, port: int, sidecar: Sidecar) -> None:
         """Listens at once. Raises AuditError when the address is taken."""
         registry = CollectorRegistry()
         registry.register(SidecarCollector(sidecar.journals))
         metrics = make_wsgi_app(registry)
+        receipts = ReceiptPages(sidecar.receipt)
 
         def application(environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
-            path = environ.get("PATH_INFO")
+            path = environ.get("PATH_INFO", "")
+            if path.startswith(RECEIPTS):
+                return receipts(environ, start)
             if path in {"/livez", "/readyz"}:
                 good = path == "/livez" or sidecar.healthy()
                 start("200 OK" if good else "503 Service Unavailable", [("Content-Type", "text/plain")])
-                return [b"ok\n" if good else b"a journal's shipping has stopped; the log says why\n"]
+                return [b"ok\n" if good else b"a journal has an alarm; the log says why\n"]
             return cast("Iterable[bytes]", metrics(environ, start))
 
         try:
-            self._server = make_server(host, port, application, WSGIServer, _Quiet)
+            self._server = make_server(host, port, application, _Threads, _Quiet)
         except OSError as error:
             raise AuditError(
                 f"[sidecar] metrics: cannot listen on {host}:{port}: {error.strerror}"
@@ -156,7 +227,7 @@ class MetricsServer:
 def one_sidecar(data: Path) -> Iterator[None]:
     """Hold the shared volume's shipping directory: two sidecars would fight over the acknowledged marks."""
     directory = data / "shipping"
-    directory.mkdir(parents=True, exist_ok=True)
+    make_directory(directory)
     descriptor = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
         try:

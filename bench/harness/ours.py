@@ -126,7 +126,7 @@ class OurGateway:
         wanted: dict[str, dict[str, object]] = {
             "data": {"directory": str(self.data)},
             "gateway": {"host": "127.0.0.1", "port": self.port, "workers": 1, "threads": 1},
-            "journal": {"max_bytes": bound},
+            "journal": {"max_bytes": bound, "free_after": "acknowledged"},  # no notary runs here
             "log": {"backend": "local"},
             "sidecar": {"metrics_port": 0},
             "store": {"backend": "layout", "directory": str(self.store)},

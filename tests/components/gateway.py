@@ -36,7 +36,12 @@ class Site:
     directory: Path
     gateway: dict[str, Any] = field(default_factory=dict)
     journal: dict[str, Any] = field(
-        default_factory=lambda: {"segment_bytes": 1 << 20, "max_bytes": 64 << 20, "heartbeat_seconds": 3600}
+        default_factory=lambda: {
+            "segment_bytes": 1 << 20,
+            "max_bytes": 64 << 20,
+            "heartbeat_seconds": 3600,
+            "free_after": "acknowledged",
+        }  # fmt: skip
     )
     telemetry: dict[str, Any] = field(default_factory=dict)
     plan: list[tuple[str, str, str, float]] = field(default_factory=list)

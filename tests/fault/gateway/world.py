@@ -145,7 +145,8 @@ class World:
         directory.mkdir(parents=True, exist_ok=True)
         self.site = FaultSite(directory)
         self.site.journal = {
-            "segment_bytes": 256 << 10, "max_bytes": 16 << 20, "heartbeat_seconds": 1, "sync": "thread", **journal
+            "segment_bytes": 256 << 10, "max_bytes": 16 << 20, "heartbeat_seconds": 1, "sync": "thread",
+            "free_after": "acknowledged", **journal
         }  # fmt: skip
         self.site.serve("numbers", number_package())
         self.site.more = (

@@ -25,7 +25,8 @@ async def load(data: Path, name: str, rate: int, size: int) -> None:
     directory, shipping = data / "journals" / name, data / "shipping" / name
     directory.mkdir(parents=True, exist_ok=True)
     shipping.mkdir(parents=True, exist_ok=True)
-    journal = Journal.open(directory, shipping, JournalSettings(heartbeat_seconds=1), OPENING)
+    settings = JournalSettings(heartbeat_seconds=1, free_after="acknowledged")
+    journal = Journal.open(directory, shipping, settings, OPENING)
     request = bytes(size)
     try:
         while not stop.is_set():
