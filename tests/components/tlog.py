@@ -146,6 +146,9 @@ def http_folder(directory: Path, log: Path) -> Iterator[str]:
         sys.executable,
         "-m",
         "http.server",
+        # Connections are kept: its queue of five would let some of a client's sixteen wait for many seconds.
+        "--protocol",
+        "HTTP/1.1",
         str(port),
         "--bind",
         HOST,
