@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from hashlib import sha256
-from typing import Final
+from typing import Final, NamedTuple
 
 from audit.proof.entry import Entry, Key, Kind
 from audit.proof.errors import FormatError
@@ -21,8 +20,7 @@ Openings = Callable[[Logged], Entry | None]
 _EXCHANGES: Final = (Kind.INFERENCE, Kind.ABORTED)
 
 
-@dataclass(slots=True)
-class Asked:
+class Asked(NamedTuple):
     """A question, and where it stands."""
 
     logged: Logged

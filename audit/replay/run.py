@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final
 
 from audit.proof.entry import Key
@@ -175,7 +175,7 @@ class _Run:
         bound, difference = model.bound if self._tolerance is None else self._tolerance, largest(found)
         verdict = Verdict.WITHIN if difference <= bound else Verdict.DIFFERENT
         result = judged(logged, verdict, reason, bound=bound, difference=difference)
-        return replace(result, differences=tuple(found))
+        return result._replace(differences=tuple(found))
 
     def _give(self, logged: Logged, verdict: Judged) -> None:
         if logged.wanted:

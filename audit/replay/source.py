@@ -99,10 +99,8 @@ class Source:
                 yield _Found(old.offset, old.logged, old.entry, old.payload)
             start = first
         for entry in walk(self._reader, partition, start, end):
-            try:
-                yield _Found(entry.offset, entry.timestamp, *split_record(entry.value))
-            except FormatError:
-                yield _Found(entry.offset, entry.timestamp, None, b"")
+            raw, payload = _split(entry.value)
+            yield _Found(entry.offset, entry.timestamp, raw, payload)
 
     def _logged(self, partition: int, found: _Found, *, wanted: bool) -> Logged:
         try:
@@ -136,6 +134,14 @@ class Source:
                     return opening
             end = start
         return None
+
+
+def _split(value: bytes | None) -> tuple[bytes | None, bytes]:
+    """A record's two parts; no entry where a foreign client wrote something else, or nothing."""
+    try:
+        return split_record(value) if value is not None else (None, b"")
+    except FormatError:
+        return None, b""
 
 
 def _within(time: int | None, since: int | None, until: int | None) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import zip_longest
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from .base import Answerer, Difference, Number, Ran
 
@@ -25,8 +25,7 @@ class Verdict(StrEnum):
     NOT_REPLAYABLE = "not replayable"
 
 
-@dataclass(frozen=True, slots=True)
-class Judged:
+class Judged(NamedTuple):
     """A record's verdict. `reason` is None exactly when it is identical."""
 
     record_id: str
