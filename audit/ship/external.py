@@ -3,29 +3,40 @@
 from __future__ import annotations
 
 from hashlib import sha256
-from typing import Any, Final
+from pathlib import Path
+from typing import Final
 
-from audit.errors import LogUnavailable
+import structlog
+
+from audit.errors import ConfigError, LogUnavailable, ObjectChanged, ObjectsUnavailable
+from audit.objects import Objects, open_objects
 from audit.proof.entry import Key, parse_entry
 from audit.proof.record import frame_record, split_record
 
 MIN_EXTERNAL: Final = 256 << 10
 """Records up to this size are never looked at: the journal marks a payload as external only above it."""
+_ATTEMPTS: Final = 4
 
 
 class ExternalStore:
-    """Create-only: an object that is there already has the same digest, so it is the same."""
+    """Payloads by digest. What is there under a name is believed only after it was hashed."""
 
-    def __init__(self, url: str) -> None:
-        """`url` is in the form that obstore takes: file:///…, s3://…, and so on."""
-        self._url = url
-        self._store: Any = None
+    def __init__(self, store: str | Path) -> None:
+        """A directory, or the URL of one or of a bucket. Nothing is contacted or made yet.
+
+        Raises:
+            ConfigError: a URL of another kind, or none.
+        """
+        if isinstance(store, str) and "://" not in store:
+            raise ConfigError(f"[sidecar] object_store: {store!r} is no URL; want file:///… or s3://…")
+        self._objects: Objects = open_objects(str(store), base=Path("/"))
+        self._say = structlog.get_logger("sidecar")
 
     def move(self, record: bytes) -> bytes:
         """The record as the log gets it: without its payload when its entry says that it is external.
 
-        The payload MUST be in the object store before the record is sent: a crash in between leaves an object
-        that the next run finds.
+        The payload MUST be in the object store, durably, before the record is sent: its segment is freed once the
+        record is acknowledged. A crash in between leaves an object that the next run finds.
 
         Raises:
             LogUnavailable: the object store does not take it.
@@ -36,39 +47,49 @@ class ExternalStore:
         entry = parse_entry(raw)
         if not entry.get(Key.EXTERNAL):
             return record
-        digest = sha256(payload).hexdigest()
-        self._put(f"payloads/{digest[:2]}/{digest}", payload)
+        try:
+            self._keep(sha256(payload).digest(), payload)
+        except ObjectsUnavailable as error:
+            raise LogUnavailable(f"object store: {error}") from error
         return frame_record(raw, b"")
 
     def get(self, digest: bytes) -> bytes | None:
-        """The payload with that digest, verified; None when it is not there."""
-        import obstore
-        from obstore.exceptions import NotFoundError
+        """What the store has under that digest, None when it has nothing.
 
-        name = digest.hex()
+        It is given as it is: who asks MUST hash it, and tell a damaged payload from an absent one.
+
+        Raises:
+            LogUnavailable: the object store does not answer.
+        """
         try:
-            content = bytes(obstore.get(self._open(), f"payloads/{name[:2]}/{name}").bytes())
-        except NotFoundError:
-            return None
-        return content if sha256(content).digest() == digest else None
+            stored = self._objects.get(_name(digest))
+        except ObjectsUnavailable as error:
+            raise LogUnavailable(f"object store: {error}") from error
+        return None if stored is None else stored.content
 
-    def _put(self, path: str, payload: bytes) -> None:
-        import obstore
-        from obstore.exceptions import AlreadyExistsError, BaseError
-
-        try:
-            obstore.put(self._open(), path, payload, mode="create")
-        except AlreadyExistsError:
+    def _keep(self, digest: bytes, payload: bytes) -> None:
+        """Put it there. What is there already is read: it may be another's, or what a crash left of it."""
+        name = _name(digest)
+        for _ in range(_ATTEMPTS):
+            if self._objects.create(name, payload):
+                return
+            stored = self._objects.get(name)
+            if stored is None:
+                continue
+            if sha256(stored.content).digest() == digest:
+                return
+            self._say.error(
+                "a payload in the object store was damaged; it is replaced by the journal's", name=name,
+                size=len(stored.content), wanted=len(payload),
+            )  # fmt: skip
+            try:
+                self._objects.swap(name, payload, stored.version)
+            except ObjectChanged:
+                continue
             return
-        except BaseError as error:
-            raise LogUnavailable(f"object store {self._url}: {error}") from error
+        raise ObjectsUnavailable(f"{self._objects!r}/{name}: changes whenever it is looked at")
 
-    def _open(self) -> Any:
-        if self._store is None:
-            from obstore.store import LocalStore, from_url
 
-            if self._url.startswith("file://"):
-                self._store = LocalStore(self._url.removeprefix("file://"), mkdir=True)
-            else:
-                self._store = from_url(self._url)
-        return self._store
+def _name(digest: bytes) -> str:
+    name = digest.hex()
+    return f"payloads/{name[:2]}/{name}"

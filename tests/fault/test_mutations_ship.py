@@ -25,6 +25,8 @@ COPIED = (
     "tests/unit/audit/log",
 )
 
+EXTERNAL = "tests/fault/ship/test_external.py"
+
 SHIPPER, BARRIER, ROUTE = "audit/ship/shipper.py", "audit/ship/barrier.py", "audit/ship/route.py"
 LOCAL_LOG, KAFKA_LOG = "audit/log/local.py", "audit/log/kafka.py"
 
@@ -115,6 +117,22 @@ MUTATIONS = (
         "            writer.send(value, journal)\n"
         "            self._external.move(record.record)\n",
         KILLS,
+    ),
+    Mutation(
+        "what is in the object store is trusted",
+        "audit/ship/external.py",
+        "            if sha256(stored.content).digest() == digest:\n",
+        "            if True:\n",
+        f"{EXTERNAL}::test_a_damaged_payload_is_made_good_when_its_record_is_shipped_again",
+        short=True,
+    ),
+    Mutation(
+        "a payload without a sync",
+        "audit/files.py",
+        "            os.fsync(file.fileno())\n",
+        "",
+        f"{EXTERNAL}::test_a_payload_is_synced_with_all_its_directories_before_its_record_is_written",
+        short=True,
     ),
     Mutation(
         "the journal is read beyond the mark",
