@@ -156,7 +156,7 @@ def _archive(config: Config) -> Archive:
 
 def _external(config: Config) -> Callable[[bytes], bytes | None]:
     settings = config.section("sidecar", SidecarSettings)
-    return ExternalStore(settings.object_store or f"file://{config.data / 'objects'}").get
+    return ExternalStore(settings.object_store or config.data / "objects").get
 
 
 def _parts(records: str | None, source: Source, reader: LogReader, partitions: int) -> list[Part]:
