@@ -11,7 +11,7 @@ import typer
 from audit.config import Config, load
 from audit.log import configured_log
 from audit.settings import JournalSettings, SidecarSettings
-from audit.ship.sidecar import MetricsServer, Sidecar, one_sidecar
+from audit.ship.sidecar import Sidecar, metrics_server, one_sidecar
 from audit.trees import Trees, configured_trees
 
 from .errors import WRONG
@@ -39,7 +39,7 @@ def sidecar(config: ConfigOption = None) -> None:
     say = structlog.get_logger("sidecar")
     with one_sidecar(loaded.data):
         running = Sidecar(loaded.data, log, settings, sealed_trees(loaded))
-        with MetricsServer(settings.metrics_host, settings.metrics_port, running) as server:
+        with metrics_server(settings.metrics_host, settings.metrics_port, running) as server:
             say.info("ready", metrics=f"http://{settings.metrics_host}:{server.port}/metrics")
             if running.run(stop):
                 raise typer.Exit(WRONG)

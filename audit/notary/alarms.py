@@ -116,6 +116,12 @@ class Untold:
                 self._more.clear()
             return list(self._waiting.values())
 
+    @property
+    def count(self) -> int:
+        """How many wait."""
+        with self._lock:
+            return len(self._waiting) + self._more.total()
+
     def told(self, alarms: Iterable[Alarm]) -> None:
         """These stand in the governance log: let go of them."""
         with self._lock:

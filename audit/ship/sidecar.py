@@ -6,22 +6,18 @@ import fcntl
 import json
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from socketserver import ThreadingMixIn
-from types import TracebackType
-from typing import Any, Self, cast
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import structlog
-from prometheus_client import CollectorRegistry, make_wsgi_app
 
 from audit.errors import AuditError, NoSuchRecord
 from audit.files import make_directory
 from audit.journal import JournalReader
 from audit.log.base import Log
+from audit.scrape import MetricsServer
 from audit.settings import SidecarSettings
 from audit.trees import Trees
 
@@ -172,55 +168,20 @@ def _durable(directory: Path) -> int:
     return 0 if mark is None else mark.sequence
 
 
-class _Threads(ThreadingMixIn, WSGIServer):
-    """A receipt that waits for the store keeps nobody from a probe."""
+def metrics_server(host: str, port: int, sidecar: Sidecar) -> MetricsServer:
+    """/metrics, /livez, /readyz and /receipts/ on one small server. Raises AuditError when the address is taken."""
 
-    daemon_threads = True
+    def trouble() -> str:
+        return "" if sidecar.healthy() else "a journal has an alarm; the log says why"
 
-
-class _Quiet(WSGIRequestHandler):
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 — the base class's name
-        """Scrapes are not news."""
-
-
-class MetricsServer:
-    """/metrics, /livez, /readyz and /receipts/ on one small server."""
-
-    def __init__(self, host: str, port: int, sidecar: Sidecar) -> None:
-        """Listens at once. Raises AuditError when the address is taken."""
-        registry = CollectorRegistry()
-        registry.register(SidecarCollector(sidecar.journals))
-        metrics = make_wsgi_app(registry)
-        receipts = ReceiptPages(sidecar.receipt)
-
-        def application(environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
-            path = environ.get("PATH_INFO", "")
-            if path.startswith(RECEIPTS):
-                return receipts(environ, start)
-            if path in {"/livez", "/readyz"}:
-                good = path == "/livez" or sidecar.healthy()
-                start("200 OK" if good else "503 Service Unavailable", [("Content-Type", "text/plain")])
-                return [b"ok\n" if good else b"a journal has an alarm; the log says why\n"]
-            return cast("Iterable[bytes]", metrics(environ, start))
-
-        try:
-            self._server = make_server(host, port, application, _Threads, _Quiet)
-        except OSError as error:
-            raise AuditError(
-                f"[sidecar] metrics: cannot listen on {host}:{port}: {error.strerror}"
-            ) from error
-        self.port: int = self._server.server_port
-        self._thread = threading.Thread(target=self._server.serve_forever, name="metrics", daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+    return MetricsServer(
+        host,
+        port,
+        SidecarCollector(sidecar.journals),
+        trouble,
+        table="sidecar",
+        pages={RECEIPTS: ReceiptPages(sidecar.receipt)},
+    )
 
 
 @contextmanager
