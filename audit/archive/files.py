@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from typing import Final
+from typing import BinaryIO, Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -80,15 +80,19 @@ def payloads_table(offsets: Sequence[int], digests: Sequence[bytes], payloads: S
     return pa.Table.from_arrays(columns, schema=PAYLOADS)
 
 
-def open_file(file: ArchiveFile, content: bytes) -> pq.ParquetFile:
+def open_file(file: ArchiveFile, content: bytes | BinaryIO) -> pq.ParquetFile:
     """A file of the archive, its columns checked; rows are read as they are asked for.
+
+    Args:
+        file: which.
+        content: its bytes, or a file to seek in.
 
     Raises:
         FormatError: not Parquet, or without the columns of its kind.
     """
     wanted = {"entries": ENTRIES, "payloads": PAYLOADS, "checkpoints": CHECKPOINTS}[file.part]
     try:
-        found = pq.ParquetFile(pa.BufferReader(content))
+        found = pq.ParquetFile(pa.BufferReader(content) if isinstance(content, bytes) else content)
         schema = found.schema_arrow
     except (pa.ArrowException, OSError) as error:
         raise FormatError(f"{file.name}: not a Parquet file ({error})") from error

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import pairwise
-from typing import Final, NamedTuple
+from typing import BinaryIO, Final, NamedTuple
 
 import pyarrow as pa
 
 from audit.errors import ArchiveGap
-from audit.objects.base import Objects
+from audit.objects.base import Objects, Seekable
 from audit.proof.errors import FormatError
 from audit.proof.record import frame_record
 
@@ -112,7 +113,9 @@ class Archive:
     def _range(
         self, file: ArchiveFile, beside: ArchiveFile | None, start: int, end: int
     ) -> Iterator[ArchivedRecord]:
-        payloads = self._payloads(beside, start, end) if beside is not None else iter(())
+        payloads = (
+            self._payloads(beside, start, end, self.content(beside)) if beside is not None else iter(())
+        )
         waiting = next(payloads, None)
         expected = file.first
         for batch in _batches(file, self.content(file), ["offset", "logged", "entry"]):
@@ -133,9 +136,11 @@ class Archive:
         if expected != file.end:
             raise FormatError(f"{file.name}: ends at offset {expected - 1}, its name says {file.end - 1}")
 
-    def _payloads(self, file: ArchiveFile, start: int, end: int) -> Iterator[tuple[int, bytes]]:
+    def _payloads(
+        self, file: ArchiveFile, start: int, end: int, content: bytes | BinaryIO
+    ) -> Iterator[tuple[int, bytes]]:
         before = file.first - 1
-        for batch in _batches(file, self.content(file), ["offset", "payload"], start, end):
+        for batch in _batches(file, content, ["offset", "payload"], start, end):
             rows = zip(batch.column("offset").to_pylist(), batch.column("payload").to_pylist(), strict=True)
             for offset, payload in rows:
                 if not before < offset < file.end:
@@ -154,19 +159,20 @@ class Archive:
         file = self._at(Part.PAYLOADS, topic, partition, offset)
         if file is None:
             return None
-        return next((payload for _, payload in self._payloads(file, offset, offset + 1)), None)
+        with self._opened(file) as content:
+            found = self._payloads(file, offset, offset + 1, content)
+            return next((payload for _, payload in found), None)
 
-    def logged(self, topic: bytes, partition: int, offset: int) -> int | None:
-        """The log's timestamp of an offset, ms; None when the archive does not have it."""
-        file = self._at(Part.ENTRIES, topic, partition, offset)
-        if file is None:
-            return None
-        for batch in _batches(file, self.content(file), ["offset", "logged"], offset, offset + 1):
-            offsets = batch.column("offset").to_pylist()
-            if offset in offsets:
-                found = batch.column("logged").cast(pa.int64())[offsets.index(offset)].as_py()
-                return None if found is None else int(found)
-        return None
+    @contextmanager
+    def _opened(self, file: ArchiveFile) -> Iterator[bytes | BinaryIO]:
+        """The file for who needs a little of it: to seek in, where the store can do that."""
+        store = self._store(file.part)
+        opened = store.open(file.name) if isinstance(store, Seekable) else None
+        if opened is None:
+            yield self.content(file)
+        else:
+            with opened:
+                yield opened
 
     def _at(self, part: Part, topic: bytes, partition: int, offset: int) -> ArchiveFile | None:
         """The file that holds an offset; the store is asked again when the one known does not."""
@@ -183,7 +189,7 @@ def _holding(files: list[ArchiveFile], offset: int) -> ArchiveFile | None:
 
 
 def _batches(
-    file: ArchiveFile, content: bytes, columns: list[str], start: int = 0, end: int = 2**63 - 1
+    file: ArchiveFile, content: bytes | BinaryIO, columns: list[str], start: int = 0, end: int = 2**63 - 1
 ) -> Iterator[pa.RecordBatch]:
     """Rows of the row groups that may hold offsets of [start, end)."""
     opened = open_file(file, content)

@@ -63,11 +63,12 @@ Progress = Callable[[int], None]
 
 
 class Located(NamedTuple):
-    """Where the index says that a record is."""
+    """Where the index says that a record is. `logged`: the log's time, ms since 1970 UTC, once it is archived."""
 
     topic: bytes
     partition: int
     offset: int
+    logged: int | None = None
 
 
 class Index:
@@ -162,25 +163,22 @@ class Index:
             IndexUnusable: the index cannot be written.
         """
         with _told(self._path):
+            held = self._held()
             for tree, published in heads.items():
                 for file in archive.files(Part.ENTRIES, tree.tree.topic, tree.tree.partition):
-                    if not self._has(file):
+                    if _key(file) not in held:
                         self._add_file(archive, file)
                         progress(file.end - file.first)
                 for file in archive.files(Part.CHECKPOINTS, tree.tree.topic, tree.tree.partition):
-                    if not self._has(file):
+                    if _key(file) not in held:
                         self._add_heads(archive, file)
                 for first, end in self._gaps(tree, published.size):
                     self._add_tail(tree, published.size, first, end, progress)
                 self._add_published(tree, published)
 
-    def _has(self, file: ArchiveFile) -> bool:
-        return bool(
-            self._rows(
-                'SELECT 1 FROM files WHERE part = ? AND topic = ? AND partition = ? AND "first" = ? AND "end" = ?',
-                [str(file.part), file.topic.hex(), file.partition, file.first, file.end],
-            )
-        )
+    def _held(self) -> set[tuple[Any, ...]]:
+        """Which files of the archive are in it, as `_key` names them."""
+        return set(self._rows('SELECT part, topic, partition, "first", "end" FROM files'))
 
     def _add_file(self, archive: Archive, file: ArchiveFile) -> None:
         table = archive.rows(file, list(COLUMNS))
@@ -199,10 +197,7 @@ class Index:
             self._note(file)
 
     def _note(self, file: ArchiveFile) -> None:
-        self._connection.execute(
-            "INSERT INTO files VALUES (?, ?, ?, ?, ?)",
-            [str(file.part), file.topic.hex(), file.partition, file.first, file.end],
-        )
+        self._connection.execute("INSERT INTO files VALUES (?, ?, ?, ?, ?)", list(_key(file)))
 
     def _gaps(self, tree: SealedTree, size: int) -> list[tuple[int, int]]:
         """Ranges of offsets below `size` that are not in the index: the tail, and what the archive lost."""
@@ -299,10 +294,10 @@ class Index:
     def _located(self, where: str, given: Sequence[object]) -> list[Located]:
         with _told(self._path):
             rows = self._rows(
-                f'SELECT topic, partition, "offset" FROM entries WHERE {where}',  # noqa: S608 — our own text
+                f'SELECT topic, partition, "offset", epoch_ms(logged) FROM entries WHERE {where}',  # noqa: S608 — our own text
                 given,
             )
-        return [Located(bytes.fromhex(topic), partition, offset) for topic, partition, offset in rows]
+        return [Located(bytes.fromhex(row[0]), *row[1:]) for row in rows]
 
     def search(self, wanted: Search) -> list[dict[str, Any]]:
         """Rows that fit, the newest first, as the columns have them.
@@ -354,6 +349,10 @@ class Index:
                 yield from some
 
         return names, rows()
+
+
+def _key(file: ArchiveFile) -> tuple[Any, ...]:
+    return (str(file.part), file.topic.hex(), file.partition, file.first, file.end)
 
 
 def plain_times(rows: pa.Table) -> pa.Table:

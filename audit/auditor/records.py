@@ -174,8 +174,7 @@ class Records:
         located, entry = proved.located, proved.entry
         payload, source = self._payload(located, entry)
         before, after, opening = self._neighbours(entry)
-        logged = self.archive.logged(*located)
-        place = Place(located.partition, located.offset, logged or 0)
+        place = Place(located.partition, located.offset, located.logged or 0)
         exchange = examine(place, Record(entry, payload), before, opening, after)
         exchange.holds = {"it is in the sealed log, under a signed checkpoint": True, **exchange.holds}
         return Shown(proved, exchange, source)
@@ -183,7 +182,7 @@ class Records:
     def _payload(self, located: Located, entry: Entry) -> tuple[bytes, str | None]:
         if not entry.get(Key.PAYLOAD_LENGTH):
             return b"", None
-        places = {"archive": lambda where, _: self.archive.payload(*where), **self.payloads}
+        places = {"archive": lambda where, _: self.archive.payload(*where[:3]), **self.payloads}
         for name, ask in places.items():
             found = ask(located, entry)
             if found:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple, Protocol
+from typing import BinaryIO, NamedTuple, Protocol, runtime_checkable
 
 
 class Stored(NamedTuple):
@@ -43,4 +43,16 @@ class Objects(Protocol):
 
     def list(self, prefix: str) -> Iterator[str]:
         """Names that begin with `prefix`, in the order of their bytes."""
+        ...
+
+
+@runtime_checkable
+class Seekable(Protocol):
+    """A store that gives parts of an object: of a file of columns a reader needs a little."""
+
+    def open(self, name: str) -> BinaryIO | None:
+        """The object as a file to read and to seek in, closed by the caller; None when there is none.
+
+        Reading raises `ObjectsUnavailable` when the store does not answer.
+        """
         ...

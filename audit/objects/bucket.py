@@ -6,10 +6,11 @@ AWS_SECRET_ACCESS_KEY, …) or from the machine's role, never from a URL: a URL 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import io
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 from urllib.parse import parse_qsl, urlsplit
 
 from audit.errors import ConfigError, ObjectChanged, ObjectsUnavailable
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 _TIMEOUT: Final = "20s"
 _CONNECT_TIMEOUT: Final = "5s"
 _RETRIES: Final = 3
+
+_AHEAD: Final = 64 << 10
+"""Bytes that are asked for at least: a file of columns says at its end where they are."""
 
 _OPTIONS: Final = frozenset({"allow_http", "endpoint", "region", "virtual_hosted_style_request"})
 
@@ -139,6 +143,27 @@ class BucketObjects:
                 names += (item["path"] for item in chunk if item["path"].startswith(prefix))
         yield from sorted(names)
 
+    def open(self, name: str) -> BinaryIO | None:
+        """See `Seekable.open`: a request for the size, and one for each part that is read."""
+        import obstore
+        from obstore.exceptions import NotFoundError
+
+        check_name(name)
+        with self._errors(name):
+            try:
+                size = obstore.head(self._store, name)["size"]
+            except (NotFoundError, FileNotFoundError) as error:
+                if "NoSuchBucket" in str(error):
+                    raise
+                return None
+        return io.BufferedReader(_Parts(self._part, name, size), _AHEAD)
+
+    def _part(self, name: str, start: int, end: int) -> bytes:
+        import obstore
+
+        with self._errors(name):
+            return bytes(obstore.get_range(self._store, name, start=start, end=end))
+
     def _e_tag(self, name: str, e_tag: str | None) -> str:
         if not e_tag:
             raise ObjectsUnavailable(f"{self}/{name}: the store gives no e_tag, so nothing can be swapped")
@@ -154,3 +179,37 @@ class BucketObjects:
         except (BaseError, OSError) as error:
             told = " ".join(str(error).partition("Debug source:")[0].split())[:500]
             raise ObjectsUnavailable(f"{self}/{name}: {told}") from error
+
+
+class _Parts(io.RawIOBase):
+    """An object of a known size, read in parts."""
+
+    def __init__(self, part: Callable[[str, int, int], bytes], name: str, size: int) -> None:
+        super().__init__()
+        self._part = part
+        self._name = name
+        self._size = size
+        self._at = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
+        self._at = max(0, start + offset)
+        return self._at
+
+    def readinto(self, buffer: Any) -> int:
+        end = min(self._size, self._at + len(buffer))
+        if end <= self._at:
+            return 0
+        content = self._part(self._name, self._at, end)
+        buffer[: len(content)] = content
+        self._at += len(content)
+        return len(content)

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 from audit.errors import ObjectChanged, ObjectsUnavailable
 from audit.files import make_directory, sync_directory, write_once
@@ -72,6 +72,17 @@ class DirectoryObjects:
         folder = prefix.rpartition("/")[0]
         with _told(self._root / folder):
             yield from _walk(self._root / folder, f"{folder}/" if folder else "", prefix)
+
+    def open(self, name: str) -> BinaryIO | None:
+        """See `Seekable.open`."""
+        path = self._path(name)
+        with _told(path):
+            try:
+                return path.open("rb")
+            except OSError as error:
+                if error.errno in _GONE:
+                    return None
+                raise
 
     def _path(self, name: str) -> Path:
         return self._root / check_name(name)

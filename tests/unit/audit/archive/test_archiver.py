@@ -305,7 +305,6 @@ def test_the_reader_names_a_gap_an_overlap_and_a_file_that_lies(objects) -> None
     archive = Archive(objects)
     assert [each.offset for each in archive.records(TOPIC, 3, 6, 18)] == list(range(6, 18))
     assert archive.payload(TOPIC, 3, 9) == record(9)[1]
-    assert archive.logged(TOPIC, 3, 9) == NOON + 9
     assert archive.payload(TOPIC, 3, 20) is None
     assert archive.payload(TOPIC, 4, 9) is None
     with pytest.raises(ArchiveGap, match="offset 20"):
