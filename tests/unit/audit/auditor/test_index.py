@@ -1,0 +1,222 @@
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from audit.archive import Archive, Limits, Part
+from audit.archive.dataset import payloads_dataset
+from audit.auditor.index import Index
+from audit.auditor.query import Search
+from audit.auditor.records import newest
+from audit.config import load
+from audit.errors import IndexUnusable, QueryRefused
+from audit.proof.errors import FormatError
+from audit.trees import configured_trees
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[4] / "bench"))
+from harness.sealed import write_sealed_log
+
+SIZE, TAIL = 2_000, 300
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    return write_sealed_log(
+        tmp_path_factory.mktemp("log") / "log", SIZE, tail=TAIL, per_second=0.01, limits=Limits(500)
+    )
+
+
+@pytest.fixture
+def world(made):
+    """Trees, archive and newest checkpoints of the log."""
+    trees = configured_trees(load(made.store.parent / "affiant.toml"))
+    return trees, Archive(trees.objects), newest(trees, {})
+
+
+@pytest.fixture
+def index(world, tmp_path: Path):
+    trees, archive, heads = world
+    with Index(tmp_path / "index", trees.trust.name) as index:
+        index.update(archive, heads)
+        yield index
+
+
+def at(day: int, hour: int) -> datetime:
+    """As the index has times: UTC, without saying so."""
+    return datetime(2026, 1, day, hour, tzinfo=UTC).replace(tzinfo=None)
+
+
+def count(index: Index) -> int:
+    return index._rows('SELECT count(DISTINCT "offset") FROM entries')[0][0]
+
+
+def test_it_holds_every_record_of_the_archive_and_of_the_bundles_behind_it(index, world, made) -> None:
+    """What is not archived yet is found, too; times of the log come with the archive."""
+    assert count(index) == SIZE
+    assert index.missing(world[1], world[2]) == 0
+    for number in (0, 1, SIZE - TAIL - 1, SIZE - TAIL, SIZE - 1):
+        (found,) = index.find(made.record(number))
+        assert (found.topic, found.partition, found.offset) == (made.tree.topic, 0, number)
+        assert (found.logged is None) == (number >= SIZE - TAIL)
+    assert index.find(made.record(SIZE)) == []
+    assert [each.offset for each in index.opening(made.journal, 1)] == [0]
+    with pytest.raises(FormatError):
+        index.find("nonsense")
+
+
+def test_it_is_brought_up_and_never_holds_an_offset_twice(world, made, tmp_path: Path) -> None:
+    """Rows out of bundles are replaced when the archive has them; a second update adds nothing."""
+    trees, archive, heads = world
+    files = archive.files(Part.ENTRIES, made.tree.topic, 0)
+    assert len(files) > 2
+
+    class Behind:
+        """The same archive, before its newest files were written."""
+
+        def __init__(self, known: int) -> None:
+            self.known = known
+
+        def files(self, part, topic, partition):
+            return [file for file in archive.files(part, topic, partition) if file.end <= self.known]
+
+        def rows(self, file, columns=None):
+            return archive.rows(file, columns)
+
+    told: list[int] = []
+    with Index(tmp_path / "index", trees.trust.name) as index:
+        for known in (0, files[0].end, files[-1].end, files[-1].end):
+            index.update(Behind(known), heads, told.append)
+            rows = index._rows('SELECT count(*), count(DISTINCT "offset"), sum(archived::INT) FROM entries')
+            assert rows == [(SIZE, SIZE, known)]
+    assert sum(told) == SIZE + files[-1].end
+    with Index(tmp_path / "index", trees.trust.name) as again:
+        assert again.missing(archive, heads) == 0
+    (tmp_path / "index").unlink()
+    with Index(tmp_path / "index", trees.trust.name) as again:
+        assert again.missing(archive, heads) == SIZE
+
+
+def test_an_update_that_dies_leaves_what_was_whole(world, tmp_path: Path) -> None:
+    """A file of the archive is in the index wholly or not at all."""
+    trees, archive, heads = world
+
+    class Dies(Exception):  # noqa: N818
+        pass
+
+    def progress(_: int) -> None:
+        raise Dies
+
+    with Index(tmp_path / "index", trees.trust.name) as index:
+        with pytest.raises(Dies):
+            index.update(archive, heads, progress)
+        index.update(archive, heads)
+        assert count(index) == SIZE
+
+
+@pytest.mark.parametrize(
+    ("wanted", "expected"),
+    [
+        (Search(status=422), lambda n: n % 100 == 7),
+        (Search(service="credit"), lambda n: n % 2 == 0 and n),
+        (Search(slot="canary"), lambda n: n % 20 == 0 and n),
+        (Search(request_id="req-77"), lambda n: n == 77),
+        (Search(request_id="' OR 1=1 --"), lambda _: False),
+        (Search(digest="sha256:00"), lambda _: False),
+        (Search(since=at(1, 1), until=at(1, 2)), lambda n: 36 < n <= 72),
+        (Search(kinds=("opening",)), lambda n: n == 0),
+        (Search(kinds=()), lambda _: True),
+        (
+            Search(service="fraud", status=200, since=at(2, 0)),
+            lambda n: n % 2 and n % 100 != 7 and n > 864,
+        ),
+    ],
+)  # fmt: skip
+def test_each_filter_finds_what_fits_it_and_all_must_hold(index, wanted: Search, expected) -> None:
+    """The newest first, as many as were asked for."""
+    offsets = [row["offset"] for row in index.search(Search(**{**_fields(wanted), "limit": SIZE}))]
+    assert offsets == [number for number in reversed(range(SIZE)) if expected(number)]
+    assert [row["offset"] for row in index.search(Search(**{**_fields(wanted), "limit": 3}))] == offsets[:3]
+
+
+def _fields(wanted: Search) -> dict:
+    return {name: getattr(wanted, name) for name in Search.__dataclass_fields__}
+
+
+def test_sql_sees_entries_payloads_and_checkpoints(index, world) -> None:
+    """One SELECT joins them, as often as it likes."""
+    names, rows = index.sql(
+        "SELECT count(*) AS n, sum(octet_length(a.payload)) FROM entries JOIN payloads a "
+        'USING (topic, partition, "offset") JOIN payloads b USING (topic, partition, "offset") '
+        "WHERE a.payload_digest = entries.payload_digest AND sha256(b.payload) = lower(hex(b.payload_digest))",
+        payloads_dataset(world[1]),
+    )
+    assert names[0] == "n"
+    assert next(iter(rows))[0] == SIZE - TAIL - 1
+    names, rows = index.sql("SELECT max(size) FROM checkpoints")
+    assert list(rows) == [(SIZE,)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "COPY entries TO '{there}'",
+        "COPY (SELECT 1) TO '{there}' (FORMAT parquet)",
+        "EXPORT DATABASE '{there}'",
+        "ATTACH '{there}'",
+        "DROP TABLE entries",
+        "DELETE FROM entries",
+        "INSERT INTO entries SELECT * FROM entries",
+        "CREATE TABLE mine AS SELECT 1",
+        "EXPLAIN ANALYZE DELETE FROM entries",
+        "SET enable_external_access = true",
+        "PRAGMA database_list",
+        "INSTALL httpfs",
+        "LOAD httpfs",
+        "CALL pragma_version()",
+        "SELECT * FROM read_text('/etc/passwd')",
+        "SELECT * FROM read_csv('/etc/passwd')",
+        "SELECT * FROM '/etc/passwd'",
+        "SELECT * FROM glob('/*')",
+        "SELECT * FROM read_parquet('http://127.0.0.1:1/x.parquet')",
+        "SELECT 1; SELECT 2",
+        "SELECT 1; DROP TABLE entries",
+        "WITH gone AS (DELETE FROM entries RETURNING *) SELECT * FROM gone",
+        "SELECT nothing FROM entries",
+        "SELEC",
+        "",
+    ],
+)
+def test_sql_that_reads_or_writes_anything_else_is_refused(index, tmp_path: Path, text: str) -> None:
+    """Whoever may ask the auditor a question cannot reach the machine with it."""
+    there = tmp_path / "there"
+    with pytest.raises(QueryRefused):
+        list(index.sql(text.format(there=there))[1])
+    assert not there.exists()
+    _, rows = index.sql("SELECT count(*) FROM entries")
+    assert list(rows) == [(SIZE,)]
+
+
+def test_another_logs_index_and_other_files_are_refused_and_left_as_they_are(world, tmp_path: Path) -> None:
+    """An index is made where there is none; nothing is overwritten."""
+    path = tmp_path / "index"
+    Index(path, "some.other").close()
+    with pytest.raises(IndexUnusable, match=r"some\.other"):
+        Index(path, "affiant.bench")
+    Index(path, "some.other").close()
+    path.write_bytes(b"precious" * 4096)
+    with pytest.raises(IndexUnusable):
+        Index(path, "affiant.bench")
+    assert path.read_bytes() == b"precious" * 4096
+
+
+def test_an_index_of_an_older_form_is_made_again(world, tmp_path: Path) -> None:
+    """It is a copy: nothing is lost with it."""
+    trees, archive, heads = world
+    with Index(tmp_path / "index", trees.trust.name) as index:
+        index._connection.execute("UPDATE about SET format = 0")
+    with Index(tmp_path / "index", trees.trust.name) as index:
+        index.update(archive, heads)
+        assert count(index) == SIZE
