@@ -358,3 +358,12 @@ def test_a_client_that_asked_twice_is_not_taken_for_another_notary(place: Place)
     place.world.objects = twice
     place.grow(310)
     assert check(place.world).size == 310
+
+
+@pytest.mark.parametrize("path", ["tile/entries/001.p/54", "tile/entries/001", "tile/entries/002.p/8"])
+def test_a_conflict_of_entries_is_found_before_a_tile_is_written(place: Place, path: str) -> None:
+    """A tile that only the slower of two notaries believes in would stop the other one, too."""
+    place.objects.content[f"{TREE.prefix}/{path}"] = b"foreign"
+    place.refuses(f"{path} is there already", end=310 if path.endswith("54") else 520)
+    new = set(place.objects.content) - set(place.heads[-1])
+    assert all("/tile/entries/" in name for name in new)
