@@ -8,8 +8,10 @@ that does not mind in one call; of another model, each row in a batch of the rec
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
-from typing import Final, NamedTuple
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from operator import itemgetter
+from typing import Final
 
 import numpy as np
 import orjson
@@ -32,6 +34,7 @@ from .protocol import Query, v1, write
 from .reading import JSON, read_query
 from .reading import content as content_of
 from .rows import RowReader
+from .rows import Rows as PackedRows
 from .settings import GatewaySettings
 
 Rows = NDArray[np.float32]
@@ -45,6 +48,7 @@ MAX_BATCH: Final = 1 << 16
 MAX_THREADS: Final = 256
 CALL_ROWS: Final = 8192
 """Rows of one call, about: more bring nothing, and the model's memory grows with them."""
+_OPERATIONS: Final[dict[object, ProtocolNumber]] = {int(number): number for number in ProtocolNumber}
 MODELS: Final = 8
 """Models that are kept loaded."""
 
@@ -112,11 +116,8 @@ class GatewayPredictor:
         return self._versions
 
 
-class _Read(NamedTuple):
-    """A request, read again."""
-
-    query: Query
-    rows: Rows
+_Asked = Sequence[tuple[Question, Query | Unanswerable]]
+"""Questions with what the gateway's reader made of them."""
 
 
 class _Answerer:
@@ -125,6 +126,7 @@ class _Answerer:
     def __init__(self, model: Model) -> None:
         self._model: Final = model
         self._reader: Final = RowReader(model.signature, MAX_ROWS)
+        self._width: Final = self._reader.width
         self._digest: Final = orjson.dumps(model.digest)
         self._exact: Final = model.batching.kind == "exact"
         self.device: Final = model.device
@@ -134,44 +136,44 @@ class _Answerer:
 
     def answer(self, questions: Sequence[Question]) -> list[bytes | Unanswerable]:
         """See the contract."""
-        read = [self._read(question, same_input=True) for question in questions]
-        bodies = self._bodies(questions, read, joined=self._exact)
+        asked = [(question, self._read_same(question)) for question in questions]
+        bodies = self._bodies(asked, together=self._exact)
         if self._exact:
-            self._ask_as_it_was(questions, read, bodies)
+            self._ask_as_it_was(asked, bodies)
         return bodies
 
-    def _bodies(
-        self, questions: Sequence[Question], read: Sequence[_Read | Unanswerable], *, joined: bool
-    ) -> list[bytes | Unanswerable]:
-        answers = self._predict(questions, read, joined=joined)
+    def _bodies(self, asked: _Asked, *, together: bool) -> list[bytes | Unanswerable]:
+        answers = self._predict(asked, together=together)
         return [
-            said if isinstance(said, Unanswerable) else self._write(question, one, said)
-            for question, one, said in zip(questions, read, answers, strict=True)
+            self._write(question, query, said)
+            if isinstance(query, Query) and isinstance(said, np.ndarray)
+            else _failure(query, said)
+            for (question, query), said in zip(asked, answers, strict=True)
         ]
 
-    def _ask_as_it_was(
-        self,
-        questions: Sequence[Question],
-        read: Sequence[_Read | Unanswerable],
-        bodies: list[bytes | Unanswerable],
-    ) -> None:
+    def _ask_as_it_was(self, asked: _Asked, bodies: list[bytes | Unanswerable]) -> None:
         """What is not identical is asked once more, in its recorded batch: golden rows speak of some sizes."""
         odd = {
             question.batch
-            for question, body in zip(questions, bodies, strict=True)
-            if isinstance(body, bytes) and body != question.payload.response
+            for (question, _), body in zip(asked, bodies, strict=True)
+            if body != question.payload.response
         }
-        again = [at for at, question in enumerate(questions) if question.batch in odd]
-        said = self._bodies([questions[at] for at in again], [read[at] for at in again], joined=False)
-        for at, body in zip(again, said, strict=True):
-            if body == questions[at].payload.response:
+        if not odd:
+            return
+        places = [at for at, (question, _) in enumerate(asked) if question.batch in odd]
+        again = self._bodies([asked[at] for at in places], together=False)
+        for at, body in zip(places, again, strict=True):
+            if body == asked[at][0].payload.response:
                 bodies[at] = body
 
     def predictions(self, questions: Sequence[Question]) -> list[list[Number] | Unanswerable]:
         """See the contract."""
-        read = [self._read(question, same_input=False) for question in questions]
-        answers = self._predict(questions, read, joined=self._exact)
-        return [said if isinstance(said, Unanswerable) else rows_of(said.tolist()) for said in answers]
+        asked = [(question, self._read(question)) for question in questions]
+        answers = self._predict(asked, together=self._exact)
+        return [
+            rows_of(said.tolist()) if isinstance(said, np.ndarray) else _failure(query, said)
+            for (_, query), said in zip(asked, answers, strict=True)
+        ]
 
     def decide(self, row: Sequence[Number]) -> str | None:
         """See the contract."""
@@ -183,124 +185,126 @@ class _Answerer:
             return signature.classes[int(values[0] >= signature.threshold)]
         return None
 
-    def _read(self, question: Question, *, same_input: bool) -> _Read | Unanswerable:
+    def _read(self, question: Question) -> Query | Unanswerable:
         """The recorded request through the gateway's own reader."""
-        header, recorded = question.payload.header, question.payload
+        header, protocol = question.payload.header, question.entry.fields.get(Key.PROTOCOL)
         try:
-            operation = ProtocolNumber(question.entry.get(Key.PROTOCOL))
+            operation = _OPERATIONS[protocol]
             kind = header[Header.CONTENT_TYPE].encode("latin-1") or JSON
             encoding = header.get(Header.CONTENT_ENCODING)
             raw = encoding.encode("latin-1") if encoding is not None else None
-            length = header.get(Header.INFERENCE_LENGTH)
-            body = content_of(recorded.request, operation, kind, raw, MAX_BODY)
-            query = read_query(body, operation, length, self._reader)
+            body = content_of(question.payload.request, operation, kind, raw, MAX_BODY)
+            return read_query(body, operation, header.get(Header.INFERENCE_LENGTH), self._reader)
         except GatewayError as error:
-            return Unanswerable(f"input: the recorded request is refused now: {error}", replayable=same_input)
+            return Unanswerable(f"input: the recorded request is refused now: {error}")
         except (KeyError, AttributeError, TypeError, ValueError) as error:
             return Unanswerable(f"payload: its header is not a gateway's ({error!r})")
-        if same_input:
-            if query.rows.packed != recorded.input:
-                return Unanswerable("input: the recorded request makes another model input now")
-            if header.get(Header.INPUT) != [self._model.schema_hash, query.rows.height, self._reader.width]:
-                return Unanswerable("input: it was recorded for another signature")
-        return _Read(query, np.frombuffer(query.rows.packed, np.float32).reshape(query.rows.height, -1))
 
-    def _predict(
-        self, questions: Sequence[Question], read: Sequence[_Read | Unanswerable], *, joined: bool
-    ) -> list[Rows | Unanswerable]:
-        """Answers [rows] or [rows, outputs] of each question; `joined`: many in one call, else as recorded."""
-        answers: list[Rows | Unanswerable | None] = [
-            one if isinstance(one, Unanswerable) else None for one in read
-        ]
-        for members in self._calls(questions, read, answers, joined=joined):
-            self._call(members, read, answers)
-        return [one if one is not None else Unanswerable("the model was not asked") for one in answers]
+    def _read_same(self, question: Question) -> Query | Unanswerable:
+        """The same, and it MUST make the recorded model input of the recorded protocol."""
+        query = self._read(question)
+        if isinstance(query, Unanswerable):
+            return query
+        if query.rows.packed != question.payload.input:
+            return Unanswerable("input: the recorded request makes another model input now")
+        shape = [self._model.schema_hash, query.rows.height, self._width]
+        if question.payload.header.get(Header.INPUT) != shape:
+            return Unanswerable("input: it was recorded for another signature")
+        if query.protocol != question.entry.fields[Key.PROTOCOL]:
+            return Unanswerable("input: the recorded request is of another protocol now")
+        return query
 
-    def _calls(
-        self,
-        questions: Sequence[Question],
-        read: Sequence[_Read | Unanswerable],
-        answers: list[Rows | Unanswerable | None],
-        *,
-        joined: bool,
-    ) -> list[_Call]:
-        """Which questions are predicted together, and where in the batch each stands."""
-        calls: list[_Call] = []
-        batches: dict[tuple[bytes, int, int], _Call] = {}
-        for number, (question, one) in enumerate(zip(questions, read, strict=True)):
-            if isinstance(one, Unanswerable):
+    def _predict(self, asked: _Asked, *, together: bool) -> list[Rows | Unanswerable | None]:
+        """Answers [rows] or [rows, outputs]; None where there is no query.
+
+        `together`: as many in a call as there is room for; else each in a batch of its recorded size.
+        """
+        answers: list[Rows | Unanswerable | None] = [None] * len(asked)
+        for call in self._calls(asked, answers) if not together else _joined(asked):
+            said = self._call(call)
+            for number, position, rows in call.parts:
+                if isinstance(said, Unanswerable):
+                    answers[number] = said
+                else:
+                    answers[number] = said[position : position + rows.height]
+        return answers
+
+    def _calls(self, asked: _Asked, answers: list[Rows | Unanswerable | None]) -> Iterable[_Call]:
+        """One call a recorded batch."""
+        batches: dict[object, _Call] = {}
+        for number, (question, query) in enumerate(asked):
+            if isinstance(query, Unanswerable):
                 continue
-            height = one.query.rows.height
-            name = question.batch
-            if joined or name is None:
-                if not calls or not joined or calls[-1].size + height > CALL_ROWS:
-                    calls.append(_Call(0, []))
-                calls[-1].places.append((number, calls[-1].size))
-                calls[-1].size += height
-                continue
-            _, size, position = question.entry.fields[Key.BATCH]
+            height, name = query.rows.height, question.batch
+            _, size, position = question.entry.get(Key.BATCH) or (0, height, 0)
             if position + height > size or size > max(MAX_BATCH, height):
-                answers[number] = Unanswerable(f"batch: rows {position} … of {size} cannot hold {height}")
+                answers[number] = Unanswerable(f"batch: {height} rows from {position} on, of {size} in all")
                 continue
-            call = batches.get(name)
-            if call is None:
-                call = batches[name] = _Call(size, [])
-                calls.append(call)
-            call.places.append((number, position))
-        return calls
+            call = batches.setdefault(number if name is None else name, _Call(size, []))
+            call.parts.append((number, position, query.rows))
+        return batches.values()
 
-    def _call(
-        self, call: _Call, read: Sequence[_Read | Unanswerable], answers: list[Rows | Unanswerable | None]
-    ) -> None:
-        parts: list[tuple[int, int, Rows]] = []
-        for number, position in call.places:
-            one = read[number]
-            assert not isinstance(one, Unanswerable)
-            parts.append((number, position, one.rows))
+    def _call(self, call: _Call) -> Rows | Unanswerable:
         try:
-            said = self._model.predict(_join(call.size, parts))
+            return self._model.predict(_matrix(call, self._width))
         # Whatever a runtime raises: what it answered then, it does not answer now.
         except Exception as error:  # noqa: BLE001
-            for number, _ in call.places:
-                answers[number] = Unanswerable(f"the model failed: {str(error)[:200]}")
-            return
-        for number, position, rows in parts:
-            answers[number] = said[position : position + rows.shape[0]]
+            return Unanswerable(f"the model failed: {str(error)[:200]}")
 
-    def _write(self, question: Question, read: _Read | Unanswerable, answers: Rows) -> bytes | Unanswerable:
-        assert not isinstance(read, Unanswerable)
-        query, entry = read.query, question.entry
-        if query.protocol != entry.fields[Key.PROTOCOL]:
-            return Unanswerable(f"input: protocol {query.protocol} now, {entry.fields[Key.PROTOCOL]} then")
-        if query.protocol == ProtocolNumber.V1_EXPLAIN:
-            try:
-                contributions = self._model.explain(read.rows)
-            except NotExplainable as error:
-                return Unanswerable(f"explanation: {error}", replayable=False)
-            return v1.encode_explanation(self._model.signature, read.rows, answers, contributions).body
-        service = orjson.dumps(entry.fields[Key.SERVICE])
-        return write(query, answers, service, self._digest, entry.get(Key.REQUEST_ID)).body
+    def _write(self, question: Question, query: Query, answers: Rows) -> bytes | Unanswerable:
+        fields = question.entry.fields
+        if query.protocol != ProtocolNumber.V1_EXPLAIN:
+            service = orjson.dumps(fields[Key.SERVICE])
+            return write(query, answers, service, self._digest, fields.get(Key.REQUEST_ID)).body
+        rows = np.frombuffer(query.rows.packed, np.float32).reshape(-1, self._width)
+        try:
+            contributions = self._model.explain(rows)
+        except NotExplainable as error:
+            return Unanswerable(f"explanation: {error}", replayable=False)
+        except Exception as error:  # noqa: BLE001 — as in `_call`
+            return Unanswerable(f"the model failed: {str(error)[:200]}")
+        return v1.encode_explanation(self._model.signature, rows, answers, contributions).body
 
 
+@dataclass(slots=True)
 class _Call:
-    """One call of the model: rows, and (question, first row) of each that is in it."""
+    """One call of the model: how many rows, and (question, first row, rows) of each that is in it."""
 
-    __slots__ = ("places", "size")
-
-    def __init__(self, size: int, places: list[tuple[int, int]]) -> None:
-        self.size = size
-        self.places = places
+    size: int
+    parts: list[tuple[int, int, PackedRows]]
 
 
-def _join(size: int, parts: Sequence[tuple[int, int, Rows]]) -> Rows:
+def _joined(asked: _Asked) -> Iterable[_Call]:
+    """One after the other, in calls of about CALL_ROWS."""
+    call = _Call(0, [])
+    for number, (_, query) in enumerate(asked):
+        if isinstance(query, Unanswerable):
+            continue
+        call.parts.append((number, call.size, query.rows))
+        call.size += query.rows.height
+        if call.size >= CALL_ROWS:
+            yield call
+            call = _Call(0, [])
+    if call.parts:
+        yield call
+
+
+def _matrix(call: _Call, width: int) -> Rows:
     """Rows [size, width]. Places that nothing is known of hold the first row, as the gateway's padding does."""
-    first = parts[0][2]
-    if len(parts) == 1 and first.shape[0] == size:
-        return first
-    if sum(rows.shape[0] for _, _, rows in parts) == size:
-        return np.concatenate([rows for _, _, rows in sorted(parts, key=lambda part: part[1])])
-    batch = np.empty((size, first.shape[1]), np.float32)
-    batch[:] = first[0]
-    for _, position, rows in parts:
-        batch[position : position + rows.shape[0]] = rows
+    parts = sorted(call.parts, key=itemgetter(1))
+    if sum(rows.height for _, _, rows in parts) == call.size:
+        return np.frombuffer(b"".join([rows.packed for _, _, rows in parts]), np.float32).reshape(-1, width)
+    arrays = [np.frombuffer(rows.packed, np.float32).reshape(-1, width) for _, _, rows in parts]
+    batch = np.empty((call.size, width), np.float32)
+    batch[:] = arrays[0][0]
+    for (_, position, rows), own in zip(parts, arrays, strict=True):
+        batch[position : position + rows.height] = own
     return batch
+
+
+def _failure(query: Query | Unanswerable, said: Rows | Unanswerable | None) -> Unanswerable:
+    """Why there is no answer."""
+    if isinstance(query, Unanswerable):
+        return query
+    assert isinstance(said, Unanswerable)
+    return said

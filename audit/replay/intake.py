@@ -101,26 +101,7 @@ def _no_answer(entry: Entry) -> str | None:
     return None
 
 
-def judged(
-    logged: Logged,
-    verdict: Verdict,
-    reason: str | None = None,
-    *,
-    bound: float = 0.0,
-    difference: float = 0.0,
-) -> Judged:
+def judged(logged: Logged, verdict: Verdict, reason: str | None = None) -> Judged:
     """A verdict on this record."""
-    entry = logged.entry
-    assert entry is not None
-    digest = entry.get(Key.DIGEST)
-    return Judged(
-        record_id=entry.record_id,
-        partition=logged.partition,
-        offset=logged.offset,
-        service=entry.get(Key.SERVICE) or "",
-        digest=f"sha256:{digest.hex()}" if digest else "",
-        verdict=verdict,
-        reason=reason,
-        difference=difference,
-        bound=bound,
-    )
+    assert logged.entry is not None
+    return Judged(logged.partition, logged.offset, logged.entry, verdict, reason)

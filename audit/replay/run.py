@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Final
 
 from audit.proof.entry import Key
@@ -13,7 +14,7 @@ from .base import Answerer, Logged, Predictor, Unanswerable
 from .intake import Asked, Intake, Openings, judged
 from .verdict import SAME_CAUSES, Judged, Verdict, causes, compare, largest
 
-CHUNK: Final = 2048
+CHUNK: Final = 1024
 """Questions that are put together: to a model that does not mind, in one call."""
 CHUNK_BYTES: Final = 16 << 20
 REACH: Final = 4096
@@ -139,7 +140,7 @@ class _Run:
             self._ask(model, questions)
         found, self._judged = self._judged, []
         self._count = self._bytes = 0
-        found.sort(key=lambda one: (one.partition, one.offset))
+        found.sort(key=itemgetter(0, 1))
         return iter(found)
 
     def _ask(self, model: Answerer, questions: list[Asked], missing: str | None = None) -> None:
@@ -174,8 +175,8 @@ class _Run:
             )
         bound, difference = model.bound if self._tolerance is None else self._tolerance, largest(found)
         verdict = Verdict.WITHIN if difference <= bound else Verdict.DIFFERENT
-        result = judged(logged, verdict, reason, bound=bound, difference=difference)
-        return result._replace(differences=tuple(found))
+        result = judged(logged, verdict, reason)
+        return result._replace(bound=bound, difference=difference, differences=tuple(found))
 
     def _give(self, logged: Logged, verdict: Judged) -> None:
         if logged.wanted:

@@ -10,6 +10,8 @@ from enum import StrEnum
 from itertools import zip_longest
 from typing import Any, Final, NamedTuple
 
+from audit.proof.entry import Entry, Key
+
 from .base import Answerer, Difference, Number, Ran
 
 ALWAYS: Final = ("affiant", "numpy")
@@ -28,12 +30,9 @@ class Verdict(StrEnum):
 class Judged(NamedTuple):
     """A record's verdict. `reason` is None exactly when it is identical."""
 
-    record_id: str
     partition: int
     offset: int
-    service: str
-    digest: str
-    """sha256:…; empty where no model was found."""
+    entry: Entry
     verdict: Verdict
     reason: str | None = None
     difference: float = 0.0
@@ -41,6 +40,22 @@ class Judged(NamedTuple):
     bound: float = 0.0
     """What was within tolerance for this record."""
     differences: tuple[Difference, ...] = ()
+
+    @property
+    def record_id(self) -> str:
+        """The record's name."""
+        return self.entry.record_id
+
+    @property
+    def service(self) -> str:
+        """In the request's path; empty where the entry does not say."""
+        return self.entry.fields.get(Key.SERVICE, "")
+
+    @property
+    def digest(self) -> str:
+        """sha256:…; empty where no model was found."""
+        digest = self.entry.fields.get(Key.DIGEST)
+        return f"sha256:{digest.hex()}" if digest else ""
 
 
 @dataclass(slots=True)

@@ -1,8 +1,8 @@
 """Replay beside a bare parse-predict-encode loop: the same requests, the same loaded model, turn about.
 
-The bare loop is what one would write in an afternoon: JSON to an array, the model, JSON, compare. It checks
-nothing: no entry, no digest, no schema, no input. A second one, `batched`, asks the model for as many requests at
-once as the replay does; it is shown beside, as what is left to win.
+Both begin at a record's bytes. The bare loop is what one would write in an afternoon: the request cut out of the
+record, JSON to an array, the model, JSON, compare. It checks nothing: no entry, no digest, no schema, no input. A
+second one, `batched`, asks the model for as many requests at once as the replay does: what is left to win.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import cbor2
 import numpy as np
 import orjson
 
@@ -35,12 +36,13 @@ FILES = {"xgboost": "ubj", "onnxruntime": "onnx"}
 
 @dataclass(frozen=True)
 class Recorded:
-    """Records as the log has them, and what is in them: requests and answers."""
+    """Records as the log has them."""
 
     values: Sequence[bytes]
-    requests: Sequence[bytes]
-    answers: Sequence[bytes]
+    """An opening, then one for each request."""
+    requests: int
     rows: int
+    """Of each request."""
 
 
 def measure(quick: bool) -> tuple[list[dict[str, Any]], list[Bar]]:
@@ -100,7 +102,7 @@ def record(workload: data.Workload, package: Any, size: int, requests: int) -> R
     model = _load(package)
     head = payload.Heads().get("POST", b"/v1/models/bench:predict", b"", b"application/json", b"")
     journal, digest = os.urandom(16), bytes.fromhex(package.digest.removeprefix("sha256:"))
-    values, bodies, answers = [_opening(journal)], [], []
+    values = [_opening(journal)]
     for number in range(requests):
         at = np.arange(number * size, (number + 1) * size) % len(workload.rows)
         rows = np.ascontiguousarray(workload.rows[at])
@@ -125,9 +127,7 @@ def record(workload: data.Workload, package: Any, size: int, requests: int) -> R
             Key.PROTOCOL: Protocol.V1_PREDICT, Key.TICKET: number + 1,
         }  # fmt: skip
         values.append(frame_record(encode_entry(fields), raw))
-        bodies.append(body)
-        answers.append(answer)
-    return Recorded(values, bodies, answers, size)
+    return Recorded(values, requests, size)
 
 
 def _opening(journal: bytes) -> bytes:
@@ -157,7 +157,7 @@ def _replay(recorded: Recorded, predictor: Any) -> int:
     summary = Summary()
     for judged in replay(logged(), predictor):
         summary.add(judged)
-    assert summary.counts[Verdict.IDENTICAL] == len(recorded.requests), summary.reasons
+    assert summary.counts[Verdict.IDENTICAL] == recorded.requests, summary.reasons
     return summary.records
 
 
@@ -169,16 +169,24 @@ class _Bare:
         self.at_once = at_once
 
     def __call__(self, recorded: Recorded) -> int:
-        predict, same = self.predict, 0
-        for first in range(0, len(recorded.requests), self.at_once):
-            bodies = recorded.requests[first : first + self.at_once]
-            parsed = [np.array(orjson.loads(body)["instances"], np.float32) for body in bodies]
+        predict, rows, same = self.predict, recorded.rows, 0
+        for first in range(1, len(recorded.values), self.at_once):
+            parts = [_cut(value) for value in recorded.values[first : first + self.at_once]]
+            parsed = [np.array(orjson.loads(body)["instances"], np.float32) for body, _ in parts]
             answers = predict(parsed[0] if len(parsed) == 1 else np.concatenate(parsed))
-            for at, answer in enumerate(recorded.answers[first : first + self.at_once]):
-                own = answers[at * recorded.rows : (at + 1) * recorded.rows]
+            for at, (_, answer) in enumerate(parts):
+                own = answers[at * rows : (at + 1) * rows]
                 same += orjson.dumps({"predictions": own}, option=orjson.OPT_SERIALIZE_NUMPY) == answer
-        assert same == len(recorded.requests)
+        assert same == recorded.requests
         return same
+
+
+def _cut(value: bytes) -> tuple[bytes, bytes]:
+    """Request and answer of a record, taken at its word."""
+    start = 4 + int.from_bytes(value[2:4], "big") + 32
+    end = start + 4 + int.from_bytes(value[start : start + 4], "big")
+    request, answer, _ = cbor2.loads(value[start + 4 : end])[8]
+    return value[end : end + request], value[end + request : end + request + answer]
 
 
 def _by_turns(
