@@ -4,7 +4,7 @@ For each record, in this order:
 
 1. its offset follows the one before it;
 2. it is a record of the format (docs/record-format.md, sections 2 and 3);
-3. its payload is the bytes that its entry's digest covers, when it carries one;
+3. its payload is the bytes that its entry's digest covers, when it carries one, or the object store has one;
 4. its entry follows the journal's entry before it: sequence, chain and epoch (follow.py);
 5. opening, heartbeat and closing entries are signed by the key of the journal's first opening.
 
@@ -62,9 +62,13 @@ class Checked:
     exchanges: int = 0
     """Inference and aborted entries."""
     payloads: int = 0
-    """Payloads whose digest holds."""
+    """Payloads whose digest holds, wherever they are."""
+    external: int = 0
+    """Of those, the ones in the object store."""
     without_payload: int = 0
-    """Entries whose payload is not in the record: erased, or in the object store."""
+    """Entries whose payload was not found: erased, or in an object store that was not looked into."""
+    absent: int = 0
+    """Of those, the ones that the object store was asked for and does not have: erased, or lost."""
     signatures: int = 0
     unchecked_signatures: int = 0
     """Signed entries of a journal whose opening is not in the log any more."""
@@ -81,6 +85,7 @@ def check_log(
     reader: Reader,
     partitions: int,
     *,
+    external: Callable[[bytes], bytes | None] | None = None,
     progress: Callable[[int], None] = lambda _: None,
     max_flaws: int = 1000,
 ) -> Checked:
@@ -89,13 +94,15 @@ def check_log(
     Args:
         reader: of the log.
         partitions: how many it has.
+        external: gives what the object store has under a digest, None when that is nothing; without it, payloads
+            that are there are not looked at.
         progress: called with the number of records looked at since the last call.
         max_flaws: stop after so many.
 
     Raises:
         LogUnavailable: the log does not answer.
     """
-    check = _Check()
+    check = _Check(external)
     for partition in range(partitions):
         first, end = reader.bounds(partition)
         offset = first
@@ -130,8 +137,9 @@ def _until(entries: Any, end: int) -> Iterator[_Read]:
 class _Check:
     """The fold over the records."""
 
-    def __init__(self) -> None:
+    def __init__(self, external: Callable[[bytes], bytes | None] | None) -> None:
         self.result = Checked()
+        self._external = external
         self._journals = Journals()
         self._places: dict[bytes, int] = {}
 
@@ -170,23 +178,37 @@ class _Check:
         digest = entry.get(Key.PAYLOAD_DIGEST)
         if digest is None:
             return
+        place = ""
         if not payload and entry.get(Key.PAYLOAD_LENGTH):
-            self.result.without_payload += 1
-        elif sha256(payload).digest() != digest:
+            stored = self._stored(entry, digest)
+            if stored is None:
+                self.result.without_payload += 1
+                return
+            payload, place = stored, " in the object store"
+        if sha256(payload).digest() != digest:
             self.flaw(
                 "payload",
-                "the payload is not the bytes that the entry's digest covers",
+                f"the payload{place} is not the bytes that the entry's digest covers",
                 partition,
                 offset,
                 entry,
             )
         else:
             self.result.payloads += 1
+            self.result.external += bool(place)
             if payload and entry.get(Key.SUITE) == 0:
                 try:
                     parse_payload(payload)
                 except FormatError as error:
                     self.flaw("format", str(error), partition, offset, entry)
+
+    def _stored(self, entry: Entry, digest: bytes) -> bytes | None:
+        """What the object store has of an external payload."""
+        if self._external is None or not entry.get(Key.EXTERNAL):
+            return None
+        stored = self._external(digest)
+        self.result.absent += stored is None
+        return stored
 
     def _follow(self, entry: Entry, partition: int, offset: int, *, from_start: bool) -> None:
         """Steps 4 and 5."""

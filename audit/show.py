@@ -21,6 +21,7 @@ from .proof.record import Header, Payload, Record, parse_payload, parse_record, 
 _READ_BYTES: Final = 4 << 20
 _READ_SECONDS: Final = 10.0
 _MAX_INFLATED: Final = 64 << 20
+_PAYLOAD: Final = "the payload is what the entry's digest covers"
 
 
 class RecordNotFound(LogError):  # noqa: N818 — says what happened
@@ -77,7 +78,7 @@ def find(
         reader: of the log.
         partitions: how many it has.
         record_id: as an answer's `Affiant-Record` header says.
-        external: fetches a payload that is in the object store, by digest.
+        external: gives what the object store has under a digest, None when that is nothing.
 
     Raises:
         FormatError: `record_id` is none.
@@ -120,7 +121,10 @@ def _find_in(
                 return exchange
         elif at == sequence:
             place = Place(partition, entry.offset, entry.timestamp)
-            exchange = examine(place, _whole(record, external), before, opening)
+            whole, damaged = _whole(record, external)
+            exchange = examine(place, whole, before, opening)
+            if damaged:
+                exchange.holds[_PAYLOAD] = False
         else:
             before = record.entry
             opening = record.entry if record.entry.kind == Kind.OPENING else opening
@@ -134,12 +138,17 @@ def _parse(value: bytes) -> Record | None:
         return None  # `affiant log verify` names it; here another record is looked for
 
 
-def _whole(record: Record, external: Callable[[bytes], bytes | None]) -> Record:
-    """The record with its payload, wherever that is."""
+def _whole(record: Record, external: Callable[[bytes], bytes | None]) -> tuple[Record, bool]:
+    """The record with its payload, wherever that is; and whether something else stands in the payload's place.
+
+    That may be nothing at all: an object of 0 bytes is damaged, and not absent.
+    """
     entry = record.entry
-    if entry.get(Key.EXTERNAL) and not record.payload:
-        return Record(entry, external(entry.fields[Key.PAYLOAD_DIGEST]) or b"")
-    return record
+    if not entry.get(Key.EXTERNAL) or record.payload:
+        return record, False
+    found = external(entry.fields[Key.PAYLOAD_DIGEST])
+    whole = Record(entry, found or b"")
+    return whole, found is not None and not payload_holds(whole)
 
 
 def examine(
@@ -168,7 +177,7 @@ def examine(
     exchange = Exchange(place, record, payload, entry if entry.kind == Kind.OPENING else opening)
     has_payload = entry.get(Key.PAYLOAD_DIGEST) is not None
     exchange.holds = {
-        "the payload is what the entry's digest covers": (
+        _PAYLOAD: (
             payload_holds(record) if record.payload else None
         ) if has_payload else None,
         "it is chained to the entry before it": _chained(entry, before),

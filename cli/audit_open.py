@@ -101,7 +101,7 @@ class _Logs:
         self._read = False
 
     def _log(self) -> Log:
-        return configured_log(self._config)
+        return configured_log(self._config, create=False)
 
     def _is_there(self) -> bool:
         """Opening a local log would make one."""
@@ -121,7 +121,7 @@ class _Logs:
         return {topic.id: topic.partitions for topic in found}
 
     def _governance(self) -> Log:
-        return configured_governance_log(self._config)
+        return configured_governance_log(self._config, create=False)
 
     def payload(self, located: Located, _: Entry) -> bytes | None:
         """The payload that the log's record carries; None when it does not have it any more."""
@@ -156,7 +156,7 @@ def _topic(log: Callable[[], Log]) -> Topic | None:
 
 def _object_store(config: Config) -> Callable[[Located, Entry], bytes | None]:
     settings = config.section("sidecar", SidecarSettings)
-    store = ExternalStore(settings.object_store or f"file://{config.data / 'objects'}")
+    store = ExternalStore(settings.object_store or config.data / "objects")
 
     def payload(_: Located, entry: Entry) -> bytes | None:
         return store.get(entry.fields[Key.PAYLOAD_DIGEST]) if entry.get(Key.EXTERNAL) else None

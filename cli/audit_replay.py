@@ -136,7 +136,7 @@ def _prepared(
 
     config = load(path)
     predictor = GatewayPredictor.configured(config)
-    log = configured_log(config)
+    log = configured_log(config, create=False)
     reader = log.reader()
     try:
         topic = log.topic()

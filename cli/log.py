@@ -43,7 +43,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="As JSON, one object a 
 def opened(path: Any) -> Iterator[tuple[Config, Log, LogReader]]:
     """The log of the settings, with a reader that is closed at the end."""
     config = load(path)
-    log = configured_log(config)
+    log = configured_log(config, create=False)
     reader = log.reader()
     try:
         yield config, log, reader

@@ -46,7 +46,7 @@ def check(
 
     Example: affiant topics check --json
     """
-    log: Log = configured_log(load(config))
+    log: Log = configured_log(load(config), create=False)
     findings = log.check()
     if as_json:
         typer.echo(json.dumps([asdict(finding) for finding in findings], indent=2))

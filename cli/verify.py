@@ -12,10 +12,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 
 from audit.check import Checked, check_log
-from audit.config import load
+from audit.config import Config, load
 from audit.errors import ConfigError
 from audit.log import open_log
-from audit.settings import LogSettings
+from audit.settings import LogSettings, SidecarSettings
+from audit.ship.external import ExternalStore
 
 from .errors import WRONG
 from .options import ConfigOption
@@ -31,6 +32,12 @@ def verify(
         Path | None,
         typer.Option(help="A local log, such as a copy, in place of the settings' one.", show_default=False),
     ] = None,
+    payloads: Annotated[
+        bool,
+        typer.Option(
+            "--payloads/--no-payloads", help="Fetch the payloads that are in the object store, too."
+        ),
+    ] = True,
     config: ConfigOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="As one JSON object.")] = False,
 ) -> None:
@@ -42,7 +49,10 @@ def verify(
 
     Example: affiant log verify --directory copy-of-the-log
     """
-    log = _open(directory, config)
+    loaded = load(config)
+    log = _open(directory, loaded)
+    stored = loaded.section("sidecar", SidecarSettings).object_store or loaded.data / "objects"
+    external = ExternalStore(stored).get if payloads else None
     reader = log.reader()
     try:
         partitions = log.topic().partitions
@@ -50,7 +60,9 @@ def verify(
         columns = (SpinnerColumn(), TextColumn("verifying"), BarColumn(), MofNCompleteColumn())
         with Progress(*columns, console=_ERRORS, transient=True, disable=not _ERRORS.is_terminal) as bar:
             task = bar.add_task("verifying", total=sum(end - first for first, end in bounds))
-            checked = check_log(reader, partitions, progress=lambda count: bar.advance(task, count))
+            checked = check_log(
+                reader, partitions, external=external, progress=lambda count: bar.advance(task, count)
+            )
     finally:
         reader.close()
     _tell(checked, as_json)
@@ -58,15 +70,13 @@ def verify(
         raise typer.Exit(WRONG)
 
 
-def _open(directory: Path | None, path: Path | None) -> Log:
-    config = load(path)
+def _open(directory: Path | None, config: Config) -> Log:
     settings = config.section("log", LogSettings)
     if directory is not None:
-        # Opening would make an empty log where there is none, and an empty log is without a flaw.
         if not (directory / "topic.json").is_file():
             raise ConfigError(f"{directory} is not a local log: it has no topic.json")
         settings = settings.model_copy(update={"backend": "local", "directory": directory.absolute()})
-    return open_log(settings, config)
+    return open_log(settings, config, create=False)
 
 
 def _tell(checked: Checked, as_json: bool) -> None:
@@ -81,7 +91,12 @@ def _tell(checked: Checked, as_json: bool) -> None:
         f"{checked.payloads} payloads whose digest holds, {checked.signatures} signatures"
     )
     for count, words in (
-        (checked.without_payload, "payloads are not in the log (erased, or in the object store)"),
+        (checked.external, "of these payloads are in the object store"),
+        (checked.absent, "payloads are not in the object store any more (erased, or lost)"),
+        (
+            checked.without_payload - checked.absent,
+            "payloads are not in the log (erased, or in the object store and not looked at)",
+        ),
         (checked.duplicates, "benign duplicates"),
         (checked.unchecked_signatures, "signatures whose journal's opening is not in the log any more"),
         (checked.unknown_kinds, "entries of a kind that this version does not know"),
@@ -89,6 +104,9 @@ def _tell(checked: Checked, as_json: bool) -> None:
         if count:
             typer.echo(f"  {count} {words}")
     wrong = len(checked.flaws)
+    if not checked.records and not wrong:
+        typer.echo("the log is empty: there was nothing to check")
+        return
     typer.echo(
         "nothing is wrong" if not wrong else f"{wrong} {'thing is' if wrong == 1 else 'things are'} wrong"
     )

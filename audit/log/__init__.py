@@ -23,13 +23,13 @@ __all__ = [
 ]
 
 
-def configured_log(config: Config) -> Log:
-    """The log of a settings file."""
-    return open_log(config.section("log", LogSettings), config)
+def configured_log(config: Config, *, create: bool = True) -> Log:
+    """The log of a settings file; see `open_log`."""
+    return open_log(config.section("log", LogSettings), config, create=create)
 
 
-def configured_governance_log(config: Config) -> Log:
-    """The governance log of a settings file: one partition, beside the log itself."""
+def configured_governance_log(config: Config, *, create: bool = True) -> Log:
+    """The governance log of a settings file: one partition, beside the log itself; see `open_log`."""
     settings = config.section("log", LogSettings)
     directory = config.resolve(settings.directory) if settings.directory else config.data / "log"
     return open_log(
@@ -41,11 +41,18 @@ def configured_governance_log(config: Config) -> Log:
             }
         ),
         config,
+        create=create,
     )
 
 
-def open_log(settings: LogSettings, config: Config) -> Log:
-    """The log that the settings name. No broker is contacted yet; a `local` directory is made when absent.
+def open_log(settings: LogSettings, config: Config, *, create: bool = True) -> Log:
+    """The log that the settings name. No broker is contacted yet.
+
+    Args:
+        settings: [log].
+        config: for paths.
+        create: make a `local` log's directory when it is absent. Who only reads MUST give False: an empty log is
+            without a flaw.
 
     Raises:
         ConfigError: settings that contradict each other.
@@ -54,7 +61,7 @@ def open_log(settings: LogSettings, config: Config) -> Log:
         from .local import LocalLog
 
         directory = config.resolve(settings.directory) if settings.directory else config.data / "log"
-        return LocalLog(Path(directory), settings.topic, settings.partitions)
+        return LocalLog(Path(directory), settings.topic, settings.partitions, create=create)
     from .kafka import KafkaLog
 
     return KafkaLog(settings, config)

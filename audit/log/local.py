@@ -70,9 +70,15 @@ class LocalLog:
     """A topic in a directory."""
 
     def __init__(
-        self, directory: Path, name: str, partitions: int = 1, *, clock: Callable[[], int] = time.time_ns
+        self,
+        directory: Path,
+        name: str,
+        partitions: int = 1,
+        *,
+        create: bool = True,
+        clock: Callable[[], int] = time.time_ns,
     ) -> None:
-        """Open; the directory and its topic.json are made when absent.
+        """Open; the directory and its topic.json are made when absent, if `create`. Who only reads MUST NOT make them.
 
         Raises:
             LogUnavailable: the disk does not take them.
@@ -80,6 +86,8 @@ class LocalLog:
         self._directory = directory
         self._name = name
         self._clock = clock
+        if not create:
+            return
         created = {
             "format": 1, "name": name, "id": os.urandom(16).hex(), "partitions": partitions,
             "created": clock() // 1_000_000,
@@ -99,6 +107,10 @@ class LocalLog:
         try:
             content = json.loads(path.read_bytes())
             topic = Topic("local", content["name"], bytes.fromhex(content["id"]), int(content["partitions"]))
+        except FileNotFoundError as error:
+            raise LogUnavailable(
+                f"{self._directory}: there is no log yet; `affiant sidecar` (or `affiant up`) makes it"
+            ) from error
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise LogUnavailable(f"{path}: not a topic of a local log ({error})") from error
         if topic.name != self._name:
@@ -117,6 +129,7 @@ class LocalLog:
 
     def check(self) -> list[Finding]:
         """See `Log.check`: a directory has nothing to set, but it is one disk."""
+        self.topic()
         return [
             Finding("replication", "1", "3", "a local log is one disk; it dies with it", fatal=False),
         ]
@@ -344,7 +357,9 @@ class LocalReader:
                 entries = [entry for entry, _ in _frames(data, 0, len(data))]
         if not entries or entries[0].offset != offset:
             raise LogUnavailable(f"{path}: damaged at byte {position}, offset {offset}")
-        end = position + sum(_HEAD.size + _FIXED.size + len(e.key or b"") + len(e.value or b"") for e in entries)
+        end = position + sum(
+            _HEAD.size + _FIXED.size + len(e.key or b"") + len(e.value or b"") for e in entries
+        )
         self._places[partition] = (entries[-1].offset + 1, base, end)
         return entries
 
