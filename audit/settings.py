@@ -101,6 +101,12 @@ class NotarySettings(Section):
     store: str | None = None
     """Where trees and archive are kept: a directory, or a URL such as `s3://bucket/prefix`; `sealed` in the data
     directory when not set."""
+    payload_store: str | None = None
+    """Where the archive's payload files are kept, when elsewhere than in `store`: with Object Lock on that bucket,
+    payloads in the clear need one without, so that they can be erased while entries and proofs stay."""
+    object_lock: bool = False
+    """Say that `store` is a bucket whose default rule (Object Lock) holds each object for a time. A setting that
+    would lock payloads in the clear is refused then."""
     key_file: Path = Path("notary.key")
     """The notary's Ed25519 key, mode 0600; `affiant notary keygen` makes it. Only the notary reads it."""
     public_key_file: Path = Path("notary.pub")
@@ -126,4 +132,17 @@ class NotarySettings(Section):
     def _quorum_can_be_met(self) -> Self:
         if self.quorum > len(self.witnesses):
             raise ValueError(f"quorum = {self.quorum} needs as many [[notary.witnesses]]")
+        return self
+
+    @model_validator(mode="after")
+    def _payloads_can_be_erased(self) -> Self:
+        bucket = [
+            None if url is None else url.partition("?")[0].split("/")[:3]
+            for url in (self.store, self.payload_store)
+        ]
+        if self.object_lock and (bucket[1] is None or bucket[0] == bucket[1]):
+            raise ValueError(
+                "object_lock = true would hold payloads that are in the clear: "
+                "payload_store must name another bucket, without Object Lock"
+            )
         return self

@@ -40,6 +40,8 @@ class Trees:
 
     trust: Trust
     objects: Objects
+    payload_objects: Objects | None = None
+    """Where the archive's payload files are, when elsewhere."""
 
     def tree(self, topic: bytes, partition: int) -> SealedTree:
         """One tree. Nothing is read of it yet.
@@ -84,4 +86,9 @@ def configured_trees(config: Config) -> Trees:
     """
     settings = config.section("notary", NotarySettings)
     objects = open_objects(settings.store or str(config.data / "sealed"), base=config.path.parent)
-    return Trees(configured_trust(config), objects)
+    payloads = settings.payload_store
+    return Trees(
+        configured_trust(config),
+        objects,
+        None if payloads is None else open_objects(payloads, base=config.path.parent),
+    )

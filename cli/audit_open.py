@@ -61,7 +61,7 @@ def opened(config_file: Path | None, index: Path | None) -> Iterator[Records]:
     with Index(path, trees.trust.name) as opened_index:
         records = Records(
             trees,
-            Archive(trees.objects),
+            Archive(trees.objects, trees.payload_objects),
             opened_index,
             {"log": logs.payload, "object store": _object_store(config)},
         )

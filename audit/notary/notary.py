@@ -64,6 +64,7 @@ class Notary:
         cosigners: Callable[[], tuple[Cosigner, ...]] = tuple,
         clock: Callable[[], int] = time.time_ns,
         monotonic: Callable[[], float] = time.monotonic,
+        payload_objects: Objects | None = None,
     ) -> None:
         """Nothing is contacted yet.
 
@@ -76,11 +77,13 @@ class Notary:
             cosigners: makes the witnesses of one tree.
             clock: ns since 1970 UTC.
             monotonic: seconds.
+            payload_objects: where the archive's payload files are kept, when elsewhere.
         """
         # In the order in which they end: the alarms of the log are sealed with the governance log.
         self.logs = (Watched("log", log, archive=True), Watched("governance", governance, archive=True))
         self._governance = Governance(governance, signer, clock)
         self._objects = objects
+        self._payload_objects = payload_objects
         self._signer = signer
         self._settings = settings
         self._cosigners = cosigners
@@ -157,6 +160,7 @@ class Notary:
         return Workshop(
             watched.log, topic, self._objects, self._signer, self._settings, unconfirmed, self._cosigners,
             clock=self._clock, monotonic=self._monotonic, archive=watched.archive,
+            payload_objects=self._payload_objects,
         )  # fmt: skip
 
     # -- a topic that was made again -------------------------------------------------------------------

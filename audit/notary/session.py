@@ -85,6 +85,7 @@ class Session:
                 state.archived,
                 state.archiving,
                 limits(workshop.settings),
+                workshop.payload_objects,
             )
         )
         # Read again up to the tree's end: the archive has not written it, and the log must still say the same.

@@ -75,6 +75,8 @@ class Workshop:
     clock: Callable[[], int] = time.time_ns
     monotonic: Callable[[], float] = time.monotonic
     archive: bool = True
+    payload_objects: Objects | None = None
+    """Where the archive's payload files go, when elsewhere."""
 
 
 def limits(settings: NotarySettings) -> Limits:
