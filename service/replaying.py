@@ -85,6 +85,8 @@ class GatewayPredictor:
             found = self._models[key] = self._open(f"sha256:{digest.hex()}", device, threads)
             if len(self._models) > MODELS:
                 self._models.popitem(last=False)
+        else:
+            self._models.move_to_end(key)
         if isinstance(found, Unanswerable):
             # A new one: one that is raised again and again keeps every traceback.
             raise Unanswerable(str(found))

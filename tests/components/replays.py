@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from functools import cache
+from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import orjson
 
 from audit.config import load
 from audit.log.local import LocalLog
-from audit.proof.entry import Key
-from audit.proof.record import Record, frame_record
+from audit.proof.entry import Key, Kind, Protocol, encode_entry, parse_entry
+from audit.proof.record import Header, Record, encode_payload, frame_record
 from audit.replay import Judged, Logged, replay
 from registry.infer import Wanted
 from registry.package import Package
 from registry.publish import publish
+from registry.runtimes.base import Model
 from service.replaying import GatewayPredictor
 from tests.components.gateway import Site
 from tests.components.packages import MADE, number_table
@@ -83,3 +88,36 @@ def ship(site: Site, records: list[Record] | None = None, *, at_once: int = 1 <<
     finally:
         writer.close()
     return directory
+
+
+def recorded(
+    model: Model,
+    rows: Sequence[Sequence[float | None]],
+    answer: bytes,
+    *,
+    sequence: int = 1,
+    batch: tuple[int, int, int] | None = None,
+    fields: Mapping[int, Any] | None = None,
+    header: Mapping[int, Any] | None = None,
+) -> Logged:
+    """A record of a V1 request, made up: what a gateway with this model would write, but for its answer."""
+    packed = np.array(
+        [[np.nan if cell is None else cell for cell in row] for row in rows], np.float32
+    ).tobytes()
+    head = {
+        Header.METHOD: "POST", Header.TARGET: "/v1/models/m:predict", Header.CONTENT_TYPE: "application/json",
+        Header.INPUT: [model.schema_hash, len(rows), model.signature.width],
+    }  # fmt: skip
+    request = orjson.dumps({"instances": rows})
+    payload = encode_payload(bytes(32), {**head, **(header or {})}, request, answer, packed)
+    entry: dict[int, Any] = {
+        Key.KIND: Kind.INFERENCE, Key.JOURNAL: bytes(16), Key.EPOCH: 1, Key.SEQUENCE: sequence,
+        Key.CHAIN: bytes(32), Key.COMMITTING: 1, Key.ARRIVED: 1, Key.SERVICE: "m",
+        Key.DIGEST: bytes.fromhex(model.digest.removeprefix("sha256:")), Key.STATUS: 200,
+        Key.PAYLOAD_DIGEST: sha256(payload).digest(), Key.PAYLOAD_LENGTH: len(payload), Key.SUITE: 0,
+        Key.PROTOCOL: Protocol.V1_PREDICT, Key.TICKET: sequence,
+    }  # fmt: skip
+    if batch is not None:
+        entry[Key.BATCH] = list(batch)
+    entry |= fields or {}
+    return Logged(0, sequence, parse_entry(encode_entry(entry)), payload)
