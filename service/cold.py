@@ -1,4 +1,4 @@
-"""What is answered beside predictions, and never recorded: health, metadata, metrics, documentation."""
+"""What is answered beside predictions, and never recorded: health, metadata, metrics, documentation, receipts."""
 
 from __future__ import annotations
 
@@ -15,12 +15,14 @@ from .call import Receive, Scope, Send
 from .errors import PROBLEM_JSON, GatewayError, UnknownPath, problem_body, problem_of, quote
 from .models import Plan, Served, ServicePlan
 from .protocol import v2
+from .receipts import Receipts
 
 _JSON: Final = "application/json"
 _HTML: Final = "text/html; charset=utf-8"
 _TEXT: Final = "text/plain; charset=utf-8"
 _PUBLIC: Final = frozenset({"/livez", "/readyz", "/metrics", "/v2/health/live", "/v2/health/ready"})
 """Answered on any address: probes and scrapes hold no key."""
+_RECORDS: Final = "/v1/records/"
 VERSION: Final = "1"
 
 
@@ -31,6 +33,7 @@ class Said:
     body: bytes
     kind: str = _JSON
     status: int = 200
+    retry_after: int | None = None
 
 
 def _json(content: Any, status: int = 200) -> Said:
@@ -38,7 +41,7 @@ def _json(content: Any, status: int = 200) -> Said:
 
 
 def _problem(error: GatewayError, path: str) -> Said:
-    return Said(problem_body(error, path), PROBLEM_JSON, problem_of(error).status)
+    return Said(problem_body(error, path), PROBLEM_JSON, problem_of(error).status, error.retry_after)
 
 
 async def _send(said: Said, scope: Scope, send: Send) -> None:
@@ -47,8 +50,8 @@ async def _send(said: Said, scope: Scope, send: Send) -> None:
         (b"content-length", b"%d" % len(said.body)),
         (b"cache-control", b"no-store"),
     ]
-    if said.status == 503:
-        headers.append((b"retry-after", b"5"))
+    if said.retry_after is not None or said.status == 503:
+        headers.append((b"retry-after", b"%d" % (said.retry_after or 5)))
     if said.status == 401:
         headers.append((b"www-authenticate", b"Bearer"))
     if said.kind == _HTML:
@@ -74,6 +77,7 @@ class Cold:
     keys: Callable[[], Keys]
     docs: Callable[[Plan], bytes]
     openapi: Callable[[Plan], bytes]
+    receipts: Receipts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> bool:
         """Answer GET and HEAD of these paths; False: none of them."""
@@ -81,15 +85,27 @@ class Cold:
             return False
         path: str = scope["path"]
         try:
-            if path not in _PUBLIC:
-                self._admit(scope)
-            said = self._find(path)
+            if path.startswith(_RECORDS):
+                said = await self._receipt(path, scope)
+            else:
+                if path not in _PUBLIC:
+                    self._admit(scope)
+                said = self._find(path)
         except GatewayError as error:
             said = _problem(error, path)
         if said is None:
             return False
         await _send(said, scope, send)
         return True
+
+    async def _receipt(self, path: str, scope: Scope) -> Said | None:
+        """A record's receipt, to the caller whose request it was."""
+        record, slash, what = path.removeprefix(_RECORDS).partition("/")
+        if not slash or what != "receipt":
+            return None
+        keys = self.keys()
+        caller = keys.authenticate(dict(scope["headers"]), scope)
+        return Said(await self.receipts.receipt(record, caller, anybodys=keys.callers is None), _TEXT)
 
     def _admit(self, scope: Scope) -> None:
         """Features and categories of a model are told to this machine, and to who has a key."""

@@ -21,6 +21,11 @@
     │   ├── Overloaded             max_queue requests are in work
     │   ├── NoRecord               the journal is full or failed: no answer leaves without a record
     │   └── NotReady               still loading, or stopping
+    ├── NoReceipt                  a receipt was asked for, not a prediction: never recorded
+    │   ├── UnknownRecord          no such record, or another caller's
+    │   ├── RecordNotSealed        the notary has not sealed it yet: come again
+    │   ├── ReceiptRefused         what was found does not prove the record
+    │   └── ReceiptUnavailable     the sidecar, or what it looks at, does not answer
     └── Disconnected               the client went away before its request was whole: nobody to answer
 
 Bodies are RFC 9457 problem details: type, title, status, detail, instance, and `field` and `row` where one is
@@ -151,6 +156,34 @@ class NotReady(Unavailable):
     """Still loading, or stopping."""
 
 
+class NoReceipt(GatewayError):
+    """There is no receipt to give."""
+
+
+class UnknownRecord(NoReceipt):
+    """No record of that id is known here, or it is another caller's."""
+
+
+class RecordNotSealed(NoReceipt):
+    """The record is not under a published checkpoint yet."""
+
+    def __init__(self, message: str, retry_after: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after = max(1, retry_after)
+
+
+class ReceiptRefused(NoReceipt):
+    """What was found does not prove the record under the notary's key."""
+
+
+class ReceiptUnavailable(NoReceipt):
+    """Who finds receipts does not answer."""
+
+    def __init__(self, message: str, retry_after: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after = max(1, retry_after)
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """A line of the table: the HTTP status, the problem's type (short) and title."""
@@ -183,6 +216,10 @@ TABLE: Final[dict[type[GatewayError], Problem]] = {
     Overloaded: Problem(429, "overloaded", "Too many requests are in work"),
     NoRecord: Problem(503, "no-record", "The answer could not be recorded, so there is none"),
     NotReady: Problem(503, "not-ready", "The gateway is not ready"),
+    UnknownRecord: Problem(404, "unknown-record", "No such record of this caller"),
+    RecordNotSealed: Problem(404, "not-sealed", "The record is not sealed yet"),
+    ReceiptRefused: Problem(502, "receipt-refused", "The receipt that was found does not hold"),
+    ReceiptUnavailable: Problem(503, "receipt-unavailable", "Receipts are not to be had now"),
     PredictionFailed: Problem(503, "prediction-failed", "The model did not answer"),
 }
 

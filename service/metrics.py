@@ -54,6 +54,7 @@ JOURNAL_NUMBERS: Final = {
     "durable_sequence": "Every entry below this sequence is on disk.",
     "durable_group": "Number of the last group that is on disk.",
     "acknowledged": "Every entry below this sequence is in the log.",
+    "sealed": "Every entry below this sequence is proved to be sealed by the notary.",
     "held_bytes": "Bytes of the journal that are not freed yet.",
     "bound_bytes": "Bytes that the journal takes at most; requests are refused there.",
     "hours_to_full": "Hours until the bound, at the rate of the last minutes.",
@@ -71,6 +72,8 @@ class State:
     in_work: Callable[[], int]
     journal: Callable[[], Mapping[str, float]]
     """Numbers of the journal, by the metric's name without its prefix."""
+    journal_id: str
+    """Of the journal that this worker writes, in hex; empty where it writes none."""
     ready: Callable[[], bool]
     unaudited: bool
     worker: int
@@ -83,6 +86,7 @@ class Metrics:
         self._requests: Counter[tuple[str, str, int]] = Counter()
         self._seconds: dict[tuple[str, str], Histogram] = {}
         self._counted: Counter[tuple[str, str, str]] = Counter()
+        self._recorded: Counter[int] = Counter()
         self.events: Counter[str] = Counter()
         """Rare things by name: plan loads and failures, shadows dropped, refused packages."""
         self.batches: Final = Histogram(BATCHES)
@@ -104,6 +108,10 @@ class Metrics:
                 histogram = self._seconds[service, digest] = Histogram(SECONDS)
             histogram.add(seconds)
 
+    def recorded(self, status: int) -> None:
+        """An answer has left whose record was durable before."""
+        self._recorded[status] += 1
+
     def count(self, reason: str, service: str = "", digest: str = "") -> None:
         """An exchange that is only counted; service and digest as far as they are known."""
         self._counted[service, digest, reason] += 1
@@ -116,6 +124,14 @@ class Metrics:
         for (service, digest, status), count in list(self._requests.items()):
             requests.add_metric((service, digest, str(status)), count)
         yield requests
+        recorded = CounterMetricFamily(
+            "affiant_recorded_answers",
+            "Answers whose record was durable before they left.",
+            labels=("journal", "status"),
+        )
+        for status, count in list(self._recorded.items()):
+            recorded.add_metric((state.journal_id, str(status)), count)
+        yield recorded
         seconds = HistogramMetricFamily(
             "affiant_request_seconds",
             "From a request's head to its answer, of answers with status 200.",

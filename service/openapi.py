@@ -9,7 +9,7 @@ import orjson
 
 from registry.signature import Feature, Signature
 
-from .errors import PROBLEM_JSON, TABLE
+from .errors import PROBLEM_JSON, TABLE, NoReceipt
 from .models import Plan, ServicePlan
 from .protocol import v2
 
@@ -33,7 +33,7 @@ def describe(plan: Plan) -> bytes:
                 "version": "1",
                 "description": "Every prediction is recorded before it is answered: Affiant-Record names it.",
             },
-            "paths": paths,
+            "paths": {**paths, "/v1/records/{record}/receipt": _receipt()},
             "components": {
                 "schemas": schemas,
                 "securitySchemes": {
@@ -119,6 +119,34 @@ def _paths(service: ServicePlan, signature: Signature) -> dict[str, Any]:
     }
 
 
+def _titles(*, receipts: bool) -> dict[int, str]:
+    """Status → title of what may be wrong with a prediction, or with the wish for a receipt."""
+    return {
+        line.status: line.title for kind, line in TABLE.items() if issubclass(kind, NoReceipt) == receipts
+    }
+
+
+def _receipt() -> dict[str, Any]:
+    problem = {PROBLEM_JSON: {"schema": {"$ref": f"{_REF}Problem"}}}
+    name = {"name": "record", "in": "path", "required": True, "schema": {"type": "string"}}
+    return {
+        "get": {
+            "summary": "The receipt of a record: the proof, signed by the notary, that it is in the sealed log",
+            "parameters": [{**name, "description": "Affiant-Record of the caller's own request"}],
+            "responses": {
+                "200": {
+                    "description": "A .tlog-proof (c2sp.org/tlog-proof)",
+                    "content": {"text/plain": {"schema": {"type": "string"}}},
+                },
+                **{
+                    str(status): {"description": title, "content": problem}
+                    for status, title in _titles(receipts=True).items()
+                },
+            },
+        }
+    }
+
+
 def _post(summary: str, request: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
     headers = {
         "Affiant-Record": {"schema": {"type": "string"}, "description": "Id of the record"},
@@ -127,7 +155,7 @@ def _post(summary: str, request: dict[str, Any], answer: dict[str, Any]) -> dict
     problem = {PROBLEM_JSON: {"schema": {"$ref": f"{_REF}Problem"}}}
     refusals = {
         str(status): {"description": title, "content": problem}
-        for status, title in sorted({line.status: line.title for line in TABLE.values()}.items())
+        for status, title in sorted(_titles(receipts=False).items())
     }
     return {
         "post": {

@@ -63,7 +63,7 @@ async def answer(gate: Gate, route: Route, scope: Scope, receive: Receive, send:
         record = await append_answer(call, served, query, predicted, reply)
         call.step("journal")
         await send_answer(send, served, reply, record)
-        finish(call, 200)
+        finish(call, 200, recorded=True)
         answered = True
     except (GatewayError, JournalError) as error:
         await fail(call, error, send)
@@ -128,7 +128,7 @@ async def fail(call: Call, error: Exception, send: Send, cause: Exception | None
     if record is None:
         count_only(call, problem_of(error).slug)
     await send_problem(call, error, body, record, send)
-    finish(call, problem_of(error).status)
+    finish(call, problem_of(error).status, recorded=record is not None)
 
 
 def no_record(error: JournalError) -> NoRecord:
@@ -175,9 +175,11 @@ async def send_problem(call: Call, error: GatewayError, body: bytes, record: str
     await send({"type": "http.response.body", "body": body})
 
 
-def finish(call: Call, status: int) -> None:
+def finish(call: Call, status: int, *, recorded: bool) -> None:
     """Count the answer; export the spans of a sampled one."""
     gate = call.gate
+    if recorded:
+        gate.metrics.recorded(status)
     gate.metrics.answered(*known_of(call), status, gate.timer() - call.started)
     if call.steps is not None and gate.spans is not None:
         gate.spans.finish(call, status)

@@ -54,6 +54,8 @@ class GatewaySettings(Section):
     that are recorded, by hash and length, each second; the others are only counted."""
     shadow_queue: int = Field(default=256, ge=0, le=1 << 16)
     """Requests waiting for a shadow model; more are not shown to it, and are counted."""
+    receipts_url: str | None = Field(default=None, pattern=r"^http://[A-Za-z0-9.\[\]:-]+/?$")
+    """Where the sidecar gives the receipts that clients ask for; its metrics address when not set."""
     grace_seconds: float = Field(default=60.0, gt=0)
     """How long a stop waits for requests in work, before it closes the journal without them."""
 

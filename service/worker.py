@@ -37,6 +37,7 @@ from .journals import close_orphans, open_journal
 from .metrics import JOURNAL_NUMBERS, Metrics, State, exposition
 from .models import Plan, Served
 from .rate import TokenBucket
+from .receipts import configured_receipts
 from .settings import UNAUDITED, GatewaySettings, TelemetrySettings, bench_unaudited
 from .shadow import ShadowRunner
 from .spans import SpanExport
@@ -115,6 +116,7 @@ class Worker:
             keys=lambda: self._gate.keys,
             docs=openapi.page,
             openapi=openapi.describe,
+            receipts=configured_receipts(self._config),
         )
         await follower.refresh()
         self._tasks = [
@@ -216,6 +218,7 @@ class Worker:
             plan=lambda: self._front.plan,
             in_work=lambda: self._gate.in_work,
             journal=self._journal_numbers,
+            journal_id="" if self._journal is None else self._journal.journal_id.hex(),
             ready=lambda: self.problem() is None,
             unaudited=self._unaudited,
             worker=self._number,

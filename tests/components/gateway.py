@@ -41,9 +41,11 @@ class Site:
             "max_bytes": 64 << 20,
             "heartbeat_seconds": 3600,
             "free_after": "acknowledged",
-        }  # fmt: skip
+        }
     )
     telemetry: dict[str, Any] = field(default_factory=dict)
+    tables: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Further tables, by name."""
     plan: list[tuple[str, str, str, float]] = field(default_factory=list)
 
     @property
@@ -68,6 +70,7 @@ class Site:
             ("gateway", self.gateway),
             ("journal", self.journal),
             ("telemetry", self.telemetry),
+            *self.tables.items(),
         ):
             lines.append(
                 f"[{name}]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in table.items())

@@ -30,7 +30,8 @@ def test_every_failure_is_drawn_in_the_tree() -> None:
     """The docstring shows all of them."""
     drawn = set(re.findall(r"[├└]── (\w+)", errors.__doc__ or ""))
     assert drawn == {
-        kind.__name__ for kind in [*leaves(), errors.Refused, errors.Invalid, errors.Unavailable]
+        kind.__name__
+        for kind in [*leaves(), errors.Refused, errors.Invalid, errors.Unavailable, errors.NoReceipt]
     }
 
 
