@@ -8,8 +8,9 @@ request may still land after the barrier; readers skip it as a benign duplicate 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from audit.errors import LogError, LogUnavailable
 from audit.log.base import LogReader, LogWriter
@@ -18,7 +19,9 @@ from audit.proof.errors import FormatError
 from audit.proof.hashing import leaf_hash
 from audit.proof.record import frame_record, split_record
 
-_READ_BYTES = 4 << 20
+_READ_BYTES: Final = 4 << 20
+WINDOW: Final = 1 << 16
+"""Leaf hashes that a scan holds before they are compared, and that it holds on to for one window more."""
 
 
 class Contradiction(LogError):  # noqa: N818 — says what happened
@@ -29,13 +32,12 @@ class Contradiction(LogError):  # noqa: N818 — says what happened
 class Found:
     """What the log holds of a journal before the barrier.
 
-    `next` is the first sequence that is not there; `offset` is where the barrier stands, plus one;
-    `leaves` are the leaf hashes that were read, by sequence; `duplicates` were skipped.
+    `next` is the first sequence that is not there; `offset` is where the barrier stands, plus one; `duplicates`
+    were skipped.
     """
 
     next: int
     offset: int
-    leaves: dict[int, bytes]
     duplicates: int
 
 
@@ -65,6 +67,8 @@ def scan(
     barrier: int,
     known: int,
     patience: float,
+    compare: Callable[[Mapping[int, bytes]], None] = lambda _: None,
+    window: int = WINDOW,
     monotonic: Callable[[], float] = time.monotonic,
 ) -> Found:
     """Read from `start` up to the barrier and find what is there of this journal.
@@ -77,6 +81,9 @@ def scan(
         barrier: the offset of this run's own shipper entry.
         known: the first sequence that is not known to be in the log before `start`.
         patience: seconds without an entry after which the log counts as gone.
+        compare: is given all that was read, duplicates too, as leaf hashes by sequence: `window` of them at most at
+            a time, so that a scan of any length takes the same memory. Raises Contradiction.
+        window: leaf hashes.
         monotonic: seconds.
 
     Raises:
@@ -85,7 +92,7 @@ def scan(
         Contradiction: a gap, or one sequence with two hashes.
     """
     following, duplicates = known, 0
-    leaves: dict[int, bytes] = {}
+    leaves = _Leaves(compare, window)
     offset, heard = start, monotonic()
     while offset < barrier:
         if monotonic() - heard > patience:
@@ -106,14 +113,41 @@ def scan(
                 )
             if sequence < following:
                 duplicates += 1
-                if leaves.get(sequence, leaf) != leaf:
+                if leaves.contradict(sequence, leaf):
                     raise Contradiction(
                         f"offset {entry.offset}: sequence {sequence} is there with two hashes"
                     )
-                continue
-            leaves[sequence] = leaf
-            following += 1
-    return Found(following, barrier + 1, leaves, duplicates)
+            else:
+                following += 1
+            leaves.add(sequence, leaf)
+    leaves.end()
+    return Found(following, barrier + 1, duplicates)
+
+
+class _Leaves:
+    """The leaf hashes that were read last, compared window by window."""
+
+    def __init__(self, compare: Callable[[Mapping[int, bytes]], None], window: int) -> None:
+        self._compare = compare
+        self._window = window
+        self._now: dict[int, bytes] = {}
+        self._before: dict[int, bytes] = {}
+
+    def contradict(self, sequence: int, leaf: bytes) -> bool:
+        """Whether another hash was read for that sequence, not too long ago; `compare` sees what was longer ago."""
+        return self._now.get(sequence, self._before.get(sequence, leaf)) != leaf
+
+    def add(self, sequence: int, leaf: bytes) -> None:
+        """One more."""
+        self._now[sequence] = leaf
+        if len(self._now) >= self._window:
+            self._compare(self._now)
+            self._now, self._before = {}, self._now
+
+    def end(self) -> None:
+        """Compare what is left."""
+        if self._now:
+            self._compare(self._now)
 
 
 def _sequence(value: bytes) -> tuple[int, bytes] | None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import threading
 import time
+from bisect import bisect_left
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol
@@ -20,7 +21,7 @@ from audit.proof.hashing import leaf_hash
 from audit.proof.record import split_record
 from audit.settings import SidecarSettings
 
-from .barrier import Contradiction, append_barrier, scan
+from .barrier import WINDOW, Contradiction, append_barrier, scan
 from .external import ExternalStore
 from .reached import ACKNOWLEDGED, Reached, ReachedWriter, read_reached
 from .route import Route, RouteBroken, choose_route
@@ -218,11 +219,11 @@ class Shipper:
                 barrier=barrier,
                 known=known.sequence,
                 patience=self._settings.delivery_timeout_seconds,
+                compare=lambda leaves: self._compare(source, leaves),
             )
         finally:
             _close(reader)
         self.progress.duplicates += found.duplicates
-        self._compare(source, found.leaves)
         source.seek(found.next)
         acknowledged.write(Reached(found.next, found.offset))
         self.progress.next_sequence = self.progress.acknowledged = found.next
@@ -230,27 +231,29 @@ class Shipper:
         self._say.info("shipping", partition=route.partition, sequence=found.next, barrier=barrier)
         return 1
 
-    def _compare(self, source: Source, leaves: dict[int, bytes]) -> None:
+    def _compare(self, source: Source, leaves: Mapping[int, bytes]) -> None:
         """The log's entries are the journal's. Raises Contradiction."""
-        left = dict(leaves)
-        if not left:
-            return
-        oldest = self._first_held(min(left))
-        left = {sequence: leaf for sequence, leaf in left.items() if sequence >= oldest}
-        source.seek(oldest)
-        while left:
+        wanted = sorted(leaves)
+        del wanted[: bisect_left(wanted, self._first_held(wanted[0]))]
+        place = 0
+        at: int | None = None  # where the source stands
+        while place < len(wanted):
+            if at is None or wanted[place] > at + WINDOW:
+                source.seek(wanted[place])
             records = source.read(_READ_BYTES)
             if not records:
                 raise Contradiction(
-                    f"the log holds sequences {min(left)} to {max(left)}, which the journal does not: "
+                    f"the log holds sequences {wanted[place]} to {wanted[-1]}, which the journal does not: "
                     "was it restored from an old copy?"
                 )
             for record in records:
-                ours = leaf_hash(split_record(record.record)[0])
-                if left.pop(record.sequence, ours) != ours:
-                    raise Contradiction(
-                        f"sequence {record.sequence} has one hash in the log, another in the journal"
-                    )
+                if place < len(wanted) and record.sequence == wanted[place]:
+                    if leaf_hash(split_record(record.record)[0]) != leaves[record.sequence]:
+                        raise Contradiction(
+                            f"sequence {record.sequence} has one hash in the log, another in the journal"
+                        )
+                    place += 1
+            at = records[-1].sequence + 1
 
     def _first_held(self, wanted: int) -> int:
         """`wanted`, or the oldest sequence that the journal still has: what was freed was acknowledged."""

@@ -25,6 +25,7 @@ COPIED = (
     "tests/unit/audit/log",
 )
 
+BARRIERS = "tests/fault/ship/test_barrier.py"
 EXTERNAL = "tests/fault/ship/test_external.py"
 
 SHIPPER, BARRIER, ROUTE = "audit/ship/shipper.py", "audit/ship/barrier.py", "audit/ship/route.py"
@@ -65,10 +66,24 @@ MUTATIONS = (
     Mutation(
         "one sequence with two hashes is benign",
         BARRIER,
-        "if leaves.get(sequence, leaf) != leaf:",
+        "if leaves.contradict(sequence, leaf):",
         "if False:",
         KILLS,
         short=True,
+    ),
+    Mutation(
+        "a scan that keeps everything",
+        BARRIER,
+        "            self._now, self._before = {}, self._now\n",
+        "            self._before = {**self._before, **self._now}\n",
+        f"{BARRIERS}::test_a_scan_of_any_length_takes_the_same_memory",
+    ),
+    Mutation(
+        "windows that are not compared",
+        BARRIER,
+        "        if len(self._now) >= self._window:\n            self._compare(self._now)\n",
+        "        if len(self._now) >= self._window:\n",
+        BARRIERS,
     ),
     Mutation("a gap is passed over", BARRIER, "if sequence > following:", "if False:", KILLS),
     Mutation(
