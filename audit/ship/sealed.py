@@ -112,34 +112,36 @@ class SealedJournal:
             self._reached = Reached(self._reached.sequence, start)
         return self._reached.offset
 
-    def take(self, leaves: Leaves) -> None:
+    def take(self, leaves: Leaves) -> bool:
         """Look for the next entries among proved leaves, and say how far everything is sealed.
 
         Leaves before the offset that was reached are passed over. A crash between the two writes leaves offsets
         that the next run writes again.
+
+        Returns:
+            Whether the leaves that follow may be given. Not while the journal shows less than the log has (its mark is
+            old after a power failure, until its gateway has recovered it): what it does not show would be missed.
 
         Raises:
             Contradiction: an entry that the log has acknowledged is not where it must be.
             OSError, JournalError: a disk fails; the next look goes on from the mark.
         """
         if leaves.end <= self._reached.offset:
-            return
+            return True
+        # Before the journal is read: what it says was shipped by now is shown by then.
+        within = self._shipped.within
         try:
             found, place = self._match(leaves)
             ours = self._next()
-            # Read after the leaves: it covers more then, and holds for ever.
-            within = self._shipped.within
-            missing = (
-                ours is not None
-                and within is not None
-                and ours.sequence < within.sequence
-                and leaves.end >= within.offset
-            )
-            for sequence, offsets in _runs(found):
-                self.offsets.put(sequence, offsets)
-            # Where an entry is missing the next run finds that out again.
-            offset = leaves.end if not missing else max([self._reached.offset, *(at + 1 for _, at in found)])
             sequence = found[-1].sequence + 1 if found else self._reached.sequence
+            wanted = within is not None and (sequence if ours is None else ours.sequence) < within.sequence
+            behind = wanted and ours is None
+            missing = wanted and ours is not None and within is not None and leaves.end >= within.offset
+            for first, offsets in _runs(found):
+                self.offsets.put(first, offsets)
+            offset = leaves.end
+            if missing or behind:  # looked for again from here
+                offset = found[-1].offset + 1 if found else self._reached.offset
             self._write(Reached(sequence, offset), place)
         except BaseException:
             self.forget()
@@ -151,6 +153,7 @@ class SealedJournal:
                 f"entry {ours.sequence} of journal {self.journal.hex()} was acknowledged below offset {within.offset}, "
                 f"and what is sealed from offset {offset} on does not have it: nothing from there on is freed"
             )
+        return not behind
 
     def forget(self) -> None:
         """Let go of the journal; the next look reads it from what was reached."""

@@ -144,14 +144,16 @@ class SealWatch:
 
     def _take(self, followed: _Followed, leaves: Leaves) -> bool:
         try:
-            followed.seal.take(leaves)
+            if followed.seal.take(leaves):
+                return True
+            self._tell(
+                followed, "the journal shows less than the log has: waiting for its gateway to recover it"
+            )
         except Contradiction as error:
             followed.seal.progress.alarm = str(error)
             self._tell(followed, f"alarm: {error}")
         except (OSError, JournalError, FormatError) as error:
             self._tell(followed, f"a file of the journal or of the sidecar's bookkeeping failed: {error}")
-        else:
-            return True
         return False
 
     def _tell(self, followed: _Followed, trouble: str) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from audit.errors import NoSuchRecord, NotSealed, ObjectsUnavailable, SequenceGone
-from audit.journal import JournalReader, JournalSettings
+from audit.journal import JournalReader, JournalSettings, Mark
 from audit.objects.base import Stored
 from audit.objects.directory import DirectoryObjects
 from audit.proof.entry import Key as EntryKey
@@ -142,6 +142,30 @@ def test_while_the_barrier_does_not_stand_nothing_is_looked_for(place: Place) ->
     place.shipper.progress.within = None
     seal = place.look()
     assert (place.mark(), seal.ready) == (None, False)
+
+
+def test_a_journal_that_shows_less_than_the_log_has_is_waited_for(place: Place) -> None:
+    """After a power failure, while the acknowledged mark is the newer one: no false alarm, and nothing is missed."""
+    mark = place.data / "journals" / "0" / "mark"
+    whole = mark.read_bytes()
+    before = Mark.decode(whole)
+    assert before is not None
+    # What the first epoch's last group left: 14 entries, at the end of its groups.
+    groups = JournalReader(place.data / "journals" / "0")
+    end = next(item.position for item in groups.read(1 << 20) if item.sequence == 14)
+    groups.close()
+    mark.write_bytes(Mark(2, 1, end.segment, end.offset, end.first).encode())
+    shown = durable(place.data)
+    assert 0 < shown < before.sequence
+    place.sealer.seal()
+    watch, seal = place.watch()
+    for _ in range(2):
+        watch.look()
+    assert (seal.progress.sequence, seal.progress.alarm) == (shown, None)
+    assert place.mark() == Reached(shown, place.places()[shown - 1] + 1)
+    mark.write_bytes(whole)
+    watch.look()
+    assert (seal.progress.sequence, seal.progress.alarm) == (before.sequence, None)
 
 
 def test_duplicates_and_others_entries_lie_between(place: Place) -> None:
