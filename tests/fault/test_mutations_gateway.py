@@ -15,6 +15,7 @@ PATH = "tests/integration/test_gateway_path.py"
 AUTH = "tests/unit/service/test_auth.py"
 RUNTIMES = "tests/unit/registry/test_runtimes.py"
 STORE = "tests/integration/test_store_conformance.py"
+RECEIPTS = "tests/unit/service/test_receipts.py"
 COPIED = (
     "audit",
     "service",
@@ -24,6 +25,7 @@ COPIED = (
     "tests/components",
     "tests/fault/__init__.py",
     "tests/fault/gateway",
+    "tests/fault/ship",
     "tests/integration",
     "tests/unit/service",
     "tests/unit/registry",
@@ -134,6 +136,43 @@ MUTATIONS = (
         "    verify(package)\n    runner",
         "    runner",
         f"{RUNTIMES} -k changed_byte",
+    ),
+    Mutation(
+        "a receipt that was not verified",
+        "service/receipts.py",
+        "        verify_receipt(receipt, ",
+        "        (receipt, ",
+        RECEIPTS,
+        short=True,
+    ),
+    Mutation(
+        "a receipt for another caller",
+        "service/receipts.py",
+        "if not anybodys and (theirs is None or theirs != caller):",
+        "if False:",
+        RECEIPTS,
+        short=True,
+    ),
+    Mutation(
+        "a receipt without a caller for a caller without a key",
+        "service/receipts.py",
+        "theirs is None or ",
+        "",
+        RECEIPTS,
+    ),
+    Mutation(
+        "a receipt of another record",
+        "service/receipts.py",
+        " or entry.record_id != record",
+        "",
+        RECEIPTS,
+    ),
+    Mutation(
+        "a receipt of another log",
+        "service/receipts.py",
+        'if not re.fullmatch(rf"{re.escape(trust.name)}/[0-9a-f]{{32}}/[0-9]{{1,10}}", origin):',
+        "if False:",
+        RECEIPTS,
     ),
 )
 

@@ -12,6 +12,8 @@ pytestmark = pytest.mark.fault
 
 KILLS = "tests/fault/ship/test_kills.py"
 SYSCALLS = "tests/fault/ship/test_syscalls.py"
+SEALED = "tests/unit/audit/ship/test_sealed.py"
+SEALED_KILLS = "tests/fault/ship/test_sealed_kills.py"
 LOCAL = "tests/unit/audit/log/test_local.py"
 WRITER = "tests/fault/kafka/test_writer.py"
 COPIED = (
@@ -23,12 +25,14 @@ COPIED = (
     "tests/fault/kafka",
     "tests/fault/ship",
     "tests/unit/audit/log",
+    "tests/unit/audit/ship",
 )
 
 BARRIERS = "tests/fault/ship/test_barrier.py"
 EXTERNAL = "tests/fault/ship/test_external.py"
 
 SHIPPER, BARRIER, ROUTE = "audit/ship/shipper.py", "audit/ship/barrier.py", "audit/ship/route.py"
+LEAVES, SEAL, WATCH = "audit/ship/leaves.py", "audit/ship/sealed.py", "audit/ship/watch.py"
 LOCAL_LOG, KAFKA_LOG = "audit/log/local.py", "audit/log/kafka.py"
 
 MUTATIONS = (
@@ -253,6 +257,83 @@ WITH_A_BROKER = (
     ),
 )
 
+OF_SEALING = (
+    Mutation(
+        "an entry that is not sealed is passed over",
+        SEAL,
+        """            except ValueError:
+                break
+""",
+        """            except ValueError:
+                self._ours.popleft()
+                continue
+""",
+        SEALED,
+        short=True,
+    ),
+    Mutation(
+        "leaves are not proved",
+        LEAVES,
+        "            verify_consistency(end, ",
+        "            (end, ",
+        SEALED,
+        short=True,
+    ),
+    Mutation("a fork is believed", LEAVES, "if self._believed is not None:", "if False:", SEALED),
+    Mutation(
+        "a rolled back tree is believed after a start", SEAL, "if size < self._proved:", "if False:", SEALED
+    ),
+    Mutation(
+        "followed before the barrier stands",
+        SEAL,
+        "self._shipped.within is not None and ",
+        "True and ",
+        SEALED,
+    ),
+    Mutation("a missing entry is no alarm", SEAL, "missing = wanted and ", "missing = False and ", SEALED),
+    Mutation(
+        "a journal that shows too little is not waited for",
+        SEAL,
+        "behind = wanted and ours is None",
+        "behind = False",
+        SEALED,
+        short=True,
+    ),
+    Mutation(
+        "the mark before the places",
+        SEAL,
+        """            for first, offsets in _runs(found):
+                self.offsets.put(first, offsets)
+""",
+        "",
+        SEALED_KILLS,
+        also=(
+            "            self._write(Reached(sequence, offset), place)\n",
+            """            self._write(Reached(sequence, offset), place)
+            for first, offsets in _runs(found):
+                self.offsets.put(first, offsets)
+""",
+        ),
+    ),
+    Mutation(
+        "after a failing disk the journal is gone on with",
+        SEAL,
+        "            self.forget()\n            raise\n",
+        "            raise\n",
+        SEALED,
+    ),
+    Mutation(
+        "a receipt of another record",
+        WATCH,
+        "if parse_entry(receipt.entry).record_id != record:",
+        "if False:",
+        SEALED,
+    ),
+    Mutation(
+        "a receipt before it is sealed", WATCH, " or sequence >= followed.seal.progress.sequence", "", SEALED
+    ),
+)
+
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
@@ -263,11 +344,11 @@ def copy(tmp_path: Path) -> Path:
 @pytest.mark.long
 def test_without_a_mutation_the_tests_pass(copy: Path) -> None:
     """Else the failures below would show nothing."""
-    done = run(copy, f"{KILLS} {SYSCALLS} {LOCAL}")
+    done = run(copy, f"{KILLS} {SYSCALLS} {LOCAL} {SEALED} {SEALED_KILLS}")
     assert done.returncode == 0, done.stdout[-3000:]
 
 
-@pytest.mark.parametrize("mutation", params(MUTATIONS))
+@pytest.mark.parametrize("mutation", params(MUTATIONS + OF_SEALING))
 def test_the_tests_fail_without(copy: Path, mutation: Mutation) -> None:
     """One guard less, one failing test at least."""
     assert_caught(copy, mutation)

@@ -116,6 +116,14 @@ def test_a_receipt_of_another_record_or_under_another_key_is_refused(tmp_path: P
     parse_receipt(receipt.encode())
 
 
+def test_a_receipt_of_another_log_of_the_same_key_is_refused(tmp_path: Path) -> None:
+    """Its name says whose log it is; one key may seal several."""
+    receipt, trust = sealed(tmp_path, entry())
+    for name in ("elsewhere.example", NAME.removesuffix("e"), f"{NAME}/{bytes(16).hex()}"):
+        with pytest.raises(ReceiptRefused):
+            ask(replace(trust, name=name), Found(200, receipt.encode()))
+
+
 def problem(slug: str) -> bytes:
     """The sidecar's problem details."""
     return json.dumps({"type": f"urn:affiant:problem:{slug}", "detail": "a path of this machine"}).encode()
