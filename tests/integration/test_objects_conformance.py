@@ -1,4 +1,4 @@
-"""One contract, two stores: a directory, and a bucket of a real S3 server."""
+"""One contract, three stores: a directory, and a bucket of a real S3 server, with Object Lock and without."""
 
 from __future__ import annotations
 
@@ -73,13 +73,13 @@ class Place:
         )  # fmt: skip
 
 
-@pytest.fixture(params=["directory", "s3"])
+@pytest.fixture(params=["directory", "s3", "s3_locked"])
 def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     """An empty store of each kind."""
     if request.param == "directory":
         root = tmp_path / "objects"
         return Place(str(root), lambda name: (root / name).read_bytes())
-    bucket = request.getfixturevalue("s3")
+    bucket = request.getfixturevalue(request.param)
     environment = bucket.environment()
     for key, value in environment.items():
         monkeypatch.setenv(key, value)

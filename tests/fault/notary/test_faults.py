@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import pytest
 
 from tests.fault.notary.store import FAULTS, FaultyObjects, MemoryObjects
@@ -12,6 +14,7 @@ pytestmark = pytest.mark.fault
 ALL = sum(PLAN)
 
 
+@cache
 def calls() -> list[str]:
     """What a life without faults asks of its store."""
     world, faulty = World(MemoryObjects()), FaultyObjects(MemoryObjects())
@@ -21,26 +24,23 @@ def calls() -> list[str]:
     return faulty.calls
 
 
-CALLS = calls()
-
-
 def test_a_life_has_every_kind_of_call() -> None:
     """Else the enumeration below would show less than it says."""
-    kinds = {call.rsplit("/", 1)[0].split("/tile")[0].split(" ")[0] for call in CALLS}
-    assert kinds == {"get", "create", "swap"}
-    assert sum(call.endswith("/state") for call in CALLS) > len(PLAN) + 2
-    assert sum(call.startswith("swap") and call.endswith("/checkpoint") for call in CALLS) == len(PLAN) - 1
-    assert any("tile/1/" in call for call in CALLS)
+    made = calls()
+    assert {call.split(" ")[0] for call in made} == {"get", "create", "swap"}
+    assert sum(call.endswith("/state") for call in made) > len(PLAN) + 2
+    assert sum(call.startswith("swap") and call.endswith("/checkpoint") for call in made) == len(PLAN) - 1
+    assert any("tile/1/" in call for call in made)
 
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_at_each_call_is_recovered_from(fault: str) -> None:
     """The notary tries again, or is started again, and the store is as if nothing had been."""
-    for place in range(len(CALLS)):
+    for place, call in enumerate(calls()):
         world = World(MemoryObjects())
         faulty = FaultyObjects(world.objects, {place: fault})
         world.live(faulty)
-        assert faulty.hit == [f"{CALLS[place]} {fault}"]
+        assert faulty.hit == [f"{call} {fault}"]
         world.live(
             FaultyObjects(world.objects)
         )  # the next process; with nothing to do when the first went on
@@ -48,10 +48,11 @@ def test_a_fault_at_each_call_is_recovered_from(fault: str) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("fault", FAULTS)
 def test_two_faults_are_recovered_from(fault: str) -> None:
     """The recovery, too, fails or dies at each of its calls."""
-    for place in range(len(CALLS)):
+    for place in range(len(calls())):
         for second in range(30):
             for other in FAULTS:
                 world = World(MemoryObjects(), plan=PLAN[:4])

@@ -169,11 +169,12 @@ class Corrupting(MemoryObjects):
     [
         lambda raw: raw[:-1] + bytes([raw[-1] ^ 1]),
         lambda raw: bytes([raw[0] ^ 1]) + raw[1:],
+        lambda raw: raw[:2] + bytes([raw[2] ^ 1]) + raw[3:],
         lambda raw: raw[:-1],
         lambda raw: raw + b"\x00",
         lambda _: None,
     ],
-    ids=["last bit", "first bit", "cut", "surplus", "lost"],
+    ids=["last bit", "first bit", "first entry", "cut", "surplus", "lost"],
 )
 @pytest.mark.parametrize(
     "which", ["tile/entries/001", "tile/entries/002", "tile/0/001", "tile/0/002", "tile/1/000"]

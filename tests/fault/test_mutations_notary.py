@@ -1,0 +1,319 @@
+"""Each guard of the notary and of its stores is taken out once, in a copy, and the tests must fail."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.fault.mutation import Mutation, assert_caught, copy_code, params, run
+
+pytestmark = pytest.mark.fault
+
+FAULTS = "tests/fault/notary/test_faults.py -k call"
+REFUSALS = "tests/fault/notary/test_refusals.py"
+DURABLE = "tests/fault/notary/test_directory.py"
+HOLES = "tests/unit/audit/notary/test_holes.py"
+STATES = "tests/unit/audit/notary/test_state.py"
+OBJECTS = "tests/integration/test_objects_conformance.py"
+IN_DIRECTORY = f"{OBJECTS} -k directory"
+IN_BUCKET = f"{OBJECTS} -k s3"
+WITNESSES = "tests/integration/test_notary_witness.py"
+COPIED = (
+    "audit",
+    "scripts",
+    "tests/__init__.py",
+    "tests/conftest.py",
+    "tests/components",
+    "tests/fault/__init__.py",
+    "tests/fault/notary",
+    "tests/fault/ship",
+    "tests/golden/journal",
+    OBJECTS,
+    WITNESSES,
+    "tests/unit/audit/notary",
+)
+
+SEAL, HEAD, GROWTH = "audit/notary/seal.py", "audit/notary/head.py", "audit/notary/growth.py"
+STATE, ENTRIES, WITNESS = "audit/notary/state.py", "audit/notary/holes.py", "audit/notary/witness.py"
+DIRECTORY, BUCKET, NAMES = "audit/objects/directory.py", "audit/objects/bucket.py", "audit/objects/names.py"
+
+MUTATIONS = (
+    Mutation(
+        # Whatever is there is replaced: the last one wins.
+        "no compare-and-swap",
+        HEAD,
+        "            return self._objects.swap(self.name(path), content, version)\n",
+        "            found = self._objects.get(self.name(path))\n"
+        "            return self._objects.swap(self.name(path), content, found and found.version)\n",
+        REFUSALS,
+        short=True,
+    ),
+    Mutation(
+        "no re-hash",
+        SEAL,
+        "            root = self._read_again(growth)\n",
+        "            root = growth.root()\n",
+        REFUSALS,
+        short=True,
+    ),
+    Mutation(
+        "no check of the published checkpoint",
+        HEAD,
+        "        self._read_published()\n",
+        "        self._published = self._objects.get(self.name(CHECKPOINT))\n",
+        REFUSALS,
+        short=True,
+    ),
+    Mutation(
+        "objects are replaced, not created once",
+        DIRECTORY,
+        "            return write_once(path, content)\n",
+        "            _replace(path, content)\n            return True\n",
+        IN_DIRECTORY,
+        short=True,
+    ),
+    Mutation(
+        "objects are replaced, not created once, in a bucket",
+        BUCKET,
+        'content, mode="create", use_multipart=False)',
+        'content, mode="overwrite", use_multipart=False)',
+        IN_BUCKET,
+        short=True,
+    ),
+    Mutation(
+        "a published checkpoint need not be continued",
+        HEAD,
+        "        verify_consistency(published.size,",
+        "        (lambda *_: None)(published.size,",
+        REFUSALS,
+    ),
+    Mutation(
+        "a state need not be signed",
+        HEAD,
+        "        if checkpoint != Checkpoint(state.origin, state.size, state.root):",
+        "        if False:",
+        REFUSALS,
+    ),
+    Mutation(
+        "published before the state is swapped",
+        SEAL,
+        "            # 4. The state",
+        "            head.publish(note)\n            # 4. The state",
+        FAULTS,
+    ),
+    Mutation(
+        "sealed before the files are written",
+        SEAL,
+        "            self._create(growth.tiles())\n",
+        "",
+        FAULTS,
+        also=(
+            "            self._growth = growth.sealed()\n",
+            "            self._create(growth.tiles())\n            self._growth = growth.sealed()\n",
+        ),
+    ),
+    Mutation(
+        "files of another content are passed over",
+        SEAL,
+        " or self._head.fetch(path) == content\n",
+        " or True\n",
+        REFUSALS,
+    ),
+    Mutation(
+        "tiles before bundles",
+        SEAL,
+        "            self._create(growth.bundles())\n            self._create(growth.tiles())\n",
+        "            self._create(growth.tiles())\n            self._create(growth.bundles())\n",
+        REFUSALS,
+    ),
+    Mutation(
+        "a head may be signed again",
+        SEAL,
+        "        if checkpoint.size == self.state.size and not self._head.first:",
+        "        if False:",
+        REFUSALS,
+    ),
+    Mutation(
+        "no quorum",
+        SEAL,
+        "            if len(signatures) >= self._quorum:",
+        "            if True:",
+        REFUSALS,
+    ),
+    Mutation(
+        "a seal goes on after an error",
+        SEAL,
+        "        except BaseException:\n            self._ended = True\n            raise",
+        "        except BaseException:\n            raise",
+        REFUSALS,
+    ),
+    Mutation(
+        "tiles are not compared with what was hashed",
+        GROWTH,
+        "            if raw != content:",
+        "            if False:",
+        REFUSALS,
+    ),
+    Mutation(
+        "sealed entries of a bundle are not read again",
+        GROWTH,
+        '            if known and b"".join(leaves[:known]) != _leaves(self._sealed):',
+        "            if False:",
+        REFUSALS,
+    ),
+    Mutation(
+        "the tiles' root need not be the state's",
+        GROWTH,
+        "        if edge.root() != root:",
+        "        if False:",
+        REFUSALS,
+    ),
+    Mutation(
+        "the last entries need not be those of the tree",
+        GROWTH,
+        '        if b"".join(map(leaf_hash, tail)) != _leaves(edge):',
+        "        if False:",
+        REFUSALS,
+    ),
+    Mutation(
+        "a begun file of the archive changes",
+        STATE,
+        "            fixed = len(self.archive_heads())\n",
+        "            fixed = 0\n",
+        STATES,
+    ),
+    Mutation(
+        "a payload is not held to its entry",
+        ENTRIES,
+        "    if sha256(payload).digest() != entry.get(Key.PAYLOAD_DIGEST):",
+        "    if False:",
+        HOLES,
+    ),
+    Mutation(
+        "anybody makes holes",
+        ENTRIES,
+        "    if entry.kind == Kind.HOLE:",
+        "    if False:",
+        HOLES,
+    ),
+    Mutation(
+        "a swap does not look at what is there",
+        DIRECTORY,
+        "                if (None if found is None else _version(found)) != version:",
+        "                if False:",
+        IN_DIRECTORY,
+    ),
+    Mutation(
+        "a swap without a lock",
+        DIRECTORY,
+        "        fcntl.flock(descriptor, fcntl.LOCK_EX)\n",
+        "",
+        IN_DIRECTORY,
+    ),
+    Mutation(
+        "replaced before it is synced",
+        DIRECTORY,
+        "            os.fsync(file.fileno())\n",
+        "",
+        DURABLE,
+    ),
+    Mutation(
+        "a replaced file's name is not synced",
+        DIRECTORY,
+        "    sync_directory(path.parent)\n",
+        "    pass\n",
+        DURABLE,
+    ),
+    Mutation(
+        "a new directory's name is not synced",
+        DIRECTORY,
+        "        make_directory(directory)\n",
+        "        directory.mkdir(parents=True, exist_ok=True)\n",
+        DURABLE,
+    ),
+    Mutation(
+        "names lead out of the store",
+        NAMES,
+        "not _NAME.fullmatch(name)",
+        "not name",
+        IN_DIRECTORY,
+    ),
+    Mutation(
+        "a swap does not look at what is there, in a bucket",
+        BUCKET,
+        'mode="create" if version is None else {"e_tag": version},',
+        'mode="overwrite",',
+        IN_BUCKET,
+    ),
+    Mutation(
+        "a wrong bucket is an empty store",
+        BUCKET,
+        "            except AlreadyExistsError:\n                return False\n",
+        "            except (AlreadyExistsError, FileNotFoundError):\n                return False\n",
+        OBJECTS,
+    ),
+    Mutation(
+        "cosignatures are not verified",
+        WITNESS,
+        "                    verify_note(type(signed)(signed.text, (line,)), [self.key])\n",
+        "",
+        WITNESSES,
+        short=True,
+    ),
+    Mutation(
+        "a witness may know more",
+        WITNESS,
+        "        if known > checkpoint.size:",
+        "        if False:",
+        WITNESSES,
+    ),
+    Mutation(
+        "a witness that finds a fork is left out",
+        WITNESS,
+        "            if answer.status == 422:",
+        "            if False:",
+        WITNESSES,
+    ),
+    Mutation(
+        "a conflict is the end",
+        WITNESS,
+        "            if answer.status == 409:",
+        "            if False:",
+        WITNESSES,
+    ),
+    Mutation(
+        "answers without a bound",
+        WITNESS,
+        "                if len(content) > MAX_ANSWER:",
+        "                if False:",
+        WITNESSES,
+    ),
+    Mutation(
+        "an absent witness is asked each time",
+        WITNESS,
+        "        if self._clock() < self._not_before:",
+        "        if False:",
+        WITNESSES,
+    ),
+)
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """A copy of what the tests of the notary need."""
+    return copy_code(tmp_path, COPIED)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("tests", sorted({mutation.tests for mutation in MUTATIONS}))
+def test_without_a_mutation_the_tests_pass(copy: Path, tests: str) -> None:
+    """Else the failures below would show nothing."""
+    done = run(copy, tests)
+    assert done.returncode == 0, done.stdout[-3000:]
+
+
+@pytest.mark.parametrize("mutation", params(MUTATIONS))
+def test_the_tests_fail_without(copy: Path, mutation: Mutation) -> None:
+    """One guard less, one failing test at least."""
+    assert_caught(copy, mutation)
