@@ -64,10 +64,11 @@ def opened(config_file: Path | None, index: Path | None) -> Iterator[Records]:
             Archive(trees.objects, trees.payload_objects),
             opened_index,
             {"log": logs.payload, "object store": _object_store(config)},
+            logs.topics(),
         )
         try:
             with _bar("indexing") as progress:
-                records.refresh(logs.topics(), progress)
+                records.refresh(progress)
             yield records
         finally:
             logs.close()

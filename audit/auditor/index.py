@@ -311,6 +311,15 @@ class Index:
             names = [column[0] for column in cursor.description]
             return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
+    def select(self, text: str, given: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        """What a statement of our own says.
+
+        Raises:
+            IndexUnusable: the index is damaged.
+        """
+        with _told(self._path):
+            return self._rows(text, given)
+
     def _rows(self, text: str, given: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         return list(self._connection.execute(text, list(given)).fetchall())
 

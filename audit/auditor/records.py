@@ -80,17 +80,14 @@ class Records:
     archive: Archive
     index: Index
     payloads: Mapping[str, PayloadOf] = field(default_factory=dict)
+    topics: Mapping[bytes, int] = field(default_factory=dict)
+    """Id → partitions, of topics that are known without the archive."""
     heads: dict[SealedTree, Published] = field(default_factory=dict)
 
-    def refresh(
-        self,
-        topics: Mapping[bytes, int],
-        progress: Callable[[int], Progress] = lambda _: lambda _: None,
-    ) -> None:
+    def refresh(self, progress: Callable[[int], Progress] = lambda _: lambda _: None) -> None:
         """Verify the newest checkpoints, and bring the index up to them.
 
         Args:
-            topics: id → partitions, of topics that are known without the archive.
             progress: told how many records will be added about, if any; what it returns is told how many were.
 
         Raises:
@@ -98,7 +95,7 @@ class Records:
             FormatError, NotProved: a checkpoint, or a file, is not what it should be.
             ObjectsUnavailable, IndexUnusable, KeyRefused: as they say.
         """
-        self.heads = newest(self.trees, topics)
+        self.heads = newest(self.trees, self.topics)
         missing = self.index.missing(self.archive, self.heads)
         self.index.update(self.archive, self.heads, progress(missing) if missing else lambda _: None)
 

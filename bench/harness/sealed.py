@@ -12,7 +12,7 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -111,7 +111,13 @@ class Records:
     """One journal's records, in order: an opening, exchanges, and a heartbeat now and then."""
 
     def __init__(
-        self, topic: dict[str, object], seed: int, payload: int, per_second: float, services: tuple[str, ...]
+        self,
+        topic: dict[str, object],
+        seed: int,
+        payload: int,
+        per_second: float,
+        services: tuple[str, ...],
+        digests: Mapping[str, bytes] | None = None,
     ) -> None:
         random = Random(seed)
         self.journal = random.randbytes(16)
@@ -121,7 +127,8 @@ class Records:
         self._topic = topic
         self._chain = ZERO_HASH
         self._services = [
-            (cbor.text(service), cbor.data(sha256(service.encode()).digest())) for service in services
+            (cbor.text(service), cbor.data((digests or {}).get(service) or sha256(service.encode()).digest()))
+            for service in services
         ]
         self._callers = [cbor.data(random.randbytes(16)) for _ in range(50)]
         self._subjects = [random.randbytes(16) for _ in range(10_000)]
@@ -211,6 +218,7 @@ def write_sealed_log(
     payload: int = 600,
     per_second: float = 1_000.0,
     services: tuple[str, ...] = ("credit", "fraud"),
+    digests: Mapping[str, bytes] | None = None,
     limits: Limits = Limits(),  # noqa: B008 — frozen
     log: bool = False,
     progress: Callable[[int], None] = lambda _: None,
@@ -227,6 +235,7 @@ def write_sealed_log(
         payload: bytes of a payload, about.
         per_second: records a second, by their times.
         services: that answer by turns.
+        digests: of the services' packages, 32 bytes; made up for those that are not there.
         limits: of the archive's files.
         log: write a local log of the same records too.
         progress: told how many records were written since the last call.
@@ -238,7 +247,7 @@ def write_sealed_log(
     signer = Signer(Random(seed + 2).randbytes(32))
     made = Records(
         {"backend": "local", "name": "affiant-entries", "id": topic, "partition": partition},
-        seed, payload, per_second, services,
+        seed, payload, per_second, services, digests,
     )  # fmt: skip
     archived = max(0, records - tail)
     archiver = Archiver(files, topic, partition, 0, 0, limits)  # type: ignore[arg-type]

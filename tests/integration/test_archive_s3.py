@@ -101,7 +101,7 @@ def test_records_are_shown_from_a_bucket_and_after_an_erasure_without_their_payl
     trees, archive, made = world
     with Index(tmp_path / "index", "affiant.test") as index:
         records = Records(trees, archive, index)
-        records.refresh({})
+        records.refresh()
         record = f"{made.journal.hex()}-321"
         shown = records.show(record)
         assert set(shown.exchange.holds.values()) == {True}

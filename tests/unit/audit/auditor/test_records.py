@@ -67,7 +67,7 @@ def opened(made: SealedLog, tmp_path: Path):
         index = Index(tmp_path / f"index{len(indexes)}", trees.trust.name)
         indexes.append(index)
         records = Records(trees, Archive(trees.objects), index, payloads)
-        records.refresh({})
+        records.refresh()
         return records
 
     yield open_records
@@ -206,8 +206,9 @@ def test_trees_are_found_without_a_log(opened, made, tmp_path: Path) -> None:
     assert trees_of(records.trees, {}) == [made.tree]
     shutil.rmtree(tmp_path / "log/store/archive")
     assert trees_of(records.trees, {}) == [made.tree]
-    records.refresh({bytes(16): 2, made.tree.topic: 1})
+    records.topics = {bytes(16): 2, made.tree.topic: 1}
+    records.refresh()
     assert [tree.tree for tree in records.heads] == [made.tree]
     shutil.rmtree(tmp_path / "log/store" / made.tree.topic.hex())
     with pytest.raises(NotSealed, match="nothing is sealed"):
-        records.refresh({})
+        records.refresh()

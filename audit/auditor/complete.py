@@ -1,0 +1,169 @@
+"""Is everything that was answered recorded, and everything that was recorded sealed? Counted, a minute at a time.
+
+Three parties count, none of them for the others:
+
+- the gateway's counter `affiant_recorded_answers`: answers that have left, by journal and status;
+- the journal's sequence numbers, which have no gap: entries that were recorded;
+- the trees: entries that are sealed.
+
+So `answered` ≤ `recorded answers` for each status (an answer that was recorded may not have left: the client was
+gone), and `recorded` = `sealed`. The index counts the sealed ones: what it says is the archive's word until
+`affiant audit verify` has held the archive to the trees.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from audit.proof.errors import FormatError
+
+from .index import Index
+
+# Shadows are shown to nobody; `no-record` is the later record of a request whose 503 left without one.
+_MINUTES: Final = """
+    SELECT journal, date_trunc('minute', committing) AS minute, max(sequence), count(DISTINCT sequence),
+        count(DISTINCT sequence) FILTER (kind = 'inference' AND slot IS DISTINCT FROM 'shadow'
+            AND NOT ends_with(coalesce(reason, ''), ':no-record')),
+        count(DISTINCT sequence) FILTER (kind = 'inference' AND slot = 'shadow'),
+        count(DISTINCT sequence) FILTER (kind = 'aborted')
+    FROM entries
+    WHERE journal IS NOT NULL AND sequence IS NOT NULL AND committing IS NOT NULL
+    GROUP BY ALL ORDER BY ALL
+"""
+_COUNTED: Final = """
+    SELECT journal, date_trunc('minute', committing), sum(told) FROM (
+        SELECT DISTINCT journal, sequence, committing, coalesce(list_sum(map_values(counted)), 0) AS told
+        FROM entries
+        WHERE counted IS NOT NULL AND journal IS NOT NULL AND sequence IS NOT NULL AND committing IS NOT NULL
+    ) GROUP BY ALL
+"""
+_SEALED: Final = "SELECT count(DISTINCT sequence) FROM entries WHERE journal = ? AND sequence < ?"
+_ANSWERS: Final = """
+    SELECT status, count(DISTINCT sequence) FROM entries
+    WHERE journal = ? AND sequence < ? AND epoch = ? AND kind = 'inference' AND slot IS DISTINCT FROM 'shadow'
+        AND NOT ends_with(coalesce(reason, ''), ':no-record')
+    GROUP BY status
+"""
+ANSWERED: Final = "affiant_recorded_answers"
+EPOCH: Final = "affiant_journal_epoch"
+SEQUENCE: Final = "affiant_journal_sequence"
+
+
+@dataclass(frozen=True, slots=True)
+class Minute:
+    """One journal's minute, by the times of its entries. Everything counts entries, `counted` exchanges."""
+
+    journal: str
+    minute: datetime
+    """Its beginning, UTC."""
+    recorded: int
+    """By the journal's sequence numbers."""
+    sealed: int
+    answers: int
+    """Sealed entries of answers that left, or were to leave."""
+    shadows: int
+    aborted: int
+    counted: int
+    """Exchanges without an entry, told by the signed entries of that minute."""
+
+    @property
+    def missing(self) -> int:
+        """Recorded and not sealed."""
+        return self.recorded - self.sealed
+
+
+def minutes(index: Index) -> list[Minute]:
+    """Every minute of every journal that the index knows.
+
+    Raises:
+        IndexUnusable: the index is damaged.
+    """
+    counted = {(journal, minute): int(number) for journal, minute, number in index.select(_COUNTED)}
+    found = []
+    newest: dict[str, int] = defaultdict(lambda: -1)
+    for journal, minute, last, sealed, answers, shadows, aborted in index.select(_MINUTES):
+        recorded = max(0, last - newest[journal])
+        newest[journal] = max(newest[journal], last)
+        told = counted.get((journal, minute), 0)
+        found.append(Minute(journal, minute, recorded, sealed, answers, shadows, aborted, told))
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What one worker of a gateway says: how many answers have left since its journal was opened."""
+
+    journal: str
+    epoch: int
+    sequence: int
+    """The journal's next entry: everything that was answered stands below it."""
+    by_status: Mapping[int, int] = field(default_factory=dict)
+
+    @property
+    def answers(self) -> int:
+        """Of any status."""
+        return sum(self.by_status.values())
+
+
+def parse_scrape(text: str) -> Answered:
+    """What a worker's /metrics say.
+
+    Raises:
+        FormatError: they are not those of a gateway with a journal.
+    """
+    numbers: dict[str, float] = {}
+    by_status: dict[int, int] = {}
+    journal = ""
+    try:
+        for family in text_string_to_metric_families(text):
+            for sample in family.samples:
+                if sample.name == f"{ANSWERED}_total":
+                    journal = sample.labels["journal"]
+                    by_status[int(sample.labels["status"])] = int(sample.value)
+                elif sample.name in (EPOCH, SEQUENCE):
+                    numbers[sample.name] = sample.value
+        return Answered(journal, int(numbers[EPOCH]), int(numbers[SEQUENCE]), by_status)
+    except (ValueError, KeyError) as error:
+        raise FormatError(f"the metrics are not a gateway's with a journal ({error!r})") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """One worker's answers held against its journal's entries, since the journal was opened."""
+
+    now: Answered
+    answers: int
+    """Sealed entries of answers, of this epoch."""
+    sealed: int
+    """Sealed entries of the journal, of any kind and epoch, below `now.sequence`."""
+    unrecorded: int
+    """Answers that left and have no sealed entry of their status. None should, once nothing is behind."""
+
+    @property
+    def behind(self) -> int:
+        """Recorded and not sealed (yet)."""
+        return self.now.sequence - self.sealed
+
+
+def hold(index: Index, now: Answered) -> Held:
+    """Hold what a gateway says against what is sealed.
+
+    Always since the journal's opening: of an answer that leaves while its gateway is asked, either look may tell.
+
+    Args:
+        index: brought up after `now` was asked for, so that what was recorded by then may be sealed.
+        now: of a worker.
+
+    Raises:
+        IndexUnusable: the index is damaged.
+    """
+    (sealed,) = index.select(_SEALED, [now.journal, now.sequence])[0]
+    found = dict(index.select(_ANSWERS, [now.journal, now.sequence, now.epoch]))
+    unrecorded = sum(max(0, count - found.get(status, 0)) for status, count in now.by_status.items())
+    return Held(now, sum(found.values()), sealed, unrecorded)

@@ -1,0 +1,246 @@
+"""`affiant audit completeness`: answered = recorded = sealed, a minute at a time."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import time
+import urllib.request
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from audit.errors import ConfigError, LogUnavailable
+
+from .audit_open import IndexOption, opened
+from .errors import WRONG
+from .options import ConfigOption
+
+if TYPE_CHECKING:
+    from audit.auditor.complete import Answered, Held, Minute
+    from audit.auditor.records import Records
+
+_TIMEOUT: Final = 10.0
+_MAX_SCRAPE: Final = 16 << 20
+_SCRAPES: Final = 16
+"""A gateway's workers share its port: so often it is asked for one that was not heard yet."""
+_POLL: Final = 0.25
+_MINUTE: Final = 60.0
+_NUMBERS: Final = ("recorded", "sealed", "answers", "shadows", "aborted", "counted")
+_HEADS: Final = (
+    "minute",
+    "journal",
+    "recorded",
+    "sealed",
+    "answers",
+    "shadows",
+    "aborted",
+    "counted only",
+    "MISSING",
+)
+_LINE: Final = "{:<16}  {:<12}  {:>9}  {:>9}  {:>9}  {:>8}  {:>8}  {:>12}  {:>8}"
+
+
+def completeness(
+    gateway: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A gateway's address, such as http://10.0.0.5:8080; for each one.", show_default=False
+        ),
+    ] = None,
+    *,
+    since: Annotated[
+        datetime | None, typer.Option(help="Minutes from then on; UTC.", show_default=False)
+    ] = None,
+    until: Annotated[datetime | None, typer.Option(help="Minutes before; UTC.", show_default=False)] = None,
+    wait: Annotated[
+        float, typer.Option(min=0, help="Seconds that what a gateway has recorded may take to be sealed.")
+    ] = 30.0,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Ask again each minute, until stopped.")
+    ] = False,
+    textfile: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write the result for Prometheus (node_exporter's textfile collector).", show_default=False
+        ),
+    ] = None,
+    index: IndexOption = None,
+    config: ConfigOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON, one object a line.")] = False,
+) -> None:
+    """Count, a minute at a time, what was answered, recorded and sealed. Exit code 1 when they do not agree.
+
+    Recorded is what the journals' sequence numbers say, which have no gap; sealed is what the trees and the archive
+    hold. With --gateway the answers that its workers have counted since they were started are held against both.
+
+    Example: affiant audit completeness --gateway http://127.0.0.1:8080 --follow --textfile /var/lib/node/affiant.prom
+    """
+    from audit.auditor.complete import minutes
+
+    with opened(config, index) as records:
+        wrong = False
+        while True:
+            began = time.monotonic()
+            answered = [one for url in gateway or () for one in _scrape(url)]
+            held = _held(records, answered, wait)
+            rows = [
+                row for row in minutes(records.index) if (since is None or row.minute >= _utc(since))
+                and (until is None or row.minute < _utc(until))
+            ]  # fmt: skip
+            wrong = any(each.unrecorded or each.behind for each in held) or any(_missing(rows, held).values())
+            _tell(rows[-_SCRAPES:] if follow else rows, held, as_json)
+            if textfile is not None:
+                _export(textfile, rows, held)
+            if not follow:
+                break
+            time.sleep(max(0.0, _MINUTE - (time.monotonic() - began)))
+    if wrong:
+        raise typer.Exit(WRONG)
+
+
+def _held(records: Records, answered: Sequence[Answered], wait: float) -> list[Held]:
+    """Bring the index up until all that was recorded when the gateways were asked is sealed, or time is up."""
+    from audit.auditor.complete import hold
+
+    deadline = time.monotonic() + wait
+    while True:
+        records.refresh()
+        held = [hold(records.index, one) for one in answered]
+        if not any(each.behind for each in held) or time.monotonic() >= deadline:
+            return held
+        time.sleep(_POLL)
+
+
+def _scrape(url: str) -> Iterable[Answered]:
+    """Each worker behind an address, once: the newest of what it said."""
+    from audit.auditor.complete import parse_scrape
+
+    found: dict[str, Answered] = {}
+    for _ in range(_SCRAPES):
+        one = parse_scrape(_get(url.rstrip("/") + "/metrics"))
+        known = one.journal in found
+        found[one.journal] = one
+        if known:
+            break
+    return [one for one in found.values() if one.journal]
+
+
+def _get(url: str) -> str:
+    if not url.startswith(("http://", "https://")):
+        raise ConfigError(f"--gateway: {url!r} is no http address")
+    try:
+        with urllib.request.urlopen(url, timeout=_TIMEOUT) as answer:  # noqa: S310 — looked at above
+            return str(answer.read(_MAX_SCRAPE).decode())
+    except (OSError, http.client.HTTPException, UnicodeDecodeError) as error:
+        raise LogUnavailable(f"{url}: {error}") from error
+
+
+def _missing(rows: Iterable[Minute], held: Iterable[Held]) -> Counter[str]:
+    """Entries that are recorded and not sealed, by journal."""
+    missing: Counter[str] = Counter()
+    for row in rows:
+        missing[row.journal] += row.missing
+    for each in held:
+        missing[each.now.journal] = max(missing[each.now.journal], each.behind)
+    return +missing
+
+
+def _tell(rows: Sequence[Minute], held: Sequence[Held], as_json: bool) -> None:
+    if as_json:
+        for row in rows:
+            typer.echo(json.dumps({"type": "minute", **_row(row), "missing": row.missing}))
+        for each in held:
+            typer.echo(json.dumps({"type": "gateway", **_gateway(each)}))
+        return
+    if rows:
+        typer.echo(_LINE.format(*_HEADS))
+    for row in rows:
+        told = _row(row)
+        typer.echo(
+            _LINE.format(
+                told["minute"][:16], row.journal[:12], *(told[name] for name in _NUMBERS), row.missing
+            )
+        )
+    for each in held:
+        told = _gateway(each)
+        typer.echo(
+            f"journal {each.now.journal[:12]}, epoch {each.now.epoch}: {told['answered']} answered, "
+            f"{told['answers']} of them recorded and sealed, {told['unrecorded']} not, {told['behind']} entries behind"
+        )
+    if not rows and not held:
+        typer.echo("no entry of a journal is sealed yet")
+
+
+def _row(row: Minute) -> dict[str, Any]:
+    return {
+        "minute": row.minute.replace(tzinfo=UTC).isoformat().replace("+00:00", "Z"),
+        "journal": row.journal,
+        "recorded": row.recorded,
+        "sealed": row.sealed,
+        "answers": row.answers,
+        "shadows": row.shadows,
+        "aborted": row.aborted,
+        "counted": row.counted,
+    }
+
+
+def _gateway(each: Held) -> dict[str, Any]:
+    return {
+        "journal": each.now.journal,
+        "epoch": each.now.epoch,
+        "answered": each.now.answers,
+        "answers": each.answers,
+        "recorded": each.now.sequence,
+        "sealed": each.sealed,
+        "unrecorded": each.unrecorded,
+        "behind": each.behind,
+    }
+
+
+def _export(path: Path, rows: Sequence[Minute], held: Sequence[Held]) -> None:
+    """What Prometheus gets: totals, the newest whole minute, and when it was looked."""
+    from prometheus_client import CollectorRegistry, Gauge, write_to_textfile
+
+    registry = CollectorRegistry()
+
+    def gauge(name: str, about: str) -> Gauge:
+        return Gauge(f"affiant_audit_{name}", about, ["journal"], registry=registry)
+
+    recorded, sealed = gauge("recorded", "Entries, by sequence."), gauge("sealed", "Entries that are sealed.")
+    for row in rows:
+        recorded.labels(row.journal).inc(row.recorded)
+        sealed.labels(row.journal).inc(row.sealed)
+    minute = {row.journal: row for row in rows}
+    for name, about in (("recorded", "written"), ("sealed", "sealed"), ("answers", "of answers")):
+        of_minute = gauge(f"minute_{name}", f"Entries {about} in the journal's newest minute.")
+        for row in minute.values():
+            of_minute.labels(row.journal).set(getattr(row, name))
+    missing = gauge("missing", "Entries that are recorded and not sealed.")
+    for journal, count in _missing(rows, held).items():
+        missing.labels(journal).set(count)
+    for name, about in (
+        ("answered", "Answers that the gateway counted since the journal was opened."),
+        ("answers", "Of these, with a sealed entry."),
+        ("unrecorded", "Answers without a sealed entry: none should be."),
+        ("behind", "Entries that were not sealed in the time that was waited."),
+    ):
+        one = gauge(name, about)
+        for each in held:
+            one.labels(each.now.journal).set(_gateway(each)[name])
+    looked = Gauge(
+        "affiant_audit_looked_seconds", "When it was looked, in s since 1970 UTC.", registry=registry
+    )
+    looked.set_to_current_time()
+    try:
+        write_to_textfile(str(path), registry)
+    except OSError as error:
+        raise ConfigError(f"--textfile: cannot write {path}: {error.strerror}") from error
+
+
+def _utc(value: datetime) -> datetime:
+    return value.astimezone(UTC).replace(tzinfo=None) if value.tzinfo else value
