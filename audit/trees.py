@@ -24,6 +24,8 @@ class Trust:
     public_key_file: Path
     witnesses: tuple[VerifierKey, ...]
     quorum: int
+    given: VerifierKey | None = None
+    """The notary's vkey itself, when it was said in place of its file."""
 
     def public_key(self) -> bytes:
         """The notary's, 32 bytes.
@@ -31,7 +33,7 @@ class Trust:
         Raises:
             KeyRefused: its file is not there, or holds no vkey of this log.
         """
-        return read_vkey(self.public_key_file).public_key
+        return (self.given or read_vkey(self.public_key_file)).public_key
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,13 @@ from .audit_completeness import completeness
 from .audit_records import prove, search, show
 from .audit_replay import replay
 from .audit_trace import trace
+from .audit_verify import verify
 
 app = typer.Typer(
     no_args_is_help=True,
     help="Verify, look up, prove and replay what was recorded.\n\nExample: affiant audit replay",
 )
-for command in (show, search, prove, trace, replay, completeness):
+for command in (verify, show, search, prove, trace, replay, completeness):
     app.command()(command)
 
 

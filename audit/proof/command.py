@@ -202,7 +202,7 @@ def _verify_tree(folder: Path, key: VerifierKey, witnesses: Sequence[VerifierKey
             return None
 
     check = TreeCheck(origin, fetch, size, root)
-    entries = sum(len(found) - found.count(None) for _, found in check.entries())
+    entries = sum(len(part.entries) - part.entries.count(None) for part in check.entries())
     beyond = 0
     for each in sorted((folder / "tile").rglob("*")):
         if each.is_file() and not each.name.startswith("."):

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from itertools import product
-from typing import Final
+from typing import Final, NamedTuple
 
 from .flaws import Flaw
 from .hashing import EMPTY_ROOT, HASH_SIZE, leaf_hash
@@ -26,6 +26,16 @@ _PATH: Final = re.compile(
 Hashes = Sequence[bytes]
 
 
+class Part(NamedTuple):
+    """The entries of one bundle, in order from the index `first` on."""
+
+    first: int
+    entries: list[bytes | None]
+    """None is one that is wrong."""
+    hashes: Hashes
+    """Of the leaves, as the root covers them."""
+
+
 class TreeCheck:
     """Looks at a tree of `size` leaves whose root was signed; what is wrong gathers in `flaws`."""
 
@@ -37,10 +47,10 @@ class TreeCheck:
         self._root = root
         self._max = max_flaws
 
-    def entries(self, start: int = 0, end: int | None = None) -> Iterator[tuple[int, list[bytes | None]]]:
+    def entries(self, start: int = 0, end: int | None = None) -> Iterator[Part]:
         """Check all that leads from the root to the leaves [start, end), those of whole bundles.
 
-        Yields, in order and bundle by bundle, the index of the first entry and the entries; None is one that is wrong.
+        Yields them in order, bundle by bundle.
         """
         end = self._size if end is None else min(end, self._size)
         if self._size == 0:
@@ -87,14 +97,12 @@ class TreeCheck:
 
     # ---------------------------------------------------------------- from a tile that holds, down
 
-    def _below(
-        self, tile: Tile, hashes: Hashes, start: int, end: int
-    ) -> Iterator[tuple[int, list[bytes | None]]]:
+    def _below(self, tile: Tile, hashes: Hashes, start: int, end: int) -> Iterator[Part]:
         """`hashes` are the tile's, and hold."""
         if tile.level == 0:
             first = tile.index * WIDTH
             if first < end and start < first + tile.width:
-                yield first, self._bundle(Bundle(tile.index, tile.width), hashes)
+                yield Part(first, self._bundle(Bundle(tile.index, tile.width), hashes), hashes)
             return
         span = 1 << (HEIGHT * tile.level)
         for at, expected in enumerate(hashes):

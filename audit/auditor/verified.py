@@ -1,0 +1,74 @@
+"""What a verification has looked at, and what it has found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from audit.follow import Flaw as JournalFlaw
+from audit.proof.flaws import Flaw
+
+MAX_FLAWS = 1000
+
+
+@dataclass(slots=True)
+class TreeVerified:
+    """One tree. Counts are of the offsets [first, end) that were looked at."""
+
+    origin: str
+    size: int = 0
+    """Leaves under the published checkpoint."""
+    root: bytes = b""
+    first: int = 0
+    end: int = 0
+    entries: int = 0
+    """Entries that are what was sealed."""
+    holes: int = 0
+    checkpoints: int = 0
+    """Earlier checkpoints that are signed, and that the tree continues."""
+    witnesses: tuple[str, ...] = ()
+    archived: int = 0
+    """Entries that the archive holds as they were sealed."""
+    archive_files: int = 0
+    payloads: int = 0
+    """Payloads that are what their entries' digests cover."""
+    without_payload: int = 0
+    """Entries whose payload is nowhere: in the object store, or erased."""
+    logged: int = 0
+    """Records of the log that are what was sealed."""
+    journals: int = 0
+    signatures: int = 0
+    unchecked_signatures: int = 0
+    duplicates: int = 0
+    """Benign ones."""
+    flaws: list[Flaw] = field(default_factory=list)
+    remarks: list[Flaw] = field(default_factory=list)
+    """What one may want to know, and what is not wrong."""
+
+    @property
+    def full(self) -> bool:
+        """Enough was found: nobody reads more."""
+        return len(self.flaws) >= MAX_FLAWS
+
+    def flaw(
+        self,
+        what: str,
+        message: str,
+        *,
+        offset: int | None = None,
+        path: str | None = None,
+        byte: int | None = None,
+    ) -> None:
+        """Something is wrong."""
+        if not self.full:
+            self.flaws.append(Flaw(what, message, self.origin, offset, path, byte))
+
+    def remark(self, what: str, message: str, *, offset: int | None = None, path: str | None = None) -> None:
+        """Something is to be known."""
+        self.remarks.append(Flaw(what, message, self.origin, offset, path))
+
+    def journal(self, found: JournalFlaw) -> None:
+        """A journal is not what it should be."""
+        message = found.message
+        if found.journal is not None:
+            message += f" (journal {found.journal}, sequence {found.sequence})"
+        self.flaw(found.what, message, offset=found.offset)
