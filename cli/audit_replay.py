@@ -19,25 +19,18 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.progress import TimeRemainingColumn as Remaining
 from rich.table import Table
 
-from audit.config import Config, load
 from audit.errors import ConfigError
-from audit.log import configured_log
-from audit.settings import SidecarSettings
-from audit.ship.external import ExternalStore
-from audit.show import find
 
+from .audit_replay_source import opened, parts_of
 from .errors import WRONG
 from .options import ConfigOption
 
 if TYPE_CHECKING:
-    from audit.archive import Archive
-    from audit.log import LogReader
     from audit.replay import Compared, Comparison, Judged, Part, Predictor, Source, Summary
     from audit.replay.intake import Intake
     from audit.replay.parquet import DifferenceFile
 
 _ERRORS: Final = Console(stderr=True)
-_OFFSETS: Final = re.compile(r"(\d{1,9}):(\d{1,18})-(\d{1,18})")
 _DIGEST: Final = re.compile(r"(?:sha256:)?([0-9a-f]{64})")
 _SHOWN: Final = 20
 """Records that are told one by one; the file has all of them."""
@@ -61,6 +54,9 @@ def replay(
         str | None, typer.Option(metavar="DIGEST", help="What would this model have answered?")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Write every difference into this Parquet file.")] = None,
+    archive: Annotated[
+        bool, typer.Option("--archive", help="Read the archive alone: there is no log, or no way to it.")
+    ] = False,
     tolerance: Annotated[
         float | None, typer.Option(min=0, help="An absolute bound in place of each package's own.")
     ] = None,
@@ -81,7 +77,7 @@ def replay(
     from audit.replay import Unanswerable
 
     bounds = _time(since, "--since"), _time(until, "--until")
-    with _prepared(config, records, bounds) as task, _file(out) as file:
+    with _prepared(config, records, bounds, archive_only=archive) as task, _file(out) as file:
         if other is not None:
             try:
                 comparison = _compare(task, other, only, file)
@@ -129,53 +125,13 @@ class _Task:
 
 @contextmanager
 def _prepared(
-    path: Path | None, records: str | None, bounds: tuple[int | None, int | None]
+    path: Path | None, records: str | None, bounds: tuple[int | None, int | None], *, archive_only: bool
 ) -> Iterator[_Task]:
-    from audit.replay import Source
     from service.replaying import GatewayPredictor
 
-    config = load(path)
-    predictor = GatewayPredictor.configured(config)
-    log = configured_log(config, create=False)
-    reader = log.reader()
-    try:
-        topic = log.topic()
-        source = Source(reader, topic.id, archive=_archive(config), external=_external(config))
-        yield _Task(source, _parts(records, source, reader, topic.partitions), bounds, predictor)
-    finally:
-        reader.close()
-
-
-def _archive(config: Config) -> Archive:
-    """What the notary has kept; empty when there is no notary."""
-    from audit.archive import Archive
-    from audit.trees import configured_trees
-
-    return Archive(configured_trees(config).objects)
-
-
-def _external(config: Config) -> Callable[[bytes], bytes | None]:
-    settings = config.section("sidecar", SidecarSettings)
-    return ExternalStore(settings.object_store or config.data / "objects").get
-
-
-def _parts(records: str | None, source: Source, reader: LogReader, partitions: int) -> list[Part]:
-    """The offsets that RANGE means. Raises ConfigError, FormatError, RecordNotFound."""
-    from audit.replay import Part
-
-    if records is None:
-        return [source.bounds(partition) for partition in range(partitions)]
-    if (offsets := _OFFSETS.fullmatch(records)) is None:
-        place = find(reader, partitions, records).place
-        return [Part(place.partition, place.offset, place.offset + 1)]
-    partition, first, last = map(int, offsets.groups())
-    if partition >= partitions:
-        raise ConfigError(f"RANGE: the log has no partition {partition}; it has {partitions}")
-    there = source.bounds(partition)
-    part = Part(partition, max(first, there.first), min(last + 1, there.end))
-    if part.first >= part.end:
-        raise ConfigError(f"RANGE: partition {partition} has offsets {there.first} to {there.end - 1} now")
-    return [part]
+    with opened(path, archive_only=archive_only) as (config, source, partitions):
+        predictor = GatewayPredictor.configured(config)
+        yield _Task(source, parts_of(records, source, partitions), bounds, predictor)
 
 
 def _replay(
@@ -285,8 +241,7 @@ def _tell(summary: Summary, intake: Intake, seconds: float, out: Path | None, as
     ):
         if count:
             screen.print(f"{count:,} {words} were passed over")
-    rate = summary.records / seconds if seconds else 0.0
-    screen.print(f"{summary.records:,} answers in {seconds:.1f} s ({rate:,.0f} a second)")
+    screen.print(f"{summary.records:,} answers in {seconds:.1f} s, the loading of models included")
     if out is not None:
         screen.print(f"differences: {out}", soft_wrap=True)
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Final, NamedTuple
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from audit.log.base import LogReader
-from audit.proof.entry import Entry, Key, Kind, parse_entry
+from audit.proof.entry import Entry, Key, Kind, parse_entry, parse_record_id
 from audit.proof.errors import FormatError
 from audit.proof.record import split_record
 from audit.show import walk
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from audit.archive import Archive
 
 _BACK: Final = 16_384
+_NO_LOG: Final = 1 << 63
 _OPENING: Final = bytes((Key.KIND, Kind.OPENING))
 
 
@@ -43,14 +44,14 @@ class Source:
 
     def __init__(
         self,
-        reader: LogReader,
+        reader: LogReader | None,
         topic: bytes = b"",
         *,
         archive: Archive | None = None,
         external: Callable[[bytes], bytes | None] = lambda _: None,
     ) -> None:
-        """Take the log and, if there is one, the archive of its topic; `external` fetches a payload that is in
-        the object store, by digest.
+        """Take the log, the archive of its topic, or both; `external` fetches a payload that is in the object
+        store, by digest.
         """
         self._reader: Final = reader
         self._topic: Final = topic
@@ -60,13 +61,18 @@ class Source:
 
     def bounds(self, partition: int) -> Part:
         """All that there is of a partition. Raises LogUnavailable, ObjectsUnavailable."""
-        first, end = self._reader.bounds(partition)
+        first, end = self._log_bounds(partition)
         if first and self._archive is not None:
             from audit.archive import Part as Kinds
 
             files = self._archive.files(Kinds.ENTRIES, self._topic, partition)
             first = min([first, *(file.first for file in files)])
-        return Part(partition, first, end)
+            end = max([file.end for file in files], default=first) if self._reader is None else end
+        return Part(partition, min(first, end), end)
+
+    def _log_bounds(self, partition: int) -> tuple[int, int]:
+        """Without a log everything is older than it."""
+        return self._reader.bounds(partition) if self._reader is not None else (_NO_LOG, _NO_LOG)
 
     def around(self, part: Part) -> Part:
         """The part, and as much beside it as a batch may reach."""
@@ -93,14 +99,32 @@ class Source:
                 yield self._logged(part.partition, found, wanted=wanted)
 
     def _walk(self, partition: int, start: int, end: int) -> Iterator[_Found]:
-        first, _ = self._reader.bounds(partition)
+        first, _ = self._log_bounds(partition)
         if start < first and self._archive is not None:
             for old in self._archive.records(self._topic, partition, start, min(first, end)):
                 yield _Found(old.offset, old.logged, old.entry, old.payload)
             start = first
+        if self._reader is None:
+            return
         for entry in walk(self._reader, partition, start, end):
             raw, payload = _split(entry.value)
             yield _Found(entry.offset, entry.timestamp, raw, payload)
+
+    def find(self, record: str, partitions: int) -> Part | None:
+        """Where a record stands; looked for from the beginning on. None: nowhere.
+
+        Raises:
+            FormatError: that is no record id.
+        """
+        journal, sequence = parse_record_id(record)
+        for partition in range(partitions):
+            for found in self._walk(*self.bounds(partition)):
+                if found.entry is None or journal not in found.entry:
+                    continue
+                fields = _fields(found.entry)
+                if (fields.get(Key.JOURNAL), fields.get(Key.SEQUENCE)) == (journal, sequence):
+                    return Part(partition, found.offset, found.offset + 1)
+        return None
 
     def _logged(self, partition: int, found: _Found, *, wanted: bool) -> Logged:
         try:
@@ -142,6 +166,13 @@ def _split(value: bytes | None) -> tuple[bytes | None, bytes]:
         return split_record(value) if value is not None else (None, b"")
     except FormatError:
         return None, b""
+
+
+def _fields(raw: bytes) -> Mapping[int, Any]:
+    try:
+        return parse_entry(raw).fields
+    except FormatError:
+        return {}
 
 
 def _within(time: int | None, since: int | None, until: int | None) -> bool:

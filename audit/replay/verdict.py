@@ -49,7 +49,8 @@ class Judged(NamedTuple):
     @property
     def service(self) -> str:
         """In the request's path; empty where the entry does not say."""
-        return self.entry.fields.get(Key.SERVICE, "")
+        service: str = self.entry.fields.get(Key.SERVICE, "")
+        return service
 
     @property
     def digest(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -50,8 +51,6 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Site:
 @pytest.fixture
 def site(recorded: Site, tmp_path: Path) -> Site:
     """The same, with a log of the test's own."""
-    import shutil
-
     shutil.copytree(recorded.directory, tmp_path / "site")
     return Site(tmp_path / "site")
 
@@ -119,6 +118,7 @@ def test_a_record_and_a_range_of_offsets(site: Site, capsys: pytest.CaptureFixtu
         (["7:0-1"], 2, "no partition 7"),
         (["0:90000-90001"], 2, "has offsets 0 to"),
         (["--model", "sha256:12"], 2, "64 hex digits"),
+        (["--archive"], 2, "no archive of answers"),
         (["--since", "yesterday"], 2, "2026-01-31"),
         (["--against", "ab" * 32], 2, "model missing"),
         (["--against", "ab" * 32, "--tolerance", "1"], 2, "--tolerance"),
@@ -214,3 +214,8 @@ def test_the_archive_has_what_the_log_lost(site, capsys, monkeypatch: pytest.Mon
     assert (code, json.loads(out)["verdicts"]["identical"]) == (0, 40)
     code, out = affiant(site, capsys, f"0:{lost - 2}-{lost + 1}", "--json")
     assert (code, json.loads(out)["records"]) == (0, 4)
+    shutil.rmtree(directory)
+    code, out = affiant(site, capsys, "--archive", "--json")
+    assert (code, json.loads(out)["verdicts"]["identical"]) == (0, 40)
+    code, out = affiant(site, capsys, "--archive", records[-3].entry.record_id)
+    assert (code, out.split()[0]) == (0, "IDENTICAL")
