@@ -7,9 +7,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import typer
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from audit.config import load
 from audit.errors import NoSuchRecord
@@ -79,15 +76,12 @@ def _described(package: Package) -> dict[str, Any]:
 
 
 def _print(told: Mapping[str, Any]) -> None:
-    table = Table.grid(padding=(0, 2))
-    table.add_column(style="bold")
-    table.add_column(overflow="fold")
+    # Each on a line of its own, whatever the screen's width: digests are there to be copied.
     for name, value in _flat({name: told[name] for name in told if name != "lineage"}):
-        table.add_row(name, escape(value))
-    table.add_row("", "")
+        typer.echo(f"{name:<32}  {value}")
+    typer.echo("")
     for name, value in _flat(told["lineage"]):
-        table.add_row(f"lineage {name}", escape(value))
-    Console().print(table)
+        typer.echo(f"lineage {name:<24}  {value}")
 
 
 def _flat(content: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:

@@ -1,0 +1,255 @@
+"""`affiant audit show`, `search`, `prove`, `trace` and `completeness`: a real gateway's answers, really sealed."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from audit.archive import Archiver
+from audit.config import load
+from audit.log import configured_log
+from audit.notary.seal import Seal
+from audit.proof.receipt import parse_receipt, verify_receipt
+from audit.proof.record import split_record
+from audit.show import walk
+from cli.main import guarded, run
+from tests.components.gateway import JSON, Site, ask, open_gateway
+from tests.components.packages import number_package
+from tests.components.replays import ship
+from tests.components.sealer import NAME, Sealer
+
+ANSWERED, REFUSED = 9, 2
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> tuple[Site, list[str], str, Sealer]:
+    """Answers and refusals of a gateway, shipped, sealed and archived; and what its /metrics said at the end."""
+    site = Site(tmp_path_factory.mktemp("recorded") / "site", tables={"notary": {"name": NAME}})
+    site.directory.mkdir()
+    site.serve("numbers", number_package())
+    site.serve("numbers", number_package("other", 3), slot="shadow")
+    records: list[str] = []
+
+    async def epoch() -> str:
+        async with open_gateway(site) as front:
+            for number in range(ANSWERED):
+                body = json.dumps({"instances": [[float(number), 2.0, 3.0]]}).encode()
+                headers = JSON | {"x-request-id": f"mine-{number}"}
+                answer = await ask(front, "/v1/models/numbers:predict", body, headers=headers)
+                assert answer.status == 200
+                records.append(answer.headers["affiant-record"])
+            for _ in range(REFUSED):
+                assert (await ask(front, "/v1/models/numbers:predict", b'{"instances":"no"}')).status >= 400
+            return (await ask(front, "/metrics", method="GET")).body.decode()
+
+    metrics = asyncio.run(epoch())
+    ship(site)
+    config = load(site.config)
+    sealer = Sealer(configured_log(config), config.data)
+    (site.directory / "notary.pub").write_text(sealer.public_key.read_text())
+    end = sealer.seal()
+    archive(sealer, end - 2)
+    return site, records, metrics, sealer
+
+
+def archive(sealer: Sealer, end: int) -> None:
+    """The archive of all but the newest records."""
+    seal, reader = Seal(sealer.objects, sealer.tree(), sealer.key), sealer.log.reader()
+    archiver = Archiver(sealer.objects, sealer.tree().topic, 0, 0, 0)
+    for entry in walk(reader, 0, 0, end):
+        archiver.add(entry.offset, entry.timestamp, *split_record(entry.value or b""))
+    archiver.archive(seal, 0.0, flush=True)
+    reader.close()
+    seal.close()
+
+
+@pytest.fixture
+def affiant(recorded, tmp_path: Path, capsys, monkeypatch):
+    """Runs a command with a copy of the site; exit code, output."""
+    site = recorded[0]
+    shutil.copytree(site.directory, tmp_path / "site")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+    def command(*arguments: str) -> tuple[int, str]:
+        capsys.readouterr()
+        given = ["audit", *arguments, "--config", str(tmp_path / "site" / "affiant.toml")]
+        code = guarded(lambda: run(given), given)
+        out, err = capsys.readouterr()
+        return code, out + err
+
+    return command
+
+
+def lines(output: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in output.splitlines() if line.startswith("{")]
+
+
+def test_show_decodes_and_proves_without_gateway_or_log(recorded, affiant, tmp_path: Path) -> None:
+    """The archive and the trees alone are enough; nothing is made where the log was."""
+    shutil.rmtree(tmp_path / "site" / "data" / "log")
+    code, output = affiant("show", recorded[1][3], "--json")
+    shown = json.loads(output)
+    assert code == 0
+    assert set(shown["holds"].values()) == {True}
+    assert shown["entry"]["request_id"] == "mine-3"
+    assert shown["request"]["body"] == {"instances": [[3.0, 2.0, 3.0]]}
+    assert shown["payload_from"] == "archive"
+    code, output = affiant("show", recorded[1][3])
+    assert code == 0
+    assert "signed by the notary" in output
+    assert not (tmp_path / "site" / "data" / "log").exists()
+    assert len(list((tmp_path / "cache" / "affiant" / "index").glob("*.duckdb"))) == 1
+
+
+def test_show_says_what_does_not_hold_and_what_is_not_there(recorded, affiant) -> None:
+    """Exit code 1 for both; a line that says which."""
+    code, output = affiant("show", f"{'0' * 32}-7")
+    assert (code, output.startswith("affiant: no sealed record")) == (1, True)
+    code, output = affiant("show", "nonsense")
+    assert (code, "record id" in output) == (1, True)
+
+
+def test_search_finds_by_the_clients_own_id_and_lists_what_is_proved(recorded, affiant) -> None:
+    """One object a line, each proved."""
+    code, output = affiant("search", "--request-id", "mine-4", "--slot", "live", "--json")
+    (row,) = lines(output)
+    assert (code, row["record"], row["proved"], row["status"]) == (0, recorded[1][4], True, 200)
+    code, output = affiant("search", "--service", "numbers", "--slot", "live", "--status", "200")
+    assert code == 0
+    assert sum(record in output for record in recorded[1]) == ANSWERED
+    code, output = affiant("search", "--kind", "any", "--json")
+    kinds = [row["kind"] for row in lines(output)]
+    assert kinds.count("inference") == 2 * ANSWERED + REFUSED
+    assert {"opening", "closing"} <= set(kinds)
+    assert affiant("search", "--slot", "purple")[0] == 2
+
+
+def test_search_takes_sql_and_refuses_what_is_no_question(recorded, affiant) -> None:
+    """Payloads can be joined; the exit code of a refused statement is that of wrong usage."""
+    sql = 'SELECT status, count(*) AS n FROM entries LEFT JOIN payloads USING ("offset") GROUP BY status ORDER BY n'
+    code, output = affiant("search", "--sql", sql, "--json")
+    assert code == 0
+    assert {row["status"]: row["n"] for row in lines(output)}[200] == 2 * ANSWERED
+    code, output = affiant("search", "--sql", "DROP TABLE entries")
+    assert (code, "only SELECT" in output) == (2, True)
+
+
+def test_prove_writes_a_receipt_that_holds(recorded, affiant, tmp_path: Path) -> None:
+    """By the notary's key alone."""
+    sealer = recorded[3]
+    code, _ = affiant("prove", recorded[1][0], "-o", str(tmp_path / "mine.tlog-proof"))
+    receipt = parse_receipt((tmp_path / "mine.tlog-proof").read_bytes())
+    assert code == 0
+    verify_receipt(receipt, sealer.tree().key(sealer.key.public_key))
+    assert affiant("prove", recorded[1][0], "-o", str(tmp_path / "none" / "x"))[0] == 2
+
+
+def test_trace_leads_from_an_answer_to_what_its_model_was_made_of(recorded, affiant, tmp_path: Path) -> None:
+    """The package is verified byte by byte; its lineage is shown as it is."""
+    package = number_package()
+    code, output = affiant("trace", recorded[1][5], "--json")
+    told = json.loads(output)
+    assert code == 0
+    assert told["package"]["digest"] == package.digest
+    assert told["lineage"] == dict(package.lineage)
+    assert "training_table" in told["lineage"]
+    code, output = affiant("trace", recorded[1][5])
+    assert code == 0
+    assert package.lineage["training_table"]["sha256"] in output
+    shutil.rmtree(tmp_path / "site" / "data" / "store")
+    assert affiant("trace", recorded[1][5])[0] in (1, 3)
+
+
+class Metrics:
+    """A page that says what a gateway said."""
+
+    def __init__(self, text: str) -> None:
+        class Page(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self.send_response(200)
+                self.end_headers()
+                self.wfile.write(text.encode())
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self.server = HTTPServer(("127.0.0.1", 0), Page)
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+
+    def __enter__(self) -> str:
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        return self.url
+
+    def __exit__(self, *_: object) -> None:
+        self.server.shutdown()
+        self.server.server_close()
+
+
+def test_completeness_holds_a_gateways_own_count_against_what_is_sealed(
+    recorded, affiant, tmp_path: Path
+) -> None:
+    """Answers, recorded entries and sealed ones agree, by status; Prometheus gets the same."""
+    textfile = tmp_path / "affiant.prom"
+    with Metrics(recorded[2]) as url:
+        code, output = affiant("completeness", "--gateway", url, "--textfile", str(textfile), "--json")
+    told = {row["type"]: row for row in lines(output)}
+    assert code == 0
+    assert told["gateway"]["answered"] == told["gateway"]["answers"] == ANSWERED + REFUSED
+    assert (told["gateway"]["unrecorded"], told["gateway"]["behind"]) == (0, 0)
+    minutes = [row for row in lines(output) if row["type"] == "minute"]
+    assert sum(row["missing"] for row in minutes) == 0
+    assert sum(row["shadows"] for row in minutes) == ANSWERED
+    journal = recorded[1][0].rpartition("-")[0]
+    exported = textfile.read_text().splitlines()
+    assert f'affiant_audit_answered{{journal="{journal}"}} {float(ANSWERED + REFUSED)}' in exported
+    assert f'affiant_audit_unrecorded{{journal="{journal}"}} 0.0' in exported
+
+
+def test_completeness_finds_an_answer_that_nobody_recorded(recorded, affiant) -> None:
+    """A gateway that has answered more than the log holds, or recorded more than is sealed, shows."""
+    journal = recorded[1][0].rpartition("-")[0]
+    more = recorded[2].replace(
+        f'affiant_recorded_answers_total{{journal="{journal}",status="200"}} {float(ANSWERED)}',
+        f'affiant_recorded_answers_total{{journal="{journal}",status="200"}} {float(ANSWERED + 1)}',
+    )
+    assert more != recorded[2]
+    with Metrics(more) as url:
+        code, output = affiant("completeness", "--gateway", url, "--wait", "0")
+    assert (code, "1 not" in output) == (1, True)
+    (sequence,) = (line for line in recorded[2].splitlines() if line.startswith("affiant_journal_sequence"))
+    later = recorded[2].replace(sequence, f"affiant_journal_sequence{sequence[24:].split(' ')[0]} 1000.0")
+    with Metrics(later) as url:
+        code, output = affiant("completeness", "--gateway", url, "--wait", "0")
+    assert (code, "entries behind" in output) == (1, True)
+    assert affiant("completeness", "--gateway", "http://127.0.0.1:1")[0] == 3
+    assert affiant("completeness", "--gateway", "127.0.0.1:1")[0] == 2
+
+
+def test_completeness_finds_what_is_missing_in_the_sealed_log(recorded, affiant, tmp_path: Path) -> None:
+    """A record that was dropped on its way leaves a gap in its journal's sequence."""
+    store = tmp_path / "site" / "data" / "sealed"
+    shutil.rmtree(store)
+    shutil.rmtree(tmp_path / "site" / "data" / "log")
+    copy = Site(tmp_path / "site")
+    records = copy.records()
+    ship(copy, [record for number, record in enumerate(records) if number != 6])
+    sealer = Sealer(configured_log(load(copy.config)), tmp_path / "site" / "data")
+    (tmp_path / "site" / "notary.pub").write_text(sealer.public_key.read_text())
+    sealer.seal()
+    code, output = affiant("completeness", "--json")
+    assert (code, sum(row["missing"] for row in lines(output))) == (1, 1)
+
+
+def test_every_command_has_its_help_with_an_example(affiant, capsys) -> None:
+    """And the group lists them all."""
+    for command in ("show", "search", "prove", "trace", "completeness", "replay"):
+        given = ["audit", command, "--help"]
+        assert guarded(lambda given=given: run(given), given) == 0
+        assert "Example: affiant audit" in capsys.readouterr().out
