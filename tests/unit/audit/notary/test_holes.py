@@ -111,6 +111,13 @@ def test_the_bytes_of_holes_do_not_change() -> None:
     assert sha256(all_holes).hexdigest() == "690cd9ff55d9e48d93bff2b7cd6085c473f6187753b2cc7fe467190c3454a978"
 
 
+def test_the_page_lists_the_reasons() -> None:
+    """All of them, and no other."""
+    page = (Path(__file__).parents[4] / "docs" / "sealed-log.md").read_text()
+    table = page.partition("| reason |")[2].partition("\n\n")[0]
+    assert [line.split("`")[1] for line in table.splitlines()[2:]] == [reason.value for reason in Hole]
+
+
 @given(st.binary(max_size=200) | st.sampled_from(sorted(RECORDS.values())))
 def test_every_value_has_a_leaf(value: bytes) -> None:
     """No bytes stop the tree, and none of them is an entry that a reader would refuse."""
