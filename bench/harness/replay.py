@@ -7,6 +7,7 @@ second one, `batched`, asks the model for as many requests at once as the replay
 
 from __future__ import annotations
 
+import gc
 import os
 import statistics
 import sys
@@ -197,6 +198,9 @@ def _by_turns(
     for number in range(rounds + 1):
         names = list(ways) if number % 2 == 0 else list(ways)[::-1]
         for name in names:
+            # What is there already is looked at by nobody's collector.
+            gc.collect()
+            gc.freeze()
             start = time.perf_counter()
             count = ways[name](recorded)
             if number:  # the first one warms

@@ -252,17 +252,21 @@ def write_sealed_log(
     archived = max(0, records - tail)
     archiver = Archiver(files, topic, partition, 0, 0, limits)  # type: ignore[arg-type]
     sealing = _Sealing(State(tree.origin))
-    edge, writer = Edge(0, []), _writer(directory, topic, partition) if log else None
+    now = [0]  # the log's clock, ns: one time for each piece, which the archive has too
+    edge, writer = Edge(0, []), _writer(directory, topic, partition, lambda: now[0]) if log else None
     for start in range(0, records, PIECE):
         end = min(records, start + PIECE)
         entries = []
+        now[0] = made.time(start)
         for number in range(start, end):
             entry, content = made.next(number)
             entries.append(entry)
             if number < archived:
-                archiver.add(number, made.time(number) // 1_000_000, entry, content)
+                logged = now[0] if log else made.time(number)
+                archiver.add(number, logged // 1_000_000, entry, content)
             if writer is not None:
                 writer.send(frame_record(entry, content), made.journal)
+        _delivered(writer, end)
         for at in range(0, len(entries), WIDTH):
             part = entries[at : at + WIDTH]
             bundle = Bundle((start + at) // WIDTH, len(part))
@@ -278,21 +282,24 @@ def write_sealed_log(
     for tile, content in edge.partial():
         files.create(f"{tree.prefix}/{tile.path}", content)
     if writer is not None:
-        while writer.delivered().sends < records:
-            writer.wait(1.0)
         writer.close()
     files.create(f"{tree.prefix}/{CHECKPOINT}", sealing.state.checkpoint)
     files.create(f"{tree.prefix}/state", sealing.state.encode())
     return _finish(directory, tree, signer, seed, records, sealing.state.archived, made.journal, log=log)
 
 
-def _writer(directory: Path, topic: bytes, partition: int):
+def _delivered(writer, sends: int) -> None:
+    while writer is not None and writer.delivered().sends < sends:
+        writer.wait(1.0)
+
+
+def _writer(directory: Path, topic: bytes, partition: int, clock: Callable[[], int]):
     (directory / "log").mkdir()
     content = {
         "format": 1, "name": "affiant-entries", "id": topic.hex(), "partitions": partition + 1, "created": START,
     }  # fmt: skip
     (directory / "log" / "topic.json").write_text(json.dumps(content))
-    return LocalLog(directory / "log", "affiant-entries", partition + 1).writer(partition)
+    return LocalLog(directory / "log", "affiant-entries", partition + 1, clock=clock).writer(partition)
 
 
 def _finish(directory: Path, tree, signer, seed, size, archived, journal, *, log: bool) -> SealedLog:
