@@ -30,7 +30,8 @@ class LogSettings(Section):
     bootstrap: str | None = None
     """kafka: brokers to ask first, as host:port, separated by commas."""
     replication: int = Field(3, ge=1, le=32)
-    """kafka: replicas of a new topic; fewer than three do not survive the loss of a broker."""
+    """kafka: replicas of a new topic; with fewer than three, the loss of a broker stops shipping. Never lowered: with
+    fewer live brokers no topic is made. 1 is for a cluster of one broker, whose disk is then the only copy."""
     archived: bool = False
     """kafka: whether an archive keeps what the topic's retention drops; without one, finite retention is
     refused."""

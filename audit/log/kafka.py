@@ -16,7 +16,7 @@ from audit.errors import ConfigError, LogError, LogUnavailable, OffsetGone
 from audit.settings import LogSettings
 
 from .base import Delivered, Finding, LogEntry, Topic
-from .kafka_check import check_cluster, create_topic
+from .kafka_check import check_cluster, create_topic, describe_topic
 
 if TYPE_CHECKING:
     from kafka import KafkaConsumer, KafkaProducer
@@ -44,12 +44,19 @@ def translated(what: str) -> Iterator[None]:
 
 def _ours(what: str, error: Exception) -> LogError | None:
     """Our error for one of kafka-python's; None for anything else."""
-    from kafka.errors import KafkaError, OffsetOutOfRangeError
+    from kafka.errors import KafkaError, KafkaTimeoutError, OffsetOutOfRangeError
 
     if isinstance(error, OffsetOutOfRangeError):
         return OffsetGone(f"{what}: {error}")
+    if isinstance(error, KafkaTimeoutError) and "bootstrap" in str(error):
+        return LogUnavailable(
+            f"{what}: {error.args[0]}: no broker answers there ([log] bootstrap); is one running, and do "
+            "security_protocol and the log-in fit?"
+        )
+    if isinstance(error, KafkaError):  # which names its class itself
+        return LogUnavailable(f"{what}: {error}")
     # A broker that goes away in the middle shows as OSError, or as ValueError of a closed selector.
-    if isinstance(error, (KafkaError, OSError, ValueError, AssertionError)):
+    if isinstance(error, (OSError, ValueError, AssertionError)):
         return LogUnavailable(f"{what}: {type(error).__name__}: {error}")
     return None
 
@@ -64,6 +71,7 @@ def connection(settings: LogSettings, config: Config) -> dict[str, Any]:
         "bootstrap_servers": [host.strip() for host in (settings.bootstrap or "").split(",")],
         "security_protocol": settings.security_protocol,
         "client_id": "affiant",
+        "bootstrap_timeout_ms": REQUEST_MS,
     }
     for ours, theirs in (
         ("ca_file", "ssl_cafile"),
@@ -123,12 +131,7 @@ class KafkaLog:
         """See `Log.topic`."""
         name = self._settings.topic
         with self.admin() as admin:
-            (found,) = admin.describe_topics([name])
-        if found["error_code"]:
-            raise LogUnavailable(
-                f"kafka: topic {name!r} cannot be described (error {found['error_code']}); "
-                "`affiant topics create` makes it"
-            )
+            found = describe_topic(admin, name)
         return Topic("kafka", name, uuid.UUID(str(found["topic_id"])).bytes, len(found["partitions"]))
 
     def writer(self, partition: int) -> KafkaWriter:
@@ -180,16 +183,11 @@ def create(log: KafkaLog) -> bool:
     """Make the log's topic with the right settings; False when it is there already.
 
     Raises:
+        ConfigError: the cluster has too few brokers for the replicas that the settings want.
         LogUnavailable: the cluster does not answer, or refuses.
     """
-    from kafka.errors import TopicAlreadyExistsError
-
     with log.admin() as admin:
-        try:
-            create_topic(admin, log.settings)
-        except TopicAlreadyExistsError:
-            return False
-        return True
+        return create_topic(admin, log.settings)
 
 
 class KafkaWriter:

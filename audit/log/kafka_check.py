@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+from audit.errors import ConfigError, LogUnavailable
 from audit.settings import LogSettings
 
 from .base import Finding
@@ -13,16 +14,46 @@ if TYPE_CHECKING:
     from kafka.admin import KafkaAdminClient
 
 MAX_MESSAGE: Final = 8 << 20
+# Codes of the protocol: UNKNOWN_TOPIC_OR_PARTITION; TOPIC_ and CLUSTER_AUTHORIZATION_FAILED.
+_ABSENT: Final = 3
+_FORBIDDEN: Final = frozenset({29, 31})
 
 
-def wanted(settings: LogSettings, brokers: int) -> dict[str, str]:
+def replicas_of(settings: LogSettings, brokers: int) -> int:
+    """How many replicas a new topic gets: what the settings say, and never silently fewer.
+
+    A topic that was made while brokers were down would keep its few replicas when they are back.
+
+    Raises:
+        ConfigError: the brokers that live are too few; or one replica, where there could be more.
+    """
+    replicas = settings.replication
+    if replicas > brokers:
+        remedy = (
+            "on a cluster of one broker, set replication = 1, and its disk is the only copy"
+            if brokers == 1
+            else f"start the others, or set replication = {brokers}"
+        )
+        raise ConfigError(
+            f"[log] replication = {replicas}, and {brokers} broker{'s live' if brokers > 1 else ' lives'} in the "
+            f"cluster: the topic {settings.topic!r} was not made; {remedy}"
+        )
+    if replicas == 1 and brokers > 1:
+        raise ConfigError(
+            f"[log] replication = 1 in a cluster of {brokers} brokers: one broker's disk would hold the only copy; "
+            f"the topic {settings.topic!r} was not made; set replication = {min(brokers, 3)}"
+        )
+    return replicas
+
+
+def wanted(replicas: int) -> dict[str, str]:
     """The settings of a new topic. With an archive, its operator may make its retention finite later."""
-    replicas = min(settings.replication, brokers)
     return {
         "cleanup.policy": "delete",
         "retention.ms": "-1",
         "retention.bytes": "-1",
-        "min.insync.replicas": str(2 if replicas > 2 else 1),
+        # An acknowledgement is two brokers' word wherever there are two.
+        "min.insync.replicas": str(min(2, replicas)),
         "unclean.leader.election.enable": "false",
         "max.message.bytes": str(MAX_MESSAGE + (64 << 10)),
         "message.timestamp.type": "LogAppendTime",
@@ -30,46 +61,87 @@ def wanted(settings: LogSettings, brokers: int) -> dict[str, str]:
     }
 
 
-def create_topic(admin: KafkaAdminClient, settings: LogSettings) -> None:
-    """Make the topic with the right settings; kafka's own errors pass through."""
-    from kafka.admin import NewTopic
+def create_topic(admin: KafkaAdminClient, settings: LogSettings) -> bool:
+    """Make the topic with the right settings; False when it is there. Kafka's own errors pass through.
 
-    brokers = len(admin.describe_cluster()["brokers"])
-    replicas = min(settings.replication, brokers)
-    admin.create_topics(
-        [
-            NewTopic(
-                name=settings.topic,
-                num_partitions=settings.partitions,
-                replication_factor=replicas,
-                topic_configs=wanted(settings, brokers),
-            )
-        ]
+    Raises:
+        ConfigError: see `replicas_of`.
+    """
+    from kafka.admin import NewTopic
+    from kafka.errors import TopicAlreadyExistsError
+
+    (found,) = admin.describe_topics([settings.topic])
+    if not found["error_code"]:
+        return False
+    replicas = replicas_of(settings, len(admin.describe_cluster()["brokers"]))
+    topic = NewTopic(
+        name=settings.topic,
+        num_partitions=settings.partitions,
+        replication_factor=replicas,
+        topic_configs=wanted(replicas),
     )
+    try:
+        admin.create_topics([topic], wait_for_metadata=True)
+    except TopicAlreadyExistsError:  # another one was faster
+        return False
+    return True
+
+
+def describe_topic(admin: KafkaAdminClient, name: str) -> dict[str, Any]:
+    """The topic, as the cluster describes it.
+
+    Raises:
+        LogUnavailable: it is not there, not to be seen by us, or not now. Who ships tries again, so that what is
+            wrong can be set right under it.
+    """
+    from kafka.errors import for_code
+
+    (found,) = admin.describe_topics([name])
+    code = found["error_code"]
+    if code == _ABSENT:
+        raise LogUnavailable(f"kafka: there is no topic {name!r}; `affiant topics create` makes it")
+    if code in _FORBIDDEN:
+        raise LogUnavailable(
+            f"kafka: this user may not describe topic {name!r} ({for_code(code).message}): it needs DESCRIBE, "
+            "DESCRIBE_CONFIGS, READ and WRITE on it"
+        )
+    if code:
+        raise LogUnavailable(f"kafka: topic {name!r} cannot be described now ({for_code(code).message})")
+    return dict(found)
 
 
 def check_cluster(admin: KafkaAdminClient, settings: LogSettings) -> list[Finding]:
-    """What the topic lacks."""
+    """What the topic lacks.
+
+    Raises:
+        LogUnavailable: the topic or its settings cannot be read.
+    """
     from kafka.admin import ConfigResource, ConfigResourceType
 
     brokers = len(admin.describe_cluster()["brokers"])
-    (described,) = admin.describe_topics([settings.topic])
-    if described["error_code"]:
-        return [
-            Finding(
-                "topic", "absent", settings.topic, "`affiant topics create` makes it with the right settings"
-            )
-        ]
+    described = describe_topic(admin, settings.topic)
     answer = admin.describe_configs(
         [ConfigResource(ConfigResourceType.TOPIC, settings.topic)], config_filter="all"
     )
     values = _values(answer["topic"][settings.topic])
+    if not values:  # which is what kafka-python makes of an error
+        raise LogUnavailable(
+            f"kafka: the settings of topic {settings.topic!r} cannot be read; this user may lack DESCRIBE_CONFIGS on it"
+        )
     replicas = min(len(part["replica_nodes"]) for part in described["partitions"])
     return judge(values, replicas=replicas, brokers=brokers, archived=settings.archived)
 
 
 def judge(values: Mapping[str, str], *, replicas: int, brokers: int, archived: bool) -> list[Finding]:
-    """Findings from a topic's effective settings. Pure, so that each rule has its own test."""
+    """Findings from a topic's effective settings. Pure, so that each rule has its own test.
+
+    Args:
+        values: the settings, by name.
+        replicas: of the partition that has fewest.
+        brokers: that live now; those that are down are not seen, but the topic's replicas name them.
+        archived: whether an archive keeps what retention drops.
+    """
+    copies = max(brokers, replicas)
     found = []
     if values["cleanup.policy"] != "delete":
         found.append(
@@ -89,13 +161,13 @@ def judge(values: Mapping[str, str], *, replicas: int, brokers: int, archived: b
             if int(values[key]) >= 0
         )
     insync = int(values["min.insync.replicas"])
-    if brokers > 1 and insync < 2:
+    if copies > 1 and insync < 2:
         found.append(
             Finding(
                 "min.insync.replicas", str(insync), "2 or more", "one broker's disk could hold the only copy"
             )
         )
-    if brokers > 1 and replicas <= insync:
+    if copies > 1 and replicas <= insync:
         found.append(
             Finding(
                 "replicas", str(replicas), f"{insync + 1} or more",
@@ -118,8 +190,15 @@ def judge(values: Mapping[str, str], *, replicas: int, brokers: int, archived: b
                 "large records are refused",
             )
         )
-    if brokers == 1:
+    if copies == 1:
         found.append(Finding("brokers", "1", "3", "its disk is the only copy", fatal=False))
+    elif brokers < replicas:
+        found.append(
+            Finding(
+                "brokers that live", str(brokers), str(replicas),
+                "replicas are away; with fewer than min.insync.replicas, nothing is written", fatal=False,
+            )
+        )  # fmt: skip
     return found
 
 
