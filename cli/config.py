@@ -11,7 +11,7 @@ from audit.config import load
 
 from .errors import USAGE
 from .options import ConfigOption
-from .tables import TABLES, markdown, problems, shown
+from .tables import READ, markdown, problems, shown
 
 app = typer.Typer(no_args_is_help=True, help="Check and show the settings.\n\nExample: affiant config check")
 
@@ -28,9 +28,7 @@ def check(config: ConfigOption = None) -> None:
         typer.echo(problem, err=True)
     if found:
         raise typer.Exit(USAGE)
-    typer.echo(
-        f"{loaded.path}: right ({len(TABLES)} tables, {len(loaded.tables.get('plan', []))} in the plan)"
-    )
+    typer.echo(f"{loaded.path}: right ({len(READ)} tables, {len(loaded.tables.get('plan', []))} in the plan)")
 
 
 @app.command()
@@ -46,7 +44,7 @@ def show(
         typer.echo(json.dumps(content, indent=2))
         return
     typer.echo(f"# {content['file']}\n# data: {content['data']}")
-    for table in TABLES:
+    for table in READ:
         parts = content["tables"][table.name]
         for part in parts if table.repeated else [parts]:
             typer.echo(f"\n{table.heading}")

@@ -30,6 +30,8 @@ class Table:
     name: str
     where: str
     repeated: bool = False
+    within: bool = False
+    """It is a part of the table before it, which reads it: here only for what is said of its settings."""
 
     @property
     def model(self) -> type[Section]:
@@ -61,9 +63,14 @@ TABLES: Final = (
     Table("journal", "audit.settings:JournalSettings"),
     Table("log", "audit.settings:LogSettings"),
     Table("sidecar", "audit.settings:SidecarSettings"),
+    Table("notary", "audit.settings:NotarySettings"),
+    Table("notary.witnesses", "audit.settings:WitnessSettings", repeated=True, within=True),
     Table("store", "registry.settings:StoreSettings"),
     Table("telemetry", "service.settings:TelemetrySettings"),
 )
+
+
+READ: Final = tuple(table for table in TABLES if not table.within)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +111,8 @@ def type_name(annotation: Any) -> str:  # noqa: PLR0911 — one line a shape
         return "table"
     if origin is not None:  # Annotated
         return type_name(get_args(annotation)[0])
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        return "table"
     words = {str: "text", int: "integer", float: "number", bool: "true or false", Path: "path"}
     if annotation in words:
         return words[annotation]
@@ -126,7 +135,7 @@ def toml_value(value: Any) -> str:
 def problems(config: Config) -> list[str]:
     """Every table that is not what its model wants; empty when all is well."""
     found = []
-    for table in TABLES:
+    for table in READ:
         try:
             read(config, table)
         except ConfigError as error:
@@ -165,7 +174,7 @@ def shown(config: Config) -> dict[str, Any]:
         ConfigError: a table is not what its model wants.
     """
     tables: dict[str, Any] = {}
-    for table in TABLES:
+    for table in READ:
         parts = [part.model_dump(mode="json") for part in read(config, table)]
         tables[table.name] = parts if table.repeated else parts[0]
     return {"file": str(config.path), "data": str(config.data), "tables": tables}

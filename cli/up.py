@@ -36,7 +36,7 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A component that `up` knows: its command is `affiant <name>`."""
+    """A component that `up` knows: its command is `affiant <name>`, or another."""
 
     name: str
     address: Callable[[Config], Address]
@@ -46,6 +46,8 @@ class Part:
     """Seconds that it may take to end before it is killed."""
     settle: float = 0.0
     """Seconds to wait until it is ready before it is told to end."""
+    command: tuple[str, ...] = ()
+    """What follows `affiant`, when it is not the name alone."""
 
 
 def gateway_address(config: Config) -> Address:
@@ -78,10 +80,24 @@ def sidecar_grace(config: Config) -> float:
     return config.section("sidecar", SidecarSettings).drain_seconds + 30
 
 
-# In the order in which they end: the gateway drains first, then the sidecar ships the rest.
+def notary_address(config: Config) -> Address:
+    """Where the notary's metrics are."""
+    from audit.settings import NotarySettings
+
+    settings = config.section("notary", NotarySettings)
+    return Address("http", _reachable(settings.metrics_host), settings.metrics_port)
+
+
+def notary_grace(_: Config) -> float:
+    """Time to seal and archive the rest."""
+    return 90.0
+
+
+# In the order in which they end: the gateway drains first, the sidecar ships the rest, the notary seals it.
 PARTS: Final = (
     Part("gateway", gateway_address, "/readyz", gateway_grace),
     Part("sidecar", sidecar_address, "/readyz", sidecar_grace, settle=20.0),
+    Part("notary", notary_address, "/readyz", notary_grace, settle=20.0, command=("notary", "run")),
 )
 OnlyOption = Annotated[
     str | None,
@@ -91,10 +107,11 @@ OnlyOption = Annotated[
 
 @app.command()
 def up(config: ConfigOption = None, only: OnlyOption = None) -> None:
-    """Run the gateway and the sidecar under one supervisor until Ctrl-C.
+    """Run the gateway, the sidecar and the notary under one supervisor until Ctrl-C.
 
     A component that crashes is started again, with growing pauses; one that cannot be kept up ends them all
-    with exit code 3. On Ctrl-C or SIGTERM the gateway drains first, then the sidecar ships the rest.
+    with exit code 3. On Ctrl-C or SIGTERM the gateway drains first, then the sidecar ships the rest, and the
+    notary seals it.
 
     Example: affiant up --config affiant.toml --only gateway
     """
@@ -102,10 +119,24 @@ def up(config: ConfigOption = None, only: OnlyOption = None) -> None:
     if found := problems(loaded):
         raise ConfigError("; ".join(found))
     parts = chosen(only)
+    if any(part.name == "notary" for part in parts):
+        need_key(loaded)
     console = Console([part.name for part in parts])
     code = asyncio.run(_run(loaded, parts, console))
     if code:
         raise typer.Exit(code)
+
+
+def need_key(config: Config) -> None:
+    """Say at once what the notary would say.
+
+    Raises:
+        KeyRefused: its key is not there, or can be read by others.
+    """
+    from audit.notary.keys import FileKey
+    from audit.settings import NotarySettings
+
+    FileKey(config.resolve(config.section("notary", NotarySettings).key_file))
 
 
 def chosen(only: str | None) -> tuple[Part, ...]:
@@ -131,7 +162,15 @@ async def _run(config: Config, parts: tuple[Part, ...], console: Console) -> int
 def component(config: Config, part: Part) -> Component:
     """How the part is started and how one sees that it is ready."""
     # -P: nothing in the current directory may pass for one of our modules.
-    argv = (sys.executable, "-P", "-m", "cli.main", part.name, "--config", str(config.path))
+    argv = (
+        sys.executable,
+        "-P",
+        "-m",
+        "cli.main",
+        *(part.command or (part.name,)),
+        "--config",
+        str(config.path),
+    )
     address = part.address(config)
     return Component(
         part.name,

@@ -55,6 +55,7 @@ def write_settings(path: Path, plan: Mapping[str, str]) -> None:
             "journal": {"segment_bytes": 16 << 20, "max_bytes": 256 << 20},
             "log": {"backend": "local"},
             "sidecar": {"metrics_port": free_port(port + 1)},
+            "notary": {"metrics_port": free_port(port + 2)},
         }
     )
     parts = (f'\n[[plan]]\nservice = "{service}"\ndigest = "{digest}"\n' for service, digest in plan.items())

@@ -18,6 +18,7 @@ import pytest
 from audit.check import check_log
 from audit.config import load
 from audit.log import configured_log
+from audit.notary.keys import generate
 from audit.proof.entry import Kind
 from audit.proof.record import parse_record
 from cli.tables import commented_toml
@@ -76,10 +77,12 @@ class Running:
             "gateway": {"port": self.port},
             "journal": {"segment_bytes": 1 << 20, "max_bytes": 16 << 20},
             "sidecar": {"metrics_port": self.metrics},
+            "notary": {"metrics_port": free_port()},
             "store": {"directory": store},
         }
         plan = f'\n[[plan]]\nservice = "credit"\ndigest = "{digest}"\n'
         self.config.write_text(commented_toml(settings) + plan)
+        generate(directory / "notary.key", directory / "notary.pub", "affiant.local")
         argv = [sys.executable, "-m", "cli.main", "up", "--config", str(self.config)]
         self.process = Process(argv, log=directory / "up.txt", cwd=directory)
 

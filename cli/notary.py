@@ -1,0 +1,136 @@
+"""`affiant notary`: seal the log in Merkle trees, keep the archive, tell what is wrong."""
+
+from __future__ import annotations
+
+import json
+import signal
+import threading
+from typing import Annotated
+
+import structlog
+import typer
+
+from audit.config import Config, load
+from audit.log import configured_governance_log, configured_log
+from audit.log.base import Topic
+from audit.notary.keys import FileKey, generate
+from audit.notary.notary import Notary
+from audit.notary.witness import Witness
+from audit.proof.note import VerifierKey
+from audit.sealed import TreeId
+from audit.settings import NotarySettings
+from audit.trees import configured_trees
+
+from .options import ConfigOption
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Seal the log, and keep the notary's key.\n\nExample: affiant notary keygen && affiant notary run",
+)
+
+
+@app.command()
+def run(config: ConfigOption = None) -> None:
+    """Seal every partition of the log and of the governance log, until SIGTERM; then seal the rest and end.
+
+    Survives the absence of log and store for any time. Two notaries of one log: the second one ends. Exit code 1
+    when sealing on would contradict what was sealed, 3 when it was told to end and not all could be sealed.
+
+    Example: affiant notary run --config affiant.toml
+    """
+    from audit.notary.metrics import NotaryCollector, trouble
+    from audit.scrape import MetricsServer
+
+    loaded = load(config)
+    settings = loaded.section("notary", NotarySettings)
+    notary = configured_notary(loaded)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    say = structlog.get_logger("notary")
+    with MetricsServer(
+        settings.metrics_host,
+        settings.metrics_port,
+        NotaryCollector(notary),
+        lambda: trouble(notary),
+        table="notary",
+    ) as server:
+        say.info("ready", metrics=f"http://{settings.metrics_host}:{server.port}/metrics")
+        notary.run(stop)
+    say.info("ended: everything that the log had is sealed")
+
+
+@app.command()
+def keygen(config: ConfigOption = None) -> None:
+    """Make the notary's key, readable by its owner alone, and print its vkey; a key that is there is left as it is.
+
+    Give the vkey to whoever shall verify: it is the only thing that an auditor must believe.
+
+    Example: affiant notary keygen
+    """
+    loaded = load(config)
+    settings = loaded.section("notary", NotarySettings)
+    typer.echo(make_key(loaded, settings))
+
+
+@app.command()
+def vkey(
+    config: ConfigOption = None, as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False
+) -> None:
+    """Print the notary's vkey, and the same key under the name of each tree, as other verifiers take it.
+
+    Example: affiant notary vkey
+    """
+    loaded = load(config)
+    settings = loaded.section("notary", NotarySettings)
+    public_key = FileKey(loaded.resolve(settings.key_file)).public_key
+    base = VerifierKey(settings.name, public_key)
+    topics = [log.topic() for log in (configured_log(loaded), configured_governance_log(loaded))]
+    trees = [str(tree.key(public_key)) for topic in topics for tree in trees_of(settings.name, topic)]
+    if as_json:
+        typer.echo(json.dumps({"vkey": str(base), "trees": trees}, indent=2))
+        return
+    for line in (str(base), *trees):
+        typer.echo(line)
+
+
+def trees_of(name: str, topic: Topic) -> list[TreeId]:
+    """The trees of a topic."""
+    return [TreeId(name, topic.id, partition) for partition in range(topic.partitions)]
+
+
+def make_key(config: Config, settings: NotarySettings) -> VerifierKey:
+    """The key that the settings name.
+
+    Raises:
+        KeyRefused: there is one already.
+    """
+    return generate(
+        config.resolve(settings.key_file), config.resolve(settings.public_key_file), settings.name
+    )
+
+
+def configured_notary(config: Config) -> Notary:
+    """The notary of a settings file. Nothing is contacted yet.
+
+    Raises:
+        KeyRefused: its key is not there, or can be read by others.
+        ConfigError: a table that contradicts itself.
+    """
+    settings = config.section("notary", NotarySettings)
+    trees = configured_trees(config)
+
+    def cosigners() -> tuple[Witness, ...]:
+        pairs = zip(settings.witnesses, trees.trust.witnesses, strict=True)
+        return tuple(Witness(each.url, key) for each, key in pairs)
+
+    cosigners()  # what is wrong with them is said at the start
+    return Notary(
+        configured_log(config),
+        configured_governance_log(config),
+        trees.objects,
+        FileKey(config.resolve(settings.key_file)),
+        settings,
+        cosigners=cosigners,
+        payload_objects=trees.payload_objects,
+    )
