@@ -107,7 +107,8 @@ def validate(file: str, table: str, content: Mapping[str, Any], model: type[S]) 
             if problem["type"] == "extra_forbidden":
                 lines.append(f"unknown setting {key!r}{suggest(key, tuple(model.model_fields))}")
             else:
-                lines.append(f"{key}: {problem['msg']}" if key else problem["msg"])
+                said = problem["msg"].removeprefix("Value error, ")  # pydantic's, before our own words
+                lines.append(f"{key}: {said}" if key else said)
         raise ConfigError(f"{file}: [{table}] " + "; ".join(lines)) from error
 
 

@@ -232,4 +232,5 @@ def first_problem(error: ValidationError) -> str:
     """The first thing that pydantic found, as one line without the input."""
     problem = error.errors(include_url=False, include_input=False, include_context=False)[0]
     place = ".".join(str(part) for part in problem["loc"])
-    return f"{place}: {problem['msg']}" if place else problem["msg"]
+    said = problem["msg"].removeprefix("Value error, ")  # pydantic's, before our own words
+    return f"{place}: {said}" if place else said

@@ -150,7 +150,8 @@ def _read(path: Path) -> _File:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(map(str, first["loc"]))
-        raise ConfigError(f"{path}: {where}: {first['msg']}") from error
+        said = first["msg"].removeprefix("Value error, ")  # pydantic's, before our own words
+        raise ConfigError(f"{path}: {where}: {said}") from error
 
 
 def _write(path: Path, lines: list[_Line]) -> None:
