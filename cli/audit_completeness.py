@@ -6,8 +6,7 @@ import http.client
 import json
 import time
 import urllib.request
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -28,6 +27,8 @@ _TIMEOUT: Final = 10.0
 _MAX_SCRAPE: Final = 16 << 20
 _SCRAPES: Final = 16
 """A gateway's workers share its port: so often it is asked for one that was not heard yet."""
+_SHOWN: Final = 10
+"""Minutes that are told again while one follows."""
 _POLL: Final = 0.25
 _MINUTE: Final = 60.0
 _NUMBERS: Final = ("recorded", "sealed", "answers", "shadows", "aborted", "counted")
@@ -80,10 +81,11 @@ def completeness(
 
     Example: affiant audit completeness --gateway http://127.0.0.1:8080 --follow --textfile /var/lib/node/affiant.prom
     """
-    from audit.auditor.complete import minutes
+    from audit.auditor.complete import minutes, missing_of
 
     with opened(config, index) as records:
         wrong = False
+        before: dict[str, Held] = {}
         while True:
             began = time.monotonic()
             answered = [one for url in gateway or () for one in _scrape(url)]
@@ -92,10 +94,13 @@ def completeness(
                 row for row in minutes(records.index) if (since is None or row.minute >= _utc(since))
                 and (until is None or row.minute < _utc(until))
             ]  # fmt: skip
-            wrong = any(each.unrecorded or each.behind for each in held) or any(_missing(rows, held).values())
-            _tell(rows[-_SCRAPES:] if follow else rows, held, as_json)
+            wrong = any(each.unrecorded or each.behind for each in held) or any(
+                missing_of(rows, held).values()
+            )
+            _tell(rows[-_SHOWN:] if follow else rows, held, before, as_json)
             if textfile is not None:
-                _export(textfile, rows, held)
+                _export(textfile, rows, held, before)
+            before = {each.now.journal: each for each in held}
             if not follow:
                 break
             time.sleep(max(0.0, _MINUTE - (time.monotonic() - began)))
@@ -140,22 +145,14 @@ def _get(url: str) -> str:
         raise LogUnavailable(f"{url}: {error}") from error
 
 
-def _missing(rows: Iterable[Minute], held: Iterable[Held]) -> Counter[str]:
-    """Entries that are recorded and not sealed, by journal."""
-    missing: Counter[str] = Counter()
-    for row in rows:
-        missing[row.journal] += row.missing
-    for each in held:
-        missing[each.now.journal] = max(missing[each.now.journal], each.behind)
-    return +missing
+def _tell(rows: Sequence[Minute], held: Sequence[Held], before: Mapping[str, Held], as_json: bool) -> None:
+    from audit.auditor.complete import since_last
 
-
-def _tell(rows: Sequence[Minute], held: Sequence[Held], as_json: bool) -> None:
     if as_json:
         for row in rows:
             typer.echo(json.dumps({"type": "minute", **_row(row), "missing": row.missing}))
         for each in held:
-            typer.echo(json.dumps({"type": "gateway", **_gateway(each)}))
+            typer.echo(json.dumps({"type": "gateway", **_gateway(each), **since_last(each, before)}))
         return
     if rows:
         typer.echo(_LINE.format(*_HEADS))
@@ -202,40 +199,13 @@ def _gateway(each: Held) -> dict[str, Any]:
     }
 
 
-def _export(path: Path, rows: Sequence[Minute], held: Sequence[Held]) -> None:
-    """What Prometheus gets: totals, the newest whole minute, and when it was looked."""
-    from prometheus_client import CollectorRegistry, Gauge, write_to_textfile
+def _export(path: Path, rows: Sequence[Minute], held: Sequence[Held], before: Mapping[str, Held]) -> None:
+    """What Prometheus gets of it."""
+    from prometheus_client import write_to_textfile
 
-    registry = CollectorRegistry()
+    from audit.auditor.complete_metrics import registry_of
 
-    def gauge(name: str, about: str) -> Gauge:
-        return Gauge(f"affiant_audit_{name}", about, ["journal"], registry=registry)
-
-    recorded, sealed = gauge("recorded", "Entries, by sequence."), gauge("sealed", "Entries that are sealed.")
-    for row in rows:
-        recorded.labels(row.journal).inc(row.recorded)
-        sealed.labels(row.journal).inc(row.sealed)
-    minute = {row.journal: row for row in rows}
-    for name, about in (("recorded", "written"), ("sealed", "sealed"), ("answers", "of answers")):
-        of_minute = gauge(f"minute_{name}", f"Entries {about} in the journal's newest minute.")
-        for row in minute.values():
-            of_minute.labels(row.journal).set(getattr(row, name))
-    missing = gauge("missing", "Entries that are recorded and not sealed.")
-    for journal, count in _missing(rows, held).items():
-        missing.labels(journal).set(count)
-    for name, about in (
-        ("answered", "Answers that the gateway counted since the journal was opened."),
-        ("answers", "Of these, with a sealed entry."),
-        ("unrecorded", "Answers without a sealed entry: none should be."),
-        ("behind", "Entries that were not sealed in the time that was waited."),
-    ):
-        one = gauge(name, about)
-        for each in held:
-            one.labels(each.now.journal).set(_gateway(each)[name])
-    looked = Gauge(
-        "affiant_audit_looked_seconds", "When it was looked, in s since 1970 UTC.", registry=registry
-    )
-    looked.set_to_current_time()
+    registry = registry_of(rows, held, before)
     try:
         write_to_textfile(str(path), registry)
     except OSError as error:

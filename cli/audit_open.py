@@ -68,7 +68,9 @@ def opened(config_file: Path | None, index: Path | None) -> Iterator[Records]:
         )
         try:
             with _bar("indexing") as progress:
-                records.refresh(progress)
+                wrong = records.refresh(progress)
+            for each in wrong:
+                typer.echo(f"WRONG  {each}; `affiant audit verify` tells more", err=True)
             yield records
         finally:
             logs.close()

@@ -13,8 +13,8 @@ gone), and `recorded` = `sealed`. The index counts the sealed ones: what it says
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Mapping
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
@@ -167,3 +167,24 @@ def hold(index: Index, now: Answered) -> Held:
     found = dict(index.select(_ANSWERS, [now.journal, now.sequence, now.epoch]))
     unrecorded = sum(max(0, count - found.get(status, 0)) for status, count in now.by_status.items())
     return Held(now, sum(found.values()), sealed, unrecorded)
+
+
+def since_last(each: Held, before: Mapping[str, Held]) -> dict[str, int]:
+    """What was added since the last look. The two may differ by the answers that were on their way."""
+    last = before.get(each.now.journal)
+    if last is None or last.now.epoch != each.now.epoch:
+        return {}
+    return {
+        "minute_answered": each.now.answers - last.now.answers,
+        "minute_answers": each.answers - last.answers,
+    }
+
+
+def missing_of(rows: Iterable[Minute], held: Iterable[Held]) -> Counter[str]:
+    """Entries that are recorded and not sealed, by journal; journals that miss none are left out."""
+    missing: Counter[str] = Counter()
+    for row in rows:
+        missing[row.journal] += row.missing
+    for each in held:
+        missing[each.now.journal] = max(missing[each.now.journal], each.behind)
+    return +missing

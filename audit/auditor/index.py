@@ -20,12 +20,13 @@ import pyarrow as pa
 from audit.archive import Archive, ArchiveFile, Part
 from audit.archive.columns import entries_table
 from audit.archive.schema import CHECKPOINTS, ENTRIES, LOGGED, TIME
-from audit.errors import IndexUnusable
+from audit.errors import ArchiveGap, IndexUnusable
 from audit.proof.checkpoint import parse_checkpoint
 from audit.proof.entry import parse_record_id
+from audit.proof.errors import FormatError
 from audit.proof.note import parse_note
 from audit.proof.tiles import WIDTH, Bundle, read_bundle
-from audit.sealed import Published, SealedTree
+from audit.sealed import Published, SealedTree, TreeId
 
 from .query import Search, search_sql, select_only
 
@@ -149,39 +150,51 @@ class Index:
 
     def update(
         self, archive: Archive, heads: Mapping[SealedTree, Published], progress: Progress = lambda _: None
-    ) -> None:
+    ) -> list[str]:
         """Index what the archive and the trees have up to these checkpoints and is not indexed yet.
+
+        A file of the archive that is not what it should be hides nothing: its offsets are indexed from the tree.
 
         Args:
             archive: of the same store.
             heads: each tree, with the newest checkpoint that was verified.
             progress: told how many records were added since the last call.
 
+        Returns:
+            What is wrong with the archive.
+
         Raises:
-            FormatError: a file of the archive, or a bundle, is not what it should be.
-            ArchiveGap, ObjectsUnavailable: from the store.
+            FormatError: a tree's bundle is not what it should be.
+            ObjectsUnavailable: from the store.
             IndexUnusable: the index cannot be written.
         """
+        wrong: list[str] = []
         with _told(self._path):
             held = self._held()
             for tree, published in heads.items():
-                for file in archive.files(Part.ENTRIES, tree.tree.topic, tree.tree.partition):
-                    if _key(file) not in held:
-                        self._add_file(archive, file)
-                        progress(file.end - file.first)
-                for file in archive.files(Part.CHECKPOINTS, tree.tree.topic, tree.tree.partition):
-                    if _key(file) not in held:
-                        self._add_heads(archive, file)
+                for part, add in ((Part.ENTRIES, self._add_file), (Part.CHECKPOINTS, self._add_heads)):
+                    for file in _files(archive, part, tree.tree, wrong):
+                        if _key(file) in held:
+                            continue
+                        try:
+                            added = add(archive, file)
+                        except (FormatError, ArchiveGap) as error:
+                            wrong.append(str(error))
+                            continue
+                        progress(added)
                 for first, end in self._gaps(tree, published.size):
                     self._add_tail(tree, published.size, first, end, progress)
                 self._add_published(tree, published)
+        return wrong
 
     def _held(self) -> set[tuple[Any, ...]]:
         """Which files of the archive are in it, as `_key` names them."""
         return set(self._rows('SELECT part, topic, partition, "first", "end" FROM files'))
 
-    def _add_file(self, archive: Archive, file: ArchiveFile) -> None:
+    def _add_file(self, archive: Archive, file: ArchiveFile) -> int:
         table = archive.rows(file, list(COLUMNS))
+        if table.column("offset").to_pylist() != list(range(file.first, file.end)):
+            raise FormatError(f"{file.name}: does not hold the offsets that its name says")
         with self._transaction():
             # What the bundles told of these offsets before they were archived, without their times.
             self._connection.execute(
@@ -190,11 +203,13 @@ class Index:
             )
             self._insert("entries", COLUMNS, table, file.topic, file.partition, "TRUE, ")
             self._note(file)
+        return file.end - file.first
 
-    def _add_heads(self, archive: Archive, file: ArchiveFile) -> None:
+    def _add_heads(self, archive: Archive, file: ArchiveFile) -> int:
         with self._transaction():
             self._insert("checkpoints", CHECKPOINTS.names, archive.rows(file), file.topic, file.partition)
             self._note(file)
+        return 0
 
     def _note(self, file: ArchiveFile) -> None:
         self._connection.execute("INSERT INTO files VALUES (?, ?, ?, ?, ?)", list(_key(file)))
@@ -358,6 +373,15 @@ class Index:
                 yield from some
 
         return names, rows()
+
+
+def _files(archive: Archive, part: Part, tree: TreeId, wrong: list[str]) -> list[ArchiveFile]:
+    """The archive's files of a tree; none when they contradict each other."""
+    try:
+        return archive.files(part, tree.topic, tree.partition)
+    except FormatError as error:
+        wrong.append(str(error))
+        return []
 
 
 def _key(file: ArchiveFile) -> tuple[Any, ...]:

@@ -84,20 +84,23 @@ class Records:
     """Id → partitions, of topics that are known without the archive."""
     heads: dict[SealedTree, Published] = field(default_factory=dict)
 
-    def refresh(self, progress: Callable[[int], Progress] = lambda _: lambda _: None) -> None:
+    def refresh(self, progress: Callable[[int], Progress] = lambda _: lambda _: None) -> list[str]:
         """Verify the newest checkpoints, and bring the index up to them.
 
         Args:
             progress: told how many records will be added about, if any; what it returns is told how many were.
 
+        Returns:
+            What is wrong with the archive; its records are found by their trees all the same.
+
         Raises:
             NotSealed: nothing is.
-            FormatError, NotProved: a checkpoint, or a file, is not what it should be.
+            FormatError, NotProved: a checkpoint, or a tree's file, is not what it should be.
             ObjectsUnavailable, IndexUnusable, KeyRefused: as they say.
         """
         self.heads = newest(self.trees, self.topics)
         missing = self.index.missing(self.archive, self.heads)
-        self.index.update(self.archive, self.heads, progress(missing) if missing else lambda _: None)
+        return self.index.update(self.archive, self.heads, progress(missing) if missing else lambda _: None)
 
     def prove(self, record: str) -> Proved:
         """A record's entry, proved to be in the sealed log.

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import shutil
+import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from audit.archive import Archive, Limits, Part
@@ -219,4 +222,60 @@ def test_an_index_of_an_older_form_is_made_again(world, tmp_path: Path) -> None:
         index._connection.execute("UPDATE about SET format = 0")
     with Index(tmp_path / "index", trees.trust.name) as index:
         index.update(archive, heads)
+        assert count(index) == SIZE
+
+
+def test_two_processes_do_not_share_an_index(world, tmp_path: Path) -> None:
+    """The second one is told what to do."""
+    path = tmp_path / "index"
+    with Index(path, "affiant.bench"):
+        code = f"from audit.auditor.index import *\nIndex(Path({str(path)!r}), 'affiant.bench')"
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "IndexUnusable" in done.stderr
+    assert "another process has it" in done.stderr
+
+
+def test_an_index_whose_process_was_killed_while_it_was_filled_is_gone_on_with(
+    made, world, tmp_path: Path
+) -> None:
+    """Nothing is in it twice, and nothing is missing."""
+    path = tmp_path / "index"
+    code = f"""
+import os
+from pathlib import Path
+from audit.archive import Archive
+from audit.auditor.index import Index
+from audit.auditor.records import newest
+from audit.config import load
+from audit.trees import configured_trees
+trees = configured_trees(load(Path({str(made.store.parent / "affiant.toml")!r})))
+Index(Path({str(path)!r}), trees.trust.name).update(Archive(trees.objects), newest(trees, {{}}), lambda _: os._exit(9))
+"""
+    done = subprocess.run([sys.executable, "-c", code], check=False)
+    assert done.returncode == 9
+    trees, archive, heads = world
+    with Index(path, trees.trust.name) as index:
+        assert 0 < index.missing(archive, heads) < SIZE
+        index.update(archive, heads)
+        assert index.select('SELECT count(*), count(DISTINCT "offset") FROM entries') == [(SIZE, SIZE)]
+
+
+def test_a_damaged_file_of_the_archive_hides_no_record(made, tmp_path: Path) -> None:
+    """What the archive does not tell any more, the trees do; what is wrong is said."""
+    shutil.copytree(made.store.parent, tmp_path / "log")
+    trees = configured_trees(load(tmp_path / "log" / "affiant.toml"))
+    archive, heads = Archive(trees.objects), newest(trees, {})
+    paths = sorted((tmp_path / "log/store/archive/entries").rglob("*.parquet"))
+    paths[0].write_bytes(paths[0].read_bytes()[:-9])
+    table = pq.read_table(paths[1], partitioning=None)
+    pq.write_table(table.slice(1), paths[1], store_schema=False)
+    with Index(tmp_path / "index", trees.trust.name) as index:
+        wrong = index.update(archive, heads)
+        assert [str(paths[at].name) in wrong[at] for at in range(2)] == [True, True]
+        assert len(wrong) == 2
+        assert count(index) == SIZE
+    shutil.copy(paths[2], paths[2].with_name(f"{1:020d}-{2:020d}.parquet"))
+    with Index(tmp_path / "another", trees.trust.name) as index:
+        assert "same offset" in index.update(archive, heads)[0]
         assert count(index) == SIZE

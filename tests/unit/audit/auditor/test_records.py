@@ -100,7 +100,7 @@ def test_a_record_is_shown_with_everything_that_holds_of_it(opened, made: Sealed
     assert described["payload_from"] == "archive"
     assert described["proof"]["index"] == described["offset"] == 700
     assert described["proof"]["size"] == SIZE
-    assert described["logged_ms"] == 1_767_225_600_700
+    assert described["logged_ms"] == 1_767_225_600_000
 
 
 def test_the_first_and_the_last_record_lack_only_the_neighbour_that_is_not_there(opened, made) -> None:
