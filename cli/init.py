@@ -33,10 +33,11 @@ def init(
     except FileExistsError as error:
         raise ConfigError(f"{target} is there already, and is not overwritten") from error
     key, public = directory / settings.key_file, directory / settings.public_key_file
-    if key.exists():  # of a settings file that went: what it has signed is still to be verified
-        vkey = VerifierKey(settings.name, FileKey(key).public_key)
-    else:
-        vkey = generate(key, public, settings.name)
+    # One that is there is of a settings file that went: what it has signed is still to be verified.
+    there = key.exists()
+    vkey = (
+        VerifierKey(settings.name, FileKey(key).public_key) if there else generate(key, public, settings.name)
+    )
     typer.echo(f"wrote {target}")
     typer.echo(f"the notary's key is in {key}; what it signs is verified with")
     typer.echo(f"  {vkey}")

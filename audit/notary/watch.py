@@ -51,7 +51,7 @@ class Watch:
         self._topic = topic
         self._partition = partition
         self._whole = True
-        self.journals = journals or Journals()
+        self.journals = Journals() if journals is None else journals
         self.untold = untold
 
     def record(self, offset: int, timestamp: int, key: bytes | None, leaf: Leaf) -> None:
