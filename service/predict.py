@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Final
 
 import numpy as np
 import structlog
@@ -37,6 +38,8 @@ from .recording import BINARY, JSON, PROBLEM, accept, append_answer, append_refu
 log = structlog.get_logger("affiant.gateway")
 
 Header = tuple[bytes, bytes]
+# A member of an enum costs 125 ns to look up in Python 3.11, and this is the hot path.
+_EXPLAIN: Final = ProtocolNumber.V1_EXPLAIN
 
 
 async def answer(gate: Gate, route: Route, scope: Scope, receive: Receive, send: Send) -> None:
@@ -81,7 +84,7 @@ async def answer(gate: Gate, route: Route, scope: Scope, receive: Receive, send:
 async def encode(call: Call, served: Served, query: Query, predicted: Predicted) -> Reply:
     """The answer's body, in the request's protocol."""
     loaded = served.loaded
-    if query.protocol != ProtocolNumber.V1_EXPLAIN:
+    if query.protocol != _EXPLAIN:
         plan = call.route.plan
         assert plan is not None
         return write(query, predicted.answers, plan.name_json, loaded.digest_json, call.request_id)

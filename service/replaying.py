@@ -18,10 +18,10 @@ import orjson
 from numpy.typing import NDArray
 
 from audit.config import Config
-from audit.proof.entry import Key
 from audit.proof.entry import Protocol as ProtocolNumber
 from audit.proof.record import Header
 from audit.replay.base import Answerer, Number, Question, Ran, Unanswerable
+from audit.replay.keys import BATCH, PROTOCOL, REQUEST_ID, SERVICE
 from registry.errors import DeviceUnavailable, NotExplainable, NotFound, PackageError
 from registry.runtimes import load as load_model
 from registry.runtimes.base import Model
@@ -48,6 +48,7 @@ MAX_BATCH: Final = 1 << 16
 MAX_THREADS: Final = 256
 CALL_ROWS: Final = 8192
 """Rows of one call, about: more bring nothing, and the model's memory grows with them."""
+_EXPLAIN: Final = ProtocolNumber.V1_EXPLAIN
 _OPERATIONS: Final[dict[object, ProtocolNumber]] = {int(number): number for number in ProtocolNumber}
 MODELS: Final = 8
 """Models that are kept loaded."""
@@ -107,7 +108,7 @@ class GatewayPredictor:
 
     def numbers(self, question: Question, body: bytes) -> list[Number]:
         """See the contract."""
-        protocol = question.entry.get(Key.PROTOCOL)
+        protocol = question.entry.fields.get(PROTOCOL)
         try:
             return numbers_of(protocol, body)
         except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
@@ -189,7 +190,7 @@ class _Answerer:
 
     def _read(self, question: Question) -> Query | Unanswerable:
         """The recorded request through the gateway's own reader."""
-        header, protocol = question.payload.header, question.entry.fields.get(Key.PROTOCOL)
+        header, protocol = question.payload.header, question.entry.fields.get(PROTOCOL)
         try:
             operation = _OPERATIONS[protocol]
             kind = header[Header.CONTENT_TYPE].encode("latin-1") or JSON
@@ -212,7 +213,7 @@ class _Answerer:
         shape = [self._model.schema_hash, query.rows.height, self._width]
         if question.payload.header.get(Header.INPUT) != shape:
             return Unanswerable("input: it was recorded for another signature")
-        if query.protocol != question.entry.fields[Key.PROTOCOL]:
+        if query.protocol != question.entry.fields[PROTOCOL]:
             return Unanswerable("input: the recorded request is of another protocol now")
         return query
 
@@ -238,7 +239,7 @@ class _Answerer:
             if isinstance(query, Unanswerable):
                 continue
             height, name = query.rows.height, question.batch
-            _, size, position = question.entry.get(Key.BATCH) or (0, height, 0)
+            _, size, position = question.entry.fields.get(BATCH) or (0, height, 0)
             if position + height > size or size > max(MAX_BATCH, height):
                 answers[number] = Unanswerable(f"batch: {height} rows from {position} on, of {size} in all")
                 continue
@@ -255,9 +256,9 @@ class _Answerer:
 
     def _write(self, question: Question, query: Query, answers: Rows) -> bytes | Unanswerable:
         fields = question.entry.fields
-        if query.protocol != ProtocolNumber.V1_EXPLAIN:
-            service = orjson.dumps(fields[Key.SERVICE])
-            return write(query, answers, service, self._digest, fields.get(Key.REQUEST_ID)).body
+        if query.protocol != _EXPLAIN:
+            service = orjson.dumps(fields[SERVICE])
+            return write(query, answers, service, self._digest, fields.get(REQUEST_ID)).body
         rows = np.frombuffer(query.rows.packed, np.float32).reshape(-1, self._width)
         try:
             contributions = self._model.explain(rows)

@@ -10,6 +10,8 @@ from audit.errors import AuditError
 from audit.proof.entry import Entry, Key
 from audit.proof.record import Payload
 
+from .keys import BATCH, EPOCH, JOURNAL
+
 
 class Unanswerable(AuditError):  # noqa: N818 — says what happened
     """This question gets no answer here. `replayable`: the log says that it should, so the verdict is
@@ -58,12 +60,9 @@ class Question(NamedTuple):
     @property
     def batch(self) -> tuple[bytes, int, int] | None:
         """Names the batch that it was predicted in: journal, epoch and batch id."""
-        batch = self.entry.get(Key.BATCH)
-        return (
-            None
-            if batch is None
-            else (self.entry.fields[Key.JOURNAL], self.entry.fields[Key.EPOCH], batch[0])
-        )
+        fields = self.entry.fields
+        batch = fields.get(BATCH)
+        return None if batch is None else (fields[JOURNAL], fields[EPOCH], batch[0])
 
 
 class Number(NamedTuple):

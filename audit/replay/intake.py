@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from hashlib import sha256
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from audit.proof.entry import Entry, Key, Kind
+from audit.proof.entry import Entry, Key
 from audit.proof.errors import FormatError
 from audit.proof.record import parse_payload
 
 from .base import Logged, Question, Ran
+from .keys import (
+    ABORTED,
+    DIGEST,
+    EPOCH,
+    INFERENCE,
+    JOURNAL,
+    KIND,
+    OPENING,
+    PAYLOAD_DIGEST,
+    SEQUENCE,
+    STATUS,
+    SUITE,
+)
 from .verdict import Judged, Verdict
 
 Openings = Callable[[Logged], Entry | None]
 """Finds the opening entry of a record's epoch, where it stands before what is replayed."""
 
 
-_EXCHANGES: Final = (Kind.INFERENCE, Kind.ABORTED)
+_EXCHANGES: Final = (INFERENCE, ABORTED)
 
 
 class Asked(NamedTuple):
@@ -46,59 +59,62 @@ class Intake:
         entry = logged.entry
         if entry is None:
             self.unreadable += logged.wanted
-        elif entry.kind == Kind.OPENING:
-            self._ran[entry.fields[Key.JOURNAL], entry.fields[Key.EPOCH]] = Ran.of(entry)
-        elif entry.kind in _EXCHANGES and self._is_new(logged, entry) and self._is_asked_for(entry):
-            why = _no_answer(entry)
-            return (
-                self._question(logged, entry) if why is None else judged(logged, Verdict.NOT_REPLAYABLE, why)
-            )
+            return None
+        fields = entry.fields
+        kind = fields[KIND]
+        if kind == OPENING:
+            self._ran[fields[JOURNAL], fields[EPOCH]] = Ran.of(entry)
+        elif kind in _EXCHANGES and self._is_new(logged, fields) and self._is_asked_for(fields):
+            why = _no_answer(fields)
+            if why is not None:
+                return judged(logged, Verdict.NOT_REPLAYABLE, why)
+            return self._question(logged, entry)
         return None
 
-    def _is_new(self, logged: Logged, entry: Entry) -> bool:
-        journal, sequence = entry.fields[Key.JOURNAL], entry.fields[Key.SEQUENCE]
+    def _is_new(self, logged: Logged, fields: Mapping[int, Any]) -> bool:
+        journal, sequence = fields[JOURNAL], fields[SEQUENCE]
         if sequence <= self._reached.get(journal, -1):
             self.duplicates += logged.wanted
             return False
         self._reached[journal] = sequence
         return True
 
-    def _is_asked_for(self, entry: Entry) -> bool:
-        return self._only is None or entry.get(Key.DIGEST) == self._only
+    def _is_asked_for(self, fields: Mapping[int, Any]) -> bool:
+        return self._only is None or fields.get(DIGEST) == self._only
 
     def _question(self, logged: Logged, entry: Entry) -> Asked | Judged:
-        payload = logged.payload
+        payload, fields = logged.payload, entry.fields
         if not payload:
-            where = "erased, or gone from the object store" if entry.get(Key.EXTERNAL) else "erased"
+            where = "erased, or gone from the object store" if Key.EXTERNAL in fields else "erased"
             return judged(logged, Verdict.NOT_REPLAYABLE, f"payload: {where}")
-        if sha256(payload).digest() != entry.fields[Key.PAYLOAD_DIGEST]:
+        if sha256(payload).digest() != fields[PAYLOAD_DIGEST]:
             return judged(logged, Verdict.DIFFERENT, "payload: not the bytes that the entry's digest covers")
-        if suite := entry.fields[Key.SUITE]:
+        if suite := fields[SUITE]:
             return judged(logged, Verdict.NOT_REPLAYABLE, f"payload: encrypted (suite {suite})")
         try:
-            question = Question(entry, parse_payload(payload))
+            parts = parse_payload(payload)
         except FormatError as error:
             return judged(logged, Verdict.DIFFERENT, f"payload: {error}")
-        return Asked(logged, question, self._ran_of(logged, entry))
+        return Asked(logged, Question(entry, parts), self._ran_of(logged, fields))
 
-    def _ran_of(self, logged: Logged, entry: Entry) -> Ran | None:
-        epoch = entry.fields[Key.JOURNAL], entry.fields[Key.EPOCH]
-        if epoch not in self._ran:
+    def _ran_of(self, logged: Logged, fields: Mapping[int, Any]) -> Ran | None:
+        epoch = fields[JOURNAL], fields[EPOCH]
+        try:
+            return self._ran[epoch]
+        except KeyError:
             opening = self._opening(logged)
-            self._ran[epoch] = Ran.of(opening) if opening is not None else None
-        return self._ran[epoch]
+            ran = self._ran[epoch] = Ran.of(opening) if opening is not None else None
+            return ran
 
 
-def _no_answer(entry: Entry) -> str | None:
+def _no_answer(fields: Mapping[int, Any]) -> str | None:
     """Why no model's answer stands in the record; None: one does."""
-    if entry.kind == Kind.ABORTED:
+    if fields[KIND] == ABORTED:
         return "aborted: the request was accepted and never answered"
-    status = entry.fields[Key.STATUS]
+    status = fields[STATUS]
     if status != 200:
-        return f"refused: {status} {entry.get(Key.REASON) or ''}".rstrip()
-    if entry.get(Key.DIGEST) is None:
-        return "no model: the entry names none"
-    return None
+        return f"refused: {status} {fields.get(Key.REASON, '')}".rstrip()
+    return None if DIGEST in fields else "no model: the entry names none"
 
 
 def judged(logged: Logged, verdict: Verdict, reason: str | None = None) -> Judged:

@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import Final
 
-from audit.proof.entry import Key
 from audit.proof.record import Header
 
 from .base import Answerer, Logged, Predictor, Unanswerable
 from .intake import Asked, Intake, Openings, judged
+from .keys import BATCH, DIGEST
 from .verdict import SAME_CAUSES, Judged, Verdict, causes, compare, largest
 
+_IDENTICAL: Final = Verdict.IDENTICAL
 CHUNK: Final = 1024
 """Questions that are put together: to a model that does not mind, in one call."""
 CHUNK_BYTES: Final = 16 << 20
@@ -101,7 +102,7 @@ class _Run:
             self._give(logged, asked)
             return
         try:
-            model = self._predictor.open(asked.question.entry.fields[Key.DIGEST], asked.ran)
+            model = self._predictor.open(asked.question.entry.fields[DIGEST], asked.ran)
         except Unanswerable as error:
             self._give(logged, _unanswerable(logged, error))
             return
@@ -114,7 +115,7 @@ class _Run:
     def _join(self, name: tuple[bytes, int, int], model: Answerer, asked: Asked) -> None:
         batch = self._batches.get(name)
         if batch is None:
-            size = asked.question.entry.fields[Key.BATCH][1]
+            size = asked.question.entry.fields[BATCH][1]
             batch = self._batches[name] = _Batch(model, self._taken, size)
         batch.members.append(asked)
         batch.rows += _rows(asked)
@@ -151,7 +152,7 @@ class _Run:
             if isinstance(body, Unanswerable):
                 self._judged.append(_unanswerable(asked.logged, body))
             elif body == asked.question.payload.response:
-                self._judged.append(judged(asked.logged, Verdict.IDENTICAL))
+                self._judged.append(judged(asked.logged, _IDENTICAL))
             else:
                 self._judged.append(self._differs(model, asked, body, missing))
 

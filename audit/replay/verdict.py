@@ -10,9 +10,10 @@ from enum import StrEnum
 from itertools import zip_longest
 from typing import Any, Final, NamedTuple
 
-from audit.proof.entry import Entry, Key
+from audit.proof.entry import Entry
 
 from .base import Answerer, Difference, Number, Ran
+from .keys import DIGEST, SERVICE
 
 ALWAYS: Final = ("affiant", "numpy")
 """Libraries that shape any answer; a runtime's are named by its answerer."""
@@ -49,13 +50,13 @@ class Judged(NamedTuple):
     @property
     def service(self) -> str:
         """In the request's path; empty where the entry does not say."""
-        service: str = self.entry.fields.get(Key.SERVICE, "")
+        service: str = self.entry.fields.get(SERVICE, "")
         return service
 
     @property
     def digest(self) -> str:
         """sha256:…; empty where no model was found."""
-        digest = self.entry.fields.get(Key.DIGEST)
+        digest = self.entry.fields.get(DIGEST)
         return f"sha256:{digest.hex()}" if digest else ""
 
 

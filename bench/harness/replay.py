@@ -193,7 +193,9 @@ def _cut(value: bytes) -> tuple[bytes, bytes]:
 def _by_turns(
     ways: dict[str, Callable[[Recorded], int]], recorded: Recorded, rounds: int
 ) -> dict[str, float]:
-    """Requests a second of each way, the median of the rounds; each round runs them the other way round."""
+    """Requests a second of one core (processor time: who else runs here is not in it) of each way; the median of
+    the rounds, each the other way round.
+    """
     rates: dict[str, list[float]] = {name: [] for name in ways}
     for number in range(rounds + 1):
         names = list(ways) if number % 2 == 0 else list(ways)[::-1]
@@ -201,10 +203,10 @@ def _by_turns(
             # What is there already is looked at by nobody's collector.
             gc.collect()
             gc.freeze()
-            start = time.perf_counter()
+            start = time.process_time()
             count = ways[name](recorded)
             if number:  # the first one warms
-                rates[name].append(count / (time.perf_counter() - start))
+                rates[name].append(count / (time.process_time() - start))
     return {name: statistics.median(found) for name, found in rates.items()}
 
 

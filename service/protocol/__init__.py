@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,6 +16,8 @@ from . import v1, v2
 from .base import Query, Reply
 
 __all__ = ["Query", "Reply", "v1", "v2", "write"]
+
+_V1_PREDICT: Final = ProtocolNumber.V1_PREDICT
 
 
 def write(
@@ -28,6 +32,6 @@ def write(
         digest: the model's, as a JSON text.
         request_id: the client's own.
     """
-    if query.protocol == ProtocolNumber.V1_PREDICT:
+    if query.protocol == _V1_PREDICT:
         return v1.encode(answers)
     return v2.encode(query, answers, service, digest, request_id)

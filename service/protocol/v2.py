@@ -28,6 +28,8 @@ INPUT: Final = "input"
 INPUT_NAMES: Final = frozenset({INPUT, "input-0"})
 """`input-0` is what other servers of this protocol call it; both are taken."""
 OUTPUT: Final = "predictions"
+_INFER: Final = ProtocolNumber.V2_INFER
+_INFER_BINARY: Final = ProtocolNumber.V2_INFER_BINARY
 DTYPES: Final = {
     "FP32": "<f4", "FP64": "<f8", "FP16": "<f2",
     "INT8": "<i1", "INT16": "<i2", "INT32": "<i4", "INT64": "<i8",
@@ -69,7 +71,7 @@ def parse(raw: bytes, inference_length: int | None, reader: RowReader) -> Query:
         raise Unparseable('"inputs" must be an array of tensors')
     rows = _read_inputs(inputs, tail, text, reader)
     used_binary = bool(tail) or binary
-    number = ProtocolNumber.V2_INFER_BINARY if used_binary else ProtocolNumber.V2_INFER
+    number = _INFER_BINARY if used_binary else _INFER
     return Query(rows, number, request_id, binary)
 
 

@@ -116,7 +116,7 @@ MUTATIONS = (
     Mutation(
         "the payload's digest",
         "audit/replay/intake.py",
-        "if sha256(payload).digest() != entry.fields[Key.PAYLOAD_DIGEST]:",
+        "if sha256(payload).digest() != fields[PAYLOAD_DIGEST]:",
         "if False:",
         f"{REPLAY} -k gone",
     ),
