@@ -25,7 +25,7 @@ class Head:
         Raises:
             FormatError, NotProved: the state or the published checkpoint is not what was signed, or the state
                 does not continue what is published.
-            NotaryRefuses: more is published than the state knows.
+            NotaryRefuses: more is published than the state knows, or the state was lost.
             ObjectsUnavailable: the store does not answer.
         """
         self._objects = objects
@@ -36,8 +36,10 @@ class Head:
         self._published: Stored | None = None
         self.published = 0
         """Leaves under the published checkpoint."""
+        # Published is read first: a notary that goes on meanwhile swaps the state first.
+        published = self._objects.get(self.name(CHECKPOINT))
         self._read_state()
-        self._read_published()
+        self._continues(published)
 
     @property
     def first(self) -> bool:
@@ -90,6 +92,7 @@ class Head:
     def _read_state(self) -> None:
         stored = self._objects.get(self.name(STATE))
         if stored is None:
+            self._is_new()
             return
         state = State.decode(stored.content)
         checkpoint = open_checkpoint(state.checkpoint, self._key).checkpoint
@@ -97,11 +100,20 @@ class Head:
             raise NotProved(f"the state is of {state.size} leaves, and its checkpoint is another one")
         self.state, self._version = state, stored.version
 
-    def _read_published(self) -> None:
+    def _is_new(self) -> None:
+        """A tree's first state is written before its first file: files without a state are a lost state."""
+        file = next(self._objects.list(self.name("tile/")), None)
+        if file is not None:
+            raise NotaryRefuses(
+                f"{self._tree.origin}: there are files, as {file}, and no state: it was lost, and beginning again "
+                "would fork the log"
+            )
+
+    def _continues(self, stored: Stored | None) -> None:
         """What is published and not continued by the state: then the state is an old one, or another tree's."""
-        stored, state = self._objects.get(self.name(CHECKPOINT)), self.state
         if stored is None:
             return
+        state = self.state
         published = open_checkpoint(stored.content, self._key).checkpoint
         if published.size > state.size:
             raise NotaryRefuses(

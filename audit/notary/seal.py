@@ -30,8 +30,9 @@ from typing import Any, Final, Protocol
 
 from audit.errors import NotaryRefuses, WitnessUnavailable
 from audit.objects.base import Objects
-from audit.proof.checkpoint import Checkpoint, sign_checkpoint
+from audit.proof.checkpoint import Checkpoint, open_checkpoint, sign_checkpoint
 from audit.proof.errors import FormatError, NotProved
+from audit.proof.hashing import EMPTY_ROOT
 from audit.proof.merkle import Nodes
 from audit.proof.note import Signature, Signer, with_signatures
 from audit.proof.tiles import TileNodes
@@ -172,11 +173,13 @@ class Seal:
 
         Raises:
             NotaryRefuses: an object that should be created is there with another content; another notary
-                has written; a witness knows a larger tree.
+                has written; a witness knows a larger tree; the signer's signature does not hold.
             ObjectsUnavailable: the store does not answer. What was written is not known.
         """
         with self._or_ended():
             growth, head = self._growth, self._head
+            if head.first:
+                self._begin()
 
             # 1. Bundles and tiles are created. A crash leaves files beyond the state; the next run makes the same.
             self._create(growth.bundles())
@@ -231,6 +234,12 @@ class Seal:
         self._ended = True
         self._pool.shutdown()
 
+    def _begin(self) -> None:
+        """The first state, of no leaves: from now on files without a state are a state that was lost."""
+        origin = self.tree.origin
+        note = self._signed(Checkpoint(origin, 0, EMPTY_ROOT))
+        self._head.swap_state(State(origin, checkpoint=note, time=self._clock()))
+
     def _create(self, files: Sequence[tuple[str, bytes]]) -> None:
         """What an ended run has created is there already, and the same.
 
@@ -261,9 +270,18 @@ class Seal:
 
     def _sign(self, checkpoint: Checkpoint) -> bytes:
         """A head that is signed already stays the only one of its size, whatever the signer does."""
-        if checkpoint.size == self.state.size and not self._head.first:
-            return self.state.checkpoint
-        return sign_checkpoint(checkpoint, self._signer)
+        return self.state.checkpoint if checkpoint.size == self.state.size else self._signed(checkpoint)
+
+    def _signed(self, checkpoint: Checkpoint) -> bytes:
+        """The note. A signature that did not hold would make a state that nobody can go on from."""
+        note = sign_checkpoint(checkpoint, self._signer)
+        try:
+            open_checkpoint(note, self.tree.key(self._signer.public_key))
+        except NotProved as error:
+            raise NotaryRefuses(
+                f"{self.tree.origin}: what the signer gave is no signature: {error}"
+            ) from error
+        return note
 
     def _cosign(self, note: bytes) -> tuple[set[Signature], list[str]]:
         state, fetch = self.state, self._head.fetch

@@ -60,8 +60,8 @@ MUTATIONS = (
     Mutation(
         "no check of the published checkpoint",
         HEAD,
-        "        self._read_published()\n",
-        "        self._published = self._objects.get(self.name(CHECKPOINT))\n",
+        "        self._continues(published)\n",
+        "        self._published = published\n",
         REFUSALS,
         short=True,
     ),
@@ -93,6 +93,27 @@ MUTATIONS = (
         HEAD,
         "        if checkpoint != Checkpoint(state.origin, state.size, state.root):",
         "        if False:",
+        REFUSALS,
+    ),
+    Mutation(
+        "a lost state is a new tree",
+        HEAD,
+        "            self._is_new()\n",
+        "",
+        REFUSALS,
+    ),
+    Mutation(
+        "files before the first state",
+        SEAL,
+        "            if head.first:\n                self._begin()\n",
+        "",
+        FAULTS,
+    ),
+    Mutation(
+        "the signer is believed",
+        SEAL,
+        "            open_checkpoint(note, self.tree.key(self._signer.public_key))\n",
+        "            pass\n",
         REFUSALS,
     ),
     Mutation(
@@ -130,8 +151,8 @@ MUTATIONS = (
     Mutation(
         "a head may be signed again",
         SEAL,
-        "        if checkpoint.size == self.state.size and not self._head.first:",
-        "        if False:",
+        "return self.state.checkpoint if checkpoint.size == self.state.size else self._signed(checkpoint)",
+        "return self._signed(checkpoint)",
         REFUSALS,
     ),
     Mutation(

@@ -71,7 +71,30 @@ def test_a_state_from_an_old_backup_is_refused(place: Place) -> None:
 def test_a_lost_state_is_refused(place: Place) -> None:
     """It would begin the tree again."""
     del place.objects.content[STATE]
-    place.refuses("300 leaves are published, and the state knows 0")
+    place.refuses("no state: it was lost")
+
+
+def test_a_state_that_was_lost_with_the_published_checkpoint_is_refused(place: Place) -> None:
+    """The files that are left tell: a tree's first state is there before its first file."""
+    del place.objects.content[STATE], place.objects.content[CHECKPOINT]
+    place.refuses("no state: it was lost")
+
+
+def test_a_signer_that_fails_leaves_the_tree_as_it_was(place: Place) -> None:
+    """A signature that does not hold is no head, and the next run goes on."""
+
+    class Wrong(TestKey):
+        def sign(self, message: bytes) -> bytes:
+            return super().sign(message + b"!\n")
+
+    place.world.key = Wrong()
+    state = place.objects.content[STATE]
+    with pytest.raises(NotaryRefuses, match="no signature"):
+        place.grow(310)
+    assert place.objects.content[STATE] == state
+    place.world.key = TestKey()
+    place.grow(310)
+    assert check(place.world).size == 310
 
 
 def test_a_whole_store_from_an_old_backup_is_refused_by_the_witness(place: Place) -> None:
@@ -191,9 +214,11 @@ def test_a_store_that_does_not_keep_what_it_took_is_noticed_before_signing(
 
 
 def sealed_entries(world: World) -> list[bytes]:
-    """What the published tree holds."""
+    """What the tree of the state holds."""
     tree = SealedTree(world.objects, TREE, world.key.public_key)
-    return [each for bundle in bundles_of(tree.published().size) for each in read_bundle(tree.fetch, bundle)]
+    seal = world.open()
+    seal.close()
+    return [each for bundle in bundles_of(seal.state.size) for each in read_bundle(tree.fetch, bundle)]
 
 
 @pytest.mark.parametrize("witnessed", [False, True])
@@ -230,7 +255,7 @@ def test_of_two_notaries_one_ends(theirs: int, log: str, witnessed: bool) -> Non
         survivors = {"mine", "other"} - set(refused)
         assert survivors or log == "other"
         swap = mine.calls.index(f"swap {STATE}") if f"swap {STATE}" in mine.calls else len(mine.calls)
-        if 0 < number <= swap:
+        if 1 < number <= swap:  # read 0: what is published, 1: the state
             assert refused, "both sealed from one state"
         found = sealed_entries(world)
         assert found[:250] == entries(0, 250)
