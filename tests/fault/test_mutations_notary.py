@@ -79,7 +79,6 @@ MUTATIONS = (
         'content, mode="create", use_multipart=False)',
         'content, mode="overwrite", use_multipart=False)',
         IN_BUCKET,
-        short=True,
     ),
     Mutation(
         "a published checkpoint need not be continued",
@@ -280,7 +279,6 @@ MUTATIONS = (
         "                    verify_note(type(signed)(signed.text, (line,)), [self.key])\n",
         "",
         WITNESSES,
-        short=True,
     ),
     Mutation(
         "a witness may know more",

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from functools import cache
 from itertools import product
+from pathlib import Path
 
 import pytest
 
+from audit.objects import open_objects
+from tests.components.s3 import S3Bucket
 from tests.fault.notary.store import FAULTS, FaultyObjects, MemoryObjects
 from tests.fault.notary.world import PLAN, World, check
 
@@ -46,6 +49,22 @@ def test_a_fault_at_each_call_is_recovered_from(fault: str) -> None:
             FaultyObjects(world.objects)
         )  # the next process; with nothing to do when the first went on
         assert check(world).size == ALL, faulty.hit
+
+
+def test_faults_at_a_real_object_store_are_recovered_from(
+    s3: S3Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same with conditional writes of an S3 server: at each seventh call, every kind of fault in turn."""
+    for name, value in s3.environment().items():
+        monkeypatch.setenv(name, value)
+    plan = PLAN[:4]
+    for turn, place in enumerate(range(0, len(calls(plan)), 7)):
+        world = World(open_objects(f"s3://{s3.name}/{place}", base=Path()), plan=plan)
+        faulty = FaultyObjects(world.objects, {place: FAULTS[turn % len(FAULTS)]})
+        world.live(faulty)
+        assert faulty.hit
+        world.live(FaultyObjects(world.objects))
+        assert check(world).size == sum(plan), faulty.hit
 
 
 @pytest.mark.long
