@@ -247,8 +247,17 @@ def test_a_key_that_is_refused_is_unavailable(s3, monkeypatch: pytest.MonkeyPatc
     """A wrong secret, and a bucket that is not there: neither is an absent object."""
     for key, value in s3.environment().items():
         monkeypatch.setenv(key, value)
-    with pytest.raises(ObjectsUnavailable):
-        open_objects("s3://no-such-bucket/x", base=Path()).create("a", b"")
+    absent = open_objects("s3://no-such-bucket/x", base=Path())
+    uses: list[Callable[[], object]] = [
+        lambda: absent.get("a"), lambda: absent.create("a", b""), lambda: list(absent.list("")),
+    ]  # fmt: skip
+    for use in uses:
+        with pytest.raises(ObjectsUnavailable):
+            use()
+    with pytest.raises(
+        ObjectChanged
+    ):  # nothing to compare with: what uses it looks, and gets the error above
+        absent.swap("a", b"", "version")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
     objects = open_objects(f"s3://{s3.name}", base=Path())
     with pytest.raises(ObjectsUnavailable):
