@@ -6,13 +6,14 @@ too, with the same fields; whatever is not, it reads again and says what is wron
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import cbor2
 
 _MAX_UINT: Final = 2**64 - 1
 _INTEGERS: Final = frozenset((int,))
+_SHAPES: Final = 1024
 _NEVER: Final = (type(None), 0, 0)
 
 
@@ -47,6 +48,7 @@ class Usual:
             **dict.fromkeys(numbers, (int, 0, _MAX_UINT)),
             batch: (list, 3, 3),
         }
+        self._shapes: dict[tuple[int, tuple[int, ...]], Sequence[tuple[Any, int, int]]] = {}
 
     def read(self, raw: bytes) -> dict[int, Any] | None:
         """The fields, or None for whoever reads the long way. MUST accept nothing that the long way refuses."""
@@ -61,16 +63,15 @@ class Usual:
 
     def _fits(self, fields: dict[Any, Any]) -> bool:
         """Whether keys ascend and are the kind's, and each value is of its key's form."""
-        keys = list(fields)
-        if not _INTEGERS.issuperset(map(type, keys)) or keys != sorted(keys):
+        keys, kind = tuple(fields), fields.get(0)
+        if type(kind) is not int or not _INTEGERS.issuperset(map(type, keys)):
             return False
-        kind = fields.get(0)
-        known = self._kinds.get(kind) if type(kind) is int else None
-        if known is None or not (known[0] <= fields.keys() <= known[1]):
-            return False
-        rules = self._rules
-        for key, value in fields.items():
-            wanted, low, high = rules.get(key, _NEVER)
+        rules = self._shapes.get((kind, keys))
+        if rules is None:
+            rules = self._rules_of(kind, keys)
+            if rules is None:
+                return False
+        for value, (wanted, low, high) in zip(fields.values(), rules, strict=True):
             if type(value) is not wanted:
                 return False
             if not low <= (value if wanted is int else len(value)) <= high:
@@ -79,3 +80,13 @@ class Usual:
                 return False
         batch = fields.get(self._batch)
         return batch is None or all(type(number) is int and 0 <= number <= _MAX_UINT for number in batch)
+
+    def _rules_of(self, kind: int, keys: tuple[int, ...]) -> Sequence[tuple[Any, int, int]] | None:
+        """The rules of these keys in their order, remembered: a journal's entries are of a few shapes."""
+        known = self._kinds.get(kind)
+        if known is None or list(keys) != sorted(keys) or not (known[0] <= set(keys) <= known[1]):
+            return None
+        if len(self._shapes) >= _SHAPES:
+            self._shapes.clear()
+        rules = self._shapes[kind, keys] = [self._rules.get(key, _NEVER) for key in keys]
+        return rules

@@ -51,8 +51,7 @@ def replay(
     read = 0
     for logged in records:
         read += 1
-        run.take(logged)
-        if run.full:
+        if run.take(logged):
             progress(read)
             read = 0
             yield from run.answer()
@@ -86,25 +85,23 @@ class _Run:
         self._groups: dict[int, tuple[Answerer, list[Asked]]] = {}
         self._batches: dict[tuple[bytes, int, int], _Batch] = {}
 
-    @property
-    def full(self) -> bool:
-        """Whether enough is waiting."""
-        return self._count >= CHUNK or self._bytes >= CHUNK_BYTES
-
-    def take(self, logged: Logged) -> None:
-        """One record."""
+    def take(self, logged: Logged) -> bool:
+        """One record; whether enough is waiting."""
         self._taken += 1
         self._count += 1
         asked = self.intake.take(logged)
-        if asked is None:
-            return
-        if isinstance(asked, Judged):
-            self._give(logged, asked)
-            return
+        if isinstance(asked, Asked):
+            self._wait(logged, asked)
+        elif asked is not None and logged.wanted:
+            self._judged.append(asked)
+        return self._count >= CHUNK or self._bytes >= CHUNK_BYTES
+
+    def _wait(self, logged: Logged, asked: Asked) -> None:
         try:
             model = self._predictor.open(asked.question.entry.fields[DIGEST], asked.ran)
         except Unanswerable as error:
-            self._give(logged, _unanswerable(logged, error))
+            if logged.wanted:
+                self._judged.append(_unanswerable(logged, error))
             return
         if model.whole_batches and (name := asked.question.batch) is not None:
             self._join(name, model, asked)
@@ -178,10 +175,6 @@ class _Run:
         verdict = Verdict.WITHIN if difference <= bound else Verdict.DIFFERENT
         result = judged(logged, verdict, reason)
         return result._replace(bound=bound, difference=difference, differences=tuple(found))
-
-    def _give(self, logged: Logged, verdict: Judged) -> None:
-        if logged.wanted:
-            self._judged.append(verdict)
 
 
 def _rows(asked: Asked) -> int:
