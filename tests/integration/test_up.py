@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import json
 import os
 import re
@@ -18,8 +19,11 @@ import pytest
 from audit.check import check_log
 from audit.config import load
 from audit.log import configured_log
-from audit.notary.keys import generate
-from audit.proof.entry import Kind
+from audit.notary.keys import generate, read_vkey
+from audit.proof.checkpoint import parse_checkpoint
+from audit.proof.entry import Kind, parse_entry
+from audit.proof.note import VerifierKey, parse_note
+from audit.proof.receipt import parse_receipt, verify_receipt
 from audit.proof.record import parse_record
 from cli.tables import commented_toml
 from registry.stores import LayoutStore
@@ -173,6 +177,31 @@ def test_an_orderly_stop_ships_everything_and_signs_the_end(running: Running) ->
     text = running.process.log_text()
     assert text.index("gateway has ended") < text.index("sidecar has ended")
     assert not accepts(running.port)
+
+
+def test_a_client_gets_the_receipt_of_its_answer(running: Running) -> None:
+    """Gateway, sidecar and notary together: a second or two later the proof is there, and holds."""
+    record = running.predict()
+    found: list[bytes] = []
+
+    def given() -> bool:
+        connection = http.client.HTTPConnection("127.0.0.1", running.port, timeout=10)
+        connection.request("GET", f"/v1/records/{record}/receipt")
+        answer = connection.getresponse()
+        found.append(answer.read())
+        connection.close()
+        if answer.status == 200:
+            return True
+        assert json.loads(found[-1])["type"] == "urn:affiant:problem:not-sealed"
+        assert int(answer.headers["Retry-After"]) > 0
+        return False
+
+    running.process.wait_until(given, what="the receipt", deadline_s=60)
+    receipt = parse_receipt(found[-1])
+    origin = parse_checkpoint(parse_note(receipt.checkpoint).text).origin
+    verify_receipt(receipt, VerifierKey(origin, read_vkey(running.directory / "notary.pub").public_key))
+    assert parse_entry(receipt.entry).record_id == record
+    assert running.process.stop(deadline_s=90) == 0, running.process.log_tail()
 
 
 @pytest.mark.parametrize(
