@@ -13,13 +13,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from hashlib import sha256
 from typing import Final, Protocol
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from audit.errors import NotaryRefuses, ObjectsUnavailable
 from audit.objects.base import Objects
@@ -27,8 +26,9 @@ from audit.proof.checkpoint import Checkpoint, parse_checkpoint
 from audit.proof.errors import FormatError
 from audit.proof.note import parse_note
 
+from .agree import Agrees, create_or_agree, same, same_entries, same_payloads
 from .columns import entries_table
-from .files import encode_checkpoints, encode_entries, encode_payloads, payloads_table, read_file
+from .files import encode_checkpoints, encode_entries, encode_payloads, payloads_table
 from .names import ArchiveFile, Part, files_of
 from .schema import CHECKPOINTS
 
@@ -37,6 +37,8 @@ _EPOCH: Final = date(1970, 1, 1)
 _LAST_DAY: Final = 253_402_300_799_999
 _FULL: Final = 2
 """Files' worth of records that may wait here; then the log is not read on until one is written."""
+_MOMENT: Final = 0.2
+"""Seconds that a call waits for a file while too much waits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +102,8 @@ class Archiver:
         archiving: int,
         limits: Limits = Limits(),
         payload_objects: Objects | None = None,
+        *,
+        background: bool = False,
     ) -> None:
         """Go on where the state says.
 
@@ -112,6 +116,7 @@ class Archiver:
             limits: of a file.
             payload_objects: where payload files go, when elsewhere: with Object Lock on `objects`, payloads in
                 clear MUST lie in a store without it, so that they can be erased.
+            background: write files in a thread of its own, so that sealing goes on meanwhile. `close` ends it.
         """
         self._objects = objects
         self._payload_objects = payload_objects or objects
@@ -120,6 +125,9 @@ class Archiver:
         self._limits = limits
         self._first = archived
         self._decided = archiving if archiving > archived else None
+        self._resumed = self._decided is not None
+        self._thread = ThreadPoolExecutor(1, f"archive-{partition}") if background else None
+        self._running: Future[Written] | None = None
         self._logged: list[int | None] = []
         self._entries: list[bytes] = []
         self._payloads: list[bytes] = []
@@ -201,6 +209,9 @@ class Archiver:
     def archive(self, seal: Sealing, now: float, *, flush: bool = False) -> Written | None:
         """Write one file if one is due, or if there is anything sealed and `flush` is set; what was written.
 
+        In the background the file is begun now, and finished by a later call; `flush` waits for it, and so, for a
+        moment, does a call that finds more waiting than should.
+
         A failure changes nothing here, and the same is tried again at the next call. Who opens another `Seal` makes
         another Archiver of its state: whether this one's file was finished is not known then.
 
@@ -208,19 +219,44 @@ class Archiver:
             ObjectsUnavailable: the store does not answer.
             NotaryRefuses: a file of the range is there with other rows, or another notary swapped the state.
         """
-        size = seal.state.size
+        if self._running is None:
+            end = self._end(now, seal.state.size, flush=flush)
+            if end is None:
+                return None
+            if end != self._decided:
+                seal.begin_archive(end)
+                self._decided = end
+            self._running = self._begin(end, tuple(seal.state.archive_heads()))
+        if not self._running.done():
+            wait((self._running,), None if flush else _MOMENT if self.full else 0)
+        if not self._running.done():
+            return None
+        running, self._running = self._running, None
+        written = running.result()
+        seal.finish_archive()
+        self.done(written.end)
+        return written
+
+    def _end(self, now: float, size: int, *, flush: bool) -> int | None:
         end = self.due(now, size)
         if end is None and flush and not self._cuts and self._decided is None:
             end = min(size, self.next)
-        if end is None or end <= self._first:
-            return None
-        if end != self._decided:
-            seal.begin_archive(end)
-            self._decided = end
-        written = self.write(end, seal.state.archive_heads())
-        seal.finish_archive()
-        self.done(end)
-        return written
+        return end if end is not None and end > self._first else None
+
+    def _begin(self, end: int, heads: Sequence[bytes]) -> Future[Written]:
+        if self._thread is not None:
+            return self._thread.submit(self.write, end, heads)
+        done: Future[Written] = Future()
+        try:
+            done.set_result(self.write(end, heads))
+        except (ObjectsUnavailable, NotaryRefuses, FormatError) as error:
+            done.set_exception(error)
+        return done
+
+    def close(self) -> None:
+        """Let go. A file that is being written in the background is written: the next run finds that it is right."""
+        if self._thread is not None:
+            self._thread.shutdown()
 
     def write(self, end: int, heads: Sequence[bytes]) -> Written:
         """Create the files of [archived, end), whose end the state MUST hold as `archiving` already.
@@ -236,20 +272,20 @@ class Archiver:
         sizes = []
 
         def create(
-            part: Part, table: pa.Table, encode: Callable[[pa.Table], bytes], agrees: _Agrees = _same
+            part: Part, table: pa.Table, encode: Callable[[pa.Table], bytes], agrees: Agrees = same
         ) -> None:
             file = ArchiveFile(part, self._topic, day, self._partition, first, end)
             objects = self._payload_objects if part is Part.PAYLOADS else self._objects
             # Of payloads that the log has lost, a run that died may have left the file.
-            if table.num_rows or (end == self._decided and objects.get(file.name) is not None):
-                sizes.append(_create(objects, file, encode(table), table, agrees))
+            if table.num_rows or (self._resumed and objects.get(file.name) is not None):
+                sizes.append(create_or_agree(objects, file, encode(table), table, agrees))
 
         create(
-            Part.PAYLOADS, payloads, encode_payloads, lambda there, ours: _same_payloads(there, ours, entries)
+            Part.PAYLOADS, payloads, encode_payloads, lambda there, ours: same_payloads(there, ours, entries)
         )
         create(Part.CHECKPOINTS, checkpoints, encode_checkpoints)
         # Last: a reader that finds it finds the others.
-        create(Part.ENTRIES, entries, encode_entries, _same_entries)
+        create(Part.ENTRIES, entries, encode_entries, same_entries)
         return Written(first, end, len(sizes), sum(sizes))
 
     def done(self, end: int) -> None:
@@ -257,7 +293,7 @@ class Archiver:
         count = end - self._first
         self._held -= sum(map(len, self._payloads[:count]))
         del self._logged[:count], self._entries[:count], self._payloads[:count]
-        self._first, self._decided, self._since = end, None, None
+        self._first, self._decided, self._since, self._resumed = end, None, None, False
         self._begin_open(end)
         self._cuts.clear()
         for at, (logged, payload) in enumerate(zip(self._logged, self._payloads, strict=True)):
@@ -277,7 +313,7 @@ class Archiver:
 
         A run that died may have begun the range when the log still told a time that it tells no more.
         """
-        for part in Part if self._decided == end else ():
+        for part in Part if self._resumed else ():
             objects = self._payload_objects if part is Part.PAYLOADS else self._objects
             for file in files_of(objects, part, self._topic, self._partition):
                 if (file.first, file.end) == (self._first, end):
@@ -286,60 +322,6 @@ class Archiver:
             if logged is not None and 0 <= logged <= _LAST_DAY:
                 return datetime.fromtimestamp(logged // 1000, UTC).date()
         return _EPOCH
-
-
-_Agrees = Callable[[pa.Table, pa.Table], bool]
-
-
-def _create(objects: Objects, file: ArchiveFile, content: bytes, table: pa.Table, agrees: _Agrees) -> int:
-    """Create a file, or find that a run that died has; its bytes."""
-    if objects.create(file.name, content):
-        return len(content)
-    there = objects.get(file.name)
-    if there is None:
-        raise ObjectsUnavailable(f"{file.name}: cannot be created, because it is there, and is not there")
-    if there.content != content:
-        # Other bytes may be the same rows: another version of the library, another compression.
-        try:
-            held = read_file(file, there.content).select(table.column_names).cast(table.schema)
-        except (FormatError, pa.ArrowException, KeyError) as error:
-            raise NotaryRefuses(f"{file.name}: is there already, and is no archive file: {error}") from error
-        if not agrees(held, table):
-            raise NotaryRefuses(f"{file.name}: is there already, with other rows than the log has")
-    return len(there.content)
-
-
-def _same(there: pa.Table, ours: pa.Table) -> bool:
-    return bool(there.combine_chunks().equals(ours.combine_chunks()))
-
-
-def _same_entries(there: pa.Table, ours: pa.Table) -> bool:
-    """Equal, but for times that the log told then and does not tell any more."""
-    if there.num_rows != ours.num_rows:
-        return False
-    known = pc.is_valid(ours.column("logged"))
-    at = ours.schema.get_field_index("logged")
-    times = pc.if_else(known, there.column("logged"), pa.scalar(None, there.schema.field(at).type))
-    return _same(there.set_column(at, there.schema.field(at), times), ours)
-
-
-def _same_payloads(there: pa.Table, ours: pa.Table, entries: pa.Table) -> bool:
-    """Equal, or more than ours where the log has lost payloads since: these prove themselves by their digest."""
-    if _same(there, ours):
-        return True
-    digests = dict(
-        zip(entries.column("offset").to_pylist(), entries.column("payload_digest").to_pylist(), strict=True)
-    )
-    offsets = there.column("offset").to_pylist()
-    if sorted(set(offsets)) != offsets or not set(ours.column("offset").to_pylist()) <= set(offsets):
-        return False
-    rows = zip(
-        offsets, there.column("payload_digest").to_pylist(), there.column("payload").to_pylist(), strict=True
-    )
-    return all(
-        digest is not None and digest == digests.get(offset) and sha256(payload).digest() == digest
-        for offset, digest, payload in rows
-    )
 
 
 def _checkpoints(heads: Sequence[bytes], first: int, end: int) -> pa.Table:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass, field
 from datetime import date
 from hashlib import sha256
@@ -324,3 +325,63 @@ def test_the_reader_names_a_gap_an_overlap_and_a_file_that_lies(objects) -> None
     middle.write_bytes(content[:-50])
     with pytest.raises(FormatError, match="Parquet"):
         list(archive.records(TOPIC, 3, 0, 20))
+
+
+def test_in_the_background_sealing_goes_on_while_a_file_is_written(objects) -> None:
+    """The file is begun by one call and finished by a later one; what comes meanwhile goes into the next file."""
+    gate, entered = threading.Event(), threading.Event()
+
+    class Slow:
+        def create(self, name: str, content: bytes) -> bool:
+            entered.set()
+            assert gate.wait(30)
+            return objects.create(name, content)
+
+        def __getattr__(self, name: str):
+            return getattr(objects, name)
+
+    seal = Seal()
+    seal.seal(12)
+    archiver = Archiver(Slow(), TOPIC, 3, 0, 0, Limits(records=12), background=True)
+    for offset in range(12):
+        archiver.add(offset, NOON + offset, *record(offset))
+    assert archiver.archive(seal, 0.0) is None
+    assert entered.wait(30)
+    assert (seal.state.archiving, seal.state.archived) == (12, 0)
+    seal.seal(20)
+    for offset in range(12, 20):
+        archiver.add(offset, NOON + offset, *record(offset))
+    assert archiver.archive(seal, 1e9) is None
+    gate.set()
+    assert archiver.archive(seal, 1e9, flush=True).end == 12
+    assert seal.state.heads == (head(20),)
+    assert archiver.archive(seal, 1e9, flush=True).end == 20
+    archiver.close()
+    assert [each.offset for each in Archive(objects).records(TOPIC, 3, 0, 20)] == list(range(20))
+
+
+def test_in_the_background_a_failure_is_told_by_a_later_call_and_tried_again(objects) -> None:
+    """As without it."""
+    seal = Seal()
+    seal.seal(20)
+    archiver = Archiver(Failing(objects, 1, kept=False), TOPIC, 3, 0, 0, background=True)
+    for offset in range(20):
+        archiver.add(offset, NOON + offset, *record(offset))
+    with pytest.raises(ObjectsUnavailable):
+        archiver.archive(seal, 0.0, flush=True)
+    assert (seal.state.archiving, seal.state.archived) == (20, 0)
+    assert archiver.archive(seal, 0.0, flush=True).end == 20
+    archiver.close()
+    assert len(list(Archive(objects).records(TOPIC, 3, 0, 20))) == 20
+
+
+def test_the_store_is_not_listed_for_a_file_that_no_run_has_begun(objects) -> None:
+    """What a file costs does not grow with the archive."""
+
+    class Deaf(Failing):
+        def list(self, prefix: str):
+            raise AssertionError(prefix)
+
+    seal = Seal()
+    seal.seal(20)
+    assert filled(Deaf(objects, 99, kept=True), seal).archive(seal, 0.0, flush=True).end == 20
