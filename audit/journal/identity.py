@@ -13,6 +13,7 @@ from typing import Any, Final
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from audit.errors import JournalDamaged, JournalError
+from audit.files import parse_json
 from audit.proof import cbor
 from audit.proof.entry import Key, signing_message
 
@@ -74,7 +75,7 @@ def read_journal_id(raw: bytes, path: Path) -> bytes:
         JournalDamaged: not what this writer makes.
     """
     try:
-        content = json.loads(raw)
+        content = parse_json(raw)
         journal_id = bytes.fromhex(content["journal"])
         known = content["format"] == 1
     except (ValueError, KeyError, TypeError) as error:
@@ -114,7 +115,7 @@ def load_topic(shipping: Path, journal_id: bytes, disk: Disk) -> dict[str, Any] 
     if raw is None:
         return None
     try:
-        route = json.loads(raw)
+        route = parse_json(raw)
         journal = bytes.fromhex(route["journal"])
         topic = {
             "backend": str(route["backend"]),
@@ -122,7 +123,7 @@ def load_topic(shipping: Path, journal_id: bytes, disk: Disk) -> dict[str, Any] 
             "id": bytes.fromhex(route["topic_id"]),
             "partition": int(route["partition"]),
         }
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError) as error:
         raise JournalError(f"{path} is not a route") from error
     if journal != journal_id:
         raise JournalError(f"{path} is the route of journal {journal.hex()}, not of {journal_id.hex()}")

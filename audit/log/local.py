@@ -18,6 +18,7 @@ import errno
 import fcntl
 import json
 import os
+import re
 import struct
 import threading
 import time
@@ -30,7 +31,7 @@ from typing import IO, Final
 import google_crc32c
 
 from audit.errors import LogUnavailable, OffsetGone
-from audit.files import make_directory, sync_directory, write_once
+from audit.files import make_directory, parse_json, sync_directory, write_once
 from audit.mark import Mark, MarkReader, MarkUnreadable, MarkWriter, read_mark
 
 from .base import Delivered, Finding, LogEntry, Topic
@@ -40,6 +41,10 @@ WAITING_BYTES: Final = 64 << 20
 _HEAD: Final = struct.Struct(">II")
 _FIXED: Final = struct.Struct(">QQH")
 _POLL: Final = 0.002
+_ID_SIZE: Final = 16
+_SEGMENT: Final = re.compile(r"0[0-9]{19}\.log", re.ASCII)
+MOST_PARTITIONS: Final = 100_000
+"""More is no topic that anybody made."""
 
 
 def encode_frame(offset: int, timestamp: int, key: bytes, value: bytes) -> bytes:
@@ -105,13 +110,12 @@ class LocalLog:
         """See `Log.topic`."""
         path = self._directory / "topic.json"
         try:
-            content = json.loads(path.read_bytes())
-            topic = Topic("local", content["name"], bytes.fromhex(content["id"]), int(content["partitions"]))
+            topic = _parse_topic(path.read_bytes())
         except FileNotFoundError as error:
             raise LogUnavailable(
                 f"{self._directory}: there is no log yet; `affiant sidecar` (or `affiant up`) makes it"
             ) from error
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError) as error:
             raise LogUnavailable(f"{path}: not a topic of a local log ({error})") from error
         if topic.name != self._name:
             raise LogUnavailable(f"{path}: holds topic {topic.name!r}, the settings say {self._name!r}")
@@ -140,9 +144,21 @@ class LocalLog:
         return self._directory / str(partition)
 
 
+def _parse_topic(raw: bytes) -> Topic:
+    """Raises ValueError."""
+    match parse_json(raw):
+        case {"format": 1, "name": str(name), "id": str(identity), "partitions": int(partitions)}:
+            topic = Topic("local", name, bytes.fromhex(identity), partitions)
+            if len(topic.id) == _ID_SIZE and 1 <= partitions <= MOST_PARTITIONS and partitions is not True:
+                return topic
+    raise ValueError(
+        f"want format 1, a name, an id of {_ID_SIZE} bytes and 1 to {MOST_PARTITIONS} partitions"
+    )
+
+
 def segments(directory: Path) -> list[tuple[int, Path]]:
-    """(base offset, path) of a partition's segments, in order."""
-    return sorted((int(path.stem), path) for path in directory.glob("*.log"))
+    """(base offset, path) of a partition's segments, in order. What has another name is none."""
+    return sorted((int(path.stem), path) for path in directory.glob("*.log") if _SEGMENT.fullmatch(path.name))
 
 
 class LocalWriter:
@@ -260,6 +276,8 @@ class LocalWriter:
         """
         known = segments(self._directory)
         base = known[-1][0] if known else 0
+        if len(known) > 1:
+            _seek(known[-2][1], base - 1)  # it was whole when this one was begun: no gap between them
         file = _open_segment(self._directory, base)
         try:
             following, end = self._repair(file, base, mark)
@@ -344,9 +362,17 @@ class LocalReader:
             raise LogUnavailable(str(error)) from error
 
     def _read(self, partition: int, offset: int, max_bytes: int, mark: Mark) -> list[LogEntry]:
+        with _translated(self._directory(partition)):
+            return self._read_from(partition, offset, max_bytes, mark)
+
+    def _read_from(self, partition: int, offset: int, max_bytes: int, mark: Mark) -> list[LogEntry]:
         base, position, path = self._locate(partition, offset)
         with path.open("rb") as file:
-            limit = mark.third if mark.second == base else os.fstat(file.fileno()).st_size
+            limit = os.fstat(file.fileno()).st_size
+            if mark.second == base:
+                limit = min(limit, mark.third)
+            if limit <= position:
+                raise LogUnavailable(f"{path}: damaged at byte {position}: offset {offset} is cut off")
             file.seek(position)
             data = file.read(min(max_bytes, limit - position))
             entries = [entry for entry, _ in _frames(data, 0, len(data))]

@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Final
 
 from audit.errors import LogError
-from audit.files import make_directory, sync_directory, write_once
+from audit.files import make_directory, parse_json, sync_directory, write_once
 from audit.log.base import Log, Topic
 
 FILE: Final = "route.json"
+_ID_SIZE: Final = 16
 
 
 class RouteBroken(LogError):  # noqa: N818 — says what happened
@@ -49,21 +50,31 @@ def read_route(directory: Path) -> Route | None:
     """
     path = directory / FILE
     try:
-        content = json.loads(path.read_bytes())
-        if content["format"] != 1:
-            raise RouteBroken(f"{path}: format {content['format']}, this version knows 1")
-        return Route(
-            bytes.fromhex(content["journal"]),
-            content["backend"],
-            content["topic"],
-            bytes.fromhex(content["topic_id"]),
-            int(content["partition"]),
-            int(content["start"]),
-        )
+        return _parse(path.read_bytes())
     except FileNotFoundError:
         return None
-    except (ValueError, KeyError, TypeError) as error:
-        raise RouteBroken(f"{path}: not a route ({error!r})") from error
+    except ValueError as error:
+        raise RouteBroken(f"{path}: not a route ({error})") from error
+
+
+def _parse(raw: bytes) -> Route:
+    """Raises ValueError."""
+    match parse_json(raw):
+        case {
+            "format": 1,
+            "journal": str(journal),
+            "backend": str(backend),
+            "topic": str(topic),
+            "topic_id": str(topic_id),
+            "partition": int(partition),
+            "start": int(start),
+        }:
+            route = Route(bytes.fromhex(journal), backend, topic, bytes.fromhex(topic_id), partition, start)
+            if len(route.journal) == len(route.topic_id) == _ID_SIZE and min(partition, start) >= 0:
+                return route
+        case {"format": int(other)} if other != 1:
+            raise ValueError(f"format {other}, this version knows 1")
+    raise ValueError(f"want ids of {_ID_SIZE} bytes, a partition and an offset")
 
 
 def choose_route(directory: Path, journal: bytes, log: Log) -> Route:
@@ -105,6 +116,10 @@ def _check(route: Route, journal: bytes, topic: Topic) -> None:
             f"journal {journal.hex()} is shipped to {route.backend} topic {route.topic!r} with id "
             f"{route.topic_id.hex()}; the log has {topic.backend} topic {topic.name!r}, id {topic.id.hex()}. "
             "A recreated topic is another log: nothing is shipped until a person decides"
+        )
+    if route.partition >= topic.partitions:
+        raise RouteBroken(
+            f"journal {journal.hex()} is shipped to partition {route.partition}; the topic has {topic.partitions}"
         )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import threading
 from collections.abc import Iterator
@@ -13,7 +12,7 @@ from pathlib import Path
 
 import structlog
 
-from audit.errors import AuditError, NoSuchRecord
+from audit.errors import AuditError, JournalDamaged, NoSuchRecord
 from audit.files import make_directory
 from audit.journal import JournalReader
 from audit.log.base import Log
@@ -116,9 +115,11 @@ class Sidecar:
             if name in self._running:
                 continue
             try:
-                journal = bytes.fromhex(json.loads(path.read_bytes())["journal"])
-            except (OSError, ValueError, KeyError) as error:
-                self._say.error("not a journal", path=str(path), reason=repr(error))
+                journal = JournalReader(path.parent).journal_id()
+            except (OSError, JournalDamaged) as error:
+                self._say.error("not a journal", path=str(path), reason=str(error))
+                continue
+            if journal is None:
                 continue
             self._running[name] = self._start(name, path.parent, journal, stop)
 

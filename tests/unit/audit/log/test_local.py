@@ -34,7 +34,7 @@ def values(log: LocalLog) -> list[bytes]:
     try:
         found: list[bytes] = []
         while batch := reader.read(0, len(found), 1 << 20, 0.0):
-            found += [entry.value for entry in batch]
+            found += [entry.value or b"" for entry in batch]
         return found
     finally:
         reader.close()
