@@ -58,6 +58,10 @@ class Cosigner(Protocol):
         """
         ...
 
+    def close(self) -> None:
+        """Let go of connections; it may be asked again."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Sealed:
@@ -230,9 +234,11 @@ class Seal:
             self._head.swap_state(state)
 
     def close(self) -> None:
-        """Let go of the threads; nothing is written."""
+        """Let go of threads and connections; nothing is written."""
         self._ended = True
         self._pool.shutdown()
+        for each in self._cosigners:
+            each.close()
 
     def _begin(self) -> None:
         """The first state, of no leaves: from now on files without a state are a state that was lost."""

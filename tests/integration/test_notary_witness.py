@@ -53,8 +53,6 @@ class Notary:
             return seal.seal().published
         finally:
             seal.close()
-            if self.witness:
-                self.witness.close()
 
 
 def client(witness: Litewitness, clock: Clock | None = None, **options: float) -> Witness:

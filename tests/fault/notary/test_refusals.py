@@ -308,6 +308,9 @@ class Absent:
     def cosign(self, checkpoint: Checkpoint, note: bytes, nodes: Nodes) -> Signature:
         raise WitnessUnavailable("absent: no answer")
 
+    def close(self) -> None:
+        """It has no connection."""
+
 
 def test_nothing_is_published_without_its_quorum(place: Place) -> None:
     """Sealing goes on; the next head that enough vouch for is published, and the state never lost one."""

@@ -66,6 +66,9 @@ class StrictWitness:
         value = (1).to_bytes(8, "big") + self._key.sign(message)
         return Signature(self.key.name, self.key.key_id, value)
 
+    def close(self) -> None:
+        """It has no connection."""
+
 
 def entry(index: int, log: str = "log") -> bytes:
     """What stands at an offset of a log."""
