@@ -30,7 +30,8 @@ from audit.sealed import CHECKPOINT, Published, SealedTree, TreeId
 from audit.show import Exchange, Place, describe, examine
 from audit.trees import Trees
 
-from .index import Index, Located, Progress, plain_times
+from .index import Index, Located, Progress
+from .tables import plain_times
 
 PayloadOf = Callable[[Located, Entry], bytes | None]
 

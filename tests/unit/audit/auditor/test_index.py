@@ -23,6 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[4] / "bench"))
 from harness.sealed import write_sealed_log
 
 SIZE, TAIL = 2_000, 300
+OPEN = "Index(pathlib.Path({path!r}), 'affiant.bench')"
 
 
 @pytest.fixture(scope="module")
@@ -229,7 +230,7 @@ def test_two_processes_do_not_share_an_index(world, tmp_path: Path) -> None:
     """The second one is told what to do."""
     path = tmp_path / "index"
     with Index(path, "affiant.bench"):
-        code = f"from audit.auditor.index import *\nIndex(Path({str(path)!r}), 'affiant.bench')"
+        code = f"import pathlib\nfrom audit.auditor.index import Index\n{OPEN.format(path=str(path))}"
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "IndexUnusable" in done.stderr

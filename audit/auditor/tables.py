@@ -1,0 +1,206 @@
+"""The index's file: its tables, how rows come into them, and SQL that is held to reading them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Self
+
+import duckdb
+import pyarrow as pa
+
+from audit.archive.schema import CHECKPOINTS, ENTRIES, LOGGED, TIME
+from audit.errors import IndexUnusable
+
+from .query import refused, select_only
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+FORMAT: Final = 1
+_LEFT_OUT: Final = frozenset({"chain", "signature", "public_key", "value_hash", "author", "leaf", "entry"})
+"""Bytes that nobody searches by; the archive's files have them."""
+COLUMNS: Final = tuple(name for name in ENTRIES.names if name not in _LEFT_OUT)
+_TYPES: Final[Mapping[pa.DataType, str]] = {
+    pa.int64(): "BIGINT",
+    pa.string(): "VARCHAR",
+    pa.bool_(): "BOOLEAN",
+    pa.binary(32): "BLOB",
+    pa.binary(): "BLOB",
+    LOGGED: "TIMESTAMP",
+    TIME: "TIMESTAMP",
+    pa.map_(pa.string(), pa.int64()): "MAP(VARCHAR, BIGINT)",
+    pa.map_(pa.string(), pa.string()): "MAP(VARCHAR, VARCHAR)",
+}
+_PLAIN_TIME: Final = pa.timestamp("us")
+"""UTC without saying so: DuckDB needs an extension for zones, and everything here is UTC."""
+_OWN: Final = {
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+}
+"""Nothing is fetched from anywhere."""
+_LOCKED: Final = {**_OWN, "enable_external_access": "false", "lock_configuration": "true"}
+"""For SQL that somebody writes: no file, no network, no way back."""
+
+
+class Tables:
+    """One file of DuckDB. Used by one thread, and by one process at a time."""
+
+    def __init__(self, path: Path, name: str) -> None:
+        """Open, or make.
+
+        Args:
+            path: its file.
+            name: the log's ([notary] name): the index of another log is refused.
+
+        Raises:
+            IndexUnusable: another process has it, or the file is something else.
+        """
+        self._path = path
+        self._name = name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._connection = self._connect(_OWN)
+        try:
+            with told(path):
+                self._prepare()
+        except BaseException:
+            self._connection.close()
+            raise
+
+    def _connect(self, settings: Mapping[str, str], *, read_only: bool = False) -> DuckDBPyConnection:
+        with told(self._path):
+            return duckdb.connect(self._path, read_only=read_only, config=dict(settings))
+
+    def _prepare(self) -> None:
+        tables = {row[0] for row in self._rows("SELECT table_name FROM duckdb_tables()")}
+        found = self._rows("SELECT format, log FROM about") if "about" in tables else []
+        if tables and (not found or found[0][1] != self._name):
+            what = f"the index of {found[0][1]}" if found else "no index of ours"
+            raise IndexUnusable(f"{self._path}: is {what}, and {self._name} was asked for; name another file")
+        if found and found[0][0] != FORMAT:
+            for table in tables:
+                self._connection.execute(f'DROP TABLE "{table}"')
+            tables = set()
+        if not tables:
+            self._create()
+
+    def _create(self) -> None:
+        columns = ", ".join(f'"{name}" {_TYPES[ENTRIES.field(name).type]}' for name in COLUMNS)
+        heads = ", ".join(f'"{field.name}" {_TYPES[field.type]}' for field in CHECKPOINTS)
+        place = "topic VARCHAR, partition BIGINT"
+        for statement in (
+            "BEGIN",
+            "CREATE TABLE about (format BIGINT, log VARCHAR)",
+            f"CREATE TABLE entries ({place}, archived BOOLEAN, {columns})",
+            f"CREATE TABLE checkpoints ({place}, {heads})",
+            # What of the archive is in it; `part` and the range name a file, wherever its day's folder is.
+            f'CREATE TABLE files (part VARCHAR, {place}, "first" BIGINT, "end" BIGINT)',
+        ):
+            self._connection.execute(statement)
+        self._connection.execute("INSERT INTO about VALUES (?, ?)", [FORMAT, self._name])
+        self._connection.execute("COMMIT")
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _insert(
+        self, into: str, names: Iterable[str], rows: pa.Table, topic: bytes, partition: int, more: str = ""
+    ) -> None:
+        listed = ", ".join(f'"{name}"' for name in names)
+        self._connection.register("incoming", plain_times(rows))
+        try:
+            self._connection.execute(
+                f"INSERT INTO {into} SELECT ?, ?, {more}{listed} FROM incoming",  # noqa: S608 — our own names
+                [topic.hex(), partition],
+            )
+        finally:
+            self._connection.unregister("incoming")
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """A run that dies in between leaves the index as it was."""
+        self._connection.execute("BEGIN")
+        try:
+            yield
+        except BaseException:
+            self._connection.execute("ROLLBACK")
+            raise
+        self._connection.execute("COMMIT")
+
+    def select(self, text: str, given: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        """What a statement of our own says.
+
+        Raises:
+            IndexUnusable: the index is damaged.
+        """
+        with told(self._path):
+            return self._rows(text, given)
+
+    def _rows(self, text: str, given: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        return list(self._connection.execute(text, list(given)).fetchall())
+
+    def sql(self, text: str, payloads: object | None = None) -> tuple[list[str], Iterator[tuple[Any, ...]]]:
+        """What one SELECT says of the views `entries`, `checkpoints` and, when given, `payloads`.
+
+        It is run where nothing can be written, and no file and no network reached. This Index is closed by it.
+
+        Args:
+            text: one SELECT.
+            payloads: an Arrow dataset that the view `payloads` shows.
+
+        Raises:
+            QueryRefused: it is no SELECT, or DuckDB does not take it.
+        """
+        select_only(text)
+        self._connection.close()
+        self._connection = self._connect(_LOCKED, read_only=True)
+        if payloads is not None:
+            self._connection.register("payloads", payloads)
+        return self._answer(text)
+
+    def _answer(self, text: str) -> tuple[list[str], Iterator[tuple[Any, ...]]]:
+        with refused():
+            cursor = self._connection.execute(text)
+            names = [column[0] for column in cursor.description]
+
+        def rows() -> Iterator[tuple[Any, ...]]:
+            while True:
+                with refused():
+                    some = cursor.fetchmany(1024)
+                if not some:
+                    return
+                yield from some
+
+        return names, rows()
+
+
+def plain_times(rows: pa.Table) -> pa.Table:
+    """The rows with their times as the index has them."""
+    fields = [
+        field.with_type(_PLAIN_TIME) if pa.types.is_timestamp(field.type) else field for field in rows.schema
+    ]
+    return rows.cast(pa.schema(fields))
+
+
+@contextmanager
+def told(path: Path) -> Iterator[None]:
+    """DuckDB's errors as ours."""
+    try:
+        yield
+    except duckdb.Error as error:
+        first = str(error).splitlines()[0] if str(error) else type(error).__name__
+        busy = "lock" in first.lower()
+        hint = (
+            "another process has it: wait, or name another file with --index"
+            if busy
+            else "it is made again when it is deleted"
+        )
+        raise IndexUnusable(f"{path}: {first}; {hint}") from error
