@@ -241,7 +241,10 @@ def _tell(summary: Summary, intake: Intake, seconds: float, out: Path | None, as
     ):
         if count:
             screen.print(f"{count:,} {words} were passed over")
-    screen.print(f"{summary.records:,} answers in {seconds:.1f} s, the loading of models included")
+    screen.print(
+        f"{summary.records:,} {'answer' if summary.records == 1 else 'answers'} in {seconds:.1f} s, the loading of "
+        "models included"
+    )
     if out is not None:
         screen.print(f"differences: {out}", soft_wrap=True)
 

@@ -16,6 +16,7 @@ from audit.log.local import LocalLog
 from audit.proof.entry import Key, Kind, Protocol, encode_entry, parse_entry
 from audit.proof.record import Header, Record, encode_payload, frame_record
 from audit.replay import Judged, Logged, replay
+from audit.ship.external import ExternalStore
 from registry.infer import Wanted
 from registry.package import Package
 from registry.publish import publish
@@ -78,11 +79,12 @@ def verdicts(site: Site, records: list[Logged] | None = None, **options: object)
 
 def ship(site: Site, records: list[Record] | None = None, *, at_once: int = 1 << 20) -> Path:
     """Put the site's records, or these, into its local log, so many in a group."""
-    directory = site.directory / "data" / "log"
+    directory, external = site.directory / "data" / "log", ExternalStore(site.directory / "data" / "objects")
     writer = LocalLog(directory, "affiant-entries", 1).writer(0)
     try:
         for sent, record in enumerate(site.records() if records is None else records, start=1):
-            writer.send(frame_record(record.entry.raw, record.payload), record.entry.fields[Key.JOURNAL])
+            value = external.move(frame_record(record.entry.raw, record.payload))
+            writer.send(value, record.entry.fields[Key.JOURNAL])
             while sent % at_once == 0 and writer.delivered().sends < sent:
                 writer.wait(1.0)
     finally:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from audit.objects.directory import DirectoryObjects
 from audit.proof.entry import Key, encode_entry, parse_entry
 from audit.proof.record import Record, encode_payload, parse_payload, split_record
 from audit.show import walk
-from cli.main import guarded, run
+from cli.main import app, guarded, run
 from tests.components.gateway import Site, ask, open_gateway
 from tests.components.packages import number_package
 from tests.components.replays import batch_bound_package, ship
@@ -129,8 +130,6 @@ def test_wrong_usage_is_told_in_a_line(site, capsys, arguments: list[str], code:
     ship(site)
     given = ["audit", "replay", "--config", str(site.config), *arguments]
     capsys.readouterr()
-    from cli.main import app
-
     assert guarded(lambda: app(args=given, prog_name="affiant"), given) == code
     assert words in capsys.readouterr().err
 
@@ -219,3 +218,42 @@ def test_the_archive_has_what_the_log_lost(site, capsys, monkeypatch: pytest.Mon
     assert (code, json.loads(out)["verdicts"]["identical"]) == (0, 40)
     code, out = affiant(site, capsys, "--archive", records[-3].entry.record_id)
     assert (code, out.split()[0]) == (0, "IDENTICAL")
+
+
+async def large(site: Site) -> None:
+    """One answer whose payload is too large for the log."""
+    rows = [[number / 7, -number / 3, number / 11] for number in range(4096)]
+    async with open_gateway(site) as front:
+        answer = await ask(front, "/v1/models/numbers:predict", json.dumps({"instances": rows}).encode())
+    assert answer.status == 200
+
+
+def test_a_payload_in_the_object_store_is_fetched(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """And told as erased, or as other bytes, when it is."""
+    site = Site(tmp_path, journal={"external_bytes": 256 << 10})
+    site.serve("numbers", number_package())
+    asyncio.run(large(site))
+    ship(site)
+    (record,) = [record for record in site.records() if record.entry.get(Key.EXTERNAL)]
+    code, out = affiant(site, capsys, "--json")
+    assert (code, json.loads(out)["verdicts"]["identical"]) == (0, 1)
+    (stored,) = [path for path in (site.directory / "data" / "objects").rglob("*") if path.is_file()]
+    stored.write_bytes(record.payload[:-1])
+    code, out = affiant(site, capsys)
+    assert code == 1
+    assert "payload: not the bytes that the entry's digest covers" in out
+    stored.unlink()
+    code, out = affiant(site, capsys)
+    assert code == 0
+    assert "payload: erased, or gone from the object store" in out
+
+
+def test_a_machine_without_the_runtime_is_told_what_to_install(
+    site, capsys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A replay asks the models themselves."""
+    ship(site)
+    monkeypatch.setitem(sys.modules, "xgboost", None)
+    given = ["audit", "replay", "--config", str(site.config)]
+    assert guarded(lambda: app(args=given, prog_name="affiant"), given) == 2
+    assert "install affiant[auditor,gateway-cpu]" in capsys.readouterr().err
