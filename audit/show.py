@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -11,6 +9,7 @@ from typing import Any, Final
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from .bodies import body_of
 from .errors import LogError, LogUnavailable
 from .log.base import LogEntry, LogReader
 from .proof.entry import JOURNAL_KINDS, Entry, Key, Kind, Protocol, Slot, parse_record_id, signing_message
@@ -20,7 +19,6 @@ from .proof.record import Header, Payload, Record, parse_payload, parse_record, 
 
 _READ_BYTES: Final = 4 << 20
 _READ_SECONDS: Final = 10.0
-_MAX_INFLATED: Final = 64 << 20
 _PAYLOAD: Final = "the payload is what the entry's digest covers"
 
 
@@ -212,7 +210,7 @@ def _signed(opening: Entry | None, entry: Entry) -> bool | None:
 
 
 def describe(exchange: Exchange) -> dict[str, Any]:
-    """The exchange as JSON: names in place of keys, bodies decoded where they are JSON."""
+    """The exchange as JSON: names in place of keys, bodies decoded (bodies.py)."""
     entry = exchange.record.entry
     described: dict[str, Any] = {
         "record": entry.record_id,
@@ -228,11 +226,17 @@ def describe(exchange: Exchange) -> dict[str, Any]:
             "method": header.get(Header.METHOD),
             "target": header.get(Header.TARGET),
             "content_type": header.get(Header.CONTENT_TYPE),
-            "body": body_of(exchange.payload.request, header.get(Header.CONTENT_ENCODING)),
+            "body": body_of(
+                exchange.payload.request,
+                header.get(Header.CONTENT_ENCODING),
+                header.get(Header.INFERENCE_LENGTH),
+            ),
         }
         described["answer"] = {
             "content_type": header.get(Header.RESPONSE_TYPE),
-            "body": body_of(exchange.payload.response),
+            "body": body_of(
+                exchange.payload.response, inference_length=header.get(Header.RESPONSE_INFERENCE_LENGTH)
+            ),
         }
         if Header.INPUT in header:
             schema, rows, columns = header[Header.INPUT]
@@ -252,22 +256,6 @@ def fields_of(entry: Entry) -> dict[str, Any]:
     if "digest" in named:
         named["digest"] = f"sha256:{named['digest']}"
     return named
-
-
-def body_of(body: bytes, encoding: str | None = None) -> Any:
-    """JSON where it is JSON, text where it is text, else hex; gzip is inflated, up to 64 MiB."""
-    if encoding == "gzip":
-        try:
-            body = zlib.decompressobj(16 + zlib.MAX_WBITS).decompress(body, _MAX_INFLATED)
-        except zlib.error:
-            return {"hex": body.hex()}
-    try:
-        return json.loads(body)
-    except ValueError:
-        try:
-            return body.decode()
-        except UnicodeDecodeError:
-            return {"hex": body.hex()}
 
 
 def _plain(value: object) -> Any:

@@ -7,6 +7,7 @@ import zlib
 from hashlib import sha256
 from typing import Final
 
+from audit.bodies import WINDOW_BITS
 from audit.journal.admission import OPEN, Door
 from audit.proof.entry import Protocol as ProtocolNumber
 
@@ -27,7 +28,7 @@ from .protocol import v1, v2
 from .protocol.base import Query, check_request_id
 from .rows import RowReader
 
-_WINDOW_BITS: Final = {b"gzip": 31, b"x-gzip": 31, b"deflate": 15}
+_WINDOW_BITS: Final = {name.encode(): bits for name, bits in WINDOW_BITS.items()}
 JSON: Final = b"application/json"
 BINARY: Final = b"application/octet-stream"
 V2: Final = frozenset({ProtocolNumber.V2_INFER, ProtocolNumber.V2_INFER_BINARY})
