@@ -1,7 +1,8 @@
 """Alarms: what the notary says is wrong, told once each in the governance log, and never in floods.
 
-An alarm waits in the notary's state until the governance log has it: a crash in between tells it again, and who
-appends it first looks whether its *identity* stands there already.
+An alarm is told when what raised it is sealed: then the topic is known to be the one that it is of. Until the
+governance log has it, it waits in the notary's state: a crash in between tells it again, and who appends it first
+looks whether its *identity* stands there already.
 """
 
 from __future__ import annotations
@@ -88,6 +89,7 @@ class Untold:
         self._clock = clock
         self._burst, self._every = burst, every
         self._left, self._at = float(burst), clock()
+        self._fresh: dict[bytes, Alarm] = {}
         self._waiting: dict[bytes, Alarm] = {}
         self._more: Counter[str] = Counter()
         self._between = [0, 0]
@@ -95,12 +97,12 @@ class Untold:
         self.counts: Counter[str] = Counter()
         """Alarms of this run by name, those that are not told one by one included."""
 
-    def add(self, alarm: Alarm) -> None:
-        """Take an alarm, or count it."""
+    def add(self, alarm: Alarm, *, at_once: bool = False) -> None:
+        """Take an alarm, or count it. `at_once`: it does not wait until what was read is sealed."""
         with self._lock:
             self.counts[alarm.what] += 1
-            if len(self._waiting) < self._burst and self._take():
-                self._waiting.setdefault(alarm.identity, alarm)
+            if len(self._fresh) + len(self._waiting) < self._burst and self._take():
+                (self._waiting if at_once else self._fresh).setdefault(alarm.identity, alarm)
                 return
             if not self._more:
                 self._between[0] = alarm.offset
@@ -117,10 +119,26 @@ class Untold:
             return list(self._waiting.values())
 
     @property
+    def fresh(self) -> bool:
+        """Whether some wait until what raised them is sealed."""
+        return bool(self._fresh)
+
+    def sealed(self) -> None:
+        """What was read is sealed, and these stand in the state."""
+        with self._lock:
+            self._waiting |= self._fresh
+            self._fresh.clear()
+
+    def forget(self) -> None:
+        """What was read and not sealed is read again, or was another topic's."""
+        with self._lock:
+            self._fresh.clear()
+
+    @property
     def count(self) -> int:
         """How many wait."""
         with self._lock:
-            return len(self._waiting) + self._more.total()
+            return len(self._fresh) + len(self._waiting) + self._more.total()
 
     def told(self, alarms: Iterable[Alarm]) -> None:
         """These stand in the governance log: let go of them."""
@@ -132,20 +150,20 @@ class Untold:
         """For CBOR."""
         with self._lock:
             return {
-                "untold": [alarm.encode() for alarm in self._waiting.values()],
+                "untold": [alarm.encode() for alarm in (self._waiting | self._fresh).values()],
                 "more": dict(self._more),
                 "between": list(self._between),
             }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from a state.
+        """Go on from a state; what waits already goes on waiting.
 
         Raises:
             FormatError: it is none.
         """
         try:
             waiting = [Alarm.decode(raw) for raw in state["untold"]]
-            self._waiting = {alarm.identity: alarm for alarm in waiting}
+            self._waiting |= {alarm.identity: alarm for alarm in waiting}
             self._more = Counter({str(what): int(count) for what, count in state["more"].items()})
             first, last = state["between"]
             self._between = [int(first), int(last)]

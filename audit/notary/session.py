@@ -66,6 +66,7 @@ class Session:
             workers=workshop.workers,
         )
         try:
+            partition.untold.forget()
             self._watch = Watch(workshop.topic.id, self._number, untold=partition.untold)
             state, start = self._seal.state, max(0, self._seal.size - REMEMBERED)
             try:
@@ -86,6 +87,7 @@ class Session:
                 state.archiving,
                 limits(workshop.settings),
                 workshop.payload_objects,
+                background=True,
             )
         )
         # Read again up to the tree's end: the archive has not written it, and the log must still say the same.
@@ -105,6 +107,8 @@ class Session:
 
     def close(self) -> None:
         """Let go; nothing is written."""
+        if self._archive is not None:
+            self._archive.close()
         self._seal.close()
         self._close_reader()
 
@@ -146,8 +150,10 @@ class Session:
         Raises:
             LogUnavailable, NotaryRefuses, ObjectsUnavailable: not all of it is sealed.
         """
-        self._shop.confirm(self._shop.monotonic())
-        _, end = self._open_reader().bounds(self._number)
+        now = self._shop.monotonic()
+        self._shop.confirm(now)
+        self._look(self._open_reader(), now)
+        end = self._status.end
         while self._position < end:
             self.step(IDLE_READ)
         if self._seal.pending:
@@ -206,6 +212,7 @@ class Session:
                 "unreadable",
                 f"the log has offsets up to {end - 1} and does not hand them out",
                 self._position,
+                at_once=True,
             )
             self._hold(f"nothing comes from offset {self._position}, before {end}")
 
@@ -218,7 +225,7 @@ class Session:
             raise LogUnavailable(said)
         if self._partition.cut != end:
             self._partition.cut = end
-            self._watch.alarm("tail", said, end)
+            self._watch.alarm("tail", said, end, at_once=True)
         raise LogCut(said)
 
     def _taken(self, entries: list[LogEntry]) -> None:
@@ -310,9 +317,10 @@ class Session:
 
     def _seal_now(self) -> None:
         """The topic is asked for once more: of one that was made again nothing may get into this tree."""
-        if self._seal.pending:
+        if self._seal.pending or self._watch.untold.fresh:
             self._shop.confirm(self._read_at)
         sealed = self._seal.seal(self._watch.state())
+        self._watch.untold.sealed()
         self._first_waiting, self._status.oldest = None, None
         self._sealed_at = self._shop.monotonic()
         self._status.missing = sealed.missing

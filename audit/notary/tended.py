@@ -137,5 +137,5 @@ class Tended:
             if finding.fatal and subject not in self._settings:
                 self._settings.add(subject)
                 self.partitions[0].untold.add(
-                    Alarm("settings", str(finding), self.topic.id.hex(), 0, 0, subject=subject)
+                    Alarm("settings", str(finding), self.topic.id.hex(), 0, 0, subject=subject), at_once=True
                 )

@@ -107,9 +107,9 @@ class Watch:
         for flaw in self.journals.overdue(now, self._partition):
             self.untold.add(Alarm.of(flaw, self._topic))
 
-    def alarm(self, what: str, message: str, offset: int, subject: str | None = None) -> None:
+    def alarm(self, what: str, message: str, offset: int, *, at_once: bool = False) -> None:
         """One that is not a journal's."""
-        self.untold.add(Alarm(what, message, self._topic.hex(), self._partition, offset, subject=subject))
+        self.untold.add(Alarm(what, message, self._topic.hex(), self._partition, offset), at_once=at_once)
 
     def state(self) -> list[Any]:
         """Everything but the remembered leaf hashes: `State.journals`."""

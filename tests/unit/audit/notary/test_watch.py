@@ -67,6 +67,7 @@ class World:
 
     @property
     def alarms(self) -> list[Alarm]:
+        self.untold.sealed()
         return self.untold.waiting()
 
     @property
@@ -397,6 +398,16 @@ def test_what_is_counted_and_what_waits_survives_a_restart() -> None:
     again = world.restarted()
     assert again.whats == ["format", "format", "more"]
     assert again.alarms[:2] == world.alarms
+
+
+def test_an_alarm_is_told_when_what_raised_it_is_sealed() -> None:
+    """Until then the topic may turn out to be another one; then nothing of it was true. Its state has it already."""
+    world = World().see([(b"x", b"junk")])
+    assert (world.untold.waiting(), world.untold.fresh) == ([], True)
+    assert world.restarted().whats == ["format"]
+    world.watch.alarm("tail", "the log ends early", 7, at_once=True)
+    world.untold.forget()
+    assert [alarm.what for alarm in world.untold.waiting()] == ["tail"]
 
 
 def test_an_alarm_is_the_same_whatever_is_said_of_it() -> None:
