@@ -21,8 +21,10 @@ from typing import Final, Self
 from audit.config import Config, load
 from audit.log import configured_log
 from audit.log.local import decode_frame, encode_frame
+from audit.notary.keys import generate
 from audit.proof.entry import Kind
 from audit.proof.record import parse_record, split_record
+from audit.settings import NotarySettings
 from cli.supervisor import die_with
 from cli.tables import commented_toml
 
@@ -46,20 +48,23 @@ def free_port(first: int = FIRST_PORT) -> int:
 
 
 def write_settings(path: Path, plan: Mapping[str, str]) -> None:
-    """A commented affiant.toml with this plan (service → digest), on ports that are free."""
+    """A commented affiant.toml with this plan (service → digest), on ports that are free, and the notary's key."""
     port = free_port()
+    sidecar = free_port(port + 1)
     text = commented_toml(
         {
             "data": {"directory": "affiant-data"},
             "gateway": {"port": port},
             "journal": {"segment_bytes": 16 << 20, "max_bytes": 256 << 20},
             "log": {"backend": "local"},
-            "sidecar": {"metrics_port": free_port(port + 1)},
-            "notary": {"metrics_port": free_port(port + 2)},
+            "sidecar": {"metrics_port": sidecar},
+            "notary": {"metrics_port": free_port(sidecar + 1)},
         }
     )
     parts = (f'\n[[plan]]\nservice = "{service}"\ndigest = "{digest}"\n' for service, digest in plan.items())
     path.write_text(text + "".join(parts))
+    settings = NotarySettings()
+    generate(path.parent / settings.key_file, path.parent / settings.public_key_file, settings.name)
 
 
 def affiant(*arguments: str) -> subprocess.CompletedProcess[str]:
