@@ -8,8 +8,9 @@ from dataclasses import asdict
 import typer
 
 from audit.config import load
-from audit.log import configured_log
-from audit.log.base import Finding, Log
+from audit.log import configured_governance_log, configured_log
+from audit.log.base import Finding
+from audit.settings import LogSettings
 
 from .errors import WRONG
 from .options import ConfigOption
@@ -21,43 +22,53 @@ app = typer.Typer(
 
 @app.command()
 def create(config: ConfigOption = None) -> None:
-    """Make the topic that [log] names, with the settings that keep the promise; harmless when it is there.
+    """Make the topics that [log] names, with the settings that keep the promise; harmless when they are there.
 
     Example: affiant topics create --config affiant.toml
     """
     loaded = load(config)
-    log = configured_log(loaded)
     from audit.log.kafka import KafkaLog, create
 
-    made = create(log) if isinstance(log, KafkaLog) else False
-    topic = log.topic()
-    typer.echo(
-        f"{'made' if made else 'there'}: {topic.backend} topic {topic.name}, {topic.partitions} partitions, "
-        f"id {topic.id.hex()}"
-    )
-    _tell(log.check())
+    findings = []
+    for log in (configured_log(loaded), configured_governance_log(loaded)):
+        made = create(log) if isinstance(log, KafkaLog) else False
+        topic = log.topic()
+        typer.echo(
+            f"{'made' if made else 'there'}: {topic.backend} topic {topic.name}, {topic.partitions} partitions, "
+            f"id {topic.id.hex()}"
+        )
+        findings.append((topic.name, log.check()))
+    for name, found in findings:
+        _tell(name, found)
 
 
 @app.command()
 def check(
     config: ConfigOption = None, as_json: bool = typer.Option(False, "--json", help="As JSON.")
 ) -> None:
-    """Say what the topic's settings lack; exit code 1 when they would not keep the promise.
+    """Say what the topics' settings lack; exit code 1 when they would not keep the promise.
 
     Example: affiant topics check --json
     """
-    log: Log = configured_log(load(config), create=False)
-    findings = log.check()
+    loaded = load(config)
+    settings = loaded.section("log", LogSettings)
+    logs = {
+        settings.topic: configured_log(loaded, create=False),
+        settings.governance_topic: configured_governance_log(loaded, create=False),
+    }
+    findings = {name: log.check() for name, log in logs.items()}
     if as_json:
-        typer.echo(json.dumps([asdict(finding) for finding in findings], indent=2))
+        listed = [{"topic": name, **asdict(finding)} for name, found in findings.items() for finding in found]
+        typer.echo(json.dumps(listed, indent=2))
     else:
-        _tell(findings)
-    if any(finding.fatal for finding in findings):
+        for name, found in findings.items():
+            _tell(name, found)
+    if any(finding.fatal for found in findings.values() for finding in found):
         raise typer.Exit(WRONG)
 
 
-def _tell(findings: list[Finding]) -> None:
+def _tell(name: str, findings: list[Finding]) -> None:
     for finding in findings:
-        typer.echo(f"{'WRONG ' if finding.fatal else 'remark'}  {finding}")
+        typer.echo(f"{'WRONG ' if finding.fatal else 'remark'}  {name}: {finding}")
     if not any(finding.fatal for finding in findings):
-        typer.echo("the topic's settings keep the promise")
+        typer.echo(f"the settings of {name} keep the promise")
