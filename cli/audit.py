@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from .audit_bundle import bundle
 from .audit_completeness import completeness
 from .audit_records import prove, search, show
 from .audit_replay import replay
@@ -14,7 +15,7 @@ app = typer.Typer(
     no_args_is_help=True,
     help="Verify, look up, prove and replay what was recorded.\n\nExample: affiant audit replay",
 )
-for command in (verify, show, search, prove, trace, replay, completeness):
+for command in (verify, show, search, prove, trace, replay, bundle, completeness):
     app.command()(command)
 
 

@@ -143,7 +143,7 @@ class Archived:
         for at, (row, entry) in enumerate(zip(rows, entries, strict=True)):
             if entry is not None and row != entry:
                 self._verified.flaw(
-                    "archive", "the entry is not what was sealed", offset=file.first + at, path=file.name
+                    "archive", "the entry is not what was sealed", offset=first + at, path=file.name
                 )
             self._verified.archived += row == entry
 

@@ -138,7 +138,7 @@ def _bundle_json(shown: Shown) -> dict[str, Any]:
         "trees": [
             {
                 "origin": tree.origin, "size": tree.size, "root": tree.root.hex(), "records": tree.records,
-                "others": tree.others, "ranges": tree.ranges if len(tree.ranges) <= 16 else len(tree.ranges),
+                "others": tree.others, "ranges": [f"{first}-{end - 1}" for first, end in tree.ranges],
                 "earlier_checkpoints": len(tree.earlier), "witnesses": tree.witnesses,
             }
             for tree in shown.trees
@@ -247,5 +247,6 @@ def _said(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, (list, tuple)):
-        return ", ".join(_said(each) for each in value) if value else "none"
+        some = ", ".join(_said(each) for each in value[:16]) if value else "none"
+        return some if len(value) <= 16 else f"{some} and {len(value) - 16} more"
     return str(value)

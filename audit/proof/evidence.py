@@ -22,7 +22,7 @@ from typing import Final
 
 from .bundle import Bundle, Kept, PackagePart, TreePart, parse_bundle_file
 from .checkpoint import open_checkpoint
-from .entry import JOURNAL_KINDS, SIGNED_KINDS, Entry, Key, Kind, parse_record_id, signature_holds
+from .entry import JOURNAL_KINDS, SIGNED_KINDS, Entry, Key, Kind, record_id, signature_holds
 from .errors import FormatError, NotProved
 from .flaws import Flaw
 from .hashing import ZERO_HASH, leaf_hash
@@ -92,7 +92,9 @@ class Shown:
 
     def not_shown(self) -> list[str]:
         """What nobody should read into this bundle."""
-        said = ["the report, the time of making and who made it are said by its maker, and proved by nothing"]
+        said = [
+            "that the report, the time of making and the maker's name are true: nothing signed covers them"
+        ]
         if not self.complete:
             said.append(
                 "that these are all records of the selection: who made the bundle may have left some out "
@@ -262,12 +264,11 @@ def _verify_selection(
             )
 
 
-def _is_record(entry: Entry, name: str) -> bool:
-    try:
-        journal, sequence = parse_record_id(name)
-    except FormatError:
-        return False
-    return (entry.get(Key.JOURNAL), entry.get(Key.SEQUENCE)) == (journal, sequence)
+def _is_record(entry: Entry, names: str) -> bool:
+    """Record ids, separated by commas."""
+    journal, sequence = entry.get(Key.JOURNAL), entry.get(Key.SEQUENCE)
+    known = isinstance(journal, bytes) and isinstance(sequence, int)
+    return known and record_id(journal, sequence) in names.split(",")
 
 
 def _verify_journals(part: TreePart, entries: Sequence[tuple[int, Entry]], shown: Shown) -> None:

@@ -1,0 +1,54 @@
+"""The style of the evidence bundle's report."""
+
+from __future__ import annotations
+
+from typing import Final
+
+CSS: Final = """
+:root{--ink:#1c2430;--soft:#5b6675;--line:#dfe4ea;--good:#2f6db5;--warn:#d98a1f;--bad:#c0392b;--other:#9aa5b1}
+*{box-sizing:border-box}
+body{margin:0;background:#f4f6f8;color:var(--ink);font:15px/1.5 system-ui,"Segoe UI",Roboto,"DejaVu Sans",sans-serif}
+main{max-width:860px;margin:0 auto;padding:28px 24px 60px}
+.kicker{margin:0;color:var(--soft);letter-spacing:.06em;text-transform:uppercase;font-size:12px}
+h1{font-size:24px;line-height:1.3;margin:.2em 0 .3em}
+h1 code{font-size:17px;font-weight:500;overflow-wrap:anywhere}
+h2{font-size:16px;margin:0 0 10px}
+header p{margin:.2em 0 .8em;color:var(--soft)}
+aside{background:#fff8e6;border:1px solid #ecd9a3;border-radius:6px;padding:12px 14px;margin:14px 0 20px}
+aside pre{margin:8px 0 0}
+section{background:#fff;border:1px solid var(--line);border-radius:8px;padding:16px 18px;margin:16px 0}
+.figures{display:grid;grid-template-columns:repeat(auto-fit,minmax(128px,1fr));gap:10px;margin:0}
+.figures div{background:#fff;border:1px solid var(--line);border-radius:8px;padding:10px 12px}
+dt{color:var(--soft);font-size:12px}
+dd{margin:2px 0 0;font-size:17px;font-weight:600;font-variant-numeric:tabular-nums}
+svg{display:block;width:100%;height:auto}
+svg text{font-size:12px;fill:var(--ink)}
+svg .tick{fill:var(--soft);font-size:11px}
+.axis{stroke:#8994a0}.grid{stroke:#e8ecf0}
+rect.good,i.good{fill:var(--good);background:var(--good)}
+rect.warn,i.warn{fill:var(--warn);background:var(--warn)}
+rect.bad,i.bad{fill:var(--bad);background:var(--bad)}
+rect.other,i.other{fill:var(--other);background:var(--other)}
+.legend{margin:0 0 4px;font-size:13px;color:var(--soft)}
+.legend span{margin-right:16px}
+.legend i{display:inline-block;width:10px;height:10px;border-radius:2px;margin-right:6px}
+.note{margin:8px 0 0;color:var(--soft);font-size:13px}
+.scroll{overflow-x:auto}
+table{border-collapse:collapse;width:100%;font-size:13px}
+th{text-align:left;color:var(--soft);font-weight:600;border-bottom:1px solid #b8c1cb;padding:4px 10px 4px 0}
+td{border-bottom:1px solid var(--line);padding:4px 10px 4px 0;vertical-align:top;white-space:nowrap}
+td{font-variant-numeric:tabular-nums}
+td.wide,td:has(details){white-space:normal;overflow-wrap:anywhere}
+code,pre{font-family:ui-monospace,SFMono-Regular,Menlo,"DejaVu Sans Mono",monospace;font-size:.92em}
+pre{white-space:pre-wrap;overflow-wrap:anywhere;margin:0}
+.pill{padding:0 7px;border-radius:9px;color:#fff;font-size:12px}
+.pill.good{background:var(--good)}.pill.warn{background:#a8660c}.pill.bad{background:var(--bad)}.pill.other{background:#5b6675}
+ul{margin:0;padding-left:20px}
+@media print{
+body{background:#fff;font-size:11px}main{max-width:none;padding:0}
+section,.figures div,aside{break-inside:avoid;border-color:#ccc}
+section:has(table){break-inside:auto}tr{break-inside:avoid}thead{display:table-header-group}
+.scroll{overflow:visible}td{white-space:normal;overflow-wrap:anywhere}
+*{-webkit-print-color-adjust:exact;print-color-adjust:exact}
+}
+"""

@@ -1,0 +1,175 @@
+"""`affiant audit bundle`: records with their proofs and a report, in one file for somebody who trusts nobody."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
+
+from audit.config import load
+from audit.errors import ConfigError
+from audit.files import write_once
+from audit.proof.bundle import PackagePart
+from audit.proof.evidence import verify_bundle
+from audit.proof.note import VerifierKey
+
+from .audit_open import IndexOption, opened
+from .errors import WRONG
+from .options import ConfigOption
+
+if TYPE_CHECKING:
+    from audit.auditor.evidence import Selection
+    from audit.auditor.records import Records
+
+_ERRORS: Final = Console(stderr=True)
+_RANGE: Final = re.compile(r"(0|[1-9]\d{0,9}):(\d{1,18})-(\d{1,18})", re.ASCII)
+_PSEUDONYM: Final = re.compile(r"[0-9a-f]{32}", re.ASCII)
+_SHOWN: Final = ("signature", "lineage", "card")
+"""Parts of a package that go into a bundle: what a person reads, and nothing large."""
+
+
+def bundle(
+    output: Annotated[Path, typer.Option("--output", "-o", help="The file to write; it MUST NOT be there.")],
+    *,
+    offsets: Annotated[
+        str | None,
+        typer.Option(
+            "--range",
+            metavar="PARTITION:FIRST-LAST",
+            help="All records of these offsets.",
+            show_default=False,
+        ),
+    ] = None,
+    caller: Annotated[
+        str | None, typer.Option(help="A caller's records: pseudonym, hex.", show_default=False)
+    ] = None,
+    subject: Annotated[
+        str | None, typer.Option(help="The records about somebody: pseudonym, hex.", show_default=False)
+    ] = None,
+    record: Annotated[list[str] | None, typer.Option(help="A record id; may be repeated.")] = None,
+    topic: Annotated[
+        str | None,
+        typer.Option(help="With --range: the topic's id, hex, when there are several.", show_default=False),
+    ] = None,
+    index: IndexOption = None,
+    config: ConfigOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="As one JSON object.")] = False,
+) -> None:
+    """Write an evidence bundle: records, proofs, checkpoints, packages' manifests, and a report for people.
+
+    Who gets it checks it with `affiant-verify bundle FILE --key VKEY`, which needs nothing but the notary's key.
+    It is verified here too before it is written. Only a --range shows that nothing was left out.
+    Exit code 1 when a record is not sealed, or when the bundle would not verify.
+
+    Example: affiant audit bundle -o evidence.zip --range 0:0-9999
+    """
+    from audit.auditor.evidence import make_bundle
+
+    asked = {"--range": offsets, "--caller": caller, "--subject": subject, "--record": record}
+    given = " and ".join(name for name, value in asked.items() if value) or "none"
+    if given not in asked:
+        raise ConfigError(f"one of --range, --caller, --subject and --record is wanted, not {given}")
+    if output.exists():
+        raise ConfigError(f"{output} is there already; it was left as it is")
+    with opened(config, index) as records:
+        selection = _selected(records, offsets, caller, subject, record or [], topic)
+        columns = (SpinnerColumn(), TextColumn("gathering"), BarColumn(), MofNCompleteColumn())
+        with Progress(*columns, console=_ERRORS, transient=True, disable=not _ERRORS.is_terminal) as bar:
+            task = bar.add_task("gathering", total=len(selection.records))
+            made = make_bundle(
+                records,
+                selection,
+                _packages(config),
+                by=f"affiant {version('affiant')}",
+                progress=lambda count: bar.advance(task, count),
+            )
+        raw = made.encode()
+        trust = records.trees.trust
+        shown = verify_bundle(raw, VerifierKey(trust.name, trust.public_key()), trust.witnesses, trust.quorum)
+    for flaw in shown.flaws:
+        typer.echo(f"WRONG  {flaw}", err=True)
+    if shown.flaws:
+        raise typer.Exit(WRONG)
+    if not write_once(output.absolute(), raw):
+        raise ConfigError(f"{output} is there already; it was left as it is")
+    told = {
+        "file": str(output), "bytes": len(raw), "records": sum(tree.records for tree in shown.trees),
+        "payloads": shown.payloads, "without_payload": shown.without_payload, "packages": shown.packages,
+        "missing_packages": shown.missing_packages, "complete": shown.complete,
+    }  # fmt: skip
+    if as_json:
+        typer.echo(json.dumps(told, indent=2))
+        return
+    typer.echo(
+        f"{output}: {told['records']} records, {shown.payloads} payloads, {len(raw):,} bytes; it verifies"
+    )
+    for line in shown.not_shown():
+        typer.echo(f"  it does not show {line}")
+
+
+def _selected(
+    records: Records,
+    offsets: str | None,
+    caller: str | None,
+    subject: str | None,
+    names: list[str],
+    topic: str | None,
+) -> Selection:
+    from audit.auditor.evidence import select_range, select_records, select_who
+
+    if offsets is not None:
+        found = _RANGE.fullmatch(offsets)
+        if found is None or int(found[3]) < int(found[2]):
+            raise ConfigError("--range: want PARTITION:FIRST-LAST, such as 0:0-9999")
+        partition = int(found[1])
+        return select_range(
+            records, _topic(records, partition, topic), partition, int(found[2]), int(found[3]) + 1
+        )
+    for option, value in (("caller", caller), ("subject", subject)):
+        if value is not None:
+            if not _PSEUDONYM.fullmatch(value):
+                raise ConfigError(f"--{option}: want a pseudonym of 32 lower-case hex digits")
+            return select_who(records, option, value)
+    return select_records(records, names)
+
+
+def _topic(records: Records, partition: int, topic: str | None) -> bytes:
+    """The topic with that partition: the one that is named, else the log's, else the only one."""
+    known = [tree.tree.topic for tree in records.heads if tree.tree.partition == partition]
+    if topic is not None:
+        known = [each for each in known if each.hex() == topic]
+    elif len(known) > 1:
+        # The log's own comes before the governance log's.
+        known = [each for each in records.topics if each in known][:1] or known
+    if len(known) != 1:
+        raise ConfigError(f"partition {partition} is sealed of {len(known)} topics; say which with --topic")
+    return known[0]
+
+
+def _packages(config: Path | None) -> Callable[[str], PackagePart | None]:
+    """What the model store has of a digest."""
+
+    def part(digest: str) -> PackagePart | None:
+        try:
+            from registry.errors import RegistryError
+            from registry.stores import configured_store
+        except ModuleNotFoundError:
+            return None
+        try:
+            package = configured_store(load(config)).pull(digest)
+            blobs = {package.parsed.roles[role].digest: package.part(role) for role in _SHOWN}
+        except (RegistryError, ModuleNotFoundError) as error:
+            _ERRORS.print(f"without {digest[:19]}…: {error}", markup=False, highlight=False)
+            return None
+        return PackagePart(
+            package.manifest, {name.removeprefix("sha256:"): blob for name, blob in blobs.items()}
+        )
+
+    return part
