@@ -21,6 +21,7 @@ from typing import Any, Final
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from audit.errors import ConfigError
+from audit.files import make_directory, sync_directory
 
 from .errors import NotLoopback, Unauthenticated
 
@@ -156,7 +157,7 @@ def _read(path: Path) -> _File:
 
 def _write(path: Path, lines: list[_Line]) -> None:
     content = {"format": 1, "keys": [line.model_dump() for line in lines]}
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_directory(path.parent)
     draft = path.with_name(path.name + ".new")
     # Complete and synced before it takes the old file's place: a gateway never reads half a file.
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -166,3 +167,6 @@ def _write(path: Path, lines: list[_Line]) -> None:
         file.flush()
         os.fsync(file.fileno())
     draft.replace(path)
+    sync_directory(
+        path.parent
+    )  # until here a power failure may bring the old file back; nobody has the key yet

@@ -18,6 +18,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from audit.files import make_directory, sync_directory
 from registry.errors import DigestMismatch, NotFound, PackageError, StoreDamaged, StoreUnavailable
 from registry.manifest import (
     ARTIFACT_TYPE,
@@ -121,7 +122,7 @@ class LayoutStore:
     def _locked(self) -> Iterator[None]:
         """One writer at a time, over processes and threads; the lock ends with its holder."""
         try:
-            self._blobs.mkdir(parents=True, exist_ok=True)
+            make_directory(self._blobs)
             descriptor = os.open(self._directory / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError as error:
             raise StoreUnavailable(f"cannot write to {self._directory}: {error.strerror}") from error
@@ -201,11 +202,7 @@ class LayoutStore:
         except OSError:
             part.unlink(missing_ok=True)
             raise
-        directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
+        sync_directory(path.parent)
 
 
 def stored(digest: str, manifest: Manifest) -> StoredPackage:

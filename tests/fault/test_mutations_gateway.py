@@ -12,6 +12,7 @@ pytestmark = [pytest.mark.fault, pytest.mark.timeout(400)]
 
 WAIT = "tests/fault/gateway/test_wait.py"
 PATH = "tests/integration/test_gateway_path.py"
+DURABLE = "tests/fault/gateway/test_durable_files.py"
 AUTH = "tests/unit/service/test_auth.py"
 RUNTIMES = "tests/unit/registry/test_runtimes.py"
 STORE = "tests/integration/test_store_conformance.py"
@@ -114,6 +115,20 @@ MUTATIONS = (
         "digest = sha256(key).digest()",
         "digest = key",
         AUTH,
+    ),
+    Mutation(
+        "a key given out before its file is durable",
+        "service/auth.py",
+        "    sync_directory(path.parent)  #",
+        "    pass  #",
+        DURABLE,
+    ),
+    Mutation(
+        "a store whose directories are not durable",
+        "registry/stores/layout.py",
+        "            make_directory(self._blobs)\n",
+        "            self._blobs.mkdir(parents=True, exist_ok=True)\n",
+        DURABLE,
     ),
     Mutation(
         "golden rows that agree with whatever comes",
