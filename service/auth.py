@@ -167,6 +167,5 @@ def _write(path: Path, lines: list[_Line]) -> None:
         file.flush()
         os.fsync(file.fileno())
     draft.replace(path)
-    sync_directory(
-        path.parent
-    )  # until here a power failure may bring the old file back; nobody has the key yet
+    # Until here a power failure may bring the old file back; nobody has the key yet.
+    sync_directory(path.parent)

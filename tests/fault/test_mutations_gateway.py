@@ -119,8 +119,8 @@ MUTATIONS = (
     Mutation(
         "a key given out before its file is durable",
         "service/auth.py",
-        "    sync_directory(path.parent)  #",
-        "    pass  #",
+        "    sync_directory(path.parent)",
+        "    pass",
         DURABLE,
     ),
     Mutation(
