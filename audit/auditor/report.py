@@ -126,8 +126,8 @@ class Report:
             *self._plots(),
             self._models(),
             self._trees(),
-            self._records(),
             _NOT_SHOWN,
+            self._records(),
         ]
         return (
             '<!doctype html><html lang="en"><head><meta charset="utf-8">'
@@ -250,10 +250,12 @@ class Report:
             values[bin_of(math.log10(max(1_000, wait)), low, high, _BINS)] += 1
         edge = [10 ** (low + (high - low) * at / _BINS) for at in range(_BINS + 1)]
         labels = [f"{_duration(int(edge[at]))} to {_duration(int(edge[at + 1]))}" for at in range(_BINS)]
-        ticks = [
-            ((power - low) / (high - low), _duration(10**power))
-            for power in range(math.ceil(low), math.floor(high) + 1)
+        powers = [
+            low,
+            *(power for power in range(math.ceil(low), math.floor(high) + 1) if low < power < high),
+            high,
         ]
+        ticks = [((power - low) / (high - low), _duration(10**power)) for power in powers]
         svg = columns([Series("records", "good", values)], labels, ticks, "time from arrival to commit")
         said = ", ".join(f"{name} {_duration(waits[min(len(waits) - 1, int(len(waits) * part))])}"
                          for name, part in (("median", 0.5), ("95 %", 0.95), ("99 %", 0.99)))  # fmt: skip
@@ -311,17 +313,20 @@ class Report:
             body.append(
                 (
                     f"<code>{escape(tree.origin)}</code>", said,
-                    f"{checkpoint.size:,}", f"<code>{checkpoint.root.hex()}</code>",
+                    f"{checkpoint.size:,}",
                     ", ".join(f"{size:,}" for size in sorted(tree.earlier)) or "–",
+                    f"<code>{checkpoint.root.hex()}</code>",
                 )
             )  # fmt: skip
-        return _table("Trees", ("origin", "offsets", "size", "root", "earlier checkpoints"), body)
+        return _table("Trees", ("origin", "offsets", "size", "earlier checkpoints", "root"), body, wide=4)
 
     def _records(self) -> str:
         body = [
             (
                 f"{each.partition}:{each.offset}",
-                escape(_time(each.committing)) if each.committing else "–",
+                escape(f"{_time(each.committing)}.{each.committing // 10**6 % 1000:03d}")
+                if each.committing
+                else "–",
                 escape(each.kind),
                 _status_cell(each.status),
                 escape(each.service or "–"),

@@ -17,7 +17,7 @@ header p{margin:.2em 0 .8em;color:var(--soft)}
 aside{background:#fff8e6;border:1px solid #ecd9a3;border-radius:6px;padding:12px 14px;margin:14px 0 20px}
 aside pre{margin:8px 0 0}
 section{background:#fff;border:1px solid var(--line);border-radius:8px;padding:16px 18px;margin:16px 0}
-.figures{display:grid;grid-template-columns:repeat(auto-fit,minmax(128px,1fr));gap:10px;margin:0}
+.figures{display:grid;grid-template-columns:repeat(3,1fr);gap:10px;margin:0}
 .figures div{background:#fff;border:1px solid var(--line);border-radius:8px;padding:10px 12px}
 dt{color:var(--soft);font-size:12px}
 dd{margin:2px 0 0;font-size:17px;font-weight:600;font-variant-numeric:tabular-nums}
