@@ -13,6 +13,7 @@ pytestmark = pytest.mark.fault
 KILLS = "tests/fault/ship/test_kills.py"
 SYSCALLS = "tests/fault/ship/test_syscalls.py"
 SEALED = "tests/unit/audit/ship/test_sealed.py"
+SEAL_WATCH = "tests/unit/audit/ship/test_seal_watch.py"
 SEALED_KILLS = "tests/fault/ship/test_sealed_kills.py"
 LOCAL = "tests/unit/audit/log/test_local.py"
 WRITER = "tests/fault/kafka/test_writer.py"
@@ -327,7 +328,21 @@ OF_SEALING = (
         WATCH,
         "if parse_entry(receipt.entry).record_id != record:",
         "if False:",
-        SEALED,
+        SEAL_WATCH,
+    ),
+    Mutation(
+        "a journal that failed is given what follows",
+        WATCH,
+        "going = [each for each in going if self._take(each, part)]",
+        "_ = [each for each in going if self._take(each, part)]",
+        SEAL_WATCH,
+    ),
+    Mutation(
+        "receipts for other machines",
+        "audit/ship/receipts.py",
+        "if not _loopback(str(",
+        "if False and not _loopback(str(",
+        SEAL_WATCH,
     ),
     Mutation(
         "a receipt before it is sealed", WATCH, " or sequence >= followed.seal.progress.sequence", "", SEALED
@@ -344,7 +359,7 @@ def copy(tmp_path: Path) -> Path:
 @pytest.mark.long
 def test_without_a_mutation_the_tests_pass(copy: Path) -> None:
     """Else the failures below would show nothing."""
-    done = run(copy, f"{KILLS} {SYSCALLS} {LOCAL} {SEALED} {SEALED_KILLS}")
+    done = run(copy, f"{KILLS} {SYSCALLS} {LOCAL} {SEALED} {SEAL_WATCH} {SEALED_KILLS}")
     assert done.returncode == 0, done.stdout[-3000:]
 
 

@@ -3,93 +3,27 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
-from audit.errors import NoSuchRecord, NotSealed, ObjectsUnavailable, SequenceGone
-from audit.journal import JournalReader, JournalSettings, Mark
+from audit.errors import NotSealed, ObjectsUnavailable, SequenceGone
+from audit.journal import JournalReader, Mark
 from audit.objects.base import Stored
 from audit.objects.directory import DirectoryObjects
-from audit.proof.entry import Key as EntryKey
 from audit.proof.entry import parse_entry
 from audit.proof.errors import NotProved
 from audit.proof.receipt import parse_receipt, verify_receipt
-from audit.proof.record import split_record
 from audit.ship.leaves import SealedLeaves
 from audit.ship.offsets import Offsets
-from audit.ship.reached import SEALED, Reached, ReachedWriter, read_reached
+from audit.ship.reached import SEALED, Reached, ReachedWriter
 from audit.ship.sealed import SealedJournal
-from audit.ship.shipper import Shipper
 from audit.ship.watch import SealWatch
 from audit.trees import Trees
-from tests.components.journals import write_journal
 from tests.components.sealer import Sealer
 from tests.fault.ship.memory import MemoryLog
-from tests.fault.ship.world import drain, durable, shipper_of
-
-SMALL = JournalSettings(segment_bytes=64 << 10, max_bytes=1 << 20)
-
-
-@dataclass
-class Place:
-    """A journal of 2 × 12 exchanges that was shipped to a log in memory, and its notary."""
-
-    data: Path
-    log: MemoryLog = field(default_factory=MemoryLog)
-
-    def __post_init__(self) -> None:
-        self.grow()
-        self.grow()
-        self.sealer = Sealer(self.log, self.data)
-        # Twice: what the second run's barrier finds is known to stand before it.
-        self.ship()
-        self.shipper: Shipper = self.ship()
-
-    @property
-    def shipping(self) -> Path:
-        return self.data / "shipping" / "0"
-
-    def grow(self) -> None:
-        """One epoch more."""
-        write_journal(self.data, [b"%d" % number for number in range(12)], settings=SMALL)
-
-    def ship(self) -> Shipper:
-        """Ship everything that is durable: what the shipper's progress says holds of a run that has ended, too."""
-        self.shipper = drain(shipper_of(self.data, self.log, self.shipping))
-        assert self.shipper.progress.alarm is None
-        return self.shipper
-
-    def watch(self, trees: Trees | None = None, keep: int = 1000) -> tuple[SealWatch, SealedJournal]:
-        """A sidecar's, started anew."""
-        directory = self.data / "journals" / "0"
-        watch = SealWatch(trees or self.sealer.trees)
-        seal = SealedJournal(
-            self.shipper.journal, lambda: JournalReader(directory), self.shipping,
-            self.shipper.progress, keep, bytes(16),
-        )  # fmt: skip
-        watch.add(seal, lambda: durable(self.data))
-        return watch, seal
-
-    def look(self) -> SealedJournal:
-        """One look of a sidecar that was started anew."""
-        watch, seal = self.watch()
-        watch.look()
-        watch.close()
-        return seal
-
-    def mark(self) -> Reached | None:
-        return read_reached(self.shipping, SEALED)
-
-    def places(self) -> dict[int, int]:
-        """Sequence → offset in the log, of each first appearance."""
-        found: dict[int, int] = {}
-        for offset, (key, value) in enumerate(self.log.entries):
-            entry = parse_entry(split_record(value)[0])
-            if key == self.shipper.journal and EntryKey.SEQUENCE in entry.fields:
-                found.setdefault(entry.fields[EntryKey.SEQUENCE], offset)
-        return found
+from tests.fault.ship.place import Place
+from tests.fault.ship.world import durable
 
 
 @pytest.fixture
@@ -372,31 +306,6 @@ def test_what_was_freed_by_the_logs_word_alone_is_passed_over(place: Place) -> N
     assert (seal.offsets.get(8), seal.offsets.get(9)) == (None, place.places()[9])
 
 
-def test_a_record_that_nobody_knows_is_said_to_be_unknown(place: Place) -> None:
-    """No id, another journal's, a sequence that is not written yet, or a place that is not kept any more."""
-    place.sealer.seal()
-    watch, seal = place.watch()
-    watch.look()
-    journal = place.shipper.journal.hex()
-    for record in (
-        "",
-        "x",
-        journal,
-        f"{bytes(16).hex()}-1",
-        f"{journal}-{durable(place.data)}",
-        f"{journal}-007",
-    ):
-        with pytest.raises(NoSuchRecord):
-            watch.receipt(record)
-    for path in (place.shipping / "offsets").iterdir():
-        path.unlink()
-    with pytest.raises(NoSuchRecord, match="not kept"):
-        watch.receipt(f"{journal}-1")
-    seal.offsets.put(1, [place.places()[2]])
-    with pytest.raises(NotProved, match="not where"):
-        watch.receipt(f"{journal}-1")
-
-
 def test_a_failing_disk_is_survived(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is said to be sealed whose place could not be written; the next look goes on."""
     place.sealer.seal()
@@ -437,17 +346,3 @@ def test_leaves_are_proved_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert next(again).first == 0
     with pytest.raises(NotProved):
         next(again)
-
-
-def test_places_are_bounded(tmp_path: Path) -> None:
-    """So many of the newest, and up to a file more."""
-    offsets = Offsets(tmp_path, 20, span=8)
-    for sequence in range(100):
-        offsets.put(sequence, [sequence * 3])
-    assert offsets.get(99) == 297
-    assert all(offsets.get(sequence) == sequence * 3 for sequence in range(80, 100))
-    assert offsets.get(60) is None
-    assert sum(path.stat().st_size for path in (tmp_path / "offsets").iterdir()) <= 8 * (20 + 2 * 8)
-    offsets.put(100, list(range(30)))
-    assert [offsets.get(sequence) for sequence in range(110, 130)] == list(range(10, 30))
-    assert offsets.get(130) is None
