@@ -23,8 +23,6 @@ from tests.fault.notary.store import FaultyObjects
 from tests.fault.notary.world import PLAN, World, check
 
 CALLS: Final = ("open", "fsync", "link", "rename", "unlink", "mkdir", "close")
-KEPT: Final = (PLAN[0], PLAN[1])
-"""A first life, which is not disturbed: what is killed has something to lose."""
 
 
 def arm(when: int) -> list[str]:
@@ -45,9 +43,9 @@ def arm(when: int) -> list[str]:
     return called
 
 
-def live(directory: Path, plan: tuple[int, ...] = PLAN) -> World:
+def live(directory: Path) -> World:
     """A notary's life."""
-    world = World(DirectoryObjects(directory), plan=plan)
+    world = World(DirectoryObjects(directory))
     world.live(FaultyObjects(world.objects))
     return world
 
@@ -69,15 +67,11 @@ def child(directory: Path, when: int) -> tuple[int, list[str]]:
 
 def main(directory: Path, step: int) -> None:
     """See above."""
-    start = directory / "start"
-    live(start, KEPT)
-    shutil.copytree(start, directory / "whole")
     status, calls = child(directory / "whole", -1)
     assert status == 0
     died: Counter[str] = Counter()
     for when in range(1, len(calls) + 1, step):
         place = directory / "place"
-        shutil.copytree(start, place)
         status, _ = child(place, when)
         assert os.WIFSIGNALED(status), (when, status)
         assert os.WTERMSIG(status) == signal.SIGKILL
