@@ -187,9 +187,12 @@ class Notary:
             LogUnavailable: the governance log does not answer; the governance log's own succession is told in it.
             ObjectsUnavailable: the store does not answer.
         """
-        name = f"topics/{topic.name}"
+        name = f"topics/topic={topic.name}"  # no part of a name begins with a dot
         stored = self._objects.get(name)
-        before = None if stored is None else json.loads(stored.content)
+        try:
+            before = None if stored is None else json.loads(stored.content)
+        except ValueError as error:
+            raise NotaryRefuses(f"{name}: is not what a notary has written: {error}") from error
         if before is not None and before["id"] == topic.id.hex():
             return
         if before is not None:
