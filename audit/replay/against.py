@@ -13,7 +13,7 @@ from audit.proof.entry import Key
 from .base import Answerer, Difference, Logged, Number, Predictor, Unanswerable
 from .intake import Asked, Intake, Openings
 from .run import CHUNK, CHUNK_BYTES
-from .verdict import Judged, compare, largest
+from .verdict import Judged, bounded, compare, largest
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class Comparison:
     def add(self, compared: Compared) -> None:
         """Count one."""
         if compared.reason is not None:
-            self.reasons[compared.reason] += 1
+            self.reasons[bounded(compared.reason, len(self.reasons))] += 1
             return
         self.records += 1
         self.rows += compared.rows

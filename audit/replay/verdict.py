@@ -18,6 +18,9 @@ from .keys import DIGEST, SERVICE
 ALWAYS: Final = ("affiant", "numpy")
 """Libraries that shape any answer; a runtime's are named by its answerer."""
 
+FIRST: Final = 100
+REASONS: Final = 1000
+
 
 class Verdict(StrEnum):
     """What a replay says of a record."""
@@ -70,13 +73,17 @@ class Summary:
     """By service and digest."""
     worst: Judged | None = None
     """The record with the largest difference."""
+    first: list[Judged] = field(default_factory=list)
+    """The first of those that are different."""
 
     def add(self, judged: Judged) -> None:
         """Count one."""
         self.counts[judged.verdict] += 1
         self.digests[judged.service, judged.digest, judged.verdict] += 1
         if judged.reason is not None:
-            self.reasons[judged.verdict, judged.reason] += 1
+            self.reasons[judged.verdict, bounded(judged.reason, len(self.reasons))] += 1
+        if judged.verdict is Verdict.DIFFERENT and len(self.first) < FIRST:
+            self.first.append(judged)
         if judged.differences and (self.worst is None or judged.difference > self.worst.difference):
             self.worst = judged
 
@@ -109,10 +116,29 @@ class Summary:
                 {"verdict": str(verdict), "reason": reason, "records": count}
                 for (verdict, reason), count in self.reasons.most_common()
             ],
+            "different": [
+                {
+                    "record": judged.record_id,
+                    "partition": judged.partition,
+                    "offset": judged.offset,
+                    "reason": judged.reason,
+                    "difference": judged.difference if math.isfinite(judged.difference) else None,
+                }
+                for judged in self.first
+            ],
             "worst": None
             if worst is None
-            else {"record": worst.record_id, "difference": worst.difference, "bound": worst.bound},
+            else {
+                "record": worst.record_id,
+                "difference": worst.difference if math.isfinite(worst.difference) else None,
+                "bound": worst.bound,
+            },
         }
+
+
+def bounded(reason: str, known: int) -> str:
+    """The reason, or its kind alone when there are many already: some tell of a row and a value."""
+    return reason if known < REASONS else f"{reason.partition(':')[0]}: …"
 
 
 def compare(recorded: Sequence[Number], replayed: Sequence[Number]) -> list[Difference] | None:

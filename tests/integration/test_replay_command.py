@@ -153,6 +153,13 @@ def test_a_different_answer_is_exit_code_1_and_stands_in_the_file(site, capsys, 
     )  # fmt: skip
     assert row["difference"] == abs(row["recorded"] - row["replayed"]) > 0
     assert row["recorded"] == 0.25
+    code, out = affiant(site, capsys, "--json")
+    (first,) = json.loads(out)["different"]
+    assert (first["record"], first["offset"], first["difference"]) == (
+        row["record"],
+        place,
+        row["difference"],
+    )
     code, out = affiant(site, capsys, "--tolerance", "1", "--json")
     told = json.loads(out)
     assert (code, told["verdicts"]["within tolerance"]) == (0, 1)
