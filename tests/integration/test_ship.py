@@ -13,15 +13,20 @@ from audit.check import Checked, check_log
 from audit.config import Config
 from audit.journal import JournalReader, JournalSettings
 from audit.log import Log, open_log
-from audit.proof.entry import Key, Kind, encode_entry, parse_record_id
+from audit.proof.entry import Key, Kind, encode_entry, parse_entry, parse_record_id
+from audit.proof.receipt import parse_receipt
 from audit.proof.record import frame_record, parse_record
 from audit.settings import LogSettings, SidecarSettings
 from audit.ship.external import ExternalStore
-from audit.ship.reached import ACKNOWLEDGED, read_reached
+from audit.ship.reached import ACKNOWLEDGED, SEALED, Reached, read_reached
+from audit.ship.route import read_route
+from audit.ship.sealed import SealedJournal
 from audit.ship.shipper import Shipper
+from audit.ship.watch import SealWatch
 from audit.show import find
 from tests.components.journals import write_journal
 from tests.components.process import wait_until
+from tests.components.sealer import Sealer
 
 Make = Callable[[], Log]
 
@@ -114,6 +119,49 @@ def test_every_durable_record_is_in_the_log_once_and_in_order(make: Make, tmp_pa
     assert exchange.payload.request == b"200"
     assert set(exchange.holds.values()) == {True}
     reader.close()
+
+
+def test_what_was_shipped_and_sealed_is_proved_entry_by_entry(make: Make, tmp_path: Path) -> None:
+    """While it is written and shipped, by offsets that the log itself gave; each receipt is its record's."""
+    write_journal(tmp_path, [b"%d" % n for n in range(300)])
+    shipper, sealer = shipper_of(tmp_path, make()), Sealer(make(), tmp_path)
+    directory = tmp_path / "journals" / "0"
+    watch = SealWatch(sealer.trees)
+    seal = SealedJournal(
+        shipper.journal, lambda: JournalReader(directory), tmp_path / "shipping" / "0", shipper.progress, 1000,
+        bytes(16),
+    )  # fmt: skip
+    watch.add(seal, lambda: durable(tmp_path))
+    with running(shipper):
+        wait_until(lambda: shipper.progress.acknowledged >= 300, what="the first epoch is shipped")
+        partition = read_route(tmp_path / "shipping" / "0").partition  # type: ignore[union-attr]
+        sealer.seal(partition=partition)
+        watch.look()
+        ids = write_journal(tmp_path, [b"%d" % n for n in range(300)])
+
+        def sealed() -> bool:
+            sealer.seal(partition=partition)
+            watch.look()
+            assert (seal.progress.alarm, seal.progress.problem) == (None, None)
+            return seal.progress.sequence == durable(tmp_path)
+
+        wait_until(sealed, what="all is proved to be sealed")
+    for record in (ids[0], ids[150], ids[-1]):
+        receipt = parse_receipt(watch.receipt(record))
+        assert parse_entry(receipt.entry).record_id == record
+    watch.close()
+    assert read_reached(tmp_path / "shipping" / "0", SEALED) == Reached(
+        durable(tmp_path), end_of(make(), partition)
+    )
+
+
+def end_of(log: Log, partition: int) -> int:
+    """The partition's end."""
+    reader = log.reader()
+    try:
+        return reader.bounds(partition)[1]
+    finally:
+        reader.close()
 
 
 def test_a_run_that_lost_its_bookkeeping_finds_what_is_in_the_log(make: Make, tmp_path: Path) -> None:
