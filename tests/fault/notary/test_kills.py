@@ -36,3 +36,14 @@ def test_a_notary_killed_at_each_of_its_system_calls_goes_on(tmp_path: Path) -> 
     counts = died(tmp_path, 1)
     assert set(counts) == set(CALLS)
     print(counts)
+
+
+def test_notaries_that_race_make_one_tree(tmp_path: Path) -> None:
+    """Three processes seal the same tree as fast as they can: of those that meet one goes on, and the tree is whole."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.fault.notary.rivals", str(tmp_path)],
+        cwd=Path(__file__).parents[3], capture_output=True, text=True, timeout=170, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    results = json.loads(done.stdout)
+    assert sum(refused for _, refused in results) > 0, "they did not meet"
