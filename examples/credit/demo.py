@@ -1,4 +1,4 @@
-"""The whole of it on one screen: train, publish, serve, record, explain, and find a flipped byte.
+"""The whole of it on one screen: train, publish, serve, record, seal, explain, and find a flipped byte.
 
     python examples/credit/demo.py [--requests N] [--clients N] [--directory DIR]
 
@@ -43,6 +43,7 @@ from system import (
     free_port,
     journal_append,
     records,
+    sealed,
     shipped,
     write_settings,
 )
@@ -50,6 +51,7 @@ from traffic import Connection, Traffic, by_name, drive, measure, prepare, quant
 from train import DATA, Trained, features, train
 
 from audit.config import load
+from audit.sealed import Published
 from registry.stores import LayoutStore
 from registry.table import read_table
 
@@ -109,9 +111,10 @@ async def demo(directory: Path, total: int, clients: int) -> int:
         added = await compare(gateway, config, requests)
         with working("waiting until the sidecar has shipped everything"):
             await shipped(config, traffic.records)
-    done("`affiant up` has ended in order: drained, shipped, closed")
+    done("`affiant up` has ended in order: drained, shipped, sealed")
+    checkpoints = sealed(load(config))
     good = show(config, explained) and check(config, traffic, directory)
-    summary(traffic, append, added, directory, time.perf_counter() - began)
+    summary(traffic, append, added, checkpoints, directory, time.perf_counter() - began)
     next_steps(config, explained, models)
     return 0 if good else 1
 
@@ -247,6 +250,7 @@ def summary(
     traffic: Traffic,
     append: dict[str, float],
     added: dict[int, tuple[float, float]],
+    checkpoints: list[Published],
     directory: Path,
     wall: float,
 ) -> None:
@@ -261,7 +265,14 @@ def summary(
     grid.add_row(
         "records", f"{len(set(traffic.records)):,} in the log, one an answer, durable before it left"
     )
-    grid.add_row("rate", f"{rate:,.0f} requests/s; clients, gateway and sidecar share {os.cpu_count()} cores")
+    for each in checkpoints:
+        root = each.opened.checkpoint.root.hex()
+        grid.add_row(
+            "sealed", f"{each.size:,} entries, by the notary's key under the checkpoint {root[:16]}…"
+        )
+    grid.add_row(
+        "rate", f"{rate:,.0f} requests/s; clients, gateway, sidecar and notary share {os.cpu_count()} cores"
+    )
     grid.add_row("answer", f"p50 {p50:.2f} ms, p99 {p99:.2f} ms")
     grid.add_row("journal append", f"p50 {append['p50'] * 1e3:.2f} ms, p99 {append['p99'] * 1e3:.2f} ms")
     for clients, (audited, plain) in added.items():

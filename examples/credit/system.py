@@ -24,7 +24,9 @@ from audit.log.local import decode_frame, encode_frame
 from audit.notary.keys import generate
 from audit.proof.entry import Kind
 from audit.proof.record import parse_record, split_record
+from audit.sealed import Published
 from audit.settings import NotarySettings
+from audit.trees import configured_trees
 from cli.supervisor import die_with
 from cli.tables import commented_toml
 
@@ -217,6 +219,12 @@ def records(config: Config) -> dict[str, bytes]:
     finally:
         reader.close()
     return found
+
+
+def sealed(config: Config) -> list[Published]:
+    """The newest checkpoint of each partition of the log, verified."""
+    trees, topic = configured_trees(config), configured_log(config).topic()
+    return [trees.tree(topic.id, partition).published() for partition in range(topic.partitions)]
 
 
 async def shipped(config: Path, wanted: Sequence[str]) -> None:

@@ -48,6 +48,7 @@ def test_the_demo_shows_what_it_claims(demo: Process) -> None:
     assert re.search(r"WRONG {2}payload: .*offset \d+, journal [0-9a-f]{32}, sequence \d+", text)
     assert "P(bad) = " in text
     assert re.search(r"requests +600, each answered with 200", text)
+    assert re.search(r"sealed +\d+ entries, by the notary", text)
     assert re.search(r"added latency, 1 client ", text)
     for protocol in ("V1 by name", "V1 in order", "V2 JSON", "V2 binary"):
         assert protocol in text
