@@ -26,15 +26,19 @@ COPIED = (
     "tests/fault/kafka",
     "tests/fault/ship",
     "tests/unit/audit/log",
+    "tests/unit/audit/test_check.py",
     "tests/unit/audit/ship",
 )
 
 BARRIERS = "tests/fault/ship/test_barrier.py"
+CHECK = "tests/unit/audit/test_check.py"
+TOPICS = "tests/unit/audit/log/test_kafka_check.py"
 EXTERNAL = "tests/fault/ship/test_external.py"
 
 SHIPPER, BARRIER, ROUTE = "audit/ship/shipper.py", "audit/ship/barrier.py", "audit/ship/route.py"
 LEAVES, SEAL, WATCH = "audit/ship/leaves.py", "audit/ship/sealed.py", "audit/ship/watch.py"
 LOCAL_LOG, KAFKA_LOG = "audit/log/local.py", "audit/log/kafka.py"
+KAFKA_CHECK = "audit/log/kafka_check.py"
 
 MUTATIONS = (
     Mutation(
@@ -206,6 +210,57 @@ MUTATIONS = (
         "        sync_directory(directory)\n    except BaseException:\n",
         "        pass\n    except BaseException:\n",
         SYSCALLS,
+    ),
+    Mutation(
+        "a segment that does not follow is written on",
+        LOCAL_LOG,
+        "            _seek(known[-2][1], base - 1)",
+        "            pass",
+        LOCAL,
+    ),
+    Mutation(
+        "a reader makes an empty log",
+        LOCAL_LOG,
+        "        if not create:\n            return\n",
+        "",
+        LOCAL,
+    ),
+    Mutation(
+        "one copy is enough while one broker lives",
+        KAFKA_CHECK,
+        "    copies = max(brokers, replicas)\n",
+        "    copies = brokers\n",
+        TOPICS,
+        short=True,
+    ),
+    Mutation(
+        "a topic with fewer replicas, in silence",
+        KAFKA_CHECK,
+        "    replicas = settings.replication\n",
+        "    replicas = min(settings.replication, brokers)\n",
+        TOPICS,
+    ),
+    Mutation(
+        "acknowledgements of one broker out of two",
+        KAFKA_CHECK,
+        '"min.insync.replicas": str(min(2, replicas)),',
+        '"min.insync.replicas": str(2 if replicas > 2 else 1),',
+        TOPICS,
+        short=True,
+    ),
+    Mutation(
+        "whatever hides a topic is its absence",
+        KAFKA_CHECK,
+        "    if code == _ABSENT:\n",
+        "    if code:\n",
+        TOPICS,
+    ),
+    Mutation(
+        "a damaged payload in the object store is absent",
+        "audit/check.py",
+        "            if stored is None:\n",
+        "            if stored is None or sha256(stored).digest() != digest:\n",
+        CHECK,
     ),
     Mutation(
         "short writes are not seen", LOCAL_LOG, "    if written != len(data):\n", "    if False:\n", SYSCALLS

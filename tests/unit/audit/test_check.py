@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 
 from audit.check import Checked, check_log
 from audit.errors import LogUnavailable
-from audit.proof import cbor
-from audit.proof.entry import Kind, encode_entry
+from audit.proof.entry import Kind, encode_entry, parse_entry
 from audit.proof.record import encode_payload, frame_record, split_record
 from tests.components.sworn import NAME, OTHER, Journal
 from tests.components.sworn import two_epochs as journal
@@ -87,7 +86,7 @@ def test_a_record_rewritten_with_its_digest_breaks_the_chain() -> None:
     made = journal()
     entry, _ = split_record(made.values[2][1])
     forged = encode_payload(bytes(32), {}, b"forged")
-    fields = cbor.decode(entry, "entry") | {15: sha256(forged).digest(), 16: len(forged)}
+    fields = {**parse_entry(entry).fields, 15: sha256(forged).digest(), 16: len(forged)}
     made.values[2] = (NAME, frame_record(encode_entry(fields), forged))
     (flaw,) = checked(made.values).flaws
     assert (flaw.what, flaw.offset) == ("chain", 3)
@@ -176,6 +175,43 @@ def test_a_payload_that_is_elsewhere_is_counted() -> None:
     values[1] = (NAME, frame_record(entry, b""))
     result = checked(values)
     assert (result.flaws, result.without_payload, result.payloads) == ([], 1, 5)
+
+
+def external(sequence: int) -> tuple[list[tuple[bytes, bytes]], bytes, bytes]:
+    """A journal one of whose payloads is in the object store; its digest, and the payload."""
+    made = journal()
+    payload = encode_payload(bytes(32), {1: "POST"}, b"z" * 1000, b"{}")
+    digest = sha256(payload).digest()
+    made.opening()
+    made.add(
+        Kind.INFERENCE,
+        {6: 1, 7: "credit", 10: 200, 15: digest, 16: len(payload), 17: 0, 20: True, 22: sequence},
+    )
+    return made.values, digest, payload
+
+
+def test_a_payload_in_the_object_store_is_fetched_and_held_against_its_entry() -> None:
+    """Whole it counts; changed or emptied it is a flaw at its entry's place; gone it is counted as absent."""
+    values, digest, payload = external(1)
+    for stored, flaws, counted in (
+        (payload, [], (7, 1, 0, 0)),
+        (payload[:-1] + b"!", ["payload"], (6, 0, 0, 0)),
+        (b"", ["payload"], (6, 0, 0, 0)),
+        (None, [], (6, 0, 1, 1)),
+    ):
+        asked: list[bytes] = []
+
+        def fetch(wanted: bytes, stored: bytes | None = stored, asked: list[bytes] = asked) -> bytes | None:
+            asked.append(wanted)
+            return stored
+
+        result = check_log(List([values]), 1, external=fetch)
+        assert asked == [digest]
+        assert whats(result) == flaws
+        assert [flaw.offset for flaw in result.flaws] == [len(values) - 1] * len(flaws)
+        found = (result.payloads, result.external, result.without_payload, result.absent)
+        assert found == counted
+    assert checked(values).without_payload == 1
 
 
 def test_missing_offsets_and_unreadable_parts_are_found() -> None:

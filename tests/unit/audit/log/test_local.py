@@ -78,6 +78,45 @@ def test_damage_below_the_mark_is_refused_and_nothing_is_changed(tmp_path: Path,
         values(log)
 
 
+def test_a_segment_that_does_not_follow_is_refused_and_nothing_is_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Writing on in it would leave offsets that nobody can ever read; one lost in the middle leaves the same."""
+    monkeypatch.setattr("audit.log.local.SEGMENT_BYTES", 1)
+    log = LocalLog(tmp_path, "t")
+    for value in (b"a", b"b", b"c"):
+        wrote(log, value)
+    (tmp_path / "0" / f"{9:020d}.log").write_bytes(b"")
+    with pytest.raises(LogUnavailable, match="damaged"):
+        log.writer(0)
+    (tmp_path / "0" / f"{9:020d}.log").unlink()
+    (tmp_path / "0" / f"{1:020d}.log").unlink()
+    with pytest.raises(LogUnavailable, match="damaged"):
+        log.writer(0)
+    assert sorted(path.name for path in (tmp_path / "0").glob("*.log")) == [f"{at:020d}.log" for at in (0, 2)]
+
+
+def test_files_of_other_names_are_no_segments(tmp_path: Path) -> None:
+    """Somebody's copy beside them changes nothing."""
+    log = LocalLog(tmp_path, "t")
+    wrote(log, b"a")
+    for name in ("copy.log", "1.log", f"{1:021d}.log", f"{2**65:020d}.log"):
+        (tmp_path / "0" / name).write_bytes(b"x")
+    wrote(log, b"b")
+    assert values(log) == [b"a", b"b"]
+
+
+def test_who_only_reads_makes_nothing(tmp_path: Path) -> None:
+    """Neither the directory nor a topic in it; once there is one, it is read."""
+    reading = LocalLog(tmp_path / "log", "t", create=False)
+    for ask in (reading.topic, reading.reader, reading.check):
+        with pytest.raises(LogUnavailable, match="there is no log yet"):
+            ask()
+    assert not (tmp_path / "log").exists()
+    wrote(LocalLog(tmp_path / "log", "t"), b"a")
+    assert values(reading) == [b"a"]
+
+
 def test_another_topic_in_the_directory_is_refused(tmp_path: Path) -> None:
     """Two names are two logs."""
     LocalLog(tmp_path, "one")
