@@ -44,6 +44,8 @@ class Component:
     `grace` is how long, in seconds, it may take to end after SIGTERM before it is killed.
     `settle` is how long, in seconds, to wait for `ready` before SIGTERM: what has only just been started would end
     without having done what it is there for.
+    `vital`: without it the others make no sense. One that is not, and cannot be kept up, is given up alone: that is
+    said, and told by the exit code in the end.
     """
 
     name: str
@@ -52,6 +54,7 @@ class Component:
     environment: Mapping[str, str] = field(default_factory=dict)
     grace: float = 60.0
     settle: float = 0.0
+    vital: bool = True
 
 
 class Restarts:
@@ -161,9 +164,15 @@ class Supervisor:
                 return
             delay = child.restarts.after(self._clock())
             if delay is None:
-                self._give_up(
-                    f"GIVING UP: {name} ended {CRASHES + 1} times within {WINDOW:.0f} s", UNAVAILABLE
+                said = f"GIVING UP: {name} ended {CRASHES + 1} times within {WINDOW:.0f} s"
+                if child.component.vital:
+                    self._give_up(said, UNAVAILABLE)
+                    return
+                self._say(
+                    "affiant", f"{said}; THE OTHERS GO ON WITHOUT IT: look at why (above), and start again"
                 )
+                self._code = UNAVAILABLE
+                await self._ending.wait()
                 return
             self._say("affiant", f"{name} ended unasked ({outcome(code)}); starting it again in {delay:g} s")
             await self._pause(delay)

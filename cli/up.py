@@ -46,6 +46,8 @@ class Part:
     """Seconds that it may take to end before it is killed."""
     settle: float = 0.0
     """Seconds to wait until it is ready before it is told to end."""
+    vital: bool = True
+    """Whether the others end when it cannot be kept up."""
     command: tuple[str, ...] = ()
     """What follows `affiant`, when it is not the name alone."""
 
@@ -97,7 +99,9 @@ def notary_grace(_: Config) -> float:
 PARTS: Final = (
     Part("gateway", gateway_address, "/readyz", gateway_grace),
     Part("sidecar", sidecar_address, "/readyz", sidecar_grace, settle=20.0),
-    Part("notary", notary_address, "/readyz", notary_grace, settle=20.0, command=("notary", "run")),
+    Part(
+        "notary", notary_address, "/readyz", notary_grace, settle=20.0, vital=False, command=("notary", "run")
+    ),
 )
 OnlyOption = Annotated[
     str | None,
@@ -109,9 +113,9 @@ OnlyOption = Annotated[
 def up(config: ConfigOption = None, only: OnlyOption = None) -> None:
     """Run the gateway, the sidecar and the notary under one supervisor until Ctrl-C.
 
-    A component that crashes is started again, with growing pauses; one that cannot be kept up ends them all
-    with exit code 3. On Ctrl-C or SIGTERM the gateway drains first, then the sidecar ships the rest, and the
-    notary seals it.
+    A component that crashes is started again, with growing pauses. Gateway or sidecar that cannot be kept up end
+    them all, with exit code 3; without the notary the others go on, loudly, until the journal is full. On Ctrl-C
+    or SIGTERM the gateway drains first, then the sidecar ships the rest, and the notary seals it.
 
     Example: affiant up --config affiant.toml --only gateway
     """
@@ -179,6 +183,7 @@ def component(config: Config, part: Part) -> Component:
         environment={"PYTHONUNBUFFERED": "1"},
         grace=part.grace(config),
         settle=part.settle,
+        vital=part.vital,
     )
 
 

@@ -98,6 +98,25 @@ async def test_a_crashed_component_is_started_again_and_that_is_said(tmp_path: P
     assert "sidecar ended unasked (exit code 7); starting it again in 0.5 s" in screen.text()
 
 
+async def test_the_others_go_on_without_one_that_is_not_vital(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A notary that refuses must not become a gateway that is gone: it is said, and told by the exit code."""
+    monkeypatch.setattr(supervisor, "FIRST_DELAY", 0.01)
+    healthy = Component("gateway", python(CHILD, "gateway", tmp_path))
+    broken = Component("notary", python("import sys; sys.exit(1)"), vital=False)
+    screen = Screen()
+    running = Supervisor([healthy, broken], screen)
+    task = asyncio.create_task(running.run(lambda: None))
+    while "GIVING UP: notary" not in screen.text():
+        await asyncio.sleep(0.02)
+    assert "THE OTHERS GO ON" in screen.text()
+    assert not task.done()
+    running.signalled(signal.SIGTERM)
+    assert await task == 3
+    assert "gateway has ended" in screen.text()
+
+
 async def test_a_component_that_cannot_be_kept_up_ends_them_all_loudly(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
