@@ -1,7 +1,6 @@
 """The numbers of a recorded answer, by row and output: how far one answer is from another.
 
-What `protocol` writes is read back here. The record may hold anything: KeyError, TypeError, ValueError, IndexError and
-AttributeError mean that it is no answer of its protocol.
+What `protocol` writes is read back here; the record may hold anything in its place.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ import numpy as np
 import orjson
 
 from audit.proof.entry import Protocol as ProtocolNumber
-from audit.replay.base import Number
+from audit.replay.base import Number, Unanswerable
 
 _JSON: Final = json.JSONDecoder()
 
@@ -23,17 +22,25 @@ def numbers_of(protocol: object, body: bytes) -> list[Number]:
     """The numbers of an answer's body.
 
     Raises:
-        KeyError, TypeError, ValueError, IndexError, AttributeError: it is none.
+        Unanswerable: it is no answer of that protocol.
     """
-    if protocol == ProtocolNumber.V1_PREDICT:
-        return rows_of(orjson.loads(body)["predictions"])
-    if protocol == ProtocolNumber.V1_EXPLAIN:
-        return explained(orjson.loads(body)["explanations"])
-    return tensor(body)
+    try:
+        if protocol == ProtocolNumber.V1_PREDICT:
+            return rows_of(orjson.loads(body)["predictions"])
+        if protocol == ProtocolNumber.V1_EXPLAIN:
+            return explained(orjson.loads(body)["explanations"])
+        return tensor(body)
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
+        raise Unanswerable(f"not an answer of protocol {protocol} ({type(error).__name__})") from None
 
 
 def _float(value: Any) -> float:
-    return math.nan if value is None else float(np.float32(value))
+    if value is None:
+        return math.nan
+    if type(value) is not float and type(value) is not int:
+        raise TypeError(f"{type(value).__name__} is no number")
+    with np.errstate(over="ignore"):  # beyond a float32 it is infinite
+        return float(np.float32(value))
 
 
 def rows_of(predictions: list[Any]) -> list[Number]:

@@ -108,11 +108,7 @@ class GatewayPredictor:
 
     def numbers(self, question: Question, body: bytes) -> list[Number]:
         """See the contract."""
-        protocol = question.entry.fields.get(PROTOCOL)
-        try:
-            return numbers_of(protocol, body)
-        except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
-            raise Unanswerable(f"not an answer of protocol {protocol}: {error!r}") from None
+        return numbers_of(question.entry.fields.get(PROTOCOL), body)
 
     def versions(self) -> Mapping[str, str]:
         """See the contract."""

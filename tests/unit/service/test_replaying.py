@@ -16,6 +16,7 @@ from audit.proof.record import Header
 from audit.replay import Logged, Ran, Unanswerable, Verdict, replay
 from registry.errors import DeviceUnavailable, GoldenMismatch, NotExplainable, NotFound
 from registry.runtimes import Batching, load
+from service.numbers import numbers_of, rows_of
 from service.protocol import v1
 from service.replaying import MODELS, GatewayPredictor
 from tests.components.packages import number_package
@@ -247,8 +248,20 @@ def test_a_decision_is_the_signatures(
     classes: int, threshold: Any, numbers: list[float], wanted: Any
 ) -> None:
     """At or above the threshold, or the most probable class."""
-    from service.numbers import rows_of
-
     signature = number_package(classes=classes).signature.model_copy(update={"threshold": threshold})
     answerer = predictor(Odd(in_fours, signature=signature)).open(bytes(32), None)
     assert answerer.decide(rows_of([numbers if classes > 2 else numbers[0]])) == wanted
+
+
+def test_every_number_of_an_explanation_of_many_classes_is_read() -> None:
+    """Predictions, and of each class the bias and each feature's contribution."""
+    model = load(number_package("classes", 3))
+    rows = np.array([ROW, [1, 2, 3]], np.float32)
+    said, contributions = model.predict(rows), model.explain(rows)
+    body = v1.encode_explanation(model.signature, rows, said, contributions).body
+    found = numbers_of(Protocol.V1_EXPLAIN, body)
+    assert len(found) == 2 * (3 + 3 * 4)
+    values = {(one.row, one.output): one.value for one in found}
+    assert values[1, "prediction[2]"] == said[1, 2]
+    assert values[0, "1: bias"] == contributions[0, 1, 3]
+    assert values[1, "2: contribution of c"] == contributions[1, 2, 2]
