@@ -131,7 +131,7 @@ BODY = st.binary(max_size=60) | JSON_VALUE.map(lambda value: json.dumps(value).e
 DEEP = b'{"outputs":' + b"[" * 100_000
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(
     HEADER,
     st.none() | BODY,
