@@ -1,0 +1,250 @@
+"""Each guard of the archive and of the auditor's look-ups is taken out once, in a copy, and the tests must fail."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.fault.mutation import Mutation, assert_caught, copy_code, params, run
+
+pytestmark = pytest.mark.fault
+
+ARCHIVER, AGREE, READER = "audit/archive/archiver.py", "audit/archive/agree.py", "audit/archive/reader.py"
+COLUMNS, FILES = "audit/archive/columns.py", "audit/archive/files.py"
+INDEX, TABLES, QUERY = "audit/auditor/index.py", "audit/auditor/tables.py", "audit/auditor/query.py"
+RECORDS = "audit/auditor/records.py"
+OF_ARCHIVER = "tests/unit/audit/archive/test_archiver.py"
+OF_COLUMNS = "tests/unit/audit/archive/test_columns.py"
+OF_READERS = "tests/unit/audit/archive/test_readers.py"
+CRASHES = "tests/fault/archive/test_crashes.py -k any_write_each"
+OF_INDEX = "tests/unit/audit/auditor/test_index.py"
+OF_RECORDS = "tests/unit/audit/auditor/test_records.py"
+COPIED = (
+    "audit",
+    "bench/harness",
+    "tests/__init__.py",
+    "tests/components",
+    "tests/fault/__init__.py",
+    "tests/fault/archive",
+    "tests/golden/journal",
+    "tests/unit/audit/archive",
+    "tests/unit/audit/auditor",
+)
+
+MUTATIONS = (
+    Mutation(
+        "the range is not decided before it is written",
+        ARCHIVER,
+        "                seal.begin_archive(end)\n                self._decided = end\n"
+        "            self._running = self._begin(end, tuple(seal.state.archive_heads()))\n",
+        "                self._decided = end\n"
+        "            self._running = self._begin(end, seal.state.heads)\n",
+        CRASHES,
+        also=(
+            "        seal.finish_archive()\n",
+            "        seal.begin_archive(written.end)\n        seal.finish_archive()\n",
+        ),
+        short=True,
+    ),
+    Mutation(
+        "what a dead run decided is forgotten",
+        ARCHIVER,
+        "        self._decided = archiving if archiving > archived else None\n",
+        "        self._decided = None\n",
+        OF_ARCHIVER,
+    ),
+    Mutation(
+        "a file that is there is taken as it is",
+        AGREE,
+        "        if not agrees(held, table):\n",
+        "        if False:\n",
+        OF_ARCHIVER,
+        short=True,
+    ),
+    Mutation(
+        "other bytes are other rows",
+        AGREE,
+        "        if not agrees(held, table):\n",
+        "        if True:\n",
+        OF_ARCHIVER,
+    ),
+    Mutation(
+        "payloads that nobody can compare need not prove themselves",
+        AGREE,
+        "sha256(payload).digest() == digest\n",
+        "True\n",
+        OF_ARCHIVER,
+    ),
+    Mutation(
+        "files of a dead run under another day are not looked for",
+        ARCHIVER,
+        "        for part in Part if self._resumed else ():\n",
+        "        for part in ():\n",
+        OF_ARCHIVER,
+    ),
+    Mutation(
+        "unsealed records are archived",
+        ARCHIVER,
+        "        sealed = min(size, self.next)\n",
+        "        sealed = self.next\n",
+        OF_ARCHIVER,
+    ),
+    Mutation(
+        "a file spans days",
+        ARCHIVER,
+        "        if offset > self._open and day != self._open_day >= 0:\n",
+        "        if False:\n",
+        OF_ARCHIVER,
+    ),
+    Mutation(
+        "what waits has no bound",
+        ARCHIVER,
+        "self._held >= _FULL * self._limits.bytes or ",
+        "",
+        OF_ARCHIVER,
+    ),
+    Mutation(
+        "heads of later files are in this one",
+        ARCHIVER,
+        "        if first < head.size <= end:\n",
+        "        if first < head.size:\n",
+        OF_ARCHIVER,
+        also=(
+            "self._begin(end, tuple(seal.state.archive_heads()))",
+            "self._begin(end, seal.state.heads)",
+        ),
+    ),
+    Mutation(
+        "an unknown kind's values are believed",
+        COLUMNS,
+        "    build = _trusted if kind in _KINDS else _careful\n",
+        "    build = _trusted\n",
+        OF_COLUMNS,
+        also=(
+            "    except _ARROW_ERRORS:\n        return _careful(column, values)\n",
+            "    except ZeroDivisionError:\n        raise\n",
+        ),
+    ),
+    Mutation(
+        "rows come in the order of their shapes",
+        COLUMNS,
+        "    return pa.concat_tables(tables).take(pc.sort_indices(pa.array(order, pa.int64())))\n",
+        "    return pa.concat_tables(tables)\n",
+        OF_COLUMNS,
+        short=True,
+    ),
+    Mutation(
+        "times as Spark cannot read them",
+        "audit/archive/schema.py",
+        'TIME: Final = pa.timestamp("us", tz="UTC")\n',
+        'TIME: Final = pa.timestamp("ns", tz="UTC")\n',
+        OF_READERS,
+    ),
+    Mutation(
+        "overlapping files are read",
+        READER,
+        "            if other.first < one.end:\n",
+        "            if False:\n",
+        OF_ARCHIVER,
+    ),
+    Mutation(
+        "a gap is passed over",
+        READER,
+        "            if file.first > at:\n                break\n",
+        "            at = max(at, file.first)\n",
+        OF_ARCHIVER,
+    ),
+    Mutation(
+        "a file's rows need not be those of its name",
+        READER,
+        "        if expected != file.end:\n",
+        "        if False:\n",
+        OF_ARCHIVER,
+    ),
+    Mutation(
+        "SQL of any kind",
+        QUERY,
+        "    if statements[0].type != duckdb.StatementType.SELECT:\n",
+        "    if False:\n",
+        OF_INDEX,
+    ),
+    Mutation(
+        "SQL reaches files",
+        TABLES,
+        '"enable_external_access": "false", ',
+        "",
+        OF_INDEX,
+        short=True,
+    ),
+    Mutation(
+        "rows of bundles stay beside those of the archive",
+        INDEX,
+        "            self._connection.execute(\n                'DELETE FROM entries WHERE topic = ?",
+        "            len(\n                'DELETE FROM entries WHERE topic = ?",
+        OF_INDEX,
+    ),
+    Mutation(
+        "a row and what it was made of are not one transaction",
+        TABLES,
+        '        self._connection.execute("BEGIN")\n        try:\n            yield\n',
+        "        try:\n            yield\n",
+        OF_INDEX,
+    ),
+    Mutation(
+        "a damaged file stops the index",
+        INDEX,
+        "                        except (FormatError, ArchiveGap) as error:\n",
+        "                        except ArchiveGap as error:\n",
+        OF_INDEX,
+    ),
+    Mutation(
+        "another log's index is taken over",
+        TABLES,
+        "if tables and (not found or found[0][1] != self._name):",
+        "if tables and not found:",
+        OF_INDEX,
+    ),
+    Mutation(
+        "where the index says it is, it is",
+        RECORDS,
+        "            if record_of(proved.entry) == record:\n",
+        "            if True:\n",
+        OF_RECORDS,
+        short=True,
+    ),
+    Mutation(
+        "a receipt need not hold",
+        RECORDS,
+        "        opened = verify_receipt(receipt, tree.tree.key(trust.public_key()), trust.witnesses, trust.quorum)\n",
+        "        opened = self.heads[tree].opened\n",
+        OF_RECORDS,
+    ),
+    Mutation(
+        "rows are listed unproved",
+        RECORDS,
+        "        if name in told and told[name] != value:\n",
+        "        if False:\n",
+        OF_RECORDS,
+    ),
+)
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """A copy of what these tests need."""
+    return copy_code(tmp_path, COPIED)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("tests", sorted({mutation.tests for mutation in MUTATIONS}))
+def test_without_a_mutation_the_tests_pass(copy: Path, tests: str) -> None:
+    """Else the failures below would show nothing."""
+    done = run(copy, tests)
+    assert done.returncode == 0, done.stdout[-3000:]
+
+
+@pytest.mark.parametrize("mutation", params(MUTATIONS))
+def test_the_tests_fail_without(copy: Path, mutation: Mutation) -> None:
+    """One guard less, one failing test at least."""
+    assert_caught(copy, mutation)
