@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+
+
+_NOT_OURS: Final = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.EINVAL})
+"""Not to be opened by us; a read-only file system; one that does not know fsync."""
 
 
 def sync_directory(directory: Path) -> None:
@@ -51,18 +56,24 @@ def make_directory(
     path = path.absolute()
     above = path.parent
     if exists(path):
-        # Who may not open what is above it did not make it.
-        with suppress(PermissionError):
-            sync(above)
+        _sync_found(above, sync)
         return
     if not exists(above):
         make_directory(above, exists=exists, mkdir=mkdir, sync=sync)
     else:
-        with suppress(PermissionError):
-            sync(above.parent)
+        _sync_found(above.parent, sync)
     with suppress(FileExistsError):  # another process was faster, and may not have synced it yet
         mkdir(path)
     sync(above)
+
+
+def _sync_found(directory: Path, sync: Callable[[Path], None]) -> None:
+    """Sync a directory that was there. Where nothing can be made by us, nothing of ours waits to be synced."""
+    try:
+        sync(directory)
+    except OSError as error:
+        if error.errno not in _NOT_OURS:
+            raise
 
 
 def write_once(path: Path, content: bytes, mode: int = 0o644) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import random
 from contextlib import suppress
@@ -66,6 +67,20 @@ def test_a_failed_sync_is_told_and_made_good_by_the_next_call() -> None:
         make(disk, Path("/a"))
     make(disk, Path("/a"))
     assert disk.crash(random.Random(0), 0.0).is_directory(Path("/a"))
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS, errno.EINVAL])
+def test_what_is_above_may_belong_to_others(number: int) -> None:
+    """A volume mounted in a read-only image: nothing there was made by us. A failing disk is told all the same."""
+    disk = SimulatedDisk()
+    make(disk, DEEP.parent)
+    disk.faults[len(disk.operations)] = number
+    make(disk, DEEP)
+    disk.faults[len(disk.operations)] = number
+    make(disk, DEEP)
+    disk.faults[len(disk.operations)] = errno.EIO
+    with pytest.raises(OSError, match=os.strerror(errno.EIO)):
+        make(disk, DEEP)
 
 
 def test_a_file_in_its_place_is_told(tmp_path: Path) -> None:
