@@ -21,6 +21,7 @@ IN_BUCKET = f"{OBJECTS} -k s3"
 WITNESSES = "tests/integration/test_notary_witness.py"
 COPIED = (
     "audit",
+    "docs/sealed-log.md",
     "scripts",
     "tests/__init__.py",
     "tests/conftest.py",
