@@ -7,7 +7,9 @@ again, to the same bytes. Any failure of the store ends the session, and another
 from __future__ import annotations
 
 import threading
+import time
 from contextlib import closing
+from typing import Final
 
 import structlog
 
@@ -17,6 +19,9 @@ from audit.sealed import TreeId
 from .alarms import Untold
 from .session import Session
 from .workshop import RETRIES, LogCut, Status, Workshop
+
+END_SECONDS: Final = 20.0
+"""How long a store is tried that does not answer, when the notary was told to end."""
 
 
 class Partition:
@@ -38,8 +43,9 @@ class Partition:
         Raises:
             NotaryRefuses: sealing on would contradict what was sealed.
             TopicChanged: the topic was made again.
+            LogUnavailable, LogCut, ObjectsUnavailable: told to end, and not all is sealed.
         """
-        pause = RETRIES[0]
+        pause, end = RETRIES[0], float("inf")
         while True:
             size = self.status.size
             try:
@@ -48,8 +54,13 @@ class Partition:
                 return
             except (ObjectsUnavailable, LogCut) as error:
                 self.status.held = str(error)
-                self._say.warning("nothing is sealed now; trying again", reason=str(error))
-                if stop.is_set():
+                now = self._workshop.monotonic()
+                end = min(end, now + END_SECONDS) if stop.is_set() else float("inf")
+                if now >= end or (stop.is_set() and isinstance(error, LogCut)):
                     raise
+                self._say.warning("nothing is sealed now; trying again", reason=str(error))
             pause = RETRIES[0] if self.status.size > size else min(2 * pause, RETRIES[1])
-            stop.wait(pause)
+            if stop.is_set():
+                time.sleep(min(pause, END_SECONDS / 10))
+            else:
+                stop.wait(pause)

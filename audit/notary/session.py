@@ -156,7 +156,7 @@ class Session:
         end = self._status.end
         while self._position < end:
             self.step(IDLE_READ)
-        if self._seal.pending:
+        if self._seal.pending or self._seal.published < self._seal.size:
             self._seal_now()
         while self._archive is not None and self._archive.archive(
             self._seal, self._shop.monotonic(), flush=True

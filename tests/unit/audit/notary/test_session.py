@@ -1,0 +1,377 @@
+"""A session of sealing: whatever store and log do to it, one tree, each record archived once, and nothing left out."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from contextlib import closing
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from audit.archive import Archive
+from audit.errors import LogUnavailable, OffsetGone
+from audit.log.base import Finding, LogEntry, LogWriter, Topic
+from audit.notary import partition as partition_module
+from audit.notary import session as session_module
+from audit.notary.holes import Hole, entry_of, hole_at
+from audit.notary.partition import Partition
+from audit.notary.session import Session
+from audit.notary.tended import Tended
+from audit.notary.workshop import LogCut, TopicChanged, Workshop
+from audit.objects.base import Objects
+from audit.proof.hashing import leaf_hash
+from audit.proof.merkle import LeafNodes, root
+from audit.sealed import SealedTree
+from audit.settings import NotarySettings
+from tests.components.sworn import two_epochs
+from tests.fault.notary.store import (
+    KILLED_AFTER,
+    KILLED_BEFORE,
+    LOST,
+    PERSISTED,
+    FaultyObjects,
+    Killed,
+    MemoryObjects,
+)
+
+NAME = "log.example"
+BEGIN = 1_700_000_000_000
+
+
+class Key:
+    """A signer, the same each time."""
+
+    def __init__(self) -> None:
+        self._key = Ed25519PrivateKey.from_private_bytes(bytes(32))
+        self.public_key = self._key.public_key().public_bytes_raw()
+
+    def sign(self, message: bytes) -> bytes:
+        return self._key.sign(message)
+
+
+class ListLog:
+    """A log of one partition in memory, that loses, hides and refuses what a test says."""
+
+    def __init__(self, values: list[tuple[bytes, bytes | None]]) -> None:
+        self.values = list(values)
+        self.first = 0
+        self.id = bytes(16)
+        self.missing: set[int] = set()
+        self.down = False
+        self.silent = False
+        self.findings: list[Finding] = []
+        self.reads = 0
+
+    def topic(self) -> Topic:
+        if self.down:
+            raise LogUnavailable("the log is down")
+        return Topic("list", "entries", self.id, 1)
+
+    def writer(self, partition: int) -> LogWriter:
+        raise NotImplementedError
+
+    def reader(self) -> ListLog:
+        return self
+
+    def check(self) -> list[Finding]:
+        return self.findings
+
+    def bounds(self, partition: int) -> tuple[int, int]:
+        if self.down:
+            raise LogUnavailable("the log is down")
+        return self.first, len(self.values)
+
+    def read(self, partition: int, offset: int, max_bytes: int, timeout: float) -> list[LogEntry]:
+        if self.down:
+            raise LogUnavailable("the log is down")
+        if offset < self.first or offset > len(self.values):
+            raise OffsetGone(f"{offset} is not there")
+        self.reads += 1
+        if self.silent or offset == len(self.values):
+            time.sleep(min(timeout, 0.001))
+            return []
+        return [
+            LogEntry(at, BEGIN + at, self.values[at][0], self.values[at][1])
+            for at in range(offset, min(offset + 7, len(self.values)))
+            if at not in self.missing
+        ]
+
+    def close(self) -> None:
+        return
+
+
+class World:
+    """One partition over that log and a store."""
+
+    def __init__(self, values: list[tuple[bytes, bytes | None]] | None = None) -> None:
+        self.log = ListLog(two_epochs(40).values if values is None else values)
+        self.objects = MemoryObjects()
+        self.now = 0.0
+        self.confirm: Callable[[float], None] = lambda _: None
+
+    def workshop(self, objects: Objects | None = None, **settings: Any) -> Workshop:
+        return Workshop(
+            self.log,
+            Topic("list", "entries", self.log.id, 1),
+            objects or self.objects,
+            Key(),
+            NotarySettings(name=NAME, seal_seconds=0.01, **settings),
+            lambda since: self.confirm(since),  # noqa: PLW0108 — a test may change it later
+            monotonic=lambda: self.now or time.monotonic(),
+            workers=1,
+        )
+
+    def partition(self, objects: Objects | None = None, **settings: Any) -> Partition:
+        return Partition(self.workshop(objects, **settings), 0)
+
+    def seal_all(self, objects: Objects | None = None) -> Partition:
+        """A notary that is started and told to end."""
+        partition, stop = self.partition(objects), threading.Event()
+        stop.set()
+        partition.run(stop)
+        return partition
+
+    def check(self, size: int | None = None) -> None:
+        """What is published is the tree over everything, and the archive has it too, each record once."""
+        size = len(self.log.values) if size is None else size
+        partition = self.partition()
+        tree = SealedTree(self.objects, partition.tree, Key().public_key)
+        published = tree.published()
+        assert published.size == size
+        topic = self.log.topic()
+        entries = [entry_of(value, topic, 0, at).entry for at, (_, value) in enumerate(self.log.values)]
+        assert published.opened.checkpoint.root == root(LeafNodes([*map(leaf_hash, entries)]), size)
+        archived = list(Archive(self.objects).records(topic.id, 0, 0, size))
+        assert [record.entry for record in archived] == entries
+
+
+@pytest.fixture(autouse=True)
+def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No pause before another try."""
+    monkeypatch.setattr(partition_module, "RETRIES", (0.001, 0.001))
+    monkeypatch.setattr(session_module, "RETRIES", (0.001, 0.001))
+
+
+def calls() -> int:
+    """Calls of a run without a fault."""
+    faulty = FaultyObjects(World().objects)
+    World().seal_all(faulty)
+    return len(faulty.calls)
+
+
+@pytest.mark.parametrize("fault", [LOST, PERSISTED])
+def test_a_store_that_fails_at_any_call_is_tried_again_to_the_same_tree(fault: str) -> None:
+    """Lost, or persisted and reported lost: another session reads on from the state."""
+    for number in range(calls()):
+        world = World()
+        faulty = FaultyObjects(world.objects, {number: fault})
+        partition, stop = world.partition(faulty), threading.Event()
+        thread = threading.Thread(target=partition.run, args=(stop,))
+        thread.start()
+        while partition.status.size < len(world.log.values):
+            time.sleep(0.001)
+            assert thread.is_alive()
+        stop.set()
+        thread.join()
+        world.check()
+        assert partition.untold.counts == {}
+
+
+@pytest.mark.parametrize("fault", [KILLED_BEFORE, KILLED_AFTER])
+def test_a_notary_that_dies_at_any_call_is_followed_by_one_that_goes_on(fault: str) -> None:
+    """Its state, and what it left beyond it, are enough."""
+    for number in range(calls()):
+        world = World()
+        with pytest.raises(Killed):
+            world.seal_all(FaultyObjects(world.objects, {number: fault}))
+        world.seal_all()
+        world.check()
+
+
+def test_what_a_dead_session_wrote_is_kept_when_the_log_has_lost_it() -> None:
+    """Killed before its state was swapped; retention then took the records: its files are the only copy."""
+    world = World()
+    faulty = FaultyObjects(world.objects)
+    partition = world.partition(faulty)
+    with closing(Session(partition._workshop, partition)) as session:
+        while session._seal.size < len(world.log.values):
+            session._take(0.01)
+        faulty.faults = {last_swap(): KILLED_BEFORE}
+        with pytest.raises(Killed):
+            session._seal_now()
+    assert partition.status.size == 0
+    world.log.first = 30
+    after = world.seal_all()
+    world.log.first = 0
+    tree = SealedTree(world.objects, after.tree, Key().public_key)
+    topic, size = world.log.topic(), len(world.log.values)
+    for offset in range(size):
+        assert tree.entry(offset, size) == entry_of(world.log.values[offset][1], topic, 0, offset).entry
+    assert dict(after.untold.counts) == {"head": 1}
+
+
+def last_swap() -> int:
+    """The call of the first seal that swaps its state."""
+    world = World()
+    faulty = FaultyObjects(world.objects)
+    partition = world.partition(faulty)
+    with closing(Session(partition._workshop, partition)) as session:
+        while session._seal.size < len(world.log.values):
+            session._take(0.01)
+        session._seal_now()
+    return max(
+        n for n, call in enumerate(faulty.calls) if call.startswith("swap") and call.endswith("/state")
+    )
+
+
+def test_a_missing_offset_is_a_hole_and_what_is_behind_it_is_sealed() -> None:
+    """Compaction, or transactions, took one record out of the middle."""
+    world = World()
+    world.log.missing = {20, 21}
+    partition = world.seal_all()
+    tree = SealedTree(world.objects, partition.tree, Key().public_key)
+    size = len(world.log.values)
+    assert tree.published().size == size
+    for offset in (20, 21):
+        assert tree.entry(offset, size) == hole_at(Hole.GONE, world.log.topic(), 0, offset).entry
+    assert dict(partition.untold.counts) == {"offset": 1, "missing": 1}
+    assert partition.status.holes == 2
+
+
+def test_a_log_that_goes_away_is_waited_for_and_what_is_sealed_stays_vouched_for() -> None:
+    """Nothing is lost, nothing is sealed that was not confirmed."""
+    world = World()
+    partition, stop = world.partition(), threading.Event()
+    thread = threading.Thread(target=partition.run, args=(stop,))
+    thread.start()
+    while partition.status.size < len(world.log.values):
+        time.sleep(0.001)
+    world.log.down = True
+    while not partition.status.held:
+        time.sleep(0.001)
+    world.log.values += two_epochs(9, bytes(16)[:15] + b"\x07").values
+    world.log.down = False
+    while partition.status.size < len(world.log.values):
+        time.sleep(0.001)
+    stop.set()
+    thread.join()
+    assert partition.status.held == ""
+    world.check()
+
+
+def test_a_topic_that_was_made_again_between_reading_and_sealing_is_not_sealed() -> None:
+    """The records may be the new topic's: neither they nor what they seemed to show is believed."""
+    values = two_epochs().values
+    del values[3]
+    world = World(values)
+    partition = world.partition()
+
+    def changed(_: float) -> None:
+        raise TopicChanged("made again")
+
+    with closing(Session(partition._workshop, partition)) as session:
+        session._take(0.01)
+        session._take(0.01)
+        assert session._seal.pending == len(values)
+        world.confirm = changed
+        with pytest.raises(TopicChanged):
+            session._seal_now()
+    assert partition.status.size == 0
+    assert partition.untold.waiting() == []
+
+
+def test_a_confirmation_from_before_the_reading_does_not_count() -> None:
+    """Partitions share an answer, but only one that is younger than what they read."""
+    world = World()
+    world.log.id = bytes(16)
+    tended = Tended(world.workshop())
+    try:
+        now = time.monotonic()
+        tended.confirm(now)
+        world.log.down = True
+        tended.confirm(now)  # that answer is there already
+        with pytest.raises(LogUnavailable):
+            tended.confirm(time.monotonic() + 1)
+        world.log.down = False
+        world.log.id = bytes([1]) * 16
+        with pytest.raises(TopicChanged):
+            tended.confirm(time.monotonic() + 1)
+        assert tended.changed
+    finally:
+        tended.stop()
+        for thread in tended._threads.values():
+            thread.join()
+
+
+def test_a_log_that_hands_nothing_out_is_told_after_a_while() -> None:
+    """It says that there is more, and gives nothing: a damaged segment. Nothing is made a hole for it."""
+    world = World()
+    world.now = 1000.0
+    world.log.silent = True
+    partition = world.partition()
+    with closing(Session(partition._workshop, partition)) as session:
+        for _ in range(70):
+            session.step(0.001)
+            world.now += 1
+        assert "nothing comes from offset 0" in partition.status.held
+        assert [alarm.what for alarm in partition.untold.waiting()] == ["unreadable"]
+        world.log.silent = False
+        while session._seal.size < len(world.log.values):
+            session.step(0.001)
+            world.now += 1
+        assert partition.status.held == ""
+
+
+def test_a_log_whose_end_is_told_too_low_once_is_looked_at_again() -> None:
+    """Right after a change of leaders: no alarm. When it stays so, one, and what was read is let go of."""
+    world = World()
+    values = world.log.values
+    partition = world.partition()
+    with closing(Session(partition._workshop, partition)) as session:
+        while session._seal.size < 40:
+            session._take(0.01)
+        world.log.values = values[:20]
+        with pytest.raises(LogUnavailable):
+            session._take(0.01)
+        world.log.values = values
+        session._take(0.01)
+        world.log.values = values[:20]
+        with pytest.raises(LogUnavailable):
+            session._take(0.01)
+        with pytest.raises(LogCut):
+            session._take(0.01)
+    assert [alarm.what for alarm in partition.untold.waiting()] == ["tail"]
+    assert partition.status.size == 0
+
+
+def test_many_records_at_once_are_sealed_before_their_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Memory is bounded, however long the backlog is."""
+    monkeypatch.setattr(session_module, "MOST_PENDING", 10)
+    world = World()
+    partition = world.partition()
+    most = 0
+    with closing(Session(partition._workshop, partition)) as session:
+        while partition.status.size < len(world.log.values):
+            session.step(0.01)
+            most = max(most, session._seal.pending)
+    assert most < 10 + 7
+
+
+def test_the_state_is_renewed_while_nothing_comes() -> None:
+    """A checkpoint's age says that the notary lives."""
+    world = World()
+    world.now = 1000.0
+    partition = world.partition()
+    with closing(Session(partition._workshop, partition)) as session:
+        for _ in range(30):
+            session.step(0.001)
+            world.now += 1
+        before = partition.status.sealed
+        for _ in range(10):
+            session.step(0.001)
+            world.now += 1
+        assert partition.status.sealed > before
+    assert partition.status.size == len(world.log.values)
