@@ -150,11 +150,10 @@ def content(body: bytes, operation: ProtocolNumber, kind: bytes, encoding: bytes
     """
     if encoding is not None:
         body = inflate(body, encoding.strip().lower(), limit)
-    if operation in V2:
-        if kind not in (JSON, BINARY):
-            check_type(kind, (JSON, BINARY))
-    elif kind != JSON:
-        check_type(kind, (JSON,))
+    if kind != JSON:  # which every operation reads
+        kinds = (JSON, BINARY) if operation in V2 else (JSON,)
+        if kind not in kinds:
+            check_type(kind, kinds)
     return body
 
 
