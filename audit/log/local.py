@@ -5,11 +5,8 @@
     <partition>/end         mark (audit/mark.py): next offset, base offset of the last segment, bytes in it
     <partition>/%020d.log   frames; the name is the offset of the first
 
-    frame = length:u32 ‖ crc32c:u32 ‖ offset:u64 ‖ timestamp:u64 ms ‖ key length:u16 ‖ key ‖ value
-
-`length` counts what follows the checksum, which covers it. The mark moves after fdatasync: readers do not
-read past it. A crash leaves whole frames past the mark, which the next writer keeps, and at most one torn
-group, which it cuts.
+The frames are in frames.py. The mark moves after fdatasync: readers do not read past it. A crash leaves whole
+frames past the mark, which the next writer keeps, and at most one torn group, which it cuts.
 """
 
 from __future__ import annotations
@@ -18,57 +15,25 @@ import errno
 import fcntl
 import json
 import os
-import re
-import struct
 import threading
 import time
-from bisect import bisect_right
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Final
 
-import google_crc32c
-
-from audit.errors import LogUnavailable, OffsetGone
+from audit.errors import LogUnavailable
 from audit.files import make_directory, parse_json, sync_directory, write_once
-from audit.mark import Mark, MarkReader, MarkUnreadable, MarkWriter, read_mark
+from audit.mark import Mark, MarkUnreadable, MarkWriter, read_mark
 
-from .base import Delivered, Finding, LogEntry, Topic
+from .base import Delivered, Finding, Topic
+from .frames import encode_frame, frames, seek, segments, translated
+from .local_reader import LocalReader
 
 SEGMENT_BYTES: Final = 64 << 20
 WAITING_BYTES: Final = 64 << 20
-_HEAD: Final = struct.Struct(">II")
-_FIXED: Final = struct.Struct(">QQH")
-_POLL: Final = 0.002
 _ID_SIZE: Final = 16
-_SEGMENT: Final = re.compile(r"0[0-9]{19}\.log", re.ASCII)
 MOST_PARTITIONS: Final = 100_000
 """More is no topic that anybody made."""
-
-
-def encode_frame(offset: int, timestamp: int, key: bytes, value: bytes) -> bytes:
-    """One frame."""
-    body = b"".join((_FIXED.pack(offset, timestamp, len(key)), key, value))
-    return _HEAD.pack(len(body), google_crc32c.value(body)) + body
-
-
-def decode_frame(data: bytes | memoryview, start: int, end: int) -> tuple[LogEntry, int] | None:
-    """The entry at `start` and where the next one begins; None when the frame is not whole or not right."""
-    if start + _HEAD.size + _FIXED.size > end:
-        return None
-    length, checksum = _HEAD.unpack_from(data, start)
-    first = start + _HEAD.size
-    if length < _FIXED.size or first + length > end:
-        return None
-    body = bytes(data[first : first + length])
-    if google_crc32c.value(body) != checksum:
-        return None
-    offset, timestamp, size = _FIXED.unpack_from(body)
-    if _FIXED.size + size > length:
-        return None
-    place = _FIXED.size + size
-    return LogEntry(offset, timestamp, body[_FIXED.size : place], body[place:]), first + length
 
 
 class LocalLog:
@@ -97,7 +62,7 @@ class LocalLog:
             "format": 1, "name": name, "id": os.urandom(16).hex(), "partitions": partitions,
             "created": clock() // 1_000_000,
         }  # fmt: skip
-        with _translated(directory):
+        with translated(directory):
             make_directory(directory)
             write_once(directory / "topic.json", json.dumps(created).encode())
 
@@ -124,12 +89,12 @@ class LocalLog:
     def writer(self, partition: int) -> LocalWriter:
         """See `Log.writer`. Raises LogUnavailable when another process writes this partition."""
         directory = self._partition(partition)
-        with _translated(directory):
+        with translated(directory):
             return LocalWriter(directory, self._clock)
 
     def reader(self) -> LocalReader:
         """See `Log.reader`."""
-        return LocalReader(self)
+        return LocalReader(self._directory, self.topic())
 
     def check(self) -> list[Finding]:
         """See `Log.check`: a directory has nothing to set, but it is one disk."""
@@ -154,11 +119,6 @@ def _parse_topic(raw: bytes) -> Topic:
     raise ValueError(
         f"want format 1, a name, an id of {_ID_SIZE} bytes and 1 to {MOST_PARTITIONS} partitions"
     )
-
-
-def segments(directory: Path) -> list[tuple[int, Path]]:
-    """(base offset, path) of a partition's segments, in order. What has another name is none."""
-    return sorted((int(path.stem), path) for path in directory.glob("*.log") if _SEGMENT.fullmatch(path.name))
 
 
 class LocalWriter:
@@ -277,7 +237,7 @@ class LocalWriter:
         known = segments(self._directory)
         base = known[-1][0] if known else 0
         if len(known) > 1:
-            _seek(known[-2][1], base - 1)  # it was whole when this one was begun: no gap between them
+            seek(known[-2][1], base - 1)  # it was whole when this one was begun: no gap between them
         file = _open_segment(self._directory, base)
         try:
             following, end = self._repair(file, base, mark)
@@ -290,7 +250,7 @@ class LocalWriter:
         """Make the last segment end behind its last whole frame, durably; next offset, and bytes."""
         data = file.read()
         following, end = base, 0
-        for entry, place in _frames(data, 0, len(data)):
+        for entry, place in frames(data, 0, len(data)):
             if entry.offset != following:
                 break
             following, end = following + 1, place
@@ -307,123 +267,6 @@ class LocalWriter:
         os.fsync(file.fileno())
         file.seek(end)
         return following, end
-
-
-class LocalReader:
-    """Reads up to the writer's mark."""
-
-    def __init__(self, log: LocalLog) -> None:
-        self._log = log
-        self._topic = log.topic()
-        self._marks: dict[int, MarkReader] = {}
-        # Where the last read of a partition ended: reading on needs no search.
-        self._places: dict[int, tuple[int, int, int]] = {}
-
-    def bounds(self, partition: int) -> tuple[int, int]:
-        """See `LogReader.bounds`."""
-        self._directory(partition)
-        mark = self._end(partition)
-        known = segments(self._directory(partition))
-        return (known[0][0] if known else 0), (mark.first if mark else 0)
-
-    def read(self, partition: int, offset: int, max_bytes: int, timeout: float) -> list[LogEntry]:
-        """See `LogReader.read`."""
-        deadline = time.monotonic() + timeout
-        while True:
-            mark = self._end(partition)
-            if mark is not None and offset < mark.first:
-                return self._read(partition, offset, max_bytes, mark)
-            if mark is not None and offset > mark.first:
-                raise OffsetGone(f"partition {partition}: offset {offset} is beyond the end, {mark.first}")
-            if time.monotonic() >= deadline:
-                return []
-            time.sleep(_POLL)
-
-    def close(self) -> None:
-        """See `LogReader.close`."""
-        for mark in self._marks.values():
-            mark.close()
-        self._marks.clear()
-
-    def _directory(self, partition: int) -> Path:
-        if not 0 <= partition < self._topic.partitions:
-            raise LogUnavailable(f"{self._log.directory}: has no partition {partition}")
-        return self._log.directory / str(partition)
-
-    def _end(self, partition: int) -> Mark | None:
-        reader = self._marks.get(partition)
-        try:
-            if reader is None:
-                reader = self._marks[partition] = MarkReader(self._directory(partition) / "end")
-            return reader.read()
-        except FileNotFoundError:
-            return None
-        except MarkUnreadable as error:
-            raise LogUnavailable(str(error)) from error
-
-    def _read(self, partition: int, offset: int, max_bytes: int, mark: Mark) -> list[LogEntry]:
-        with _translated(self._directory(partition)):
-            return self._read_from(partition, offset, max_bytes, mark)
-
-    def _read_from(self, partition: int, offset: int, max_bytes: int, mark: Mark) -> list[LogEntry]:
-        base, position, path = self._locate(partition, offset)
-        with path.open("rb") as file:
-            limit = os.fstat(file.fileno()).st_size
-            if mark.second == base:
-                limit = min(limit, mark.third)
-            if limit <= position:
-                raise LogUnavailable(f"{path}: damaged at byte {position}: offset {offset} is cut off")
-            file.seek(position)
-            data = file.read(min(max_bytes, limit - position))
-            entries = [entry for entry, _ in _frames(data, 0, len(data))]
-            if not entries:  # one frame larger than max_bytes, or damage
-                length = _HEAD.unpack(data[: _HEAD.size])[0] if len(data) >= _HEAD.size else 0
-                file.seek(position)
-                data = file.read(min(length + _HEAD.size, limit - position))
-                entries = [entry for entry, _ in _frames(data, 0, len(data))]
-        if not entries or entries[0].offset != offset:
-            raise LogUnavailable(f"{path}: damaged at byte {position}, offset {offset}")
-        end = position + sum(
-            _HEAD.size + _FIXED.size + len(e.key or b"") + len(e.value or b"") for e in entries
-        )
-        self._places[partition] = (entries[-1].offset + 1, base, end)
-        return entries
-
-    def _locate(self, partition: int, offset: int) -> tuple[int, int, Path]:
-        """(base, position, path) of the frame with that offset."""
-        directory = self._directory(partition)
-        known = segments(directory)
-        if not known or offset < known[0][0]:
-            raise OffsetGone(f"partition {partition}: offset {offset} is not there any more")
-        bases = [base for base, _ in known]
-        base, path = known[bisect_right(bases, offset) - 1]
-        following, at, position = self._places.get(partition, (-1, -1, 0))
-        if following == offset and at == base:
-            return base, position, path
-        return base, _seek(path, offset), path
-
-
-def _seek(path: Path, offset: int) -> int:
-    """The position of the frame with that offset: headers are hopped over, bodies are not read."""
-    with path.open("rb") as file:
-        position = 0
-        while head := file.read(_HEAD.size + 8):
-            if len(head) < _HEAD.size + 8:
-                break
-            length, _, found = struct.unpack(">IIQ", head)
-            if found == offset:
-                return position
-            if found > offset or length < _FIXED.size:
-                break
-            position += _HEAD.size + length
-            file.seek(position)
-    raise LogUnavailable(f"{path}: damaged before byte {position}: offset {offset} is not where it should be")
-
-
-def _frames(data: bytes, start: int, end: int) -> Iterator[tuple[LogEntry, int]]:
-    while (found := decode_frame(data, start, end)) is not None:
-        yield found
-        start = found[1]
 
 
 def _open_segment(directory: Path, base: int) -> IO[bytes]:
@@ -446,15 +289,6 @@ def _write(file: IO[bytes], data: bytes, position: int) -> None:
     written = file.write(data)
     if written != len(data):
         raise OSError(errno.ENOSPC, f"short write at {position}: {written} of {len(data)} bytes")
-
-
-@contextmanager
-def _translated(directory: Path) -> Iterator[None]:
-    """The disk's errors become the log's, with the cause kept."""
-    try:
-        yield
-    except OSError as error:
-        raise LogUnavailable(f"{directory}: {error}") from error
 
 
 def _read_end(directory: Path) -> Mark | None:

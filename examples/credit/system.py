@@ -20,7 +20,7 @@ from typing import Final, Self
 
 from audit.config import Config, load
 from audit.log import configured_log
-from audit.log.local import decode_frame, encode_frame
+from audit.log.frames import decode_frame, encode_frame
 from audit.notary.keys import generate
 from audit.proof.entry import Kind
 from audit.proof.record import parse_record, split_record

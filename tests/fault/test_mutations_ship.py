@@ -214,7 +214,7 @@ MUTATIONS = (
     Mutation(
         "a segment that does not follow is written on",
         LOCAL_LOG,
-        "            _seek(known[-2][1], base - 1)",
+        "            seek(known[-2][1], base - 1)",
         "            pass",
         LOCAL,
     ),
@@ -267,9 +267,9 @@ MUTATIONS = (
     ),
     Mutation(
         "the local log is read beyond its mark",
-        LOCAL_LOG,
-        "limit = mark.third if mark.second == base else os.fstat(file.fileno()).st_size",
-        "limit = os.fstat(file.fileno()).st_size",
+        "audit/log/local_reader.py",
+        "                limit = min(limit, mark.third)\n",
+        "                pass\n",
         LOCAL,
     ),
     Mutation(

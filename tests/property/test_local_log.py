@@ -19,7 +19,8 @@ from audit.errors import JournalError, LogError, LogUnavailable
 from audit.journal.disk import REAL_DISK
 from audit.journal.identity import load_topic
 from audit.log.base import LogEntry
-from audit.log.local import LocalLog, decode_frame, encode_frame
+from audit.log.frames import decode_frame, encode_frame
+from audit.log.local import LocalLog
 from audit.mark import Mark
 from audit.ship.route import FILE, RouteBroken, choose_route, read_route
 

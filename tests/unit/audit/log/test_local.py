@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from audit.errors import LogUnavailable
-from audit.log.local import LocalLog, LocalWriter, encode_frame
+from audit.log.frames import encode_frame
+from audit.log.local import LocalLog, LocalWriter
 from tests.components.process import wait_until
 
 KEY = bytes(16)

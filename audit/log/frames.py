@@ -1,0 +1,87 @@
+"""The files of a partition of the `local` log: frames, one behind the other, in segments named by their first offset.
+
+    frame = length:u32 ‖ crc32c:u32 ‖ offset:u64 ‖ timestamp:u64 ms ‖ key length:u16 ‖ key ‖ value
+
+`length` counts what follows the checksum, which covers it.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import google_crc32c
+
+from audit.errors import LogUnavailable
+
+from .base import LogEntry
+
+HEAD: Final = struct.Struct(">II")
+FIXED: Final = struct.Struct(">QQH")
+_SEGMENT: Final = re.compile(r"0[0-9]{19}\.log", re.ASCII)
+
+
+def encode_frame(offset: int, timestamp: int, key: bytes, value: bytes) -> bytes:
+    """One frame."""
+    body = b"".join((FIXED.pack(offset, timestamp, len(key)), key, value))
+    return HEAD.pack(len(body), google_crc32c.value(body)) + body
+
+
+def decode_frame(data: bytes | memoryview, start: int, end: int) -> tuple[LogEntry, int] | None:
+    """The entry at `start` and where the next one begins; None when the frame is not whole or not right."""
+    if start + HEAD.size + FIXED.size > end:
+        return None
+    length, checksum = HEAD.unpack_from(data, start)
+    first = start + HEAD.size
+    if length < FIXED.size or first + length > end:
+        return None
+    body = bytes(data[first : first + length])
+    if google_crc32c.value(body) != checksum:
+        return None
+    offset, timestamp, size = FIXED.unpack_from(body)
+    if FIXED.size + size > length:
+        return None
+    place = FIXED.size + size
+    return LogEntry(offset, timestamp, body[FIXED.size : place], body[place:]), first + length
+
+
+def frames(data: bytes, start: int, end: int) -> Iterator[tuple[LogEntry, int]]:
+    """Entries from `start` on, each with the place behind it, up to the first that is not whole or not right."""
+    while (found := decode_frame(data, start, end)) is not None:
+        yield found
+        start = found[1]
+
+
+def segments(directory: Path) -> list[tuple[int, Path]]:
+    """(base offset, path) of a partition's segments, in order. What has another name is none."""
+    return sorted((int(path.stem), path) for path in directory.glob("*.log") if _SEGMENT.fullmatch(path.name))
+
+
+def seek(path: Path, offset: int) -> int:
+    """The position of the frame with that offset: headers are hopped over, bodies are not read."""
+    with path.open("rb") as file:
+        position = 0
+        while head := file.read(HEAD.size + 8):
+            if len(head) < HEAD.size + 8:
+                break
+            length, _, found = struct.unpack(">IIQ", head)
+            if found == offset:
+                return position
+            if found > offset or length < FIXED.size:
+                break
+            position += HEAD.size + length
+            file.seek(position)
+    raise LogUnavailable(f"{path}: damaged before byte {position}: offset {offset} is not where it should be")
+
+
+@contextmanager
+def translated(directory: Path) -> Iterator[None]:
+    """The disk's errors become the log's, with the cause kept."""
+    try:
+        yield
+    except OSError as error:
+        raise LogUnavailable(f"{directory}: {error}") from error
