@@ -81,6 +81,10 @@ class Archived:
         if archiving is not None and at > archiving:
             said = f"has offsets up to {at - 1}; the notary has archived those below {archiving}"
             self._verified.flaw("archive", said, offset=archiving, path=self.files[-1].name)
+        if archived is not None and archived != archiving:
+            topic, partition = self._place
+            said = f"a file of the offsets {archived} to before {archiving} is begun, and is not finished"
+            self._verified.remark("state", said, path=f"{topic.hex()}/{partition}/state")
         known = {(file.first, file.end) for file in self.files}
         for file in (*self._payloads.values(), *self._checkpoints):
             if (file.first, file.end) not in known and (

@@ -136,6 +136,8 @@ class TreeVerification:
         self._log = log
         self._key = tree.tree.key(trees.trust.public_key())
         self._follow = Journals()
+        self._newest = 0
+        """When the newest entry was logged, ms since 1970 UTC, as far as the archive says."""
 
     def run(self, wanted: Wanted, progress: Progress = lambda _: None) -> None:
         """See the steps above; what is found is in `verified`."""
@@ -166,6 +168,9 @@ class TreeVerification:
             if verified.full:
                 break
         self._tell_tree(check, archived)
+        if wanted.whole:
+            for flaw in self._follow.overdue(self._newest, id_.partition):
+                verified.journal(flaw)
         if wanted.files:
             self._other_files(check)
             archived.checkpoint_files()
@@ -250,6 +255,7 @@ class TreeVerification:
         verified, follow = self.verified, self._follow
         whole, partition = verified.first == 0, self._tree.tree.partition
         payloads, logged = beside.payloads, beside.logged
+        self._newest = max(self._newest, max((time for time in logged if time is not None), default=0))
         for place, raw in enumerate(entries):
             offset = first + place
             if raw is None:

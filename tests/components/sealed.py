@@ -109,14 +109,24 @@ class SealedLog:
 
 def write_log(root: Path, epochs: Sequence[Sequence[bytes]], journal: str = "0") -> SealedLog:
     """A journal with these requests in each epoch, shipped to a local log; nothing is sealed yet."""
-    records = [
-        record for requests in epochs for record in write_journal(root / "gateway", requests, name=journal)
-    ]
     log = LocalLog(root / "log", "entries", 1)
-    reader = JournalReader(root / "gateway" / "journals" / journal)
-    name = bytes.fromhex(
-        json.loads((root / "gateway" / "journals" / journal / "journal.json").read_text())["journal"]
-    )
+    topic, home = log.topic(), root / "gateway"
+    records: list[str] = []
+    name = b""
+    for requests in epochs:
+        records += write_journal(home, requests, name=journal)
+        about = json.loads((home / "journals" / journal / "journal.json").read_text())
+        name = bytes.fromhex(about["journal"])
+        # As the sidecar leaves it: the next opening says where the journal goes.
+        (home / "shipping" / journal / "route.json").write_text(
+            json.dumps(
+                {
+                    "format": 1, "journal": name.hex(), "backend": topic.backend, "topic": topic.name,
+                    "topic_id": topic.id.hex(), "partition": 0,
+                }
+            )
+        )  # fmt: skip
+    reader = JournalReader(home / "journals" / journal)
     writer = log.writer(0)
     sent = 0
     while found := reader.read(1 << 20):

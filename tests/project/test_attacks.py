@@ -1,0 +1,41 @@
+"""The page of attacks is what the tests do."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+NOT_ATTACKS = {
+    "test_a_sound_log_is_without_a_flaw",
+    "test_an_untouched_log_is_without_a_flaw",
+    "test_sequences_are_what_the_log_counts",
+    "test_the_archive_tells_which_byte_of_an_entry_is_wrong",
+}
+
+
+def test_each_attack_of_the_page_has_its_test_and_each_test_its_line() -> None:
+    """Neither side names what the other does not have."""
+    page = (ROOT / "docs" / "attacks.md").read_text()
+    listed = re.findall(r"^\|.*\| `(test_\w+)` \|$", page, re.MULTILINE)
+    done = {
+        name
+        for file in (ROOT / "tests" / "fault" / "attacks").glob("test_*.py")
+        for name in re.findall(r"^def (test_\w+)\(", file.read_text(), re.MULTILINE)
+    }
+    assert len(listed) == len(set(listed))
+    assert set(listed) == done - NOT_ATTACKS
+    assert done >= NOT_ATTACKS
+
+
+def test_the_page_has_the_attacks_that_were_asked_for() -> None:
+    """In these words."""
+    attacks = " ".join(
+        re.findall(r"^\| ([^|]+) \|", (ROOT / "docs" / "attacks.md").read_text(), re.MULTILINE)
+    )
+    for word in (
+        "drop", "swap", "insert", "truncate the head", "truncate the tail", "rewrite an answer in the sidecar",
+        "roll back the checkpoint", "under the valid key", "recreate the topic", "of the archive", "change a package",
+        "flip any byte",
+    ):  # fmt: skip
+        assert word in attacks
