@@ -28,6 +28,14 @@ class Contradiction(LogError):  # noqa: N818 — says what happened
     """The log holds something of this journal that the journal does not: an alarm, shipping stops."""
 
 
+class JournalBehind(LogError):  # noqa: N818 — says what happened
+    """The journal shows less than the log has of it.
+
+    Its mark is never synced by itself: after a power failure it is old until the gateway has recovered the journal. A
+    journal that was restored from an old copy shows other entries then, and that is a contradiction.
+    """
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
     """What the log holds of a journal before the barrier.

@@ -21,7 +21,7 @@ from audit.proof.hashing import leaf_hash
 from audit.proof.record import split_record
 from audit.settings import SidecarSettings
 
-from .barrier import WINDOW, Contradiction, append_barrier, scan
+from .barrier import WINDOW, Contradiction, JournalBehind, append_barrier, scan
 from .external import ExternalStore
 from .reached import ACKNOWLEDGED, Reached, ReachedWriter, read_reached
 from .route import Route, RouteBroken, choose_route
@@ -132,8 +132,8 @@ class Shipper:
         """Ship until told to end, then drain for `drain_seconds` at most.
 
         Each failure of the log or of this machine's disk ends a run of the producer and begins another, after
-        a growing pause: the barrier finds out what landed. A contradiction between journal and log ends the
-        shipper, with an alarm.
+        a growing pause: the barrier finds out what landed. So does a journal that its gateway has not recovered
+        yet. A contradiction between journal and log ends the shipper, with an alarm.
         """
         failures = 0
         deadline: float | None = None
@@ -145,7 +145,7 @@ class Shipper:
                 self.progress.alarm = f"{type(error).__name__}: {error}"
                 self._say.error("alarm: shipping of this journal stops", reason=self.progress.alarm)
                 return
-            except (LogUnavailable, OSError) as error:
+            except (LogUnavailable, JournalBehind, OSError) as error:
                 failures = 1 if self.progress.shipped > before else failures + 1
                 self.progress.restarts += 1
                 pause = min(
@@ -232,7 +232,7 @@ class Shipper:
         return 1
 
     def _compare(self, source: Source, leaves: Mapping[int, bytes]) -> None:
-        """The log's entries are the journal's. Raises Contradiction."""
+        """The log's entries are the journal's. Raises Contradiction, and JournalBehind where that is not known yet."""
         wanted = sorted(leaves)
         del wanted[: bisect_left(wanted, self._first_held(wanted[0]))]
         place = 0
@@ -242,9 +242,9 @@ class Shipper:
                 source.seek(wanted[place])
             records = source.read(_READ_BYTES)
             if not records:
-                raise Contradiction(
-                    f"the log holds sequences {wanted[place]} to {wanted[-1]}, which the journal does not: "
-                    "was it restored from an old copy?"
+                raise JournalBehind(
+                    f"the log holds sequences {wanted[place]} to {wanted[-1]}, which the journal does not show: "
+                    "its gateway has not recovered it yet, or it was restored from an old copy"
                 )
             for record in records:
                 if place < len(wanted) and record.sequence == wanted[place]:
@@ -263,7 +263,10 @@ class Shipper:
         except SequenceGone:
             source.close()
             source = self._source()  # a reader that was sent nowhere begins with the oldest
-            records = source.read(1)
+            try:
+                records = source.read(1)
+            except SequenceGone as error:
+                raise JournalBehind(f"the journal's mark names none of its segments: {error}") from error
             return records[0].sequence if records else wanted
         finally:
             source.close()
@@ -349,10 +352,12 @@ class _Run:
     """The last that it was told of."""
 
 
-def _trouble(error: LogUnavailable | OSError) -> str:
+def _trouble(error: LogUnavailable | JournalBehind | OSError) -> str:
     """What failed, for the operator."""
     if isinstance(error, LogUnavailable):
         return "the log does not take records; trying again"
+    if isinstance(error, JournalBehind):
+        return "the journal shows less than the log has; trying again"
     return "a file of the journal or of the sidecar's bookkeeping failed; trying again"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from collections.abc import Callable
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ from audit.check import Checked, check_log
 from audit.config import Config
 from audit.journal import JournalReader, JournalSettings
 from audit.log import Log, open_log
-from audit.proof.entry import Key, Kind, encode_entry, parse_entry, parse_record_id
+from audit.proof.entry import Key, encode_entry, parse_entry, parse_record_id
 from audit.proof.receipt import parse_receipt
 from audit.proof.record import frame_record, parse_record
 from audit.settings import LogSettings, SidecarSettings
@@ -219,23 +220,43 @@ def test_the_log_holding_another_hash_is_an_alarm(make: Make, tmp_path: Path) ->
     assert "Contradiction" in str(shipper.progress.alarm)
 
 
-def test_a_journal_that_is_older_than_the_log_is_an_alarm(make: Make, tmp_path: Path) -> None:
-    """A journal restored from an old copy would fork: refused."""
+def test_a_journal_that_is_not_recovered_yet_is_waited_for(make: Make, tmp_path: Path) -> None:
+    """After a power failure its mark may be old: no alarm, and all goes on when the gateway has recovered it."""
     write_journal(tmp_path, [b"x"] * 5)
-    journal = JournalReader(tmp_path / "journals" / "0").journal_id()
-    ahead = {Key.KIND: Kind.NOT_RELEASED, Key.JOURNAL: journal, Key.EPOCH: 1, Key.SEQUENCE: 0,
-             Key.CHAIN: bytes(32), Key.COMMITTING: 1, Key.REASON: "x", Key.RELEASED: 0}  # fmt: skip
+    mark = tmp_path / "journals" / "0" / "mark"
+    old = mark.read_bytes()
+    write_journal(tmp_path, [b"x"] * 5)
     drain(tmp_path, make())
-    writer = make().writer(0)
-    ahead[Key.SEQUENCE] = durable(tmp_path)
-    assert journal is not None
-    writer.send(frame_record(encode_entry(ahead), b""), journal)
-    wait_until(lambda: writer.delivered().sends == 1, what="it landed")
-    writer.close()
+    (tmp_path / "shipping" / "0" / "acknowledged").unlink()  # as old as the journal's
+    mark.write_bytes(old)
     shipper = shipper_of(tmp_path, make())
     with running(shipper):
+        wait_until(lambda: shipper.progress.restarts > 1, what="it tries again")
+        assert shipper.progress.alarm is None
+        write_journal(tmp_path, [b"x"] * 5)  # the opening recovers
+        wait_until(lambda: shipper.progress.acknowledged == durable(tmp_path), what="all is shipped")
+    assert shipper.progress.alarm is None
+    result = checked(make())
+    assert (result.flaws, result.duplicates, result.exchanges) == ([], 0, 15)
+
+
+def test_a_journal_that_was_restored_from_an_old_copy_is_an_alarm(make: Make, tmp_path: Path) -> None:
+    """It would fork: refused as soon as it shows anything of its own."""
+    write_journal(tmp_path, [b"x"] * 5)
+    copy = tmp_path / "copy"
+    shutil.copytree(tmp_path / "journals" / "0", copy)
+    write_journal(tmp_path, [b"x"] * 5)
+    drain(tmp_path, make())
+    (tmp_path / "shipping" / "0" / "acknowledged").unlink()
+    shutil.rmtree(tmp_path / "journals" / "0")
+    copy.rename(tmp_path / "journals" / "0")
+    shipper = shipper_of(tmp_path, make())
+    with running(shipper):
+        wait_until(lambda: shipper.progress.restarts > 1, what="it tries again")
+        assert shipper.progress.alarm is None
+        write_journal(tmp_path, [b"y"])
         wait_until(lambda: shipper.progress.alarm is not None, what="the alarm")
-    assert "which the journal does not" in str(shipper.progress.alarm)
+    assert "another in the journal" in str(shipper.progress.alarm)
 
 
 def test_an_external_payload_goes_to_the_object_store(make: Make, tmp_path: Path) -> None:
