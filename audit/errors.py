@@ -11,6 +11,7 @@
     │   └── NotReleased        release = log, and the log did not acknowledge in time
     ├── LogError
     │   ├── LogUnavailable     the log does not answer now
+    │   │   └── NoSuchTopic    it answers that it has no such topic; somebody may make it
     │   ├── OffsetGone         that part of the log is not there any more
     │   └── TopicUnsafe        the topic's settings would not keep the promise
     └── NotaryError
@@ -79,6 +80,10 @@ class LogError(AuditError):
 
 class LogUnavailable(LogError):
     """The log does not answer now."""
+
+
+class NoSuchTopic(LogUnavailable):
+    """The log has no such topic (yet): who ships tries again, and somebody may make it meanwhile."""
 
 
 class OffsetGone(LogError):

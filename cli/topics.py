@@ -8,8 +8,9 @@ from dataclasses import asdict
 import typer
 
 from audit.config import load
+from audit.errors import NoSuchTopic
 from audit.log import configured_governance_log, configured_log
-from audit.log.base import Finding
+from audit.log.base import Finding, Log
 from audit.settings import LogSettings
 
 from .errors import WRONG
@@ -56,7 +57,7 @@ def check(
         settings.topic: configured_log(loaded, create=False),
         settings.governance_topic: configured_governance_log(loaded, create=False),
     }
-    findings = {name: log.check() for name, log in logs.items()}
+    findings = {name: _findings(name, log) for name, log in logs.items()}
     if as_json:
         listed = [{"topic": name, **asdict(finding)} for name, found in findings.items() for finding in found]
         typer.echo(json.dumps(listed, indent=2))
@@ -65,6 +66,14 @@ def check(
             _tell(name, found)
     if any(finding.fatal for found in findings.values() for finding in found):
         raise typer.Exit(WRONG)
+
+
+def _findings(name: str, log: Log) -> list[Finding]:
+    """What a topic lacks; that it is not there, first of all."""
+    try:
+        return log.check()
+    except NoSuchTopic:
+        return [Finding("topic", "absent", name, "`affiant topics create` makes it with the right settings")]
 
 
 def _tell(name: str, findings: list[Finding]) -> None:

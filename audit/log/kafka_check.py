@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from audit.errors import ConfigError, LogUnavailable
+from audit.errors import ConfigError, LogUnavailable, NoSuchTopic
 from audit.settings import LogSettings
 
 from .base import Finding
@@ -91,7 +91,8 @@ def describe_topic(admin: KafkaAdminClient, name: str) -> dict[str, Any]:
     """The topic, as the cluster describes it.
 
     Raises:
-        LogUnavailable: it is not there, not to be seen by us, or not now. Who ships tries again, so that what is
+        NoSuchTopic: it is not there.
+        LogUnavailable: it is not to be seen by us, or not now. Who ships tries again in each case, so that what is
             wrong can be set right under it.
     """
     from kafka.errors import for_code
@@ -99,7 +100,7 @@ def describe_topic(admin: KafkaAdminClient, name: str) -> dict[str, Any]:
     (found,) = admin.describe_topics([name])
     code = found["error_code"]
     if code == _ABSENT:
-        raise LogUnavailable(f"kafka: there is no topic {name!r}; `affiant topics create` makes it")
+        raise NoSuchTopic(f"kafka: there is no topic {name!r}; `affiant topics create` makes it")
     if code in _FORBIDDEN:
         raise LogUnavailable(
             f"kafka: this user may not describe topic {name!r} ({for_code(code).message}): it needs DESCRIBE, "

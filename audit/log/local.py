@@ -21,7 +21,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Final
 
-from audit.errors import LogUnavailable
+from audit.errors import LogUnavailable, NoSuchTopic
 from audit.files import make_directory, parse_json, sync_directory, write_once
 from audit.mark import Mark, MarkUnreadable, MarkWriter, read_mark
 
@@ -77,7 +77,7 @@ class LocalLog:
         try:
             topic = _parse_topic(path.read_bytes())
         except FileNotFoundError as error:
-            raise LogUnavailable(
+            raise NoSuchTopic(
                 f"{self._directory}: there is no log yet; `affiant sidecar` (or `affiant up`) makes it"
             ) from error
         except (OSError, ValueError) as error:

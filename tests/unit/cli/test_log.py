@@ -57,7 +57,7 @@ def affiant(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Affiant:
 
 @pytest.mark.parametrize(
     "words",
-    ["log verify", "log tail", "log stats", f"log show {'0' * 32}-1", "topics check"],
+    ["log verify", "log tail", "log stats", f"log show {'0' * 32}-1"],
 )
 def test_reading_a_log_that_is_not_there_says_so_and_makes_none(affiant: Affiant, words: str) -> None:
     """An empty log that a reader made would be without a flaw."""
@@ -66,6 +66,20 @@ def test_reading_a_log_that_is_not_there_says_so_and_makes_none(affiant: Affiant
     assert "there is no log yet" in err
     assert "affiant up" in err
     assert not affiant.data.exists()
+
+
+def test_topics_that_are_not_there_are_findings(affiant: Affiant) -> None:
+    """Both are named, neither is made; afterwards one command makes them."""
+    findings = affiant.json("topics", "check")
+    assert {(found["topic"], found["found"]) for found in findings} == {
+        ("affiant-entries", "absent"),
+        ("affiant-governance", "absent"),
+    }
+    code, out, _ = affiant("topics", "check")
+    assert (code, out.count("`affiant topics create` makes it")) == (1, 2)
+    assert not affiant.data.exists()
+    assert affiant("topics", "create")[0] == 0
+    assert affiant("topics", "check")[0] == 0
 
 
 def test_an_empty_log_is_not_called_right(affiant: Affiant) -> None:
