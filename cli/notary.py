@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import signal
 import threading
@@ -48,6 +49,10 @@ def run(config: ConfigOption = None) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     say = structlog.get_logger("notary")
+    # Millions of short-lived objects without a cycle among them: looking for cycles took a tenth of the time.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
     with MetricsServer(
         settings.metrics_host,
         settings.metrics_port,

@@ -7,12 +7,17 @@ from __future__ import annotations
 
 from enum import StrEnum
 from hashlib import sha256
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from audit.log.base import Topic
 from audit.proof.entry import Entry, Key, Kind, encode_entry, parse_entry
 from audit.proof.errors import FormatError
 from audit.proof.record import Record, split_record
+
+# Read for each record: looking a name up in its enumeration would take longer than the comparison.
+_HOLE: Final = int(Kind.HOLE)
+_LENGTH: Final = int(Key.PAYLOAD_LENGTH)
+_DIGEST: Final = int(Key.PAYLOAD_DIGEST)
 
 
 class Hole(StrEnum):
@@ -58,7 +63,7 @@ def entry_of(value: bytes | None, topic: Topic, partition: int, offset: int) -> 
         entry = parse_entry(raw)
     except FormatError:
         return hole_at(Hole.ENTRY, topic, partition, offset, value)
-    if entry.kind == Kind.HOLE:
+    if entry.fields[0] == _HOLE:
         return hole_at(Hole.HOLE, topic, partition, offset, value)
     return Leaf(raw, Record(entry, payload), None, _flaw(entry, payload))
 
@@ -84,11 +89,11 @@ def hole_at(reason: Hole, topic: Topic, partition: int, offset: int, value: byte
 
 def _flaw(entry: Entry, payload: bytes) -> str:
     """Empty when there is none. A payload that is absent contradicts nothing: it is external, or was erased."""
-    length = entry.get(Key.PAYLOAD_LENGTH)
     if not payload:
         return ""
-    if len(payload) != (length or 0):
-        return f"a payload of {len(payload)} bytes, the entry says {length or 0}"
-    if sha256(payload).digest() != entry.get(Key.PAYLOAD_DIGEST):
+    length = entry.fields.get(_LENGTH, 0)
+    if len(payload) != length:
+        return f"a payload of {len(payload)} bytes, the entry says {length}"
+    if sha256(payload).digest() != entry.fields.get(_DIGEST):
         return "the payload has another digest than the entry says"
     return ""
