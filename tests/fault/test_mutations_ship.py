@@ -170,8 +170,8 @@ MUTATIONS = (
     Mutation(
         "a failing disk ends shipping",
         SHIPPER,
-        "except (LogUnavailable, OSError) as error:",
-        "except LogUnavailable as error:",
+        "except (LogUnavailable, JournalBehind, OSError) as error:",
+        "except (LogUnavailable, JournalBehind) as error:",
         SYSCALLS,
     ),
     Mutation(
