@@ -1,8 +1,8 @@
-"""A container of named members: ZIP in one form, so that every tool opens it and no byte of it is free.
+"""A container of named members: ZIP in one form, so that every tool opens it and it says one thing to all of them.
 
 Members lie one after the other in the order of their names, each stored or deflated, with a fixed time; behind them
-the directory, and nothing else: no comment, no extra field, no gap, no surplus byte. What is read is not trusted:
-counts and sizes are limited before anything is inflated.
+the directory, and nothing else: no comment, no extra field, no gap, no surplus byte. All that is free is how a member
+is deflated. What is read is not trusted: counts and sizes are limited before anything is inflated.
 """
 
 from __future__ import annotations

@@ -1,0 +1,322 @@
+"""Evidence bundles: the format, strictly; what one shows, and what is said of one that does not."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from contextlib import suppress
+from hashlib import sha256
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from audit.proof.bundle import Bundle, Earlier, Kept, PackagePart, TreePart, parse_bundle_file
+from audit.proof.checkpoint import Checkpoint, sign_checkpoint
+from audit.proof.entry import Key, parse_entry
+from audit.proof.errors import FormatError, NotProved
+from audit.proof.evidence import Shown, key_of, verify_bundle
+from audit.proof.flaws import Flaw
+from audit.proof.members import Members, encode_members
+from audit.proof.note import VerifierKey
+from audit.proof.record import frame_record, parse_record
+from tests.golden.proof import make
+
+SOUND = make.evidence()
+(TREE,) = SOUND.trees
+RAW = SOUND.encode()
+SIZE = len(TREE.records)
+DIGEST = "24" * 32
+CALLER = "21" * 16
+EXCHANGES = [
+    kept.offset for kept in TREE.records if parse_record(kept.record).entry.get(Key.CALLER) is not None
+]
+
+
+def bundle(tree: TreePart = TREE, **more: Any) -> Bundle:
+    return dataclasses.replace(SOUND, trees=(tree,), **more)
+
+
+def tree(**more: Any) -> TreePart:
+    return dataclasses.replace(TREE, **more)
+
+
+def shown(one: Bundle, *witnesses: VerifierKey, quorum: int = 0) -> Shown:
+    return verify_bundle(one.encode(), make.VKEY, witnesses, quorum)
+
+
+def only(found: list[Flaw], what: str) -> Flaw:
+    (flaw,) = found
+    assert flaw.what == what
+    return flaw
+
+
+def test_a_sound_bundle_shows_all_that_it_can() -> None:
+    """Records, payloads, chain and signatures, an earlier checkpoint, the witness; and that the range is whole."""
+    found = shown(SOUND, make.WITNESS_KEY, quorum=1)
+    assert found.flaws == []
+    (told,) = found.trees
+    assert (told.size, told.records, told.others, told.ranges) == (SIZE, SIZE, 0, ((0, SIZE),))
+    assert told.earlier == (5,)
+    assert told.witnesses == ((make.WITNESS_KEY.name, make.WITNESS_TIME),)
+    assert found.complete
+    assert found.chained == found.sworn == SIZE
+    assert found.signatures == 4
+    assert found.payloads == sum(bool(parse_record(kept.record).payload) for kept in TREE.records) == 12
+    assert found.missing_packages == [f"sha256:{DIGEST}"]
+
+
+def test_it_says_what_it_does_not_show() -> None:
+    """In words, each with its reason."""
+    said = " ".join(shown(SOUND).not_shown())
+    assert "no witness" in said
+    assert DIGEST in said
+    assert "left some out" not in said
+    part = tree(records=tuple(TREE.records[:3]), wanted=((1, 2),))
+    other = bundle(part, selection={"kind": "caller", "value": CALLER})
+    found = shown(other)
+    assert found.flaws == []
+    assert not found.complete
+    said = " ".join(found.not_shown())
+    assert "left some out" in said
+    assert "of 3 entries" in said
+
+
+def test_records_that_were_not_asked_for_are_told_apart() -> None:
+    """The openings are there for their keys."""
+    part = tree(records=tuple(TREE.records[:3]), wanted=((1, 2),))
+    (told,) = shown(bundle(part, selection={"kind": "caller", "value": CALLER})).trees
+    assert (told.records, told.others) == (1, 2)
+
+
+@pytest.mark.parametrize("kind", ["caller", "subject", "record"])
+def test_a_record_of_somebody_else_is_told(kind: str) -> None:
+    """The selection's own words are held to the records."""
+    offset = EXCHANGES[0]
+    name = parse_record(TREE.records[offset].record).entry.record_id
+    right = {"caller": CALLER, "subject": "", "record": f"00-1,{name}"}[kind]
+    part = tree(wanted=((offset, offset + 1),))
+    assert shown(bundle(part, selection={"kind": kind, "value": right})).flaws == []
+    found = shown(bundle(part, selection={"kind": kind, "value": "33" * 16})).flaws
+    assert only(found, "selection").offset == offset
+
+
+def test_a_range_is_what_it_says() -> None:
+    """A text that names another range than is there is a lie."""
+    found = shown(bundle(selection={"kind": "range", "value": f"3:0-{SIZE}"}))
+    assert only(found.flaws, "selection")
+    assert not found.complete
+
+
+def test_a_claimed_range_with_a_gap_is_told() -> None:
+    """Even one of 2^62 offsets, at once."""
+    part = tree(wanted=((0, 2**62),))
+    found = shown(bundle(part, selection={"kind": "range", "value": f"3:0-{2**62 - 1}"}))
+    assert only(found.flaws, "range").offset == SIZE
+
+
+def replaced(offset: int, **more: Any) -> Bundle:
+    return bundle(
+        tree(records=tuple(kept._replace(**more) if kept.offset == offset else kept for kept in TREE.records))
+    )
+
+
+def test_a_record_that_is_none_is_told() -> None:
+    """With its place."""
+    found = shown(replaced(4, record=b"\0\1\0\5abc")).flaws
+    assert [(flaw.what, flaw.offset) for flaw in found] == [("record", 4), ("range", 4)]
+
+
+def test_an_entry_that_is_not_in_the_tree_is_told() -> None:
+    """Its proof leads to another root."""
+    found = shown(replaced(4, record=TREE.records[5].record)).flaws
+    assert ("proof", 4) in [(flaw.what, flaw.offset) for flaw in found]
+
+
+def test_a_payload_that_is_not_the_entrys_is_told() -> None:
+    """The entry holds, its payload does not."""
+    offset = EXCHANGES[0]
+    record = parse_record(TREE.records[offset].record)
+    payload = record.payload[:-1] + bytes((record.payload[-1] ^ 1,))
+    found = shown(replaced(offset, record=frame_record(record.entry.raw, payload)))
+    assert only(found.flaws, "payload").offset == offset
+
+
+def test_a_payload_may_be_absent() -> None:
+    """Erased, or in the object store: it is counted, and said."""
+    offset = EXCHANGES[0]
+    record = parse_record(TREE.records[offset].record)
+    found = shown(replaced(offset, record=frame_record(record.entry.raw, b"")))
+    assert found.flaws == []
+    assert found.without_payload == 1
+    assert any("without their payload" in line for line in found.not_shown())
+
+
+@pytest.mark.parametrize("seed", [b"\x09" * 32])
+def test_a_checkpoint_of_another_key_shows_nothing(seed: bytes) -> None:
+    """Nor do the records under it."""
+    note = sign_checkpoint(Checkpoint(make.TREE, SIZE, b"\0" * 32), make._Signer(seed))
+    found = shown(bundle(tree(checkpoint=note)))
+    assert only(found.flaws, "checkpoint").path == f"{TREE.prefix}/checkpoint"
+    assert found.trees == []
+
+
+def test_an_earlier_checkpoint_that_the_tree_does_not_continue_is_told() -> None:
+    """A fork, or a proof that is none."""
+    note = sign_checkpoint(Checkpoint(make.TREE, 5, b"\7" * 32), make.NOTARY)
+    for earlier in ({5: Earlier(note, TREE.earlier[5].proof)}, {5: Earlier(TREE.earlier[5].checkpoint, ())},
+                    {6: TREE.earlier[5]}):  # fmt: skip
+        found = shown(bundle(tree(earlier=earlier)))
+        (size,) = earlier
+        assert only(found.flaws, "checkpoint").path == f"{TREE.prefix}/earlier/{size}"
+
+
+def test_too_few_witnesses_are_told() -> None:
+    """As many as are wanted, of those that are known."""
+    assert "witnesses" in only(shown(SOUND, quorum=1).flaws, "checkpoint").message
+
+
+def package(manifest: bytes = b"{}", digest: str | None = None, **blobs: bytes) -> Bundle:
+    """With one package; its digest is what it should be unless it is said."""
+    return bundle(packages={digest or sha256(manifest).hexdigest(): PackagePart(manifest, blobs)})
+
+
+def test_packages_are_held_to_the_entries_digest() -> None:
+    """A manifest of another digest, a part of another, one that the manifest does not name, one nobody asked for."""
+    part = b"lineage"
+    name = sha256(part).hexdigest()
+    found = shown(package(b"{}", DIGEST)).flaws
+    assert "not what the digest names" in only(found, "package").message
+    manifest = b'{"layers":[{"digest":"sha256:' + name.encode() + b'"}]}'
+    for blobs, wrong in (({name: part}, ""), ({name: b"x"}, "not what its digest"), ({"00" * 32: b""}, "")):
+        messages = [flaw.message for flaw in shown(package(manifest, None, **blobs)).flaws]
+        assert "no record in this bundle is of it" in messages[0]
+        assert wrong in messages[-1]
+    other = shown(package(b"{}", None, **{name: part})).flaws
+    assert any("does not name this part" in flaw.message for flaw in other)
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "other.example/" + "0f" * 16 + "/3",
+        make.TREE + "/4",
+        make.TREE[:-1] + "03",
+        make.NAME + "x/" + "0f" * 16 + "/3",
+    ],
+)
+def test_a_key_is_of_its_own_trees_alone(origin: str) -> None:
+    """NAME/<topic>/<partition>, in one form."""
+    assert key_of(make.VKEY, make.TREE).name == make.TREE
+    with pytest.raises(NotProved, match="is no tree of"):
+        key_of(make.VKEY, origin)
+
+
+# ---------------------------------------------------------------- the format
+
+
+def test_no_changed_byte_of_a_bundle_says_anything_else() -> None:
+    """Each is refused, or read as if it were not changed: a bit behind a deflated member's end."""
+    for at in range(0, len(RAW), 7):
+        changed = RAW[:at] + bytes((RAW[at] ^ 1,)) + RAW[at + 1 :]
+        with suppress(FormatError):
+            assert parse_bundle_file(changed) == (SOUND, ())
+
+
+def test_a_member_with_another_digest_is_told() -> None:
+    """The container is in order, the manifest says something else of the report."""
+    content = dict(Members(RAW)) | {"report.html": b"other"}
+    found = verify_bundle(encode_members(content), make.VKEY).flaws
+    assert only(found, "member").path == "report.html"
+
+
+def with_manifest(**more: Any) -> bytes:
+    content = dict(Members(RAW))
+    manifest = json.loads(content["manifest.json"]) | more
+    text = json.dumps(manifest, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return encode_members(content | {"manifest.json": text.encode() + b"\n"})
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"format": 2}, {"format": True}, {"format": "1"}, {"more": 1}, {"made": {}}, {"made": {"by": 1, "time": ""}},
+        {"selection": {"kind": "range"}}, {"selection": []}, {"members": {}}, {"members": []}, {"trees": {}},
+        {"trees": [{"origin": make.TREE}]}, {"trees": [{"origin": 1, "wanted": []}]}, {"trees": []},
+        *({"trees": [{"origin": make.TREE, "wanted": wanted}]}
+          for wanted in ([[1, 0]], [[0, 0]], [[0, 1], [1, 2]], [[3, 4], [0, 1]], [[-1, 1]], [[0, 2**63]], [[0]], [0],
+                         [[0, True]], [[0.0, 1]], "x")),
+        {"trees": [{"origin": make.TREE, "wanted": []}] * 2},
+        {"trees": [{"origin": "x/" + make.TREE, "wanted": []}, {"origin": make.TREE, "wanted": []}]},
+        {"trees": [{"origin": "../../x", "wanted": []}]},
+    ],
+)  # fmt: skip
+def test_a_manifest_of_another_form_is_refused(more: dict[str, Any]) -> None:
+    """Exactly the keys and types of the format, in order."""
+    with pytest.raises(FormatError):
+        parse_bundle_file(with_manifest(**more))
+
+
+@pytest.mark.parametrize("text", [b"", b"{", b"[]\n", b"\xff", b"null\n", b'{"a":1,"a":1}\n', b"[" * 100_000])
+def test_a_manifest_that_is_no_json_is_refused(text: bytes) -> None:
+    """And nothing but a FormatError is raised."""
+    with pytest.raises(FormatError):
+        parse_bundle_file(encode_members(dict(Members(RAW)) | {"manifest.json": text}))
+
+
+def changed_member(name: str, content: bytes | None) -> bytes:
+    """A member that is another, or is not there, as the manifest says too."""
+    contents = dict(Members(RAW))
+    contents.pop(name, None)
+    if content is not None:
+        contents[name] = content
+    manifest = json.loads(contents.pop("manifest.json"))
+    manifest["members"] = {each: sha256(held).hexdigest() for each, held in contents.items()}
+    text = json.dumps(manifest, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return encode_members(contents | {"manifest.json": text.encode() + b"\n"})
+
+
+MEMBERS = dict(Members(RAW))
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("report.html", None),
+        ("surplus.txt", b""),
+        (f"{TREE.prefix}/surplus", b""),
+        (f"packages/{DIGEST}/blobs/{DIGEST}", b""),
+        (f"{TREE.prefix}/checkpoint", None),
+        (f"{TREE.prefix}/records", MEMBERS[f"{TREE.prefix}/records"] + b"\0"),
+        (f"{TREE.prefix}/records", MEMBERS[f"{TREE.prefix}/records"][:-1]),
+        (f"{TREE.prefix}/records", MEMBERS[f"{TREE.prefix}/records"] * 2),
+        (f"{TREE.prefix}/records", b""),
+        (f"{TREE.prefix}/proofs", MEMBERS[f"{TREE.prefix}/proofs"] + b"\0"),
+        (f"{TREE.prefix}/proofs", MEMBERS[f"{TREE.prefix}/proofs"][:-1]),
+        (f"{TREE.prefix}/proofs", b"\xff" * 10_000),
+        (f"{TREE.prefix}/earlier/5", b"hello"),
+        (f"{TREE.prefix}/earlier/5", b"AAAA\n\n"),
+        (f"{TREE.prefix}/earlier/05", MEMBERS[f"{TREE.prefix}/earlier/5"]),
+        (f"{TREE.prefix}/earlier/5", b"\xff\n\nx"),
+    ],
+)
+def test_members_of_another_form_are_refused(name: str, content: bytes | None) -> None:
+    """Missing, surplus, cut, doubled."""
+    with pytest.raises(FormatError):
+        parse_bundle_file(changed_member(name, content))
+
+
+@given(st.binary(max_size=300), st.sampled_from(sorted(MEMBERS)))
+def test_hostile_members_raise_format_errors_and_nothing_else(raw: bytes, name: str) -> None:
+    """Whatever stands in any of them."""
+    broken = encode_members(MEMBERS | {name: raw})
+    for made in [broken] if name == "manifest.json" else [broken, changed_member(name, raw)]:
+        with suppress(FormatError):
+            verify_bundle(made, make.VKEY)
+
+
+def test_kept_records_are_those_of_the_golden_journal() -> None:
+    """So the figures above are of real entries."""
+    assert all(isinstance(kept, Kept) for kept in TREE.records)
+    assert parse_entry(parse_record(TREE.records[0].record).entry.raw).kind == 4
