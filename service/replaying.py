@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from operator import itemgetter
 from typing import Final
 
@@ -253,8 +254,7 @@ class _Answerer:
     def _write(self, question: Question, query: Query, answers: Rows) -> bytes | Unanswerable:
         fields = question.entry.fields
         if query.protocol != _EXPLAIN:
-            service = orjson.dumps(fields[SERVICE])
-            return write(query, answers, service, self._digest, fields.get(REQUEST_ID)).body
+            return write(query, answers, _json(fields[SERVICE]), self._digest, fields.get(REQUEST_ID)).body
         rows = np.frombuffer(query.rows.packed, np.float32).reshape(-1, self._width)
         try:
             contributions = self._model.explain(rows)
@@ -263,6 +263,11 @@ class _Answerer:
         except Exception as error:  # noqa: BLE001 — as in `_call`
             return Unanswerable(f"the model failed: {str(error)[:200]}")
         return v1.encode_explanation(self._model.signature, rows, answers, contributions).body
+
+
+@lru_cache(256)
+def _json(service: str) -> bytes:
+    return orjson.dumps(service)
 
 
 @dataclass(slots=True)

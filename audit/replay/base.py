@@ -132,7 +132,7 @@ class Predictor(Protocol):
 
     def open(self, digest: bytes, ran: Ran | None) -> Answerer:
         """The package, with the device and the threads that it ran with; on the CPU where that device is not
-        here. Called for each record: what was opened MUST be remembered.
+        here. Called again and again: what was opened MUST be remembered.
 
         Raises:
             Unanswerable: the store does not have it, or it is not to be loaded any more.

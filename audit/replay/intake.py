@@ -64,7 +64,11 @@ class Intake:
         kind = fields[KIND]
         if kind == OPENING:
             self._ran[fields[JOURNAL], fields[EPOCH]] = Ran.of(entry)
-        elif kind in _EXCHANGES and self._is_new(logged, fields) and self._is_asked_for(fields):
+        elif (
+            kind in _EXCHANGES
+            and self._is_new(logged, fields)
+            and (self._only is None or fields.get(DIGEST) == self._only)
+        ):
             why = _no_answer(fields)
             if why is not None:
                 return judged(logged, Verdict.NOT_REPLAYABLE, why)
@@ -78,9 +82,6 @@ class Intake:
             return False
         self._reached[journal] = sequence
         return True
-
-    def _is_asked_for(self, fields: Mapping[int, Any]) -> bool:
-        return self._only is None or fields.get(DIGEST) == self._only
 
     def _question(self, logged: Logged, entry: Entry) -> Asked | Judged:
         payload, fields = logged.payload, entry.fields

@@ -9,14 +9,15 @@ from typing import Final
 
 from audit.proof.record import Header
 
-from .base import Answerer, Logged, Predictor, Unanswerable
+from .base import Answerer, Logged, Predictor, Ran, Unanswerable
 from .intake import Asked, Intake, Openings, judged
 from .keys import BATCH, DIGEST
 from .verdict import SAME_CAUSES, Judged, Verdict, causes, compare, largest
 
 _IDENTICAL: Final = Verdict.IDENTICAL
-CHUNK: Final = 1024
-"""Questions that are put together: to a model that does not mind, in one call."""
+CHUNK: Final = 256
+"""Questions that are put together: to a model that does not mind, in one call. With more of them at once the calls
+cost no less, and the collector more."""
 CHUNK_BYTES: Final = 16 << 20
 REACH: Final = 4096
 """So many records of a partition further on, a batch's missing members are waited for no longer. They are
@@ -81,6 +82,8 @@ class _Run:
         self._taken = 0
         self._bytes = 0
         self._count = 0
+        self._model: Answerer
+        self._last: tuple[bytes, Ran | None] | None = None
         self._judged: list[Judged] = []
         self._groups: dict[int, tuple[Answerer, list[Asked]]] = {}
         self._batches: dict[tuple[bytes, int, int], _Batch] = {}
@@ -97,12 +100,16 @@ class _Run:
         return self._count >= CHUNK or self._bytes >= CHUNK_BYTES
 
     def _wait(self, logged: Logged, asked: Asked) -> None:
-        try:
-            model = self._predictor.open(asked.question.entry.fields[DIGEST], asked.ran)
-        except Unanswerable as error:
-            if logged.wanted:
-                self._judged.append(_unanswerable(logged, error))
-            return
+        digest, ran = asked.question.entry.fields[DIGEST], asked.ran
+        if (digest, ran) != self._last:  # most records are of the model of the one before
+            try:
+                self._model = self._predictor.open(digest, ran)
+            except Unanswerable as error:
+                if logged.wanted:
+                    self._judged.append(_unanswerable(logged, error))
+                return
+            self._last = digest, ran
+        model = self._model
         if model.whole_batches and (name := asked.question.batch) is not None:
             self._join(name, model, asked)
         elif logged.wanted:
