@@ -214,7 +214,7 @@ MUTATIONS = (
     Mutation(
         "anybody makes holes",
         ENTRIES,
-        "    if entry.kind == Kind.HOLE:",
+        "    if entry.fields[0] == _HOLE:",
         "    if False:",
         HOLES,
     ),

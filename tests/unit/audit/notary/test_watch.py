@@ -98,6 +98,17 @@ def test_a_dropped_record_is_a_gap() -> None:
     assert "sequences 3 to 3" in alarm.message
 
 
+@pytest.mark.parametrize(("sequence", "what"), [(5, "missing"), (1, "duplicate")])
+def test_an_entry_that_is_chained_and_miscounted_is_told(sequence: int, what: str) -> None:
+    """The chain alone does not say how many there are."""
+    made = Journal()
+    made.opening()
+    made.exchange(b"1")
+    made.sequence = sequence
+    made.exchange(b"2")
+    assert one(World().see(made.values)).what == what
+
+
 def test_a_rewritten_record_breaks_the_chain_behind_it() -> None:
     """Payload and digest changed together, by whoever carries the records."""
     values = two_epochs().values
@@ -241,6 +252,7 @@ def test_a_journal_that_falls_silent_is_told_once_and_when_it_speaks_again_may_b
     world.watch.tick(limit + 9999)
     alarm = one(world)
     assert (alarm.what, alarm.offset, alarm.journal, alarm.sequence) == ("heartbeat", 0, NAME.hex(), 0)
+    assert world.untold.counts["heartbeat"] == 1
     assert world.restarted().alarms == [alarm]
     made.signed(Kind.HEARTBEAT)
     world.see(made.values[1:], every=100 * SECOND).watch.tick(limit + 1000 * SECOND)
@@ -284,6 +296,16 @@ def test_a_log_without_times_is_not_judged_by_them() -> None:
     world.watch.record(0, -1, NAME, entry_of(made.values[0][1], TOPIC, 0, 0))
     world.watch.tick(BEGIN)
     assert world.alarms == []
+    assert world.restarted().watch.state() == world.watch.state()
+
+
+def test_a_journal_that_is_met_at_an_opening_of_epoch_zero_does_not_spoil_the_state() -> None:
+    """No journal writes that; a stranger may, behind a gap."""
+    made = Journal(epoch=-1, sequence=7)
+    made.opening()
+    world = World()
+    world.watch.gone(0, 1, head=True)
+    world.see(made.values)
     assert world.restarted().watch.state() == world.watch.state()
 
 
@@ -383,6 +405,7 @@ def test_a_flood_is_told_in_one_word() -> None:
     assert world.whats == ["format"] * 3
     assert world.untold.counts["format"] == 1000
     world.untold.told(world.alarms)
+    assert world.alarms == []
     world.clock.now += 10
     more = one(world)
     assert (more.what, more.offset) == ("more", 3)
