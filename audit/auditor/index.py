@@ -12,6 +12,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
+import pyarrow as pa
+
 from audit.archive import Archive, ArchiveFile, Part
 from audit.archive.columns import entries_table
 from audit.archive.schema import CHECKPOINTS
@@ -26,6 +28,8 @@ from audit.sealed import Published, SealedTree, TreeId
 from .query import Search, search_sql
 from .tables import COLUMNS, Tables, told
 
+_FILES: Final = 8
+"""Files that are indexed at once: a transaction costs as much as a file."""
 _BUNDLES: Final = 64
 """Entry bundles that are indexed at once."""
 Progress = Callable[[int], None]
@@ -76,16 +80,10 @@ class Index(Tables):
         with told(self._path):
             held = self._held()
             for tree, published in heads.items():
-                for part, add in ((Part.ENTRIES, self._add_file), (Part.CHECKPOINTS, self._add_heads)):
-                    for file in _files(archive, part, tree.tree, wrong):
-                        if _key(file) in held:
-                            continue
-                        try:
-                            added = add(archive, file)
-                        except (FormatError, ArchiveGap) as error:
-                            wrong.append(str(error))
-                            continue
-                        progress(added)
+                for part in (Part.ENTRIES, Part.CHECKPOINTS):
+                    new = [file for file in _files(archive, part, tree.tree, wrong) if _key(file) not in held]
+                    for at in range(0, len(new), _FILES):
+                        progress(self._add_files(archive, new[at : at + _FILES], wrong))
                 for first, end in self._gaps(tree, published.size):
                     self._add_tail(tree, published.size, first, end, progress)
                 self._add_published(tree, published)
@@ -95,28 +93,32 @@ class Index(Tables):
         """Which files of the archive are in it, as `_key` names them."""
         return set(self._rows('SELECT part, topic, partition, "first", "end" FROM files'))
 
-    def _add_file(self, archive: Archive, file: ArchiveFile) -> int:
-        table = archive.rows(file, list(COLUMNS))
-        if table.column("offset").to_pylist() != list(range(file.first, file.end)):
-            raise FormatError(f"{file.name}: does not hold the offsets that its name says")
+    def _add_files(self, archive: Archive, files: Sequence[ArchiveFile], wrong: list[str]) -> int:
+        """Put files of one kind in, all or none; how many records that are. Those that are damaged are left out."""
+        added = 0
         with self._transaction():
-            # What the bundles told of these offsets before they were archived, without their times.
-            self._connection.execute(
-                'DELETE FROM entries WHERE topic = ? AND partition = ? AND "offset" >= ? AND "offset" < ?',
-                [file.topic.hex(), file.partition, file.first, file.end],
-            )
-            self._insert("entries", COLUMNS, table, file.topic, file.partition, "TRUE, ")
-            self._note(file)
-        return file.end - file.first
+            for file in files:
+                try:
+                    rows = _read(archive, file)
+                except (FormatError, ArchiveGap) as error:
+                    wrong.append(str(error))
+                    continue
+                if file.part is Part.ENTRIES:
+                    self._add_entries(file, rows)
+                    added += file.end - file.first
+                else:
+                    self._insert("checkpoints", CHECKPOINTS.names, rows, file.topic, file.partition)
+                self._connection.execute("INSERT INTO files VALUES (?, ?, ?, ?, ?)", list(_key(file)))
+        return added
 
-    def _add_heads(self, archive: Archive, file: ArchiveFile) -> int:
-        with self._transaction():
-            self._insert("checkpoints", CHECKPOINTS.names, archive.rows(file), file.topic, file.partition)
-            self._note(file)
-        return 0
-
-    def _note(self, file: ArchiveFile) -> None:
-        self._connection.execute("INSERT INTO files VALUES (?, ?, ?, ?, ?)", list(_key(file)))
+    def _add_entries(self, file: ArchiveFile, rows: pa.Table) -> None:
+        # What the bundles told of these offsets before they were archived, without their times.
+        self._connection.execute(
+            "DELETE FROM entries WHERE NOT archived AND topic = ? AND partition = ? "
+            'AND "offset" >= ? AND "offset" < ?',
+            [file.topic.hex(), file.partition, file.first, file.end],
+        )
+        self._insert("entries", COLUMNS, rows, file.topic, file.partition, "TRUE, ")
 
     def _gaps(self, tree: SealedTree, size: int) -> list[tuple[int, int]]:
         """Ranges of offsets below `size` that are not in the index: the tail, and what the archive lost."""
@@ -214,6 +216,16 @@ def _files(archive: Archive, part: Part, tree: TreeId, wrong: list[str]) -> list
     except FormatError as error:
         wrong.append(str(error))
         return []
+
+
+def _read(archive: Archive, file: ArchiveFile) -> pa.Table:
+    """The rows that the index takes of a file. Raises FormatError, ArchiveGap."""
+    if file.part is not Part.ENTRIES:
+        return archive.rows(file)
+    rows = archive.rows(file, list(COLUMNS))
+    if rows.column("offset").to_pylist() != list(range(file.first, file.end)):
+        raise FormatError(f"{file.name}: does not hold the offsets that its name says")
+    return rows
 
 
 def _key(file: ArchiveFile) -> tuple[Any, ...]:

@@ -180,8 +180,8 @@ MUTATIONS = (
     Mutation(
         "rows of bundles stay beside those of the archive",
         INDEX,
-        "            self._connection.execute(\n                'DELETE FROM entries WHERE topic = ?",
-        "            len(\n                'DELETE FROM entries WHERE topic = ?",
+        "DELETE FROM entries WHERE NOT archived AND topic = ? ",
+        "DELETE FROM entries WHERE FALSE AND topic = ? ",
         OF_INDEX,
     ),
     Mutation(
@@ -194,8 +194,8 @@ MUTATIONS = (
     Mutation(
         "a damaged file stops the index",
         INDEX,
-        "                        except (FormatError, ArchiveGap) as error:\n",
-        "                        except ArchiveGap as error:\n",
+        "                except (FormatError, ArchiveGap) as error:\n",
+        "                except ArchiveGap as error:\n",
         OF_INDEX,
     ),
     Mutation(
