@@ -212,6 +212,31 @@ def test_completeness_holds_a_gateways_own_count_against_what_is_sealed(
     assert f'affiant_audit_unrecorded{{journal="{journal}"}} 0.0' in exported
 
 
+def test_completeness_followed_tells_what_each_minute_added(
+    recorded, affiant, monkeypatch, tmp_path: Path
+) -> None:
+    """Until it is stopped; what was added is counted from one look to the next."""
+    slept: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        if len(slept) == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("cli.audit_completeness.time.sleep", sleep)
+    textfile = tmp_path / "affiant.prom"
+    with Metrics(recorded[2]) as url:
+        code, output = affiant(
+            "completeness", "--gateway", url, "--follow", "--textfile", str(textfile), "--json"
+        )
+    looks = [row for row in lines(output) if row["type"] == "gateway"]
+    assert (code, len(looks)) == (130, 2)
+    assert "minute_answered" not in looks[0]
+    assert looks[1]["minute_answered"] == looks[1]["minute_answers"] == 0
+    assert all(50 < seconds <= 60 for seconds in slept)
+    assert "affiant_audit_minute_answered" in textfile.read_text()
+
+
 def test_completeness_finds_an_answer_that_nobody_recorded(recorded, affiant) -> None:
     """A gateway that has answered more than the log holds, or recorded more than is sealed, shows."""
     journal = recorded[1][0].rpartition("-")[0]
