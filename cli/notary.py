@@ -6,23 +6,28 @@ import gc
 import json
 import signal
 import threading
-from typing import Annotated
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
 
 import structlog
 import typer
 
 from audit.config import Config, load
+from audit.governance import PARTITION
+from audit.governance import alarms as read_alarms
 from audit.log import configured_governance_log, configured_log
 from audit.log.base import Topic
 from audit.notary.keys import FileKey, generate
-from audit.notary.notary import Notary
-from audit.notary.witness import Witness
 from audit.proof.note import VerifierKey
 from audit.sealed import TreeId
 from audit.settings import NotarySettings
-from audit.trees import configured_trees
+from audit.trees import configured_trees, configured_trust
 
+from .errors import WRONG
 from .options import ConfigOption
+
+if TYPE_CHECKING:
+    from audit.notary.notary import Notary
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -99,6 +104,42 @@ def vkey(
         typer.echo(line)
 
 
+@app.command()
+def alarms(
+    config: ConfigOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON, one object a line.")] = False,
+) -> None:
+    """Print what the notary has found wrong: its signed entries of the governance log. Exit code 1 when there are any.
+
+    docs/notary.md says what each is, and what to do.
+
+    Example: affiant notary alarms --json
+    """
+    loaded = load(config)
+    public_key = configured_trust(loaded).public_key()
+    reader = configured_governance_log(loaded, create=False).reader()
+    found = False
+    try:
+        first, end = reader.bounds(PARTITION)
+        for each in read_alarms(reader, first, end, public_key):
+            found = True
+            if as_json:
+                typer.echo(json.dumps({"logged_ms": each.logged, **each.body}))
+                continue
+            logged = datetime.fromtimestamp(each.logged / 1000, UTC).isoformat(timespec="seconds")
+            body = each.body
+            where = f"topic {str(body['topic'])[:8]}…, partition {body['partition']}, offset {body['offset']}"
+            if "journal" in body:
+                where += f", journal {body['journal']}, sequence {body['sequence']}"
+            typer.echo(f"{logged}  {body['what']}: {body['message']} ({where})")
+    finally:
+        reader.close()
+    if found:
+        raise typer.Exit(WRONG)
+    if not as_json:
+        typer.echo("no alarms")
+
+
 def trees_of(name: str, topic: Topic) -> list[TreeId]:
     """The trees of a topic."""
     return [TreeId(name, topic.id, partition) for partition in range(topic.partitions)]
@@ -122,6 +163,9 @@ def configured_notary(config: Config) -> Notary:
         KeyRefused: its key is not there, or can be read by others.
         ConfigError: a table that contradicts itself.
     """
+    from audit.notary.notary import Notary
+    from audit.notary.witness import Witness
+
     settings = config.section("notary", NotarySettings)
     trees = configured_trees(config)
 

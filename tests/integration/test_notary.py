@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
@@ -41,6 +42,7 @@ class World:
     """A log, its governance log, a store, a key; and notaries over them, one after the other."""
 
     def __init__(self, directory: Path, log: Log, governance: Log) -> None:
+        directory.mkdir(exist_ok=True)
         self.directory = directory
         self.log = log
         self.governance = governance
@@ -568,6 +570,26 @@ def test_a_killed_notary_goes_on_where_its_state_is(tmp_path: Path) -> None:
     assert [each.body for each in Governance(governance, FileKey(tmp_path / "notary.key")).newest(100)][
         1:
     ] == []
+
+
+def test_the_command_lists_the_alarms(tmp_path: Path) -> None:
+    """None: exit code 0. One: its line, as JSON too, and exit code 1."""
+    config = settings_file(tmp_path)
+    data = tmp_path / "affiant-data"
+    world = World(
+        tmp_path / "world",
+        LocalLog(data / "log", "affiant-entries", 1),
+        LocalLog(data / "log-governance", "affiant-governance", 1),
+    )
+    world.key = FileKey(tmp_path / "notary.key")
+    assert affiant(config, "notary", "alarms").returncode == 0
+    world.put([(b"x", b"junk")])
+    with world.running():
+        world.wait_for_alarm("format")
+    told = affiant(config, "notary", "alarms")
+    assert (told.returncode, told.stderr) == (1, "")
+    assert "format: not a record of this format: sealed as a hole" in told.stdout
+    assert json.loads(affiant(config, "notary", "alarms", "--json").stdout)["offset"] == 0
 
 
 def test_the_notarys_key_must_be_its_owners_alone(tmp_path: Path) -> None:
