@@ -120,9 +120,7 @@ def _find_in(
         elif at == sequence:
             place = Place(partition, entry.offset, entry.timestamp)
             whole, damaged = _whole(record, external)
-            exchange = examine(place, whole, before, opening)
-            if damaged:
-                exchange.holds[_PAYLOAD] = False
+            exchange = examine(place, whole, before, opening, damaged=damaged)
         else:
             before = record.entry
             opening = record.entry if record.entry.kind == Kind.OPENING else opening
@@ -155,6 +153,8 @@ def examine(
     before: Entry | None,
     opening: Entry | None,
     after: Entry | None = None,
+    *,
+    damaged: bool = False,
 ) -> Exchange:
     """A journal's record, and what holds of it.
 
@@ -164,6 +164,7 @@ def examine(
         before: the journal's entry before it, when known.
         opening: that of its epoch, when known.
         after: the journal's entry after it, when known.
+        damaged: something else stands where the payload should, be it of 0 bytes: it is not absent.
     """
     entry = record.entry
     payload = None
@@ -176,7 +177,7 @@ def examine(
     has_payload = entry.get(Key.PAYLOAD_DIGEST) is not None
     exchange.holds = {
         _PAYLOAD: (
-            payload_holds(record) if record.payload else None
+            payload_holds(record) if record.payload or damaged else None
         ) if has_payload else None,
         "it is chained to the entry before it": _chained(entry, before),
         "its epoch's opening is signed by the journal's key": _signed(exchange.opening, entry),

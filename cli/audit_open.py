@@ -130,7 +130,7 @@ class _Logs:
         """The payload that the log's record carries; None when it does not have it any more."""
         try:
             value = self._value(located) if self._is_there() else None
-            return None if value is None else split_record(value)[1]
+            return None if value is None else split_record(value)[1] or None
         except (LogError, FormatError):
             return None
 

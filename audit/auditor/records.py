@@ -34,6 +34,7 @@ from .index import Index, Located, Progress
 from .tables import plain_times
 
 PayloadOf = Callable[[Located, Entry], bytes | None]
+"""What a place has for a record's payload; None when that is nothing. Empty is not absent: it was damaged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +177,8 @@ class Records:
         payload, source = self._payload(located, entry)
         before, after, opening = self._neighbours(entry)
         place = Place(located.partition, located.offset, located.logged or 0)
-        exchange = examine(place, Record(entry, payload), before, opening, after)
+        emptied = source is not None and not payload
+        exchange = examine(place, Record(entry, payload), before, opening, after, damaged=emptied)
         exchange.holds = {"it is in the sealed log, under a signed checkpoint": True, **exchange.holds}
         return Shown(proved, exchange, source)
 
@@ -184,11 +186,14 @@ class Records:
         if not entry.get(Key.PAYLOAD_LENGTH):
             return b"", None
         places = {"archive": lambda where, _: self.archive.payload(*where[:3]), **self.payloads}
+        emptied = None
         for name, ask in places.items():
             found = ask(located, entry)
             if found:
                 return found, name
-        return b"", None
+            if found is not None:
+                emptied = name
+        return b"", emptied
 
     def _neighbours(self, entry: Entry) -> tuple[Entry | None, Entry | None, Entry | None]:
         """The journal's entries before and after it, and its epoch's opening: those that can be proved."""

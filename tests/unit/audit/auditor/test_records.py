@@ -119,6 +119,15 @@ def test_a_payload_that_nobody_has_is_said_to_be_missing_and_nothing_else_fails(
     assert shown.exchange.holds == {**HOLDS, "the payload is what the entry's digest covers": None}
 
 
+def test_a_payload_that_was_emptied_is_not_called_missing(opened, made) -> None:
+    """An object of 0 bytes is what a crash or a hand has left: it does not hold. A whole copy elsewhere is taken."""
+    shown = opened(log=lambda *_: None, store=lambda *_: b"").show(made.record(SIZE - 5))
+    assert shown.payload_from == "store"
+    assert shown.exchange.holds == {**HOLDS, "the payload is what the entry's digest covers": False}
+    whole = opened(store=lambda *_: b"", log=from_log(made.log)).show(made.record(SIZE - 5))
+    assert (whole.payload_from, whole.exchange.holds) == ("log", HOLDS)
+
+
 def test_a_receipt_holds_for_whoever_has_the_key_alone(opened, made: SealedLog) -> None:
     """It is read back from its bytes, and verified without the store."""
     proved = opened().prove(made.record(SIZE - 3))
