@@ -70,7 +70,9 @@ class SealWatch:
         for place, journals in self._groups().items():
             try:
                 self._look_at(place, journals)
-            except (NotSealed, ObjectsUnavailable, KeyRefused) as error:
+            except NotSealed:
+                continue  # the notary has not begun: the age of the oldest record tells for how long
+            except (ObjectsUnavailable, KeyRefused) as error:
                 for each in journals:
                     self._tell(each, f"nothing is known of what is sealed: {error}")
             except (FormatError, NotProved) as error:
