@@ -25,6 +25,7 @@ from audit.proof.entry import Kind, parse_entry
 from audit.proof.note import VerifierKey, parse_note
 from audit.proof.receipt import parse_receipt, verify_receipt
 from audit.proof.record import parse_record
+from audit.trees import configured_trees
 from cli.tables import commented_toml
 from registry.stores import LayoutStore
 from tests.components.ports import accepts, free_port
@@ -131,6 +132,19 @@ class Running:
                 return int(place.name)
         return None
 
+    def sealed(self) -> int:
+        """Leaves under the published checkpoint."""
+        config = load(self.config)
+        return configured_trees(config).tree(configured_log(config).topic().id, 0).published().size
+
+    def end(self) -> int:
+        """Records in the log."""
+        reader = configured_log(load(self.config)).reader()
+        try:
+            return reader.bounds(0)[1]
+        finally:
+            reader.close()
+
     def log(self) -> tuple[list[str], list[int], list[str]]:
         """Record ids of the exchanges in the log, the last entry's kind of each journal, and the flaws."""
         log = configured_log(load(self.config))
@@ -167,7 +181,7 @@ def running(tmp_path: Path, model: tuple[Path, str]) -> Iterator[Running]:
 
 
 def test_an_orderly_stop_ships_everything_and_signs_the_end(running: Running) -> None:
-    """After SIGTERM every answered exchange is in the log, once, and the journal ends signed."""
+    """After SIGTERM every answered exchange is in the log, once, the journal ends signed, and all of it is sealed."""
     wanted = [running.predict() for _ in range(20)]
     assert running.process.stop(deadline_s=90) == 0, running.process.log_tail()
     ids, last, flaws = running.log()
@@ -175,7 +189,9 @@ def test_an_orderly_stop_ships_everything_and_signs_the_end(running: Running) ->
     assert sorted(ids) == sorted(wanted)
     assert last == [Kind.CLOSING]
     text = running.process.log_text()
-    assert text.index("gateway has ended") < text.index("sidecar has ended")
+    order = [text.index(f"{name} has ended") for name in ("gateway", "sidecar", "notary")]
+    assert order == sorted(order)
+    assert running.sealed() == running.end()
     assert not accepts(running.port)
 
 

@@ -84,6 +84,13 @@ def spoilt(change: Callable[[bytes], bytes]) -> bytes:
     return frame_record(encode_entry(fields), payload)
 
 
+def undigested() -> bytes:
+    """A record whose payload is whole, and another than its entry says."""
+    ours = Governance(None, OURS)  # type: ignore[arg-type]
+    record, other = (parse_record(ours.record(ALARM, b'{"what":"missing"}')) for _ in range(2))
+    return frame_record(record.entry.raw, other.payload)
+
+
 def test_a_statement_under_our_name_that_we_did_not_sign_does_not_hold() -> None:
     """The entry's author is a claim; the envelope's signature is the proof."""
     value = spoilt(lambda raw: raw.replace(b'"sig":"', b'"sig":"AAAA', 1)[: len(raw)])
@@ -108,6 +115,7 @@ def test_a_statement_under_our_name_that_we_did_not_sign_does_not_hold() -> None
             b"abcd",
         ),
         spoilt(lambda _: bytes(36)),
+        undigested(),
         Governance(None, OURS).record(ALARM, b"[1]"),  # type: ignore[arg-type]
         Governance(None, OURS).record(ALARM, b"no JSON"),  # type: ignore[arg-type]
     ],

@@ -299,14 +299,13 @@ def test_a_log_without_times_is_not_judged_by_them() -> None:
     assert world.restarted().watch.state() == world.watch.state()
 
 
-def test_a_journal_that_is_met_at_an_opening_of_epoch_zero_does_not_spoil_the_state() -> None:
-    """No journal writes that; a stranger may, behind a gap."""
+def test_an_opening_of_epoch_zero_is_told_behind_a_gap_too() -> None:
+    """Epochs count from 1: no journal writes that."""
     made = Journal(epoch=-1, sequence=7)
     made.opening()
     world = World()
     world.watch.gone(0, 1, head=True)
-    world.see(made.values)
-    assert world.restarted().watch.state() == world.watch.state()
+    assert world.see(made.values).whats == ["head", "epoch"]
 
 
 @given(st.integers(0, 10), st.sampled_from(range(10)))
