@@ -89,9 +89,10 @@ def test_serving_ones_own_model_works_as_written(tmp_path: Path) -> None:
     shutil.copy(DATA, tmp_path)
     rows = json.loads(features(read_table(DATA)).head(2).to_json(orient="records"))
     (tmp_path / "row.json").write_text(json.dumps({"instances": rows}))
-    port, metrics = free_port(), free_port()
+    port, sidecar, notary = free_port(), free_port(), free_port()
     # The ports of the defaults may be taken here.
-    edits = f"s/^# port = 3000/port = {port}/; s/^# metrics_port = .*/metrics_port = {metrics}/"
+    edits = f"s/^# port = 3000/port = {port}/; s/^# metrics_port = 9464/metrics_port = {sidecar}/"
+    edits += f"; s/^# metrics_port = 9465/metrics_port = {notary}/"
     moved = f"sed -i '{edits}' affiant.toml"
     serve = snippet("serve").replace("cd shop\n", f"cd shop\n{moved}\n")
     path = {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
