@@ -13,7 +13,7 @@ from typing import Final
 
 import structlog
 
-from audit.errors import ObjectsUnavailable
+from audit.errors import LogError, LogUnavailable, ObjectsUnavailable
 from audit.sealed import TreeId
 
 from .alarms import Untold
@@ -52,11 +52,11 @@ class Partition:
                 with closing(Session(self._workshop, self)) as session:
                     session.run(stop)
                 return
-            except (ObjectsUnavailable, LogCut) as error:
+            except (ObjectsUnavailable, LogUnavailable, LogCut) as error:
                 self.status.held = str(error)
                 now = self._workshop.monotonic()
                 end = min(end, now + END_SECONDS) if stop.is_set() else float("inf")
-                if now >= end or (stop.is_set() and isinstance(error, LogCut)):
+                if now >= end or (stop.is_set() and isinstance(error, LogError)):
                     raise
                 self._say.warning("nothing is sealed now; trying again", reason=str(error))
             pause = RETRIES[0] if self.status.size > size else min(2 * pause, RETRIES[1])

@@ -122,7 +122,8 @@ class Session:
             except LogUnavailable as error:
                 self._close_reader()
                 self._hold(str(error))
-                if not self._seal.pending and self._due(self._shop.monotonic()):
+                waiting = self._seal.pending or self._watch.untold.fresh
+                if not waiting and self._due(self._shop.monotonic()):
                     self._seal_now()  # what is sealed stays vouched for
                 stop.wait(pause)
                 pause = min(2 * pause, RETRIES[1])

@@ -16,6 +16,7 @@ from audit.errors import LogUnavailable, OffsetGone
 from audit.log.base import Finding, LogEntry, LogWriter, Topic
 from audit.notary import partition as partition_module
 from audit.notary import session as session_module
+from audit.notary.alarms import Alarm
 from audit.notary.holes import Hole, entry_of, hole_at
 from audit.notary.partition import Partition
 from audit.notary.session import Session
@@ -260,6 +261,31 @@ def test_a_log_that_goes_away_is_waited_for_and_what_is_sealed_stays_vouched_for
     thread.join()
     assert partition.status.held == ""
     world.check()
+
+
+def test_a_log_that_goes_away_with_an_alarm_untold_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The alarm waits until the topic can be asked for; sealing goes on after that."""
+    monkeypatch.setattr(session_module, "IDLE_SEAL", 0.05)
+    world = World()
+    partition, stop = world.partition(), threading.Event()
+    world.confirm = lambda _: world.log.topic() and None
+    thread = threading.Thread(target=partition.run, args=(stop,))
+    thread.start()
+    while partition.status.size < len(world.log.values):
+        time.sleep(0.001)
+    world.log.down = True
+    while not partition.status.held:
+        time.sleep(0.001)
+    partition.untold.add(Alarm("heartbeat", "silent", "00", 0, 0))
+    before = partition.status.sealed
+    time.sleep(0.2)  # several times what is idle: nothing is renewed that cannot be confirmed
+    assert thread.is_alive()
+    assert partition.status.sealed == before
+    world.log.down = False
+    while not partition.untold.waiting():
+        time.sleep(0.001)
+    stop.set()
+    thread.join()
 
 
 def test_a_topic_that_was_made_again_between_reading_and_sealing_is_not_sealed() -> None:
