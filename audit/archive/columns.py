@@ -33,13 +33,21 @@ _WORDS: Final[Mapping[int, Mapping[int, str]]] = {
 _ARROW_ERRORS: Final = (pa.ArrowException, TypeError, ValueError, OverflowError)
 
 
-def entries_table(offsets: Sequence[int], logged: Sequence[int | None], entries: Sequence[bytes]) -> pa.Table:
+def entries_table(
+    offsets: Sequence[int],
+    logged: Sequence[int | None],
+    entries: Sequence[bytes],
+    fields: Sequence[Mapping[int, Any]] | None = None,
+    leaves: Sequence[bytes] | None = None,
+) -> pa.Table:
     """The rows of `schema.ENTRIES` for entries that were checked when they were sealed, in the order given.
 
     Args:
         offsets: of each entry in its partition.
         logged: the log's timestamp of each, ms since 1970 UTC; None where it is not known.
         entries: their bytes.
+        fields: of each, when they were decoded already.
+        leaves: their leaf hashes, when they are known already.
 
     Raises:
         FormatError: an entry is not a map of the format.
@@ -47,30 +55,31 @@ def entries_table(offsets: Sequence[int], logged: Sequence[int | None], entries:
     if not entries:
         return ENTRIES.empty_table()
     # In pieces: of many thousand maps at once the garbage collector would take as long as all else.
-    fields = pa.concat_tables(
-        [_fields_table(entries[at : at + _PIECE]) for at in range(0, len(entries), _PIECE)]
+    columns = pa.concat_tables(
+        [
+            _fields_table(entries[at : at + _PIECE], None if fields is None else fields[at : at + _PIECE])
+            for at in range(0, len(entries), _PIECE)
+        ]
     )
     given = {
         "offset": pa.array(offsets, pa.int64()),
         "logged": pa.array([_shown(each) for each in logged], LOGGED),
-        "leaf": pa.array([sha256(b"\x00" + raw).digest() for raw in entries], pa.binary(32)),
+        "leaf": pa.array(leaves or [sha256(b"\x00" + raw).digest() for raw in entries], pa.binary(32)),
         "entry": pa.array(entries, pa.binary()),
     }
-    columns = [given[name] if name in given else fields.column(name) for name in ENTRIES.names]
-    return pa.Table.from_arrays(columns, schema=ENTRIES).combine_chunks()
+    arrays = [given[name] if name in given else columns.column(name) for name in ENTRIES.names]
+    return pa.Table.from_arrays(arrays, schema=ENTRIES).combine_chunks()
 
 
 def _shown(milliseconds: int | None) -> int | None:
     return milliseconds if milliseconds is not None and 0 <= milliseconds <= _LATEST else None
 
 
-def _fields_table(entries: Sequence[bytes]) -> pa.Table:
+def _fields_table(entries: Sequence[bytes], decoded: Sequence[Mapping[int, Any]] | None = None) -> pa.Table:
     """The columns that come from the entries' fields."""
-    groups: dict[tuple[Any, ...], tuple[list[int], list[dict[int, Any]]]] = {}
-    loads = cbor2.loads
+    groups: dict[tuple[Any, ...], tuple[list[int], list[Mapping[int, Any]]]] = {}
     try:
-        for at, raw in enumerate(entries):
-            fields = loads(raw)
+        for at, fields in enumerate(map(cbor2.loads, entries) if decoded is None else decoded):
             # The kind goes into the shape: what is known of the values hangs on it.
             shape = (fields[0], *fields)
             group = groups.get(shape)
@@ -89,7 +98,7 @@ def _fields_table(entries: Sequence[bytes]) -> pa.Table:
     return pa.concat_tables(tables).take(pc.sort_indices(pa.array(order, pa.int64())))
 
 
-def _same_shape(shape: tuple[Any, ...], rows: list[dict[int, Any]]) -> pa.Table:
+def _same_shape(shape: tuple[Any, ...], rows: list[Mapping[int, Any]]) -> pa.Table:
     """The columns that come from the fields, of rows that have the same kind and the same keys."""
     count = len(rows)
     kind, keys = shape[0], shape[1:]

@@ -9,22 +9,20 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from hashlib import sha256
 from typing import Final
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from audit.archive import Archive, ArchiveFile, Part
-from audit.archive.columns import entries_table
 from audit.archive.files import (
     encode_checkpoints,
     encode_entries,
     encode_payloads,
     open_file,
-    payloads_table,
     read_file,
 )
-from audit.archive.schema import CHECKPOINTS
+from audit.archive.schema import CHECKPOINTS, PAYLOADS
 from audit.errors import ArchiveGap
 from audit.proof.errors import FormatError
 from audit.proof.hashing import leaf_hash
@@ -44,6 +42,19 @@ class Beside:
 
     logged: Sequence[int | None]
     payloads: dict[int, bytes] = field(default_factory=dict)
+    file: ArchiveFile | None = None
+    """The file, when all of its entries are here and hold: `Archived.compare` then takes what they give."""
+    content: bytes = b""
+    payload_file: ArchiveFile | None = None
+    payload_content: bytes = b""
+    payload_table: pa.Table | None = None
+
+    def payload_path(self, offset: int) -> str | None:
+        """The file that a payload is from; None when the archive does not have it."""
+        if self.payload_file is None or self.payload_table is None:
+            return None
+        there = pc.any(pc.equal(self.payload_table.column("offset"), offset)).as_py()
+        return self.payload_file.name if there else None
 
 
 class Archived:
@@ -95,51 +106,75 @@ class Archived:
     def _gap(self, first: int, end: int) -> None:
         self._verified.flaw("archive", f"no file has the offsets {first} to {end - 1}", offset=first)
 
-    def check(self, file: ArchiveFile, first: int, entries: Entries) -> Beside:
-        """Hold a file, and the payloads beside it, to its entries, or to those of them from offset `first` on."""
-        logged = self._entries(file, first, entries)
-        beside = self._payloads.get(file.first)
-        if beside is None or beside.end != file.end:
-            return Beside(logged)
-        payloads = self._payload_rows(beside)
-        return Beside(
-            logged,
-            {
-                at + file.first - first: payload
-                for at, payload in payloads.items()
-                if at + file.first >= first
-            },
-        )
+    def open(self, file: ArchiveFile, first: int, entries: Entries) -> Beside:
+        """Read a file, and the payloads beside it, for its entries from offset `first` on, or for those that are given.
 
-    def _entries(self, file: ArchiveFile, first: int, entries: Entries) -> Sequence[int | None]:
-        nothing: Sequence[int | None] = [None] * len(entries)
+        Where some of them are missing or wrong the rows are compared here; else the whole file is to be compared.
+        """
+        beside = Beside([None] * len(entries))
+        self._open_entries(file, first, entries, beside)
+        payloads = self._payloads.get(file.first)
+        if payloads is not None and payloads.end == file.end:
+            self._open_payloads(payloads, first, beside)
+        return beside
+
+    def _open_entries(self, file: ArchiveFile, first: int, entries: Entries, beside: Beside) -> None:
         try:
             content = self._archive.content(file)
-            table = read_file(file, content)
+            whole = None not in entries and len(entries) == file.end - file.first
+            table = read_file(file, content, ["offset", "logged"] if whole else ["offset", "logged", "entry"])
         except (FormatError, ArchiveGap) as error:
             self._verified.flaw("archive", str(error), path=file.name)
-            return nothing
+            return
         if table.num_rows != file.end - file.first:
-            self._verified.flaw(
-                "archive", f"has {table.num_rows} rows of {file.end - file.first}", path=file.name
-            )
-            return nothing
+            said = f"has {table.num_rows} rows of {file.end - file.first}"
+            self._verified.flaw("archive", said, path=file.name)
+            return
         logged: Sequence[int | None] = table.column("logged").cast(pa.int64()).to_pylist()
         self._day(file, logged)
-        if None in entries or len(entries) != len(logged):
-            self._rows(file, first, table.slice(first - file.first, len(entries)), entries)
-            return logged[first - file.first : first - file.first + len(entries)]
-        whole = [entry for entry in entries if entry is not None]
-        made = entries_table(range(file.first, file.end), logged, whole)
-        if encode_entries(made) == content:
-            self._verified.archived += len(whole)
-            self._verified.archive_files += 1
-        elif not made.equals(table.select(made.column_names).cast(made.schema)):
-            self._columns(file, table, made)
+        start = first - file.first
+        beside.logged = logged[start : start + len(entries)]
+        if whole:
+            beside.file, beside.content = file, content
         else:
-            self._other_writer(file, content)
-            self._verified.archived += len(whole)
-        return logged
+            self._rows(file, first, table.slice(start, len(entries)), entries)
+
+    def compare(self, beside: Beside, made: pa.Table, verified: TreeVerified) -> None:
+        """Hold a whole file to the rows that its entries give, and the payloads' file to its entries.
+
+        May run in a thread of its own: what is found goes into `verified`, which nobody else has.
+        """
+        file, content = beside.file, beside.content
+        assert file is not None
+        try:
+            if encode_entries(made) == content:
+                verified.archived += made.num_rows
+                verified.archive_files += 1
+            else:
+                table = read_file(file, content).select(made.column_names).cast(made.schema)
+                if made.equals(table):
+                    self._other_writer(file, content, verified)
+                    verified.archived += made.num_rows
+                else:
+                    self._columns(file, table, made, verified)
+        except (FormatError, pa.ArrowException) as error:
+            verified.flaw("archive", str(error), path=file.name)
+        if beside.payload_file is not None and beside.payload_table is not None:
+            self._compare_payloads(beside, made, verified)
+
+    def _compare_payloads(self, beside: Beside, made: pa.Table, verified: TreeVerified) -> None:
+        file, table = beside.payload_file, beside.payload_table
+        assert file is not None
+        assert table is not None
+        places = pc.subtract(table.column("offset"), file.first)
+        right, found = made.column("payload_digest").take(places), table.column("payload_digest")
+        if not right.equals(found):
+            pairs = zip(right.to_pylist(), found.to_pylist(), strict=True)
+            at = next(place for place, (a, b) in enumerate(pairs) if a != b)
+            verified.flaw("archive", "the column payload_digest is not what the entry says",
+                          offset=table.column("offset")[at].as_py(), path=file.name)  # fmt: skip
+        elif encode_payloads(table) != beside.payload_content:
+            self._other_writer(file, beside.payload_content, verified)
 
     def _rows(self, file: ArchiveFile, first: int, table: pa.Table, entries: Entries) -> None:
         """Where the tree's own entry is wrong the archive may have the right one: it is only said."""
@@ -151,32 +186,32 @@ class Archived:
                 )
             self._verified.archived += row == entry
 
-    def _columns(self, file: ArchiveFile, table: pa.Table, made: pa.Table) -> None:
+    def _columns(self, file: ArchiveFile, table: pa.Table, made: pa.Table, verified: TreeVerified) -> None:
         """The first wrong cell of each column that has one."""
         for name in made.column_names:
-            right, found = made.column(name), table.column(name).cast(made.schema.field(name).type)
+            right, found = made.column(name), table.column(name)
             if right.equals(found):
                 continue
             pairs = zip(right.to_pylist(), found.to_pylist(), strict=True)
             at = next((place for place, (a, b) in enumerate(pairs) if a != b), 0)
-            self._verified.flaw(
+            verified.flaw(
                 "archive",
                 f"the column {name} is not what the entry says",
                 offset=file.first + at,
                 path=file.name,
             )
 
-    def _other_writer(self, file: ArchiveFile, content: bytes) -> None:
+    def _other_writer(self, file: ArchiveFile, content: bytes, verified: TreeVerified) -> None:
         """The rows are right, the file's bytes are not those that we would write."""
         writer = open_file(file, content).metadata.created_by
         if writer == _OURS or not _WRITER.fullmatch(writer):
-            self._verified.flaw(
+            verified.flaw(
                 "archive", "its rows are right, its statistics or other bytes beside them are not: what searches by "
                 "them may miss rows", path=file.name,
             )  # fmt: skip
         else:
-            self._verified.archive_files += 1
-            self._verified.remark("archive", f"was written by {writer}: its rows were compared, its bytes were not",
+            verified.archive_files += 1
+            verified.remark("archive", f"was written by {writer}: its rows were compared, its bytes were not",
                                   path=file.name)  # fmt: skip
 
     def _day(self, file: ArchiveFile, logged: Sequence[int | None]) -> None:
@@ -186,32 +221,25 @@ class Archived:
         if len(days) > 1 or (days and named and days != {named}):
             self._verified.flaw("archive", f"its times are not all of {file.day.isoformat()}", path=file.name)
 
-    def _payload_rows(self, file: ArchiveFile) -> dict[int, bytes]:
+    def _open_payloads(self, file: ArchiveFile, first: int, beside: Beside) -> None:
         try:
             content = self._archive.content(file)
-            table = read_file(file, content)
-        except (FormatError, ArchiveGap) as error:
+            table = read_file(file, content).select(PAYLOADS.names).cast(PAYLOADS)
+        except (FormatError, ArchiveGap, pa.ArrowException) as error:
             self._verified.flaw("archive", str(error), path=file.name)
-            return {}
-        offsets, digests, payloads = (
-            table.column(name).to_pylist() for name in ("offset", "payload_digest", "payload")
-        )
-        found: dict[int, bytes] = {}
+            return
         before = file.first - 1
-        for offset, digest, payload in zip(offsets, digests, payloads, strict=True):
+        for offset, payload in zip(
+            table.column("offset").to_pylist(), table.column("payload").to_pylist(), strict=True
+        ):
             if not before < offset < file.end:
-                self._verified.flaw(
-                    "archive", f"has offset {offset} where it does not belong", path=file.name
-                )
-                return found
+                said = f"has offset {offset} where it does not belong"
+                self._verified.flaw("archive", said, path=file.name)
+                return
             before = offset
-            found[offset - file.first] = payload
-            if sha256(payload).digest() != digest:
-                self._verified.flaw("payload", "the archive's payload has another digest than is written beside it",
-                                    offset=offset, path=file.name)  # fmt: skip
-        if encode_payloads(payloads_table(offsets, digests, payloads)) != content:
-            self._other_writer(file, content)
-        return found
+            if first <= offset < first + len(beside.logged):
+                beside.payloads[offset - first] = payload
+        beside.payload_file, beside.payload_content, beside.payload_table = file, content, table
 
     def checkpoint_files(self) -> None:
         """The bytes of checkpoint files; what they say is for `Heads`."""
@@ -222,7 +250,7 @@ class Archived:
             except (FormatError, ArchiveGap, pa.ArrowException):
                 continue  # Heads says it
             if encode_checkpoints(table) != content:
-                self._other_writer(file, content)
+                self._other_writer(file, content, self._verified)
 
     def entry(self, offset: int, leaf: bytes) -> bytes | None:
         """The archive's entry at an offset, when it is the one whose hash the tree has."""

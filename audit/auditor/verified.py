@@ -72,3 +72,10 @@ class TreeVerified:
         if found.journal is not None:
             message += f" (journal {found.journal}, sequence {found.sequence})"
         self.flaw(found.what, message, offset=found.offset)
+
+    def take(self, part: TreeVerified) -> None:
+        """What was found of the archive by somebody else."""
+        self.archived += part.archived
+        self.archive_files += part.archive_files
+        self.flaws += part.flaws
+        self.remarks += part.remarks

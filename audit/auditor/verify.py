@@ -18,11 +18,15 @@ Memory is that of one archive file.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Final, NamedTuple
 
+import pyarrow as pa
+
 from audit.archive import Archive, ArchiveFile
+from audit.archive.columns import entries_table
 from audit.follow import Journals, of_journal
 from audit.log.base import LogReader, Topic
 from audit.objects.base import Objects
@@ -39,6 +43,7 @@ from .verified import TreeVerified
 
 _CHUNK: Final = 16_384
 """Entries of the tail, which no archive file has, that are looked at together."""
+_PIECE: Final = 1024
 _OWN: Final = frozenset({"checkpoint", "state"})
 _DIGEST: Final = int(Key.PAYLOAD_DIGEST)
 _LENGTH: Final = int(Key.PAYLOAD_LENGTH)
@@ -157,16 +162,7 @@ class TreeVerification:
         if self._log is not None:
             logged = Logged(self._log.reader, self._log.topic, id_.partition, verified)
             logged.bounds(newest.size)
-        for first, entries, hashes, file in self._parts(check, archived.files, progress):
-            self._tell_tree(check, archived)
-            beside = Beside([None] * len(entries))
-            if file is not None:
-                beside = archived.check(file, first, entries)  # 4
-            if logged is not None:
-                logged.check(first, entries, beside.logged, beside.payloads)  # 5
-            self._entries(first, entries, hashes, beside)  # 6, 7
-            if verified.full:
-                break
+        self._all_parts(check, archived, logged, progress)
         self._tell_tree(check, archived)
         if wanted.whole:
             for flaw in self._follow.overdue(self._newest, id_.partition):
@@ -179,6 +175,34 @@ class TreeVerification:
         verified.journals = len(self.journals)
         verified.signatures, verified.unchecked_signatures = self._follow.signatures, self._follow.unchecked
         verified.duplicates = self._follow.duplicates
+
+    def _all_parts(
+        self, check: TreeCheck, archived: Archived, logged: Logged | None, progress: Progress
+    ) -> None:
+        """2, and 4 to 7."""
+        with ThreadPoolExecutor(1, "archive") as pool:
+            comparing: Future[TreeVerified] | None = None
+            for first, entries, hashes, file in self._parts(check, archived.files, progress):
+                self._tell_tree(check, archived)
+                # 4
+                beside = Beside([None] * len(entries))
+                if file is not None:
+                    beside = archived.open(file, first, entries)
+                if logged is not None:
+                    logged.check(first, entries, beside.logged, beside.payloads)  # 5
+                made = self._entries(first, entries, hashes, beside)  # 6, 7
+                # One file is compared while the next one is read: the libraries need no interpreter for most of it.
+                if comparing is not None:
+                    self.verified.take(comparing.result())
+                comparing = (
+                    None
+                    if made is None
+                    else pool.submit(_compare, archived, beside, made, self.verified.origin)
+                )
+                if self.verified.full:
+                    break
+            if comparing is not None:
+                self.verified.take(comparing.result())
 
     # ---------------------------------------------------------------- the tree, and parts of it
 
@@ -251,12 +275,32 @@ class TreeVerification:
 
     def _entries(
         self, first: int, entries: Sequence[bytes | None], hashes: Sequence[bytes], beside: Beside
-    ) -> None:
-        verified, follow = self.verified, self._follow
+    ) -> pa.Table | None:
+        """The rows that the entries give, when the archive's file is to be compared with them."""
+        logged = beside.logged
+        self._newest = max(self._newest, max((time for time in logged if time is not None), default=0))
+        tables = []
+        # In pieces: of many thousand maps at once the garbage collector would take as long as all else.
+        for at in range(0, len(entries), _PIECE):
+            some, leaves = entries[at : at + _PIECE], hashes[at : at + _PIECE]
+            fields = self._piece(first, at, some, leaves, beside)
+            if beside.file is not None and fields is not None:
+                offsets = range(first + at, first + at + len(some))
+                whole = [raw for raw in some if raw is not None]
+                tables.append(entries_table(offsets, logged[at : at + _PIECE], whole, fields, leaves))
+        if beside.file is None or sum(table.num_rows for table in tables) != len(entries):
+            return None
+        return pa.concat_tables(tables).combine_chunks()
+
+    def _piece(
+        self, first: int, start: int, entries: Sequence[bytes | None], hashes: Sequence[bytes], beside: Beside
+    ) -> list[Mapping[int, Any]] | None:
+        """The fields of entries from place `start` on; None when one of them is none."""
+        verified, follow = self.verified, self._follow.follow
         whole, partition = verified.first == 0, self._tree.tree.partition
         payloads, logged = beside.payloads, beside.logged
-        self._newest = max(self._newest, max((time for time in logged if time is not None), default=0))
-        for place, raw in enumerate(entries):
+        decoded = []
+        for place, raw in enumerate(entries, start):
             offset = first + place
             if raw is None:
                 continue
@@ -267,33 +311,32 @@ class TreeVerification:
                 verified.flaw("entry", f"was sealed, and is none: {error}", offset=offset)
                 continue
             fields = entry.fields
+            decoded.append(fields)
             payload = payloads.get(place)
             if payload is not None or _DIGEST in fields:
-                self._payload(fields, payload, offset)
+                self._payload(fields, payload, offset, beside)
             if of_journal(entry):
-                for flaw in follow.follow(
-                    entry,
-                    hashes[place],
-                    partition=partition,
-                    offset=offset,
-                    timestamp=logged[place] or 0,
+                for flaw in follow(
+                    entry, hashes[place - start], partition=partition, offset=offset, timestamp=logged[place] or 0,
                     whole=whole,
-                ):
+                ):  # fmt: skip
                     verified.journal(flaw)
                 self.journals.add(fields[1])
                 if fields[0] == _OPENING and (topic := entry.get(Key.TOPIC)) is not None:
                     self._opening(topic, offset)
             elif fields[0] == _HOLE:
                 self._hole(entry, offset)
+        return decoded if len(decoded) == len(entries) else None
 
-    def _payload(self, fields: Mapping[int, Any], payload: bytes | None, offset: int) -> None:
+    def _payload(self, fields: Mapping[int, Any], payload: bytes | None, offset: int, beside: Beside) -> None:
         digest = fields.get(_DIGEST)
         if payload is None:
             self.verified.without_payload += fields[_LENGTH] != 0
         elif digest is None:
             self.verified.flaw("payload", "belongs to an entry that has none", offset=offset)
         elif sha256(payload).digest() != digest or len(payload) != fields[_LENGTH]:
-            self.verified.flaw("payload", "is not what the entry's digest covers", offset=offset)
+            path = beside.payload_path(offset)
+            self.verified.flaw("payload", "is not what the entry's digest covers", offset=offset, path=path)
         else:
             self.verified.payloads += 1
 
@@ -312,3 +355,9 @@ class TreeVerification:
         if place != (id_.topic, id_.partition, offset):
             self.verified.flaw("hole", "is of another place", offset=offset)
         self.verified.remark("hole", f"the log had no record here: {fields[Key.REASON]}", offset=offset)
+
+
+def _compare(archived: Archived, beside: Beside, made: pa.Table, origin: str) -> TreeVerified:
+    found = TreeVerified(origin)
+    archived.compare(beside, made, found)
+    return found

@@ -86,7 +86,7 @@ class TreeCheck:
         self._flaw("checkpoint", f"the signed root of {self._size} leaves is not that of the tiles or entries",
                    "checkpoint")  # fmt: skip
         for tile, one, two in zip(tiles, stored, computed, strict=True):
-            if one != two:
+            if one is None or one != two:
                 self._wrong_tile(tile, one, two)
         return [one if one is not None else two or [] for one, two in zip(stored, computed, strict=True)]
 

@@ -82,7 +82,7 @@ def test_another_programs_zip_is_refused() -> None:
 
 
 def test_no_changed_byte_says_anything_else() -> None:
-    """Each changed bit, each missing byte and each one more is refused; or a deflater's own, and the content the same."""
+    """Each changed bit, missing byte and surplus one is refused; or a deflater's own, and the content is the same."""
     free = 0
     for at in range(len(RAW)):
         for bit in (0x01, 0x80):
