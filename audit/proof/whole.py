@@ -46,6 +46,7 @@ class TreeCheck:
         self._size = size
         self._root = root
         self._max = max_flaws
+        self._wrong: set[str] = set()
 
     def entries(self, start: int = 0, end: int | None = None) -> Iterator[Part]:
         """Check all that leads from the root to the leaves [start, end), those of whole bundles.
@@ -185,6 +186,7 @@ class TreeCheck:
     def _flaw(
         self, what: str, message: str, path: str, *, offset: int | None = None, byte: int | None = None
     ) -> None:
+        self._wrong.add(path)
         if len(self.flaws) < self._max:
             self.flaws.append(Flaw(what, message, self._origin, offset, path, byte))
 
@@ -269,6 +271,9 @@ class TreeCheck:
 
     def _earlier(self, kind: Bundle | Tile, now: int) -> None:
         raw = self._fetch(kind.path)
+        newer = Tile(kind.level, kind.index, now) if isinstance(kind, Tile) else Bundle(kind.index, now)
+        if newer.path in self._wrong:
+            return  # there is nothing to hold it to until that is put right
         if isinstance(kind, Tile):
             hashes = self._stored(Tile(kind.level, kind.index, now))
             right = None if hashes is None else b"".join(hashes[: kind.width])

@@ -1,0 +1,218 @@
+"""`affiant audit verify` and `affiant audit bundle`, and the bundle in its receiver's hands."""
+
+from __future__ import annotations
+
+import json
+import re
+import zipfile
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from audit.proof.command import main as affiant_verify
+from audit.proof.entry import Key
+from audit.proof.record import parse_record
+from cli.main import run
+from tests.components.sealed import SealedLog, sealed_log
+
+SIZE = 13
+
+
+@pytest.fixture(scope="module")
+def sealed(tmp_path_factory: pytest.TempPathFactory) -> SealedLog:
+    made = sealed_log(tmp_path_factory.mktemp("sealed"), archive_records=8)
+    made.settings()
+    return made
+
+
+@pytest.fixture(autouse=True)
+def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+def affiant(sealed: SealedLog, *arguments: str) -> int:
+    with pytest.raises(SystemExit) as end:
+        run(["audit", arguments[0], "-c", str(sealed.root / "affiant.toml"), *arguments[1:]])
+    assert isinstance(end.value.code, int)
+    return end.value.code
+
+
+def made(sealed: SealedLog, output: Path, *arguments: str) -> Path:
+    assert affiant(sealed, "bundle", "-o", str(output), *arguments) == 0
+    return output
+
+
+def checked(file: Path, sealed: SealedLog, capsys: pytest.CaptureFixture[str]) -> dict:
+    capsys.readouterr()
+    assert affiant_verify(["bundle", str(file), "--key", str(sealed.vkey), "--json"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_a_range_is_whole(sealed: SealedLog, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Every offset is there, and the receiver is told so."""
+    told = checked(made(sealed, tmp_path / "e.zip", "--range", f"0:0-{SIZE - 1}"), sealed, capsys)
+    assert told["complete"] is True
+    (tree,) = told["trees"]
+    assert (tree["records"], tree["others"], tree["ranges"]) == (SIZE, 0, [f"0-{SIZE - 1}"])
+    assert (told["payloads"], told["journal_signatures"], told["sworn_by_their_journal"]) == (9, 4, SIZE)
+
+
+def test_a_part_of_the_log_comes_with_its_opening(
+    sealed: SealedLog, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And with the checkpoint that covered it first."""
+    told = checked(made(sealed, tmp_path / "e.zip", "--range", "0:2-3"), sealed, capsys)
+    (tree,) = told["trees"]
+    assert (tree["records"], tree["others"], tree["earlier_checkpoints"]) == (2, 1, 1)
+    assert told["complete"] is True
+
+
+def test_a_record_comes_with_the_chain_to_its_journals_next_signature(
+    sealed: SealedLog, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of the others only the entries are in it: nobody else's payload."""
+    record = sealed.records[1]
+    file = made(sealed, tmp_path / "e.zip", "--record", record)
+    told = checked(file, sealed, capsys)
+    (tree,) = told["trees"]
+    assert tree["records"] == 1
+    assert told["payloads"] == 1
+    assert told["journal_signatures"] == 2
+    assert any("left some out" in line for line in told["not_shown"])
+    from audit.proof.bundle import parse_bundle_file
+
+    bundle, _ = parse_bundle_file(file.read_bytes())
+    with_payload = [kept.offset for kept in bundle.trees[0].records if parse_record(kept.record).payload]
+    assert with_payload == [2]
+    assert told["sworn_by_their_journal"] >= len(bundle.trees[0].records) - 1
+
+
+def test_what_is_not_there_is_told(
+    sealed: SealedLog, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Offsets beyond the sealed ones, strangers, unknown records; nothing is written."""
+    output = tmp_path / "e.zip"
+    for arguments in (("--range", "0:5-99"), ("--caller", "00" * 16), ("--record", f"{'0' * 32}-1")):
+        assert affiant(sealed, "bundle", "-o", str(output), *arguments) == 1
+        assert "Traceback" not in capsys.readouterr().err
+    assert not output.exists()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [(), ("--range", "0:1-2", "--record", "x"), ("--range", "1-2"), ("--range", "0:3-2"), ("--caller", "Alice"),
+     ("--range", "7:0-1"), ("--range", "0:0-1", "--topic", "00" * 16)],
+)  # fmt: skip
+def test_wrong_usage_is_told(arguments: tuple[str, ...], sealed: SealedLog, tmp_path: Path) -> None:
+    """Exit code 2."""
+    assert affiant(sealed, "bundle", "-o", str(tmp_path / "e.zip"), *arguments) == 2
+
+
+def test_a_file_that_is_there_is_left_as_it_is(sealed: SealedLog, tmp_path: Path) -> None:
+    """Evidence is not overwritten."""
+    output = tmp_path / "e.zip"
+    output.write_bytes(b"mine")
+    assert affiant(sealed, "bundle", "-o", str(output), "--range", "0:0-1") == 2
+    assert output.read_bytes() == b"mine"
+
+
+class Page(HTMLParser):
+    """What a browser would fetch or run, and the headings."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.fetched: list[str] = []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.fetched += [
+            f"{name}={value}" for name, value in attrs if name in ("src", "href", "srcset", "style")
+        ]
+        self.fetched += [name for name, _ in attrs if name.startswith("on")]
+
+
+def test_the_report_is_one_page_that_fetches_nothing(sealed: SealedLog, tmp_path: Path) -> None:
+    """Plots as SVG, no script, no link; it names the offsets and how to verify."""
+    file = made(sealed, tmp_path / "e.zip", "--range", f"0:0-{SIZE - 1}")
+    with zipfile.ZipFile(file) as archive:
+        text = archive.read("report.html").decode()
+    page = Page(text)
+    assert page.fetched == []
+    assert not {"script", "link", "img", "iframe"} & set(page.tags)
+    assert page.tags.count("svg") == 2
+    assert "url(" not in text
+    assert "affiant-verify bundle FILE --key VKEY" in text
+    assert f"0:0-{SIZE - 1}" in text
+    assert "What this does not show" in text
+    for tag in ("section", "svg", "table", "g", "tr", "td"):
+        assert len(re.findall(rf"<{tag}[ >]", text)) == text.count(f"</{tag}>"), tag
+
+
+# ---------------------------------------------------------------- verify
+
+
+def test_verify_says_that_nothing_is_wrong(sealed: SealedLog, capsys: pytest.CaptureFixture[str]) -> None:
+    """With the settings, in a range, and with store and key alone."""
+    assert affiant(sealed, "verify") == 0
+    said = capsys.readouterr().out
+    assert f"{SIZE} looked at, {SIZE} in the archive, {SIZE} in the log" in said
+    assert "nothing is wrong" in said
+    assert affiant(sealed, "verify", "--from", "3", "--to", "5") == 0
+    assert "3 looked at" in capsys.readouterr().out
+    with pytest.raises(SystemExit) as end:
+        run(["audit", "verify", "--store", str(sealed.store), "--key", str(sealed.vkey), "--json"])
+    assert end.value.code == 0
+    (tree,) = json.loads(capsys.readouterr().out)["trees"]
+    assert (tree["entries"], tree["logged"], tree["flaws"]) == (SIZE, 0, [])
+
+
+def test_verify_names_what_is_wrong(
+    sealed: SealedLog, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With its place; exit code 1."""
+    tile = sealed.folder / f"tile/0/000.p/{SIZE}"
+    raw = tile.read_bytes()
+    tile.write_bytes(raw[:40] + bytes((raw[40] ^ 1,)) + raw[41:])
+    try:
+        assert affiant(sealed, "verify", "--json") == 1
+        (tree,) = json.loads(capsys.readouterr().out)["trees"]
+        assert [(flaw["what"], flaw["byte"]) for flaw in tree["flaws"]] == [("tile", 40)]
+        assert affiant(sealed, "verify") == 1
+        assert "WRONG  tile" in capsys.readouterr().out
+    finally:
+        tile.write_bytes(raw)
+
+
+def test_verify_holds_the_log_to_what_was_kept(
+    sealed: SealedLog, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A checkpoint or a receipt; one of a larger tree shows that the store was rolled back."""
+    from audit.proof.checkpoint import Checkpoint, sign_checkpoint
+    from tests.components.sealed import KeySigner
+
+    kept = tmp_path / "checkpoint"
+    kept.write_bytes((sealed.folder / "checkpoint").read_bytes())
+    assert affiant(sealed, "verify", "--checkpoint", str(kept)) == 0
+    kept.write_bytes(sign_checkpoint(Checkpoint(sealed.tree_id.origin, 99, bytes(32)), KeySigner()))
+    assert affiant(sealed, "verify", "--checkpoint", str(kept)) == 1
+    assert "rolled back" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("--partition", "5"), ("--from", "5", "--to", "4"), ("--key", "x"), ("--quorum", "1"), ("--witness", "x"),
+     ("--checkpoint", "/not/there")],
+)  # fmt: skip
+def test_wrong_usage_of_verify_is_told(arguments: tuple[str, ...], sealed: SealedLog) -> None:
+    """Exit code 2, or 3 where a file is not there."""
+    assert affiant(sealed, "verify", *arguments) in (2, 3)
+
+
+def test_entries_of_the_sealed_log_are_of_a_journal(sealed: SealedLog) -> None:
+    """What the figures above take for granted."""
+    kinds = [parse_record(entry.value).entry.fields[Key.KIND] for entry in sealed.entries()]
+    assert kinds == [4, 1, 1, 1, 1, 5, 4, 1, 1, 1, 1, 1, 5]
