@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -96,6 +97,7 @@ def verify(  # noqa: PLR0917 — one parameter an option
         with Progress(*columns, console=_ERRORS, transient=True, disable=not _ERRORS.is_terminal) as bar:
             task = bar.add_task("verifying", total=_total(trees, which, wanted.start, wanted.end))
             archive = Archive(trees.objects, trees.payload_objects)
+            gc.freeze()  # the libraries that are loaded need not be looked through again and again
             found = verify_trees(trees, which, archive, logs, wanted, lambda count: bar.advance(task, count))
     _tell(found, as_json)
     if any(each.flaws for each in found):

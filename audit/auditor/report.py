@@ -403,7 +403,9 @@ def _lineage(blob: bytes) -> str:
     if not isinstance(content, dict) or "format" not in content or "inputs" in content:
         return ""
     text = json.dumps(content, indent=1, ensure_ascii=False)
-    return f"<details><summary>{len(content)} fields</summary><pre>{escape(_short(text, 20_000))}</pre></details>"
+    shown = " open" if len(text) < 2_000 else ""
+    head = f"<details{shown}><summary>{len(content)} fields</summary>"
+    return f"{head}<pre>{escape(_short(text, 20_000))}</pre></details>"
 
 
 def _style(status: int | None) -> str:

@@ -47,6 +47,7 @@ _PIECE: Final = 1024
 _OWN: Final = frozenset({"checkpoint", "state"})
 _DIGEST: Final = int(Key.PAYLOAD_DIGEST)
 _LENGTH: Final = int(Key.PAYLOAD_LENGTH)
+_INFERENCE: Final = int(Kind.INFERENCE)
 _HOLE: Final = int(Kind.HOLE)
 _OPENING: Final = int(Kind.OPENING)
 
@@ -172,6 +173,7 @@ class TreeVerification:
             archived.checkpoint_files()
             self._tell_tree(check, archived)
         heads.earlier(newest, self._archive, wanted.kept)  # 3
+        self.journals |= {journal.name for journal in self._follow}
         verified.journals = len(self.journals)
         verified.signatures, verified.unchecked_signatures = self._follow.signatures, self._follow.unchecked
         verified.duplicates = self._follow.duplicates
@@ -298,13 +300,14 @@ class TreeVerification:
         """The fields of entries from place `start` on; None when one of them is none."""
         verified, follow = self.verified, self._follow.follow
         whole, partition = verified.first == 0, self._tree.tree.partition
-        payloads, logged = beside.payloads, beside.logged
         decoded = []
-        for place, raw in enumerate(entries, start):
-            offset = first + place
+        times = beside.logged[start : start + len(entries)]
+        offset = first + start - 1
+        payloads = map(beside.payloads.get, range(start, start + len(entries)))
+        for raw, leaf, time, payload in zip(entries, hashes, times, payloads, strict=True):
+            offset += 1
             if raw is None:
                 continue
-            verified.entries += 1
             try:
                 entry = parse_entry(raw)
             except FormatError as error:
@@ -312,20 +315,21 @@ class TreeVerification:
                 continue
             fields = entry.fields
             decoded.append(fields)
-            payload = payloads.get(place)
             if payload is not None or _DIGEST in fields:
                 self._payload(fields, payload, offset, beside)
-            if of_journal(entry):
+            kind = fields[0]
+            if kind == _INFERENCE or of_journal(entry):
                 for flaw in follow(
-                    entry, hashes[place - start], partition=partition, offset=offset, timestamp=logged[place] or 0,
-                    whole=whole,
-                ):  # fmt: skip
+                    entry, leaf, partition=partition, offset=offset, timestamp=time or 0, whole=whole
+                ):
                     verified.journal(flaw)
-                self.journals.add(fields[1])
-                if fields[0] == _OPENING and (topic := entry.get(Key.TOPIC)) is not None:
-                    self._opening(topic, offset)
-            elif fields[0] == _HOLE:
+                if kind == _OPENING:
+                    self.journals.add(fields[1])
+                    if (topic := entry.get(Key.TOPIC)) is not None:
+                        self._opening(topic, offset)
+            elif kind == _HOLE:
                 self._hole(entry, offset)
+        verified.entries += len(entries) - entries.count(None)
         return decoded if len(decoded) == len(entries) else None
 
     def _payload(self, fields: Mapping[int, Any], payload: bytes | None, offset: int, beside: Beside) -> None:

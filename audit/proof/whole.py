@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from hashlib import sha256
 from itertools import product
 from typing import Final, NamedTuple
 
@@ -136,9 +137,10 @@ class TreeCheck:
 
     def _bundle(self, bundle: Bundle, hashes: Hashes) -> list[bytes | None]:
         placed, length = self._split(bundle)
-        entries: list[bytes | None] = []
-        for at, (_, entry) in enumerate(placed):
-            entries.append(entry if leaf_hash(entry) == hashes[at] else None)
+        entries: list[bytes | None] = [
+            entry if sha256(b"\x00" + entry).digest() == expected else None
+            for (_, entry), expected in zip(placed, hashes, strict=False)
+        ]
         if None not in entries and len(entries) == bundle.width:
             end = placed[-1][0] + 2 + len(placed[-1][1])
             if length > end and not self._is_longer(bundle):
