@@ -329,6 +329,18 @@ def test_an_edited_entry_of_the_archive_is_located(log: SealedLog) -> None:
     named(flaws(log), "archive", offset=3)
 
 
+def test_edited_times_of_the_archive_are_told_while_the_log_has_them(log: SealedLog) -> None:
+    """No leaf has the log's timestamps: only the log itself can tell."""
+    path, table = archive_file(log, Part.ENTRIES)
+    times = table.column("logged").cast(pa.int64()).to_pylist()
+    times[3] += 1
+    path.write_bytes(
+        encode_entries(entries_table(range(len(times)), times, table.column("entry").to_pylist()))
+    )
+    found = named(flaws(log), "archive", offset=3)
+    assert "logged at" in found.message
+
+
 def test_an_edited_payload_of_the_archive_is_located(log: SealedLog) -> None:
     """The entry's digest covers each byte of it."""
     path, table = archive_file(log, Part.PAYLOADS)

@@ -26,6 +26,7 @@ from tests.golden.proof import make
 SOUND = make.evidence()
 (TREE,) = SOUND.trees
 RAW = SOUND.encode()
+MEMBERS = dict(Members(RAW))
 SIZE = len(TREE.records)
 DIGEST = "24" * 32
 CALLER = "21" * 16
@@ -265,6 +266,23 @@ def test_a_manifest_that_is_no_json_is_refused(text: bytes) -> None:
         parse_bundle_file(encode_members(dict(Members(RAW)) | {"manifest.json": text}))
 
 
+def test_a_manifest_in_another_spelling_is_refused() -> None:
+    """Spaces, another order, a key twice, escapes: two readers might read two things."""
+    text = MEMBERS["manifest.json"]
+    spelled = (
+        json.dumps(json.loads(text), indent=1, sort_keys=True).encode() + b"\n",
+        json.dumps(dict(reversed(json.loads(text).items())), separators=(",", ":")).encode() + b"\n",
+        text.replace(b'{"format":1', b'{"format":2,"format":1'),
+        text.replace(b"golden", b"g\\u006flden"),
+        text[:-1],
+        text + b"\n",
+    )
+    for each in spelled:
+        assert each != text
+        with pytest.raises(FormatError, match="one form"):
+            parse_bundle_file(encode_members(MEMBERS | {"manifest.json": each}))
+
+
 def changed_member(name: str, content: bytes | None) -> bytes:
     """A member that is another, or is not there, as the manifest says too."""
     contents = dict(Members(RAW))
@@ -275,9 +293,6 @@ def changed_member(name: str, content: bytes | None) -> bytes:
     manifest["members"] = {each: sha256(held).hexdigest() for each, held in contents.items()}
     text = json.dumps(manifest, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return encode_members(contents | {"manifest.json": text.encode() + b"\n"})
-
-
-MEMBERS = dict(Members(RAW))
 
 
 @pytest.mark.parametrize(

@@ -143,6 +143,19 @@ def test_a_bomb_is_refused_before_it_goes_off() -> None:
         Members(many)
 
 
+def test_bytes_between_the_members_and_the_directory_are_refused() -> None:
+    """Everything else is in order; nobody would look at them."""
+    header = members._Header("a", 0, zlib.crc32(b"x"), 1, 1)
+    body, central = header.local() + b"x", header.central(0)
+    for gap in (b"", b"hidden"):
+        raw = body + gap + central + members._end(1, len(central), len(body + gap))
+        if not gap:
+            assert dict(Members(raw)) == {"a": b"x"}
+            continue
+        with pytest.raises(FormatError, match="belong to no member"):
+            Members(raw)
+
+
 def test_what_is_packed_otherwise_is_refused() -> None:
     """Other methods, surplus behind the deflated end, a stored size that is another."""
     packer = zlib.compressobj(9, zlib.DEFLATED, -15)
