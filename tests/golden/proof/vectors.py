@@ -10,6 +10,7 @@ import contextlib
 import io
 import json
 import sys
+import tempfile
 from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
@@ -86,7 +87,6 @@ def _log(lib: SimpleNamespace, folder: Path, key: object, size: int, root: bytes
 def _command(lib: SimpleNamespace, folder: Path, wanted: dict) -> int:
     """The command says the same, and refuses a changed byte."""
     trusted = ["--key", wanted["vkey"], "--witness", wanted["witness vkey"], "--quorum", "1", "--json"]
-    changed = folder.with_name("changed.zip") if len(sys.argv) > 1 else None
     asked = [
         ["receipt", str(folder / "receipt.tlog-proof"), *trusted],
         ["bundle", str(folder / "bundle.zip"), *trusted],
@@ -96,7 +96,8 @@ def _command(lib: SimpleNamespace, folder: Path, wanted: dict) -> int:
         with contextlib.redirect_stdout(io.StringIO()) as said:
             assert lib.command.main(arguments) == 0, said.getvalue()
         assert json.loads(said.getvalue())["holds"] is True
-    if changed is not None:
+    with tempfile.TemporaryDirectory() as name:
+        changed = Path(name) / "changed.zip"
         raw = bytearray((folder / "bundle.zip").read_bytes())
         raw[len(raw) // 2] ^= 1
         changed.write_bytes(raw)
