@@ -18,6 +18,8 @@ from audit.proof.errors import FormatError
 from .names import ArchiveFile
 from .schema import CHECKPOINTS, ENTRIES, PAYLOADS
 
+PARQUET_ERRORS: Final = (pa.ArrowException, OSError, ValueError, LookupError, TypeError, OverflowError)
+"""What the library raises for damaged bytes: its own errors, and Python's (a name that is not UTF-8, for one)."""
 COMPRESSION_LEVEL: Final = 1
 """Of zstd: hashes do not shrink, and what does is small after dictionaries."""
 ENTRY_GROUP: Final = 16_384
@@ -94,7 +96,7 @@ def open_file(file: ArchiveFile, content: bytes | BinaryIO) -> pq.ParquetFile:
     try:
         found = pq.ParquetFile(pa.BufferReader(content) if isinstance(content, bytes) else content)
         schema = found.schema_arrow
-    except (pa.ArrowException, OSError) as error:
+    except PARQUET_ERRORS as error:
         raise FormatError(f"{file.name}: not a Parquet file ({error})") from error
     for field in wanted:
         at = schema.get_field_index(field.name)
@@ -112,5 +114,5 @@ def read_file(file: ArchiveFile, content: bytes, columns: Sequence[str] | None =
     found = open_file(file, content)
     try:
         return found.read(columns=list(columns) if columns is not None else None, use_threads=False)
-    except (pa.ArrowException, OSError) as error:
+    except PARQUET_ERRORS as error:
         raise FormatError(f"{file.name}: damaged ({error})") from error

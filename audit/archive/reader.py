@@ -18,7 +18,7 @@ from audit.objects.base import Objects, Seekable
 from audit.proof.errors import FormatError
 from audit.proof.record import frame_record
 
-from .files import open_file, read_file
+from .files import PARQUET_ERRORS, open_file, read_file
 from .names import ArchiveFile, Part, files_of
 
 _BATCH: Final = 4096
@@ -202,5 +202,5 @@ def _batches(
                 groups.append(number)
         if groups:
             yield from opened.iter_batches(_BATCH, row_groups=groups, columns=columns, use_threads=False)
-    except (pa.ArrowException, OSError) as error:
+    except PARQUET_ERRORS as error:
         raise FormatError(f"{file.name}: damaged ({error})") from error

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from audit.archive import Archive, ArchiveFile, Part
 from audit.archive.files import (
+    PARQUET_ERRORS,
     encode_checkpoints,
     encode_entries,
     encode_payloads,
@@ -157,7 +158,7 @@ class Archived:
                     verified.archived += made.num_rows
                 else:
                     self._columns(file, table, made, verified)
-        except (FormatError, pa.ArrowException) as error:
+        except (FormatError, *PARQUET_ERRORS) as error:
             verified.flaw("archive", str(error), path=file.name)
         if beside.payload_file is not None and beside.payload_table is not None:
             self._compare_payloads(beside, made, verified)
@@ -203,7 +204,10 @@ class Archived:
 
     def _other_writer(self, file: ArchiveFile, content: bytes, verified: TreeVerified) -> None:
         """The rows are right, the file's bytes are not those that we would write."""
-        writer = open_file(file, content).metadata.created_by
+        try:
+            writer = open_file(file, content).metadata.created_by
+        except PARQUET_ERRORS:  # its name is no text: no writer's that we know
+            writer = ""
         if writer == _OURS or not _WRITER.fullmatch(writer):
             verified.flaw(
                 "archive", "its rows are right, its statistics or other bytes beside them are not: what searches by "
@@ -225,7 +229,7 @@ class Archived:
         try:
             content = self._archive.content(file)
             table = read_file(file, content).select(PAYLOADS.names).cast(PAYLOADS)
-        except (FormatError, ArchiveGap, pa.ArrowException) as error:
+        except (FormatError, ArchiveGap, *PARQUET_ERRORS) as error:
             self._verified.flaw("archive", str(error), path=file.name)
             return
         before = file.first - 1
@@ -247,7 +251,7 @@ class Archived:
             try:
                 content = self._archive.content(file)
                 table = read_file(file, content).select(CHECKPOINTS.names).cast(CHECKPOINTS)
-            except (FormatError, ArchiveGap, pa.ArrowException):
+            except (FormatError, ArchiveGap, *PARQUET_ERRORS):
                 continue  # Heads says it
             if encode_checkpoints(table) != content:
                 self._other_writer(file, content, self._verified)
