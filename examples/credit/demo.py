@@ -1,4 +1,5 @@
-"""The whole of it on one screen: train, publish, serve, record, seal, explain, and find a flipped byte.
+"""The whole of it on one screen: train, publish, serve, record, explain, find a flipped byte; then seal, verify,
+answer again and bundle.
 
     python examples/credit/demo.py [--requests N] [--clients N] [--directory DIR]
 
@@ -34,6 +35,7 @@ from rich.table import Table as Grid
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+from audited import Step, bundle, fsck, replay, verify
 from system import (
     Gateway,
     affiant,
@@ -113,7 +115,7 @@ async def demo(directory: Path, total: int, clients: int) -> int:
             await shipped(config, traffic.records)
     done("`affiant up` has ended in order: drained, shipped, sealed")
     checkpoints = sealed(load(config))
-    good = show(config, explained) and check(config, traffic, directory)
+    good = show(config, explained) and check(config, traffic, directory) and audit(config, traffic)
     summary(traffic, append, added, checkpoints, directory, time.perf_counter() - began)
     next_steps(config, explained, models)
     return 0 if good else 1
@@ -246,6 +248,35 @@ def check(config: Path, traffic: Traffic, directory: Path) -> bool:
     return not missing and sound.returncode == 0 and changed.returncode == 1
 
 
+def audit(config: Path, traffic: Traffic) -> bool:
+    """The sealed log, verified by us and by others, answered again, and handed to an auditor."""
+    heading("Sealed: what an auditor, or an opponent, does with it")
+    steps: list[Step] = []
+    for what, run in (("verifying the sealed log", verify), ("asking software that others wrote", fsck)):
+        with working(what):
+            steps.append(run(config))
+        tell(steps[-1])
+    with working("answering every request again"):
+        step, told = replay(config)
+    tell(step)
+    answered = told.get("verdicts", {}).get("identical", 0)
+    SCREEN.print(f"  {answered:,} answers came out again, bit for bit")
+    with working("making a bundle of evidence"):
+        bundled, report = bundle(config)
+    for each in bundled:
+        tell(each)
+    SCREEN.print(f"  its report, for people: open {shown(report)} in a browser", soft_wrap=True)
+    return all(each.good for each in (*steps, step, *bundled)) and answered >= len(traffic.records)
+
+
+def tell(step: Step) -> None:
+    """A command and what it said."""
+    SCREEN.print(f"[bold]$ {step.typed}[/]")
+    SCREEN.print(indented(step.printed), soft_wrap=True, markup=False, end="")
+    if not step.good:
+        SCREEN.print("[bold red]  that should not be[/]")
+
+
 def summary(
     traffic: Traffic,
     append: dict[str, float],
@@ -294,6 +325,9 @@ def next_steps(config: Path, explained: Explained, models: list[Trained]) -> Non
         ("log tail", "the last records"),
         (f"log show {explained.record}", "one exchange, whole"),
         ("log stats", "what is in the log"),
+        (f"audit prove {explained.record} -o receipt.tlog-proof", "a receipt that anybody can check"),
+        (f"audit trace {explained.record}", "from the answer to the model, its code and its data"),
+        ("audit search --service credit --limit 5", "look for records"),
         (f"model show {models[0].digest[:19]}", "what the model is, and where it came from"),
         ("config show", "every setting"),
         ("up", "serve again; Ctrl-C ends"),
