@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-import duckdb
-
 from audit.errors import QueryRefused
 
 _SHOWN: Final = (
@@ -77,6 +75,8 @@ def select_only(text: str) -> None:
     Raises:
         QueryRefused: several statements, none, or one of another kind.
     """
+    import duckdb
+
     with refused():
         statements = duckdb.extract_statements(text)
     if len(statements) != 1:
@@ -88,6 +88,8 @@ def select_only(text: str) -> None:
 @contextmanager
 def refused() -> Iterator[None]:
     """What DuckDB says of somebody's SQL."""
+    import duckdb
+
     try:
         yield
     except duckdb.Error as error:

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
-import duckdb
 import pyarrow as pa
 
 from audit.archive.schema import CHECKPOINTS, ENTRIES, LOGGED, TIME
@@ -69,6 +68,8 @@ class Tables:
             raise
 
     def _connect(self, settings: Mapping[str, str], *, read_only: bool = False) -> DuckDBPyConnection:
+        import duckdb  # here, since verifying needs these modules, and no DuckDB
+
         with told(self._path):
             return duckdb.connect(self._path, read_only=read_only, config=dict(settings))
 
@@ -193,6 +194,8 @@ def plain_times(rows: pa.Table) -> pa.Table:
 @contextmanager
 def told(path: Path) -> Iterator[None]:
     """DuckDB's errors as ours."""
+    import duckdb
+
     try:
         yield
     except duckdb.Error as error:

@@ -114,7 +114,7 @@ def bundle(config: Path) -> tuple[list[Step], Path]:
     made = affiant("audit", "bundle", "-o", str(out), "--range", wanted, "--config", str(config))
     steps = [
         Step(
-            f"affiant audit bundle -o evidence.zip --range {wanted}", made.stdout + made.stderr,
+            f"affiant audit bundle -o evidence.zip --range {wanted}", (made.stdout + made.stderr).replace(str(out), out.name),
             made.returncode == 0,
         )
     ]  # fmt: skip
