@@ -112,12 +112,8 @@ def bundle(config: Path) -> tuple[list[Step], Path]:
     size = int((store(config) / prefix / "checkpoint").read_bytes().split(b"\n")[1])
     wanted = f"0:0-{size - 1}"
     made = affiant("audit", "bundle", "-o", str(out), "--range", wanted, "--config", str(config))
-    steps = [
-        Step(
-            f"affiant audit bundle -o evidence.zip --range {wanted}", (made.stdout + made.stderr).replace(str(out), out.name),
-            made.returncode == 0,
-        )
-    ]  # fmt: skip
+    said = (made.stdout + made.stderr).replace(str(out), out.name)
+    steps = [Step(f"affiant audit bundle -o {out.name} --range {wanted}", said, made.returncode == 0)]
     report = config.with_name("report.html")
     if made.returncode == 0:
         vkey = (config.with_name("notary.pub")).read_text().strip()

@@ -50,6 +50,12 @@ def test_the_demo_shows_what_it_claims(demo: Process) -> None:
     assert re.search(r"requests +600, each answered with 200", text)
     assert re.search(r"sealed +\d+ entries, by the notary", text)
     assert re.search(r"added latency, 1 client ", text)
+    assert "Successfully fsck'd log" in text
+    for service in ("credit", "credit-onnx"):
+        assert re.search(rf"^ +{service} sha256:[0-9a-f]+…: [\d,]+ identical$", text, re.MULTILINE)
+    assert re.search(r"evidence.zip: \d+ records, \d+ payloads, .*; it verifies", text)
+    assert "  it holds" in text
+    assert "that should not be" not in text
     for protocol in ("V1 by name", "V1 in order", "V2 JSON", "V2 binary"):
         assert protocol in text
 
