@@ -325,7 +325,10 @@ def next_steps(config: Path, explained: Explained, models: list[Trained]) -> Non
         ("log tail", "the last records"),
         (f"log show {explained.record}", "one exchange, whole"),
         ("log stats", "what is in the log"),
-        (f"audit prove {explained.record} -o receipt.tlog-proof", "a receipt that anybody can check"),
+        (
+            f"audit prove {explained.record} -o {shown(config.with_name('receipt.tlog-proof'))}",
+            "a receipt that anybody can check",
+        ),
         (f"audit trace {explained.record}", "from the answer to the model, its code and its data"),
         ("audit search --service credit --limit 5", "look for records"),
         (f"model show {models[0].digest[:19]}", "what the model is, and where it came from"),

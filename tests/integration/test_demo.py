@@ -48,7 +48,7 @@ def test_the_demo_shows_what_it_claims(demo: Process) -> None:
     assert re.search(r"WRONG {2}payload: .*offset \d+, journal [0-9a-f]{32}, sequence \d+", text)
     assert "P(bad) = " in text
     assert re.search(r"requests +600, each answered with 200", text)
-    assert re.search(r"sealed +\d+ entries, by the notary", text)
+    assert re.search(r"sealed +[\d,]+ entries, by the notary", text)
     assert re.search(r"added latency, 1 client ", text)
     assert "Successfully fsck'd log" in text
     for service in ("credit", "credit-onnx"):
