@@ -146,7 +146,9 @@ class OnnxRunner:
         if self._outputs > 1:
             return answers  # type: ignore[no-any-return]
         if answers.ndim == 2:
-            column = self._column if self._column is not None else answers.shape[1] - 1
+            last = answers.shape[1] - 1
+            # A model with one column has the score alone, whichever label the signature puts first.
+            column = last if self._column is None else min(self._column, last)
             return np.ascontiguousarray(answers[:, column])
         return answers.reshape(count)  # type: ignore[no-any-return]
 

@@ -248,6 +248,16 @@ def test_the_positive_class_is_the_column_that_the_signature_names(column: int |
     assert np.allclose(got, zero if column == 0 else 1 - zero, atol=1e-6)
 
 
+def test_a_model_with_one_column_has_the_score_alone() -> None:
+    """Whichever of two columns the signature would have taken."""
+    rows = rows_of(5)
+    answers = [
+        open_runner(linear_model(), "onnx", BINARY.model_copy(update={"score_column": column})).predict(rows)
+        for column in (None, 0, 1)
+    ]
+    assert all(np.array_equal(each, answers[0]) and each.shape == (5,) for each in answers)
+
+
 def test_a_zipmap_is_unwrapped() -> None:
     """A list of dictionaries a row is left out of the graph; the probabilities come out."""
     rows = rows_of(9)
