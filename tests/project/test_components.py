@@ -10,6 +10,7 @@ import pytest
 from tests.components.cache import cached
 from tests.components.ports import free_port
 from tests.components.process import ComponentError, Process, find_program, wait_until
+from tests.components.trace import calls_of
 
 
 def test_a_missing_program_names_the_command_that_installs_it() -> None:
@@ -68,3 +69,12 @@ def test_a_paused_process_is_stopped_too(tmp_path: Path) -> None:
     with Process(["sleep", "1000"], log=tmp_path / "log") as process:
         process.pause()
         assert process.stop() == -signal.SIGTERM
+
+
+def test_a_traced_call_in_two_lines_is_one_again(tmp_path: Path) -> None:
+    """Strace splits a call during which another thread made one."""
+    trace = tmp_path / "trace"
+    trace.write_text(
+        '11 fsync(3</a> <unfinished ...>\n12 write(4</b>, "x", 1) = 1\n11 <... fsync resumed>)        = 0\n'
+    )
+    assert calls_of(trace) == ['12 write(4</b>, "x", 1) = 1', "11 fsync(3</a>)        = 0"]

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.components.process import find_program
+from tests.components.trace import calls_of
 
 pytestmark = pytest.mark.fault
 
@@ -35,7 +36,7 @@ def test_a_file_its_name_and_its_directories_are_synced_before_it_is_told(
         cwd=ROOT, check=True, timeout=100, capture_output=True, text=True,
     )  # fmt: skip
     assert path.is_file()
-    lines = trace.read_text().splitlines()
+    lines = calls_of(trace)
 
     def find(pattern: str, after: int = -1) -> int:
         found = [at for at, line in enumerate(lines) if at > after and re.search(pattern, line)]

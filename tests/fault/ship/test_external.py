@@ -22,6 +22,7 @@ from audit.ship.external import ExternalStore
 from tests.components.journals import exchange, write_journal
 from tests.components.process import find_program
 from tests.components.s3 import S3Bucket
+from tests.components.trace import calls_of
 from tests.fault.ship.disk import FaultyOs
 from tests.fault.ship.world import assert_complete, drain, shipper_of
 
@@ -139,7 +140,7 @@ def test_a_payload_is_synced_with_all_its_directories_before_its_record_is_writt
         cwd=ROOT, check=True, timeout=100,
     )  # fmt: skip
     assert_complete(tmp_path, LocalLog(tmp_path / "log", "t"))
-    lines = trace.read_text().splitlines()
+    lines = calls_of(trace)
     (stored,) = (tmp_path / "objects").glob("payloads/*/*")
 
     def first(pattern: str, after: int = -1) -> int:
