@@ -205,7 +205,9 @@ def bundle(directory: Path, written: SealedLog) -> tuple[list[dict[str, Any]], l
         "--range", f"0:{first}-{first + count - 1}", "-o", str(out),
     ]  # fmt: skip
     seconds = []
-    for said in (command, [tool("affiant-verify"), "bundle", str(out), "--key", str(written.vkey)]):
+    # What the command `affiant-verify` of the verifier's own wheel does.
+    verifier = [sys.executable, "-P", "-c", "from audit.proof.command import run; run()"]
+    for said in (command, [*verifier, "bundle", str(out), "--key", str(written.vkey)]):
         begin = time.perf_counter()
         done = subprocess.run(said, capture_output=True, text=True, check=False, env=environment, timeout=600)
         seconds.append(time.perf_counter() - begin)
