@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from .errors import FormatError
@@ -153,13 +153,7 @@ def read_tile(fetch: Fetch, tile: Tile) -> list[bytes]:
     Raises:
         FormatError: it is not there, or malformed.
     """
-    raw = fetch(tile.path)
-    if raw is not None:
-        return parse_tile(raw, tile.width)
-    raw = fetch(Tile(tile.level, tile.index).path) if tile.width < WIDTH else None
-    if raw is None:
-        raise FormatError(f"{tile.path}: is not there")
-    return parse_tile(raw, WIDTH)[: tile.width]
+    return _read(fetch, tile, parse_tile)
 
 
 def read_bundle(fetch: Fetch, bundle: Bundle) -> list[bytes]:
@@ -168,13 +162,17 @@ def read_bundle(fetch: Fetch, bundle: Bundle) -> list[bytes]:
     Raises:
         FormatError: it is not there, or malformed.
     """
-    raw = fetch(bundle.path)
+    return _read(fetch, bundle, parse_bundle)
+
+
+def _read(fetch: Fetch, file: Tile | Bundle, parse: Callable[[bytes, int], list[bytes]]) -> list[bytes]:
+    raw = fetch(file.path)
     if raw is not None:
-        return parse_bundle(raw, bundle.width)
-    raw = fetch(Bundle(bundle.index).path) if bundle.width < WIDTH else None
+        return parse(raw, file.width)
+    raw = fetch(replace(file, width=WIDTH).path) if file.width < WIDTH else None
     if raw is None:
-        raise FormatError(f"{bundle.path}: is not there")
-    return parse_bundle(raw, WIDTH)[: bundle.width]
+        raise FormatError(f"{file.path}: is not there")
+    return parse(raw, WIDTH)[: file.width]
 
 
 class Edge:

@@ -21,7 +21,7 @@ from typing import Any, Self
 
 from tests.components.cache import cached
 from tests.components.ports import HOST, accepts, free_port
-from tests.components.process import ComponentError, Process, find_program, wait_until
+from tests.components.process import Component, ComponentError, Process, find_program, wait_until
 
 VERSION = "4.1.0"
 READY_S = 120.0  # about 10 s on an idle machine; several JVMs may be starting on two cores
@@ -29,7 +29,7 @@ READY_S = 120.0  # about 10 s on an idle machine; several JVMs may be starting o
 _JVM = ["-Xmx512m", "-Xms128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Djava.awt.headless=true"]
 
 
-class KafkaBroker:
+class KafkaBroker(Component):
     """One broker that is also a controller; alone, it is a whole cluster."""
 
     def __init__(
@@ -198,23 +198,6 @@ class KafkaBroker:
         return create_topic(
             self.bootstrap, name, partitions=partitions, replication=replication, config=config
         )
-
-    def __enter__(self) -> Self:
-        """Started and ready."""
-        try:
-            return self.start()
-        except BaseException:
-            self.kill()
-            raise
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Killed: the data folder goes with the test."""
-        self.kill()
 
 
 class KafkaCluster:

@@ -10,11 +10,10 @@ where a test may change a byte.
 from __future__ import annotations
 
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from tests.components.ports import HOST, accepts, free_port
-from tests.components.process import Process, find_program
+from tests.components.process import Component, Process, find_program
 
 _CONFIG = """\
 version: 0.1
@@ -30,7 +29,7 @@ http:
 """
 
 
-class OciRegistry:
+class OciRegistry(Component):
     """A registry that keeps its data folder and its port over its lives."""
 
     def __init__(self, directory: Path, *, port: int | None = None) -> None:
@@ -71,20 +70,3 @@ class OciRegistry:
     def stop(self) -> None:
         """SIGTERM."""
         self.process.stop()
-
-    def __enter__(self) -> Self:
-        """Started and ready."""
-        try:
-            return self.start()
-        except BaseException:
-            self.kill()
-            raise
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Killed."""
-        self.kill()

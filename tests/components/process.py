@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -226,4 +227,33 @@ class Process:
         traceback: TracebackType | None,
     ) -> None:
         """Kill the group: a test that cares how it ends has called `stop` itself."""
+        self.kill()
+
+
+class Component(ABC):
+    """A real component for the length of a `with`: started and ready in it, killed at its end."""
+
+    @abstractmethod
+    def start(self) -> Self:
+        """Start it, and return when it is ready."""
+
+    @abstractmethod
+    def kill(self) -> None:
+        """End it at once; what it keeps on disk is its test's."""
+
+    def __enter__(self) -> Self:
+        """Started and ready."""
+        try:
+            return self.start()
+        except BaseException:
+            self.kill()
+            raise
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Killed."""
         self.kill()

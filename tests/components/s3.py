@@ -22,12 +22,11 @@ import urllib.error
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from tests.components.cache import cached
 from tests.components.ports import HOST, free_port
-from tests.components.process import Process
+from tests.components.process import Component, Process
 
 if TYPE_CHECKING:
     from obstore.store import S3Store
@@ -87,7 +86,7 @@ class S3Bucket:
         return [item["VersionId"] for item in listed.get("Versions", []) if item["Key"] == key]
 
 
-class S3Server:
+class S3Server(Component):
     """A server that keeps its objects, its keys and its port over its lives."""
 
     def __init__(self, directory: Path, *, port: int | None = None) -> None:
@@ -157,23 +156,6 @@ class S3Server:
     def stop(self) -> None:
         """SIGTERM."""
         self.process.stop()
-
-    def __enter__(self) -> Self:
-        """Started and ready."""
-        try:
-            return self.start()
-        except BaseException:
-            self.kill()
-            raise
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Killed."""
-        self.kill()
 
 
 def _client(endpoint: str, access_key: str, secret_key: str) -> Any:

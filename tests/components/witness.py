@@ -26,7 +26,6 @@ import urllib.request
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
-from types import TracebackType
 from typing import NamedTuple, Self
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -34,7 +33,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from tests.components.cache import cached
 from tests.components.ports import HOST, accepts, free_port
-from tests.components.process import Process, find_program
+from tests.components.process import Component, Process, find_program
 
 _COSIGNATURE = b"\x04"
 # The agent puts its socket there and then becomes the command, beside which it goes on; it notices the command's
@@ -49,7 +48,7 @@ class WitnessAnswer(NamedTuple):
     body: bytes
 
 
-class Litewitness:
+class Litewitness(Component):
     """A witness that keeps its key, its memory and its port over its lives."""
 
     def __init__(self, directory: Path, *, name: str = "witness.example/w1", port: int | None = None) -> None:
@@ -154,20 +153,3 @@ class Litewitness:
         if self._agent is not None:
             shutil.rmtree(self._agent, ignore_errors=True)
             self._agent = None
-
-    def __enter__(self) -> Self:
-        """Started and ready."""
-        try:
-            return self.start()
-        except BaseException:
-            self.kill()
-            raise
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Killed."""
-        self.kill()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fault.mutation import Mutation, assert_caught, copy_code, params, run
+from tests.fault.mutation import Mutation, assert_caught, params, run
 
 pytestmark = pytest.mark.fault
 
@@ -228,12 +228,6 @@ MUTATIONS = (
         OF_RECORDS,
     ),
 )
-
-
-@pytest.fixture
-def copy(tmp_path: Path) -> Path:
-    """A copy of what these tests need."""
-    return copy_code(tmp_path, COPIED)
 
 
 @pytest.mark.long

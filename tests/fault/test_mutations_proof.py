@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fault.mutation import Mutation, assert_caught, copy_code, params, run
+from tests.fault.mutation import Mutation, assert_caught, params, run
 
 pytestmark = pytest.mark.fault
 
@@ -106,12 +106,6 @@ MUTATIONS = (
     check("a silent journal", "auditor/verify",
           "            for flaw in self._follow.overdue(self._newest, id_.partition):", "            for flaw in ():", ATTACKS),
 )  # fmt: skip
-
-
-@pytest.fixture
-def copy(tmp_path: Path) -> Path:
-    """A copy of what the tests need."""
-    return copy_code(tmp_path, COPIED)
 
 
 @pytest.mark.long

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fault.mutation import Mutation, assert_caught, copy_code, params, run
+from tests.fault.mutation import Mutation, assert_caught, params, run
 
 pytestmark = pytest.mark.fault
 
@@ -403,12 +403,6 @@ OF_SEALING = (
         "a receipt before it is sealed", WATCH, " or sequence >= followed.seal.progress.sequence", "", SEALED
     ),
 )
-
-
-@pytest.fixture
-def copy(tmp_path: Path) -> Path:
-    """A copy of what the tests of the sidecar need."""
-    return copy_code(tmp_path, COPIED)
 
 
 @pytest.mark.long

@@ -7,7 +7,7 @@ from typing import Final
 
 import pytest
 
-from tests.fault.mutation import Mutation, assert_caught, copy_code, params, run
+from tests.fault.mutation import Mutation, assert_caught, params, run
 
 FOLLOW = "audit/follow.py"
 WATCH = "audit/notary/watch.py"
@@ -340,12 +340,6 @@ MUTATIONS: Final = (
         STATEMENTS,
     ),
 )
-
-
-@pytest.fixture
-def copy(tmp_path: Path) -> Path:
-    """A copy of what these tests need."""
-    return copy_code(tmp_path, COPIED)
 
 
 @pytest.mark.long
