@@ -21,6 +21,7 @@ from .proof.entry import Key, Kind, encode_entry
 from .proof.errors import FormatError, NotProved
 from .proof.note import Signer
 from .proof.record import Header, encode_payload, frame_record, parse_payload, parse_record, payload_holds
+from .show import walk
 
 ALARM: Final = "application/vnd.affiant.alarm+json"
 """Something is wrong with a log: the notary says what and where (notary/alarms.py)."""
@@ -28,9 +29,6 @@ SUCCESSION: Final = "application/vnd.affiant.succession+json"
 """A topic was made again: which trees end, and which begin."""
 PARTITION: Final = 0
 """The governance log has one."""
-
-_READ_BYTES: Final = 4 << 20
-_READ_SECONDS: Final = 10.0
 
 
 class Statement(NamedTuple):
@@ -125,15 +123,9 @@ def statements(reader: LogReader, start: int, end: int, keys: Sequence[bytes] = 
         LogUnavailable: the log does not answer.
     """
     known = {sha256(key).digest(): key for key in keys}
-    offset = start
-    while offset < end:
-        entries = reader.read(PARTITION, offset, _READ_BYTES, _READ_SECONDS)
-        if not entries:
-            raise LogUnavailable(f"governance log: nothing came from offset {offset}, before {end}")
-        for entry in entries:
-            if entry.offset < end and (found := parse_statement(entry, known)) is not None:
-                yield found
-        offset = entries[-1].offset + 1
+    for entry in walk(reader, PARTITION, start, end, name="governance log"):
+        if (found := parse_statement(entry, known)) is not None:
+            yield found
 
 
 def parse_statement(read: LogEntry, keys: dict[bytes, bytes]) -> Statement | None:

@@ -47,8 +47,10 @@ class Exchange:
     holds: dict[str, bool | None] = field(default_factory=dict)
 
 
-def walk(reader: LogReader, partition: int, start: int, end: int) -> Iterator[LogEntry]:
-    """Entries of a partition from `start` up to, not including, `end`.
+def walk(
+    reader: LogReader, partition: int, start: int, end: int, *, name: str | None = None
+) -> Iterator[LogEntry]:
+    """Entries of a partition from `start` up to, not including, `end`. `name` is the log's, for messages.
 
     Raises:
         LogUnavailable: nothing came although the log says that there is more.
@@ -57,7 +59,9 @@ def walk(reader: LogReader, partition: int, start: int, end: int) -> Iterator[Lo
     while offset < end:
         entries = reader.read(partition, offset, _READ_BYTES, _READ_SECONDS)
         if not entries:
-            raise LogUnavailable(f"partition {partition}: nothing came from offset {offset}, before {end}")
+            raise LogUnavailable(
+                f"{name or f'partition {partition}'}: nothing came from offset {offset}, before {end}"
+            )
         for entry in entries:
             if entry.offset < end:
                 yield entry
