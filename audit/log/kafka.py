@@ -5,11 +5,12 @@ kafka-python's producer has no bound on the bytes that it holds: who sends must 
 
 from __future__ import annotations
 
+import random
 import uuid
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from audit.config import Config
 from audit.errors import ConfigError, LogError, LogUnavailable, OffsetGone
@@ -22,7 +23,11 @@ if TYPE_CHECKING:
     from kafka import KafkaConsumer, KafkaProducer
     from kafka.admin import KafkaAdminClient
 
+Client = TypeVar("Client")
+
 REQUEST_MS: Final = 10_000
+_FIRST_TRY_MS: Final = 2_000
+"""How long a broker has for its first answer before another is asked, where there are several."""
 MAX_MESSAGE: Final = 8 << 20
 """Largest record that is produced; topics are made with the same bound (kafka_check.py)."""
 _CLOSE_SECONDS: Final = 2.0
@@ -71,7 +76,6 @@ def connection(settings: LogSettings, config: Config) -> dict[str, Any]:
         "bootstrap_servers": [host.strip() for host in (settings.bootstrap or "").split(",")],
         "security_protocol": settings.security_protocol,
         "client_id": "affiant",
-        "bootstrap_timeout_ms": REQUEST_MS,
     }
     for ours, theirs in (
         ("ca_file", "ssl_cafile"),
@@ -115,13 +119,34 @@ class KafkaLog:
         """[log]."""
         return self._settings
 
+    def _connected(self, client: Callable[..., Client], **arguments: object) -> Client:
+        """A client that has heard from a broker.
+
+        kafka-python asks one of the bootstrap servers, chosen by chance, for as long as it has: one that hangs
+        (frozen, or cut off) would take the whole time of one client in three. So each is asked for a short while
+        first; a client learns of all the brokers from the one that answers.
+        """
+        from kafka.errors import KafkaTimeoutError
+
+        servers = self._connection["bootstrap_servers"]
+        for server in random.sample(servers, len(servers)) if len(servers) > 1 else ():
+            try:
+                return client(
+                    **(self._connection | {"bootstrap_servers": [server]}),
+                    **arguments,
+                    bootstrap_timeout_ms=_FIRST_TRY_MS,
+                )
+            except KafkaTimeoutError:
+                continue
+        return client(**self._connection, **arguments, bootstrap_timeout_ms=REQUEST_MS)
+
     @contextmanager
     def admin(self) -> Iterator[KafkaAdminClient]:
         """An admin client for one conversation. Raises LogUnavailable."""
         from kafka.admin import KafkaAdminClient
 
         with translated("kafka"):
-            client = KafkaAdminClient(**self._connection, request_timeout_ms=REQUEST_MS)
+            client = self._connected(KafkaAdminClient, request_timeout_ms=REQUEST_MS)
             try:
                 yield client
             finally:
@@ -140,8 +165,8 @@ class KafkaLog:
 
         timeout = int(self.delivery_timeout * 1000)
         with translated("kafka"):
-            producer = KafkaProducer(
-                **self._connection,
+            producer = self._connected(
+                KafkaProducer,
                 acks="all",
                 enable_idempotence=True,
                 # A batch that expires is failed, and the next one is sent all the same, under a new producer
@@ -161,8 +186,8 @@ class KafkaLog:
         from kafka import KafkaConsumer
 
         with translated("kafka"):
-            consumer = KafkaConsumer(
-                **self._connection,
+            consumer = self._connected(
+                KafkaConsumer,
                 group_id=None,
                 enable_auto_commit=False,
                 auto_offset_reset="none",

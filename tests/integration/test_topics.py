@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import uuid
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ from audit.errors import ConfigError, LogUnavailable
 from audit.log.kafka import KafkaLog, create
 from audit.settings import LogSettings
 from tests.components.journals import write_journal
+from tests.components.ports import HOST
 from tests.components.process import wait_until
 from tests.fault.ship.world import assert_complete, shipper_of
 
@@ -49,6 +52,18 @@ def test_a_topic_that_is_made_is_safe_and_made_once(open_log: Open) -> None:
     assert [(finding.what, finding.fatal) for finding in open_log().check()] == [("brokers", False)]
     assert not create(open_log(replication=1))
     assert not create(open_log(replication=3))
+
+
+def test_brokers_that_hang_do_not_hide_the_one_that_answers(
+    open_log: Open, kafka: str, tmp_path: Path
+) -> None:
+    """A frozen broker takes connections and says nothing. By chance alone it would be asked five times in six."""
+    create(open_log(replication=1))
+    with ExitStack() as stack:
+        silent = [stack.enter_context(socket.create_server((HOST, 0))) for _ in range(5)]
+        brokers = ",".join([*(f"{HOST}:{server.getsockname()[1]}" for server in silent), kafka])
+        settings = open_log().settings.model_copy(update={"bootstrap": brokers})
+        assert KafkaLog(settings, Config(tmp_path / "affiant.toml", {})).topic().partitions == 1
 
 
 def test_shipping_begins_when_the_topic_is_made(open_log: Open, tmp_path: Path) -> None:
