@@ -14,7 +14,13 @@ import cbor2
 _MAX_UINT: Final = 2**64 - 1
 _INTEGERS: Final = frozenset((int,))
 _SHAPES: Final = 1024
-_NEVER: Final = (type(None), 0, 0)
+
+
+class _Never:
+    """The type of no value: keys whose values have another form take the long way."""
+
+
+_NEVER: Final = (_Never, 0, 0)
 
 
 class Usual:

@@ -72,6 +72,8 @@ def test_what_a_gateway_writes_all_day_takes_the_short_way() -> None:
         cbor2.dumps(inference(k4=None)),
         cbor2.dumps(inference(k54="may not be there")),
         cbor2.dumps(inference(k63=1)),
+        cbor2.dumps(inference() | {20: None}),
+        cbor2.dumps(inference() | {20: True}),
         cbor2.dumps([1]),
         cbor2.dumps({0: 99, 1: 1}),
     ],
