@@ -14,9 +14,9 @@ Whoever checks a whole log (check.py) and the notary, which goes on for years (n
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 from cryptography.exceptions import InvalidSignature
@@ -25,6 +25,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from .proof.entry import JOURNAL_KINDS, SIGNED_KINDS, Entry, Key, Kind, signing_message
 from .proof.errors import FormatError
 from .proof.hashing import ZERO_HASH
+from .remembered import Remembered
 
 REMEMBERED: Final = 65_536
 """Leaf hashes kept to tell benign duplicates, the newest of all journals together; far more than is in flight."""
@@ -87,8 +88,6 @@ class Journal:
     closed: bool = False
     silent: bool = False
     """Its silence was told."""
-    leaves: OrderedDict[int, bytes] = field(default_factory=OrderedDict, compare=False, repr=False)
-    """Leaf hashes by sequence, for duplicates."""
 
     @property
     def deadline(self) -> int:
@@ -132,8 +131,7 @@ class Journals:
             most: journals that are known at once.
         """
         self._journals: OrderedDict[bytes, Journal] = OrderedDict()
-        self._order: deque[Journal] = deque()
-        self._remembered = remembered
+        self._remembered = Remembered(remembered)
         self._most = most
         self._deadline = 0
         self.notes: list[Flaw] = []
@@ -161,7 +159,33 @@ class Journals:
     def remember(self, entry: Entry, leaf: bytes) -> None:
         """A leaf of before `restore`, in order: only for telling duplicates."""
         if of_journal(entry) and (journal := self._journals.get(entry.fields[_JOURNAL])) is not None:
-            self._keep(journal, entry.fields[_SEQUENCE], leaf)
+            self._remembered.keep(journal.name, entry.fields[_SEQUENCE], (leaf,))
+
+    def follows(self, name: bytes, epoch: int, sequence: int, chain: bytes) -> bool:
+        """Whether nothing is wrong with the next entry of the journal `name`, if it is not signed."""
+        journal = self._journals.get(name)
+        return (
+            journal is not None
+            and sequence == journal.sequence
+            and chain == journal.head
+            and epoch == journal.epoch
+            and not journal.closed
+        )
+
+    def advance(self, name: bytes, leaves: Sequence[bytes]) -> None:
+        """Steps 1 to 4 for entries of which the first `follows`, and each other one the one before it.
+
+        Args:
+            name: their journal's.
+            leaves: their leaf hashes. None of them MUST be an opening, a heartbeat or a closing.
+        """
+        journal = self._journals[name]
+        self._advance(journal, journal.sequence, leaves)
+
+    @property
+    def deadline(self) -> int:
+        """Up to then, ms of the log's clock, nothing is `overdue`; 0: nothing ever is."""
+        return self._deadline
 
     def follow(
         self,
@@ -184,22 +208,16 @@ class Journals:
             whole: whether everything before it was seen; else a journal may begin anywhere.
         """
         fields = entry.fields
-        kind, sequence = fields[0], fields[_SEQUENCE]
-        journal = self._journals.get(fields[_JOURNAL])
-        if (  # what almost every entry is
-            journal is not None
-            and sequence == journal.sequence
-            and fields[_CHAIN] == journal.head
-            and fields[_EPOCH] == journal.epoch
-            and kind not in _SIGNED
-            and not journal.closed
-        ):
-            self._advance(journal, sequence, leaf)
+        kind, sequence, name = fields[0], fields[_SEQUENCE], fields[_JOURNAL]
+        # What almost every entry is.
+        if kind not in _SIGNED and self.follows(name, fields[_EPOCH], sequence, fields[_CHAIN]):
+            self.advance(name, (leaf,))
             return ()
+        journal = self._journals.get(name)
         flaws: list[Flaw] = []
 
         def flaw(what: str, message: str) -> None:
-            flaws.append(Flaw(what, message, partition, offset, fields[_JOURNAL].hex(), sequence))
+            flaws.append(Flaw(what, message, partition, offset, name.hex(), sequence))
 
         if journal is None:
             journal = self._begin(entry, whole=whole)
@@ -216,7 +234,7 @@ class Journals:
         self._epoch(journal, entry, flaw, follows=follows, place=(partition, offset))
         if kind in _SIGNED:
             self._signed(journal, entry, offset, timestamp, flaw)
-        self._advance(journal, sequence, leaf)
+        self._advance(journal, sequence, (leaf,))
         return flaws
 
     def overdue(self, now: int, partition: int) -> list[Flaw]:
@@ -246,12 +264,12 @@ class Journals:
             journal.epoch = max(0, fields[_EPOCH] - (fields[0] == _OPENING))
         self._journals[journal.name] = journal
         if len(self._journals) > self._most:
-            _, forgotten = self._journals.popitem(last=False)
-            self._order = deque(each for each in self._order if each is not forgotten)
+            forgotten, _ = self._journals.popitem(last=False)
+            self._remembered.forget(forgotten)
         return journal
 
     def _again(self, journal: Journal, sequence: int, leaf: bytes, flaw: _Say) -> None:
-        known = journal.leaves.get(sequence)
+        known = self._remembered.find(journal.name, sequence)
         if known == leaf:
             self.duplicates += 1
         elif known is None:
@@ -300,19 +318,11 @@ class Journals:
         if journal.deadline:
             self._deadline = min(self._deadline or journal.deadline, journal.deadline)
 
-    def _advance(self, journal: Journal, sequence: int, leaf: bytes) -> None:
+    def _advance(self, journal: Journal, sequence: int, leaves: Sequence[bytes]) -> None:
         # The state has no larger number; a journal that came so far is a forger's.
-        journal.sequence, journal.head = min(sequence + 1, _LARGEST), leaf
-        self.followed += 1
-        self._keep(journal, sequence, leaf)
-
-    def _keep(self, journal: Journal, sequence: int, leaf: bytes) -> None:
-        if sequence in journal.leaves:
-            return
-        journal.leaves[sequence] = leaf
-        self._order.append(journal)
-        if len(self._order) > self._remembered:
-            self._order.popleft().leaves.popitem(last=False)
+        journal.sequence, journal.head = min(sequence + len(leaves), _LARGEST), leaves[-1]
+        self.followed += len(leaves)
+        self._remembered.keep(journal.name, sequence, leaves)
 
     def _set_deadline(self) -> None:
         """No deadline is before it: while it has not passed, the journals need not be looked at."""

@@ -24,6 +24,7 @@ from audit.errors import NotaryRefuses, ObjectsUnavailable
 from audit.objects.base import Objects
 from audit.proof.checkpoint import Checkpoint, parse_checkpoint
 from audit.proof.errors import FormatError
+from audit.proof.hashing import leaf_hash
 from audit.proof.note import parse_note
 
 from .agree import Agrees, create_or_agree, same, same_entries, same_payloads
@@ -131,6 +132,7 @@ class Archiver:
         self._logged: list[int | None] = []
         self._entries: list[bytes] = []
         self._payloads: list[bytes] = []
+        self._leaves: list[bytes] = []
         self._held = 0
         self._begin_open(archived)
         self._cuts: deque[int] = deque()
@@ -164,13 +166,26 @@ class Archiver:
             entry: the leaf's entry: a record's, or a hole.
             payload: as the log carried it; empty when it carried none.
         """
-        if offset != self.next:
-            raise ValueError(f"archive: offset {offset} given, {self.next} wanted")
-        self._logged.append(logged)
-        self._entries.append(entry)
-        self._payloads.append(payload)
-        self._held += len(payload)
-        self._cut(offset, logged, len(payload))
+        self.add_all(offset, [logged], [entry], [payload], [leaf_hash(entry)])
+
+    def add_all(
+        self,
+        first: int,
+        logged: Sequence[int | None],
+        entries: Sequence[bytes],
+        payloads: Sequence[bytes],
+        leaves: Sequence[bytes],
+    ) -> None:
+        """Take what stands at the offsets from `first` on, as `add`; `leaves` are the entries' hashes."""
+        if first != self.next:
+            raise ValueError(f"archive: offset {first} given, {self.next} wanted")
+        self._logged += logged
+        self._entries += entries
+        self._payloads += payloads
+        self._leaves += leaves
+        for offset, (time, size) in enumerate(zip(logged, map(len, payloads), strict=True), first):
+            self._held += size
+            self._cut(offset, time, size)
 
     def _cut(self, offset: int, logged: int | None, size: int) -> None:
         """Where the files end, as far as it is known at this offset."""
@@ -266,7 +281,9 @@ class Archiver:
         """
         first, count = self._first, end - self._first
         day = self._day(end)
-        entries = entries_table(range(first, end), self._logged[:count], self._entries[:count])
+        entries = entries_table(
+            range(first, end), self._logged[:count], self._entries[:count], leaves=self._leaves[:count]
+        )
         payloads = self._payload_rows(entries, count)
         checkpoints = _checkpoints(heads, first, end)
         sizes = []
@@ -292,7 +309,7 @@ class Archiver:
         """[archived, end) is archived, and the state says so: let go of it."""
         count = end - self._first
         self._held -= sum(map(len, self._payloads[:count]))
-        del self._logged[:count], self._entries[:count], self._payloads[:count]
+        del self._logged[:count], self._entries[:count], self._payloads[:count], self._leaves[:count]
         self._first, self._decided, self._since, self._resumed = end, None, None, False
         self._begin_open(end)
         self._cuts.clear()

@@ -1,7 +1,7 @@
-"""Entries → columns, fast: entries of one shape (the same keys) are turned together, a column at a time.
+"""Entries → columns, fast: a column at a time, for entries of one shape straight from their bytes (audit/shapes).
 
-Entries of kinds that this version knows were checked when they were sealed, so their fields have the format's
-types; of an unknown kind only the map is known, and each value is looked at before it is taken.
+The rest is decoded. Entries of kinds that this version knows were checked when they were sealed, so their fields have
+the format's types; of an unknown kind only the map is known, and each value is looked at before it is taken.
 """
 
 from __future__ import annotations
@@ -12,24 +12,23 @@ from operator import itemgetter
 from typing import Any, Final
 
 import cbor2
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from audit.proof.entry import Key, Kind, Protocol, Slot
+from audit.proof.entry import Key, Kind
 from audit.proof.errors import FormatError
+from audit.shapes import Sorted, Sorter
 
-from .schema import COLUMNS, ENTRIES, LOGGED, TIME, Column, Form
+from .alike import alike_table
+from .forms import JOURNAL, record_ids, shown, word
+from .schema import COLUMNS, ENTRIES, LOGGED, Column, Form
 
 _MAX: Final = 2**63 - 1
 _LATEST: Final = 253_402_300_799_999
 """ms: the end of the year 9999, the last that other software shows."""
 _PIECE: Final = 4096
 _KINDS: Final = frozenset(int(kind) for kind in Kind)
-_WORDS: Final[Mapping[int, Mapping[int, str]]] = {
-    Key.KIND: {int(each): each.name.lower() for each in Kind},
-    Key.SLOT: {int(each): each.name.lower() for each in Slot},
-    Key.PROTOCOL: {int(each): each.name.lower() for each in Protocol},
-}
 _ARROW_ERRORS: Final = (pa.ArrowException, TypeError, ValueError, OverflowError)
 
 
@@ -37,8 +36,8 @@ def entries_table(
     offsets: Sequence[int],
     logged: Sequence[int | None],
     entries: Sequence[bytes],
-    fields: Sequence[Mapping[int, Any]] | None = None,
     leaves: Sequence[bytes] | None = None,
+    sorted_: Sorted | None = None,
 ) -> pa.Table:
     """The rows of `schema.ENTRIES` for entries that were checked when they were sealed, in the order given.
 
@@ -46,21 +45,25 @@ def entries_table(
         offsets: of each entry in its partition.
         logged: the log's timestamp of each, ms since 1970 UTC; None where it is not known.
         entries: their bytes.
-        fields: of each, when they were decoded already.
         leaves: their leaf hashes, when they are known already.
+        sorted_: the entries by shape, when they were sorted already.
 
     Raises:
         FormatError: an entry is not a map of the format.
     """
     if not entries:
         return ENTRIES.empty_table()
+    found = Sorter().sort(entries) if sorted_ is None else sorted_
+    tables = [alike_table(each) for each in found.alike]
+    order = [each.places for each in found.alike]
     # In pieces: of many thousand maps at once the garbage collector would take as long as all else.
-    columns = pa.concat_tables(
-        [
-            _fields_table(entries[at : at + _PIECE], None if fields is None else fields[at : at + _PIECE])
-            for at in range(0, len(entries), _PIECE)
-        ]
-    )
+    for at in range(0, len(found.rest), _PIECE):
+        places = found.rest[at : at + _PIECE]
+        tables.append(_fields_table([entries[place] for place in places]))
+        order.append(np.array(places, np.intp))
+    columns = pa.concat_tables(tables)
+    if len(tables) > 1:
+        columns = columns.take(np.argsort(np.concatenate(order)))
     given = {
         "offset": pa.array(offsets, pa.int64()),
         "logged": pa.array([_shown(each) for each in logged], LOGGED),
@@ -75,11 +78,11 @@ def _shown(milliseconds: int | None) -> int | None:
     return milliseconds if milliseconds is not None and 0 <= milliseconds <= _LATEST else None
 
 
-def _fields_table(entries: Sequence[bytes], decoded: Sequence[Mapping[int, Any]] | None = None) -> pa.Table:
+def _fields_table(entries: Sequence[bytes]) -> pa.Table:
     """The columns that come from the entries' fields."""
     groups: dict[tuple[Any, ...], tuple[list[int], list[Mapping[int, Any]]]] = {}
     try:
-        for at, fields in enumerate(map(cbor2.loads, entries) if decoded is None else decoded):
+        for at, fields in enumerate(map(cbor2.loads, entries)):
             # The kind goes into the shape: what is known of the values hangs on it.
             shape = (fields[0], *fields)
             group = groups.get(shape)
@@ -110,7 +113,7 @@ def _same_shape(shape: tuple[Any, ...], rows: list[Mapping[int, Any]]) -> pa.Tab
         values.update(zip(keys, zip(*map(itemgetter(*keys), rows), strict=True), strict=True))
     arrays: list[pa.Array] = [_words(Key.KIND, values[Key.KIND])]
     names = ["kind"]
-    journal = build(_JOURNAL, values[Key.JOURNAL]) if Key.JOURNAL in values else pa.nulls(count, pa.string())
+    journal = build(JOURNAL, values[Key.JOURNAL]) if Key.JOURNAL in values else pa.nulls(count, pa.string())
     arrays.append(journal)
     names.append("journal")
     for column in COLUMNS:
@@ -122,9 +125,6 @@ def _same_shape(shape: tuple[Any, ...], rows: list[Mapping[int, Any]]) -> pa.Tab
     return pa.Table.from_arrays(arrays, names=names)
 
 
-_JOURNAL: Final = Column("journal", pa.string(), Key.JOURNAL, Form.HEX)
-
-
 def _record(journal: pa.Array, sequences: Sequence[Any] | None, count: int) -> pa.Array:
     if sequences is None:
         return pa.nulls(count, pa.string())
@@ -132,7 +132,7 @@ def _record(journal: pa.Array, sequences: Sequence[Any] | None, count: int) -> p
         numbers = pa.array(sequences, pa.int64()).cast(pa.string())
     except _ARROW_ERRORS:
         numbers = pa.array([str(each) if type(each) is int else None for each in sequences], pa.string())
-    return pc.binary_join_element_wise(journal, numbers, "-")
+    return record_ids(journal, numbers)
 
 
 def _trusted(column: Column, values: Sequence[Any]) -> pa.Array:
@@ -171,23 +171,12 @@ def _plain(column: Column, values: Sequence[Any]) -> pa.Array:
     return pa.array(values, column.type)
 
 
-def _time(_: Column, values: Sequence[Any]) -> pa.Array:
-    return pc.divide(pa.array(values, pa.int64()), 1000).cast(TIME)
+def _number(column: Column, values: Sequence[Any]) -> pa.Array:
+    return shown(column, pa.array(values, pa.int64()))
 
 
-def _renamed(values: pa.Array, name: Callable[[Any], str]) -> pa.Array:
-    """Each distinct value is named once."""
-    coded = values.dictionary_encode()
-    names = pa.array([name(value) for value in coded.dictionary.to_pylist()], pa.string())
-    return names.take(coded.indices)
-
-
-def _hex(_: Column, values: Sequence[Any]) -> pa.Array:
-    return _renamed(pa.array(values, pa.binary()), bytes.hex)
-
-
-def _digest(_: Column, values: Sequence[Any]) -> pa.Array:
-    return _renamed(pa.array(values, pa.binary()), lambda value: f"sha256:{value.hex()}")
+def _bytes(column: Column, values: Sequence[Any]) -> pa.Array:
+    return shown(column, pa.array(values, pa.binary()))
 
 
 def _word(column: Column, values: Sequence[Any]) -> pa.Array:
@@ -195,13 +184,10 @@ def _word(column: Column, values: Sequence[Any]) -> pa.Array:
 
 
 def _words(key: int, values: Sequence[Any]) -> pa.Array:
-    words = _WORDS[key]
     try:
-        return _renamed(pa.array(values, pa.int64()), lambda value: words.get(value, str(value)))
+        return shown(Column("", pa.string(), Key(key), Form.WORD), pa.array(values, pa.int64()))
     except _ARROW_ERRORS:
-        return pa.array(
-            [words.get(value, str(value)) if type(value) is int else None for value in values], pa.string()
-        )
+        return pa.array([word(key, value) if type(value) is int else None for value in values], pa.string())
 
 
 def _map(column: Column, values: Sequence[Any]) -> pa.Array:
@@ -211,10 +197,10 @@ def _map(column: Column, values: Sequence[Any]) -> pa.Array:
 
 _FORMS: Final[Mapping[Form, Callable[[Column, Sequence[Any]], pa.Array]]] = {
     Form.NUMBER: _plain,
-    Form.TIME: _time,
+    Form.TIME: _number,
     Form.TEXT: _plain,
-    Form.HEX: _hex,
-    Form.DIGEST: _digest,
+    Form.HEX: _bytes,
+    Form.DIGEST: _bytes,
     Form.BYTES: _plain,
     Form.TRUE: _plain,
     Form.WORD: _word,

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Final, NamedTuple
 
+import numpy as np
 import pyarrow as pa
 
 from audit.archive import Archive, ArchiveFile
@@ -34,6 +35,9 @@ from audit.proof.entry import Entry, Key, Kind, parse_entry
 from audit.proof.errors import FormatError
 from audit.proof.whole import TreeCheck
 from audit.sealed import SealedTree, TreeId
+from audit.shapes import Sorted, Sorter
+from audit.shapes.payloads import payloads_of
+from audit.shapes.runs import Chains
 from audit.trees import Trees
 
 from .archived import Archived, Beside
@@ -142,6 +146,7 @@ class TreeVerification:
         self._log = log
         self._key = tree.tree.key(trees.trust.public_key())
         self._follow = Journals()
+        self._sorter = Sorter()
         self._newest = 0
         """When the newest entry was logged, ms since 1970 UTC, as far as the archive says."""
 
@@ -281,56 +286,78 @@ class TreeVerification:
         """The rows that the entries give, when the archive's file is to be compared with them."""
         logged = beside.logged
         self._newest = max(self._newest, max((time for time in logged if time is not None), default=0))
+        self.verified.entries += len(entries) - entries.count(None)
         tables = []
-        # In pieces: of many thousand maps at once the garbage collector would take as long as all else.
+        # In pieces that stay in the processor's cache.
         for at in range(0, len(entries), _PIECE):
             some, leaves = entries[at : at + _PIECE], hashes[at : at + _PIECE]
-            fields = self._piece(first, at, some, leaves, beside)
-            if beside.file is not None and fields is not None:
+            whole = [raw for raw in some if raw is not None]
+            found = self._sorter.sort(whole)
+            if len(whole) == len(some):
+                sound = self._together(first, at, whole, leaves, beside, found)
+            else:
+                sound = False
+                for place, (raw, leaf) in enumerate(zip(some, leaves, strict=True), at):
+                    if raw is not None:
+                        self._look(first, place, raw, leaf, beside)
+            if sound and beside.file is not None:
                 offsets = range(first + at, first + at + len(some))
-                whole = [raw for raw in some if raw is not None]
-                tables.append(entries_table(offsets, logged[at : at + _PIECE], whole, fields, leaves))
+                tables.append(entries_table(offsets, logged[at : at + _PIECE], whole, leaves, found))
         if beside.file is None or sum(table.num_rows for table in tables) != len(entries):
             return None
         return pa.concat_tables(tables).combine_chunks()
 
-    def _piece(
-        self, first: int, start: int, entries: Sequence[bytes | None], hashes: Sequence[bytes], beside: Beside
-    ) -> list[Mapping[int, Any]] | None:
-        """The fields of entries from place `start` on; None when one of them is none."""
-        verified, follow = self.verified, self._follow.follow
-        whole, partition = verified.first == 0, self._tree.tree.partition
-        decoded = []
-        times = beside.logged[start : start + len(entries)]
-        offset = first + start - 1
-        payloads = map(beside.payloads.get, range(start, start + len(entries)))
-        for raw, leaf, time, payload in zip(entries, hashes, times, payloads, strict=True):
-            offset += 1
-            if raw is None:
-                continue
-            try:
-                entry = parse_entry(raw)
-            except FormatError as error:
-                verified.flaw("entry", f"was sealed, and is none: {error}", offset=offset)
-                continue
-            fields = entry.fields
-            decoded.append(fields)
-            if payload is not None or _DIGEST in fields:
-                self._payload(fields, payload, offset, beside)
-            kind = fields[0]
-            if kind == _INFERENCE or of_journal(entry):
-                for flaw in follow(
-                    entry, leaf, partition=partition, offset=offset, timestamp=time or 0, whole=whole
-                ):
-                    verified.journal(flaw)
-                if kind == _OPENING:
-                    self.journals.add(fields[1])
-                    if (topic := entry.get(Key.TOPIC)) is not None:
-                        self._opening(topic, offset)
-            elif kind == _HOLE:
-                self._hole(entry, offset)
-        verified.entries += len(entries) - entries.count(None)
-        return decoded if len(decoded) == len(entries) else None
+    def _together(
+        self,
+        first: int,
+        start: int,
+        entries: Sequence[bytes],
+        hashes: Sequence[bytes],
+        beside: Beside,
+        found: Sorted,
+    ) -> bool:
+        """Entries from place `start` on, none of which is missing; False when one of them is no entry."""
+        count = len(entries)
+        chains = Chains(count, found.alike, hashes)
+        theirs = [beside.payloads.get(at) for at in range(start, start + count)]
+        hold, absent = np.zeros(count, np.bool_), np.zeros(count, np.bool_)
+        for alike in found.alike:
+            payloads = payloads_of(alike, theirs)
+            hold[alike.places], absent[alike.places] = payloads.hold, payloads.absent
+            chains.plain[alike.places[payloads.wrong]] = False
+        sound = True
+        for at in chains.odd_ones(self._follow):
+            hold[at] = absent[at] = False  # it is counted there
+            sound &= self._look(first, start + at, entries[at], hashes[at], beside)
+        self.verified.payloads += int(hold.sum())
+        self.verified.without_payload += int(absent.sum())
+        return sound
+
+    def _look(self, first: int, at: int, raw: bytes, leaf: bytes, beside: Beside) -> bool:
+        """One entry, closely; whether it is one."""
+        offset, time, payload = first + at, beside.logged[at], beside.payloads.get(at)
+        try:
+            entry = parse_entry(raw)
+        except FormatError as error:
+            self.verified.flaw("entry", f"was sealed, and is none: {error}", offset=offset)
+            return False
+        fields = entry.fields
+        if payload is not None or _DIGEST in fields:
+            self._payload(fields, payload, offset, beside)
+        kind = fields[0]
+        if kind == _INFERENCE or of_journal(entry):
+            partition, whole = self._tree.tree.partition, self.verified.first == 0
+            for flaw in self._follow.follow(
+                entry, leaf, partition=partition, offset=offset, timestamp=time or 0, whole=whole
+            ):
+                self.verified.journal(flaw)
+            if kind == _OPENING:
+                self.journals.add(fields[1])
+                if (topic := entry.get(Key.TOPIC)) is not None:
+                    self._opening(topic, offset)
+        elif kind == _HOLE:
+            self._hole(entry, offset)
+        return True
 
     def _payload(self, fields: Mapping[int, Any], payload: bytes | None, offset: int, beside: Beside) -> None:
         digest = fields.get(_DIGEST)

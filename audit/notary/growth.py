@@ -60,15 +60,19 @@ class Growth:
         """Of all leaves."""
         return self._edge.root()
 
-    def append(self, entries: Sequence[bytes]) -> None:
+    def append(self, entries: Sequence[bytes], leaves: Sequence[bytes] | None = None) -> None:
         """Take entries; they wait for the next seal.
+
+        Args:
+            entries: those of the next offsets.
+            leaves: their hashes, where they are known. Wrong ones are found before anything is signed.
 
         Raises:
             ValueError: an entry is longer than a bundle can say; nothing was taken.
         """
-        if any(len(entry) > MAX_ENTRY for entry in entries):
+        if max(map(len, entries), default=0) > MAX_ENTRY:
             raise ValueError(f"an entry of over {MAX_ENTRY} bytes is no leaf")
-        self._full += self._edge.append([leaf_hash(entry) for entry in entries])
+        self._full += self._edge.append(list(map(leaf_hash, entries)) if leaves is None else leaves)
         self._entries += entries
         self.pending_bytes += sum(map(len, entries))
 

@@ -161,13 +161,15 @@ class Seal:
             raise ValueError(f"{self.tree.origin}: offset {offset} is sealed")
         return self._left.entry(offset)
 
-    def append(self, entries: Sequence[bytes]) -> None:
-        """Take the entries of the next offsets. Nothing is written before `seal`.
+    def append(self, entries: Sequence[bytes], leaves: Sequence[bytes] | None = None) -> None:
+        """Take the entries of the next offsets, and their hashes where they are known.
+
+        Nothing is written before `seal`, which computes every hash again.
 
         Raises:
             ValueError: an entry is over 65,535 bytes; nothing was taken.
         """
-        self._growth.append(entries)
+        self._growth.append(entries, leaves)
 
     def seal(self, journals: Sequence[Any] | None = None) -> Sealed:
         """Seal all that was appended; with nothing appended, the state's time and the cosignatures are renewed.

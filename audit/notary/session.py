@@ -15,6 +15,7 @@ from audit.proof.errors import FormatError
 from audit.proof.tiles import WIDTH, Bundle, read_bundle
 
 from .holes import Hole, entry_of, hole_at
+from .intake import Intake
 from .seal import Seal
 from .watch import Watch
 from .workshop import RETRIES, LogCut, Workshop, limits
@@ -76,6 +77,7 @@ class Session:
         except BaseException:
             self._seal.close()
             raise
+        self._intake = Intake(workshop.topic, self._number, self._watch)
         self._archive = (
             None
             if not workshop.archive
@@ -229,36 +231,43 @@ class Session:
             self._watch.alarm("tail", said, end, at_once=True)
         raise LogCut(said)
 
-    def _taken(self, entries: list[LogEntry]) -> None:
-        """Entries from the position on; those behind a gap are read again, after the gap."""
-        topic, number = self._shop.topic, self._number
-        leaves: list[bytes] = []
-        sealed = self._seal.size
-        for read in entries:
-            offset = read.offset
-            if offset != self._position:
-                break
-            leaf = entry_of(read.value, topic, number, offset)
-            entry, record = leaf.entry, leaf.record
-            payload = b"" if record is None else record.payload
-            if offset < sealed:
-                entry, payload = self._as_sealed(offset, entry, payload)
-            else:
-                self._watch.record(offset, read.timestamp, read.key, leaf)
-                leaves.append(entry)
-                if self._status.oldest is None:
-                    self._status.oldest = read.timestamp
-                self._status.holes += leaf.hole is not None
-            self._archived(offset, read.timestamp, entry, payload)
-            self._position = offset + 1
-        self._append(leaves)
+    def _taken(self, records: list[LogEntry]) -> None:
+        """Records from the position on; those behind a gap are read again, after the gap."""
+        position = self._position
+        count = next(
+            (at for at, record in enumerate(records) if record.offset != position + at), len(records)
+        )
+        known = min(max(0, self._seal.size - position), count)
+        for record in records[:known]:
+            self._known(record)
+        if fresh := records[known:count]:
+            self._fresh(fresh)
+        self._position = position + count
         self._status.end = max(self._status.end, self._position)
         self._status.held = ""
 
-    def _append(self, leaves: list[bytes]) -> None:
-        if leaves and self._first_waiting is None:
+    def _fresh(self, records: list[LogEntry]) -> None:
+        """Records of offsets that no leaf has yet."""
+        taken = self._intake.take(records)
+        if self._status.oldest is None:
+            self._status.oldest = records[0].timestamp
+        self._status.holes += taken.holes
+        if self._archive is not None:
+            logged = [record.timestamp for record in records]
+            self._archive.add_all(records[0].offset, logged, taken.entries, taken.payloads, taken.leaves)
+        self._append(taken.entries, taken.leaves)
+
+    def _known(self, record: LogEntry) -> None:
+        """A record of an offset that has a leaf: the archive gets what is sealed."""
+        leaf = entry_of(record.value, self._shop.topic, self._number, record.offset)
+        payload = b"" if leaf.record is None else leaf.record.payload
+        entry, payload = self._as_sealed(record.offset, leaf.entry, payload)
+        self._archived(record.offset, record.timestamp, entry, payload)
+
+    def _append(self, entries: list[bytes], leaves: list[bytes] | None = None) -> None:
+        if entries and self._first_waiting is None:
             self._first_waiting = self._shop.monotonic()
-        self._seal.append(leaves)
+        self._seal.append(entries, leaves)
 
     def _as_sealed(self, offset: int, entry: bytes, payload: bytes) -> tuple[bytes, bytes]:
         """What the archive gets of an offset that is sealed: the tree's entry, whatever the log says now."""

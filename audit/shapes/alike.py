@@ -93,7 +93,7 @@ class Sorter:
                 # Of a shape that is not known: its first one is read, as it would be alone.
                 found = self._learn(entries[places[0]]) if left and len(places) >= _FEW else None
                 if found is None and (not left or len(places) < _FEW):
-                    return rest + places.tolist()
+                    return [*rest, *places.tolist()]
                 left -= 1
                 if found is None:
                     rest.append(int(places[0]))

@@ -3,15 +3,21 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
+from random import Random
+from typing import Any
 
 import cbor2
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from audit.archive.columns import entries_table
+from audit.archive.files import encode_entries
 from audit.archive.schema import COLUMNS, ENTRIES
 from audit.proof.entry import Key, Kind, encode_entry
 from audit.proof.errors import FormatError
 from audit.proof.record import parse_record
+from audit.shapes import Sorted, Sorter
 from audit.show import fields_of
 
 GOLDEN = Path("tests/golden/journal")
@@ -101,3 +107,41 @@ def test_what_is_no_entry_is_refused(raw: bytes) -> None:
     """The notary seals entries and holes, nothing else comes here."""
     with pytest.raises(FormatError):
         entries_table([0], [None], [raw])
+
+
+NUMBERS = st.sampled_from([0, 1, 2, 4, 23, 24, 255, 256, 2**32, 2**53 + 1, 2**63 - 1, 2**63, 2**64 - 1])
+
+
+@st.composite
+def exchanges(draw: st.DrawFn) -> bytes:
+    """Inference entries: few lengths, every optional field there or not."""
+    fields: dict[int, Any] = {
+        0: 1, 1: draw(st.sampled_from([bytes(16), bytes(range(16))])), 2: draw(NUMBERS), 3: draw(NUMBERS),
+        4: draw(st.binary(min_size=32, max_size=32)), 5: draw(NUMBERS), 6: 9, 7: draw(st.sampled_from(["credit", "fraud!"])),
+        10: 200, 15: bytes(32), 16: 700, 17: 0, 22: draw(NUMBERS),
+    }  # fmt: skip
+    optional = {
+        8: bytes(32), 9: draw(NUMBERS), 11: bytes(16), 12: bytes([1]) * 16, 13: draw(st.sampled_from(["", "ask-1", "ask-é"])),
+        14: [draw(NUMBERS), 4, draw(NUMBERS)], 18: bytes(16), 19: draw(NUMBERS), 20: True, 21: draw(NUMBERS), 23: "why",
+    }  # fmt: skip
+    keys = draw(st.sampled_from([frozenset(), frozenset(optional), frozenset({8, 9, 14, 19})]))
+    return encode_entry(dict(sorted((fields | {key: optional[key] for key in keys}).items())))
+
+
+@settings(max_examples=200)
+@given(st.lists(exchanges(), min_size=1, max_size=6), st.randoms(use_true_random=False))
+def test_columns_straight_from_bytes_are_those_of_the_decoded_entries(
+    bases: list[bytes], random: Random
+) -> None:
+    """Alike or not, in any order: the same table."""
+    entries = [base for base in bases for _ in range(5)]
+    entries += [golden(name).raw for name in ("opening", "hole", "inference")] + [
+        encode_entry({0: 8, 51: bytes(16), 55: 1})
+    ] * 5
+    random.shuffle(entries)
+    offsets, logged = range(len(entries)), [None] * len(entries)
+    fast = entries_table(offsets, logged, entries)
+    slow = entries_table(offsets, logged, entries, sorted_=Sorted([], range(len(entries))))
+    assert Sorter().sort(entries).alike
+    assert fast.equals(slow)
+    assert encode_entries(fast) == encode_entries(slow)

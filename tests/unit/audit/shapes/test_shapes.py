@@ -69,7 +69,9 @@ def check(entries: list[bytes], sorter: Sorter) -> int:
 
 @settings(max_examples=300)
 @given(st.lists(inferences(), min_size=1, max_size=4), st.data())
-def test_what_is_read_together_is_what_the_strict_reader_reads(bases: list[bytes], data: st.DataObject) -> None:
+def test_what_is_read_together_is_what_the_strict_reader_reads(
+    bases: list[bytes], data: st.DataObject
+) -> None:
     """Whole entries, and such in which a byte was changed anywhere: nothing is taken that is malformed."""
     entries = [base for base in bases for _ in range(6)]
     for at in data.draw(st.lists(st.integers(0, len(entries) - 1), max_size=12)):
@@ -91,7 +93,10 @@ def test_every_byte_of_an_entry_changed_to_every_value_is_taken_only_when_it_is_
     assert shape is not None
     sorter = Sorter()
     for at in range(len(raw)):
-        assert check([raw] * 4 + [raw[:at] + bytes([value]) + raw[at + 1 :] for value in range(256)], sorter) >= 5
+        assert (
+            check([raw] * 4 + [raw[:at] + bytes([value]) + raw[at + 1 :] for value in range(256)], sorter)
+            >= 5
+        )
 
 
 def test_a_journal_of_one_shape_is_read_as_one_matrix() -> None:

@@ -1,0 +1,153 @@
+"""Records that are taken in together are what they would be one by one: the same leaves, alarms, state and counts."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from audit.log.base import LogEntry, Topic
+from audit.notary.alarms import Alarm, Untold
+from audit.notary.holes import entry_of
+from audit.notary.intake import Intake
+from audit.notary.watch import Watch
+from audit.proof.entry import encode_entry
+from audit.proof.hashing import leaf_hash
+from audit.proof.record import frame_record
+from tests.components.sworn import NAME, OTHER, TIME, two_epochs
+
+TOPIC = Topic("local", "affiant-entries", bytes(16), 1)
+BEGIN = TIME // 1_000_000
+LARGEST = 2**64 - 1
+
+
+class Seen:
+    """What came of records: leaves, payloads, and all that the watch has to say."""
+
+    def __init__(self) -> None:
+        self.untold = Untold(TOPIC.id, 0, lambda: 0.0, burst=10_000)
+        self.watch = Watch(TOPIC.id, 0, untold=self.untold)
+        self.leaves: list[tuple[bytes, bytes, bytes]] = []
+        self.holes = 0
+
+    def one_by_one(self, records: list[LogEntry]) -> Seen:
+        """The plain way."""
+        for record in records:
+            leaf = entry_of(record.value, TOPIC, 0, record.offset)
+            self.watch.record(record.offset, record.timestamp, record.key, leaf)
+            payload = b"" if leaf.record is None else leaf.record.payload
+            self.leaves.append((leaf.entry, leaf_hash(leaf.entry), payload))
+            self.holes += leaf.hole is not None
+        return self
+
+    def together(self, records: list[LogEntry], cuts: list[int]) -> Seen:
+        """In batches that end where `cuts` say."""
+        intake = Intake(TOPIC, 0, self.watch)
+        for start, end in pairwise(sorted({0, len(records), *(cut % (len(records) + 1) for cut in cuts)})):
+            taken = intake.take(records[start:end])
+            self.leaves += zip(taken.entries, taken.leaves, taken.payloads, strict=True)
+            self.holes += taken.holes
+        return self
+
+    @property
+    def all(self) -> dict[str, Any]:
+        """To compare."""
+        journals = self.watch.journals
+        self.untold.sealed()
+        alarms: list[Alarm] = self.untold.waiting()
+        return {
+            "leaves": self.leaves, "holes": self.holes, "alarms": alarms, "state": self.watch.state(),
+            "notes": journals.notes, "deadline": journals.deadline,
+            "counts": (journals.followed, journals.duplicates, journals.signatures, journals.unchecked),
+        }  # fmt: skip
+
+
+def records_of(
+    values: list[tuple[bytes | None, bytes | None]], times: list[int] | None = None
+) -> list[LogEntry]:
+    """As a log hands them out."""
+    return [
+        LogEntry(offset, BEGIN + (offset if times is None else times[offset]) * 1000, key, value)
+        for offset, (key, value) in enumerate(values)
+    ]
+
+
+CHANGES = st.lists(
+    st.tuples(
+        st.sampled_from(
+            ["drop", "again", "swap", "byte", "key", "no key", "no value", "junk", "short", "late"]
+        ),
+        st.integers(0, 10_000),
+        st.integers(0, 10_000),
+    ),
+    max_size=6,
+)
+
+
+@settings(max_examples=200)
+@given(st.integers(0, 40), st.integers(0, 40), CHANGES, st.lists(st.integers(0, 200), max_size=5))
+def test_together_and_one_by_one_are_the_same(
+    ours: int, theirs: int, changes: list[tuple[str, int, int]], cuts: list[int]
+) -> None:
+    """Two journals, in stretches, with whatever a stranger or a fault may do to them on their way."""
+    one: list[Any] = list(two_epochs(ours).values)
+    other: list[Any] = list(two_epochs(theirs, OTHER).values)
+    values: list[Any] = one[:7] + other[:11] + one[7:20] + other[11:] + one[20:]
+    late = len(values)
+    for what, at, more in changes:
+        place, second = at % len(values), more % len(values)
+        key, value = values[place]
+        if what == "drop" and len(values) > 1:
+            del values[place]
+        elif what == "again":
+            values.insert(second, values[place])
+        elif what == "swap":
+            values[place], values[second] = values[second], values[place]
+        elif what == "byte" and value:
+            changed = bytearray(value)
+            changed[more % len(changed)] ^= 1 << (at % 8)
+            values[place] = (key, bytes(changed))
+        elif what in ("key", "no key"):
+            values[place] = (OTHER[::-1] if what == "key" else None, value)
+        elif what in ("no value", "junk", "short"):
+            values[place] = (
+                key,
+                {"no value": None, "junk": b"junk" * 20, "short": (value or b"")[: more % 60]}[what],
+            )
+        elif what == "late":
+            late = place
+    times = [offset + 600 * (offset >= late) for offset in range(len(values))]
+    records = records_of(values, times)
+    assert Seen().together(records, cuts).all == Seen().one_by_one(records).all
+
+
+def test_no_number_follows_the_largest() -> None:
+    """A forger's sequence does not begin again at 0."""
+    fields = {0: 3, 1: NAME, 2: 1, 4: bytes(32), 5: 1, 23: "x", 24: 0}
+    first = encode_entry({**fields, 3: LARGEST})
+    then = [encode_entry({**fields, 3: number, 4: leaf_hash(first)}) for number in (0, LARGEST)]
+    for after in then:
+        padding = [encode_entry({**fields, 3: 2**63 + number}) for number in range(6)]
+        values = [(NAME, frame_record(raw, b"")) for raw in (*padding, first, after)]
+        records = records_of(list(values))
+        assert Seen().together(records, []).all == Seen().one_by_one(records).all
+
+
+def test_a_sound_journal_is_taken_in_runs() -> None:
+    """What is looked at one by one are the openings, heartbeats and closings alone."""
+    looked: list[int] = []
+    seen = Seen()
+    record = seen.watch.record
+
+    def counted(offset: int, *arguments: Any) -> None:
+        looked.append(offset)
+        record(offset, *arguments)
+
+    seen.watch.record = counted  # type: ignore[method-assign]
+    records = records_of(list(two_epochs(300).values), [0] * 305)
+    seen.together(records, [])
+    # Sequences below 24 and below 256 have heads of other lengths, and three of one length are few.
+    assert [at for at in looked if at > 24] == [301, 302, 304]
+    assert seen.all == Seen().one_by_one(records).all
