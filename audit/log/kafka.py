@@ -6,10 +6,12 @@ kafka-python's producer has no bound on the bytes that it holds: who sends must 
 from __future__ import annotations
 
 import random
+import threading
 import uuid
+import weakref
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from audit.config import Config
@@ -99,6 +101,30 @@ def connection(settings: LogSettings, config: Config) -> dict[str, Any]:
     return arguments
 
 
+class _Kept:
+    """An admin client that is kept from one use to the next: up to a use that fails, or its owner's end."""
+
+    def __init__(self, connect: Callable[[], KafkaAdminClient]) -> None:
+        self._connect = connect
+        self._lock = threading.Lock()
+        self._client: KafkaAdminClient | None = None
+        self._end: Callable[[], object] = lambda: None
+
+    @contextmanager
+    def use(self) -> Iterator[KafkaAdminClient]:
+        """For one conversation at a time."""
+        with self._lock:
+            if self._client is None:
+                self._client = self._connect()
+                self._end = weakref.finalize(self, self._client.close)
+            try:
+                yield self._client
+            except BaseException:
+                self._client = None
+                self._end()
+                raise
+
+
 class KafkaLog:
     """One topic of a Kafka cluster."""
 
@@ -113,6 +139,7 @@ class KafkaLog:
         self._settings = settings
         self._connection = connection(settings, config)
         self.delivery_timeout = delivery_timeout
+        self._asked = _Kept(self._open_admin)
 
     @property
     def settings(self) -> LogSettings:
@@ -140,22 +167,22 @@ class KafkaLog:
                 continue
         return client(**self._connection, **arguments, bootstrap_timeout_ms=REQUEST_MS)
 
+    def _open_admin(self) -> KafkaAdminClient:
+        from kafka.admin import KafkaAdminClient
+
+        return self._connected(KafkaAdminClient, request_timeout_ms=REQUEST_MS)
+
     @contextmanager
     def admin(self) -> Iterator[KafkaAdminClient]:
         """An admin client for one conversation. Raises LogUnavailable."""
-        from kafka.admin import KafkaAdminClient
-
-        with translated("kafka"):
-            client = self._connected(KafkaAdminClient, request_timeout_ms=REQUEST_MS)
-            try:
-                yield client
-            finally:
-                client.close()
+        with translated("kafka"), closing(self._open_admin()) as client:
+            yield client
 
     def topic(self) -> Topic:
         """See `Log.topic`."""
         name = self._settings.topic
-        with self.admin() as admin:
+        # A notary asks before each checkpoint: finding the brokers anew would take longer than sealing.
+        with translated("kafka"), self._asked.use() as admin:
             found = describe_topic(admin, name)
         return Topic("kafka", name, uuid.UUID(str(found["topic_id"])).bytes, len(found["partitions"]))
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 READ_BYTES: Final = 1 << 20
 IDLE_READ: Final = 0.1
 """Seconds that a read waits for an entry: what seals, archives and ends waits as long."""
-MOST_PENDING: Final = 8192
+MOST_PENDING: Final = 32_768
 """So many leaves are sealed before their time has come: their entries are in memory until then."""
 MOST_PENDING_BYTES: Final = 16 << 20
 IDLE_SEAL: Final = 8.0
