@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from hashlib import sha256
+from typing import Final
 
 from audit.errors import LogError
 from audit.log.base import LogEntry, LogReader, Topic
 from audit.notary.holes import entry_of
 from audit.proof.entry import Key, parse_entry
 from audit.proof.errors import FormatError
-from audit.proof.record import split_record
+from audit.proof.record import FORMAT
 from audit.show import walk
 
 from .verified import TreeVerified
+
+_FORMAT: Final = FORMAT.to_bytes(2, "big")
 
 
 class Logged:
@@ -67,13 +70,12 @@ class Logged:
     def _record(
         self, read: LogEntry, entry: bytes | None, logged: int | None, payloads: dict[int, bytes], place: int
     ) -> None:
-        raw, payload = _split(read.value)
-        if raw is None or raw != entry:
+        payload = _behind(read.value, entry)
+        if payload is None or entry is None:
             made = entry_of(read.value, self._topic, self._partition, read.offset)
             if entry is not None and made.entry != entry:
                 self._verified.flaw("log", "the record is not what was sealed", offset=read.offset)
-            if raw is None or made.record is None or made.entry != entry:
-                return
+            return  # a hole, or told
         if logged is not None and logged != read.timestamp:
             self._verified.flaw(
                 "archive",
@@ -86,7 +88,7 @@ class Logged:
             if payload:
                 payloads[place] = payload
         elif payload and payload != known:
-            self._payload(read.offset, raw, payload)
+            self._payload(read.offset, entry, payload)
 
     def _payload(self, offset: int, raw: bytes, payload: bytes) -> None:
         """The archive and the log have different ones: which is right?"""
@@ -98,10 +100,15 @@ class Logged:
             self._verified.flaw("payload", "the log's is not what the entry's digest covers", offset=offset)
 
 
-def _split(value: bytes | None) -> tuple[bytes | None, bytes]:
-    if value is None:
-        return None, b""
-    try:
-        return split_record(value)
-    except FormatError:
-        return None, b""
+def _behind(value: bytes | None, entry: bytes | None) -> bytes | None:
+    """The payload of a record that has this entry; None when it has another, or is none."""
+    if value is None or entry is None:
+        return None
+    # What almost every record is, without a copy of its entry.
+    if (
+        value.startswith(_FORMAT)
+        and value.startswith(entry, 4)
+        and value[2:4] == len(entry).to_bytes(2, "big")
+    ):
+        return value[4 + len(entry) :]
+    return None

@@ -47,7 +47,7 @@ from .verified import TreeVerified
 
 _CHUNK: Final = 16_384
 """Entries of the tail, which no archive file has, that are looked at together."""
-_PIECE: Final = 1024
+_PIECE: Final = 8192
 _OWN: Final = frozenset({"checkpoint", "state"})
 _DIGEST: Final = int(Key.PAYLOAD_DIGEST)
 _LENGTH: Final = int(Key.PAYLOAD_LENGTH)
