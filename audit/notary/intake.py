@@ -50,7 +50,7 @@ class Intake:
 
         Nothing is raised, whatever they are.
         """
-        entries, payloads, odd = _split(records)
+        entries, payloads = _split(records)
         leaves = [leaf_hash(entry) for entry in entries]
         alike = self._sorter.sort(entries).alike
         chains = Chains(len(records), alike, leaves)
@@ -59,7 +59,6 @@ class Intake:
         for each in alike:
             chains.plain[each.places[payloads_of(each, there).wrong]] = False
         chains.plain &= _fitting_keys(records, chains.journals)
-        chains.plain[odd] = False
         taken = Taken(entries, leaves, payloads)
         journals = self._watch.journals
 
@@ -81,18 +80,17 @@ class Intake:
             taken.holes += 1
 
 
-def _split(records: Sequence[LogEntry]) -> tuple[list[bytes], list[bytes], list[int]]:
-    """Entries and payloads, and the places of what is no record: there the entry is empty."""
-    entries, payloads, odd = [], [], []
-    for at, record in enumerate(records):
+def _split(records: Sequence[LogEntry]) -> tuple[list[bytes], list[bytes]]:
+    """Entries and payloads. Of what is no record the entry is empty, which is no entry."""
+    entries, payloads = [], []
+    for record in records:
         try:
             entry, payload = split_record(record.value or b"")
         except FormatError:
             entry, payload = b"", b""
-            odd.append(at)
         entries.append(entry)
         payloads.append(payload)
-    return entries, payloads, odd
+    return entries, payloads
 
 
 def _fitting_keys(records: Sequence[LogEntry], journals: Rows) -> Mask:

@@ -207,7 +207,7 @@ MUTATIONS = (
     Mutation(
         "a payload is not held to its entry",
         ENTRIES,
-        "    if sha256(payload).digest() != entry.get(Key.PAYLOAD_DIGEST):",
+        "    if sha256(payload).digest() != entry.fields.get(_DIGEST):",
         "    if False:",
         HOLES,
     ),

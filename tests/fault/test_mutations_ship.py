@@ -300,8 +300,8 @@ WITH_A_BROKER = (
     Mutation(
         "a closed producer goes on sending",
         KAFKA_LOG,
-        "        self._end()\n",
-        "",
+        "        self._end()\n        self._producer._sender.join",
+        "        self._producer._sender.join",
         f"{WRITER}::test_a_closed_writer_sends_nothing_more",
     ),
     Mutation(

@@ -10,6 +10,7 @@ import pytest
 from tests.fault.mutation import Mutation, assert_caught, params, run
 
 FOLLOW = "audit/follow.py"
+REMEMBERED = "audit/remembered.py"
 WATCH = "audit/notary/watch.py"
 ALARMS = "audit/notary/alarms.py"
 SESSION = "audit/notary/session.py"
@@ -50,13 +51,13 @@ MUTATIONS: Final = (
         "        elif fields[_CHAIN] != journal.head:",
         "        elif False:",
         ON_WATCH,
-        also=("            and fields[_CHAIN] == journal.head\n", ""),
+        also=("            and chain == journal.head\n", ""),
         short=True,
     ),
     Mutation(
         "the chain, on the short way",
         FOLLOW,
-        "            and fields[_CHAIN] == journal.head\n",
+        "            and chain == journal.head\n",
         "",
         ON_WATCH,
     ),
@@ -70,11 +71,13 @@ MUTATIONS: Final = (
     Mutation(
         "the epoch, on the short way",
         FOLLOW,
-        "            and fields[_EPOCH] == journal.epoch\n",
+        "            and epoch == journal.epoch\n",
         "",
         ON_WATCH,
     ),
-    Mutation("signed kinds, on the short way", FOLLOW, "            and kind not in _SIGNED\n", "", ON_WATCH),
+    Mutation(
+        "signed kinds, on the short way", FOLLOW, "if kind not in _SIGNED and self.", "if self.", ON_WATCH
+    ),
     Mutation("a closing, on the short way", FOLLOW, "            and not journal.closed\n", "", ON_WATCH),
     Mutation(
         "another hash of one sequence",
@@ -141,7 +144,13 @@ MUTATIONS: Final = (
     ),
     Mutation("a log without times", FOLLOW, " or not self.heard:", ":", ON_WATCH),
     Mutation("times before 1970", FOLLOW, "max(0, timestamp)", "timestamp", ON_WATCH),
-    Mutation("sequences without an end", FOLLOW, "min(sequence + 1, _LARGEST)", "sequence + 1", ON_WATCH),
+    Mutation(
+        "sequences without an end",
+        FOLLOW,
+        "min(sequence + len(leaves), _LARGEST)",
+        "sequence + len(leaves)",
+        ON_WATCH,
+    ),
     Mutation(
         "epochs below zero",
         FOLLOW,
@@ -158,9 +167,9 @@ MUTATIONS: Final = (
     ),
     Mutation(
         "leaves without a bound",
-        FOLLOW,
-        "        if len(self._order) > self._remembered:",
-        "        if False:",
+        REMEMBERED,
+        "        while self._count > self._most:",
+        "        while False:",
         ON_WATCH,
     ),
     Mutation(

@@ -117,11 +117,12 @@ def exchanges(draw: st.DrawFn) -> bytes:
     """Inference entries: few lengths, every optional field there or not."""
     fields: dict[int, Any] = {
         0: 1, 1: draw(st.sampled_from([bytes(16), bytes(range(16))])), 2: draw(NUMBERS), 3: draw(NUMBERS),
-        4: draw(st.binary(min_size=32, max_size=32)), 5: draw(NUMBERS), 6: 9, 7: draw(st.sampled_from(["credit", "fraud!"])),
-        10: 200, 15: bytes(32), 16: 700, 17: 0, 22: draw(NUMBERS),
+        4: draw(st.binary(min_size=32, max_size=32)), 5: draw(NUMBERS), 6: 9,
+        7: draw(st.sampled_from(["credit", "fraud!"])), 10: 200, 15: bytes(32), 16: 700, 17: 0, 22: draw(NUMBERS),
     }  # fmt: skip
     optional = {
-        8: bytes(32), 9: draw(NUMBERS), 11: bytes(16), 12: bytes([1]) * 16, 13: draw(st.sampled_from(["", "ask-1", "ask-é"])),
+        8: bytes(32), 9: draw(NUMBERS), 11: bytes(16), 12: bytes([1]) * 16,
+        13: draw(st.sampled_from(["", "ask-1", "ask-é"])),
         14: [draw(NUMBERS), 4, draw(NUMBERS)], 18: bytes(16), 19: draw(NUMBERS), 20: True, 21: draw(NUMBERS), 23: "why",
     }  # fmt: skip
     keys = draw(st.sampled_from([frozenset(), frozenset(optional), frozenset({8, 9, 14, 19})]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from itertools import pairwise
 from typing import Any
 
@@ -15,7 +16,7 @@ from audit.notary.intake import Intake
 from audit.notary.watch import Watch
 from audit.proof.entry import encode_entry
 from audit.proof.hashing import leaf_hash
-from audit.proof.record import frame_record
+from audit.proof.record import frame_record, split_record
 from tests.components.sworn import NAME, OTHER, TIME, two_epochs
 
 TOPIC = Topic("local", "affiant-entries", bytes(16), 1)
@@ -123,16 +124,70 @@ def test_together_and_one_by_one_are_the_same(
     assert Seen().together(records, cuts).all == Seen().one_by_one(records).all
 
 
+def stopped(name: bytes, epoch: int, sequence: int, chain: bytes, **more: object) -> bytes:
+    """An entry of a plain kind, as anybody can forge it."""
+    fields = {0: 3, 1: name, 2: epoch, 3: sequence, 4: chain, 5: 1, 23: "x", 24: 0}
+    return encode_entry(fields | {int(key[1:]): value for key, value in more.items()})
+
+
+@settings(max_examples=200)
+@given(
+    st.lists(
+        st.tuples(st.sampled_from([NAME, OTHER]), st.integers(1, 2), st.integers(0, 2)),
+        min_size=8,
+        max_size=20,
+    )
+)
+def test_a_chain_through_other_journals_and_epochs_is_no_run(made: list[tuple[bytes, int, int]]) -> None:
+    """Each has the hash of the one before it, and most the next number: both ways say the same of it."""
+    values: list[Any] = []
+    chain, sequence = bytes(32), 2**40
+    for name, epoch, step in made:
+        sequence += step
+        raw = stopped(name, epoch, sequence, chain)
+        values.append((name, frame_record(raw, b"")))
+        chain = leaf_hash(raw)
+    records = records_of(values)
+    assert Seen().together(records, []).all == Seen().one_by_one(records).all
+
+
 def test_no_number_follows_the_largest() -> None:
     """A forger's sequence does not begin again at 0."""
-    fields = {0: 3, 1: NAME, 2: 1, 4: bytes(32), 5: 1, 23: "x", 24: 0}
-    first = encode_entry({**fields, 3: LARGEST})
-    then = [encode_entry({**fields, 3: number, 4: leaf_hash(first)}) for number in (0, LARGEST)]
-    for after in then:
-        padding = [encode_entry({**fields, 3: 2**63 + number}) for number in range(6)]
-        values = [(NAME, frame_record(raw, b"")) for raw in (*padding, first, after)]
-        records = records_of(list(values))
-        assert Seen().together(records, []).all == Seen().one_by_one(records).all
+    padding = [stopped(OTHER, 1, number, bytes(32)) for number in range(6)]
+    values, chain = [(OTHER, frame_record(raw, b"")) for raw in padding], bytes(32)
+    for number in (LARGEST - 3, LARGEST - 2, LARGEST - 1, LARGEST, 0, 1):
+        raw = stopped(NAME, 1, number, chain)
+        values.append((NAME, frame_record(raw, b"")))
+        chain = leaf_hash(raw)
+    records = records_of(list(values))
+    assert Seen().together(records, []).all == Seen().one_by_one(records).all
+
+
+def test_a_length_that_is_not_the_payloads_is_told_of_each() -> None:
+    """The digest is right: both ways look at the length too."""
+    made, payload = two_epochs(2), b"p" * 40
+    fields = {
+        0: 1,
+        1: NAME,
+        2: 1,
+        5: TIME,
+        6: TIME,
+        7: "credit",
+        10: 200,
+        15: sha256(payload).digest(),
+        16: 41,
+        17: 0,
+        22: 7,
+    }
+    values, chain = list(made.values[:3]), leaf_hash(split_record(made.values[2][1])[0])
+    for number in range(3, 10):
+        raw = encode_entry(dict(sorted((fields | {3: number, 4: chain}).items())))
+        values.append((NAME, frame_record(raw, payload)))
+        chain = leaf_hash(raw)
+    records = records_of(list(values))
+    seen = Seen().together(records, [])
+    assert seen.all == Seen().one_by_one(records).all
+    assert [alarm.what for alarm in seen.all["alarms"]] == ["payload"] * 7
 
 
 def test_a_sound_journal_is_taken_in_runs() -> None:
