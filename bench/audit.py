@@ -61,7 +61,7 @@ def measure(run: cli.Run) -> Report:
             bars.update(task, description=text)
 
         parts: dict[str, Callable[[], Measured]] = {
-            "notary": lambda: notary.rates(run, 40_000 if quick else 400_000, 1 if quick else 3),
+            "notary": lambda: notary.rates(run, 160_000 if quick else 400_000, 1 if quick else 3),
             "delay": lambda: notary.delay(run, 5 if quick else 60),
             "auditor": lambda: _pinned(run, lambda: auditor.measure(sealed, size, 1 if quick else 3, told)),
             "replay": lambda: _pinned(run, lambda: replay.measure(quick)),

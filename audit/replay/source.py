@@ -9,6 +9,8 @@ from audit.log.base import LogReader
 from audit.proof.entry import Entry, Key, Kind, parse_entry, parse_record_id
 from audit.proof.errors import FormatError
 from audit.proof.record import split_record
+from audit.shapes import Sorter
+from audit.shapes.entries import parse_entries
 from audit.show import walk
 
 from .base import Logged
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from audit.archive import Archive
 
 _BACK: Final = 16_384
+_TOGETHER: Final = 1024
+_TOGETHER_BYTES: Final = 4 << 20
 _NO_LOG: Final = 1 << 63
 _OPENING: Final = bytes((Key.KIND, Kind.OPENING))
 
@@ -58,6 +62,7 @@ class Source:
         self._archive: Final = archive
         self._external: Final = external
         self._openings: Final[dict[tuple[bytes, int], Entry | None]] = {}
+        self._sorter: Final = Sorter()
 
     def bounds(self, partition: int) -> Part:
         """All that there is of a partition. Raises LogUnavailable, ObjectsUnavailable."""
@@ -94,9 +99,11 @@ class Source:
             ArchiveGap: neither the log nor the archive has an offset.
         """
         for part in parts:
-            for found in self._walk(*self.around(part)):
-                wanted = part.first <= found.offset < part.end and _within(found.time, since, until)
-                yield self._logged(part.partition, found, wanted=wanted)
+            for some in _some(self._walk(*self.around(part))):
+                entries = parse_entries(self._sorter, [found.entry for found in some])
+                for found, entry in zip(some, entries, strict=True):
+                    wanted = part.first <= found.offset < part.end and _within(found.time, since, until)
+                    yield self._logged(part.partition, found, entry, wanted=wanted)
 
     def _walk(self, partition: int, start: int, end: int) -> Iterator[_Found]:
         first, _ = self._log_bounds(partition)
@@ -126,11 +133,7 @@ class Source:
                     return Part(partition, found.offset, found.offset + 1)
         return None
 
-    def _logged(self, partition: int, found: _Found, *, wanted: bool) -> Logged:
-        try:
-            entry = parse_entry(found.entry) if found.entry is not None else None
-        except FormatError:
-            entry = None
+    def _logged(self, partition: int, found: _Found, entry: Entry | None, *, wanted: bool) -> Logged:
         payload = found.payload
         if not payload and entry is not None and entry.get(Key.EXTERNAL):
             payload = self._external(entry.fields[Key.PAYLOAD_DIGEST]) or b""
@@ -158,6 +161,20 @@ class Source:
                     return opening
             end = start
         return None
+
+
+def _some(found: Iterator[_Found]) -> Iterator[list[_Found]]:
+    """Several at once, which are held in memory together."""
+    some: list[_Found] = []
+    size = 0
+    for each in found:
+        some.append(each)
+        size += len(each.payload)
+        if len(some) >= _TOGETHER or size >= _TOGETHER_BYTES:
+            yield some
+            some, size = [], 0
+    if some:
+        yield some
 
 
 def _split(value: bytes | None) -> tuple[bytes | None, bytes]:

@@ -146,14 +146,18 @@ def _opening(journal: bytes) -> bytes:
 
 def _replay(recorded: Recorded, predictor: Any) -> int:
     """From the log's bytes to verdicts; every one MUST be identical."""
-    from audit.proof.entry import parse_entry
     from audit.proof.record import split_record
     from audit.replay import Logged, Summary, Verdict, replay
+    from audit.shapes import Sorter
+    from audit.shapes.entries import parse_entries
 
     def logged() -> Iterator[Logged]:
-        for offset, value in enumerate(recorded.values):
-            entry, payload = split_record(value)
-            yield Logged(0, offset, parse_entry(entry), payload)
+        sorter = Sorter()
+        for first in range(0, len(recorded.values), 1024):
+            parts = [split_record(value) for value in recorded.values[first : first + 1024]]
+            entries = parse_entries(sorter, [entry for entry, _ in parts])
+            for at, (entry, (_, payload)) in enumerate(zip(entries, parts, strict=True)):
+                yield Logged(0, first + at, entry, payload)
 
     summary = Summary()
     for judged in replay(logged(), predictor):

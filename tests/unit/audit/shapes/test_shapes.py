@@ -10,8 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audit.proof.entry import Entry, encode_entry, parse_entry
+from audit.proof.errors import FormatError
 from audit.proof.record import split_record
 from audit.shapes import Alike, Sorter
+from audit.shapes.entries import parse_entries
 from audit.shapes.shape import Form, Shape
 
 GOLDEN = Path(__file__).parents[3] / "golden" / "journal"
@@ -48,11 +50,20 @@ def fields_of(alike: Alike, row: int) -> dict[int, Any]:
     return found
 
 
+def alone(raw: bytes) -> Entry | None:
+    """What the strict reader makes of it."""
+    try:
+        return parse_entry(raw)
+    except FormatError:
+        return None
+
+
 def check(entries: list[bytes], sorter: Sorter) -> int:
     """Each entry is there once; what was read together has the fields that the strict reader finds. How many."""
     found = sorter.sort(entries)
     together = 0
     places = list(found.rest)
+    assert parse_entries(sorter, [*entries, None]) == [*map(alone, entries), None]
     for alike in found.alike:
         assert list(alike.places) == sorted(alike.places)
         for row, at in enumerate(alike.places.tolist()):
