@@ -19,6 +19,7 @@ from .audit_open import IndexOption, opened
 from .errors import WRONG
 from .log import print_exchange
 from .options import ConfigOption
+from .text import json_text, printable
 
 RecordArgument = Annotated[
     str, typer.Argument(help="The record id, as the answer's Affiant-Record header has it.")
@@ -47,7 +48,7 @@ def show(
         shown = records.show(record)
     described = shown.describe()
     if as_json:
-        typer.echo(json.dumps(described, indent=2, ensure_ascii=False))
+        typer.echo(json_text(described))
     else:
         print_exchange(described)
         _print_proof(described)
@@ -156,7 +157,9 @@ def search(
             typer.echo(_line(row))
     for row, reason in zip(rows, wrong, strict=True):
         if reason is not None:
-            typer.echo(f"WRONG  partition {row['partition']}, offset {row['offset']}: {reason}", err=True)
+            typer.echo(
+                f"WRONG  partition {row['partition']}, offset {row['offset']}: {printable(reason)}", err=True
+            )
     if any(wrong):
         raise typer.Exit(WRONG)
 
@@ -176,7 +179,7 @@ def _sql(text: str, index: Path | None, config: Path | None, as_json: bool) -> N
 def _line(row: Mapping[str, Any]) -> str:
     """As `affiant log tail` has them."""
     when = next((row[name] for name in _TIMES if row[name] is not None), None)
-    details = (_text(row[name]) for name in _DETAILS if row[name] is not None)
+    details = (printable(_text(row[name])) for name in _DETAILS if row[name] is not None)
     name = row["record"] or f"{row['partition']}/{row['offset']}"
     time = "" if when is None else when.isoformat(timespec="milliseconds")
     return f"{time:<23}  {row['kind']:<10} {name}  {' '.join(details)}"
@@ -185,9 +188,9 @@ def _line(row: Mapping[str, Any]) -> str:
 def _print_rows(names: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
     table = Table()
     for name in names:
-        table.add_column(name, overflow="fold")
+        table.add_column(escape(printable(name)), overflow="fold")
     for row in rows:
-        table.add_row(*("" if value is None else escape(_text(value)) for value in row))
+        table.add_row(*("" if value is None else escape(printable(_text(value))) for value in row))
     Console().print(table)
 
 

@@ -10,6 +10,8 @@ import time
 from collections.abc import Sequence
 from typing import Any, Final, TextIO
 
+from .text import printable
+
 _COLOURS: Final = (36, 33, 35, 32, 34)
 _LOUD: Final = {"warning": 33, "error": 31, "critical": 31}
 _TOLD: Final = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d\S* \[(?P<level>[A-Za-z]+) *\] (?P<rest>.*)")
@@ -29,6 +31,7 @@ class Console:
     def say(self, name: str, line: str) -> None:
         """Print one line of the component `name`."""
         text, level = readable(line)
+        text = printable(text.expandtabs())  # a line has values that a caller sent
         head = f"{time.strftime('%H:%M:%S')} {name:<{self._width}} │ "
         if self._colour:
             head = f"\x1b[{self._of.get(name, 1)}m{head}\x1b[0m"

@@ -25,6 +25,7 @@ from audit.show import describe, fields_of, find, walk
 
 from .errors import WRONG
 from .options import ConfigOption
+from .text import json_for_people, json_text, printable
 from .verify import verify
 
 app = typer.Typer(no_args_is_help=True, help="Read and verify the log.\n\nExample: affiant log tail --follow")
@@ -98,7 +99,7 @@ def show(
         exchange = find(reader, log.topic().partitions, record, external.get)
     described = describe(exchange)
     if as_json:
-        typer.echo(json.dumps(described, indent=2, ensure_ascii=False))
+        typer.echo(json_text(described))
     else:
         print_exchange(described)
     if False in exchange.holds.values():
@@ -172,7 +173,7 @@ def _line(partition: int, entry: LogEntry, as_json: bool) -> None:
         return
     name = "UNREADABLE" if parsed is None else _kind(parsed)
     details = [
-        str(fields[key])[:19] if key == "digest" else f"{fields[key]}"
+        printable(str(fields[key])[:19] if key == "digest" else f"{fields[key]}")
         for key in ("service", "status", "digest", "slot", "reason")
         if key in fields
     ]
@@ -205,14 +206,14 @@ def print_exchange(described: dict[str, Any]) -> None:
     }
     for name, value in rows.items():
         if value is not None:
-            table.add_row(name, escape(str(value)))
+            table.add_row(name, escape(printable(str(value))))
     for what, holds in described["holds"].items():
-        table.add_row(_SAID[holds], what)
+        table.add_row(_SAID[holds], escape(printable(what)))
     screen.print(table)
     for part in ("request", "answer"):
         if part in described:
-            screen.print(f"\n[bold]{part}[/]  {escape(str(described[part].get('content_type')))}")
-            screen.print_json(data=described[part]["body"])
+            screen.print(f"\n[bold]{part}[/]  {escape(printable(str(described[part].get('content_type'))))}")
+            screen.print(json_for_people(described[part]["body"]))
 
 
 def _time(milliseconds: int) -> str:

@@ -20,6 +20,7 @@ from .evidence import Shown, key_of, verify_bundle
 from .flaws import Flaw
 from .members import MAX_TOTAL
 from .note import MAX_NOTE, VerifierKey, parse_note
+from .printable import printable
 from .receipt import MAX_RECEIPT, parse_receipt, verify_receipt
 from .whole import TreeCheck
 
@@ -234,9 +235,7 @@ def _tell(content: dict[str, Any], flaws: Sequence[Flaw], *, as_json: bool) -> N
         else:
             lines.append(f"{name.replace('_', ' ')}: {_said(value)}")
     lines.append("it holds" if not flaws else f"{len(flaws)} WRONG")
-    # What others wrote must not steer the terminal.
-    text = "\n".join(lines)
-    print("".join(each if each == "\n" or each.isprintable() else "\ufffd" for each in text))  # noqa: T201
+    print("\n".join(map(printable, lines)))  # noqa: T201
 
 
 def _plain(tree: dict[str, Any]) -> str:

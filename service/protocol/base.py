@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, NamedTuple
 
 import orjson
@@ -11,6 +12,7 @@ from service.errors import Unparseable, quote
 from service.rows import Rows
 
 MAX_REQUEST_ID = 128
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 class Query(NamedTuple):
@@ -46,7 +48,13 @@ def read_object(text: bytes) -> dict[str, Any]:
 
 
 def check_request_id(value: Any) -> str:
-    """The client's own id of a request: text of 1 to 128 bytes."""
+    """The client's own id of a request: text of at most 128 bytes without control characters.
+
+    It is listed beside other records, and logged: it MUST NOT look like more than one line.
+
+    Raises:
+        Unparseable: it is something else.
+    """
     if type(value) is not str:
         raise Unparseable("id must be text")
     try:
@@ -55,4 +63,6 @@ def check_request_id(value: Any) -> str:
         raise Unparseable(f"id {quote(value)} is not Unicode text") from None
     if size > MAX_REQUEST_ID:
         raise Unparseable(f"id is {size} bytes long; it may have {MAX_REQUEST_ID}")
+    if not value.isprintable() and _CONTROL.search(value):
+        raise Unparseable(f"id {quote(value)} has a control character")
     return value

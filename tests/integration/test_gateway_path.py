@@ -273,6 +273,8 @@ REFUSALS: list[tuple[str, str, bytes, dict[str, str], str, int, str]] = [
     ("POST", PREDICT, b"x" * 5000, JSON, "body-too-large", 413, "4096"),
     ("POST", PREDICT, gzip.compress(b" " * 100_000), ZIPPED, "body-too-large", 413, "inflated"),
     ("POST", PREDICT, b"{}", {**JSON, "x-request-id": "x" * 200}, "unparseable", 400, "128"),
+    ("POST", PREDICT, b"{}", {**JSON, "x-request-id": "a\x1b[2J"}, "unparseable", 400, "control character"),
+    ("POST", "/v2/models/credit/infer", b'{"id":"a\\nb","inputs":[]}', JSON, "unparseable", 400, "control character"),
     ("POST", "/v2/models/credit/infer", b"{}", {"inference-header-content-length": "-1"}, "unparseable", 400, "length"),
 ]  # fmt: skip
 

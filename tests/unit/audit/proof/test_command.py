@@ -97,7 +97,7 @@ def test_what_others_wrote_does_not_steer_the_terminal(
             Key.KIND: Kind.SHIPPER,
             Key.SHIPPER: bytes(16),
             Key.TIME: 1,
-            Key.REASON: "\x1b[2J\x1b]0;owned\x07\u202e",
+            Key.REASON: "\x1b[2J\x1b]0;owned\x07\u202e\nit holds",
         }
     )
     note = sign_checkpoint(Checkpoint(make.TREE, 1, leaf_hash(entry)), make.NOTARY)
@@ -107,3 +107,4 @@ def test_what_others_wrote_does_not_steer_the_terminal(
     said = capsys.readouterr().out
     assert "owned" in said
     assert not {"\x1b", "\x07", "\u202e"} & set(said)
+    assert said.splitlines().count("it holds") == 1
