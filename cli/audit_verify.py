@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -75,8 +75,8 @@ def verify(  # noqa: PLR0917 — one parameter an option
     Example: affiant audit verify --from 100000 --to 199999
     """
     from audit.archive import Archive
-    from audit.auditor.records import trees_of
     from audit.auditor.verify import Wanted, verify_trees
+    from audit.auditor.which import trees_to_verify
 
     if last is not None and last < first:
         raise ConfigError(f"--from {first} --to {last} is no range")
@@ -85,10 +85,10 @@ def verify(  # noqa: PLR0917 — one parameter an option
     kept = tuple((str(path), _read(path)) for path in checkpoint or [])
     with ExitStack() as stack:
         logs = stack.enter_context(_logs(settings if log and store is None else None))
-        topics = {id_: live.topic.partitions for id_, live in logs.items()}
-        which = [each for each in trees_of(trees, topics) if partition in (None, each.partition)]
         which = [
-            each for each in which if trees.objects.get(f"{each.prefix}/state") or _has_head(trees, each)
+            each
+            for each in trees_to_verify(trees, _records(logs), kept)
+            if partition in (None, each.partition)
         ]
         if not which:
             raise ConfigError(f"nothing is sealed in {trees.objects!r}: no tree, or none of that partition")
@@ -104,8 +104,12 @@ def verify(  # noqa: PLR0917 — one parameter an option
         raise typer.Exit(WRONG)
 
 
-def _has_head(trees: Trees, tree: TreeId) -> bool:
-    return trees.objects.get(f"{tree.prefix}/checkpoint") is not None
+def _records(logs: Mapping[bytes, LiveLog]) -> Iterator[tuple[bytes, int]]:
+    """Where the logs have records, which should be sealed."""
+    for topic, live in logs.items():
+        for partition in range(live.topic.partitions):
+            if live.reader.bounds(partition)[1] > 0:
+                yield topic, partition
 
 
 def _trees(

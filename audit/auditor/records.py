@@ -9,14 +9,12 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
-from audit.archive import Archive, Part
+from audit.archive import Archive
 from audit.archive.columns import entries_table
-from audit.archive.names import files_of
 from audit.errors import NoSuchRecord, NotSealed
 from audit.proof.checkpoint import Opened
 from audit.proof.entry import JOURNAL_KINDS, Entry, Key, Kind, parse_entry, record_id
@@ -26,12 +24,13 @@ from audit.proof.merkle import inclusion_proof, verify_inclusion
 from audit.proof.receipt import Receipt, verify_receipt
 from audit.proof.record import Record
 from audit.proof.tiles import TileNodes
-from audit.sealed import CHECKPOINT, Published, SealedTree, TreeId
+from audit.sealed import Published, SealedTree
 from audit.show import Exchange, Place, describe, examine
 from audit.trees import Trees
 
 from .index import Index, Located, Progress
 from .tables import plain_times
+from .which import trees_of
 
 PayloadOf = Callable[[Located, Entry], bytes | None]
 """What a place has for a record's payload; None when that is nothing. Empty is not absent: it was damaged."""
@@ -257,29 +256,3 @@ def newest(trees: Trees, topics: Mapping[bytes, int]) -> dict[SealedTree, Publis
     if not heads:
         raise NotSealed(f"{trees.trust.name}: nothing is sealed in {trees.objects!r} yet")
     return heads
-
-
-_TREE: Final = re.compile(rf"([0-9a-f]{{32}})/(0|[1-9][0-9]{{0,9}})/{CHECKPOINT}", re.ASCII)
-
-
-def trees_of(trees: Trees, topics: Mapping[bytes, int]) -> list[TreeId]:
-    """Trees that the store may have: of the topics that are given, and of those that the archive has.
-
-    When neither names one, every name in the store is looked at, which takes a while in a large one.
-    """
-    found = {(topic, partition) for topic, partitions in topics.items() for partition in range(partitions)}
-    archived = {(file.topic, file.partition) for file in files_of(trees.objects, Part.ENTRIES)}
-    found |= archived
-    # The archive may lag behind in some partitions: those below its highest are asked for, too.
-    for topic in {topic for topic, _ in archived}:
-        highest = max(partition for each, partition in archived if each == topic)
-        found |= {(topic, partition) for partition in range(highest)}
-    if not found:
-        found |= set(_all_trees(trees.objects.list("")))
-    return [TreeId(trees.trust.name, *each) for each in sorted(found)]
-
-
-def _all_trees(names: Iterable[str]) -> Iterable[tuple[bytes, int]]:
-    for name in names:
-        if found := _TREE.fullmatch(name):
-            yield bytes.fromhex(found[1]), int(found[2])

@@ -12,7 +12,8 @@ import pytest
 from audit.archive import Archive
 from audit.auditor.index import Index
 from audit.auditor.query import Search
-from audit.auditor.records import Records, trees_of
+from audit.auditor.records import Records
+from audit.auditor.which import trees_of
 from audit.config import load
 from audit.errors import NoSuchRecord, NotSealed
 from audit.log.local import LocalLog
