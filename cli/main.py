@@ -38,6 +38,7 @@ GROUPS: Final[dict[str, Group]] = {
     "init": Group("cli.init", "Write a commented affiant.toml."),
     "config": Group("cli.config", "Check and show the settings."),
     "model": Group("cli.model", "Model packages: publish, list, show, pull and verify.", "registry"),
+    "policy": Group("cli.policy", "Check a policy, print its JSON schema.", "registry"),
     "up": Group("cli.up", "Run the gateway, the sidecar and the notary under one supervisor.", "gateway-cpu"),
     "gateway": Group("cli.gateway", "Answer predictions, each recorded before it leaves.", "gateway-cpu"),
     "sidecar": Group("cli.sidecar", "Ship the journals of this machine to the log.", "sidecar"),

@@ -1,0 +1,197 @@
+"""The gates' thresholds, one section a gate. A gate whose section is absent is not asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Final, Literal, Self
+
+from pydantic import Field, model_validator
+
+from .base import Count, Part, Positive, Share
+
+Metric = Literal["auc", "accuracy", "balanced_accuracy", "precision", "recall", "f1", "brier", "mae", "rmse"]
+LOWER_IS_BETTER: Final[frozenset[str]] = frozenset({"brier", "mae", "rmse"})
+
+
+class MetricLimit(Part):
+    """What a metric of the hold-out must reach."""
+
+    minimum: float | None = Field(default=None, allow_inf_nan=False)
+    """The interval's pessimistic end must be at least this."""
+    maximum: float | None = Field(default=None, allow_inf_nan=False)
+    """For errors (brier, mae, rmse): the interval's pessimistic end must be at most this."""
+    worse_than_live_by: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    """The metric may be this much worse than that of the package that is live, on the same rows."""
+
+    @model_validator(mode="after")
+    def _limited(self) -> Self:
+        if self.minimum is None and self.maximum is None and self.worse_than_live_by is None:
+            raise ValueError("a metric needs minimum, maximum or worse_than_live_by")
+        return self
+
+
+class Quality(Part):
+    """Metrics of a hold-out with bootstrap confidence intervals."""
+
+    metrics: Mapping[Metric, MetricLimit] = Field(min_length=1)
+    """By the metric's name."""
+    confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
+    """Of the two-sided intervals."""
+    resamples: Annotated[int, Field(ge=100, le=100_000)] = 1000
+    """Of the bootstrap."""
+    minimum_rows: Count = 100
+    """Fewer rows in the hold-out fail the gate."""
+
+    @model_validator(mode="after")
+    def _directions(self) -> Self:
+        for name, limit in self.metrics.items():
+            wrong = "minimum" if name in LOWER_IS_BETTER else "maximum"
+            if getattr(limit, wrong) is not None:
+                raise ValueError(f"{name} has no {wrong}: it is better when it is {_better(name)}")
+        return self
+
+
+def _better(name: str) -> str:
+    return "lower" if name in LOWER_IS_BETTER else "higher"
+
+
+class Protected(Part):
+    """An attribute by which people are told apart: a column of the hold-out, in the model or not."""
+
+    column: Annotated[str, Field(min_length=1)]
+    """Its name."""
+    edges: tuple[float, ...] = ()
+    """For a numeric column: where one group ends and the next begins; a group has its lower edge in it."""
+
+
+class Fairness(Part):
+    """Of decisions (by the package's threshold and positive class), not of scores, by group."""
+
+    attributes: tuple[Protected, ...] = Field(min_length=1)
+    """Each is judged by itself."""
+    intersections: bool = False
+    """Judge all attributes together as well."""
+    favourable: Literal["positive", "negative"] = "negative"
+    """The decision that people want; in credit the positive class is "bad", so it is the negative one."""
+    minimum_group: Count = 30
+    """Smaller groups are shown, and not judged."""
+    demographic_parity_difference: Share | None = None
+    """Largest difference of the groups' rates of the favourable decision."""
+    demographic_parity_ratio: Share | None = None
+    """Smallest rate over the largest: the four-fifths rule asks for 0.8."""
+    disparate_impact: Share | None = None
+    """Each group's rate over that of the most numerous group, smallest of them."""
+    equalized_odds_difference: Share | None = None
+    """Largest difference of the groups' true or false positive rates."""
+
+    @model_validator(mode="after")
+    def _limited(self) -> Self:
+        limits = (
+            self.demographic_parity_difference, self.demographic_parity_ratio,
+            self.disparate_impact, self.equalized_odds_difference,
+        )  # fmt: skip
+        if all(limit is None for limit in limits):
+            raise ValueError("fairness needs at least one limit")
+        for attribute in self.attributes:
+            if list(attribute.edges) != sorted(set(attribute.edges)):
+                raise ValueError(f"the edges of {attribute.column!r} do not rise")
+        return self
+
+
+class Privacy(Part):
+    """Personal data in column names and text columns, found by Presidio's recognisers."""
+
+    allowed: tuple[str, ...] = ()
+    """Entities that may be there, such as DATE_TIME."""
+    columns_allowed: tuple[str, ...] = ()
+    """Columns that may hold personal data, each of which somebody has looked at."""
+    sample_rows: Count = 1000
+    """Rows that are looked at, evenly spread; all when there are fewer."""
+    score: Share = 0.5
+    """Findings below this score are not counted."""
+    require_ner: bool = False
+    """Patterns find no names of people: a model for that must run, too, or the gate fails."""
+
+
+class DataContract(Part):
+    """The hold-out keeps to the package's schema: columns, types, categories, missing values, ranges."""
+
+    out_of_range: Share = 0.01
+    """Share of a column's values that may lie outside its training range."""
+    unknown_categories: Share = 0.0
+    """Share of a column's values that may be categories which the package does not have."""
+
+
+class Documentation(Part):
+    """What people must have written about the model."""
+
+    required: tuple[str, ...] = ("purpose", "owners", "bias_notes", "privacy_flags", "data_sheet")
+    """Keys that must be there and not be empty."""
+    minimum_characters: Count = 20
+    """Of each text; `owners` needs one name."""
+
+
+class Explanation(Part):
+    """Contributions are there and add up to the model's margin."""
+
+    tolerance: Positive = 1e-4
+    """Largest difference of a row's sum from its margin."""
+    rows: Count = 100
+    """Rows of the hold-out that are explained."""
+
+
+class Robustness(Part):
+    """Missing and extreme inputs get a finite answer."""
+
+    rows: Count = 50
+    """Rows of the hold-out, each changed in one column at a time."""
+    decisions_changed: Share | None = None
+    """Share of decisions that a missing value in one column may turn, for the worst column."""
+
+
+class Latency(Part):
+    """How long one prediction takes in process, with one thread."""
+
+    p99_milliseconds: Positive
+    """Of single rows."""
+    calls: Annotated[int, Field(ge=100, le=100_000)] = 500
+    """That are timed."""
+
+
+class Size(Part):
+    """How large the package may be."""
+
+    megabytes: Positive
+    """All parts; 10^6 bytes."""
+
+
+class GatesPolicy(Part):
+    """The gates that must pass."""
+
+    documentation: Documentation | None = None
+    """What people must have written."""
+    size: Size | None = None
+    """How large it may be."""
+    data_contract: DataContract | None = None
+    """The hold-out keeps to the package's schema."""
+    privacy: Privacy | None = None
+    """No personal data in names and texts."""
+    quality: Quality | None = None
+    """Metrics of the hold-out."""
+    fairness: Fairness | None = None
+    """Decisions by group."""
+    explanation: Explanation | None = None
+    """Contributions are there and add up."""
+    robustness: Robustness | None = None
+    """Missing and extreme inputs."""
+    latency: Latency | None = None
+    """How long a prediction takes."""
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        """The names of the gates that must pass, in the order in which they run."""
+        return tuple(name for name in GATES if getattr(self, name) is not None)
+
+
+GATES: Final = tuple(GatesPolicy.model_fields)
+"""Every gate's name."""

@@ -1,0 +1,148 @@
+"""The policy: one section a service, and who may change it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from hashlib import sha256
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from registry.manifest import canonical_json
+
+from .base import Count, Name, Part, Positive, Share
+from .gates import GATES, GatesPolicy
+
+Roles = Annotated[Mapping[Name, Count], Field(min_length=1)]
+"""Role of a signer → number of people. Nobody is counted twice, whatever roles they have."""
+
+
+class Approvals(Part):
+    """Who must have signed before a digest is live."""
+
+    roles: Roles
+    """Role → number of people."""
+    publisher_may_approve: bool = False
+    """Whether the person who published the package counts as a signer."""
+    valid_days: Annotated[int, Field(ge=1, le=3650)] = 365
+    """An approval counts for so many days after it was signed."""
+    on_expiry: Literal["alarm", "stop"] = "alarm"
+    """What is live when its approval ends: alarm lets it answer and refuses new deployments; stop ends it."""
+
+
+class BreakGlass(Part):
+    """A deployment without the approvals, in an emergency: its own signers, loudly recorded."""
+
+    roles: Roles
+    """Role → number of people."""
+    valid_hours: Annotated[float, Field(gt=0, le=720)] = 24
+    """How long it may be live."""
+
+
+class _Milder(Part):
+    """Rules of a slot whose answers are few or unused; both are parts of what live needs."""
+
+    gates: tuple[str, ...] = ()
+    """The gates that must have passed, among those of the service."""
+    roles: Mapping[Name, Count] = Field(default_factory=dict)
+    """Role → number of people; empty: nobody."""
+
+
+class Canary(_Milder):
+    """A share of live traffic. Its answers are used."""
+
+    maximum_weight: Share = 0.1
+    """Largest share of the traffic."""
+
+
+class Shadow(_Milder):
+    """Answers that nobody is given."""
+
+
+class Drift(Part):
+    """Limits that the monitor holds live traffic to."""
+
+    psi: Positive | None = None
+    """Population stability index of a feature or the score."""
+    ks: Share | None = None
+    """Kolmogorov-Smirnov distance."""
+    minimum_rows: Count = 1000
+    """Fewer rows in a window are not judged."""
+
+
+class Slo(Part):
+    """Limits of the answers themselves."""
+
+    p99_milliseconds: Positive | None = None
+    """Of requests, over a window."""
+    errors: Share | None = None
+    """Share of requests that may fail."""
+
+
+class ServicePolicy(Part):
+    """What a service's traffic needs."""
+
+    purpose: str = ""
+    """For people: what it decides, and under which law."""
+    gates: GatesPolicy
+    """The gates that must pass before a digest is live."""
+    approvals: Approvals
+    """The signers that live traffic needs."""
+    break_glass: BreakGlass | None = None
+    """Absent: there is none."""
+    canary: Canary | None = None
+    """Absent: a canary needs what live needs."""
+    shadow: Shadow | None = None
+    """Absent: a shadow needs what live needs."""
+    drift: Drift = Drift()
+    """Limits of the monitor."""
+    slo: Slo = Slo()
+    """Limits of the answers."""
+
+    @model_validator(mode="after")
+    def _milder(self) -> Self:
+        required = self.gates.required
+        if not required:
+            raise ValueError("gates: at least one gate is needed; known: " + ", ".join(GATES))
+        for slot, rules in (("canary", self.canary), ("shadow", self.shadow)):
+            if rules is None:
+                continue
+            for gate in rules.gates:
+                if gate not in required:
+                    raise ValueError(f"{slot}.gates: {gate!r} is none of the service's gates")
+            for role, people in rules.roles.items():
+                if people > self.approvals.roles.get(role, 0):
+                    raise ValueError(f"{slot}.roles: {role!r} needs more people than live does")
+        return self
+
+
+class Change(Part):
+    """Who must have signed before this policy takes the place of the one before."""
+
+    roles: Roles
+    """Role → number of people. Those of the policy that is in force count, not those of the new one."""
+
+
+class Policy(Part):
+    """policy.yaml."""
+
+    format: Literal[1]
+    """Of this file."""
+    change: Change
+    """Who may change it."""
+    services: Mapping[Name, ServicePolicy] = Field(min_length=1)
+    """By the service's name. A service that is not here has no policy, and nothing may be live for it."""
+
+    def canonical(self) -> bytes:
+        """Canonical JSON with every default written out: a new default in the code is another policy.
+
+        `parse_policy` reads it back to the same policy.
+        """
+        content: dict[str, Any] = self.model_dump(mode="json")
+        return canonical_json(content)
+
+    @cached_property
+    def digest(self) -> str:
+        """sha256:… of `canonical()`: comments and the order of keys do not count."""
+        return f"sha256:{sha256(self.canonical()).hexdigest()}"

@@ -1,0 +1,93 @@
+"""A policy is read whole or refused with the place of what is wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from audit.errors import ConfigError
+from registry.policy import GATES, load_policy, parse_policy, schema
+
+ROOT = Path(__file__).resolve().parents[4]
+EXAMPLES = [ROOT / "examples/credit/policy.yaml", ROOT / "examples/policies/medical.yaml"]
+SMALL = """\
+format: 1
+change: {roles: {compliance: 1}}
+services:
+  credit:
+    gates: {size: {megabytes: 5}}
+    approvals: {roles: {legal: 1}}
+"""
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_the_examples_are_policies_and_survive_their_canonical_form(path: Path) -> None:
+    """What is written to the log reads back as the same policy with the same digest."""
+    policy = load_policy(path)
+    again = parse_policy(policy.canonical())
+    assert again == policy
+    assert again.digest == policy.digest
+
+
+def test_the_digest_is_of_the_rules_and_not_of_their_spelling() -> None:
+    """Comments and defaults that are written out change nothing; a number does."""
+    policy = parse_policy(SMALL.encode())
+    spelled = SMALL.replace("roles: {legal: 1}", "valid_days: 365, roles: {legal: 1}") + "# a comment\n"
+    assert parse_policy(spelled.encode()).digest == policy.digest
+    assert parse_policy(SMALL.replace("megabytes: 5", "megabytes: 6").encode()).digest != policy.digest
+
+
+def test_every_role_counts_in_the_digest() -> None:
+    """One person fewer is another policy."""
+    two = SMALL.replace("{legal: 1}", "{legal: 2}")
+    assert parse_policy(two.encode()).digest != parse_policy(SMALL.encode()).digest
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("megabytes: 5", "megabyte: 5", "services.credit.gates.size.megabyte: unknown key; did you mean 'megabytes'?"),
+        ("megabytes: 5", 'megabytes: "5"', "p.yaml:services.credit.gates.size.megabytes: Input should be"),
+        ("megabytes: 5", "megabytes: .nan", "p.yaml: not a policy"),
+        ("{size: {megabytes: 5}}", "{}", "p.yaml:services.credit: gates: at least one gate is needed"),
+        ("legal: 1", "legal: 0", "p.yaml:services.credit.approvals.roles.legal: "),
+        ("{legal: 1}", "{}", "p.yaml:services.credit.approvals.roles: "),
+        ("format: 1", "format: 2", "p.yaml:format: "),
+        ("format: 1", "format: 1\nformat: 1", "p.yaml:2: the key 'format' is there twice"),
+        ("format: 1", "format: &a 1\nother: *a", "p.yaml:2: aliases are not read"),
+        ("{roles: {legal: 1}}", "{roles: {legal: 1}}\n    canary: {gates: [fairness]}", "canary.gates: 'fairness'"),
+        ("{roles: {legal: 1}}", "{roles: {legal: 1}}\n    canary: {roles: {legal: 2}}", "needs more people than live"),
+        ("size: {megabytes: 5}", "quality: {metrics: {brier: {minimum: 0.1}}}", "brier has no minimum"),
+        ("size: {megabytes: 5}", "quality: {metrics: {auc: {}}}", "a metric needs minimum"),
+        ("size: {megabytes: 5}", "fairness: {attributes: [{column: age}]}", "fairness needs at least one limit"),
+        ("services:", "services: [", "p.yaml:"),
+    ],
+)  # fmt: skip
+def test_what_is_not_understood_is_refused_with_its_place(old: str, new: str, said: str) -> None:
+    """File, key, what is wrong."""
+    assert old in SMALL
+    with pytest.raises(ConfigError) as caught:
+        parse_policy(SMALL.replace(old, new).encode(), "p.yaml")
+    assert said in str(caught.value)
+    assert str(caught.value).startswith("p.yaml:")
+
+
+def test_the_schema_names_every_gate_and_explains_each_key() -> None:
+    """Editors show the same words that the code has."""
+    made = schema()
+    parts = made["$defs"]
+    assert set(parts["GatesPolicy"]["properties"]) == set(GATES)
+    silent = [
+        f"{part}.{key}"
+        for part, content in {**parts, "Policy": made}.items()
+        for key, about in content.get("properties", {}).items()
+        if "description" not in about
+    ]
+    assert silent == []
+
+
+def test_an_absent_file_is_named(tmp_path: Path) -> None:
+    """Not a traceback."""
+    with pytest.raises(ConfigError, match=r"cannot read .*none\.yaml"):
+        load_policy(tmp_path / "none.yaml")
