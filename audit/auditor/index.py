@@ -59,7 +59,7 @@ class Index(Tables):
     def update(
         self, archive: Archive, heads: Mapping[SealedTree, Published], progress: Progress = lambda _: None
     ) -> list[str]:
-        """Index what the archive and the trees have up to these checkpoints and is not indexed yet.
+        """Index what the archive and the trees have up to these checkpoints and is not indexed yet, and nothing else.
 
         A file of the archive that is not what it should be hides nothing: its offsets are indexed from the tree.
 
@@ -78,16 +78,45 @@ class Index(Tables):
         """
         wrong: list[str] = []
         with told(self._path):
+            self._forget_unsealed({_place(tree.tree): head.size for tree, head in heads.items()})
             held = self._held()
             for tree, published in heads.items():
                 for part in (Part.ENTRIES, Part.CHECKPOINTS):
-                    new = [file for file in _files(archive, part, tree.tree, wrong) if _key(file) not in held]
+                    new = [
+                        file
+                        for file in _files(archive, part, tree.tree, wrong)
+                        if _key(file) not in held and file.end <= published.size
+                    ]
                     for at in range(0, len(new), _FILES):
                         progress(self._add_files(archive, new[at : at + _FILES], wrong))
                 for first, end in self._gaps(tree, published.size):
                     self._add_tail(tree, published.size, first, end, progress)
                 self._add_published(tree, published)
         return wrong
+
+    def _forget_unsealed(self, sizes: Mapping[tuple[str, int], int]) -> None:
+        """Let go of what no verified checkpoint covers: of trees that are gone, or were rolled back.
+
+        It would be counted as sealed, and found, and could not be proved.
+        """
+        ends = self._rows('SELECT topic, partition, max("offset") + 1 FROM entries GROUP BY ALL')
+        ends += self._rows('SELECT topic, partition, max("end") FROM files GROUP BY ALL')
+        for place in {
+            (topic, partition) for topic, partition, end in ends if end > sizes.get((topic, partition), 0)
+        }:
+            size = sizes.get(place, 0)
+            with self._transaction():
+                # A file that reaches beyond is let go of whole; what of it is sealed comes out of the bundles again.
+                where, given = 'topic = ? AND partition = ? AND "end" > ?', [*place, size]
+                firsts = self._rows(f'SELECT min("first") FROM files WHERE {where}', given)  # noqa: S608 — our own text
+                first = size if firsts[0][0] is None else min(size, firsts[0][0])
+                self._connection.execute(f"DELETE FROM files WHERE {where}", given)  # noqa: S608
+                self._connection.execute(
+                    'DELETE FROM entries WHERE topic = ? AND partition = ? AND "offset" >= ?', [*place, first]
+                )
+                self._connection.execute(
+                    "DELETE FROM checkpoints WHERE topic = ? AND partition = ? AND size > ?", [*place, size]
+                )
 
     def _held(self) -> set[tuple[Any, ...]]:
         """Which files of the archive are in it, as `_key` names them."""
@@ -226,6 +255,10 @@ def _read(archive: Archive, file: ArchiveFile) -> pa.Table:
     if rows.column("offset").to_pylist() != list(range(file.first, file.end)):
         raise FormatError(f"{file.name}: does not hold the offsets that its name says")
     return rows
+
+
+def _place(tree: TreeId) -> tuple[str, int]:
+    return tree.topic.hex(), tree.partition
 
 
 def _key(file: ArchiveFile) -> tuple[Any, ...]:

@@ -16,7 +16,11 @@ from audit.auditor.query import Search
 from audit.auditor.records import newest
 from audit.config import load
 from audit.errors import IndexUnusable, QueryRefused
+from audit.notary.keys import FileKey
+from audit.proof.checkpoint import Checkpoint, open_checkpoint, sign_checkpoint
 from audit.proof.errors import FormatError
+from audit.proof.merkle import root
+from audit.sealed import Published
 from audit.trees import configured_trees
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[4] / "bench"))
@@ -280,3 +284,23 @@ def test_a_damaged_file_of_the_archive_hides_no_record(made, tmp_path: Path) -> 
     with Index(tmp_path / "another", trees.trust.name) as index:
         assert "same offset" in index.update(archive, heads)[0]
         assert count(index) == SIZE
+
+
+def test_what_no_checkpoint_covers_is_let_go_of(index, world, made) -> None:
+    """Of a checkpoint that was rolled back, and of a tree that is gone, nothing is found or counted."""
+    trees, archive, heads = world
+    (tree,) = heads
+    entries = 'SELECT count(*), count(DISTINCT "offset"), max("offset") + 1 FROM entries'
+    size = 1234  # inside a file
+    head = Checkpoint(tree.tree.origin, size, root(tree.nodes(SIZE), size))
+    note = sign_checkpoint(head, FileKey(made.key))
+    key = tree.tree.key(trees.trust.public_key())
+    index.update(archive, {tree: Published(note, open_checkpoint(note, key))})
+    assert index.select(entries) == [(size, size, size)]
+    assert index.select("SELECT max(size) FROM checkpoints") == [(size,)]
+    index.update(archive, heads)
+    assert index.select(entries) == [(SIZE, SIZE, SIZE)]
+    index.update(archive, {})
+    assert index.select(entries) == [(0, 0, None)]
+    index.update(archive, heads)
+    assert index.select(entries) == [(SIZE, SIZE, SIZE)]
