@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import sha256
@@ -18,6 +19,9 @@ from typing import BinaryIO, Final
 
 from audit.errors import ObjectChanged, ObjectsUnavailable
 from audit.files import make_directory, sync_directory, write_once
+from audit.proof.errors import FormatError
+from audit.proof.regular import open_regular, read_regular
+from audit.proof.tiles import size_limit
 
 from .base import Stored
 from .names import check_name, check_prefix
@@ -26,10 +30,23 @@ _REMEMBERED: Final = 1024
 _GONE: Final = frozenset({errno.ENOENT, errno.ENOTDIR})
 
 
+MAX_OBJECT: Final = 1 << 30
+"""Bytes: far more than an archive file has ([notary] archive_bytes)."""
+_TILE: Final = re.compile(r"(?:.*/)?(tile/(?:entries|[0-9]{1,2})/.*)", re.ASCII)
+
+
+class NoObject(FormatError, ObjectsUnavailable):  # noqa: N818 — says what was found
+    """What lies at an object's name is none: for a verifier a flaw of that name, for a writer a store of no use."""
+
+
 class DirectoryObjects:
     """See `Objects`. Any number of threads and processes may use one directory, if its flock(2) is a real one.
 
     A file whose name begins with a dot is a lock, or what a killed process left of a write: no object.
+
+    A copy of a store may have been filled by somebody else. What is no regular file, is larger than an object of its
+    name can be, or is a folder that was gone through already (links in a circle) raises `NoObject`, and is never
+    waited for.
     """
 
     def __init__(self, root: Path) -> None:
@@ -44,7 +61,7 @@ class DirectoryObjects:
         """See `Objects.get`."""
         path = self._path(name)
         with _told(path):
-            content = _read(path)
+            content = _read(path, name)
         return None if content is None else Stored(content, _version(content))
 
     def create(self, name: str, content: bytes) -> bool:
@@ -60,7 +77,7 @@ class DirectoryObjects:
         with _told(path):
             self._make_parents(path.parent)
             with _locked(path.with_name(f".{path.name}.lock")):
-                found = _read(path)
+                found = _read(path, name)
                 if (None if found is None else _version(found)) != version:
                     raise ObjectChanged(f"{path}: another process has written it")
                 _replace(path, content)
@@ -71,14 +88,14 @@ class DirectoryObjects:
         check_prefix(prefix)
         folder = prefix.rpartition("/")[0]
         with _told(self._root / folder):
-            yield from _walk(self._root / folder, f"{folder}/" if folder else "", prefix)
+            yield from _walk(self._root / folder, f"{folder}/" if folder else "", prefix, set())
 
     def open(self, name: str) -> BinaryIO | None:
         """See `Seekable.open`."""
         path = self._path(name)
         with _told(path):
             try:
-                return path.open("rb")
+                return open_regular(path, _limit(name))
             except OSError as error:
                 if error.errno in _GONE:
                     return None
@@ -102,6 +119,10 @@ def _told(path: Path) -> Iterator[None]:
     """The system's errors as the store's."""
     try:
         yield
+    except ObjectsUnavailable:
+        raise
+    except FormatError as error:
+        raise NoObject(f"{path}: {error}") from error
     except OSError as error:
         raise ObjectsUnavailable(f"{error.filename or path}: {error.strerror or error}") from error
 
@@ -117,9 +138,15 @@ def _locked(path: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _read(path: Path) -> bytes | None:
+def _limit(name: str) -> int:
+    """The bytes that an object of this name can have, at most."""
+    tile = _TILE.fullmatch(name)
+    return MAX_OBJECT if tile is None else size_limit(tile[1])
+
+
+def _read(path: Path, name: str) -> bytes | None:
     try:
-        return path.read_bytes()
+        return read_regular(path, _limit(name))
     except OSError as error:
         if error.errno in _GONE:
             return None
@@ -147,9 +174,16 @@ def _replace(path: Path, content: bytes) -> None:
     sync_directory(path.parent)
 
 
-def _walk(folder: Path, name: str, prefix: str) -> Iterator[str]:
-    """Names below a folder, in the order of their bytes: a folder sorts as its name with a slash."""
+def _walk(folder: Path, name: str, prefix: str, seen: set[tuple[int, int]]) -> Iterator[str]:
+    """Names below a folder, in the order of their bytes: a folder sorts as its name with a slash.
+
+    `seen` are the folders that were gone through: by links there could be more ways than anybody can go.
+    """
     try:
+        about = folder.stat()
+        if (about.st_dev, about.st_ino) in seen:
+            raise NoObject(f"{folder}: is a link to a folder that has its place elsewhere in the store")
+        seen.add((about.st_dev, about.st_ino))
         with os.scandir(folder) as scan:
             entries = sorted(
                 (f"{name}{entry.name}/" if entry.is_dir() else f"{name}{entry.name}", entry.name)
@@ -161,6 +195,6 @@ def _walk(folder: Path, name: str, prefix: str) -> Iterator[str]:
     for full, part in entries:
         if full.endswith("/"):
             if full.startswith(prefix) or prefix.startswith(full):
-                yield from _walk(folder / part, full, prefix)
+                yield from _walk(folder / part, full, prefix, seen)
         elif full.startswith(prefix):
             yield full

@@ -22,6 +22,8 @@ from .members import MAX_TOTAL
 from .note import MAX_NOTE, VerifierKey, parse_note
 from .printable import printable
 from .receipt import MAX_RECEIPT, parse_receipt, verify_receipt
+from .regular import read_regular
+from .tiles import size_limit
 from .whole import TreeCheck
 
 HOLDS: Final = 0
@@ -191,22 +193,24 @@ def _verify_log(path: Path, key: VerifierKey, witnesses: Sequence[VerifierKey], 
 
 
 def _verify_tree(folder: Path, key: VerifierKey, witnesses: Sequence[VerifierKey], quorum: int) -> Verified:
-    raw = _read(folder / "checkpoint", MAX_NOTE)
+    raw = read_regular(folder / "checkpoint", MAX_NOTE)
     origin = parse_checkpoint(parse_note(raw).text).origin
     opened = open_checkpoint(raw, key_of(key, origin), witnesses, quorum)
     size, root = opened.checkpoint.size, opened.checkpoint.root
 
     def fetch(name: str) -> bytes | None:
         try:
-            return (folder / name).read_bytes()
+            return read_regular(folder / name, size_limit(name))
         except (FileNotFoundError, NotADirectoryError):
             return None
+        except OSError as error:  # a flaw of this file: the others are looked at all the same
+            raise FormatError(f"cannot be read ({error.strerror})") from error
 
     check = TreeCheck(origin, fetch, size, root)
     entries = sum(len(part.entries) - part.entries.count(None) for part in check.entries())
     beyond = 0
     for each in sorted((folder / "tile").rglob("*")):
-        if each.is_file() and not each.name.startswith("."):
+        if not each.is_dir() and not each.name.startswith("."):
             beyond += not check.other(each.relative_to(folder).as_posix())
     flaws = [flaw._replace(path=str(folder / (flaw.path or ""))) for flaw in check.flaws]
     names = [(each.key.name, each.time) for each in opened.cosignatures]

@@ -19,8 +19,17 @@ HEIGHT: Final = 8
 WIDTH: Final = 1 << HEIGHT
 _CACHED: Final = 64
 
+MAX_TILE: Final = WIDTH * HASH_SIZE
+MAX_BUNDLE: Final = WIDTH * (2 + 65_535)
+"""Bytes: each entry has its length, of 16 bits, before it."""
+
 Fetch = Callable[[str], bytes | None]
 """The content of a path of the log, or None when there is none."""
+
+
+def size_limit(path: str) -> int:
+    """The bytes that a file of the tree at this path can have, at most."""
+    return MAX_BUNDLE if path.startswith("tile/entries/") else MAX_TILE
 
 
 @dataclass(frozen=True, slots=True)

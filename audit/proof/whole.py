@@ -14,6 +14,7 @@ from hashlib import sha256
 from itertools import product
 from typing import Final, NamedTuple
 
+from .errors import FormatError
 from .flaws import Flaw
 from .hashing import EMPTY_ROOT, HASH_SIZE, leaf_hash
 from .merkle import fold
@@ -38,12 +39,17 @@ class Part(NamedTuple):
 
 
 class TreeCheck:
-    """Looks at a tree of `size` leaves whose root was signed; what is wrong gathers in `flaws`."""
+    """Looks at a tree of `size` leaves whose root was signed; what is wrong gathers in `flaws`.
+
+    `fetch` may raise FormatError for what lies at a path and cannot be a file of a tree: it is a flaw of that path,
+    and the rest is looked at all the same. Other errors of `fetch` come out.
+    """
 
     def __init__(self, origin: str, fetch: Fetch, size: int, root: bytes, max_flaws: int = MAX_FLAWS) -> None:
         self.flaws: list[Flaw] = []
         self._origin = origin
-        self._fetch = fetch
+        self._ask = fetch
+        self._unread: dict[str, str] = {}
         self._size = size
         self._root = root
         self._max = max_flaws
@@ -152,6 +158,13 @@ class TreeCheck:
 
     # ---------------------------------------------------------------- files
 
+    def _fetch(self, path: str) -> bytes | None:
+        try:
+            return self._ask(path)
+        except FormatError as error:
+            self._unread[path] = str(error)
+            return None
+
     def _stored(self, tile: Tile) -> list[bytes] | None:
         """The tile's hashes; None when it is not there, or is no tile. A full one may stand for a partial one."""
         raw = self._fetch(tile.path)
@@ -196,7 +209,7 @@ class TreeCheck:
         if stored is None:
             there = self._fetch(tile.path)
             message = (
-                "is not there"
+                self._unread.get(tile.path, "is not there")
                 if there is None
                 else f"{len(there)} bytes, {tile.width * HASH_SIZE} belong there"
             )
@@ -231,7 +244,7 @@ class TreeCheck:
         if length < 0:
             self._flaw(
                 "entries",
-                f"is not there: entries {first} to {first + bundle.width - 1}",
+                f"{self._unread.get(bundle.path, 'is not there')}: entries {first} to {first + bundle.width - 1}",
                 bundle.path,
                 offset=first,
             )
@@ -269,6 +282,8 @@ class TreeCheck:
             return False
         if width < now:
             self._earlier(kind, now)
+        if path in self._unread and path not in self._wrong:
+            self._flaw("file", self._unread[path], path)
         return True
 
     def _earlier(self, kind: Bundle | Tile, now: int) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -108,3 +110,54 @@ def test_what_others_wrote_does_not_steer_the_terminal(
     assert "owned" in said
     assert not {"\x1b", "\x07", "\u202e"} & set(said)
     assert said.splitlines().count("it holds") == 1
+
+
+def odd_files() -> dict[str, Callable[[Path], None]]:
+    """What may lie where a file of a tree belongs, in a copy that somebody else made."""
+
+    def sparse(path: Path) -> None:
+        path.touch()
+        os.truncate(path, 5 << 30)
+
+    return {
+        "a pipe": os.mkfifo,
+        "a folder": Path.mkdir,
+        "a device without an end": lambda path: path.symlink_to("/dev/zero"),
+        "a link to itself": lambda path: path.symlink_to(path.name),
+        "a file of five gigabytes": sparse,
+    }
+
+
+@pytest.mark.parametrize("odd", odd_files())
+@pytest.mark.parametrize("name", ["tile/0/000", "tile/entries/000", "tile/0/001.p/1", "tile/entries/001.p/1"])
+def test_what_is_no_file_is_a_flaw_with_its_place_and_the_rest_is_looked_at(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, odd: str
+) -> None:
+    """It is not waited for, and not read into memory; another tree beside it is verified."""
+    log = shutil.copytree(GOLDEN / "size-257", tmp_path / "log")
+    shutil.copytree(GOLDEN / "size-1", tmp_path / "other")
+    (log / name).unlink()
+    odd_files()[odd](log / name)
+    other = log / "tile/entries/001.p/1" if name == "tile/0/000" else log / "tile/0/000"
+    raw = other.read_bytes()
+    other.write_bytes(raw[:-1] + bytes((raw[-1] ^ 1,)))
+    assert main(["log", str(tmp_path), *KEY, "--json"]) == 1
+    told = json.loads(capsys.readouterr().out)
+    assert {flaw["path"] for flaw in told["flaws"]} >= {str(log / name), str(other)}
+    assert {tree["size"] for tree in told["trees"]} == {1, 257}
+    (said,) = (flaw["message"] for flaw in told["flaws"] if flaw["path"] == str(log / name))
+    assert "not a regular file" in said or "at most" in said
+
+
+@pytest.mark.parametrize("odd", sorted({*odd_files()} - {"a folder"}))
+def test_an_older_file_that_is_none_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], odd: str
+) -> None:
+    """A partial file of a smaller size is looked at, too."""
+    log = shutil.copytree(GOLDEN / "size-257", tmp_path / "log")
+    older = log / "tile/0/000.p/9"
+    older.parent.mkdir()
+    odd_files()[odd](older)
+    assert main(["log", str(log), *KEY, "--json"]) == 1
+    (flaw,) = json.loads(capsys.readouterr().out)["flaws"]
+    assert flaw["path"] == str(older)
