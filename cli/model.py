@@ -73,12 +73,32 @@ def publish(  # noqa: PLR0917 - a command takes its options one by one
     max_difference: Annotated[
         float | None, typer.Option(min=0, help="Refuse when a score differs more from the source model's.")
     ] = None,
+    data: Annotated[
+        list[Path] | None,
+        typer.Option(help="A data set that it came from: a file, or a .dvc file; repeat it for others."),
+    ] = None,
+    run: Annotated[
+        list[str] | None,
+        typer.Option(help="A run: ingestion=ID, preprocessing=ID or training=ID; repeat it for others."),
+    ] = None,
+    image: Annotated[
+        str | None, typer.Option(help="The training image, by digest: registry/name@sha256:…")
+    ] = None,
+    command: Annotated[
+        str | None,
+        typer.Option(help="The training command, as it was typed; all can read it, so no secrets."),
+    ] = None,
+    requirements: Annotated[
+        Path | None, typer.Option(help="The locked requirements of the training.", dir_okay=False)
+    ] = None,
     config: ConfigOption = None,
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Make a package from a model file and its training table, check it, and put it into the store.
 
+    Its lineage takes the git commit, the data's versions (of DVC where it has them, held against the bytes) and what
+    the options say; what nobody says is told as unknown, never guessed.
     A scikit-learn model is published from Python (registry.convert.publish_sklearn): no pickle is read.
 
     Example: affiant model publish credit.ubj --table german_credit.csv --target creditability --name credit
@@ -86,6 +106,7 @@ def publish(  # noqa: PLR0917 - a command takes its options one by one
     """
     from registry.formats import refuse_pickle
     from registry.infer import Wanted
+    from registry.lineage import Origin, data_set, parse_run
     from registry.publish import publish as make
     from registry.table import read_table
 
@@ -96,11 +117,21 @@ def publish(  # noqa: PLR0917 - a command takes its options one by one
     with _progress("publishing", _STEPS + 2) as step:
         step("reading the table")
         training = read_table(table)
+        origin = Origin(
+            data=tuple(data_set(path) for path in [table, *(data or ())]),
+            runs=tuple(parse_run(text) for text in run or ()),
+            image=image,
+            command=command,
+            requirements=requirements,
+        )
+        if origin.data[0].sha256 != training.sha256:
+            raise PublishError(f"{table}: changed while it was read; publish again")
         scores = _predictions(compare_predictions) if compare_predictions else None
         source = compare_predictions.name if compare_predictions else None
         published = make(
-            model, training, wanted, file=file.name, source_scores=scores, source=source, progress=step
-        )
+            model, training, wanted, file=file.name, source_scores=scores, source=source, progress=step,
+            origin=origin,
+        )  # fmt: skip
         _judge_difference(published, max_difference)
         step("putting it into the store")
         place.push(published.package)
@@ -139,9 +170,15 @@ def _tell(published: Published, as_json: bool) -> None:
             "comparison": comparison,
             "metrics": published.metrics,
             "warnings": list(published.warnings),
+            "unknown": package.lineage["unknown"],
         }
         typer.echo(json.dumps(content, indent=2, ensure_ascii=False))
         return
+    unknown = package.lineage["unknown"]
+    if unknown:
+        _ERRORS.print(f"[yellow]note:[/] not known: {escape(', '.join(unknown))}")
+    if (package.lineage["git"] or {}).get("dirty"):
+        _ERRORS.print("[yellow]note:[/] the work tree differs from its commit, and the lineage says so")
     for warning in published.warnings:
         _ERRORS.print(f"[yellow]note:[/] {escape(warning)}")
     grid = _grid()

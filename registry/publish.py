@@ -7,12 +7,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +24,7 @@ from .facts import inspect_model
 from .formats import detect
 from .golden import Golden
 from .infer import Wanted, infer_signature
-from .lineage import git_state, lineage_json
+from .lineage import Origin, git_state, lineage_json, profile
 from .manifest import canonical_json, digest_of
 from .measure import BEYOND, Comparison, compare, judge, measure
 from .package import Package, PackageContent, build
@@ -63,6 +63,8 @@ def publish(
     progress: Progress = lambda _: None,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
     directory: Path | None = None,
+    origin: Origin | None = None,
+    mlflow: Mapping[str, Any] | None = None,
 ) -> Published:
     """Make a package.
 
@@ -76,6 +78,8 @@ def publish(
         progress: called with a short text before each step.
         now: the clock.
         directory: whose git commit is recorded; the current directory when None.
+        origin: what the publisher says of the model's making.
+        mlflow: the MLflow run that it was taken from (registry.mlflow).
 
     Raises:
         PickleRefused, ModelRefused: the file cannot be served.
@@ -112,11 +116,14 @@ def publish(
             "rows": len(table),
             "columns": list(table.frame.columns),
             "target": wanted.target,
+            "profile": profile(table.frame),
         },
         git=git_state(directory or Path.cwd()),
         parameters=facts.parameters,
         metrics=metrics,
         comparison=asdict(comparison) if comparison is not None else None,
+        origin=origin,
+        mlflow=mlflow,
     )
     card = write_card(signature, metrics, comparison, reference, golden.made_with, digest_of(model))
     progress("building and checking the package")

@@ -93,6 +93,41 @@ def test_publish_list_show_pull_and_verify(affiant: Command, model_file: Path, t
     }
 
 
+def test_publish_tells_the_origin_and_what_is_unknown(
+    affiant: Command, model_file: Path, tmp_path: Path
+) -> None:
+    """Data by version, runs and their links, the image; and by name what nobody said."""
+    raw = tmp_path / "raw.csv"
+    raw.write_bytes(b"x\n1\n")
+    made = affiant.json(
+        *publish_options(model_file), "--data", raw, "--run", "training=t1", "--run", "preprocessing=p1",
+        "--image", f"credit@sha256:{'a' * 64}", "--command", "python train.py",
+    )  # fmt: skip
+    assert {"run of ingestion", "locked requirements"} <= set(made["unknown"])
+    lineage = affiant.json("show", made["digest"])["lineage"]
+    assert lineage["unknown"] == made["unknown"]
+    origin = lineage["origin"]
+    assert [data["name"] for data in origin["data"]] == ["german_credit.csv", "raw.csv"]
+    assert origin["data"][0]["sha256"] == lineage["training_table"]["sha256"]
+    assert origin["links"] == [["p1", "t1"]]
+    assert lineage["training_table"]["profile"]["rows"] == 1000
+
+
+def test_publish_refuses_data_that_dvc_knows_as_another_version(
+    affiant: Command, model_file: Path, tmp_path: Path
+) -> None:
+    """Exit code 2, what to do, and nothing in the store."""
+    table = tmp_path / "rows.csv"
+    table.write_bytes(CREDIT_CSV.read_bytes())
+    table.with_name("rows.csv.dvc").write_text(f"outs: [{{hash: md5, md5: {'a' * 32}, path: rows.csv}}]")
+    options = publish_options(model_file)
+    options[options.index(CREDIT_CSV)] = table
+    code, _, said = affiant(*options)
+    assert code == 2
+    assert "dvc checkout" in said
+    assert affiant.json("list") == []
+
+
 def test_what_people_read_names_the_same_things(affiant: Command, model_file: Path) -> None:
     """Without --json: the digest whole (for copying), the measured figures, the card."""
     code, out, _ = affiant(*publish_options(model_file))

@@ -12,7 +12,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
 
-from .manifest import canonical_json
+from registry.manifest import canonical_json
+
+from .origin import Origin
 
 FORMAT: Final = 1
 _LIBRARIES: Final = (
@@ -45,9 +47,17 @@ def lineage_json(
     parameters: Mapping[str, Any],
     metrics: Mapping[str, Any],
     comparison: Mapping[str, Any] | None,
+    origin: Origin | None = None,
+    mlflow: Mapping[str, Any] | None = None,
     actor: str | None = None,
 ) -> bytes:
-    """The document. Later stages of the registry add keys; readers keep what they do not know."""
+    """The document. Later stages of the registry add keys; readers keep what they do not know.
+
+    What was not found and not said stands in `unknown`, by name: a key that is absent and a fact that nobody knows
+    are told apart.
+    """
+    said = origin or Origin()
+    unknown = [*(["git commit"] if git is None else []), *said.unknown()]
     return canonical_json(
         {
             "format": FORMAT,
@@ -59,7 +69,14 @@ def lineage_json(
             "parameters": dict(parameters),
             "metrics": dict(metrics),
             "comparison": None if comparison is None else dict(comparison),
-            "environment": {"python": platform.python_version(), "libraries": _versions()},
+            "environment": {
+                "python": platform.python_version(),
+                "platform": platform.platform(),
+                "libraries": _versions(),
+            },
+            "origin": said.told(),
+            "mlflow": None if mlflow is None else dict(mlflow),
+            "unknown": unknown,
         }
     )
 

@@ -1,0 +1,20 @@
+"""Where a package came from: collected when it is published, never guessed (docs/lineage.md)."""
+
+from __future__ import annotations
+
+from .data import DataSet, data_set, profile
+from .document import GitState, git_state, lineage_json
+from .origin import STAGES, Origin, Run, parse_run
+
+__all__ = [
+    "STAGES",
+    "DataSet",
+    "GitState",
+    "Origin",
+    "Run",
+    "data_set",
+    "git_state",
+    "lineage_json",
+    "parse_run",
+    "profile",
+]
