@@ -30,7 +30,7 @@ from audit.sealed import Published, SealedTree
 
 from .index import Located
 from .records import Records
-from .report import Exchange, Report
+from .report import Report
 
 MAX_RECORDS: Final = 1_000_000
 CHAIN: Final = 512
@@ -178,7 +178,7 @@ def _part(
             Kept(offset, frame_record(entry.raw, payload), tuple(inclusion_proof(nodes, offset, size)))
         )
         if offset in wanted:
-            report.add(Exchange.of(tree.tree.partition, offset, entry, payload))
+            report.add(tree.tree.partition, offset, entry, payload)
             if Key.DIGEST in entry.fields:
                 digests.add(entry.fields[Key.DIGEST].hex())
         elif Key.DIGEST in entry.fields:

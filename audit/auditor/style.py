@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 CSS: Final = """
-:root{--ink:#1c2430;--soft:#5b6675;--line:#dfe4ea;--good:#2f6db5;--warn:#d98a1f;--bad:#c0392b;--other:#9aa5b1}
+:root{--ink:#1c2430;--soft:#5b6675;--line:#dfe4ea;--code:#f4f6f8;--good:#2f6db5;--warn:#d98a1f;--bad:#c0392b;--other:#9aa5b1}
 *{box-sizing:border-box}
 body{margin:0;background:#f4f6f8;color:var(--ink);font:15px/1.5 system-ui,"Segoe UI",Roboto,"DejaVu Sans",sans-serif}
 main{max-width:860px;margin:0 auto;padding:28px 24px 60px}
@@ -44,6 +44,13 @@ pre{white-space:pre-wrap;overflow-wrap:anywhere;margin:0}
 .pill{padding:0 7px;border-radius:9px;color:#fff;font-size:12px}
 .pill.good{background:var(--good)}.pill.warn{background:#a8660c}.pill.bad{background:var(--bad)}.pill.other{background:#5b6675}
 ul{margin:0;padding-left:20px}
+h3{font-size:13px;margin:14px 0 4px}
+h3 code{font-weight:400;color:var(--soft);overflow-wrap:anywhere}
+.exchange{border-top:1px solid var(--line);padding:8px 0}
+.exchange summary{cursor:pointer;overflow-wrap:anywhere}
+.exchange dl{display:grid;grid-template-columns:max-content 1fr;gap:2px 14px;margin:8px 0 0}
+.exchange dd{margin:0;font-size:13px;font-weight:400;overflow-wrap:anywhere}
+.exchange pre{background:var(--code);border-radius:6px;padding:8px 10px;max-height:420px;overflow:auto}
 @media print{
 body{background:#fff;font-size:11px}main{max-width:none;padding:0}
 section,.figures div,aside{break-inside:avoid;border-color:#ccc}

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import struct
 import xml.etree.ElementTree as ET
 from hashlib import sha256
+from html import escape
 
 import pytest
 from hypothesis import given
@@ -14,7 +16,7 @@ from hypothesis import strategies as st
 from audit.auditor.plots import Series, bin_of, columns, nice, rows, share
 from audit.auditor.report import Exchange, Report
 from audit.proof.bundle import PackagePart
-from audit.proof.entry import Key, Kind, Protocol, encode_entry, parse_entry
+from audit.proof.entry import Entry, Key, Kind, Protocol, encode_entry, parse_entry
 from audit.proof.record import Header, encode_payload
 
 NOW = 1_767_323_045_000_000_000
@@ -70,6 +72,81 @@ def test_it_lists_some_hundred_records_and_says_how_many_there_are() -> None:
     text = page(*(exchange(number) for number in range(600)))
     assert "The first 500 of 600 records" in text
     assert text.count("<tr>") == 501
+
+
+def told(
+    request: bytes, response: bytes = b"{}", number: int = 0, **more: object
+) -> tuple[int, int, Entry, bytes]:
+    """What a report is told of an exchange with these bodies; `payload=False`: it was erased."""
+    header = {Header.METHOD: "POST", Header.TARGET: "/v2/models/m/infer", **more.pop("header", {})}  # type: ignore[dict-item]
+    payload = encode_payload(bytes(32), header, request, response)
+    fields = {
+        Key.KIND: Kind.INFERENCE, Key.JOURNAL: bytes(16), Key.EPOCH: 1, Key.SEQUENCE: number, Key.CHAIN: bytes(32),
+        Key.COMMITTING: NOW, Key.ARRIVED: NOW - 9, Key.SERVICE: "credit", Key.STATUS: 200,
+        Key.PAYLOAD_DIGEST: sha256(payload).digest(), Key.PAYLOAD_LENGTH: len(payload), Key.SUITE: 0,
+        Key.PROTOCOL: Protocol.V2_INFER, Key.TICKET: number, Key.REQUEST_ID: more.pop("request_id", "mine-1"),
+        Key.SUBJECT: b"\x5e" * 16,
+    }  # fmt: skip
+    return 3, number, parse_entry(encode_entry(fields)), payload if more.pop("payload", True) else b""
+
+
+def telling(*records: tuple[int, int, Entry, bytes]) -> str:
+    report = Report("record", {"by": "affiant", "time": "2026-01-02T03:04:05Z"})
+    for record in records:
+        report.add(*record)
+    return report.html("r")
+
+
+def test_it_prints_what_was_asked_and_answered() -> None:
+    """Bodies as text, the client's id, the subject; rows of numbers in a line."""
+    text = telling(told(b'{"instances":[[3.5,2],[1,0]]}', b'{"predictions":[0.125]}'))
+    assert "What was asked and answered</h2>" in text
+    assert "[3.5, 2]" in text
+    assert "[0.125]" in text
+    assert "POST /v2/models/m/infer" in text
+    assert "<dd>mine-1</dd>" in text
+    assert f"<dd>{'5e' * 16}</dd>" in text
+
+
+def test_binary_tensors_are_printed_as_values() -> None:
+    """As `affiant audit show` has them."""
+    about = {
+        "inputs": [{"name": "x", "datatype": "FP32", "shape": [2], "parameters": {"binary_data_size": 8}}]
+    }
+    head = json.dumps(about).encode()
+    body = head + struct.pack("<ff", 1.5, -2.25)
+    assert "[1.5, -2.25]" in telling(told(body, header={Header.INFERENCE_LENGTH: len(head)}))
+
+
+def test_what_is_cut_or_not_there_is_said() -> None:
+    """The first fifty, a few KiB of a body, nothing of what was erased, nothing of a body that is too large."""
+    long = json.dumps({"text": "x" * 20_000}).encode()
+    text = telling(*(told(long if number == 0 else b"{}", number=number) for number in range(60)))
+    assert "the first 50 of 60" in text
+    assert text.count("<details class=exchange>") == 50
+    assert "… cut: 8,192 of 20,015 characters" in text
+    assert "x" * 8_193 not in text
+    gone = telling(told(b"{}", payload=False))
+    assert "it was erased" in gone
+    assert "asked and answered in 1 records" in gone
+    assert "2,000,000 bytes: too many" in telling(told(b"y" * 2_000_000))
+
+
+@pytest.mark.parametrize(
+    "body", [NASTY.encode(), json.dumps({NASTY: [NASTY]}).encode(), NASTY.encode() + b"\xff"]
+)
+def test_bodies_are_not_markup_and_do_not_turn_the_text(body: bytes) -> None:
+    """Nor are the client's id and its content type; what cannot be seen is replaced."""
+    header = {Header.CONTENT_TYPE: NASTY, Header.RESPONSE_TYPE: NASTY + "\u202e"}
+    text = telling(told(body, body, header=header, request_id="<script>"))
+    assert "<script" not in text
+    assert "\u202e" not in text + telling(told("\u202eevil \x1b[2J".encode()))
+    assert "\x1b" not in telling(told(b'"\x7f \\u001b"'))
+
+
+def test_texts_within_json_are_left_as_they_are() -> None:
+    """Only rows of numbers are drawn together; a text that looks like one is none."""
+    assert escape(json.dumps("[\n 1,\n 2\n]")) in telling(told(json.dumps(["[\n 1,\n 2\n]"]).encode()))
 
 
 def test_it_says_little_about_little() -> None:

@@ -1,0 +1,90 @@
+"""What the report keeps of each record."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from audit.proof.entry import Entry, Key, Kind, Protocol, Slot
+from audit.proof.errors import FormatError
+from audit.proof.record import parse_payload
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """What the report needs of one record. Times in ns since 1970 UTC."""
+
+    partition: int
+    offset: int
+    kind: str
+    name: str | None
+    arrived: int | None
+    committing: int | None
+    service: str | None
+    digest: str | None
+    slot: str | None
+    status: int | None
+    caller: str | None
+    scores: tuple[float, ...] = ()
+    payload: bool = False
+    request_id: str | None = None
+    """The client's own."""
+    subject: str | None = None
+    """Pseudonym, hex."""
+
+    @property
+    def wait(self) -> int | None:
+        """From arrival to commit, in ns; None where the entry's times make none."""
+        if self.arrived is None or self.committing is None:
+            return None
+        return self.committing - self.arrived if self.committing >= self.arrived > 10**15 else None
+
+    @classmethod
+    def of(cls, partition: int, offset: int, entry: Entry, payload: bytes) -> Exchange:
+        """Of a record."""
+        fields = entry.fields
+        digest, caller, subject = (entry.get(key) for key in (Key.DIGEST, Key.CALLER, Key.SUBJECT))
+        slot = fields.get(Key.SLOT)
+        return cls(
+            partition,
+            offset,
+            Kind(entry.kind).name.lower().replace("_", " ")
+            if entry.kind in list(Kind)
+            else f"kind {entry.kind}",
+            entry.record_id if entry.kind in (Kind.INFERENCE, Kind.ABORTED) else None,
+            entry.get(Key.ARRIVED),
+            entry.get(Key.COMMITTING) or entry.get(Key.TIME),
+            entry.get(Key.SERVICE),
+            None if digest is None else digest.hex(),
+            None if slot is None else Slot(slot).name.lower() if slot in list(Slot) else str(slot),
+            entry.get(Key.STATUS),
+            None if caller is None else caller.hex(),
+            _scores(entry, payload),
+            bool(payload),
+            entry.get(Key.REQUEST_ID),
+            None if subject is None else subject.hex(),
+        )
+
+
+def _scores(entry: Entry, payload: bytes) -> tuple[float, ...]:
+    """The first numbers that were answered for each row, where the answer is JSON."""
+    if entry.get(Key.STATUS) != 200 or not payload or entry.get(Key.SUITE) != 0:
+        return ()
+    try:
+        answer = json.loads(parse_payload(payload).response)
+    except (FormatError, ValueError, RecursionError):
+        return ()
+    if not isinstance(answer, dict) or entry.get(Key.PROTOCOL) == Protocol.V1_EXPLAIN:
+        return ()
+    values = answer.get("predictions")
+    if values is None and isinstance(answer.get("outputs"), list) and answer["outputs"]:
+        first = answer["outputs"][0]
+        values = first.get("data") if isinstance(first, dict) else None
+    if not isinstance(values, list):
+        return ()
+    found = (each[0] if isinstance(each, list) and each else each for each in values[:256])
+    return tuple(
+        float(each)
+        for each in found
+        if isinstance(each, int | float) and not isinstance(each, bool) and abs(each) < 1e300
+    )

@@ -1,0 +1,140 @@
+"""The tables of the report: packages, trees, records."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Final
+
+from audit.proof.bundle import PackagePart, TreePart
+from audit.proof.checkpoint import parse_checkpoint
+from audit.proof.errors import FormatError
+from audit.proof.note import parse_note
+from audit.proof.printable import printable
+
+from .charts import style_of
+from .exchange import Exchange
+from .texts import short, utc
+
+_LISTED: Final = 500
+
+
+def models(packages: Mapping[str, PackagePart | None]) -> str:
+    """The packages that answered; None: not in the bundle."""
+    if not packages:
+        return ""
+    body = []
+    for digest, package in packages.items():
+        name, made, lineage = _package(package)
+        body.append((f"<code>sha256:{digest}</code>", escape(name), escape(made), lineage))
+    return _table("Packages", ("digest", "name", "published", "lineage"), body, wide=0)
+
+
+def trees(parts: Sequence[TreePart]) -> str:
+    """Under which checkpoints the records are proved."""
+    body = []
+    for tree in parts:
+        try:
+            checkpoint = parse_checkpoint(parse_note(tree.checkpoint).text)
+        except FormatError:  # what is published was verified; a caller's own bundle may be anything
+            continue
+        ranges = [
+            f"{first:,}" if end == first + 1 else f"{first:,} – {end - 1:,}" for first, end in tree.wanted
+        ]
+        said = ", ".join(ranges[:8]) + (f" and {len(ranges) - 8:,} more" if len(ranges) > 8 else "")
+        body.append(
+            (
+                f"<code>{escape(tree.origin)}</code>", said,
+                f"{checkpoint.size:,}",
+                ", ".join(f"{size:,}" for size in sorted(tree.earlier)) or "–",
+                f"<code>{checkpoint.root.hex()}</code>",
+            )
+        )  # fmt: skip
+    return _table("Trees", ("origin", "offsets", "size", "earlier checkpoints", "root"), body, wide=4)
+
+
+def records(exchanges: Sequence[Exchange]) -> str:
+    """Some hundred of them, a line each."""
+    body = [
+        (
+            f"{each.partition}:{each.offset}",
+            escape(f"{utc(each.committing)}.{each.committing // 10**6 % 1000:03d}")
+            if each.committing
+            else "–",
+            escape(each.kind),
+            _status_cell(each.status),
+            escape(each.service or "–"),
+            f"<code>{each.digest[:8]}</code>" if each.digest else "–",
+            f"<code>{each.caller[:8]}</code>" if each.caller else "–",
+            f"<code>{each.subject[:8]}</code>" if each.subject else "–",
+            escape(short(printable(each.request_id), 40)) if each.request_id else "–",
+            escape(", ".join(f"{score:.4g}" for score in each.scores[:3]))
+            + ("…" if len(each.scores) > 3 else ""),
+            f"<code>{each.name[:8]}…{each.name.partition('-')[2]}</code>" if each.name else "–",
+        )
+        for each in exchanges[:_LISTED]
+    ]
+    title = "Records" if len(exchanges) <= _LISTED else f"The first {_LISTED} of {len(exchanges):,} records"
+    names = (
+        "offset",
+        "committed (UTC)",
+        "kind",
+        "status",
+        "service",
+        "model",
+        "caller",
+        "subject",
+        "request id",
+        "scores",
+        "record",
+    )
+    return _table(title, names, body)
+
+
+def _table(title: str, names: Sequence[str], body: Sequence[Sequence[str]], wide: int | None = None) -> str:
+    """Cells are HTML."""
+    if not body:
+        return ""
+    head = "".join(f"<th>{escape(name)}</th>" for name in names)
+    lines = "".join(
+        "<tr>"
+        + "".join(f"<td{' class=wide' if at == wide else ''}>{cell}</td>" for at, cell in enumerate(row))
+        + "</tr>"
+        for row in body
+    )
+    return (
+        f"<section><h2>{escape(title)}</h2><div class=scroll><table><thead><tr>{head}</tr></thead>"
+        f"<tbody>{lines}</tbody></table></div></section>"
+    )
+
+
+def _package(package: PackagePart | None) -> tuple[str, str, str]:
+    """Name, time, and lineage as HTML, as far as they are there."""
+    if package is None:
+        return "not in this bundle", "–", "–"
+    try:
+        notes = json.loads(package.manifest).get("annotations", {})
+        name = str(notes.get("org.affiant.model.name", "–"))
+        made = str(notes.get("org.opencontainers.image.created", "–"))
+    except (ValueError, AttributeError, RecursionError):
+        return "unreadable", "–", "–"
+    lineage = next((found for blob in package.blobs.values() if (found := _lineage(blob))), "–")
+    return name, made, lineage
+
+
+def _lineage(blob: bytes) -> str:
+    try:
+        content = json.loads(blob)
+    except (ValueError, RecursionError):
+        return ""
+    if not isinstance(content, dict) or "format" not in content or "inputs" in content:
+        return ""
+    text = json.dumps(content, indent=1, ensure_ascii=False)
+    shown = " open" if len(text) < 2_000 else ""
+    head = f"<details{shown}><summary>{len(content)} fields</summary>"
+    return f"{head}<pre>{escape(short(text, 20_000))}</pre></details>"
+
+
+def _status_cell(status: int | None) -> str:
+    return "–" if status is None else f'<span class="pill {style_of(status)}">{status}</span>'
