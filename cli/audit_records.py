@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -26,8 +27,8 @@ RecordArgument = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="As JSON.")]
 _TIMES: Final = ("arrived", "committing", "logged")
+_LIMIT: Final = 50
 _DETAILS: Final = ("service", "slot", "status", "digest", "caller", "request_id", "reason")
-_SLOTS: Final = ("live", "canary", "shadow")
 
 
 def show(
@@ -114,7 +115,7 @@ def search(
         list[str] | None,
         typer.Option(help="Kind of entry, more than once if need be; `any` for all. [exchanges]"),
     ] = None,
-    limit: Annotated[int, typer.Option(min=1, max=1_000_000, help="Newest records, at most.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, max=1_000_000, help="Newest records, at most.")] = _LIMIT,
     sql: Annotated[
         str | None,
         typer.Option(
@@ -136,10 +137,11 @@ def search(
     from audit.auditor.query import Search
 
     if sql is not None:
+        filters = (since, until, service, digest, caller, request_id, subject, status, slot, kind)
+        if any(each is not None for each in filters) or limit != _LIMIT:
+            raise ConfigError("--sql goes without filters: say them in its WHERE and LIMIT")
         _sql(sql, index, config, as_json)
         return
-    if slot is not None and slot not in _SLOTS:
-        raise ConfigError(f"--slot: {slot!r} is none of {', '.join(_SLOTS)}")
     kinds = ("inference", "aborted") if not kind else () if "any" in kind else tuple(kind)
     wanted = Search(
         _utc(since), _utc(until), service, digest, caller, request_id, subject, status, slot, kinds, limit
@@ -151,7 +153,7 @@ def search(
         row["proved"] = reason is None
     if as_json:
         for row in rows:
-            typer.echo(json.dumps(row, default=_json))
+            typer.echo(_json_line(row))
     else:
         for row in rows:
             typer.echo(_line(row))
@@ -171,7 +173,7 @@ def _sql(text: str, index: Path | None, config: Path | None, as_json: bool) -> N
         names, rows = records.index.sql(text, payloads_dataset(records.archive))
         if as_json:
             for row in rows:
-                typer.echo(json.dumps(dict(zip(names, row, strict=True)), default=_json))
+                typer.echo(_json_line(dict(zip(names, row, strict=True))))
         else:
             _print_rows(names, rows)
 
@@ -198,6 +200,26 @@ def _text(value: Any) -> str:
     if isinstance(value, str) and value.startswith("sha256:"):
         return value[:19]
     return str(_json(value)) if isinstance(value, bytes | datetime | date) else str(value)
+
+
+def _json_line(row: Mapping[str, Any]) -> str:
+    """One object. JSON has neither NaN nor Infinity: they are told as texts, also inside of lists and structs."""
+    return json.dumps(_finite(row), default=_json, allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    match value:
+        case float() if not math.isfinite(value):
+            return str(value)
+        case Mapping():
+            # DuckDB's maps may have keys that JSON has not.
+            return {
+                key if isinstance(key, str) else str(_finite(key)): _finite(each)
+                for key, each in value.items()
+            }
+        case list() | tuple():
+            return [_finite(each) for each in value]
+    return value
 
 
 def _json(value: Any) -> str:

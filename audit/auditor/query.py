@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,11 +10,17 @@ from datetime import datetime
 from typing import Final
 
 from audit.errors import QueryRefused
+from audit.proof.entry import Kind, Slot
 
 _SHOWN: Final = (
     "record", "topic", "partition", "offset", "kind", "logged", "arrived", "committing", "service", "digest",
     "slot", "status", "caller", "subject", "request_id", "payload_length", "reason",
 )  # fmt: skip
+
+KINDS: Final = tuple(kind.name.lower() for kind in Kind)
+SLOTS: Final = tuple(slot.name.lower() for slot in Slot)
+_DIGEST: Final = re.compile(r"(?:sha256:)?[0-9a-f]{1,64}")
+_PSEUDONYM: Final = re.compile(r"(?:[0-9a-f]{2})+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +44,34 @@ class Search:
     kinds: tuple[str, ...] = ("inference", "aborted")
     """Empty: of any kind."""
     limit: int = 100
+
+    def __post_init__(self) -> None:
+        """Refuse what no entry can have: it would find nothing, as if there were nothing.
+
+        Raises:
+            QueryRefused: says of which filter.
+        """
+        for kind in self.kinds:
+            _one_of("kind", kind, KINDS)
+        if self.slot is not None:
+            _one_of("slot", self.slot, SLOTS)
+        for name, value, form, wanted in (
+            (
+                "digest",
+                self.digest,
+                _DIGEST,
+                "a package digest, sha256:… with 64 hex digits, or its first ones",
+            ),
+            ("caller", self.caller, _PSEUDONYM, "a pseudonym, hex digits by twos"),
+            ("subject", self.subject, _PSEUDONYM, "a pseudonym, hex digits by twos"),
+        ):
+            if value is not None and form.fullmatch(value) is None:
+                raise QueryRefused(f"{name} is {value!r}, wanted {wanted} (lower case)")
+
+
+def _one_of(name: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise QueryRefused(f"{name} is {value!r}, which is none of {', '.join(known)}")
 
 
 def search_sql(wanted: Search) -> tuple[str, list[object]]:

@@ -128,7 +128,41 @@ def test_search_finds_by_the_clients_own_id_and_lists_what_is_proved(recorded, a
     kinds = [row["kind"] for row in lines(output)]
     assert kinds.count("inference") == 2 * ANSWERED + REFUSED
     assert {"opening", "closing"} <= set(kinds)
-    assert affiant("search", "--slot", "purple")[0] == 2
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ("--slot", "purple"), ("--kind", "foo"), ("--digest", "zzz"), ("--digest", "sha256:" + "0" * 65),
+        ("--caller", "Mary"), ("--subject", "0AFF"), ("--subject", "0"), ("--subject", ""),
+    ],
+)  # fmt: skip
+def test_search_refuses_what_no_entry_can_have(affiant, wrong: tuple[str, str]) -> None:
+    """Else "nothing was found" would be the answer to a slip of the pen."""
+    code, output = affiant("search", *wrong)
+    assert (code, f"{wrong[0][2:]} is '{wrong[1]}'" in output) == (2, True)
+    assert affiant("search", "--kind", "heartbeat", "--digest", "sha256:0f", "--caller", "0aff")[0] == 0
+
+
+@pytest.mark.parametrize(
+    "filters", [("--status", "200"), ("--limit", "7"), ("--kind", "any"), ("--slot", "live")]
+)
+def test_search_by_sql_goes_without_filters(affiant, filters: tuple[str, str]) -> None:
+    """They would be left out without a word."""
+    code, output = affiant("search", "--sql", "SELECT 1", *filters)
+    assert (code, "--sql goes without filters" in output) == (2, True)
+
+
+def test_search_by_sql_answers_in_json_whatever_the_values_are(affiant) -> None:
+    """As texts, what JSON has no numbers for."""
+    sql = "SELECT 'nan'::DOUBLE AS a, ['-inf'::DOUBLE, 1.5] AS b, {'c': 'inf'::FLOAT} AS c, MAP {1: 'nan'::DOUBLE} AS d"
+    code, output = affiant("search", "--sql", sql, "--json")
+
+    def no_json(constant: str) -> None:
+        raise AssertionError(constant)
+
+    told = json.loads(output, parse_constant=no_json)
+    assert (code, told) == (0, {"a": "nan", "b": ["-inf", 1.5], "c": {"c": "inf"}, "d": {"1": "nan"}})
 
 
 def test_search_takes_sql_and_refuses_what_is_no_question(recorded, affiant) -> None:
