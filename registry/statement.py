@@ -154,3 +154,15 @@ def read(
         said = parse(entry)
         if said is not None and said.type in types:
             yield said
+
+
+def once(said: Iterable[Said]) -> Iterator[Said]:
+    """Each statement where it stands first: one that somebody appended again is as old as it was.
+
+    Without this, approvals sent again byte for byte would be newer than the revocation that voided them.
+    """
+    seen: set[tuple[str, bytes]] = set()
+    for each in said:
+        if (key := (each.author, each.raw)) not in seen:
+            seen.add(key)
+            yield each

@@ -1,0 +1,242 @@
+"""The verdict on one package in one slot of one service. Pure: no file, no clock, no log.
+
+In this order:
+1  there is a policy in force, and it has rules for the slot;
+2  nobody's revocation is newer than what is counted below: it voids every approval before it;
+3  nobody who may sign has rejected it and not approved since;
+4  the gates passed, under this policy, by the word of the role `gates`;
+5  of each role enough different people have approved this digest for this service under this policy, nobody for two
+   roles, not the publisher, not in the future, not expired;
+6  or enough people of the break-glass roles say so: then 3 to 5 are not asked, and the verdict says it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from registry.approvals.root import GATES_ROLE, ROOT_ROLE, Root, Roots
+from registry.statement import APPROVAL, GATES, REJECTION, REVOCATION, Said, once
+
+from .policy import InForce
+from .rules import Rules, SlotRules
+
+SKEW: Final = 300.0
+"""Seconds that a signer's clock may be ahead of the log's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether it may answer, and why not. `missing`: what would have to be signed."""
+
+    admitted: bool
+    reasons: tuple[str, ...] = ()
+    """Why not; empty when admitted."""
+    missing: Mapping[str, int] | None = None
+    """Role → people still wanted; None when signatures are not the question."""
+    approved_by: tuple[tuple[str, str], ...] = ()
+    """(role, person) whose approvals count."""
+    expires: float | None = None
+    """Seconds since 1970 when the first of them ends; None: never."""
+    expired: bool = False
+    """Refused, and would be admitted had no approval expired."""
+    break_glass: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Count:
+    """Whose approvals count."""
+
+    by: Mapping[str, str]
+    """Person → role."""
+    ends: tuple[float, ...]
+    remarks: tuple[str, ...]
+
+    def missing(self, wanted: Mapping[str, int]) -> dict[str, int]:
+        roles = list(self.by.values())
+        return {role: n - roles.count(role) for role, n in wanted.items() if n > roles.count(role)}
+
+
+def evaluate(
+    roots: Roots,
+    policy: InForce | None,
+    said: Iterable[Said],
+    *,
+    service: str,
+    digest: str,
+    slot: str,
+    now: float,
+    publisher: str | None,
+) -> Verdict:
+    """Whether `digest` may answer in that slot of that service.
+
+    Args:
+        roots: the chain of roots, from one that is believed.
+        policy: in force (`policy_in_force`).
+        said: the statements of the governance log in its order, `holds` decided by `roots.public_keys()`. MUST be all
+            that there are: a revocation that is held back cannot be seen here (service/admitted.py sees to that).
+        service: its name.
+        digest: `sha256:…`.
+        slot: live, canary or shadow.
+        now: seconds since 1970 UTC; MUST NOT go back between calls.
+        publisher: the person who published the package; None when nobody knows.
+    """
+    if policy is None:
+        return Verdict(False, ("no policy is in force",))
+    whole = policy.rules(service)
+    rules = None if whole is None else whole.slots.get(slot)
+    if whole is None or rules is None:
+        return Verdict(False, (f"the policy has no rules for {slot} of {service}",))
+    about = list(once(each for each in said if each.holds and digest in each.subjects))
+    revoked = [each for each in about if each.type == REVOCATION and _may_revoke(roots, whole, each, service)]
+    after = revoked[-1].offset if revoked else -1
+    fresh = [each for each in about if each.offset > after]
+    context = _Context(roots.now, policy, service, publisher, now, rules)
+    why = [f"revoked: {_text(revoked[-1].predicate)}"] if revoked else []
+
+    # A revocation is final for what stands before it, break-glass included: only new signatures count.
+    emergency = context.count(fresh, rules.break_glass, rules.break_glass_seconds, glass=True)
+    if rules.break_glass and not emergency.missing(rules.break_glass):
+        return _admit(emergency, glass=True)
+    usual = context.count(fresh, rules.signers, rules.valid_seconds)
+    missing = usual.missing(rules.signers)
+    other = context.rejections(fresh) + context.gates(fresh)
+    if not missing and not other and not (revoked and not rules.signers):
+        return _admit(usual)
+    lasting = context.count(fresh, rules.signers, None).missing(rules.signers)
+    why += other + [
+        f"{count} more of {role} must approve" for role, count in missing.items()
+    ] + list(usual.remarks)  # fmt: skip
+    return Verdict(
+        False, tuple(why), missing, _pairs(usual), expired=bool(missing) and not lasting and not other
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Context:
+    root: Root
+    policy: InForce
+    service: str
+    publisher: str | None
+    now: float
+    rules: SlotRules
+
+    def count(
+        self, said: Sequence[Said], wanted: Mapping[str, int], valid: float | None, *, glass: bool = False
+    ) -> _Count:
+        """Whose approvals count for these roles."""
+        by: dict[str, str] = {}
+        ends, remarks = [], []
+        for each in said:
+            role = each.predicate.get("role")
+            if each.type != APPROVAL or not isinstance(role, str) or role not in wanted:
+                continue
+            if (each.predicate.get("break_glass") is True) != glass:
+                continue
+            person = self.root.person(each.author, role, each.offset)
+            problem = self._problem(each, person, valid, by, glass=glass)
+            if problem is not None or person is None:
+                remarks.append(f"the approval at offset {each.offset} does not count: {problem}")
+                continue
+            by[person] = role
+            if valid is not None:
+                ends.append(_at(each) + valid)
+        return _Count(by, tuple(ends), tuple(remarks))
+
+    def _problem(  # noqa: PLR0911 — one line a reason
+        self, each: Said, person: str | None, valid: float | None, by: Mapping[str, str], *, glass: bool
+    ) -> str | None:
+        if person is None:
+            return f"its key has not the role {each.predicate['role']}"
+        if each.predicate.get("service") != self.service:
+            return f"it is for {each.predicate.get('service')}"
+        if each.predicate.get("policy") != self.policy.digest:
+            return "it was given under another policy"
+        at = _at(each)
+        if at > each.logged / 1000 + SKEW or at > self.now + SKEW:
+            return "it is dated in the future"
+        if valid is not None and self.now >= at + valid:
+            return "it has expired"
+        if person in by:
+            return f"{person} has signed already"
+        if not self.rules.publisher_may_approve and not glass:
+            if self.publisher is None:
+                return "nobody knows who published the package"
+            if person == self.publisher:
+                return f"{person} published the package"
+        return None
+
+    def rejections(self, said: Sequence[Said]) -> list[str]:
+        """Of people who may sign and have not approved since."""
+        standing: dict[str, str] = {}
+        for each in said:
+            role = each.predicate.get("role")
+            if not isinstance(role, str) or role not in self.rules.signers:
+                continue
+            person = self.root.person(each.author, role, each.offset)
+            if person is None or each.predicate.get("service") != self.service:
+                continue
+            if each.type == REJECTION:
+                standing[person] = f"rejected by {person} ({role}): {_text(each.predicate)}"
+            elif each.type == APPROVAL:
+                standing.pop(person, None)
+        return list(standing.values())
+
+    def gates(self, said: Sequence[Said]) -> list[str]:
+        """What is wrong with the newest gate results under this policy."""
+        if not self.rules.gates:
+            return []
+        own = [
+            each
+            for each in said
+            if each.type == GATES
+            and self.root.person(each.author, GATES_ROLE, each.offset) is not None
+            and each.predicate.get("service") == self.service
+            and each.predicate.get("policy") == self.policy.digest
+        ]
+        if not own:
+            return ["there are no gate results under the policy in force"]
+        results = own[-1].predicate.get("results")
+        passed = {
+            each.get("gate")
+            for each in (results if isinstance(results, list) else [])
+            if isinstance(each, dict) and each.get("passed") is True and isinstance(each.get("gate"), str)
+        }
+        failed = sorted(self.rules.gates - passed)
+        return [f"gates that did not pass, or did not run: {', '.join(failed)}"] if failed else []
+
+
+def _may_revoke(roots: Roots, rules: Rules, each: Said, service: str) -> bool:
+    """Whoever may sign, or change the root, may revoke. Asked of the root of that time: to take somebody out of the
+    root does not take back what they revoked.
+    """
+    if each.predicate.get("service") != service:
+        return False
+    root = roots.at(each.offset)
+    signers = {role for slot in rules.slots.values() for role in (*slot.signers, *slot.break_glass)}
+    return any(root.person(each.author, role, each.offset) is not None for role in (*signers, ROOT_ROLE))
+
+
+def _admit(count: _Count, *, glass: bool = False) -> Verdict:
+    return Verdict(
+        True, (), {}, _pairs(count), expires=min(count.ends, default=None), break_glass=glass
+    )  # fmt: skip
+
+
+def _pairs(count: _Count) -> tuple[tuple[str, str], ...]:
+    return tuple(sorted((role, person) for person, role in count.by.items()))
+
+
+def _at(said: Said) -> float:
+    """When its signer says that it was said, seconds since 1970; never, when it says nothing."""
+    at = said.predicate.get("at")
+    # json reads NaN, and a comparison with it is never true: it would never expire.
+    if isinstance(at, int | float) and not isinstance(at, bool) and math.isfinite(at):
+        return float(at)
+    return math.inf
+
+
+def _text(predicate: Mapping[str, Any]) -> str:
+    return " ".join(str(predicate.get("rationale", "no reason given")).split())[:200]

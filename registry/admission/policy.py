@@ -1,0 +1,125 @@
+"""Which policy is in force: the newest one that enough people have signed.
+
+    predicate of policy/v1: {"version": n, "role": …, "text": the policy as canonical JSON, "at": s, "rationale": …}
+    subject: the policy's digest
+
+Each person says the same once. The first policy needs the threshold of the root's role `policy`; each later one the
+roles that `change` of the policy before it names. A policy follows with a higher version only: an older one, signed or
+sent again, changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from audit.errors import ConfigError
+from registry.approvals.root import POLICY_ROLE, Root, Roots
+from registry.policy import Policy, parse_policy
+from registry.statement import POLICY, Said
+
+from .rules import Rules, SlotRules
+
+DAY = 86_400.0
+
+
+@dataclass(frozen=True, slots=True)
+class InForce:
+    """A policy that is in force."""
+
+    policy: Policy
+    version: int
+    offset: int
+    """From which on."""
+
+    @property
+    def digest(self) -> str:
+        """Of the policy."""
+        return self.policy.digest
+
+    def rules(self, service: str) -> Rules | None:
+        """What it wants for a service; None: it does not name that service, and nothing may answer for it."""
+        return rules_of(self.policy, service)
+
+
+def policy_in_force(roots: Roots, said: Iterable[Said]) -> InForce | None:
+    """The policy, or None when there is none that enough people have signed.
+
+    Args:
+        roots: the chain that is believed.
+        said: the log's statements in its order, `holds` decided by the roots' keys.
+    """
+    found: InForce | None = None
+    signed: dict[tuple[str, int], dict[str, str]] = {}
+    for each in said:
+        version, role = each.predicate.get("version"), each.predicate.get("role")
+        if each.type != POLICY or not each.holds or type(version) is not int or not isinstance(role, str):
+            continue
+        if found is not None and version <= found.version:
+            continue
+        # Of the root of that time: a policy stays in force when those who signed it have left.
+        root = roots.at(each.offset)
+        person, policy = root.person(each.author, role, each.offset), _policy(each)
+        if person is None or policy is None:
+            continue
+        people = signed.setdefault((policy.digest, version), {})
+        if role in _wanted(root, found):
+            people.setdefault(person, role)
+        if _enough(people, _wanted(root, found)):
+            found = InForce(policy, version, each.offset)
+            signed.clear()  # what was signed for a change of the policy before it is no signature for the next one
+    return found
+
+
+def wanted_for_change(roots: Roots, found: InForce | None) -> dict[str, int]:
+    """Role → people that the next policy needs."""
+    return _wanted(roots.now, found)
+
+
+def rules_of(policy: Policy, service: str) -> Rules | None:
+    """A service's section as admission reads it; None when there is none."""
+    section = policy.services.get(service)
+    if section is None:
+        return None
+    glass = section.break_glass
+    live = SlotRules(
+        gates=frozenset(section.gates.required),
+        signers=MappingProxyType(dict(section.approvals.roles)),
+        valid_seconds=section.approvals.valid_days * DAY,
+        publisher_may_approve=section.approvals.publisher_may_approve,
+        break_glass=MappingProxyType(dict(glass.roles) if glass else {}),
+        break_glass_seconds=(glass.valid_hours if glass else 0) * 3600.0,
+    )
+    slots = {"live": live}
+    for name, milder in (("canary", section.canary), ("shadow", section.shadow)):
+        slots[name] = (
+            live
+            if milder is None
+            else SlotRules(
+                frozenset(milder.gates), MappingProxyType(dict(milder.roles)), live.valid_seconds,
+                live.publisher_may_approve, live.break_glass, live.break_glass_seconds,
+            )
+        )  # fmt: skip
+    return Rules(MappingProxyType(slots), section.approvals.on_expiry == "stop")
+
+
+def _wanted(root: Root, found: InForce | None) -> dict[str, int]:
+    if found is not None:
+        return dict(found.policy.change.roles)
+    role = root.content.roles.get(POLICY_ROLE)
+    return {POLICY_ROLE: role.threshold} if role is not None else {}
+
+
+def _enough(people: dict[str, str], wanted: dict[str, int]) -> bool:
+    roles = list(people.values())
+    return bool(wanted) and all(roles.count(role) >= count for role, count in wanted.items())
+
+
+def _policy(said: Said) -> Policy | None:
+    text = said.predicate.get("text")
+    try:
+        policy = parse_policy(text.encode(), "policy") if isinstance(text, str) else None
+    except (ConfigError, UnicodeEncodeError):
+        return None
+    return policy if policy is not None and said.subjects == (policy.digest,) else None

@@ -1,0 +1,1 @@
+"""Who may say what: the signed root, and the statements that its people sign."""

@@ -1,0 +1,261 @@
+"""What an insider could try: each is refused, and docs/threat-model-approvals.md has a row for it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from registry.admission import policy_in_force
+from registry.approvals.root import KeyModel, fold_roots
+from registry.policy import parse_policy
+from registry.statement import REJECTION, REVOCATION
+
+OTHER = "sha256:" + "cd" * 32
+DAY = 86_400
+
+
+def test_the_right_people_admit_a_package(approved: Any) -> None:
+    """And the verdict says who, and until when."""
+    verdict = approved.verdict()
+    assert verdict.admitted, verdict.reasons
+    assert verdict.approved_by == (("compliance", "bob"), ("legal", "dan"))
+    assert verdict.expires == approved.clock + 10 * DAY
+
+
+def test_what_is_missing_is_told(world: Any) -> None:
+    """Role by role."""
+    world.gates()
+    world.approve("dan", "legal")
+    verdict = world.verdict()
+    assert (verdict.admitted, verdict.missing) == (False, {"compliance": 1})
+    assert verdict.reasons == ("1 more of compliance must approve",)
+
+
+def test_changed_bytes_are_another_digest(approved: Any) -> None:
+    """Nothing that was signed is about them."""
+    assert not approved.verdict(OTHER).admitted
+
+
+def test_an_approval_of_another_digest_does_not_count(approved: Any) -> None:
+    """Sent again byte for byte, it is still about the digest that was signed."""
+    approved.gates(subject=OTHER)
+    approved.replay(0, len(approved.said()))
+    assert approved.verdict(OTHER).missing == {"legal": 1, "compliance": 1}
+
+
+def test_approvals_sent_again_after_a_revocation_do_not_count(approved: Any) -> None:
+    """The same signed bytes count where they stood first."""
+    before = len(approved.said())
+    approved.approve("bob", "compliance", type_=REVOCATION)
+    approved.replay(0, before)
+    assert len(approved.said()) == 2 * before + 1
+    assert approved.verdict().missing == {"legal": 1, "compliance": 1}
+
+
+def test_an_approval_for_another_service_does_not_count(world: Any) -> None:
+    """Signed for the one, used for the other."""
+    world.gates()
+    world.approve("dan", "legal", service="cards")
+    world.approve("bob", "compliance")
+    verdict = world.verdict()
+    assert verdict.missing == {"legal": 1}
+    assert "it is for cards" in verdict.reasons[1]
+
+
+def test_an_old_policy_is_not_taken_again(approved: Any) -> None:
+    """Signed and sent once more, it does not replace the newer one; approvals under it do not count."""
+    old = approved.policy
+    approved.policy = parse_policy(old.canonical().replace(b'"valid_days":10', b'"valid_days":5'), "policy")
+    assert approved.policy.digest != old.digest
+    approved.set_policy(version=2)
+    assert "another policy" in " ".join(approved.verdict().reasons)
+    approved.set_policy(policy=old, version=1)
+    said = approved.said()
+    found = policy_in_force(fold_roots(approved.first, said), said)
+    assert found is not None
+    assert (found.digest, found.version) == (approved.policy.digest, 2)
+
+
+def test_a_policy_of_nobody_is_none(world: Any) -> None:
+    """Neither of a stranger nor of somebody in another role."""
+    for who in ("eve", "dan"):
+        world.set_policy(who, version=9)
+    said = world.said()
+    found = policy_in_force(fold_roots(world.first, said), said)
+    assert found is not None
+    assert found.version == 1
+
+
+def test_a_key_that_was_taken_out_counts_for_nothing(approved: Any) -> None:
+    """Not even for what it signed before."""
+    content = approved.content()
+    gone = approved.keys["dan"].id
+    roles = {
+        name: role.model_copy(update={"keys": [each for each in role.keys if each != gone]})
+        for name, role in content.roles.items()
+    }
+    keys = {name: key for name, key in content.keys.items() if name != gone}
+    approved.change_root(
+        approved.root("ann", "bob", version=2, previous=approved.first.digest, roles=roles, keys=keys)
+    )
+    assert approved.verdict().missing == {"legal": 1}
+    approved.approve("dan", "legal")
+    assert approved.verdict().missing == {"legal": 1}
+
+
+def test_a_rotated_key_counts_where_it_signed_before(approved: Any) -> None:
+    """An approval stands when its key is renewed in due course; a thief of the old key signs nothing new."""
+    content, old = approved.content(), approved.keys["dan"].id
+    keys = dict(content.keys)
+    keys[old] = keys[old].model_copy(update={"until": len(approved.said())})
+    new = approved.keys["ann-new"]
+    keys[new.id] = KeyModel(public=new.public_key.hex(), person="dan")
+    roles = dict(content.roles)
+    roles["legal"] = roles["legal"].model_copy(update={"keys": [*roles["legal"].keys, new.id]})
+    approved.change_root(
+        approved.root("ann", "bob", version=2, previous=approved.first.digest, roles=roles, keys=keys)
+    )
+    assert approved.verdict().admitted
+    approved.approve("bob", "compliance", type_=REVOCATION)
+    approved.gates()
+    approved.approve("bob", "compliance")
+    approved.approve("dan", "legal")
+    assert approved.verdict().missing == {"legal": 1}
+    approved.approve("ann-new", "legal")
+    assert approved.verdict().admitted
+
+
+@pytest.mark.parametrize("signers", [("ann",), ("eve", "cyd"), ("ann", "ann")])
+def test_a_root_without_its_threshold_changes_nothing(approved: Any, signers: tuple[str, ...]) -> None:
+    """One of two, strangers, or one person twice."""
+    roles = dict(approved.content().roles)
+    roles["legal"] = roles["legal"].model_copy(update={"keys": []})
+    approved.change_root(approved.root(*signers, version=2, previous=approved.first.digest, roles=roles))
+    assert approved.verdict().admitted
+
+
+def test_a_revocation_voids_what_was_signed_before(approved: Any) -> None:
+    """Approvals again, and gates, after it admit the package again."""
+    approved.approve("bob", "compliance", type_=REVOCATION, rationale="biased")
+    assert approved.verdict().reasons[0] == "revoked: biased"
+    approved.approve("dan", "legal")
+    approved.approve("bob", "compliance")
+    assert not approved.verdict().admitted
+    approved.gates()
+    assert approved.verdict().admitted
+
+
+def test_a_stranger_revokes_nothing(approved: Any) -> None:
+    """Nor does somebody for another service."""
+    approved.approve("eve", "compliance", type_=REVOCATION)
+    approved.approve("bob", "compliance", type_=REVOCATION, service="cards")
+    assert approved.verdict().admitted
+
+
+def test_a_rejection_holds_until_that_person_approves(approved: Any) -> None:
+    """Whatever others sign."""
+    approved.approve("ann", "legal", type_=REJECTION, rationale="no data sheet")
+    assert approved.verdict().reasons[0] == "rejected by ann (legal): no data sheet"
+    approved.approve("dan", "legal")
+    assert not approved.verdict().admitted
+    approved.approve("ann", "legal")
+    assert approved.verdict().admitted
+
+
+def test_the_publisher_does_not_approve(approved: Any) -> None:
+    """Nor does anybody approve what nobody is known to have published."""
+    assert approved.verdict(publisher="dan").missing == {"legal": 1}
+    assert approved.verdict(publisher=None).missing == {"legal": 1, "compliance": 1}
+
+
+def test_nobody_signs_twice(world: Any) -> None:
+    """Ann has both roles and counts for the one that she signed first."""
+    world.gates()
+    world.approve("ann", "legal")
+    world.approve("ann", "compliance")
+    assert world.verdict().missing == {"compliance": 1}
+
+
+def test_a_role_that_somebody_does_not_have_is_not_theirs(world: Any) -> None:
+    """Whatever they write into the predicate."""
+    world.gates()
+    world.approve("cyd", "legal")
+    world.approve("eve", "legal")
+    world.approve("bob", "compliance")
+    assert world.verdict().missing == {"legal": 1}
+
+
+def test_approvals_expire(approved: Any) -> None:
+    """On the second; and the verdict tells expiry from what never was approved."""
+    assert approved.verdict(now=approved.clock + 10 * DAY - 1).admitted
+    verdict = approved.verdict(now=approved.clock + 10 * DAY)
+    assert (verdict.admitted, verdict.expired) == (False, True)
+    assert not approved.verdict(OTHER, now=approved.clock + 10 * DAY).expired
+
+
+@pytest.mark.parametrize("at", [5e9, float("nan"), float("inf"), None, True, "2023-11-14"])
+def test_an_approval_from_the_future_does_not_count(world: Any, at: object) -> None:
+    """Nor one without a time: it would never expire."""
+    world.gates()
+    world.approve("bob", "compliance")
+    if isinstance(at, float) and at != 5e9:
+        with pytest.raises(Exception, match="not JSON"):
+            world.approve("dan", "legal", at=at)
+        return
+    world.approve("dan", "legal", at=at)
+    assert world.verdict().missing == {"legal": 1}
+
+
+def test_a_clock_set_back_finds_approvals_of_the_future(approved: Any) -> None:
+    """Before they were signed, nothing is approved."""
+    assert not approved.verdict(now=approved.clock - DAY).admitted
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"passed": False},
+        {"who": "dan"},
+        {"service": "cards"},
+        {"policy": OTHER},
+        {"results": []},
+        {"results": [{"gate": "documentation", "passed": 1}]},
+    ],
+)
+def test_gates_must_have_passed_by_the_word_of_the_pipeline(approved: Any, change: dict[str, Any]) -> None:
+    """The newest result counts, under this policy, for this service; what others say is none."""
+    approved.approve("bob", "compliance", type_=REVOCATION)
+    approved.approve("dan", "legal")
+    approved.approve("bob", "compliance")
+    approved.gates(**change)
+    assert "gate" in " ".join(approved.verdict().reasons)
+    approved.gates()
+    assert approved.verdict().admitted
+
+
+def test_canary_and_shadow_have_their_own_rules(world: Any) -> None:
+    """Milder ones; a slot that there is not admits nothing."""
+    assert world.verdict(slot="shadow").admitted
+    world.gates()
+    assert not world.verdict(slot="canary").admitted
+    world.approve("dan", "legal")
+    assert world.verdict(slot="canary").admitted
+    assert not world.verdict(slot="live").admitted
+    assert not world.verdict(slot="other").admitted
+    assert not world.verdict(service="cards").admitted
+    world.approve("bob", "compliance", type_=REVOCATION)
+    assert not world.verdict(slot="shadow").admitted
+
+
+def test_break_glass_takes_its_own_signers_and_is_short(world: Any) -> None:
+    """Without gates and approvals; the verdict says so. A plain approval in that role is none."""
+    world.approve("ann", "officer", break_glass=True)
+    world.approve("bob", "officer")
+    assert not world.verdict().admitted
+    world.approve("bob", "officer", break_glass=True)
+    verdict = world.verdict()
+    assert (verdict.admitted, verdict.break_glass, verdict.expires) == (True, True, world.clock + 3600)
+    assert not world.verdict(now=world.clock + 3600).admitted
+    world.approve("dan", "officer", type_=REVOCATION)
+    assert not world.verdict().admitted
