@@ -9,6 +9,10 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 from pyarrow.fs import FileInfo, FileSelector, FileSystemHandler, FileType, PyFileSystem
 
+from audit.proof.errors import FormatError
+
+from .bounds import dictionaries
+from .files import open_file
 from .names import Part
 from .reader import Archive
 from .schema import PAYLOADS
@@ -42,7 +46,14 @@ class _Reader:
         self._file = file
 
     def open(self) -> pa.PythonFile:
-        return pa.PythonFile(io.BytesIO(self._archive.content(self._file)), mode="r")
+        content = self._archive.content(self._file)
+        if dictionaries(
+            open_file(self._file, content)
+        ):  # a scan decodes what it likes: no value may stand in many rows
+            raise FormatError(
+                f"{self._file.name}: has a dictionary, and is not scanned: its size cannot be told before"
+            )
+        return pa.PythonFile(io.BytesIO(content), mode="r")
 
 
 class _Files(FileSystemHandler):  # type: ignore[misc]

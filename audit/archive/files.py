@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from audit.proof.errors import FormatError
 
+from .bounds import batches, check_bounds, dictionaries, plain_schema
 from .names import ArchiveFile
 from .schema import CHECKPOINTS, ENTRIES, PAYLOADS
 
@@ -89,12 +90,14 @@ def open_file(file: ArchiveFile, content: bytes | BinaryIO) -> pq.ParquetFile:
         file: which.
         content: its bytes, or a file to seek in.
 
+    Rows MUST be read by `bounds.batches`, which sees how much they are.
+
     Raises:
-        FormatError: not Parquet, or without the columns of its kind.
+        FormatError: not Parquet, without the columns of its kind, or with more in it than such a file has.
     """
     wanted = {"entries": ENTRIES, "payloads": PAYLOADS, "checkpoints": CHECKPOINTS}[file.part]
     try:
-        found = pq.ParquetFile(pa.BufferReader(content) if isinstance(content, bytes) else content)
+        found = _parquet(content)
         schema = found.schema_arrow
     except PARQUET_ERRORS as error:
         raise FormatError(f"{file.name}: not a Parquet file ({error})") from error
@@ -102,7 +105,18 @@ def open_file(file: ArchiveFile, content: bytes | BinaryIO) -> pq.ParquetFile:
         at = schema.get_field_index(field.name)
         if at < 0 or schema.field(at).type != field.type:
             raise FormatError(f"{file.name}: its column {field.name} is missing, or not {field.type}")
-    return found
+    try:
+        check_bounds(file, found)
+        repeated = dictionaries(found)
+        return _parquet(content, metadata=found.metadata, read_dictionary=repeated) if repeated else found
+    except FormatError:
+        raise
+    except PARQUET_ERRORS as error:
+        raise FormatError(f"{file.name}: damaged ({error})") from error
+
+
+def _parquet(content: bytes | BinaryIO, **options: object) -> pq.ParquetFile:
+    return pq.ParquetFile(pa.BufferReader(content) if isinstance(content, bytes) else content, **options)
 
 
 def read_file(file: ArchiveFile, content: bytes, columns: Sequence[str] | None = None) -> pa.Table:
@@ -113,6 +127,12 @@ def read_file(file: ArchiveFile, content: bytes, columns: Sequence[str] | None =
     """
     found = open_file(file, content)
     try:
-        return found.read(columns=list(columns) if columns is not None else None, use_threads=False)
+        read = list(batches(file, found, columns, range(found.num_row_groups)))
+        if read:
+            return pa.Table.from_batches(read).combine_chunks()
+        schema = plain_schema(found.schema_arrow)
+        return pa.schema(each for each in schema if columns is None or each.name in columns).empty_table()
+    except FormatError:
+        raise
     except PARQUET_ERRORS as error:
         raise FormatError(f"{file.name}: damaged ({error})") from error

@@ -9,7 +9,7 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import pairwise
-from typing import BinaryIO, Final, NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import pyarrow as pa
 
@@ -18,10 +18,9 @@ from audit.objects.base import Objects, Seekable
 from audit.proof.errors import FormatError
 from audit.proof.record import frame_record
 
+from .bounds import batches
 from .files import PARQUET_ERRORS, open_file, read_file
 from .names import ArchiveFile, Part, files_of
-
-_BATCH: Final = 4096
 
 
 class ArchivedRecord(NamedTuple):
@@ -201,6 +200,8 @@ def _batches(
             if statistics is None or not (statistics.min >= end or statistics.max < start):
                 groups.append(number)
         if groups:
-            yield from opened.iter_batches(_BATCH, row_groups=groups, columns=columns, use_threads=False)
+            yield from batches(file, opened, columns, groups)
+    except FormatError:
+        raise
     except PARQUET_ERRORS as error:
         raise FormatError(f"{file.name}: damaged ({error})") from error
