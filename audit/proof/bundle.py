@@ -25,18 +25,28 @@ from typing import Any, Final, NamedTuple
 from .checkpoint import parse_number
 from .errors import FormatError
 from .hashing import HASH_SIZE
-from .members import Members, encode_members
+from .members import MAX_MEMBER, Members, encode_members
 from .merkle import MAX_SIZE
-from .note import decode_base64
+from .note import MAX_NOTE, decode_base64
 
 FORMAT: Final = 1
 MANIFEST: Final = "manifest.json"
 REPORT: Final = "report.html"
-MAX_MANIFEST: Final = 64 << 20
+MAX_MANIFEST: Final = 32 << 20
+"""Bytes; about 20 for each record of a caller who has a million of them."""
+MAX_REPORT: Final = 16 << 20
+MAX_PACKAGE: Final = 4 << 20
+"""Of a package's manifest."""
+MAX_BLOB: Final = 64 << 20
+MAX_PACKAGES: Final = 256 << 20
+"""Of all packages together."""
+KINDS: Final = frozenset({"range", "caller", "subject", "record"})
+"""Of selections: no other says what a bundle shows."""
 MAX_HASHES: Final = 63
 _TREE: Final = re.compile(
     r"trees/([0-9a-f]{32}/(?:0|[1-9][0-9]{0,9}))/(checkpoint|records|proofs|earlier/[0-9]{1,19})"
 )
+_EARLIER: Final = re.compile(r"(trees/[0-9a-f]{32}/(?:0|[1-9][0-9]{0,9}))/earlier/([0-9]{1,19})")
 _PACKAGE: Final = re.compile(r"packages/([0-9a-f]{64})/(?:manifest\.json|blobs/([0-9a-f]{64}))")
 
 
@@ -107,6 +117,7 @@ class Bundle:
         for digest, package in self.packages.items():
             members[f"packages/{digest}/{MANIFEST}"] = package.manifest
             members |= {f"packages/{digest}/blobs/{name}": blob for name, blob in package.blobs.items()}
+        _check_sizes({name: len(content) for name, content in members.items()})
         manifest = {
             "format": FORMAT,
             "made": dict(self.made),
@@ -159,9 +170,11 @@ def parse_bundle_file(raw: bytes) -> tuple[Bundle, tuple[str, ...]]:
     listed = manifest["members"]
     if set(members) != {MANIFEST, *listed} or MANIFEST in listed or REPORT not in listed:
         raise FormatError("bundle: its members are not those that its manifest lists")
+    _check_sizes({name: members.size(name) for name in listed})
     contents = {name: members[name] for name in listed}
     changed = tuple(name for name, content in contents.items() if sha256(content).hexdigest() != listed[name])
-    trees = tuple(_read_tree(each, contents) for each in manifest["trees"])
+    earlier = _read_all_earlier(contents)
+    trees = tuple(_read_tree(each, contents, earlier) for each in manifest["trees"])
     packages = _read_packages(contents)
     known = {REPORT, *(name for tree in trees for name in _names(tree))}
     known |= {
@@ -175,6 +188,25 @@ def parse_bundle_file(raw: bytes) -> tuple[Bundle, tuple[str, ...]]:
     if surplus := set(contents) - known:
         raise FormatError(f"bundle: has the member {min(surplus)}, which belongs to nothing in it")
     return Bundle(manifest["selection"], manifest["made"], trees, packages, contents[REPORT]), changed
+
+
+def _check_sizes(sizes: Mapping[str, int]) -> None:
+    """Before anything is inflated: only records and proofs may be large, as a container's members may be."""
+    packages = 0
+    for name, size in sizes.items():
+        if size > (most := _most(name)):
+            raise FormatError(f"bundle: {name} has {size} bytes, at most {most}")
+        packages += size if name.startswith("packages/") else 0
+    if packages > MAX_PACKAGES:
+        raise FormatError(f"bundle: its packages have {packages} bytes, at most {MAX_PACKAGES}")
+
+
+def _most(name: str) -> int:
+    if name == REPORT:
+        return MAX_REPORT
+    if name.startswith("packages/"):
+        return MAX_PACKAGE if name.endswith(MANIFEST) else MAX_BLOB
+    return MAX_MEMBER if name.endswith(("/records", "/proofs")) else 2 * MAX_NOTE
 
 
 def _names(tree: TreePart) -> Iterator[str]:
@@ -198,17 +230,22 @@ def _read_manifest(members: Members) -> dict[str, Any]:
 
 
 def _check_manifest(manifest: dict[str, Any]) -> None:
-    if manifest.get("format") != FORMAT or isinstance(manifest["format"], bool):
+    if type(manifest.get("format")) is not int or manifest["format"] != FORMAT:  # 1.0 and true are equal to 1
         raise FormatError(f"bundle: not of format {FORMAT}, which this reader knows")
     if set(manifest) != {"format", "made", "members", "selection", "trees"}:
         raise FormatError(f"bundle: {MANIFEST} has not exactly the keys of its format")
     for key, wanted in (("made", {"by", "time"}), ("selection", {"kind", "value"})):
         if not _is_texts(manifest[key]) or set(manifest[key]) != wanted:
             raise FormatError(f"bundle: {MANIFEST}: {key} is not texts for {' and '.join(sorted(wanted))}")
+    if manifest["selection"]["kind"] not in KINDS:
+        kinds = ", ".join(sorted(KINDS))
+        raise FormatError(
+            f"bundle: {MANIFEST}: {manifest['selection']['kind'][:60]!r} is no selection ({kinds})"
+        )
     if not _is_texts(manifest["members"]):
         raise FormatError(f"bundle: {MANIFEST}: members is not a map of texts")
     trees = manifest["trees"]
-    if not isinstance(trees, list) or not all(map(_is_tree, trees)):
+    if not isinstance(trees, list) or not trees or not all(map(_is_tree, trees)):
         raise FormatError(f"bundle: {MANIFEST}: trees is not a list of origins and ranges")
     origins = [tree["origin"] for tree in trees]
     places = {"/".join(origin.split("/")[-2:]) for origin in origins}
@@ -228,7 +265,7 @@ def _is_tree(value: object) -> bool:
     ):
         return False
     wanted, before = value["wanted"], -1
-    if not isinstance(wanted, list):
+    if not isinstance(wanted, list) or not wanted:  # a bundle of nothing shows nothing
         return False
     for part in wanted:
         if not isinstance(part, list) or len(part) != 2 or any(type(number) is not int for number in part):
@@ -240,20 +277,27 @@ def _is_tree(value: object) -> bool:
     return True
 
 
-def _read_tree(about: Mapping[str, Any], contents: Mapping[str, bytes]) -> TreePart:
+def _read_all_earlier(contents: Mapping[str, bytes]) -> dict[str, dict[int, Earlier]]:
+    """The earlier checkpoints by their tree's place: each member is looked at once, however many trees there are."""
+    found: dict[str, dict[int, Earlier]] = {}
+    for name, content in contents.items():
+        if (parts := _EARLIER.fullmatch(name)) is not None:
+            size = parse_number(parts[2], f"bundle: {name}")
+            found.setdefault(parts[1], {})[size] = _read_earlier(name, content)
+    return found
+
+
+def _read_tree(
+    about: Mapping[str, Any], contents: Mapping[str, bytes], earlier: Mapping[str, Mapping[int, Earlier]]
+) -> TreePart:
     tree = TreePart(about["origin"], b"", (), tuple((first, end) for first, end in about["wanted"]))
     names = [f"{tree.prefix}/{part}" for part in ("checkpoint", "records", "proofs")]
     for name in names:
         if not _TREE.fullmatch(name) or name not in contents:
             raise FormatError(f"bundle: {name[:100]} is not there, or its origin is not that of a tree")
-    earlier = {}
-    for name, content in contents.items():
-        head, _, size = name.rpartition("/")
-        if head == f"{tree.prefix}/earlier":
-            earlier[parse_number(size, f"bundle: {name}")] = _read_earlier(name, content)
     checkpoint, records, proofs = (contents[name] for name in names)
     kept = tuple(_read_records(names[1], records, names[2], proofs))
-    return TreePart(tree.origin, checkpoint, kept, tree.wanted, earlier)
+    return TreePart(tree.origin, checkpoint, kept, tree.wanted, earlier.get(tree.prefix, {}))
 
 
 def _read_records(name: str, records: bytes, proofs_name: str, proofs: bytes) -> Iterator[Kept]:

@@ -32,6 +32,7 @@ from .record import parse_record, payload_holds
 
 RANGE: Final = "range"
 _PART: Final = re.compile(r"/[0-9a-f]{32}/(?:0|[1-9][0-9]{0,9})", re.ASCII)
+_DIGEST: Final = re.compile(rb'"sha256:([0-9a-f]{64})(?=")')
 _CALLERS: Final = {"caller": Key.CALLER, "subject": Key.SUBJECT}
 
 
@@ -249,13 +250,14 @@ def _verify_selection(
         )
     tree.ranges = tuple(whole)
     kind, value = bundle.selection["kind"], bundle.selection["value"]
+    names = frozenset(value.split(",")) if kind == "record" else frozenset()
     for offset, entry in entries:
         if not _within(offset, part.wanted):
             continue
         if kind in _CALLERS:
             fits = (entry.get(_CALLERS[kind]) or b"").hex() == value
         elif kind == "record":
-            fits = _is_record(entry, value)
+            fits = _is_record(entry, names)
         else:
             continue
         if not fits:
@@ -264,11 +266,11 @@ def _verify_selection(
             )
 
 
-def _is_record(entry: Entry, names: str) -> bool:
-    """Record ids, separated by commas."""
+def _is_record(entry: Entry, names: frozenset[str]) -> bool:
+    """Whether it is one of these record ids."""
     journal, sequence = entry.get(Key.JOURNAL), entry.get(Key.SEQUENCE)
     known = isinstance(journal, bytes) and isinstance(sequence, int)
-    return known and record_id(journal, sequence) in names.split(",")
+    return known and record_id(journal, sequence) in names
 
 
 def _verify_journals(part: TreePart, entries: Sequence[tuple[int, Entry]], shown: Shown) -> None:
@@ -332,9 +334,10 @@ def _verify_packages(bundle: Bundle, answered: set[str], shown: Shown) -> None:
 
 
 def _verify_blobs(digest: str, package: PackagePart, shown: Shown) -> None:
+    named = {each.decode() for each in _DIGEST.findall(package.manifest)} if package.blobs else set()
     for name, blob in sorted(package.blobs.items()):
         path = f"packages/{digest}/blobs/{name}"
         if sha256(blob).hexdigest() != name:
             shown.flaws.append(Flaw("package", "the part is not what its digest names", path=path))
-        elif f'"sha256:{name}"'.encode() not in package.manifest:
+        elif name not in named:
             shown.flaws.append(Flaw("package", "the manifest does not name this part", path=path))

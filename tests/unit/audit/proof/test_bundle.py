@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import sys
 from contextlib import suppress
 from hashlib import sha256
 from typing import Any
@@ -12,14 +13,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audit.proof.bundle import Bundle, Earlier, Kept, PackagePart, TreePart, parse_bundle_file
+from audit.proof.bundle import (
+    MAX_PACKAGE,
+    MAX_REPORT,
+    Bundle,
+    Earlier,
+    Kept,
+    PackagePart,
+    TreePart,
+    parse_bundle_file,
+)
 from audit.proof.checkpoint import Checkpoint, sign_checkpoint
 from audit.proof.entry import Key, parse_entry
 from audit.proof.errors import FormatError, NotProved
-from audit.proof.evidence import Shown, key_of, verify_bundle
+from audit.proof.evidence import Shown, _verify_blobs, key_of, verify_bundle
 from audit.proof.flaws import Flaw
 from audit.proof.members import Members, encode_members
-from audit.proof.note import VerifierKey
+from audit.proof.note import MAX_NOTE, VerifierKey
 from audit.proof.record import frame_record, parse_record
 from tests.golden.proof import make
 
@@ -251,6 +261,9 @@ def with_manifest(**more: Any) -> bytes:
         {"trees": [{"origin": make.TREE, "wanted": []}] * 2},
         {"trees": [{"origin": "x/" + make.TREE, "wanted": []}, {"origin": make.TREE, "wanted": []}]},
         {"trees": [{"origin": "../../x", "wanted": []}]},
+        {"format": 1.0}, {"trees": [{"origin": make.TREE, "wanted": []}]},
+        *({"selection": {"kind": kind, "value": ""}}
+          for kind in ("everything of 2026, whole", "", "Range", "range ", "labels", "none")),
     ],
 )  # fmt: skip
 def test_a_manifest_of_another_form_is_refused(more: dict[str, Any]) -> None:
@@ -320,6 +333,95 @@ def test_members_of_another_form_are_refused(name: str, content: bytes | None) -
     """Missing, surplus, cut, doubled."""
     with pytest.raises(FormatError):
         parse_bundle_file(changed_member(name, content))
+
+
+def test_a_bundle_of_nothing_is_none() -> None:
+    """It would hold, and a range of nothing would be whole."""
+    for kind in ("range", "caller", "record"):
+        empty = Bundle({"kind": kind, "value": ""}, SOUND.made, (), {}, b"")
+        with pytest.raises(FormatError, match="trees is not"):
+            verify_bundle(empty.encode(), make.VKEY)
+        with pytest.raises(FormatError, match="trees is not"):
+            shown(bundle(tree(records=(), wanted=()), selection={"kind": kind, "value": ""}))
+
+
+@pytest.mark.parametrize(
+    ("name", "limit"),
+    [("report.html", MAX_REPORT), (f"packages/{DIGEST}/manifest.json", MAX_PACKAGE),
+     (f"{TREE.prefix}/checkpoint", 2 * MAX_NOTE), (f"{TREE.prefix}/earlier/5", 2 * MAX_NOTE)],
+)  # fmt: skip
+def test_only_records_and_proofs_may_be_large(name: str, limit: int) -> None:
+    """A megabyte of file would unpack to a gigabyte otherwise; nothing is unpacked before it is refused."""
+    with pytest.raises(FormatError, match=f"{name} has {limit + 1} bytes, at most {limit}"):
+        parse_bundle_file(changed_member(name, bytes(limit + 1)))
+
+
+def test_a_bundle_that_no_reader_takes_is_not_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The writer has the reader's limits; of all packages together, too."""
+    with pytest.raises(FormatError, match=r"report\.html has"):
+        bundle(report=bytes(MAX_REPORT + 1)).encode()
+    monkeypatch.setattr("audit.proof.bundle.MAX_PACKAGES", 100)
+    with pytest.raises(FormatError, match="packages have 102 bytes"):
+        package(b"{}", None, **{"00" * 32: bytes(100)}).encode()
+
+
+def with_trees(count: int) -> bytes:
+    """A bundle of so many trees that have nothing but a name."""
+    origins = sorted(f"{make.NAME}/{number:032x}/0" for number in range(count))
+    places = ["trees/" + "/".join(origin.split("/")[-2:]) for origin in origins]
+    parts = ("checkpoint", "records", "proofs")
+    members = {f"{place}/{part}": b"" for place in places for part in parts} | {"report.html": b""}
+    manifest = {
+        "format": 1, "made": {"by": "", "time": ""}, "selection": {"kind": "caller", "value": ""},
+        "members": {name: sha256(content).hexdigest() for name, content in members.items()},
+        "trees": [{"origin": origin, "wanted": [[0, 1]]} for origin in origins],
+    }  # fmt: skip
+    text = json.dumps(manifest, sort_keys=True, separators=(",", ":"))
+    return encode_members(members | {"manifest.json": text.encode() + b"\n"})
+
+
+def calls_to_read(raw: bytes) -> int:
+    """The calls that reading it takes: its work, whatever else the machine does."""
+    count = 0
+
+    def counted(_: object, event: str, __: object) -> None:
+        nonlocal count
+        count += event in ("call", "c_call")
+
+    before = sys.getprofile()
+    sys.setprofile(counted)
+    try:
+        parse_bundle_file(raw)
+    finally:
+        sys.setprofile(before)
+    return count
+
+
+def test_the_work_of_reading_grows_with_the_trees_and_not_with_their_square() -> None:
+    """Thousands of empty trees fit into a small file, and are read before any signature is looked at."""
+    few, many = (calls_to_read(with_trees(count)) for count in (30, 120))
+    assert many < 4.2 * few
+
+
+def test_a_packages_manifest_is_looked_through_once() -> None:
+    """Not once for each of thousands of parts."""
+    scans = 0
+
+    class Manifest(bytes):
+        def __contains__(self, _: object) -> bool:
+            nonlocal scans
+            scans += 1
+            return True
+
+    parts = {sha256(bytes((number,))).hexdigest(): bytes((number,)) for number in range(9)}
+    manifest = Manifest(json.dumps([f"sha256:{name}" for name in parts]).encode())
+    one = Shown("")
+    _verify_blobs(DIGEST, PackagePart(manifest, parts), one)
+    assert one.flaws == []
+    assert scans <= 1
+    _verify_blobs(DIGEST, PackagePart(Manifest(b"[]"), parts), one)
+    assert {flaw.message for flaw in one.flaws} == {"the manifest does not name this part"}
+    assert len(one.flaws) == 9
 
 
 @given(st.binary(max_size=300), st.sampled_from(sorted(MEMBERS)))
