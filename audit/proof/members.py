@@ -21,6 +21,8 @@ MAX_MEMBER: Final = 1 << 30
 MAX_TOTAL: Final = 2 << 30
 """Bytes of all members together, inflated; and of the file."""
 MAX_NAME: Final = 200
+MAX_RATIO: Final = 256
+"""What unpacks to more times its size is stored: a small file cannot take a large memory."""
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*(?:/[A-Za-z0-9_][A-Za-z0-9._-]*)*", re.ASCII)
 _LOCAL: Final = Struct("<IHHHHHIIIHH")
@@ -70,7 +72,7 @@ def encode_members(members: Mapping[str, bytes]) -> bytes:
     for name in sorted(members):
         content = members[name]
         packed = _deflate(content)
-        method = _DEFLATED if len(packed) < len(content) else _STORED
+        method = _DEFLATED if len(packed) < len(content) <= MAX_RATIO * len(packed) else _STORED
         body = packed if method == _DEFLATED else content
         header = _Header(name, method, zlib.crc32(content), len(body), len(content))
         directory.append(header.central(at))
@@ -119,6 +121,11 @@ class Members(Mapping[str, bytes]):
         if place != start or at != len(raw) - _END.size:
             raise FormatError("container: bytes that belong to no member")
         _check_limits(((name, header.size) for name, (header, _) in self._places.items()), count)
+        for name, (header, _) in self._places.items():
+            if header.size > MAX_RATIO * header.packed:
+                raise FormatError(
+                    f"container: {name} unpacks to over {MAX_RATIO} times its size: so it is stored"
+                )
 
     def __getitem__(self, name: str) -> bytes:
         """The member's content.

@@ -143,6 +143,19 @@ def test_a_bomb_is_refused_before_it_goes_off() -> None:
         Members(many)
 
 
+def test_what_unpacks_to_very_much_more_is_stored() -> None:
+    """So a file of a megabyte cannot take a gigabyte; the writer knows it, and small members are no exception."""
+    for size in (10_000, 1 << 20):
+        packer = zlib.compressobj(9, zlib.DEFLATED, -15)
+        body = packer.compress(bytes(size)) + packer.flush()
+        assert size > members.MAX_RATIO * len(body)
+        with pytest.raises(FormatError, match="a unpacks to over 256 times"):
+            Members(one(8, body, size, zlib.crc32(bytes(size))))
+        written = encode_members({"a": bytes(size)})
+        assert len(written) > size
+        assert dict(Members(written)) == {"a": bytes(size)}
+
+
 def test_bytes_between_the_members_and_the_directory_are_refused() -> None:
     """Everything else is in order; nobody would look at them."""
     header = members._Header("a", 0, zlib.crc32(b"x"), 1, 1)
