@@ -66,6 +66,7 @@ TABLES: Final = (
     Table("notary", "audit.settings:NotarySettings"),
     Table("notary.witnesses", "audit.settings:WitnessSettings", repeated=True, within=True),
     Table("store", "registry.settings:StoreSettings"),
+    Table("governance", "registry.settings:GovernanceSettings"),
     Table("telemetry", "service.settings:TelemetrySettings"),
 )
 

@@ -14,11 +14,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from hashlib import sha256
 from typing import Any, Final, NamedTuple
 
-from audit.governance import PARTITION, Governance, statements
+from audit.governance import PARTITION, Governance, parse_statement, statements
 from audit.governance import Statement as Entry
-from audit.log.base import LogReader
+from audit.log.base import LogEntry, LogReader
 from audit.proof.errors import FormatError
 
 PAYLOAD_TYPE: Final = "application/vnd.in-toto+json"
@@ -153,6 +154,16 @@ def read(
     ):
         said = parse(entry)
         if said is not None and said.type in types:
+            yield said
+
+
+def said_in(entries: Iterable[LogEntry], keys: Sequence[bytes] = ()) -> Iterator[Said]:
+    """The statements among entries that were read already; of any predicate."""
+    known = {sha256(key).digest(): key for key in keys}
+    for entry in entries:
+        found = parse_statement(entry, known)
+        said = parse(found) if found is not None else None
+        if said is not None:
             yield said
 
 

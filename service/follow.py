@@ -11,10 +11,12 @@ from typing import Final
 import structlog
 
 from audit.config import load as load_config
-from audit.errors import ConfigError
+from audit.errors import AuditError
+from audit.proof.errors import FormatError, NotProved
 from registry.errors import DigestMismatch, RegistryError
 from registry.runtimes.base import Model
 
+from .admitted import Admission
 from .batching import Batcher
 from .metrics import Metrics
 from .models import EMPTY, Loaded, Plan, build_plan
@@ -56,7 +58,10 @@ class PlanFollower:
         count: Callable[[str], None],
         executor: Executor,
         max_rows: int,
+        admission: Admission | None = None,
     ) -> None:
+        self._admission: Final = admission
+        self._turn: Final = asyncio.Lock()
         self._path: Final = path
         self._load: Final = load
         self._make_batcher: Final = make_batcher
@@ -73,14 +78,21 @@ class PlanFollower:
 
     async def refresh(self) -> bool:
         """Read the plan, load what is new, swap. Returns whether the served plan is the newest."""
+        async with self._turn:
+            return await self._refresh()
+
+    async def _refresh(self) -> bool:
         loop = asyncio.get_running_loop()
+        refused: tuple[str, ...] = ()
         try:
             entries = await loop.run_in_executor(self._executor, lambda: read_plan(load_config(self._path)))
+            if self._admission is not None:
+                entries, refused = await loop.run_in_executor(self._executor, self._admission.admit, entries)
             if entries != self._entries:
                 await self._apply(entries, loop)
         # Anything: a package is a stranger's bytes, and a follower that ends is one that nobody misses.
         except Exception as error:
-            expected = isinstance(error, ConfigError | RegistryError | OSError)
+            expected = isinstance(error, AuditError | FormatError | NotProved | RegistryError | OSError)
             reason = " ".join(str(error).split()) if expected else repr(error)
             self._metrics.events["plan-failed"] += 1
             if isinstance(error, DigestMismatch):
@@ -94,8 +106,13 @@ class PlanFollower:
                 )
             self.problem = reason
             return False
-        self.problem = None
-        return True
+        problem = "; ".join(refused) or None
+        if problem is not None:
+            self._metrics.events["not-admitted"] += 1
+            if problem != self.problem:
+                log.error("what may not answer is left out of the plan", reason=problem)
+        self.problem = problem
+        return problem is None
 
     async def _apply(self, entries: tuple[PlanSettings, ...], loop: asyncio.AbstractEventLoop) -> None:
         loaded: dict[str, Loaded] = {}
@@ -113,6 +130,8 @@ class PlanFollower:
         self.plan = build_plan(entries, loaded)
         self._loaded, self._entries = loaded, entries
         self._swap(self.plan)
+        if self._admission is not None:
+            await loop.run_in_executor(self._executor, self._admission.served, entries)
         self._metrics.events["plan-swapped"] += 1
         if self.plan:
             log.info("the plan is served", services=sorted(self.plan))

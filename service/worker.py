@@ -25,6 +25,7 @@ from registry.runtimes.base import Model
 from registry.stores import configured_store
 
 from . import openapi
+from .admitted import configured_admission, publisher_of
 from .auth import read_keys
 from .batching import Batcher
 from .bench import Unrecorded
@@ -80,6 +81,9 @@ class Worker:
         loop = asyncio.get_running_loop()
         settings = self.settings
         store = configured_store(self._config)
+        admission = configured_admission(
+            self._config, self._number, lambda digest: publisher_of(store.pull(digest))
+        )
         keys = read_keys(self._keys_path)
         seen = stamp(self._config.path), stamp(self._keys_path)
         recorder = await self._open_recorder(loop)
@@ -94,6 +98,7 @@ class Worker:
             count=recorder.count,
             executor=self._executor,
             max_rows=settings.max_rows,
+            admission=admission,
         )
         self._front.gate = Gate(
             recorder=recorder,
@@ -125,6 +130,8 @@ class Worker:
             ),
             loop.create_task(follow(self._keys_path, self._refresh_keys, seen[1])),
         ]
+        if admission is not None:
+            self._tasks.append(loop.create_task(admission.follow(follower.refresh)))
         # What is loaded now stays: the collector need not look at it again (100 ms pauses otherwise).
         gc.collect()
         gc.freeze()

@@ -200,9 +200,11 @@ class _Context:
             return ["there are no gate results under the policy in force"]
         results = own[-1].predicate.get("results")
         passed = {
-            each.get("gate")
+            each.get("name")
             for each in (results if isinstance(results, list) else [])
-            if isinstance(each, dict) and each.get("passed") is True and isinstance(each.get("gate"), str)
+            if isinstance(each, dict)
+            and each.get("verdict") == "passed"
+            and isinstance(each.get("name"), str)
         }
         failed = sorted(self.rules.gates - passed)
         return [f"gates that did not pass, or did not run: {', '.join(failed)}"] if failed else []

@@ -114,7 +114,7 @@ class World:
     def gates(
         self, who: str = "pipeline", subject: str = GOOD, *, passed: bool = True, **changed: Any
     ) -> None:
-        results = [{"gate": "documentation", "passed": passed}]
+        results = [{"name": "documentation", "verdict": "passed" if passed else "failed"}]
         content = {"service": "credit", "policy": self.policy.digest, "results": results} | changed
         self.say(who, GATES, content, subject)
 

@@ -220,7 +220,7 @@ def test_a_clock_set_back_finds_approvals_of_the_future(approved: Any) -> None:
         {"service": "cards"},
         {"policy": OTHER},
         {"results": []},
-        {"results": [{"gate": "documentation", "passed": 1}]},
+        {"results": [{"name": "documentation", "verdict": True}]},
     ],
 )
 def test_gates_must_have_passed_by_the_word_of_the_pipeline(approved: Any, change: dict[str, Any]) -> None:

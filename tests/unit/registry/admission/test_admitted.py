@@ -1,0 +1,94 @@
+"""What the gateway asks and remembers: the plan without what may not answer, and a log that may not be changed."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from audit.config import load
+from audit.errors import ConfigError
+from registry.errors import NotAdmitted
+from registry.statement import REVOCATION
+from service.admitted import Admission, configured_admission
+from service.settings import PlanSettings
+
+GOOD, OTHER = "sha256:" + "ab" * 32, "sha256:" + "cd" * 32
+
+
+def plan(digest: str) -> tuple[PlanSettings, ...]:
+    """One live package."""
+    return (PlanSettings(service="credit", digest=digest),)
+
+
+@pytest.fixture
+def gateway(approved: Any, tmp_path: Path) -> Callable[[], Admission]:
+    """A gateway, started as often as it is called."""
+    root = tmp_path / "root.json"
+    root.write_bytes(approved.first.envelope.encode())
+    return lambda: Admission(
+        tmp_path / "admission" / "0.json", root, approved.log, lambda _: "zoe", lambda: approved.clock
+    )
+
+
+def test_only_what_is_approved_answers_and_revocation_takes_it_off(approved: Any, gateway: Any) -> None:
+    """An unapproved digest leaves the one before it in place; without one, the service goes."""
+    assert gateway().admit(plan(OTHER)).entries == ()
+    admitted = gateway().admit(plan(GOOD))
+    assert admitted == (plan(GOOD), ())
+    gateway().served(admitted.entries)
+    entries, refused = gateway().admit(plan(OTHER))
+    assert entries == plan(GOOD)
+    assert OTHER in refused[0]
+    approved.approve("bob", "compliance", type_=REVOCATION)
+    assert gateway().admit(plan(GOOD)).entries == ()
+
+
+@pytest.mark.parametrize("cut", [True, False])
+def test_a_log_without_its_revocation_is_refused(
+    approved: Any, gateway: Any, tmp_path: Path, cut: bool
+) -> None:
+    """Put back as it was, or with something else in its place."""
+    shutil.copytree(tmp_path / "log", tmp_path / "kept")
+    approved.approve("bob", "compliance", type_=REVOCATION)
+    gateway().admit(plan(GOOD))
+    shutil.rmtree(tmp_path / "log")
+    shutil.copytree(tmp_path / "kept", tmp_path / "log")
+    if not cut:
+        approved.gates()
+    with pytest.raises(NotAdmitted, match="read before"):
+        gateway().admit(plan(GOOD))
+
+
+def test_a_clock_set_back_does_not_revive_an_expired_approval(approved: Any, gateway: Any) -> None:
+    """The time that was reached is remembered through restarts."""
+    signed = approved.clock
+    approved.clock = signed + 11 * 86_400
+    assert gateway().admit(plan(GOOD)).entries == ()
+    approved.clock = signed + 60
+    assert gateway().admit(plan(GOOD)).entries == ()
+
+
+def test_settings_cannot_bring_another_root_or_end_governance(
+    approved: Any, gateway: Any, tmp_path: Path
+) -> None:
+    """Whoever can write affiant.toml and the root file."""
+    gateway().admit(plan(GOOD))
+    config = tmp_path / "affiant.toml"
+    config.write_text("[data]\ndirectory = '.'\n")
+    with pytest.raises(ConfigError, match="was governed"):
+        configured_admission(load(config), 0, lambda _: None)
+    other = approved.root(
+        keys=approved.content().keys | {},
+        roles=approved.content().roles | {"x": approved.content().roles["legal"]},
+    )
+    (tmp_path / "root.json").write_bytes(other.envelope.encode())
+    with pytest.raises(NotAdmitted, match="another first root"):
+        gateway().admit(plan(GOOD))
+    (tmp_path / "admission" / "0.json").write_text(json.dumps({"root": 7, "strange": 1}))
+    with pytest.raises(NotAdmitted, match="damaged"):
+        gateway().admit(plan(GOOD))
