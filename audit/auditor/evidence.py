@@ -82,15 +82,19 @@ def select_who(records: Records, kind: str, pseudonym: str) -> Selection:
     """The exchanges of a caller or subject that the index knows.
 
     Raises:
-        NoSuchRecord: none.
+        NoSuchRecord: none, or more than one bundle takes: a part of them would look like all.
     """
     column = {"caller": "caller", "subject": "subject"}[kind]
     rows = records.index.select(
         f'SELECT topic, partition, "offset" FROM entries WHERE {column} = ? ORDER BY ALL LIMIT ?',  # noqa: S608 — ours
-        [pseudonym, MAX_RECORDS],
+        [pseudonym, MAX_RECORDS + 1],
     )
     if not rows:
         raise NoSuchRecord(f"no sealed record of the {kind} {pseudonym} is known")
+    if len(rows) > MAX_RECORDS:
+        raise NoSuchRecord(
+            f"{kind} {pseudonym} has more than the {MAX_RECORDS} records that one bundle takes"
+        )
     return Selection(kind, pseudonym, [Located(bytes.fromhex(topic), *place) for topic, *place in rows])
 
 

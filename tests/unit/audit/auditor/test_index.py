@@ -11,11 +11,12 @@ import pytest
 
 from audit.archive import Archive, Limits, Part
 from audit.archive.dataset import payloads_dataset
+from audit.auditor.evidence import select_who
 from audit.auditor.index import Index
 from audit.auditor.query import Search
-from audit.auditor.records import newest
+from audit.auditor.records import Records, newest
 from audit.config import load
-from audit.errors import IndexUnusable, QueryRefused
+from audit.errors import IndexUnusable, NoSuchRecord, QueryRefused
 from audit.notary.keys import FileKey
 from audit.proof.checkpoint import Checkpoint, open_checkpoint, sign_checkpoint
 from audit.proof.errors import FormatError
@@ -151,6 +152,21 @@ def test_each_filter_finds_what_fits_it_and_all_must_hold(index, wanted: Search,
 
 def _fields(wanted: Search) -> dict:
     return {name: getattr(wanted, name) for name in Search.__dataclass_fields__}
+
+
+def test_a_caller_with_more_records_than_a_bundle_takes_is_refused(
+    index, world, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a range is: the first ones alone would look like all of them."""
+    (caller, found), *_ = index.select(
+        "SELECT caller, count(*) FROM entries WHERE caller IS NOT NULL GROUP BY ALL"
+    )
+    records = Records(*world[:2], index)
+    monkeypatch.setattr("audit.auditor.evidence.MAX_RECORDS", found)
+    assert len(select_who(records, "caller", caller).records) == found
+    monkeypatch.setattr("audit.auditor.evidence.MAX_RECORDS", found - 1)
+    with pytest.raises(NoSuchRecord, match="more than"):
+        select_who(records, "caller", caller)
 
 
 def test_sql_sees_entries_payloads_and_checkpoints(index, world) -> None:
