@@ -42,13 +42,11 @@ class GovernanceSettings(Section):
     """[governance]: who must have signed before a package answers. Without root, nobody."""
 
     root: Path | None = None
-    """The first root file (`affiant roles init` makes it): whose signatures are believed. A gateway that has begun
+    """The first root file: whose signatures are believed. A gateway that has begun
     with one takes no other, and no longer starts without."""
     checkpoint: bool = False
     """Whether the gateway also holds the governance log to the notary's newest checkpoint: a log whose newest entries
     are held back from it is refused."""
-    webhook: str | None = Field(default=None, pattern=r"^https?://")
-    """Where `affiant approve`, `reject` and `revoke` say what is awaited: JSON with `text`, as Slack takes it."""
 
 
 @dataclass(frozen=True, slots=True)
