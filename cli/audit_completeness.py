@@ -50,7 +50,7 @@ def completeness(
     gateway: Annotated[
         list[str] | None,
         typer.Option(
-            help="A gateway's address, such as http://10.0.0.5:8080; for each one.", show_default=False
+            help="A gateway's address, such as http://10.0.0.5:3000; for each one.", show_default=False
         ),
     ] = None,
     *,
@@ -79,7 +79,7 @@ def completeness(
     Recorded is what the journals' sequence numbers say, which have no gap; sealed is what the trees and the archive
     hold. With --gateway the answers that its workers have counted since they were started are held against both.
 
-    Example: affiant audit completeness --gateway http://127.0.0.1:8080 --follow --textfile /var/lib/node/affiant.prom
+    Example: affiant audit completeness --gateway http://127.0.0.1:3000 --follow --textfile /var/lib/node/affiant.prom
     """
     from audit.auditor.complete import minutes, missing_of
 
