@@ -177,11 +177,17 @@ def _verify_receipt(path: Path, key: VerifierKey, witnesses: Sequence[VerifierKe
 
 
 def _verify_log(path: Path, key: VerifierKey, witnesses: Sequence[VerifierKey], quorum: int) -> Verified:
-    found = sorted(each.parent for each in path.rglob("checkpoint") if each.is_file())
-    if not found:
+    found = {each.parent for each in path.rglob("checkpoint") if each.is_file()}
+    # What else a tree leaves: without its checkpoint it would not be missed.
+    named = {each.parent for each in path.rglob("tile") if each.is_dir()}
+    named |= {each.parent for each in path.rglob("state") if each.is_file()}
+    if not found | named:
         raise FileNotFoundError(2, "no checkpoint in it or below it", str(path))
     trees, flaws = [], []
-    for folder in found:
+    for folder in sorted(named - found):
+        said = "is not there; tiles or a state beside its place are"
+        flaws.append(Flaw("checkpoint", said, path=str(folder / "checkpoint")))
+    for folder in sorted(found):
         try:
             tree, wrong = _verify_tree(folder, key, witnesses, quorum)
         except (FormatError, NotProved) as error:
@@ -189,7 +195,7 @@ def _verify_log(path: Path, key: VerifierKey, witnesses: Sequence[VerifierKey], 
         else:
             trees.append(tree)
             flaws += wrong
-    return {"trees": trees}, flaws
+    return {"trees_checked": len(trees), "trees": trees}, flaws
 
 
 def _verify_tree(folder: Path, key: VerifierKey, witnesses: Sequence[VerifierKey], quorum: int) -> Verified:

@@ -161,3 +161,22 @@ def test_an_older_file_that_is_none_is_named(
     assert main(["log", str(log), *KEY, "--json"]) == 1
     (flaw,) = json.loads(capsys.readouterr().out)["flaws"]
     assert flaw["path"] == str(older)
+
+
+@pytest.mark.parametrize("kept", ["tile", "state"])
+def test_a_tree_whose_checkpoint_was_removed_is_missed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], kept: str
+) -> None:
+    """Beside another that is whole, its tiles or its state still name it; how many were checked is said."""
+    shutil.copytree(GOLDEN / "size-1", tmp_path / "store" / "whole")
+    gone = shutil.copytree(GOLDEN / "size-257", tmp_path / "store" / "gone")
+    (gone / "checkpoint").unlink()
+    if kept == "state":
+        shutil.rmtree(gone / "tile")
+        (gone / "state").write_bytes(b"")
+    assert main(["log", str(tmp_path / "store"), *KEY]) == 1
+    told = capsys.readouterr().out
+    assert f"{gone / 'checkpoint'}" in told
+    assert "trees checked: 1" in told
+    shutil.rmtree(gone)
+    assert main(["log", str(tmp_path / "store"), *KEY]) == 0
