@@ -97,7 +97,7 @@ def sections(spoken: Sequence[Spoken], count: int) -> str:
     return (
         f"<section><h2>{title}</h2>{''.join(_section(each, shown) for each in spoken)}"
         "<p class=note>JSON is indented, binary tensors are given as values, what cannot be seen as an escape or "
-        "U+FFFD. The bytes themselves: <code>affiant-verify bundle FILE --key VKEY --extract DIR</code></p></section>"
+        "U+FFFD. The bytes themselves are in the bundle's <code>records</code>.</p></section>"
     )
 
 
