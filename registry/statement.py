@@ -32,7 +32,7 @@ REJECTION: Final = "https://affiant.dev/rejection/v1"
 REVOCATION: Final = "https://affiant.dev/revocation/v1"
 POLICY: Final = "https://affiant.dev/policy/v1"
 """A policy; its subject is the SHA-256 of the policy's text."""
-ROOT: Final = "https://affiant.dev/root/v1"
+ROOT: Final = "https://affiant.dev/trust-root/v1"
 """A root (registry/approvals/root.py); its subject is the SHA-256 of what its keys sign."""
 DEPLOYMENT: Final = "https://affiant.dev/deployment/v1"
 PREDICATES: Final = frozenset({GATES, APPROVAL, REJECTION, REVOCATION, POLICY, ROOT, DEPLOYMENT})

@@ -1,4 +1,4 @@
-"""Where a package came from: collected when it is published, never guessed (docs/lineage.md)."""
+"""Where a package came from: collected when it is published, never guessed (docs/model-package.md, section 3)."""
 
 from __future__ import annotations
 
