@@ -1,4 +1,4 @@
-"""policy.yaml: what must be true before a digest may answer for a service (docs/policy.md)."""
+"""policy.yaml: what must be true before a digest may answer for a service."""
 
 from __future__ import annotations
 

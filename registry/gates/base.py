@@ -1,0 +1,154 @@
+"""The one contract of all gates: (package, datasets, policy) -> outcome.
+
+A gate MUST NOT pass when it could not judge: it raises CannotJudge, and `run_gates` makes a failure of that and of
+every other exception. It MUST give the same outcome for the same input, times of predictions excepted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, JsonValue
+
+from registry.errors import RegistryError
+from registry.package import Package
+from registry.runtimes import LoadedModel, Rows, load
+from registry.signature import Signature
+from registry.table import Table, encode, model_rows, texts
+
+
+class CannotJudge(RegistryError):  # noqa: N818 - the name says what happened
+    """The gate could not run; the message says what is missing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a gate found. It has passed when `failures` is empty."""
+
+    failures: tuple[str, ...]
+    """One sentence for each limit that does not hold."""
+    figures: Mapping[str, Any]
+    """JSON; what was measured."""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    """Library → version."""
+
+
+@dataclass(frozen=True)
+class Datasets:
+    """What the gates may look at. Parts that are absent fail the gates that need them."""
+
+    holdout: Table | None = None
+    """Rows that the model has not seen, with the target."""
+    target: str | None = None
+    """The target's column."""
+    live: Package | None = None
+    """What answers now."""
+    documents: Mapping[str, Any] | None = None
+    """What people wrote: purpose, owners, …"""
+
+    @cached_property
+    def rows(self) -> Table:
+        """The hold-out. Raises CannotJudge."""
+        if self.holdout is None:
+            raise CannotJudge("no hold-out was given")
+        return self.holdout
+
+    def sample(self, signature: Signature, count: int) -> Rows:
+        """At most `count` rows of the hold-out, evenly spread, as the model sees them: [n, width] float32."""
+        frame = self.rows.frame
+        places = np.unique(np.linspace(0, len(frame) - 1, min(count, len(frame))).astype(int))
+        return model_rows(encode(frame.iloc[places], signature), signature)
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A package's answers on the hold-out."""
+
+    signature: Signature
+    scores: NDArray[np.float64]
+    """[n, outputs]."""
+    truth: NDArray[Any]
+    """[n]: class names as text, or values."""
+
+    @property
+    def positive(self) -> NDArray[np.bool_]:
+        """Whether the truth is the positive class."""
+        found: NDArray[np.bool_] = self.truth == self.signature.positive_class
+        return found
+
+    @property
+    def decided(self) -> NDArray[np.bool_]:
+        """Whether the decision is the positive class: score at or above the threshold, both in float32."""
+        if self.signature.task != "binary" or self.signature.threshold is None:
+            raise CannotJudge(f"a {self.signature.task} model makes no decision by a threshold")
+        found: NDArray[np.bool_] = self.scores[:, 0].astype(np.float32) >= np.float32(
+            self.signature.threshold
+        )
+        return found
+
+
+def score(package: Package, datasets: Datasets, model: LoadedModel | None = None) -> Scored:
+    """A package's answers on the whole hold-out. Raises CannotJudge, PackageError, PublishError."""
+    table, target, signature = datasets.rows, datasets.target, package.signature
+    if target is None or target not in table.frame.columns:
+        raise CannotJudge(f"the hold-out has no target column {target!r}")
+    rows = model_rows(encode(table.frame, signature), signature)
+    scores = (model or load(package)).predict(np.ascontiguousarray(rows)).astype(np.float64)
+    if not np.isfinite(scores).all():
+        raise CannotJudge("the model gives answers that are no finite numbers")
+    column = table.frame[target]
+    if column.isna().any():
+        raise CannotJudge(f"{int(column.isna().sum())} rows of the hold-out have no target")
+    if signature.task == "regression":
+        truth: NDArray[Any] = column.to_numpy(np.float64)
+    else:
+        truth = np.array(texts(column))
+        strange = sorted(set(truth.tolist()) - set(signature.classes))
+        if strange:
+            raise CannotJudge(f"the hold-out has classes that the model does not: {', '.join(strange[:5])}")
+    return Scored(signature, scores.reshape(len(rows), -1), truth)
+
+
+class _Document(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class GateResult(_Document):
+    """What one gate said."""
+
+    name: str
+    verdict: Literal["passed", "failed"]
+    reason: str
+    """Why it failed; empty when it passed."""
+    figures: dict[str, JsonValue]
+    limits: dict[str, JsonValue]
+    """The section of the policy, defaults written out."""
+    versions: dict[str, str]
+
+
+class GateReport(_Document):
+    """The predicate of https://affiant.dev/gates/v1: what all gates said of a package, under one policy."""
+
+    format: Literal[1] = 1
+    package: str
+    """sha256:…"""
+    service: str
+    policy: str
+    """Its digest."""
+    data: dict[str, str]
+    """holdout, documents → sha256:… of the file."""
+    live: str | None
+    """The package that it was compared with."""
+    made: str
+    """RFC 3339, UTC."""
+    results: tuple[GateResult, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether each gate that ran has passed; False when none ran."""
+        return bool(self.results) and all(each.verdict == "passed" for each in self.results)

@@ -1,0 +1,79 @@
+"""Quality: metrics of a hold-out with bootstrap confidence intervals, a limit for each, and not worse than live."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from registry.package import Package
+from registry.policy.gates import LOWER_IS_BETTER, MetricLimit, Quality
+
+from .base import CannotJudge, Datasets, Outcome, Scored, score
+from .metrics import metric
+
+SEED = 0
+"""Of the resampling: the same data gives the same interval."""
+
+
+def judge(package: Package, datasets: Datasets, limits: Quality) -> Outcome:
+    """See the module. The interval's pessimistic end is what a minimum or a maximum is held against."""
+    import scipy
+
+    trained = package.lineage.get("training_table", {})
+    if isinstance(trained, dict) and str(trained.get("sha256", "")).endswith(datasets.rows.sha256):
+        raise CannotJudge("the hold-out is the table that the model was trained on")
+    scored = score(package, datasets)
+    if len(scored.truth) < limits.minimum_rows:
+        raise CannotJudge(f"the hold-out has {len(scored.truth)} rows; {limits.minimum_rows} are needed")
+    live = None if datasets.live is None else score(datasets.live, datasets)
+    figures: dict[str, object] = {"rows": len(scored.truth)}
+    failures: list[str] = []
+    for name, limit in limits.metrics.items():
+        value = metric(name, scored)
+        low, high = interval(name, scored, limits)
+        found = {"value": value, "low": low, "high": high}
+        if limit.worse_than_live_by is not None and live is not None:
+            found["live"] = metric(name, live)
+        figures[name] = found
+        failures += _failures(name, limit, found)
+    return Outcome(tuple(failures), figures, {"numpy": np.__version__, "scipy": scipy.__version__})
+
+
+def interval(name: str, scored: Scored, limits: Quality) -> tuple[float, float]:
+    """The percentile bootstrap over rows (Efron and Tibshirani 1993, section 13.3).
+
+    Raises:
+        CannotJudge: a resample has no value (one class alone), so the hold-out is too small for the metric.
+    """
+    from scipy.stats import bootstrap
+
+    def statistic(places: NDArray[np.int64]) -> float:
+        return metric(name, Scored(scored.signature, scored.scores[places], scored.truth[places]))
+
+    found = bootstrap(
+        (np.arange(len(scored.truth)),),
+        statistic,
+        vectorized=False,
+        method="percentile",
+        n_resamples=limits.resamples,
+        confidence_level=limits.confidence,
+        rng=np.random.default_rng(SEED),
+    ).confidence_interval
+    return float(found.low), float(found.high)
+
+
+def _failures(name: str, limit: MetricLimit, found: dict[str, float]) -> list[str]:
+    failures = []
+    span = f"{found['value']:.4f} [{found['low']:.4f}, {found['high']:.4f}]"
+    if limit.minimum is not None and not found["low"] >= limit.minimum:
+        failures.append(f"{name} is {span}; its lower end must be at least {limit.minimum:g}")
+    if limit.maximum is not None and not found["high"] <= limit.maximum:
+        failures.append(f"{name} is {span}; its upper end must be at most {limit.maximum:g}")
+    if limit.worse_than_live_by is not None and "live" in found:
+        worse = (found["live"] - found["value"]) * (-1 if name in LOWER_IS_BETTER else 1)
+        if not worse <= limit.worse_than_live_by:
+            failures.append(
+                f"{name} is {worse:.4f} worse than live ({found['live']:.4f}); "
+                f"{limit.worse_than_live_by:g} is allowed"
+            )
+    return failures

@@ -1,0 +1,99 @@
+"""All gates of a service's policy, one after another; what cannot run has failed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from importlib import import_module
+from types import MappingProxyType
+from typing import Any
+
+from audit.errors import ConfigError
+from registry.errors import PackageError
+from registry.package import Package, verify
+from registry.policy import Policy
+
+from .base import Datasets, GateReport, GateResult, Outcome
+
+
+def run_gates(
+    package: Package,
+    datasets: Datasets,
+    policy: Policy,
+    service: str,
+    *,
+    now: datetime,
+    data: Mapping[str, str] = MappingProxyType({}),
+    progress: Callable[[str], None] = lambda _: None,
+) -> GateReport:
+    """Run every gate that the policy has for the service.
+
+    The report MUST have one result for each of `required`, in that order, whatever happens in a gate.
+
+    Args:
+        package: verified here before any gate sees it.
+        datasets: see `Datasets`.
+        policy: whose digest goes into the report.
+        service: one of the policy's.
+        now: aware; goes into the report.
+        data: further digests (documents → sha256:…).
+        progress: told each gate's name before it runs.
+
+    Raises:
+        ConfigError: the policy has no such service.
+        PackageError: the bytes are not a package.
+    """
+    if service not in policy.services:
+        raise ConfigError(f"the policy has no service {service!r}; it has {', '.join(policy.services)}")
+    verify(package)
+    gates = policy.services[service].gates
+    results = []
+    for name in gates.required:
+        progress(name)
+        results.append(_run(name, package, datasets, getattr(gates, name)))
+    digests = dict(data)
+    if datasets.holdout is not None:
+        digests["holdout"] = f"sha256:{datasets.holdout.sha256}"
+    return GateReport(
+        package=package.digest,
+        service=service,
+        policy=policy.digest,
+        data=digests,
+        live=None if datasets.live is None else datasets.live.digest,
+        made=now.isoformat(timespec="seconds"),
+        results=tuple(results),
+    )
+
+
+def _run(name: str, package: Package, datasets: Datasets, limits: Any) -> GateResult:
+    try:
+        found: Outcome = import_module(f".{name}", __package__).judge(package, datasets, limits)
+    except ModuleNotFoundError as error:
+        ours = str(error.name).startswith(__package__)
+        missing = "this version has no such gate" if ours else f"{error.name} is not installed"
+        found = Outcome((f"could not run: {missing}",), {})
+    # A gate meets other people's models and tables; whatever stops it, it has not passed.
+    except Exception as error:  # noqa: BLE001
+        kind = "" if isinstance(error, PackageError) else f"{type(error).__name__}: "
+        found = Outcome((f"could not run: {kind}{' '.join(str(error).split())[:500]}",), {})
+    return GateResult(
+        name=name,
+        verdict="failed" if found.failures else "passed",
+        reason="; ".join(found.failures),
+        figures=_plain(dict(found.figures)),
+        limits=limits.model_dump(mode="json"),
+        versions=dict(found.versions),
+    )
+
+
+def _plain(value: Any) -> Any:
+    """JSON without NaN and infinity: a statement must not hold them."""
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, bool | str | int) or value is None:
+        return value
+    number = float(value)
+    return number if math.isfinite(number) else str(number)
