@@ -19,7 +19,18 @@ ENVIRONMENT: Final = "AFFIANT_CONFIG"
 MAX_FILE: Final = 1 << 20
 
 # Every table that some component reads; `plan` is an array of tables.
-TABLES: Final = ("data", "gateway", "plan", "journal", "log", "sidecar", "notary", "store", "governance", "telemetry")
+TABLES: Final = (
+    "data",
+    "gateway",
+    "plan",
+    "journal",
+    "log",
+    "sidecar",
+    "notary",
+    "store",
+    "governance",
+    "telemetry",
+)
 
 
 class Section(BaseModel):
