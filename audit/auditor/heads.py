@@ -72,12 +72,12 @@ class Heads:
         return sealed
 
     def _read_state(self) -> State | None:
-        stored = self._objects.get(self._state_path)
-        if stored is None:
-            self._verified.remark("state", "is not there: a checkpoint that was rolled back would not show",
-                                  path=self._state_path)  # fmt: skip
-            return None
         try:
+            stored = self._objects.get(self._state_path)
+            if stored is None:
+                self._verified.remark("state", "is not there: a checkpoint that was rolled back would not show",
+                                      path=self._state_path)  # fmt: skip
+                return None
             state = State.decode(stored.content)
             opened = open_checkpoint(state.checkpoint, self._key).checkpoint
             if opened != Checkpoint(state.origin, state.size, state.root):
