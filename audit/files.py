@@ -5,8 +5,8 @@ from __future__ import annotations
 import errno
 import json
 import os
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -84,6 +84,27 @@ def write_once(path: Path, content: bytes, mode: int = 0o644) -> bool:
     if path.exists():
         sync_directory(path.parent)  # who made it may have died before this
         return False
+    with _beside(path, content, mode) as temporary:
+        try:
+            os.link(temporary, path)
+        except FileExistsError:
+            sync_directory(path.parent)
+            return False
+    sync_directory(path.parent)
+    return True
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Replace a file, durably; a crash leaves the old content or the new, and perhaps a temporary file beside it."""
+    with _beside(path, content, 0o644) as temporary:
+        temporary.rename(path)
+    # Until here a power failure may bring the old content back; nobody was told of the new one.
+    sync_directory(path.parent)
+
+
+@contextmanager
+def _beside(path: Path, content: bytes, mode: int) -> Iterator[Path]:
+    """A temporary file beside `path` whose content is durable; it goes, unless it was renamed."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     try:
@@ -91,12 +112,6 @@ def write_once(path: Path, content: bytes, mode: int = 0o644) -> bool:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        try:
-            os.link(temporary, path)
-        except FileExistsError:
-            sync_directory(path.parent)
-            return False
+        yield temporary
     finally:
-        temporary.unlink()
-    sync_directory(path.parent)
-    return True
+        temporary.unlink(missing_ok=True)

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
@@ -24,7 +23,7 @@ import structlog
 
 from audit.config import Config
 from audit.errors import ConfigError, LogError
-from audit.files import make_directory, parse_json, sync_directory
+from audit.files import make_directory, parse_json, replace_file
 from audit.governance import PARTITION
 from audit.log import configured_governance_log
 from audit.log.base import Log, LogEntry, LogReader
@@ -85,13 +84,7 @@ class _Memory:
 
     def write(self, path: Path) -> None:
         content = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        draft = path.with_suffix(".new")
-        with draft.open("wb") as file:
-            file.write(json.dumps(content).encode())
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-        sync_directory(path.parent)
+        replace_file(path, json.dumps(content).encode())
 
 
 def memory_path(data: Path, worker: int) -> Path:

@@ -130,8 +130,7 @@ class Heads:
 
     def _kept(self, name: str, raw: bytes, newest: Checkpoint, nodes: TileNodes) -> None:
         try:
-            note = parse_receipt(raw).checkpoint if raw.startswith(HEADER.encode()) else raw
-            origin = parse_checkpoint(parse_note(note).text).origin
+            note, origin = kept_head(raw)
         except FormatError as error:
             self._verified.flaw("checkpoint", str(error), path=name)
             return
@@ -168,6 +167,16 @@ class Heads:
         else:
             self._verified.checkpoints += 1
         return found
+
+
+def kept_head(raw: bytes) -> tuple[bytes, str]:
+    """The checkpoint that somebody has kept, alone or in a receipt, and its origin. Nothing of it is verified.
+
+    Raises:
+        FormatError: it is neither.
+    """
+    note = parse_receipt(raw).checkpoint if raw.startswith(HEADER.encode()) else raw
+    return note, parse_checkpoint(parse_note(note).text).origin
 
 
 _FILES: Final = frozenset({"tile", "entry", "entries"})

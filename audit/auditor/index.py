@@ -99,7 +99,10 @@ class Index(Tables):
 
         It would be counted as sealed, and found, and could not be proved.
         """
-        ends = self._rows('SELECT topic, partition, max("offset") + 1 FROM entries GROUP BY ALL')
+        # Rows out of the archive came with their file.
+        ends = self._rows(
+            'SELECT topic, partition, max("offset") + 1 FROM entries WHERE NOT archived GROUP BY ALL'
+        )
         ends += self._rows('SELECT topic, partition, max("end") FROM files GROUP BY ALL')
         for place in {
             (topic, partition) for topic, partition, end in ends if end > sizes.get((topic, partition), 0)

@@ -11,12 +11,11 @@ from audit.archive import Part
 from audit.archive.names import files_of
 from audit.errors import ConfigError
 from audit.objects.base import Objects
-from audit.proof.checkpoint import parse_checkpoint
 from audit.proof.errors import FormatError
-from audit.proof.note import parse_note
-from audit.proof.receipt import HEADER, parse_receipt
 from audit.sealed import TreeId
 from audit.trees import Trees
+
+from .heads import kept_head
 
 _TREE: Final = re.compile(r"([0-9a-f]{32})/(0|[1-9][0-9]{0,9})/.", re.ASCII)
 _ORIGIN: Final = re.compile(r"(.+)/([0-9a-f]{32})/(0|[1-9][0-9]{0,9})", re.ASCII | re.DOTALL)
@@ -102,8 +101,7 @@ def _stored(objects: Objects) -> Iterator[Place]:
 def _kept(log: str, name: str, raw: bytes) -> Place | None:
     """Whose checkpoint it is. None of what is no checkpoint: the verification of each tree says so."""
     try:
-        note = parse_receipt(raw).checkpoint if raw.startswith(HEADER.encode()) else raw
-        origin = parse_checkpoint(parse_note(note).text).origin
+        _, origin = kept_head(raw)
     except FormatError:
         return None
     found = _ORIGIN.fullmatch(origin)

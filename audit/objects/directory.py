@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from audit.errors import ObjectChanged, ObjectsUnavailable
-from audit.files import make_directory, sync_directory, write_once
+from audit.files import make_directory, replace_file, write_once
 from audit.proof.errors import FormatError
 from audit.proof.regular import open_regular, read_regular
 from audit.proof.tiles import size_limit
@@ -80,7 +80,7 @@ class DirectoryObjects:
                 found = _read(path, name)
                 if (None if found is None else _version(found)) != version:
                     raise ObjectChanged(f"{path}: another process has written it")
-                _replace(path, content)
+                replace_file(path, content)
         return _version(content)
 
     def list(self, prefix: str) -> Iterator[str]:
@@ -155,23 +155,6 @@ def _read(path: Path, name: str) -> bytes | None:
 
 def _version(content: bytes) -> str:
     return sha256(content).hexdigest()
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Replace a file; a crash leaves the old content or the new, and perhaps a temporary file."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
-    try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.rename(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    # Until here a power failure may bring the old content back; nobody was told of the new one.
-    sync_directory(path.parent)
 
 
 def _walk(folder: Path, name: str, prefix: str, seen: set[tuple[int, int]]) -> Iterator[str]:

@@ -15,7 +15,7 @@ from audit.proof.entry import FIRST_FREE_KEY, Entry, Key, Kind
 Rows = npt.NDArray[np.uint8]
 """Entries of one length, an entry a row."""
 
-_UINT, _BYTES, _TEXT, _ARRAY, _SIMPLE = 0, 2, 3, 4, 7
+_UINT, _BYTES, _TEXT = 0, 2, 3
 _TRUE: Final = 0xF5
 _INLINE: Final = 24
 """Heads say smaller numbers themselves; 24 to 27 say that 1, 2, 4 or 8 bytes follow (RFC 8949, section 3)."""

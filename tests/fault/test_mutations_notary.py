@@ -37,6 +37,7 @@ COPIED = (
 
 SEAL, HEAD, GROWTH = "audit/notary/seal.py", "audit/notary/head.py", "audit/notary/growth.py"
 STATE, ENTRIES, WITNESS = "audit/notary/state.py", "audit/notary/holes.py", "audit/notary/witness.py"
+FILES = "audit/files.py"
 DIRECTORY, BUCKET, NAMES = "audit/objects/directory.py", "audit/objects/bucket.py", "audit/objects/names.py"
 
 MUTATIONS = (
@@ -70,7 +71,7 @@ MUTATIONS = (
         "objects are replaced, not created once",
         DIRECTORY,
         "            return write_once(path, content)\n",
-        "            _replace(path, content)\n            return True\n",
+        "            replace_file(path, content)\n            return True\n",
         IN_DIRECTORY,
         short=True,
     ),
@@ -234,16 +235,16 @@ MUTATIONS = (
     ),
     Mutation(
         "replaced before it is synced",
-        DIRECTORY,
+        FILES,
         "            os.fsync(file.fileno())\n",
         "",
         DURABLE,
     ),
     Mutation(
         "a replaced file's name is not synced",
-        DIRECTORY,
-        "    sync_directory(path.parent)\n",
-        "    pass\n",
+        FILES,
+        "nobody was told of the new one.\n    sync_directory(path.parent)\n",
+        "nobody was told of the new one.\n",
         DURABLE,
     ),
     Mutation(
