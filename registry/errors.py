@@ -75,3 +75,7 @@ class DeviceUnavailable(RegistryError):
 
 class NotExplainable(RegistryError):
     """This runtime has no exact explanation."""
+
+
+class DeploymentRefused(RegistryError):
+    """This change of what is served makes no sense, or may not be; the message says why."""

@@ -1,46 +1,33 @@
-"""The gateway asks admission itself before a digest answers, and remembers what it has seen of the governance log.
+"""The gateway asks admission itself before a digest answers: which packages the log deploys, and which of them may.
 
-Nothing is believed but the first root, whose digest is remembered from the first start on. Of the governance log
-what was read before is remembered by its length and hash, on the gateway's own disk: a log that is shorter, other or
-another topic's is refused, and what is served goes on. The time that was reached is remembered, too.
-
-A crash between a swap and `served` forgets which digest was served last: a revocation then takes the service off
-instead of falling back to it.
+Where the governance log has deployment events for a service, they say what answers for it, and [[plan]] does not.
+A log that is not what was seen of it before (service/seen.py) changes nothing: what is served goes on.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import time
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field, replace
-from hashlib import sha256
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
 
 import structlog
 
 from audit.config import Config
-from audit.errors import ConfigError, LogError
-from audit.files import make_directory, parse_json, replace_file
-from audit.governance import PARTITION
+from audit.errors import ConfigError
 from audit.log import configured_governance_log
-from audit.log.base import Log, LogEntry, LogReader
-from audit.notary.holes import entry_of
-from audit.proof.hashing import leaf_hash
-from audit.proof.merkle import LeafNodes
-from audit.proof.merkle import root as merkle_root
+from audit.log.base import Log
 from audit.settings import LogSettings
-from audit.show import walk
 from audit.trees import Trees, configured_trees
-from registry.admission import InForce, Verdict, evaluate, policy_in_force
-from registry.approvals.root import fold_roots, parse_root
-from registry.errors import NotAdmitted
+from registry.admission import InForce, Verdict
+from registry.deployment import Deployed
+from registry.errors import RegistryError
+from registry.ledger import Ledger
 from registry.package import Package
 from registry.settings import GovernanceSettings
-from registry.statement import PREDICATES, said_in
 
+from .seen import Memory, Seen
 from .settings import PlanSettings
 
 log = structlog.get_logger("affiant.gateway")
@@ -56,35 +43,6 @@ class Admitted(NamedTuple):
 
     entries: tuple[PlanSettings, ...]
     refused: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _Memory:
-    """What survives a restart."""
-
-    root: str
-    """The first root's digest."""
-    topic: str = ""
-    end: int = 0
-    hash: str = ""
-    """Over the values of all entries before `end`, each with its length."""
-    clock: float = 0.0
-    served: dict[str, list[str]] = field(default_factory=dict)
-    """Service → digests that were live, newest last."""
-
-    @classmethod
-    def read(cls, path: Path) -> _Memory | None:
-        """Raises NotAdmitted: it is there and damaged."""
-        try:
-            return cls(**parse_json(path.read_bytes()))
-        except FileNotFoundError:
-            return None
-        except (ValueError, TypeError) as error:
-            raise NotAdmitted(f"{path} is damaged: the gateway no longer knows what it has seen") from error
-
-    def write(self, path: Path) -> None:
-        content = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        replace_file(path, json.dumps(content).encode())
 
 
 def memory_path(data: Path, worker: int) -> Path:
@@ -142,16 +100,12 @@ class Admission:
         trees: Trees | None = None,
     ) -> None:
         """`publisher`: a digest → who published it, out of the verified package. `trees`: the log is held to them."""
-        self._trees = trees
-        self._path = path
-        self._root = root
-        self._log = governance
-        self._publisher = publisher
-        self._clock = clock
+        self._seen: Final = Seen(path, root, governance, clock, trees)
+        self._publisher: Final = publisher
         self._publishers: dict[str, str | None] = {}
 
     def admit(self, entries: tuple[PlanSettings, ...]) -> Admitted:
-        """The plan's entries that may answer now.
+        """What may answer now, of the deployments in the log and of the settings' plan.
 
         A live digest that may not is replaced by the newest that was live and still may; where there is none, the
         service goes. A canary or a shadow that may not is left out.
@@ -159,48 +113,28 @@ class Admission:
         Raises:
             NotAdmitted: the log, the root or what is remembered is not what it should be: nothing may change.
             LogUnavailable: the log is not to be read.
-            RegistryError: the store does not give the package that is asked for.
         """
-        try:
-            first = parse_root(self._root.read_bytes())
-        except OSError as error:
-            raise NotAdmitted(f"{self._root}: {error.strerror}") from error
-        known = _Memory.read(self._path)
-        if known is None:
-            known = _Memory(first.digest)
-        if known.root != first.digest:
-            raise NotAdmitted(f"{self._root} is another first root than the one that this gateway began with")
-        reader = self._log.reader()
-        try:
-            known, read = self._look(reader, known)
-        finally:
-            reader.close()
-        roots = fold_roots(first, said_in(read))
-        said = [each for each in said_in(read, roots.public_keys()) if each.type in PREDICATES]
-        now = max(self._clock(), known.clock)
-        make_directory(self._path.parent)
-        replace(known, clock=now).write(self._path)
-        policy = policy_in_force(roots, said)
+        ledger, known = self._seen.look()
+        return _filter(
+            _deployed(entries, ledger.deployed), self._ask(ledger, known), known.served, ledger.policy
+        )
 
-        def ask(entry: PlanSettings) -> Verdict:
-            return evaluate(
-                roots, policy, said, service=entry.service, digest=entry.digest, slot=entry.slot, now=now,
-                publisher=self._publisher_of(entry.digest),
-            )  # fmt: skip
+    def fallback(self, service: str, failed: frozenset[str]) -> PlanSettings | None:
+        """What may be live for a service whose packages `failed` cannot be loaded; None: nothing.
 
-        return _filter(entries, ask, known.served, policy)
+        Raises: as `admit`.
+        """
+        ledger, known = self._seen.look()
+        ask = self._ask(ledger, known)
+        for digest in reversed(known.served.get(service, [])):
+            entry = PlanSettings(service=service, digest=digest)
+            if digest not in failed and _may(entry, ask(entry), known.served, ledger.policy):
+                return entry
+        return None
 
     def served(self, entries: tuple[PlanSettings, ...]) -> None:
         """Remember what is live now, to fall back to."""
-        known = _Memory.read(self._path)
-        assert known is not None
-        served = {service: list(digests) for service, digests in known.served.items()}
-        for entry in entries:
-            if entry.slot == "live":
-                digests = [each for each in served.get(entry.service, []) if each != entry.digest]
-                served[entry.service] = [*digests, entry.digest][-_KEPT:]
-        if served != known.served:
-            replace(known, served=served).write(self._path)
+        self._seen.served({each.service: each.digest for each in entries if each.slot == "live"}, _KEPT)
 
     async def follow(
         self,
@@ -212,100 +146,92 @@ class Admission:
         while True:
             await sleep(POLL_SECONDS)
             waited += POLL_SECONDS
-            now = await asyncio.to_thread(self._end)
+            now = await asyncio.to_thread(self._seen.end)
             if now != seen or waited >= RECHECK_SECONDS:
                 seen, waited = now, 0.0
                 await refresh()
 
-    def _end(self) -> int | None:
-        """Where the log ends; None when it does not say: `admit` says why."""
-        try:
-            reader = self._log.reader()
-        except LogError:
-            return None
-        try:
-            return reader.bounds(PARTITION)[1]
-        except LogError:
-            return None
-        finally:
-            reader.close()
+    def _ask(self, ledger: Ledger, known: Memory) -> Callable[[PlanSettings], Verdict]:
+        def ask(entry: PlanSettings) -> Verdict:
+            if entry.digest not in self._publishers:
+                try:
+                    self._publishers[entry.digest] = self._publisher(entry.digest)
+                except RegistryError as error:
+                    # One package that the store does not give MUST NOT stop the others.
+                    return Verdict(False, (f"the store does not give it: {error}",))
+            return ledger.verdict(
+                entry.service, entry.digest, entry.slot, now=known.clock,
+                publisher=self._publishers[entry.digest],
+            )  # fmt: skip
 
-    def _publisher_of(self, digest: str) -> str | None:
-        if digest not in self._publishers:
-            self._publishers[digest] = self._publisher(digest)
-        return self._publishers[digest]
+        return ask
 
-    def _look(self, reader: LogReader, known: _Memory) -> tuple[_Memory, list[LogEntry]]:
-        """Read the whole log and hold it to what is remembered."""
-        topic = self._log.topic().id.hex()
-        first, end = reader.bounds(PARTITION)
-        if first != 0:
-            raise NotAdmitted(f"the governance log begins at offset {first}: its beginning is gone")
-        if known.topic not in ("", topic):
-            raise NotAdmitted("the governance log is another topic than the one that was read before")
-        if end < known.end:
-            raise NotAdmitted(
-                f"the governance log ends at {end}, and {known.end} entries of it were read before"
-            )
-        entries: list[LogEntry] = []
-        so_far = sha256()
-        for entry in walk(reader, PARTITION, 0, end, name="governance log"):
-            if entry.offset != len(entries):
-                raise NotAdmitted(f"the governance log has no offset {len(entries)}")
-            value = entry.value or b""
-            so_far.update(len(value).to_bytes(8, "big") + value)
-            entries.append(entry)
-            if entry.offset + 1 == known.end and so_far.hexdigest() != known.hash:
-                raise NotAdmitted(
-                    f"the first {known.end} entries of the governance log are not those read before"
-                )
-        self._sealed(entries)
-        return replace(known, topic=topic, end=end, hash=so_far.hexdigest()), entries
 
-    def _sealed(self, entries: list[LogEntry]) -> None:
-        """Hold what was read to the notary's newest checkpoint."""
-        if self._trees is None:
-            return
-        topic = self._log.topic()
-        sealed = self._trees.tree(topic.id, PARTITION).published().opened.checkpoint
-        if len(entries) < sealed.size:
-            raise NotAdmitted(
-                f"the notary has sealed {sealed.size} entries of the governance log, and it has {len(entries)}"
-            )
-        leaves = [
-            leaf_hash(entry_of(each.value, topic, PARTITION, each.offset).entry)
-            for each in entries[: sealed.size]
-        ]
-        if merkle_root(LeafNodes(leaves), sealed.size) != sealed.root:
-            raise NotAdmitted("the governance log is not the one that the notary has sealed")
+def _deployed(
+    entries: tuple[PlanSettings, ...], deployed: Mapping[str, Deployed]
+) -> tuple[PlanSettings, ...]:
+    """The plan: the log's for the services that it deploys, the settings' for the others."""
+    own = {service: each for service, each in deployed.items() if each.plan}
+    return (
+        *(each for each in entries if each.service not in own),
+        *(
+            PlanSettings(service=service, digest=one.digest, slot=one.slot, weight=100 * one.weight)
+            for service, each in own.items()
+            for one in each.plan
+        ),
+    )
+
+
+def _may(
+    entry: PlanSettings, verdict: Verdict, served: Mapping[str, list[str]], policy: InForce | None
+) -> bool:
+    """Whether it may answer; what is live already may outlast its approval where the policy says so."""
+    rules = policy.rules(entry.service) if policy is not None else None
+    was_live = entry.slot == "live" and served.get(entry.service, [])[-1:] == [entry.digest]
+    lasting = rules is not None and not rules.stop_on_expiry and was_live
+    return verdict.admitted or (verdict.expired and lasting)
 
 
 def _filter(
     entries: tuple[PlanSettings, ...],
     ask: Callable[[PlanSettings], Verdict],
-    served: dict[str, list[str]],
+    served: Mapping[str, list[str]],
     policy: InForce | None,
 ) -> Admitted:
     kept: list[PlanSettings] = []
     refused: list[str] = []
+
+    def may(entry: PlanSettings, total: float = 0) -> bool:
+        verdict = ask(entry)
+        reasons = list(verdict.reasons)
+        if _may(entry, verdict, served, policy):
+            if not (too_much := _too_much(entry, total, policy)):
+                return True
+            reasons = [too_much]
+        refused.append(f"{entry.service}: {entry.digest} may not be {entry.slot}: {'; '.join(reasons)}")
+        return False
+
     for service in dict.fromkeys(each.service for each in entries):
         own = [each for each in entries if each.service == service]
         live = next(each for each in own if each.slot == "live")
-        rules = policy.rules(service) if policy is not None else None
-        lasting = rules is not None and not rules.stop_on_expiry
-
-        def may(entry: PlanSettings, lasting: bool = lasting, service: str = service) -> bool:
-            verdict = ask(entry)
-            was_live = entry.slot == "live" and served.get(service, [])[-1:] == [entry.digest]
-            if verdict.admitted or (verdict.expired and lasting and was_live):
-                return True
-            refused.append(f"{service}: {entry.digest} may not be {entry.slot}: {'; '.join(verdict.reasons)}")
-            return False
-
+        total = sum(each.weight for each in own if each.slot != "shadow")
         before = [live.model_copy(update={"digest": each}) for each in reversed(served.get(service, []))]
         found = next((each for each in (live, *(one for one in before if one != live)) if may(each)), None)
         if found is None:
             continue
         kept.append(found)
-        kept += [each for each in own if each.slot != "live" and each.digest != found.digest and may(each)]
+        kept += [
+            each for each in own if each.slot != "live" and each.digest != found.digest and may(each, total)
+        ]
     return Admitted(tuple(kept), tuple(refused))
+
+
+def _too_much(entry: PlanSettings, total: float, policy: InForce | None) -> str:
+    """Why a canary's share is more than the policy lets it have; empty: it is not."""
+    section = policy.policy.services.get(entry.service) if policy is not None else None
+    if entry.slot != "canary" or section is None or section.canary is None:
+        return ""
+    most = section.canary.maximum_weight
+    if entry.weight <= total * most * (1 + 1e-9):
+        return ""
+    return f"it would answer {entry.weight / total:.1%} of the requests, and the policy allows {most:.1%}"

@@ -89,17 +89,13 @@ class PlanFollower:
             if self._admission is not None:
                 entries, refused = await loop.run_in_executor(self._executor, self._admission.admit, entries)
             if entries != self._entries:
-                await self._apply(entries, loop)
+                entries, loaded, failed = await self._load_all(entries, loop)
+                refused = (*refused, *failed)
+                if entries != self._entries:
+                    await self._apply(entries, loaded, loop)
         # Anything: a package is a stranger's bytes, and a follower that ends is one that nobody misses.
-        except Exception as error:
-            expected = isinstance(error, AuditError | FormatError | NotProved | RegistryError | OSError)
-            reason = " ".join(str(error).split()) if expected else repr(error)
-            self._metrics.events["plan-failed"] += 1
-            if isinstance(error, DigestMismatch):
-                self._metrics.events["package-refused"] += 1
-                self._count("package-refused")
-            if not expected:
-                log.exception("following the plan failed in a way that nobody expected")
+        except Exception as error:  # noqa: BLE001
+            reason = self._failed(error)
             if reason != self.problem:
                 log.error(  # noqa: TRY400 — the message says it all
                     "the plan in the settings cannot be served; nothing was changed", reason=reason
@@ -114,21 +110,68 @@ class PlanFollower:
         self.problem = problem
         return problem is None
 
-    async def _apply(self, entries: tuple[PlanSettings, ...], loop: asyncio.AbstractEventLoop) -> None:
+    def _failed(self, error: Exception) -> str:
+        """Count a failure; why, in a line."""
+        expected = isinstance(error, AuditError | FormatError | NotProved | RegistryError | OSError)
+        self._metrics.events["plan-failed"] += 1
+        if isinstance(error, DigestMismatch):
+            self._metrics.events["package-refused"] += 1
+            self._count("package-refused")
+        if not expected:
+            log.error("following the plan failed in a way that nobody expected", exc_info=error)
+        return " ".join(str(error).split()) if expected else repr(error)
+
+    async def _load_all(
+        self, entries: tuple[PlanSettings, ...], loop: asyncio.AbstractEventLoop
+    ) -> tuple[tuple[PlanSettings, ...], dict[str, Loaded], list[str]]:
+        """What can be served of the plan, loaded; and why the rest cannot.
+
+        Where admission decides, one package that cannot be loaded keeps no other service's back: what was live
+        before stays in its place while it may, and a canary or a shadow is left out.
+        """
         loaded: dict[str, Loaded] = {}
-        for digest in dict.fromkeys(entry.digest for entry in entries):
-            known = self._loaded.get(digest)
-            if known is None:
-                model = await loop.run_in_executor(self._executor, self._load, digest)
-                known = Loaded.of(model, self._make_batcher(model), self._max_rows)
-                log.info(
-                    "loaded", digest=digest, model=model.signature.name, runtime=model.runtime,
-                    device=model.device, batching=model.batching.kind,
-                )  # fmt: skip
-            loaded[digest] = known
+        kept: list[PlanSettings] = []
+        failed: list[str] = []
+        for wanted in entries:
+            entry: PlanSettings | None = wanted
+            tried: frozenset[str] = frozenset()
+            while entry is not None:
+                try:
+                    loaded[entry.digest] = loaded.get(entry.digest) or await self._load_one(
+                        entry.digest, loop
+                    )
+                    kept.append(entry)
+                    break
+                except Exception as error:
+                    if self._admission is None:
+                        raise
+                    failed.append(f"{entry.service}: {entry.digest} cannot be loaded: {self._failed(error)}")
+                tried |= {entry.digest}
+                entry = (
+                    await loop.run_in_executor(self._executor, self._admission.fallback, entry.service, tried)
+                    if entry.slot == "live"
+                    else None
+                )
+        return _consistent(kept), loaded, failed
+
+    async def _load_one(self, digest: str, loop: asyncio.AbstractEventLoop) -> Loaded:
+        known = self._loaded.get(digest)
+        if known is None:
+            model = await loop.run_in_executor(self._executor, self._load, digest)
+            known = Loaded.of(model, self._make_batcher(model), self._max_rows)
+            log.info(
+                "loaded", digest=digest, model=model.signature.name, runtime=model.runtime,
+                device=model.device, batching=model.batching.kind,
+            )  # fmt: skip
+        return known
+
+    async def _apply(
+        self, entries: tuple[PlanSettings, ...], loaded: dict[str, Loaded], loop: asyncio.AbstractEventLoop
+    ) -> None:
         # The old map goes with the last request that pinned something in it.
         self.plan = build_plan(entries, loaded)
-        self._loaded, self._entries = loaded, entries
+        self._loaded = {each.digest: loaded[each.digest] for each in entries}
+        self._entries = entries
         self._swap(self.plan)
         if self._admission is not None:
             await loop.run_in_executor(self._executor, self._admission.served, entries)
@@ -137,6 +180,16 @@ class PlanFollower:
             log.info("the plan is served", services=sorted(self.plan))
         else:
             log.warning("[[plan]] is empty: no prediction is answered")
+
+
+def _consistent(kept: list[PlanSettings]) -> tuple[PlanSettings, ...]:
+    """Without what has no live package beside it, or stands in two slots since a fallback took the place of another."""
+    live = {each.service: each.digest for each in kept if each.slot == "live"}
+    return tuple(
+        each
+        for each in kept
+        if each.slot == "live" or (each.service in live and live[each.service] != each.digest)
+    )
 
 
 async def follow(

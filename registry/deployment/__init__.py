@@ -1,0 +1,19 @@
+"""Deployments: signed events in the governance log that say which packages answer for a service.
+
+`event` is what is signed, `fold` which events count and what they leave served, `change` how the next event comes
+about. All pure; the gateway (service/admitted.py) and `affiant deploy` (cli/deploy.py) bring log, clock and keys.
+"""
+
+from .event import CONTROLLER_ROLE, DEPLOY_ROLE, Deployment, Placed, encode_deployment
+from .fold import Deployed, Event, fold_deployments
+
+__all__ = [
+    "CONTROLLER_ROLE",
+    "DEPLOY_ROLE",
+    "Deployed",
+    "Deployment",
+    "Event",
+    "Placed",
+    "encode_deployment",
+    "fold_deployments",
+]

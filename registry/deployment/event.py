@@ -1,0 +1,116 @@
+"""One deployment event, as it is signed.
+
+    predicate of deployment/v1: {"format": 1, "service": …, "action": deploy | promote | rollback | pause | resume,
+        "plan": [{"digest": "sha256:…", "slot": live | canary | shadow, "weight": share}, …],
+        "after": offset | null, "reason": …, "actor": …, "at": s, "evidence": {…} | null}
+    subjects: every digest of the plan
+
+The plan is the whole of it: what is not in the newest event does not answer. `after` is the offset of the service's
+event before this one. Two people, or two controllers, who decide at once therefore write two events of which the log
+lets one count; and an event that somebody kept back and appends later counts for nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Annotated, Any, Final, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from audit.proof.errors import FormatError
+from registry.statement import DEPLOYMENT, Said, encode
+
+DEPLOY_ROLE: Final = "deploy"
+"""Who may deploy, in the root. The packages must be admitted all the same."""
+CONTROLLER_ROLE: Final = "controller"
+"""Machines that may roll back, and nothing else; not while a service is paused."""
+
+Action = Literal["deploy", "promote", "rollback", "pause", "resume"]
+_MOST: Final = 16
+_ROUNDING: Final = 1e-9
+
+
+class _Document(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Placed(_Document):
+    """A package in a slot."""
+
+    digest: str = Field(pattern=r"^sha256:[0-9a-f]{64}$")
+    slot: Literal["live", "canary", "shadow"] = "live"
+    weight: float = Field(default=1.0, gt=0, le=1)
+    """live, canary: share of the requests that it answers. shadow: share of them that it is shown."""
+
+
+class Deployment(_Document):
+    """The predicate."""
+
+    format: Literal[1] = 1
+    service: str = Field(pattern=r"^[A-Za-z0-9](?:[A-Za-z0-9._-]{0,126}[A-Za-z0-9])?$")
+    action: Action
+    plan: Annotated[list[Placed], Field(min_length=1, max_length=_MOST)]
+    after: int | None = Field(default=None, ge=0)
+    """Offset of the service's event before this one; None: it is the first."""
+    reason: str = Field(min_length=1, max_length=4000)
+    actor: str = Field(min_length=1, max_length=200)
+    """Who says so, for people. Who it was is told by the key and the root."""
+    at: float = Field(ge=0)
+    """Seconds since 1970 UTC, by the signer's clock."""
+    evidence: dict[str, Any] | None = None
+    """Of a rollback by a controller: the alert, the figures, the offset ranges."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        check_plan(self.plan)
+        if not math.isfinite(self.at):
+            raise ValueError("at is no time")
+        return self
+
+    @property
+    def live(self) -> str:
+        """The digest that is live."""
+        return next(each.digest for each in self.plan if each.slot == "live")
+
+
+def check_plan(plan: list[Placed]) -> None:
+    """Whether a plan can be served.
+
+    Raises:
+        ValueError: not exactly one live package, a digest twice, or shares that do not add up to 1.
+    """
+    if sum(each.slot == "live" for each in plan) != 1:
+        raise ValueError("the plan needs exactly one live package")
+    if len({each.digest for each in plan}) != len(plan):
+        raise ValueError("the plan names a digest twice")
+    total = math.fsum(each.weight for each in plan if each.slot != "shadow")
+    if abs(total - 1) > _ROUNDING:
+        raise ValueError(f"the shares of live and canaries add up to {total:g}, not 1")
+
+
+def encode_deployment(event: Deployment) -> bytes:
+    """The statement's bytes, to be signed and appended (`registry.statement.append`).
+
+    Raises:
+        FormatError: the evidence is not JSON.
+    """
+    digests = [each.digest for each in event.plan]
+    return encode(digests, DEPLOYMENT, event.model_dump(mode="json"), event.service)
+
+
+def parse_deployment(said: Said) -> Deployment:
+    """The event of a statement. Nothing is verified.
+
+    Raises:
+        FormatError: it is none; the message says which part.
+    """
+    try:
+        event = Deployment.model_validate_json(json.dumps(said.predicate))
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        raise FormatError(f"deployment: {where + ': ' if where else ''}{first['msg']}") from error
+    if sorted(said.subjects) != sorted(each.digest for each in event.plan):
+        raise FormatError("deployment: the subjects are not the digests of the plan")
+    return event

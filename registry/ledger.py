@@ -1,0 +1,101 @@
+"""What the governance log says, as far as it was read: kept by digest, and read on from where it was.
+
+Who asks again and again (the gateway) need not read again what cannot change. Only statements of ours are kept, as
+they came; signatures are checked when somebody asks for what they are about, and each once.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final
+
+from audit.log.base import LogEntry
+from registry.admission import InForce, Verdict, evaluate, policy_in_force
+from registry.approvals.root import Root, Roots, fold_roots
+from registry.deployment import Deployed, fold_deployments
+from registry.statement import DEPLOYMENT, POLICY, PREDICATES, ROOT, Said, said_in
+
+
+class Ledger:
+    """The statements of one governance log, from its first entry on. Not for several threads at once."""
+
+    def __init__(self, first: Root) -> None:
+        """`first`: the first root, which is believed.
+
+        Raises:
+            NotProved: it is not signed by its own people.
+        """
+        self._first: Final = first
+        self._entries: Final[dict[int, LogEntry]] = {}
+        self._types: Final[dict[str, list[int]]] = defaultdict(list)
+        self._subjects: Final[dict[str, list[int]]] = defaultdict(list)
+        self._checked: dict[int, Said] = {}
+        self._stale: Final[set[str]] = set()
+        self._roots = fold_roots(first, ())
+        self._policy: InForce | None = None
+        self._deployed: Mapping[str, Deployed] = {}
+
+    def take(self, entries: Iterable[LogEntry]) -> None:
+        """Read on. The entries MUST follow those that were taken before, without a gap. What strangers wrote is
+        passed over.
+        """
+        for entry in entries:
+            for said in said_in([entry]):
+                if said.type in PREDICATES:
+                    self._entries[said.offset] = entry
+                    self._types[said.type].append(said.offset)
+                    for subject in dict.fromkeys(said.subjects):
+                        self._subjects[subject].append(said.offset)
+                    self._stale.add(said.type)
+
+    @property
+    def roots(self) -> Roots:
+        """The chain of roots."""
+        if ROOT in self._stale:
+            # Other keys: what did not hold before may hold now, and what is folded may be another.
+            self._stale.remove(ROOT)
+            self._stale.update((POLICY, DEPLOYMENT))
+            self._checked.clear()
+            self._roots = fold_roots(self._first, self._said(self._types[ROOT], []))
+        return self._roots
+
+    @property
+    def policy(self) -> InForce | None:
+        """The policy in force; None: there is none."""
+        roots = self.roots
+        if POLICY in self._stale:
+            self._stale.remove(POLICY)
+            self._policy = policy_in_force(roots, self._known(self._types[POLICY]))
+        return self._policy
+
+    @property
+    def deployed(self) -> Mapping[str, Deployed]:
+        """Service → what its deployment events leave."""
+        roots = self.roots
+        if DEPLOYMENT in self._stale:
+            self._stale.remove(DEPLOYMENT)
+            self._deployed = fold_deployments(roots, self._known(self._types[DEPLOYMENT]))
+        return self._deployed
+
+    def about(self, digest: str) -> list[Said]:
+        """The statements about a package in the log's order, their signatures checked."""
+        return list(self._known(self._subjects.get(digest, [])))
+
+    def verdict(self, service: str, digest: str, slot: str, *, now: float, publisher: str | None) -> Verdict:
+        """Whether a package may answer; see `registry.admission.evaluate`."""
+        return evaluate(
+            self.roots, self.policy, self.about(digest),
+            service=service, digest=digest, slot=slot, now=now, publisher=publisher,
+        )  # fmt: skip
+
+    def _known(self, offsets: Iterable[int]) -> Iterator[Said]:
+        """Checked against the keys of all roots, each once."""
+        keys = self.roots.public_keys()
+        for offset in offsets:
+            if offset not in self._checked:
+                self._checked[offset] = next(self._said([offset], keys))
+            yield self._checked[offset]
+
+    def _said(self, offsets: Iterable[int], keys: list[bytes]) -> Iterator[Said]:
+        return said_in((self._entries[offset] for offset in offsets), keys)

@@ -1,0 +1,208 @@
+"""What one gateway worker has seen of the governance log, and remembers through restarts.
+
+Nothing is believed but the first root, whose digest is remembered from the first start on. What was read of the log is
+remembered by its length and hash, on the gateway's own disk: a log that is shorter, other or another topic's is
+refused. The time that was reached is remembered, too. While the process runs, what it has read stays in memory and
+only what is new is read.
+
+A crash between a swap and `served` forgets which digest was served last: a revocation then takes the service off
+instead of falling back to it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from audit.errors import LogError
+from audit.files import make_directory, parse_json, replace_file
+from audit.governance import PARTITION
+from audit.log.base import Log, LogEntry, LogReader, Topic
+from audit.notary.holes import entry_of
+from audit.proof.hashing import leaf_hash
+from audit.proof.merkle import LeafNodes
+from audit.proof.merkle import root as merkle_root
+from audit.show import walk
+from audit.trees import Trees
+from registry.approvals.root import Root, parse_root
+from registry.errors import NotAdmitted
+from registry.ledger import Ledger
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What survives a restart."""
+
+    root: str
+    """The first root's digest."""
+    topic: str = ""
+    end: int = 0
+    hash: str = ""
+    """Over the values of all entries before `end`, each with its length."""
+    clock: float = 0.0
+    served: dict[str, list[str]] = field(default_factory=dict)
+    """Service → digests that were live, newest last."""
+
+    @classmethod
+    def read(cls, path: Path) -> Memory | None:
+        """Raises NotAdmitted: it is there and damaged."""
+        try:
+            return cls(**parse_json(path.read_bytes()))
+        except FileNotFoundError:
+            return None
+        except (ValueError, TypeError) as error:
+            raise NotAdmitted(f"{path} is damaged: the gateway no longer knows what it has seen") from error
+
+    def write(self, path: Path) -> None:
+        """Durably, in place of what was there."""
+        make_directory(path.parent)
+        content = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        replace_file(path, json.dumps(content).encode())
+
+
+class Seen:
+    """One worker's view of the governance log. Used by one thread at a time."""
+
+    def __init__(
+        self, path: Path, root: Path, governance: Log, clock: Callable[[], float], trees: Trees | None = None
+    ) -> None:
+        """`path`: of the memory. `root`: the first root file. `trees`: the log is held to them."""
+        self._path = path
+        self._root = root
+        self._log = governance
+        self._clock = clock
+        self._trees = trees
+        self._view: _View | None = None
+
+    def look(self) -> tuple[Ledger, Memory]:
+        """Read on, hold what is there to what is remembered, and remember it.
+
+        Raises:
+            NotAdmitted: the log, the root or what is remembered is not what it should be.
+            LogUnavailable: the log is not to be read.
+        """
+        first = self._first()
+        known = Memory.read(self._path)
+        if known is None and self._view is not None:
+            raise NotAdmitted(f"{self._path} is gone: somebody takes the gateway's memory away")
+        known = known or Memory(first.digest)
+        if known.root != first.digest:
+            raise NotAdmitted(f"{self._root} is another first root than the one that this gateway began with")
+        reader = self._log.reader()
+        try:
+            view = self._read(reader, first, known)
+        finally:
+            reader.close()
+        now = replace(
+            known,
+            topic=view.id,
+            end=view.end,
+            hash=view.hash.hexdigest(),
+            clock=max(self._clock(), known.clock),
+        )
+        now.write(self._path)
+        self._view = view
+        return view.ledger, now
+
+    def served(self, live: dict[str, str], keep: int) -> None:
+        """Remember which digest is live for each service; `keep` of each."""
+        known = Memory.read(self._path)
+        assert known is not None
+        served = {service: list(digests) for service, digests in known.served.items()}
+        for service, digest in live.items():
+            digests = [each for each in served.get(service, []) if each != digest]
+            served[service] = [*digests, digest][-keep:]
+        if served != known.served:
+            replace(known, served=served).write(self._path)
+
+    def end(self) -> int | None:
+        """Where the log ends; None when it does not say: `look` says why."""
+        try:
+            reader = self._log.reader()
+        except LogError:
+            return None
+        try:
+            return reader.bounds(PARTITION)[1]
+        except LogError:
+            return None
+        finally:
+            reader.close()
+
+    def _first(self) -> Root:
+        try:
+            return parse_root(self._root.read_bytes())
+        except OSError as error:
+            raise NotAdmitted(f"{self._root}: {error.strerror}") from error
+
+    def _read(self, reader: LogReader, first: Root, known: Memory) -> _View:
+        topic = self._log.topic().id.hex()
+        start, end = reader.bounds(PARTITION)
+        if start != 0:
+            raise NotAdmitted(f"the governance log begins at offset {start}: its beginning is gone")
+        if known.topic not in ("", topic):
+            raise NotAdmitted("the governance log is another topic than the one that was read before")
+        if end < known.end:
+            raise NotAdmitted(
+                f"the governance log ends at {end}, and {known.end} entries of it were read before"
+            )
+        # Another view when its memory was taken away, or never was: then everything is read once.
+        view = self._view
+        if view is None or (view.id, view.end, view.hash.hexdigest()) != (known.topic, known.end, known.hash):
+            view = _View(self._log.topic(), Ledger(first), leaves=None if self._trees is None else [])
+        for entry in walk(reader, PARTITION, view.end, end, name="governance log"):
+            view.take(entry)
+            if view.end == known.end and view.hash.hexdigest() != known.hash:
+                raise NotAdmitted(
+                    f"the first {known.end} entries of the governance log are not those read before"
+                )
+        self._sealed(view)
+        return view
+
+    def _sealed(self, view: _View) -> None:
+        """Hold what was read to the notary's newest checkpoint."""
+        if self._trees is None:
+            return
+        sealed = self._trees.tree(view.topic.id, PARTITION).published().opened.checkpoint
+        if view.end < sealed.size:
+            raise NotAdmitted(
+                f"the notary has sealed {sealed.size} entries of the governance log, and it has {view.end}"
+            )
+        if view.leaves is None or view.sealed == (sealed.size, sealed.root):
+            return
+        if merkle_root(LeafNodes(view.leaves[: sealed.size]), sealed.size) != sealed.root:
+            raise NotAdmitted("the governance log is not the one that the notary has sealed")
+        view.sealed = (sealed.size, sealed.root)
+
+
+@dataclass(slots=True)
+class _View:
+    """What was read of the log, up to `end`."""
+
+    topic: Topic
+    ledger: Ledger
+    leaves: list[bytes] | None
+    """Leaf hashes, for the checkpoints; None: nobody asks for them."""
+    end: int = 0
+    hash: Any = field(default_factory=sha256)
+    sealed: tuple[int, bytes] | None = None
+    """The checkpoint that it was held to last."""
+
+    @property
+    def id(self) -> str:
+        """The topic's, hex."""
+        return self.topic.id.hex()
+
+    def take(self, entry: LogEntry) -> None:
+        """The next entry. Raises NotAdmitted: it is not the next one."""
+        if entry.offset != self.end:
+            raise NotAdmitted(f"the governance log has no offset {self.end}")
+        value = entry.value or b""
+        self.hash.update(len(value).to_bytes(8, "big") + value)
+        self.ledger.take([entry])
+        if self.leaves is not None:
+            self.leaves.append(leaf_hash(entry_of(entry.value, self.topic, PARTITION, entry.offset).entry))
+        self.end += 1
