@@ -23,8 +23,9 @@ from registry.approvals.root import (
     root_predicate,
     sign_root,
 )
+from registry.deployment import Deployed, fold_deployments
 from registry.policy import Policy, parse_policy
-from registry.statement import APPROVAL, GATES, POLICY, ROOT, Said, append, encode, read
+from registry.statement import APPROVAL, DEPLOYMENT, GATES, POLICY, ROOT, Said, append, encode, read
 
 NOW = 1_700_000_000.0
 GOOD, OTHER = "sha256:" + "ab" * 32, "sha256:" + "cd" * 32
@@ -60,7 +61,8 @@ class World:
     people: ClassVar = {"ann": 1, "bob": 2, "cyd": 3, "dan": 4, "pipeline": 5, "eve": 6, "ann-new": 7}
     may: ClassVar = {
         "root": ["ann", "bob"], "policy": ["cyd"], "legal": ["ann", "dan"], "compliance": ["bob", "ann"],
-        "gates": ["pipeline"], "officer": ["ann", "bob", "dan"],
+        "gates": ["pipeline"], "officer": ["ann", "bob", "dan"], "deploy": ["dan", "cyd"],
+        "controller": ["pipeline"],
     }  # fmt: skip
 
     def __init__(self, directory: Path) -> None:
@@ -125,6 +127,26 @@ class World:
             "service": "credit", "role": role, "rationale": "fine", "policy": self.policy.digest, "at": self.clock,
         }  # fmt: skip
         self.say(who, type_, content | changed, subject)
+
+    def deploy(self, who: str = "dan", digest: str = GOOD, action: str = "deploy", **changed: Any) -> int:
+        """Append a deployment that follows the newest; its offset."""
+        reader = self.log.reader()
+        offset = reader.bounds(0)[1]
+        reader.close()
+        self.told += 1
+        last = self.deployed().last if "after" not in changed else None
+        content: dict[str, Any] = {
+            "format": 1, "service": "credit", "action": action, "reason": f"reason {self.told}", "actor": who,
+            "plan": [{"digest": digest, "slot": "live", "weight": 1.0}],
+            "after": None if last is None else last.offset, "at": self.clock, "evidence": None,
+        } | changed  # fmt: skip
+        digests = [each["digest"] for each in content["plan"]]
+        append(Governance(self.log, self.keys[who]), [encode(digests, DEPLOYMENT, content)])
+        return offset
+
+    def deployed(self, service: str = "credit") -> Deployed:
+        said = self.said()
+        return fold_deployments(fold_roots(self.first, said), said).get(service) or Deployed(service, ())
 
     def said(self) -> list[Said]:
         reader = self.log.reader()

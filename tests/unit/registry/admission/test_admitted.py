@@ -92,3 +92,71 @@ def test_settings_cannot_bring_another_root_or_end_governance(
     (tmp_path / "admission" / "0.json").write_text(json.dumps({"root": 7, "strange": 1}))
     with pytest.raises(NotAdmitted, match="damaged"):
         gateway().admit(plan(GOOD))
+
+
+def test_what_the_log_deploys_answers_and_the_settings_do_not(approved: Any, gateway: Any) -> None:
+    """For the services that it deploys; and only what is admitted."""
+    approved.deploy("dan", OTHER)
+    entries, refused = gateway().admit(plan(GOOD))
+    assert entries == ()
+    assert OTHER in refused[0]
+    approved.deploy("dan", GOOD)
+    elsewhere = PlanSettings(service="elsewhere", digest=OTHER)
+    entries, refused = gateway().admit((*plan(OTHER), elsewhere))
+    assert entries == plan(GOOD)
+    assert "no rules for live of elsewhere" in refused[0]
+
+
+def test_a_canary_has_no_more_than_the_policy_allows(approved: Any, gateway: Any) -> None:
+    """Its share goes to what is live."""
+    approved.gates(subject=OTHER)
+    approved.approve("dan", "legal", OTHER)
+    for share, allowed in ((0.1, True), (0.11, False)):
+        approved.deploy(
+            plan=[
+                {"digest": GOOD, "slot": "live", "weight": 1 - share},
+                {"digest": OTHER, "slot": "canary", "weight": share},
+            ]
+        )
+        entries, refused = gateway().admit(())
+        assert [each.slot for each in entries] == ["live", "canary"][: 1 + allowed]
+        assert allowed or "11.0% of the requests, and the policy allows 10.0%" in refused[0]
+
+
+def test_reading_on_sees_what_reading_anew_sees(approved: Any, gateway: Any) -> None:
+    """One process that goes on, beside one that is started each time."""
+    lasting = gateway()
+    for step in (
+        lambda: approved.deploy("dan", GOOD),
+        lambda: approved.approve("bob", "compliance", type_=REVOCATION),
+        lambda: approved.approve("bob", "compliance"),
+        lambda: approved.approve("dan", "legal"),
+        approved.gates,
+    ):
+        step()
+        approved.clock += 1
+        assert lasting.admit(()) == gateway().admit(())
+
+
+def test_a_memory_that_is_taken_away_is_noticed(approved: Any, gateway: Any, tmp_path: Path) -> None:
+    """A running gateway does not begin anew."""
+    running = gateway()
+    running.admit(plan(GOOD))
+    (tmp_path / "admission" / "0.json").unlink()
+    with pytest.raises(NotAdmitted, match="memory"):
+        running.admit(plan(GOOD))
+
+
+def test_a_package_that_cannot_be_loaded_is_replaced_by_what_was_live(approved: Any, gateway: Any) -> None:
+    """By the newest that may still; by nothing when none may."""
+    approved.gates(subject=OTHER)
+    for who, role in (("dan", "legal"), ("bob", "compliance")):
+        approved.approve(who, role, OTHER)
+    running = gateway()
+    for digest in (OTHER, GOOD):
+        running.admit(plan(digest))
+        running.served(plan(digest))
+    assert running.fallback("credit", frozenset({GOOD})) == plan(OTHER)[0]
+    assert running.fallback("credit", frozenset({GOOD, OTHER})) is None
+    approved.approve("bob", "compliance", OTHER, type_=REVOCATION)
+    assert running.fallback("credit", frozenset({GOOD})) is None
