@@ -35,7 +35,11 @@ POLICY: Final = "https://affiant.dev/policy/v1"
 ROOT: Final = "https://affiant.dev/trust-root/v1"
 """A root (registry/approvals/root.py); its subject is the SHA-256 of what its keys sign."""
 DEPLOYMENT: Final = "https://affiant.dev/deployment/v1"
-PREDICATES: Final = frozenset({GATES, APPROVAL, REJECTION, REVOCATION, POLICY, ROOT, DEPLOYMENT})
+DATA_DEPRECATION: Final = "https://affiant.dev/data-deprecation/v1"
+"""A version of a data set is not to be trained on any more, or is again (registry/lineage/deprecation.py)."""
+PREDICATES: Final = frozenset(
+    {GATES, APPROVAL, REJECTION, REVOCATION, POLICY, ROOT, DEPLOYMENT, DATA_DEPRECATION}
+)
 
 _DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
 _HEX: Final = re.compile(r"[0-9a-f]{64}")
