@@ -1,4 +1,4 @@
-"""`affiant policy`: check a policy, and publish its schema."""
+"""`affiant policy`: check a policy, publish its schema; sign one into force, compare and show."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from typing import Annotated
 
 import typer
 
+from .approvals_policy import diff, propose, show
+
 app = typer.Typer(
     no_args_is_help=True,
-    help="What a service's traffic needs: check policy.yaml, print its JSON schema.\n\n"
+    help="What a service's traffic needs: check policy.yaml, sign it into force, show what is in force.\n\n"
     "Example: affiant policy check policy.yaml",
 )
 
@@ -53,3 +55,7 @@ def schema() -> None:
     from registry.policy import schema as made
 
     typer.echo(json.dumps(made(), indent=2, ensure_ascii=False))
+
+
+for _command in (propose, show, diff):
+    app.command()(_command)

@@ -17,7 +17,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -31,7 +31,8 @@ ROOT_ROLE: Final = "root"
 POLICY_ROLE: Final = "policy"
 GATES_ROLE: Final = "gates"
 """Whose gate results count: the pipeline's key."""
-_NAME: Final = r"^[a-z][a-z0-9-]{0,62}$"
+_ROLE: Final = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"
+"""As a policy names roles."""
 
 
 class KeyModel(BaseModel):
@@ -59,7 +60,7 @@ class RootModel(BaseModel):
     version: int = Field(ge=1)
     previous: str | None = Field(default=None, pattern=r"^sha256:[0-9a-f]{64}$")
     keys: dict[str, KeyModel]
-    roles: dict[str, RoleModel]
+    roles: dict[Annotated[str, Field(pattern=_ROLE)], RoleModel]
 
     @model_validator(mode="after")
     def _consistent(self) -> RootModel:

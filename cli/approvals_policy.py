@@ -1,0 +1,236 @@
+"""The policy in the governance log: proposed and signed, compared, shown."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from audit.config import load
+
+from .approvals_open import (
+    JsonOption,
+    KeyOption,
+    RationaleOption,
+    RoleOption,
+    YesOption,
+    append,
+    board_of,
+    confirm,
+    signer_of,
+    text_of,
+)
+from .approvals_show import cell, of_roles, screen, table
+from .errors import WRONG
+from .options import ConfigOption
+from .text import printable
+
+if TYPE_CHECKING:
+    from registry.approvals.board import Board, Proposal
+    from registry.policy import Policy
+
+FileArgument = Annotated[Path, typer.Argument(help="policy.yaml.")]
+
+
+def propose(
+    file: FileArgument,
+    role: RoleOption,
+    rationale: RationaleOption,
+    key: KeyOption,
+    version: Annotated[
+        int | None,
+        typer.Option(min=1, help="Else the next one, or that under which others have signed this policy."),
+    ] = None,
+    yes: YesOption = False,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Sign a policy and append it to the governance log; it is in force once enough people have signed the same.
+
+    The first policy needs the role `policy` of the root; a later one those whom the policy in force names under
+    `change`. What it would change is shown before it is signed.
+
+    Exit codes: 0 signed; 1 it would not count, nothing was signed; 2 wrong usage, settings, key or policy; 3 the log
+    does not answer.
+
+    Example: affiant policy propose policy.yaml --role policy --rationale "the first policy" --key cyd.key
+    """
+    from registry.approvals.propose import PolicyIntent, next_version, policy_refusals, still_wanted
+    from registry.policy import load_policy
+
+    loaded, policy = load(config), load_policy(file)
+    why = text_of(rationale)
+    board = board_of(loaded, create=True)
+    signer = signer_of(key)
+    number = version if version is not None else next_version(board, policy)
+    intent = PolicyIntent(policy, role, signer.id, why, round(time.time(), 3), number)
+    refused = policy_refusals(board, intent)
+    if refused:
+        if as_json:
+            typer.echo(json.dumps({"signed": False, "digest": policy.digest, "reasons": refused}))
+        for each in refused:
+            typer.echo(f"refused: {printable(each)}", err=True)
+        raise typer.Exit(WRONG)
+    if not as_json:
+        _print_changes(board.policy.policy if board.policy is not None else None, policy)
+        typer.echo(f"\n{policy.digest}, version {number}")
+    confirm(f"Sign this policy as {printable(role)} with {key}?", yes=yes)
+    append(loaded, signer, [intent.statement()])
+    board = board_of(loaded)
+    wanted = still_wanted(board, policy.digest, number)
+    in_force = board.policy is not None and board.policy.digest == policy.digest
+    told = {
+        "signed": True,
+        "digest": policy.digest,
+        "version": number,
+        "in_force": in_force,
+        "missing": dict(wanted),
+    }
+    if as_json:
+        typer.echo(json.dumps(told))
+        return
+    typer.echo(
+        "signed, and in force" if in_force else f"signed; still to sign: {printable(of_roles(wanted))}"
+    )
+
+
+def show(
+    text: Annotated[bool, typer.Option("--text", help="The policy itself, as YAML.")] = False,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show the policy that is in force: its version, from which offset on, who signed it; and what is proposed.
+
+    Exit codes: 0 shown; 1 none is in force; 2 wrong settings; 3 the log does not answer.
+
+    Example: affiant policy show
+    """
+    board = board_of(load(config))
+    passed, proposals = board.passed(), board.proposals()
+    if as_json:
+        told: dict[str, Any] = {
+            "in_force": None
+            if passed is None
+            else _told(passed) | {"from_offset": board.policy and board.policy.offset},
+            "proposals": [_told(each) for each in proposals],
+        }
+        typer.echo(json.dumps(told, indent=2, ensure_ascii=True))
+    elif text and passed is not None:
+        import yaml
+
+        # As ASCII: what a policy says steers no terminal, and YAML reads it back.
+        typer.echo(yaml.safe_dump(passed.policy.model_dump(mode="json"), sort_keys=False), nl=False)
+    else:
+        _print_policies(board, passed, proposals)
+    if passed is None:
+        raise typer.Exit(WRONG)
+
+
+def diff(
+    file: FileArgument,
+    against: Annotated[
+        Path | None,
+        typer.Option(help="Another policy file; the one in force when not given.", show_default=False),
+    ] = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what a policy would change of the one in force, key by key, defaults written out.
+
+    Exit codes: 0 nothing; 1 something; 2 not a policy, or wrong settings; 3 the log does not answer.
+
+    Example: affiant policy diff policy.yaml
+    """
+    from registry.approvals.changes import changes
+    from registry.policy import load_policy
+
+    policy = load_policy(file)
+    if against is not None:
+        before: Policy | None = load_policy(against)
+    else:
+        board = board_of(load(config))
+        before = board.policy.policy if board.policy is not None else None
+    found = changes(
+        before.model_dump(mode="json") if before is not None else {}, policy.model_dump(mode="json")
+    )
+    if as_json:
+        told = [
+            {"key": each.key, "before": _value(each.before), "after": _value(each.after)} for each in found
+        ]
+        typer.echo(
+            json.dumps({"digest": policy.digest, "against": before and before.digest, "changes": told})
+        )
+    else:
+        _print_changes(before, policy)
+    if found:
+        raise typer.Exit(WRONG)
+
+
+def _value(text: str | None) -> Any:
+    return None if text is None else json.loads(text)
+
+
+def _print_changes(before: Policy | None, after: Policy) -> None:
+    from registry.approvals.changes import changes
+
+    if before is None:
+        typer.echo("there is no policy in force: all of it is new")
+        for name, service in after.services.items():
+            roles = of_roles(service.approvals.roles)
+            typer.echo(printable(f"{name}: gates {', '.join(service.gates.required)}; signers {roles}"))
+        typer.echo(printable(f"to change it: {of_roles(after.change.roles)}"))
+        return
+    found = changes(before.model_dump(mode="json"), after.model_dump(mode="json"))
+    if not found:
+        typer.echo("nothing is changed")
+        return
+    grid = table("key", "in force", "then")
+    for each in found:
+        grid.add_row(
+            cell(each.key),
+            cell("–" if each.before is None else each.before),
+            cell("–" if each.after is None else each.after),
+        )
+    screen().print(grid)
+
+
+def _told(proposal: Proposal) -> dict[str, Any]:
+    return {
+        "digest": proposal.policy.digest,
+        "version": proposal.version,
+        "first_signed_at_offset": proposal.offset,
+        "signed": [{"person": person, "role": role} for person, role in proposal.signed.items()],
+        "missing": dict(proposal.missing),
+    }
+
+
+def _print_policies(board: Board, passed: Proposal | None, proposals: list[Proposal]) -> None:
+    out = screen()
+    grid = table("version", "digest", "", "signed by", "missing")
+    for each in [*([passed] if passed is not None else []), *proposals]:
+        here = each is passed
+        state = (
+            f"in force from offset {board.policy.offset}" if here and board.policy is not None else "proposed"
+        )
+        people = ", ".join(f"{person} ({role})" for person, role in each.signed.items())
+        grid.add_row(
+            cell(each.version), cell(each.policy.digest), cell(state, "green" if here else "yellow"), cell(people),
+            cell(of_roles(each.missing) if each.missing else ""),
+        )  # fmt: skip
+    if grid.row_count:
+        out.print(grid)
+    if passed is None:
+        out.print("no policy is in force: nothing is admitted")
+        return
+    out.print()
+    services = table("service", "gates", "live", "break-glass")
+    for name, service in passed.policy.services.items():
+        glass = service.break_glass
+        services.add_row(
+            cell(name), cell(", ".join(service.gates.required)), cell(of_roles(service.approvals.roles)),
+            cell(of_roles(glass.roles) if glass is not None else "none"),
+        )  # fmt: skip
+    out.print(services)

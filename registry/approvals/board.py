@@ -1,0 +1,261 @@
+"""What stands in the governance log now: the roots, the policy in force, what is proposed, what gates have said.
+
+For people who sign and who look. It decides nothing: `registry.admission` does, and the gateway asks it by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from audit.config import Config
+from audit.errors import ConfigError
+from audit.governance import PARTITION
+from audit.log.base import Log
+from audit.show import walk
+from registry.admission import InForce, SlotRules, Verdict, evaluate, policy_in_force
+from registry.admission.policy import wanted_for_change
+from registry.errors import NotAdmitted
+from registry.policy import Policy, parse_policy
+from registry.settings import GovernanceSettings
+from registry.statement import (
+    APPROVAL,
+    GATES,
+    POLICY,
+    PREDICATES,
+    REJECTION,
+    REVOCATION,
+    Said,
+    once,
+    said_in,
+)  # fmt: skip
+
+from .draft import read_root_file
+from .root import GATES_ROLE, ROOT_ROLE, Root, Roots, fold_roots
+
+SLOTS: Final = ("live", "canary", "shadow")
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A policy that some have signed."""
+
+    policy: Policy
+    version: int
+    offset: int
+    """Of its first signature."""
+    signed: Mapping[str, str]
+    """Person → role."""
+    missing: Mapping[str, int]
+    """Role → people still wanted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """The governance log as it was read: up to, not including, `end`."""
+
+    roots: Roots
+    policy: InForce | None
+    said: tuple[Said, ...]
+    end: int
+
+    def verdict(
+        self,
+        service: str,
+        digest: str,
+        slot: str,
+        now: float,
+        publisher: str | None,
+        more: Iterable[Said] = (),
+    ) -> Verdict:
+        """What admission says of a digest, were `more` in the log as well."""
+        return evaluate(
+            self.roots, self.policy, [*self.said, *more], service=service, digest=digest, slot=slot, now=now,
+            publisher=publisher,
+        )  # fmt: skip
+
+    def rules(self, service: str, slot: str) -> SlotRules | None:
+        """What the policy in force wants; None: it has no such service, or slot."""
+        rules = self.policy.rules(service) if self.policy is not None else None
+        return rules.slots.get(slot) if rules is not None else None
+
+    def about(
+        self, digest: str, types: Iterable[str] = (GATES, APPROVAL, REJECTION, REVOCATION)
+    ) -> list[Said]:
+        """What people and pipelines of the root have said of a digest, in the log's order."""
+        wanted = frozenset(types)
+        return [each for each in self.said if each.holds and each.type in wanted and digest in each.subjects]
+
+    def digests(self, service: str) -> list[str]:
+        """Digests that something was said of for a service, in the order of the first word."""
+        found: dict[str, None] = {}
+        for each in self.said:
+            if each.holds and each.type in (GATES, APPROVAL) and each.predicate.get("service") == service:
+                found.update(dict.fromkeys(each.subjects))
+        return list(found)
+
+    def speaker(self, said: Said) -> str:
+        """Who said it, for people: by the root of that time."""
+        key = self.roots.at(said.offset).content.keys.get(said.author)
+        return key.person if key is not None else f"the unknown key {said.author[:16]}…"
+
+    def gates(self, service: str, digest: str) -> Said | None:
+        """The gate results that admission looks at: the newest of the role `gates` under the policy in force, and
+        after the last revocation.
+        """
+        after = self.revoked(service, digest)
+        own = [
+            each
+            for each in self._under_policy(service, digest, GATES)
+            if each.offset > (after.offset if after else -1)
+            and self.roots.now.person(each.author, GATES_ROLE, each.offset) is not None
+        ]
+        return own[-1] if own else None
+
+    def revoked(self, service: str, digest: str) -> Said | None:
+        """The last revocation of somebody who may."""
+        own = [
+            each
+            for each in once(self.about(digest, (REVOCATION,)))
+            if each.predicate.get("service") == service and self.may_revoke(service, each.author, each.offset)
+        ]
+        return own[-1] if own else None
+
+    def emergency(self, service: str, digest: str, now: float) -> dict[str, str]:
+        """Person → role of the break-glass approvals that count now; a verdict shows them only when all are there."""
+        rules, after = self.rules(service, "live"), self.revoked(service, digest)
+        found: dict[str, str] = {}
+        for each in self._under_policy(service, digest, APPROVAL):
+            role, at = each.predicate.get("role"), each.predicate.get("at")
+            if (
+                rules is None
+                or each.predicate.get("break_glass") is not True
+                or not isinstance(role, str)
+                or role not in rules.break_glass
+                or not isinstance(at, int | float)
+                or now >= at + rules.break_glass_seconds
+                or each.offset < (after.offset if after else 0)
+            ):
+                continue
+            if (person := self.roots.now.person(each.author, role, each.offset)) is not None:
+                found.setdefault(person, role)
+        return found
+
+    def _under_policy(self, service: str, digest: str, type_: str) -> list[Said]:
+        return [
+            each
+            for each in once(self.about(digest, (type_,)))
+            if self.policy is not None
+            and each.predicate.get("service") == service
+            and each.predicate.get("policy") == self.policy.digest
+        ]
+
+    def may_revoke(self, service: str, key: str, offset: int) -> bool:
+        """Whether a key of the root of that time revokes for a service: whoever signs for it, or for the root."""
+        rules = self.policy.rules(service) if self.policy is not None else None
+        if rules is None:
+            return False
+        roles = {role for slot in rules.slots.values() for role in (*slot.signers, *slot.break_glass)}
+        root = self.roots.at(offset)
+        return any(root.person(key, role, offset) is not None for role in (*roles, ROOT_ROLE))
+
+    def proposals(self) -> list[Proposal]:
+        """Policies of a higher version than the one in force that somebody has signed since."""
+        return _proposals(self.roots, self.said, self.policy)
+
+    def passed(self) -> Proposal | None:
+        """Who signed the policy that is in force."""
+        now = self.policy
+        if now is None:
+            return None
+        roots = Roots(tuple(each for each in self.roots.chain if each[0] <= now.offset))
+        said = [each for each in self.said if each.offset <= now.offset]
+        before = policy_in_force(roots, said[:-1])
+        return next(
+            each
+            for each in _proposals(roots, said, before)
+            if (each.policy.digest, each.version) == (now.digest, now.version)
+        )
+
+
+def read_board(log: Log, first: Root) -> Board:
+    """Read the whole governance log.
+
+    Args:
+        log: the governance log.
+        first: the first root, which is believed.
+
+    Raises:
+        NotAdmitted: the log's beginning is gone, or it has a gap: what is missing may be a revocation.
+        NotProved: `first` is not signed by its own people.
+        LogUnavailable: the log does not answer.
+    """
+    reader = log.reader()
+    try:
+        start, end = reader.bounds(PARTITION)
+        if start != 0:
+            raise NotAdmitted(f"the governance log begins at offset {start}: its beginning is gone")
+        entries = list(walk(reader, PARTITION, 0, end, name="governance log"))
+    finally:
+        reader.close()
+    if [each.offset for each in entries] != list(range(end)):
+        raise NotAdmitted("the governance log has a gap")
+    roots = fold_roots(first, said_in(entries))
+    said = tuple(each for each in said_in(entries, roots.public_keys()) if each.type in PREDICATES)
+    return Board(roots, policy_in_force(roots, said), said, end)
+
+
+def first_root_of(config: Config) -> Root:
+    """The first root that the settings name. Raises ConfigError: they name none, or it has no signature yet."""
+    path = config.section("governance", GovernanceSettings).root
+    if path is None:
+        raise ConfigError(
+            f"{config.path.name}: [governance] root is not set: nobody is believed; `affiant roles init` begins one"
+        )
+    found = read_root_file(config.resolve(path))
+    if not isinstance(found, Root):
+        raise ConfigError(f"{path} is not signed yet; `affiant roles sign` does")
+    return found
+
+
+def _proposals(roots: Roots, said: Iterable[Said], found: InForce | None) -> list[Proposal]:
+    # As registry.admission.policy counts: by the root of that time, each person once.
+    after = found.offset if found is not None else -1
+    kept: dict[tuple[str, int], Proposal] = {}
+    for each in said:
+        version, role = each.predicate.get("version"), each.predicate.get("role")
+        if each.type != POLICY or not each.holds or each.offset <= after:
+            continue
+        if (
+            type(version) is not int
+            or not isinstance(role, str)
+            or (found is not None and version <= found.version)
+        ):
+            continue
+        then = Roots(tuple(one for one in roots.chain if one[0] <= each.offset))
+        person, policy = then.now.person(each.author, role, each.offset), _policy(each)
+        wanted = wanted_for_change(then, found)
+        if person is None or policy is None or role not in wanted:
+            continue
+        before = kept.get((policy.digest, version))
+        signed = {person: role} | dict(before.signed if before else {})
+        kept[policy.digest, version] = Proposal(
+            policy, version, before.offset if before else each.offset, signed, missing(wanted, signed)
+        )
+    return list(kept.values())
+
+
+def missing(wanted: Mapping[str, int], signed: Mapping[str, str]) -> dict[str, int]:
+    """Role → people that are wanted and have not signed. `signed`: person → role."""
+    have = list(signed.values())
+    return {role: count - have.count(role) for role, count in wanted.items() if count > have.count(role)}
+
+
+def _policy(said: Said) -> Policy | None:
+    text: Any = said.predicate.get("text")
+    try:
+        policy = parse_policy(text.encode(), "policy") if isinstance(text, str) else None
+    except (ConfigError, UnicodeEncodeError):
+        return None
+    return policy if policy is not None and said.subjects == (policy.digest,) else None
