@@ -28,6 +28,11 @@ def cell(value: object, style: str = "") -> Text:
     return Text(printable(str(value)), style)
 
 
+def lines(text: str) -> Text:
+    """A text of several lines, each as it says."""
+    return Text("\n".join(printable(each) for each in text.splitlines()))
+
+
 def table(*columns: str) -> Table:
     """A table without a frame."""
     found = Table(box=None, pad_edge=False)
@@ -52,7 +57,7 @@ def of_roles(wanted: Mapping[str, int]) -> str:
 def people_table(content: RootModel, signed: Iterable[str] = ()) -> Table:
     """Who has which roles. `signed`: people whose signatures on it hold."""
     found, there = table("person", "key", "roles", "until", "signed"), set(signed)
-    for name, key in content.keys.items():
+    for name, key in sorted(content.keys.items(), key=lambda each: (each[1].person, each[1].until is None)):
         roles = [role for role, each in content.roles.items() if name in each.keys]
         found.add_row(
             cell(key.person),

@@ -13,7 +13,7 @@ import typer
 from audit.config import Config, load
 
 from .approvals_open import append, board_of, confirm, digest_of, publisher_in, signer_of, text_of
-from .approvals_show import cell, day, gates_table, screen, table
+from .approvals_show import cell, day, gates_table, lines, of_roles, screen, table
 from .errors import WRONG
 from .text import json_text, printable
 
@@ -102,13 +102,16 @@ def _show(board: Board, intent: Intent, publisher: str | None) -> None:
         **predicate,
         "at": day(intent.at),
     }.items():
-        if value is not None:
+        if name == "rationale":
+            grid.add_row(cell(name), lines(intent.rationale))
+        elif value is not None:
             grid.add_row(cell(name), cell(value, "bold red" if name == "break_glass" and value else ""))
     out.print(grid)
 
 
 def _after(loaded: Config, intent: Intent, publisher: str | None, asked: Asked) -> None:
     """Read the log once more: what others wrote meanwhile may have changed what it is worth."""
+    from registry.approvals.board import missing
     from registry.statement import APPROVAL
 
     board = board_of(loaded)
@@ -126,6 +129,10 @@ def _after(loaded: Config, intent: Intent, publisher: str | None, asked: Asked) 
         "reasons": list(verdict.reasons),
         "missing": dict(verdict.missing or {}),
     }
+    if intent.break_glass and not verdict.break_glass:
+        rules = board.rules(intent.service, "live")
+        signed = board.emergency(intent.service, intent.digest, time.time())
+        told["break_glass_missing"] = missing(rules.break_glass if rules is not None else {}, signed)
     if asked.as_json:
         typer.echo(json_text(told))
     else:
@@ -139,7 +146,9 @@ def _after(loaded: Config, intent: Intent, publisher: str | None, asked: Asked) 
             typer.echo(f"{printable(where)}: not admitted as live")
             for each in verdict.reasons:
                 typer.echo(f"  {printable(each)}")
+            if "break_glass_missing" in told:
+                typer.echo(f"  or by break-glass: {printable(of_roles(told['break_glass_missing']))} more")
     if intent.type == APPROVAL and verdict.missing:
         from .approvals_webhook import announce
 
-        announce(loaded, board, intent.service, intent.digest, publisher)
+        announce(loaded, intent.service, intent.digest, board=board)

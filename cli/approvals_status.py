@@ -142,7 +142,9 @@ def _word(admitted: bool, break_glass: bool) -> Text:
 def _print(board: Board, status: Status) -> None:
     out = screen()
     out.print()
-    out.print(cell(status.service, "bold"))
+    out.print(
+        cell(status.service, "bold"), cell(f"published by {status.publisher or 'nobody that is known'}")
+    )
     grid = table("slot", "", "wants", "approved by", "missing")
     for each in status.slots:
         by = ", ".join(f"{person} ({role})" for role, person in each.approved_by)

@@ -1,10 +1,65 @@
-"""Tell others that a signature is awaited: one message out, to the webhook of [governance]."""
+"""Tell others that signatures are awaited: one message out, to the webhook of [governance].
+
+`affiant gate run` calls `announce` after the gates have passed, `affiant approve` when others are still missing.
+"""
 
 from __future__ import annotations
 
+import time
+from typing import TYPE_CHECKING
+
 from audit.config import Config
-from registry.approvals.board import Board
+from audit.errors import ConfigError
+from registry.settings import GovernanceSettings
+
+from .approvals_open import board_of, publisher_in, warn
+
+if TYPE_CHECKING:
+    from registry.approvals.board import Board
 
 
-def announce(loaded: Config, board: Board, service: str, digest: str, publisher: str | None) -> None:
-    """Say who must still sign. What cannot be sent is warned of, and fails nothing."""
+def announce(loaded: Config, service: str, digest: str, *, board: Board | None = None) -> bool:
+    """Say who must still sign before a digest is live; nothing when nobody must, or there is no webhook.
+
+    What cannot be sent is warned of on the error output, and fails nothing. Whether something was sent is returned.
+
+    Args:
+        loaded: the settings.
+        service: of the policy in force.
+        digest: `sha256:…`.
+        board: the governance log, when it was just read.
+
+    Raises:
+        LogUnavailable: the log does not answer; only when `board` is not given.
+        PackageError: the store's package is not whole.
+        StoreUnavailable: the store does not answer.
+    """
+    from registry.approvals.foresee import verdicts
+    from registry.approvals.webhook import NotSent, awaited, send, webhook_url
+    from registry.stores import configured_store
+
+    settings = loaded.section("governance", GovernanceSettings)
+    file = loaded.resolve(settings.webhook_url_file) if settings.webhook_url_file is not None else None
+    try:
+        url = webhook_url(file, settings.webhook_url_variable)
+    except ConfigError as error:
+        warn(str(error))
+        return False
+    if url is None:
+        return False
+    board = board if board is not None else board_of(loaded)
+    store = configured_store(loaded)
+    _, publisher = publisher_in(store, digest)
+    verdict = board.verdict(service, digest, "live", time.time(), publisher)
+    if not verdict.missing:
+        return False
+    passed = verdicts(board.gates(service, digest))
+    failed = [name for name, each in passed.items() if each != "passed"]
+    gates = f"failed: {', '.join(failed)}" if failed else f"{len(passed)} passed"
+    name = next((each.name for each in store.list() if each.digest == digest), "")
+    try:
+        send(url, awaited(service, digest, name, verdict.missing, verdict.approved_by, gates))
+    except NotSent as error:
+        warn(str(error))
+        return False
+    return True

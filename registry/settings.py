@@ -47,6 +47,17 @@ class GovernanceSettings(Section):
     checkpoint: bool = False
     """Whether the gateway also holds the governance log to the notary's newest checkpoint: a log whose newest entries
     are held back from it is refused."""
+    webhook_url_file: Path | None = None
+    """A file with the address that is told when signatures are awaited (Slack's incoming webhooks, and what takes the
+    same). The address is a secret, and so does not stand here."""
+    webhook_url_variable: str | None = Field(default=None, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
+    """The same in an environment variable of this name."""
+
+    @model_validator(mode="after")
+    def _one_webhook(self) -> Self:
+        if self.webhook_url_file is not None and self.webhook_url_variable is not None:
+            raise ValueError("webhook_url_file and webhook_url_variable name the same thing: set one of them")
+        return self
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,8 @@ class Status:
 
     service: str
     digest: str
+    publisher: str | None
+    """Who published the package; None when nobody knows."""
     gates: Mapping[str, str]
     """Gate → passed or failed, of the results that count."""
     slots: tuple[SlotStatus, ...]
@@ -80,7 +82,7 @@ def status_of(board: Board, service: str, digest: str, *, now: float, publisher:
         if each.predicate.get("service") == service
     )
     return Status(
-        service, digest, verdicts(board.gates(service, digest)), tuple(slots),
+        service, digest, publisher, verdicts(board.gates(service, digest)), tuple(slots),
         board.emergency(service, digest, now), history,
     )  # fmt: skip
 

@@ -1,0 +1,96 @@
+"""deploy, promote, rollback, pause, resume, history: what people sign and what would not count."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from registry.stores import configured_store
+from tests.components.approvals import Done, House, affiant
+
+
+@pytest.fixture
+def other(judged: House) -> str:
+    """Two packages that may be live; the digest of the second."""
+    (digest,) = [
+        each.digest for each in configured_store(judged.loaded).list() if each.digest != judged.digest
+    ]
+    judged.gates(digest=digest)
+    for each in (judged.digest, digest):
+        for person, role in (("dan", "legal"), ("bob", "compliance")):
+            assert judged.sign("approve", person, role, digest=each).code == 0
+    return digest
+
+
+def move(house: House, verb: str, *words: object, person: str = "dan") -> Done:
+    """A command of deployments."""
+    return affiant(
+        verb, "credit", *words, "--reason", "because", "--key", house.key(person), "--yes", "--json",
+        *house.config,
+    )  # fmt: skip
+
+
+def history(house: House) -> Any:
+    """The service, as `affiant history` tells it."""
+    return affiant("history", "credit", "--json", *house.config).json["services"][0]
+
+
+def test_what_is_not_admitted_is_not_deployed(judged: House) -> None:
+    """Nothing is signed, and it is said what is missing; nor by somebody without the role."""
+    before = judged.board().end
+    done = move(judged, "deploy", judged.digest)
+    assert done.code == 1
+    assert "1 more of legal must approve" in done.err
+    done = move(judged, "deploy", judged.digest, person="bob")
+    assert "has not the role deploy" in done.err
+    assert judged.board().end == before
+    assert affiant("history", *judged.config).out == "nothing was ever deployed; `affiant deploy` does\n"
+
+
+def test_from_the_first_deployment_to_a_rollback(judged: House, other: str) -> None:
+    """A canary no larger than the policy allows, promoted, and back again; each step has its line."""
+    assert move(judged, "deploy", judged.digest[:15]).json["counts"]
+    assert "the policy allows a canary 10.0%" in move(judged, "deploy", other, "--canary", "20%").err
+    done = move(judged, "deploy", other, "--canary", "10%")
+    assert [(each["slot"], each["weight"]) for each in done.json["plan"]] == [("live", 0.9), ("canary", 0.1)]
+    assert move(judged, "promote").json["plan"][0]["digest"] == other
+    assert move(judged, "rollback").json["plan"][0]["digest"] == judged.digest
+    assert move(judged, "rollback").code == 1
+    told = history(judged)
+    assert [each["action"] for each in told["events"]] == ["deploy", "deploy", "promote", "rollback"]
+    assert all(each["void"] is None and each["person"] == "dan" for each in told["events"])
+    shown = affiant("history", "credit", *judged.config).out
+    assert f"{judged.digest[:19]} live 100%" in shown
+
+
+def test_paused_only_a_rollback_moves(judged: House, other: str) -> None:
+    """And resume ends it, once."""
+    move(judged, "deploy", other)
+    move(judged, "deploy", judged.digest)
+    assert move(judged, "pause").code == 0
+    assert move(judged, "pause").code == 1
+    assert "is paused: `affiant resume credit` first" in move(judged, "deploy", other).err
+    assert move(judged, "rollback").code == 0
+    assert move(judged, "resume").code == 0
+    assert history(judged)["paused"] is False
+    assert move(judged, "deploy", judged.digest).code == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "told"),
+    [
+        (("deploy", "--canary", "0%"), 2, "not more than 0% and up to 100%"),
+        (("deploy", "--canary", "ten"), 2, "is no share; write it as 10% or 0.1"),
+        (("deploy", "--canary", "10%"), 1, "nothing is live for credit yet"),
+        (("promote",), 1, "credit has no canaries to promote"),
+        (("rollback",), 1, "credit was never deployed"),
+        (("pause",), 1, "credit was never deployed"),
+    ],
+)
+def test_a_change_that_makes_no_sense_says_why(house: House, words: Any, code: int, told: str) -> None:
+    """In a line, before a key is used."""
+    verb, *more = words
+    done = move(house, verb, *([house.digest] if verb == "deploy" else []), *more)
+    assert done.code == code
+    assert told in " ".join(done.err.replace("│", " ").split())

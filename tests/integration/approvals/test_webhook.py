@@ -1,0 +1,150 @@
+"""The webhook, against a real HTTP server: what is sent, how often, and that its address is told to nobody."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any
+
+import pytest
+
+from audit.errors import ConfigError
+from registry.approvals.webhook import PAUSES, NotSent, awaited, send, webhook_url
+from tests.components.approvals import House
+from tests.components.ports import free_port
+
+SECRET = "B0SECRETPART"
+
+
+class Hook:
+    """A server that answers with the statuses it is given, the last one for ever."""
+
+    def __init__(self) -> None:
+        self.statuses = [200]
+        self.got: list[tuple[str, Any]] = []
+        hook = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                raw = self.rfile.read(int(self.headers["Content-Length"]))
+                hook.got.append((self.path, json.loads(raw)))
+                status = hook.statuses.pop(0) if len(hook.statuses) > 1 else hook.statuses[0]
+                self.send_response(status)
+                if status == 302:
+                    self.send_header("Location", "/elsewhere")
+                self.end_headers()
+
+            def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the library's
+                pass
+
+        self.server = HTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}/services/{SECRET}"
+
+
+@pytest.fixture
+def hook() -> Iterator[Hook]:
+    """Running."""
+    found = Hook()
+    thread = threading.Thread(target=found.server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield found
+    found.server.shutdown()
+    thread.join()
+    found.server.server_close()
+
+
+def hooked(house: House, url: str) -> House:
+    """A house whose settings name a webhook."""
+    house.file("hook.txt").write_text(url + "\n")
+    settings = house.file("affiant.toml")
+    settings.write_text(settings.read_text() + 'webhook_url_file = "hook.txt"\n')
+    return house
+
+
+def test_an_approval_that_leaves_others_missing_tells_them(judged: House, hook: Hook) -> None:
+    """In Slack's shape, with what is missing and the command; the last signature tells nobody."""
+    hooked(judged, hook.url)
+    done = judged.sign("approve", "dan", "legal")
+    assert done.code == 0
+    ((path, message),) = hook.got
+    assert path == f"/services/{SECRET}"
+    assert message["text"] == "credit waits for signatures for credit: 1 × compliance"
+    kinds = [block["type"] for block in message["blocks"]]
+    assert kinds == ["section", "section", "section", "context"]
+    text = json.dumps(message, ensure_ascii=False)
+    assert "dan (legal)" in text
+    assert f"affiant approve {judged.digest} --service credit --role compliance" in text
+    assert judged.sign("approve", "bob", "compliance").json["admitted"]
+    assert len(hook.got) == 1
+
+
+@pytest.mark.parametrize("answer", [500, 404, 302, None])
+def test_a_webhook_that_does_not_take_it_is_a_warning(
+    judged: House, hook: Hook, answer: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The approval stands; the warning, the output and the log have no part of the address."""
+    monkeypatch.setattr("registry.approvals.webhook.PAUSES", ())
+    hook.statuses = [answer or 200]
+    url = hook.url if answer else f"http://127.0.0.1:{free_port()}/services/{SECRET}"
+    done = hooked(judged, url).sign("approve", "dan", "legal")
+    assert done.code == 0
+    assert "warning: the webhook did not take the message" in done.err
+    assert len(hook.got) == (1 if answer else 0)
+    assert SECRET not in done.out + done.err
+    said = next((judged.file("data") / "log-governance").rglob("*.log")).read_bytes()
+    assert SECRET.encode() not in said
+
+
+def test_it_is_tried_three_times_and_no_more(hook: Hook) -> None:
+    """With the pauses between, when the server may take it later; what it refuses for good, once."""
+    slept: list[float] = []
+    hook.statuses = [503, 429, 200]
+    send(hook.url, {"text": "x"}, sleep=slept.append)
+    assert (len(hook.got), slept) == (3, list(PAUSES))
+    hook.statuses = [503]
+    with pytest.raises(NotSent) as told:
+        send(hook.url, {"text": "x"}, sleep=slept.append)
+    assert len(hook.got) == 6
+    assert SECRET not in str(told.value)
+    hook.statuses = [400]
+    with pytest.raises(NotSent, match="400"):
+        send(hook.url, {"text": "x"}, sleep=slept.append)
+    assert len(hook.got) == 7
+
+
+def test_a_redirect_is_not_followed(hook: Hook) -> None:
+    """It would show the message to somebody else."""
+    hook.statuses = [302]
+    with pytest.raises(NotSent, match="302"):
+        send(hook.url, {"text": "x"}, sleep=lambda _: None)
+    assert [path for path, _ in hook.got] == [f"/services/{SECRET}"]
+
+
+def test_the_address_comes_from_a_file_or_a_variable(house: House, hook: Hook) -> None:
+    """What is no address is refused without being repeated."""
+    file = house.file("hook.txt")
+    assert webhook_url(None, None, {}) is None
+    assert webhook_url(None, "HOOK", {"HOOK": hook.url}) == hook.url
+    for text in (
+        SECRET,
+        f"ftp://{SECRET}",
+        f"http://h/{SECRET}\nX: y",
+        f"http://h:port/{SECRET}",
+        f"http://[{SECRET}",
+    ):
+        file.write_text(text)
+        with pytest.raises(ConfigError) as told:
+            webhook_url(file, None, {})
+        assert SECRET not in str(told.value)
+    with pytest.raises(ConfigError, match="HOOK is not set"):
+        webhook_url(None, "HOOK", {})
+
+
+def test_what_others_wrote_is_text_in_the_message() -> None:
+    """A package's name calls nobody, and formats nothing."""
+    message = awaited("credit", "sha256:00", "<!channel> *now* `x`\n&", {"legal": 1}, [], "2 passed")
+    text = json.dumps(message)
+    assert "<!channel>" not in text
+    assert message["text"].startswith("&lt;!channel&gt; ∗now∗ 'x' &amp; waits")
