@@ -22,7 +22,9 @@ from registry.package import Package
 from registry.stores import LayoutStore, Store, StoredPackage, configured_store
 
 from .errors import WRONG
+from .model_source import given, runs_of, say_in_mlflow
 from .options import ConfigOption
+from .text import printable
 
 if TYPE_CHECKING:
     from registry.publish import Published
@@ -45,15 +47,28 @@ DigestArgument = Annotated[str, typer.Argument(help="sha256:…, or as much of i
 
 @app.command()
 def publish(  # noqa: PLR0917 - a command takes its options one by one
-    file: Annotated[
-        Path,
-        typer.Argument(help="XGBoost .ubj or .json, or ONNX; never a pickle.", exists=True, dir_okay=False),
-    ],
     table: Annotated[
-        Path, typer.Option(help="The training table: .csv or .parquet.", exists=True, dir_okay=False)
+        str,
+        typer.Option(
+            help="The training table: .csv or .parquet; mlflow-artifact:PATH is an artifact of the MLflow run."
+        ),
     ],
     target: Annotated[str, typer.Option(help="The table's target column.")],
-    name: Annotated[str, typer.Option(help="The model's name.")],
+    name: Annotated[
+        str | None, typer.Option(help="The model's name; MLflow's, where it is registered there.")
+    ] = None,
+    file: Annotated[
+        Path | None,
+        typer.Argument(help="XGBoost .ubj or .json, or ONNX; never a pickle.", exists=True, dir_okay=False),
+    ] = None,
+    from_mlflow: Annotated[
+        str | None,
+        typer.Option(
+            "--from-mlflow",
+            help="In place of FILE: models:/NAME/VERSION, models:/NAME@ALIAS, models:/m-ID or runs:/RUN/PATH of the "
+            "server at MLFLOW_TRACKING_URI.",
+        ),
+    ] = None,
     positive: Annotated[str | None, typer.Option(help="The positive class of a binary target.")] = None,
     threshold: Annotated[
         float | None, typer.Option(min=0, max=1, help="The score from which the decision is positive [0.5].")
@@ -100,26 +115,36 @@ def publish(  # noqa: PLR0917 - a command takes its options one by one
     Its lineage takes the git commit, the data's versions (of DVC where it has them, held against the bytes) and what
     the options say; what nobody says is told as unknown, never guessed.
     A scikit-learn model is published from Python (registry.convert.publish_sklearn): no pickle is read.
+    From MLflow come the model (its xgboost or onnx flavor), the run with its parameters, metrics, tags, data sets and
+    parents, the git commit, the signature and the digests of all artifacts.
+
+    Exit codes: 0 published; 1 refused, such as a pickle; 2 wrong usage; 3 the store or MLflow does not answer.
 
     Example: affiant model publish credit.ubj --table german_credit.csv --target creditability --name credit
     --positive bad
     """
-    from registry.formats import refuse_pickle
     from registry.infer import Wanted
-    from registry.lineage import Origin, data_set, parse_run
+    from registry.lineage import Origin, data_set
     from registry.publish import publish as make
     from registry.table import read_table
 
     place = _open(config, store)
-    model = file.read_bytes()
-    refuse_pickle(model, file.name)  # before anything else is asked for
-    wanted = Wanted(name, target, positive, threshold, unknown, tuple(labels.split(",")) if labels else ())
-    with _progress("publishing", _STEPS + 2) as step:
+    steps = _STEPS + (6 if from_mlflow else 2)
+    with (
+        _progress("publishing", steps) as step,
+        given(config, file, from_mlflow, table, step) as source,
+    ):
+        taken = source.taken
+        called = name or (taken.version[0] if taken and taken.version else None)
+        if called is None:
+            raise typer.BadParameter("what is the model called?", param_hint="--name")
+        classes = tuple(labels.split(",")) if labels else ()
+        wanted = Wanted(called, target, positive, threshold, unknown, classes)
         step("reading the table")
-        training = read_table(table)
+        training = read_table(source.table)
         origin = Origin(
-            data=tuple(data_set(path) for path in [table, *(data or ())]),
-            runs=tuple(parse_run(text) for text in run or ()),
+            data=tuple(data_set(path) for path in [source.table, *(data or ())]),
+            runs=runs_of(run, taken),
             image=image,
             command=command,
             requirements=requirements,
@@ -127,14 +152,24 @@ def publish(  # noqa: PLR0917 - a command takes its options one by one
         if origin.data[0].sha256 != training.sha256:
             raise PublishError(f"{table}: changed while it was read; publish again")
         scores = _predictions(compare_predictions) if compare_predictions else None
-        source = compare_predictions.name if compare_predictions else None
         published = make(
-            model, training, wanted, file=file.name, source_scores=scores, source=source, progress=step,
+            source.model,
+            training,
+            wanted,
+            file=source.file,
+            source_scores=scores,
+            source=compare_predictions.name if compare_predictions else None,
+            progress=step,
             origin=origin,
-        )  # fmt: skip
+            mlflow=taken.lineage if taken else None,
+            git=taken.git if taken else None,
+        )
         _judge_difference(published, max_difference)
         step("putting it into the store")
         place.push(published.package)
+        problem = say_in_mlflow(config, taken, published.package.digest) if taken else None
+    if problem:
+        _ERRORS.print(f"[yellow]note:[/] {escape(printable(problem))}")
     _tell(published, as_json)
 
 

@@ -24,7 +24,7 @@ from .facts import inspect_model
 from .formats import detect
 from .golden import Golden
 from .infer import Wanted, infer_signature
-from .lineage import Origin, git_state, lineage_json, profile
+from .lineage import GitState, Origin, git_state, lineage_json, profile
 from .manifest import canonical_json, digest_of
 from .measure import BEYOND, Comparison, compare, judge, measure
 from .package import Package, PackageContent, build
@@ -65,6 +65,7 @@ def publish(
     directory: Path | None = None,
     origin: Origin | None = None,
     mlflow: Mapping[str, Any] | None = None,
+    git: GitState | None = None,
 ) -> Published:
     """Make a package.
 
@@ -79,7 +80,8 @@ def publish(
         now: the clock.
         directory: whose git commit is recorded; the current directory when None.
         origin: what the publisher says of the model's making.
-        mlflow: the MLflow run that it was taken from (registry.mlflow).
+        mlflow: where in MLflow it was taken from (registry.mlflow.take).
+        git: the commit that MLflow's run says; goes with `mlflow`, whose model was not made in `directory`.
 
     Raises:
         PickleRefused, ModelRefused: the file cannot be served.
@@ -118,7 +120,7 @@ def publish(
             "target": wanted.target,
             "profile": profile(table.frame),
         },
-        git=git_state(directory or Path.cwd()),
+        git=git_state(directory or Path.cwd()) if mlflow is None else git,
         parameters=facts.parameters,
         metrics=metrics,
         comparison=asdict(comparison) if comparison is not None else None,

@@ -7,17 +7,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Self
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 from pydantic import Field, model_validator
 
 from audit.config import Section
+from audit.errors import ConfigError
 
 
 class StoreSettings(Section):
     """[store]: where model packages are."""
 
-    backend: Literal["layout", "oci"] = "layout"
-    """layout: a directory. oci: any OCI registry."""
+    backend: Literal["layout", "oci", "mlflow"] = "layout"
+    """layout: a directory. oci: any OCI registry. mlflow: the model registry of an MLflow 3 server."""
     directory: Path | None = None
     """layout: the directory; `store` in the data directory when it is not said."""
     reference: str | None = None
@@ -26,15 +28,22 @@ class StoreSettings(Section):
     plain_http: bool = False
     """oci: speak HTTP without TLS to a registry that is not on the loopback. Bytes are checked against their
     digest all the same; credentials would go in the clear."""
+    tracking_uri: str | None = None
+    """mlflow: the server's address, without credentials; MLFLOW_TRACKING_URI when it is not said. Credentials come from
+    MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or from MLFLOW_TRACKING_TOKEN."""
+    prefix: str = Field(default="", pattern=r"^[A-Za-z0-9 .-]{0,100}$")
+    """mlflow: what the names of this store's registered models begin with; other models are not looked at."""
     timeout_seconds: float = Field(default=30.0, gt=0)
-    """oci: how long one request may wait for the registry."""
+    """oci, mlflow: how long one request may wait for the server."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.backend == "oci" and not self.reference:
             raise ValueError('backend = "oci" needs reference = "registry/repository"')
-        if self.backend == "layout" and self.reference:
+        if self.backend != "oci" and self.reference:
             raise ValueError('reference goes with backend = "oci"')
+        if self.backend != "mlflow" and (self.tracking_uri or self.prefix):
+            raise ValueError('tracking_uri and prefix go with backend = "mlflow"')
         return self
 
 
@@ -79,3 +88,56 @@ def docker_config(environment: Mapping[str, str] = os.environ) -> Path:
     """Docker's configuration file: config.json in DOCKER_CONFIG, else in ~/.docker."""
     directory = environment.get("DOCKER_CONFIG")
     return (Path(directory) if directory else Path.home() / ".docker") / "config.json"
+
+
+@dataclass(frozen=True, slots=True)
+class MlflowAccess:
+    """An MLflow server, and how to be let in; what is secret is in no `repr`."""
+
+    uri: str
+    """http:// or https://, without credentials, without a slash at its end."""
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    token: str | None = field(default=None, repr=False)
+    verify: bool | str = True
+    """Whether the server's certificate is checked; a path: against the authorities of that file."""
+    certificate: str | None = None
+    """A file with the client's certificate and key."""
+
+
+def mlflow_access(uri: str | None = None, environment: Mapping[str, str] = os.environ) -> MlflowAccess:
+    """By MLflow's own environment variables; `uri`, when given, in place of MLFLOW_TRACKING_URI.
+
+    A user name and a password come before a token, as in MLflow's client.
+
+    Raises:
+        ConfigError: no address, one that is no server's, or a way of authenticating that is not to be had here.
+    """
+    where = (uri or environment.get("MLFLOW_TRACKING_URI") or "").strip().rstrip("/")
+    if not where:
+        raise ConfigError("MLFLOW_TRACKING_URI is not set: which MLflow server?")
+    for name in ("MLFLOW_TRACKING_AUTH", "MLFLOW_TRACKING_AWS_SIGV4"):
+        if environment.get(name, "").lower() not in ("", "0", "false"):
+            raise ConfigError(f"{name} is set: only a user name and password, or a token, are known here")
+    parts = urlsplit(where)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+        raise ConfigError(
+            "MLFLOW_TRACKING_URI (or tracking_uri) is no server's address: http:// or https:// is wanted; "
+            "files and databases are read by an MLflow server"
+        )
+    username, password = (
+        environment.get("MLFLOW_TRACKING_USERNAME"),
+        environment.get("MLFLOW_TRACKING_PASSWORD"),
+    )
+    if "@" in parts.netloc:  # kept out of every message and of the lineage
+        username, password = unquote(parts.username or ""), unquote(parts.password or "")
+        where = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+    insecure = environment.get("MLFLOW_TRACKING_INSECURE_TLS", "").lower() in ("1", "true")
+    return MlflowAccess(
+        where,
+        username or None,
+        password or None,
+        environment.get("MLFLOW_TRACKING_TOKEN") or None,
+        not insecure and (environment.get("MLFLOW_TRACKING_SERVER_CERT_PATH") or True),
+        environment.get("MLFLOW_TRACKING_CLIENT_CERT_PATH") or None,
+    )

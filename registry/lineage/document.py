@@ -32,10 +32,13 @@ _LIBRARIES: Final = (
 
 @dataclass(frozen=True, slots=True)
 class GitState:
-    """The commit that the publisher's directory was at; `dirty` when files differed from it."""
+    """The commit that the model was made at; `dirty` when files differed from it, None where nobody knows.
+
+    It is the publisher's directory's, or the one that the MLflow run says.
+    """
 
     commit: str
-    dirty: bool
+    dirty: bool | None
 
 
 def lineage_json(
@@ -58,6 +61,8 @@ def lineage_json(
     """
     said = origin or Origin()
     unknown = [*(["git commit"] if git is None else []), *said.unknown()]
+    if git is not None and git.dirty is None:
+        unknown.append("whether files differed from the commit")
     return canonical_json(
         {
             "format": FORMAT,

@@ -1,10 +1,10 @@
-"""Where packages are kept: an OCI layout directory or an OCI registry."""
+"""Where packages are kept: an OCI layout directory, an OCI registry, or MLflow's model registry."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from registry.settings import StoreSettings, docker_config, store_credentials
+from registry.settings import StoreSettings, docker_config, mlflow_access, store_credentials
 
 from .base import Store, StoredPackage
 from .layout import LayoutStore
@@ -26,6 +26,11 @@ def open_store(settings: StoreSettings, data: Path) -> Store:
     """
     if settings.backend == "layout":
         return LayoutStore(settings.directory or data / "store")
+    if settings.backend == "mlflow":
+        from .mlflow import MlflowStore
+
+        access = mlflow_access(settings.tracking_uri)
+        return MlflowStore(access, prefix=settings.prefix, timeout=settings.timeout_seconds)
     from .oci import OciStore
 
     assert settings.reference is not None  # the settings' own rule

@@ -41,7 +41,7 @@ from registry.package import Package, verify
 from .base import StoredPackage
 
 INDEX_TYPE: Final = "application/vnd.oci.image.index.v1+json"
-_LAYOUT: Final = canonical_json({"imageLayoutVersion": "1.0.0"})
+LAYOUT: Final = canonical_json({"imageLayoutVersion": "1.0.0"})
 _MAX_INDEX: Final = 16 << 20
 
 Entries = list[dict[str, Any]]
@@ -70,8 +70,8 @@ class LayoutStore:
         """See `Store.push`."""
         verify(package)
         with self._locked():
-            if not _holds(self._directory / "oci-layout", _LAYOUT):
-                self._write(self._directory / "oci-layout", _LAYOUT)
+            if not _holds(self._directory / "oci-layout", LAYOUT):
+                self._write(self._directory / "oci-layout", LAYOUT)
             # What stands in the blobs' place is not trusted: a damaged one is replaced by the right bytes.
             for digest, blob in (
                 *package.blobs.items(),
@@ -83,7 +83,7 @@ class LayoutStore:
                     self._write(path, blob)
             entries = self._entries()
             if all(entry.get("digest") != package.digest for entry in entries):
-                entries.append(_descriptor(package))
+                entries.append(descriptor(package))
                 index = {"schemaVersion": 2, "mediaType": INDEX_TYPE, "manifests": entries}
                 self._write(self._directory / "index.json", canonical_json(index))
         return package.digest
@@ -217,7 +217,8 @@ def _annotations(manifest: Manifest) -> dict[str, str]:
     return {NAME: manifest.annotations.name, CREATED: manifest.annotations.created}
 
 
-def _descriptor(package: Package) -> dict[str, Any]:
+def descriptor(package: Package) -> dict[str, Any]:
+    """The entry of an index that names a package."""
     return {
         "mediaType": MANIFEST_TYPE,
         "artifactType": ARTIFACT_TYPE,

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.components.kafka import KafkaBroker, KafkaCluster
+from tests.components.mlflow import MlflowServer
 from tests.components.oci import OciRegistry
 from tests.components.s3 import S3Bucket, S3Server
 from tests.components.tlog import http_folder
@@ -74,6 +75,13 @@ def own_oci_registry(tmp_path: Path) -> Iterator[OciRegistry]:
     """A registry of the test's own, to be stopped or damaged."""
     with OciRegistry(tmp_path / "oci") as registry:
         yield registry
+
+
+@pytest.fixture(scope="session")
+def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
+    """The session's MLflow server (`.address`); do not stop it, and use names of your own in it."""
+    with MlflowServer(tmp_path_factory.mktemp("mlflow")) as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

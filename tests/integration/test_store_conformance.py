@@ -1,4 +1,4 @@
-"""One contract, two stores: an OCI layout directory and a real OCI registry."""
+"""One contract, three stores: an OCI layout directory, a real OCI registry, a real MLflow server's model registry."""
 
 from __future__ import annotations
 
@@ -13,9 +13,14 @@ import pytest
 
 from registry.errors import NotFound, PackageError, RegistryError, StoreError
 from registry.manifest import EMPTY_DIGEST
+from registry.mlflow.client import Client
+from registry.mlflow.versions import Versions
 from registry.package import Package
+from registry.settings import mlflow_access
 from registry.stores import LayoutStore, Store
+from registry.stores.mlflow import MlflowStore
 from registry.stores.oci import OciStore
+from tests.components.mlflow import MlflowServer
 from tests.components.oci import OciRegistry
 from tests.components.packages import credit_package, number_package
 
@@ -35,7 +40,13 @@ class Place:
         return self.open()
 
 
-@pytest.fixture(params=["layout", pytest.param("oci", marks=pytest.mark.oci)])
+@pytest.fixture(
+    params=[
+        "layout",
+        pytest.param("oci", marks=pytest.mark.oci),
+        pytest.param("mlflow", marks=pytest.mark.mlflow),
+    ]
+)
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     """An empty store of each kind."""
     if request.param == "layout":
@@ -44,6 +55,24 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
             lambda: LayoutStore(root),
             lambda digest: root / "blobs" / "sha256" / digest.removeprefix("sha256:"),
         )
+    if request.param == "mlflow":
+        server: MlflowServer = request.getfixturevalue("mlflow_server")
+        access, prefix = mlflow_access(server.address), f"{uuid.uuid4().hex} "
+
+        def kept(digest: str) -> Path:
+            """The server's file: blobs of the same bytes are kept once a package."""
+            versions = Versions(Client(access), prefix).all()
+            (found,) = {
+                path
+                for version in versions
+                for path in server.artifacts.glob(
+                    f"*/models/{version.model}/artifacts/affiant/*/blobs/sha256/*"
+                )
+                if path.name == digest.removeprefix("sha256:")
+            }
+            return found
+
+        return Place(lambda: MlflowStore(access, prefix=prefix), kept)
     registry: OciRegistry = request.getfixturevalue("oci_registry")
     reference = f"{registry.address}/models/{uuid.uuid4().hex}"
     return Place(lambda: OciStore(reference, timeout=10), registry.blob)
@@ -198,6 +227,17 @@ def test_another_artifact_in_the_same_place_is_left_alone(place: Place) -> None:
         index.write_text(json.dumps(content))
         store.push(credit_package())
         assert foreign in json.loads(index.read_bytes())["manifests"]
+    elif isinstance(store, MlflowStore):
+        # Somebody's own version in a model of ours, and one whose tag is no digest.
+        for tag in ("", "sha256:not"):
+            store._versions.create(
+                f"{store._versions.prefix}numbers",
+                _model_of(store),
+                None,
+                {"affiant.digest": tag} if tag else {},
+                "",
+            )
+        store.push(credit_package())
     else:
         assert isinstance(store, OciStore)
         manifest = {
@@ -211,6 +251,12 @@ def test_another_artifact_in_the_same_place_is_left_alone(place: Place) -> None:
         assert store._request("PUT", url, headers, json.dumps(manifest).encode()).status_code == 201
         store.push(credit_package())
     assert {item.digest for item in place.store.list()} == {number_package().digest, credit_package().digest}
+
+
+def _model_of(store: MlflowStore) -> str:
+    (version,) = store._versions.of(number_package().digest)
+    assert version.model is not None
+    return version.model
 
 
 def test_errors_of_a_store_have_one_root() -> None:
