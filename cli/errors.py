@@ -24,7 +24,15 @@ from audit.errors import (
     TopicUnsafe,
 )
 from audit.proof.errors import FormatError, NotProved
-from registry.errors import NotFound, PackageError, PublishError, RegistryError, StoreDamaged
+from registry.errors import (
+    DeploymentRefused,
+    NotAdmitted,
+    NotFound,
+    PackageError,
+    PublishError,
+    RegistryError,
+    StoreDamaged,
+)
 
 WRONG: Final = 1
 USAGE: Final = 2
@@ -43,6 +51,8 @@ _CODES: Final[tuple[tuple[type[Exception], int, str], ...]] = (
     (NotFound, WRONG, "`affiant model list` shows what the store has"),
     (PackageError, WRONG, ""),
     (StoreDamaged, WRONG, ""),
+    (DeploymentRefused, WRONG, ""),
+    (NotAdmitted, WRONG, ""),
     (KeyRefused, USAGE, ""),
     (QueryRefused, USAGE, ""),
     (NotaryRefuses, WRONG, "leave the store as it is: what is in it may be evidence"),

@@ -9,10 +9,12 @@ import structlog
 import typer
 
 from audit.config import Config, load
-from audit.log import configured_log
-from audit.settings import JournalSettings, SidecarSettings
+from audit.log import configured_governance_log, configured_log, governance_copy
+from audit.log.copy import LogCopy
+from audit.settings import JournalSettings, LogSettings, SidecarSettings
 from audit.ship.sidecar import Sidecar, metrics_server, one_sidecar
 from audit.trees import Trees, configured_trees
+from registry.settings import GovernanceSettings
 
 from .errors import WRONG
 from .options import ConfigOption
@@ -38,7 +40,7 @@ def sidecar(config: ConfigOption = None) -> None:
         signal.signal(number, lambda *_: stop.set())
     say = structlog.get_logger("sidecar")
     with one_sidecar(loaded.data):
-        running = Sidecar(loaded.data, log, settings, sealed_trees(loaded))
+        running = Sidecar(loaded.data, log, settings, sealed_trees(loaded), governance_copied(loaded))
         with metrics_server(settings.metrics_host, settings.metrics_port, running) as server:
             say.info("ready", metrics=f"http://{settings.metrics_host}:{server.port}/metrics")
             if running.run(stop):
@@ -51,3 +53,13 @@ def sealed_trees(config: Config) -> Trees | None:
     trees = configured_trees(config)
     waited_for = config.section("journal", JournalSettings).free_after == "sealed"
     return trees if waited_for or trees.trust.public_key_file.exists() else None
+
+
+def governance_copied(config: Config) -> LogCopy | None:
+    """The copy of the governance log that a governed gateway reads; None where nothing is governed, or where the
+    gateway reads the log itself.
+    """
+    settings = config.section("log", LogSettings)
+    if settings.backend == "local" or config.section("governance", GovernanceSettings).root is None:
+        return None
+    return LogCopy(configured_governance_log(config), governance_copy(config), retry=1.0)

@@ -16,12 +16,12 @@ import structlog
 
 from audit.config import Config
 from audit.errors import ConfigError
-from audit.log import configured_governance_log
+from audit.log import governance_log_of_gateway
 from audit.log.base import Log
-from audit.settings import LogSettings
 from audit.trees import Trees, configured_trees
 from registry.admission import InForce, Verdict
-from registry.deployment import Deployed
+from registry.deployment import Deployed, Placed
+from registry.deployment.state import too_much
 from registry.errors import RegistryError
 from registry.ledger import Ledger
 from registry.package import Package
@@ -56,8 +56,7 @@ def configured_admission(
     """The gateway's admission, or None when the settings govern nothing, and never did.
 
     Raises:
-        ConfigError: [governance] is gone although this gateway was governed: who can write the settings cannot end it;
-            or the log is Kafka and there is no copy to read.
+        ConfigError: [governance] is gone although this gateway was governed: who can write the settings cannot end it.
     """
     settings = config.section("governance", GovernanceSettings)
     path = memory_path(config.data, worker)
@@ -68,14 +67,10 @@ def configured_admission(
                 f"removes {path.parent}"
             )
         return None
-    if config.section("log", LogSettings).backend != "local":
-        raise ConfigError(
-            f'{config.path.name}: [governance] wants [log] backend = "local" here: a gateway does not speak to Kafka'
-        )
     return Admission(
         path,
         config.resolve(settings.root),
-        configured_governance_log(config, create=False),
+        governance_log_of_gateway(config),
         publisher,
         trees=configured_trees(config) if settings.checkpoint else None,
     )
@@ -201,13 +196,15 @@ def _filter(
     kept: list[PlanSettings] = []
     refused: list[str] = []
 
-    def may(entry: PlanSettings, total: float = 0) -> bool:
+    def may(entry: PlanSettings, total: float) -> bool:
         verdict = ask(entry)
         reasons = list(verdict.reasons)
         if _may(entry, verdict, served, policy):
-            if not (too_much := _too_much(entry, total, policy)):
+            placed = Placed(digest=entry.digest, slot=entry.slot, weight=min(1.0, entry.weight / total))
+            excess = too_much(policy, entry.service, [placed])
+            if excess is None:
                 return True
-            reasons = [too_much]
+            reasons = [excess]
         refused.append(f"{entry.service}: {entry.digest} may not be {entry.slot}: {'; '.join(reasons)}")
         return False
 
@@ -216,7 +213,9 @@ def _filter(
         live = next(each for each in own if each.slot == "live")
         total = sum(each.weight for each in own if each.slot != "shadow")
         before = [live.model_copy(update={"digest": each}) for each in reversed(served.get(service, []))]
-        found = next((each for each in (live, *(one for one in before if one != live)) if may(each)), None)
+        found = next(
+            (each for each in (live, *(one for one in before if one != live)) if may(each, total)), None
+        )
         if found is None:
             continue
         kept.append(found)
@@ -224,14 +223,3 @@ def _filter(
             each for each in own if each.slot != "live" and each.digest != found.digest and may(each, total)
         ]
     return Admitted(tuple(kept), tuple(refused))
-
-
-def _too_much(entry: PlanSettings, total: float, policy: InForce | None) -> str:
-    """Why a canary's share is more than the policy lets it have; empty: it is not."""
-    section = policy.policy.services.get(entry.service) if policy is not None else None
-    if entry.slot != "canary" or section is None or section.canary is None:
-        return ""
-    most = section.canary.maximum_weight
-    if entry.weight <= total * most * (1 + 1e-9):
-        return ""
-    return f"it would answer {entry.weight / total:.1%} of the requests, and the policy allows {most:.1%}"

@@ -19,6 +19,8 @@ __all__ = [
     "Topic",
     "configured_governance_log",
     "configured_log",
+    "governance_copy",
+    "governance_log_of_gateway",
     "open_log",
 ]
 
@@ -43,6 +45,21 @@ def configured_governance_log(config: Config, *, create: bool = True) -> Log:
         config,
         create=create,
     )
+
+
+def governance_copy(config: Config) -> Path:
+    """Where the sidecar keeps a copy of a governance log that is on Kafka (copy.py), for the gateway beside it."""
+    return config.data / "governance-copy"
+
+
+def governance_log_of_gateway(config: Config) -> Log:
+    """The governance log as a gateway reads it: itself when it is a directory, else its copy. Nothing is made."""
+    settings = config.section("log", LogSettings)
+    if settings.backend == "local":
+        return configured_governance_log(config, create=False)
+    from .local import LocalLog
+
+    return LocalLog(governance_copy(config), settings.governance_topic, create=False)
 
 
 def open_log(settings: LogSettings, config: Config, *, create: bool = True) -> Log:

@@ -2,7 +2,8 @@
 
     frame = length:u32 ‖ crc32c:u32 ‖ offset:u64 ‖ timestamp:u64 ms ‖ key length:u16 ‖ key ‖ value
 
-`length` counts what follows the checksum, which covers it.
+`length` counts what follows the checksum, which covers it. The timestamp's highest bit is set of an entry without a
+value, which only a copy of another log has (copy.py).
 """
 
 from __future__ import annotations
@@ -22,11 +23,14 @@ from .base import LogEntry
 
 HEAD: Final = struct.Struct(">II")
 FIXED: Final = struct.Struct(">QQH")
+_NO_VALUE: Final = 1 << 63
 _SEGMENT: Final = re.compile(r"0[0-9]{19}\.log", re.ASCII)
 
 
-def encode_frame(offset: int, timestamp: int, key: bytes, value: bytes) -> bytes:
+def encode_frame(offset: int, timestamp: int, key: bytes, value: bytes | None) -> bytes:
     """One frame."""
+    if value is None:
+        timestamp, value = timestamp | _NO_VALUE, b""
     body = b"".join((FIXED.pack(offset, timestamp, len(key)), key, value))
     return HEAD.pack(len(body), google_crc32c.value(body)) + body
 
@@ -46,7 +50,10 @@ def decode_frame(data: bytes | memoryview, start: int, end: int) -> tuple[LogEnt
     if FIXED.size + size > length:
         return None
     place = FIXED.size + size
-    return LogEntry(offset, timestamp, body[FIXED.size : place], body[place:]), first + length
+    key, value = body[FIXED.size : place], body[place:]
+    if timestamp & _NO_VALUE:
+        return LogEntry(offset, timestamp ^ _NO_VALUE, key, None), first + length
+    return LogEntry(offset, timestamp, key, value), first + length
 
 
 def frames(data: bytes, start: int, end: int) -> Iterator[tuple[LogEntry, int]]:

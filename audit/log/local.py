@@ -1,6 +1,7 @@
 """The `local` log: a directory of partitions, each a sequence of segment files.
 
-    topic.json              {"format":1,"name":…,"id":hex,"partitions":n,"created":ms}; written once
+    topic.json              {"format":1,"name":…,"id":hex,"partitions":n,"created":ms}; written once. A copy of
+                            another log (copy.py) has "copy_of": its backend, and the id is that log's
     <partition>/lock        flock(2) of the one writer
     <partition>/end         mark (audit/mark.py): next offset, base offset of the last segment, bytes in it
     <partition>/%020d.log   frames; the name is the offset of the first
@@ -25,7 +26,7 @@ from audit.errors import LogUnavailable, NoSuchTopic
 from audit.files import make_directory, parse_json, sync_directory, write_once
 from audit.mark import Mark, MarkUnreadable, MarkWriter, read_mark
 
-from .base import Delivered, Finding, Topic
+from .base import Delivered, Finding, LogEntry, Topic
 from .frames import encode_frame, frames, seek, segments, translated
 from .local_reader import LocalReader
 
@@ -56,15 +57,25 @@ class LocalLog:
         self._directory = directory
         self._name = name
         self._clock = clock
-        if not create:
-            return
-        created = {
-            "format": 1, "name": name, "id": os.urandom(16).hex(), "partitions": partitions,
-            "created": clock() // 1_000_000,
-        }  # fmt: skip
-        with translated(directory):
-            make_directory(directory)
-            write_once(directory / "topic.json", json.dumps(created).encode())
+        if create:
+            _create(directory, {"name": name, "id": os.urandom(16).hex(), "partitions": partitions}, clock)
+
+    @classmethod
+    def copy(cls, directory: Path, of: Topic, clock: Callable[[], int] = time.time_ns) -> LocalLog:
+        """A directory that holds another log's entries; made when absent.
+
+        Raises:
+            LogUnavailable: the disk does not take it, or it is another log's copy.
+        """
+        told = {"name": of.name, "id": of.id.hex(), "partitions": of.partitions, "copy_of": of.backend}
+        _create(directory, told, clock)
+        found = cls(directory, of.name, create=False, clock=clock)
+        if found.topic() != of:
+            raise LogUnavailable(
+                f"{directory}: is the copy of topic {found.topic().id.hex()}, and the log is {of.id.hex()} now; "
+                "whoever means that removes the copy"
+            )
+        return found
 
     @property
     def directory(self) -> Path:
@@ -109,11 +120,19 @@ class LocalLog:
         return self._directory / str(partition)
 
 
+def _create(directory: Path, told: dict[str, object], clock: Callable[[], int]) -> None:
+    created = {"format": 1, **told, "created": clock() // 1_000_000}
+    with translated(directory):
+        make_directory(directory)
+        write_once(directory / "topic.json", json.dumps(created).encode())
+
+
 def _parse_topic(raw: bytes) -> Topic:
     """Raises ValueError."""
-    match parse_json(raw):
+    content = parse_json(raw)
+    match content:
         case {"format": 1, "name": str(name), "id": str(identity), "partitions": int(partitions)}:
-            topic = Topic("local", name, bytes.fromhex(identity), partitions)
+            topic = Topic(str(content.get("copy_of", "local")), name, bytes.fromhex(identity), partitions)
             if len(topic.id) == _ID_SIZE and 1 <= partitions <= MOST_PARTITIONS and partitions is not True:
                 return topic
     raise ValueError(
@@ -142,7 +161,7 @@ class LocalWriter:
             raise
         self._publish()
         self._changed = threading.Condition()
-        self._waiting: list[tuple[bytes, bytes]] = []
+        self._waiting: list[tuple[bytes | None, bytes, int | None]] = []
         self._waiting_bytes = 0
         self._count = 0
         self._failed: Exception | None = None
@@ -152,12 +171,23 @@ class LocalWriter:
 
     def send(self, value: bytes, key: bytes) -> None:
         """See `LogWriter.send`."""
+        self._take(value, key, None)
+
+    def send_copy(self, entry: LogEntry) -> None:
+        """Take an entry of another log with its time; its offset MUST be the next one.
+
+        Raises:
+            LogUnavailable: as `send`.
+        """
+        self._take(entry.value, entry.key or b"", entry.timestamp)
+
+    def _take(self, value: bytes | None, key: bytes, timestamp: int | None) -> None:
         with self._changed:
             while self._waiting_bytes > WAITING_BYTES and self._failed is None:
                 self._changed.wait()
             self._raise_failed()
-            self._waiting.append((value, key))
-            self._waiting_bytes += len(value)
+            self._waiting.append((value, key, timestamp))
+            self._waiting_bytes += len(value or b"")
             self._changed.notify_all()
 
     def delivered(self) -> Delivered:
@@ -201,13 +231,14 @@ class LocalWriter:
                 self._failed = error
                 self._changed.notify_all()
 
-    def _append(self, batch: list[tuple[bytes, bytes]]) -> None:
+    def _append(self, batch: list[tuple[bytes | None, bytes, int | None]]) -> None:
         """Write, sync, move the mark: in this order. A crash before the mark moves leaves frames past it."""
         if self._size >= SEGMENT_BYTES:
             self._roll()
         now = self._clock() // 1_000_000
         data = b"".join(
-            encode_frame(offset, now, key, value) for offset, (value, key) in enumerate(batch, self._next)
+            encode_frame(offset, now if timestamp is None else timestamp, key, value)
+            for offset, (value, key, timestamp) in enumerate(batch, self._next)
         )
         _write(self._file, data, self._size)
         os.fdatasync(self._file.fileno())

@@ -9,6 +9,8 @@ from typing import Final
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
+from audit.log.copy import LogCopy
+
 from .lag import Lag, LagWatch
 from .sealed import SealProgress
 from .shipper import Progress
@@ -27,7 +29,13 @@ UNSEALED: Final = "affiant_sidecar_unsealed_records"
 OLDEST_UNSEALED: Final = "affiant_sidecar_oldest_unsealed_seconds"
 SEAL_ALARM: Final = "affiant_sidecar_seal_alarm"
 REFUSED: Final = "affiant_sidecar_checkpoints_refused"
+GOVERNANCE_OFFSET: Final = "affiant_sidecar_governance_offset"
+GOVERNANCE_SECONDS: Final = "affiant_sidecar_governance_seconds"
 
+COPY_GAUGES: Final = {
+    GOVERNANCE_OFFSET: "Entries of the governance log that are copied for the gateway.",
+    GOVERNANCE_SECONDS: "Since the copy of the governance log was last known to have all of it.",
+}
 GAUGES: Final = {
     LAG_RECORDS: "Durable records of the journal that the log has not acknowledged.",
     UNSHIPPED_BYTES: "Bytes of the journal behind the last acknowledged record.",
@@ -72,11 +80,16 @@ class SidecarCollector:
     """A prometheus_client collector over the running shippers; labelled by journal id."""
 
     def __init__(
-        self, journals: Callable[[], Mapping[bytes, Shipped]], clock: Callable[[], int] = time.time_ns
+        self,
+        journals: Callable[[], Mapping[bytes, Shipped]],
+        clock: Callable[[], int] = time.time_ns,
+        governance: LogCopy | None = None,
     ) -> None:
-        """`journals` gives the shippers that run now, by journal id."""
+        """`journals` gives the shippers that run now, by journal id; `governance` is the copy that is kept."""
         self._journals = journals
         self._clock = clock
+        self._governance = governance
+        self._began = clock()
 
     def collect(self) -> Iterable[Metric]:
         """Called at each scrape."""
@@ -87,7 +100,15 @@ class SidecarCollector:
         for journal, shipped in self._journals().items():
             for name, value in self._values(shipped).items():
                 families[name].add_metric([journal.hex()], value)  # type: ignore[attr-defined]
-        return families.values()
+        return [*families.values(), *self._copied()]
+
+    def _copied(self) -> list[Metric]:
+        copy = self._governance
+        if copy is None:
+            return []
+        since = self._clock() - (copy.contact if copy.contact is not None else self._began)
+        values = {GOVERNANCE_OFFSET: float(copy.copied), GOVERNANCE_SECONDS: max(0.0, since / 1e9)}
+        return [GaugeMetricFamily(name, COPY_GAUGES[name], value) for name, value in values.items()]
 
     def _values(self, shipped: Shipped) -> dict[str, float]:
         progress = shipped.progress

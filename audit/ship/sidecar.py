@@ -16,6 +16,7 @@ from audit.errors import AuditError, JournalDamaged, NoSuchRecord
 from audit.files import make_directory
 from audit.journal import JournalReader
 from audit.log.base import Log
+from audit.log.copy import LogCopy
 from audit.scrape import MetricsServer
 from audit.settings import SidecarSettings
 from audit.trees import Trees
@@ -49,19 +50,30 @@ class _Running:
 class Sidecar:
     """Finds journals under `journals`, ships each in a thread, and writes under `shipping` alone."""
 
-    def __init__(self, data: Path, log: Log, settings: SidecarSettings, trees: Trees | None = None) -> None:
-        """`data` is the shared volume's directory; `trees` what the notary seals, None where there is none."""
+    def __init__(
+        self,
+        data: Path,
+        log: Log,
+        settings: SidecarSettings,
+        trees: Trees | None = None,
+        governance: LogCopy | None = None,
+    ) -> None:
+        """`data` is the shared volume's directory; `trees` what the notary seals, None where there is none;
+        `governance` copies the governance log for a gateway that cannot read it itself.
+        """
         self._data = data
         self._log = log
         self._settings = settings
         self._external = ExternalStore(settings.object_store or data / "objects")
         self._running: dict[str, _Running] = {}
+        self.governance = governance
         self._watch = None if trees is None else SealWatch(trees)
         self._say = structlog.get_logger("sidecar")
 
     def run(self, stop: threading.Event) -> int:
         """Ship until told to end and drained; 1 when something stays unshipped or raised an alarm, else 0."""
         looking = self._look(stop)
+        copying = self._copy(stop)
         while not stop.is_set():
             self._start_new(stop)
             stop.wait(self._settings.scan_seconds)
@@ -70,6 +82,7 @@ class Sidecar:
         for running in self._running.values():
             running.thread.join(patience)
         looking.join(_JOIN_MARGIN)
+        copying.join(_JOIN_MARGIN)
         if self._watch is not None and not looking.is_alive():
             self._watch.look()  # not waited for: what the notary seals later is found by the next run
             self._watch.close()
@@ -99,6 +112,15 @@ class Sidecar:
         watch = self._watch
         thread = threading.Thread(
             target=lambda: None if watch is None else watch.run(stop), name="sealed", daemon=True
+        )
+        thread.start()
+        return thread
+
+    def _copy(self, stop: threading.Event) -> threading.Thread:
+        """The thread that copies the governance log."""
+        copy = self.governance
+        thread = threading.Thread(
+            target=lambda: None if copy is None else copy.run(stop), name="governance", daemon=True
         )
         thread.start()
         return thread
@@ -178,7 +200,7 @@ def metrics_server(host: str, port: int, sidecar: Sidecar) -> MetricsServer:
     return MetricsServer(
         host,
         port,
-        SidecarCollector(sidecar.journals),
+        SidecarCollector(sidecar.journals, governance=sidecar.governance),
         trouble,
         table="sidecar",
         pages={RECEIPTS: ReceiptPages(sidecar.receipt)},

@@ -114,3 +114,12 @@ def left_behind(before: Deployed) -> frozenset[str]:
 
 def _live(before: Deployed) -> str | None:
     return None if before.last is None else before.last.content.live
+
+
+def kept(before: Deployed, *, paused: bool) -> list[Placed]:
+    """The plan as it is, to pause or to resume. Raises DeploymentRefused: never deployed, or not `paused` as wanted."""
+    if not before.plan:
+        raise DeploymentRefused(f"{before.service} was never deployed")
+    if before.paused != paused:
+        raise DeploymentRefused(f"{before.service} is {'' if before.paused else 'not '}paused")
+    return list(before.plan)

@@ -120,7 +120,7 @@ def test_a_canary_has_no_more_than_the_policy_allows(approved: Any, gateway: Any
         )
         entries, refused = gateway().admit(())
         assert [each.slot for each in entries] == ["live", "canary"][: 1 + allowed]
-        assert allowed or "11.0% of the requests, and the policy allows 10.0%" in refused[0]
+        assert allowed or "11.0% of the requests, and the policy allows a canary 10.0%" in refused[0]
 
 
 def test_reading_on_sees_what_reading_anew_sees(approved: Any, gateway: Any) -> None:

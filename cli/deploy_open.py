@@ -1,0 +1,177 @@
+"""What the commands of deployments share: what is there, what would not count, signing, and what came of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from audit.config import Config, load
+
+from .approvals_open import append, board_of, confirm, publisher_in, signer_of, text_of
+from .approvals_show import cell, day, screen, table
+from .errors import WRONG
+from .text import json_text, printable
+
+if TYPE_CHECKING:
+    from registry.approvals.board import Board
+    from registry.deployment import Deployed, Placed
+    from registry.deployment.event import Action
+    from registry.stores import Store
+
+ServiceArgument = Annotated[str, typer.Argument(help="The service.", show_default=False)]
+ReasonOption = Annotated[
+    str,
+    typer.Option(
+        "--reason",
+        "-m",
+        help="Why, as text, or the name of a text file; signed and kept.",
+        show_default=False,
+    ),
+]
+_SLOTS: Final = {"live": "green", "canary": "yellow", "shadow": "dim"}
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the command line says."""
+
+    action: Action
+    service: str
+    key: Path
+    reason: str
+    yes: bool
+    as_json: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What a change is made from."""
+
+    board: Board
+    store: Store
+    before: Deployed
+
+    def admitted(self, digest: str, slot: str = "live") -> tuple[str, ...]:
+        """Why a digest may not be in a slot of the service; empty: it may."""
+        stored, publisher = publisher_in(self.store, digest)
+        if not stored:
+            return ("the store does not have it",)
+        verdict = self.board.verdict(self.before.service, digest, slot, time.time(), publisher)
+        return () if verdict.admitted else verdict.reasons
+
+
+def scene_of(loaded: Config, service: str) -> Scene:
+    """Raises: as `board_of`."""
+    from registry.deployment.state import deployed_of
+    from registry.stores import configured_store
+
+    board = board_of(loaded)
+    return Scene(board, configured_store(loaded), deployed_of(board.roots, board.said, service))
+
+
+def change(config: Path | None, asked: Asked, plan_of: Callable[[Scene], list[Placed]]) -> None:
+    """Work out the plan, refuse what would not count or not be served, sign, append, and tell what came of it.
+
+    Raises:
+        DeploymentRefused: the change makes no sense.
+        typer.Exit: 1: it would not count, and nothing was signed; or it was signed, and somebody else was first.
+    """
+    from registry.deployment import Deployment, encode_deployment
+
+    loaded = load(config)
+    reason = text_of(asked.reason)
+    scene = scene_of(loaded, asked.service)
+    plan = plan_of(scene)
+    signer = signer_of(asked.key)
+    person, why = _refusals(scene, asked, plan, signer.id)
+    if why:
+        if asked.as_json:
+            typer.echo(json_text({"signed": False, "service": asked.service, "reasons": why}))
+        for each in why:
+            typer.echo(f"refused: {printable(each)}", err=True)
+        raise typer.Exit(WRONG)
+    last = scene.before.last
+    event = Deployment(
+        service=asked.service, action=asked.action, plan=plan, after=None if last is None else last.offset,
+        reason=reason, actor=person, at=round(time.time(), 3),
+    )  # fmt: skip
+    if not asked.as_json:
+        _show(scene, event.plan, person, reason)
+    confirm(f"Sign this with {asked.key}?", yes=asked.yes)
+    append(loaded, signer, [encode_deployment(event)])
+    _after(loaded, asked, event)
+
+
+def _refusals(scene: Scene, asked: Asked, plan: list[Placed], key: str) -> tuple[str, list[str]]:
+    from registry.deployment import DEPLOY_ROLE
+    from registry.deployment.state import may_deploy, too_much
+
+    why: list[str] = []
+    rollback = asked.action == "rollback"
+    person = may_deploy(scene.board.roots, key, scene.board.end, rollback=rollback)
+    if person is None:
+        why.append(f"the key {key[:16]}… has not the role {DEPLOY_ROLE}")
+    if scene.before.paused and asked.action in ("deploy", "promote"):
+        why.append(f"{asked.service} is paused: `affiant resume {asked.service}` first")
+    was = {(each.digest, each.slot) for each in scene.before.plan}
+    # What stays where it is is the gateway's own question: to pause must be possible whatever has expired.
+    why += [
+        f"{each.digest} may not be {each.slot}: {'; '.join(reasons)}"
+        for each in plan
+        if (each.digest, each.slot) not in was and (reasons := scene.admitted(each.digest, each.slot))
+    ]
+    if (excess := too_much(scene.board.policy, asked.service, plan)) is not None:
+        why.append(excess)
+    return person or "", why
+
+
+def _show(scene: Scene, plan: Iterable[Placed], person: str, reason: str) -> None:
+    out = screen()
+    before = {each.digest: each for each in scene.before.plan}
+    grid = table(scene.before.service, "slot", "share", "before")
+    for each in plan:
+        was = before.pop(each.digest, None)
+        told = "" if was is None else f"{was.slot} {was.weight:.0%}"
+        grid.add_row(
+            cell(each.digest), cell(each.slot, _SLOTS[each.slot]), cell(f"{each.weight:.0%}"), cell(told)
+        )
+    for was in before.values():
+        grid.add_row(cell(was.digest), cell("goes", "red"), cell(""), cell(f"{was.slot} {was.weight:.0%}"))
+    out.print(grid)
+    out.print(cell(f"signed by {person}: {reason}"))
+
+
+def _after(loaded: Config, asked: Asked, event: Any) -> None:
+    """Read the log once more: somebody else's event may have come first."""
+    found = scene_of(loaded, asked.service).before.events
+    own = next((each for each in reversed(found) if each.content == event), None)
+    counts = own is not None and own.void is None
+    told = {
+        "signed": True,
+        "counts": counts,
+        "reason": None if own is None else own.void,
+        "service": asked.service,
+        "action": asked.action,
+        "offset": None if own is None else own.offset,
+        "plan": [each.model_dump() for each in event.plan],
+    }
+    if asked.as_json:
+        typer.echo(json_text(told))
+    else:
+        typer.echo(f"signed, at offset {told['offset']} of the governance log; gateways follow within 2 s")
+    if not counts:
+        typer.echo(f"it changes nothing: {printable(str(told['reason']))}", err=True)
+        raise typer.Exit(WRONG)
+
+
+def plan_text(plan: Iterable[Placed]) -> str:
+    """One line a package: digest, slot, share."""
+    return "\n".join(f"{each.digest[:19]} {each.slot} {each.weight:.0%}" for each in plan)
+
+
+__all__ = ["Asked", "ReasonOption", "Scene", "ServiceArgument", "change", "day", "plan_text", "scene_of"]

@@ -1,0 +1,40 @@
+"""`affiant pause`: nothing moves a service but a person who rolls back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from .approvals_open import JsonOption, KeyOption, YesOption
+from .deploy_open import Asked, ReasonOption, Scene, ServiceArgument, change
+from .options import ConfigOption
+
+if TYPE_CHECKING:
+    from registry.deployment import Placed
+
+app = typer.Typer()
+
+
+@app.command()
+def pause(
+    service: ServiceArgument,
+    reason: ReasonOption,
+    key: KeyOption,
+    yes: YesOption = False,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Freeze a service: no deployment and no controller changes it; a person may still roll back.
+
+    Exit codes: 0 it counts; 1 the service was never deployed, or somebody else's event came first; 2 wrong usage,
+    settings or key; 3 the log or the store does not answer.
+
+    Example: affiant pause credit --reason "an audit is under way" --key ops.key
+    """
+    from registry.deployment.change import kept
+
+    def plan(scene: Scene) -> list[Placed]:
+        return kept(scene.before, paused=False)
+
+    change(config, Asked("pause", service, key, reason, yes, as_json), plan)
