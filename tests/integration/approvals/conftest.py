@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from registry.package import Package
 from tests.components.approvals import House
 from tests.components.packages import credit_package
 
@@ -27,3 +28,9 @@ def judged(house: House) -> House:
     """Its gates have passed."""
     house.gates()
     return house
+
+
+@pytest.fixture(scope="session")
+def package() -> Package:
+    """A package that this account has published."""
+    return credit_package()
