@@ -7,6 +7,7 @@ A log that is not what was seen of it before (service/seen.py) changes nothing: 
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
@@ -16,8 +17,10 @@ import structlog
 
 from audit.config import Config
 from audit.errors import ConfigError
-from audit.log import governance_log_of_gateway
+from audit.log import governance_copy, governance_log_of_gateway
 from audit.log.base import Log
+from audit.log.copy import contact_of
+from audit.settings import LogSettings
 from audit.trees import Trees, configured_trees
 from registry.admission import InForce, Verdict
 from registry.deployment import Deployed, Placed
@@ -74,6 +77,17 @@ def configured_admission(
         publisher,
         trees=configured_trees(config) if settings.checkpoint else None,
     )
+
+
+def copy_age(config: Config, clock: Callable[[], int] = time.time_ns) -> float | None:
+    """Seconds since the copy of the governance log was last whole, infinite when it never was; None where the gateway
+    needs none.
+    """
+    governed = config.section("governance", GovernanceSettings).root is not None
+    if not governed or config.section("log", LogSettings).backend == "local":
+        return None
+    contact = contact_of(governance_copy(config))
+    return math.inf if contact is None else max(0.0, (clock() - contact) / 1e9)
 
 
 def publisher_of(package: Package) -> str | None:

@@ -77,6 +77,10 @@ class State:
     ready: Callable[[], bool]
     unaudited: bool
     worker: int
+    behind: Callable[[], bool]
+    """Whether something of the plan is not served."""
+    governance: Callable[[], float | None]
+    """Seconds since the copy of the governance log was last whole; None: there is no copy."""
 
 
 class Metrics:
@@ -166,6 +170,17 @@ def _state_families(state: State) -> Iterator[Metric]:
     yield GaugeMetricFamily(
         "affiant_unaudited", "1 when the benchmark's switch leaves the journal out.", int(state.unaudited)
     )
+    yield GaugeMetricFamily(
+        "affiant_plan_behind",
+        "1 while something of the plan is not served: not admitted, not to be loaded, or not to be read.",
+        int(state.behind()),
+    )
+    if (age := state.governance()) is not None:
+        yield GaugeMetricFamily(
+            "affiant_governance_seconds",
+            "Since this machine's copy of the governance log was last known to have all of it.",
+            age,
+        )
     for name, value in state.journal().items():
         yield GaugeMetricFamily(f"affiant_journal_{name}", JOURNAL_NUMBERS[name], value)
     plan = GaugeMetricFamily(

@@ -25,7 +25,7 @@ from registry.runtimes.base import Model
 from registry.stores import configured_store
 
 from . import openapi
-from .admitted import configured_admission, publisher_of
+from .admitted import configured_admission, copy_age, publisher_of
 from .auth import read_keys
 from .batching import Batcher
 from .bench import Unrecorded
@@ -229,6 +229,8 @@ class Worker:
             ready=lambda: self.problem() is None,
             unaudited=self._unaudited,
             worker=self._number,
+            behind=lambda: self._follower is not None and self._follower.problem is not None,
+            governance=lambda: copy_age(self._config),
         )
         more = (ProcessCollector(registry=None), PlatformCollector(registry=None))
         return exposition(self.metrics, state, more)
