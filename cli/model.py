@@ -23,6 +23,7 @@ from registry.stores import LayoutStore, Store, StoredPackage, configured_store
 
 from .errors import WRONG
 from .model_source import given, runs_of, say_in_mlflow
+from .model_sync import sync_mlflow
 from .options import ConfigOption
 from .text import printable
 
@@ -369,6 +370,9 @@ def verify(
         typer.echo(f"{sum(bool(result['holds']) for result in results)} of {len(results)} packages are whole")
     if not all(result["holds"] for result in results):
         raise typer.Exit(WRONG)
+
+
+app.command()(sync_mlflow)
 
 
 def _verified(store: Store, digest: str, golden: bool) -> dict[str, object]:

@@ -1,0 +1,58 @@
+"""`affiant model sync-mlflow`: gates, approvals and stages, written back to MLflow's model registry."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from audit.config import load
+
+from .errors import UNAVAILABLE
+from .model_source import mlflow_client
+from .options import ConfigOption
+from .text import printable
+
+
+def sync_mlflow(
+    config: ConfigOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """Write gate results, approvals and stages to MLflow, as tags and aliases of the models' versions.
+
+    The governance log is read, what counts is compared with the tags that are there, and what differs is written:
+    calling it twice changes nothing. It is for people to see, and nothing of ours reads it back. The server is the
+    settings' store's, or that of MLFLOW_TRACKING_URI.
+
+    Exit codes: 0 MLflow says what the log says; 2 wrong settings; 3 MLflow or the log did not answer, or refused.
+
+    Example: affiant model sync-mlflow
+    """
+    from registry.mlflow.versions import Versions
+    from registry.mlflow.write_back import write_back
+
+    from .approvals_open import board_of
+
+    loaded = load(config)
+    client = mlflow_client(loaded)
+    try:
+        board = board_of(loaded)
+        with Console(stderr=True).status("writing back") as status:  # nothing where there is no terminal
+            step = lambda what: status.update(escape(printable(what)))  # noqa: E731 - one line
+            written = write_back(board.said, board.roots, Versions(client), step)
+    finally:
+        client.close()
+    if as_json:
+        typer.echo(json.dumps({"server": client.server, **asdict(written)}, indent=2, ensure_ascii=True))
+    else:
+        for change in written.changes:
+            typer.echo(printable(change))
+        for problem in written.problems:
+            typer.echo(f"not written: {printable(problem)}", err=True)
+        typer.echo(f"{written.versions} versions at {client.server}; {len(written.changes)} changes")
+    if written.problems:
+        raise typer.Exit(UNAVAILABLE)
