@@ -1,0 +1,16 @@
+"""The lineage of everything as one graph: packages, data, statements, deployments (docs/lineage.md)."""
+
+from .query import Lineage
+from .results import Data, DataLine, DataLineage, Line, PackageLineage, Place, Spoken, Trained
+
+__all__ = [
+    "Data",
+    "DataLine",
+    "DataLineage",
+    "Line",
+    "Lineage",
+    "PackageLineage",
+    "Place",
+    "Spoken",
+    "Trained",
+]
