@@ -15,6 +15,7 @@ from audit.governance import PARTITION
 from audit.log.base import Log
 from audit.show import walk
 from registry.admission import InForce, SlotRules, Verdict, evaluate, policy_in_force
+from registry.admission.evaluate import SKEW
 from registry.admission.policy import wanted_for_change
 from registry.errors import NotAdmitted
 from registry.policy import Policy, parse_policy
@@ -128,17 +129,16 @@ class Board:
         found: dict[str, str] = {}
         for each in self._under_policy(service, digest, APPROVAL):
             role, at = each.predicate.get("role"), each.predicate.get("at")
-            if (
-                rules is None
-                or each.predicate.get("break_glass") is not True
-                or not isinstance(role, str)
-                or role not in rules.break_glass
-                or not isinstance(at, int | float)
-                or now >= at + rules.break_glass_seconds
-                or each.offset < (after.offset if after else 0)
-            ):
+            if rules is None or not isinstance(role, str) or not isinstance(at, int | float):
                 continue
-            if (person := self.roots.now.person(each.author, role, each.offset)) is not None:
+            person = self.roots.now.person(each.author, role, each.offset)
+            if (
+                person is not None
+                and role in rules.break_glass
+                and each.predicate.get("break_glass") is True
+                and each.offset > (after.offset if after else -1)
+                and now - rules.break_glass_seconds < at <= min(now, each.logged / 1000) + SKEW
+            ):
                 found.setdefault(person, role)
         return found
 

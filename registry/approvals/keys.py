@@ -37,6 +37,7 @@ from securesystemslib.signer import (  # type: ignore[attr-defined]  # it export
 from audit.errors import KeyRefused
 from audit.files import write_once
 from audit.proof.dsse import key_id
+from audit.proof.printable import printable
 
 SUFFIX: Final = ".pub"
 _MAX_FILE: Final = 64 << 10
@@ -223,4 +224,5 @@ def _encode(public: PublicKeyFile) -> bytes:
 
 
 def _said(error: Exception) -> str:
-    return f"{type(error).__name__}: {' '.join(map(str, error.args))}"
+    """What a scheme's library says may be anything: none of it steers a terminal."""
+    return printable(f"{type(error).__name__}: {' '.join(map(str, error.args))}")
