@@ -22,6 +22,7 @@ from .approvals_open import (
     confirm,
     signer_of,
     text_of,
+    warn,
 )
 from .approvals_show import cell, of_roles, screen, table
 from .errors import WRONG
@@ -58,7 +59,7 @@ def propose(
 
     Example: affiant policy propose policy.yaml --role policy --rationale "the first policy" --key cyd.key
     """
-    from registry.approvals.propose import PolicyIntent, next_version, policy_refusals, still_wanted
+    from registry.approvals.propose import PolicyIntent, lacking, next_version, policy_refusals, still_wanted
     from registry.policy import load_policy
 
     loaded, policy = load(config), load_policy(file)
@@ -74,6 +75,8 @@ def propose(
         for each in refused:
             typer.echo(f"refused: {printable(each)}", err=True)
         raise typer.Exit(WRONG)
+    for each in lacking(board.roots.now, policy):
+        warn(each)
     if not as_json:
         _print_changes(board.policy.policy if board.policy is not None else None, policy)
         typer.echo(f"\n{policy.digest}, version {number}")

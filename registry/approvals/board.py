@@ -239,7 +239,8 @@ def _proposals(roots: Roots, said: Iterable[Said], found: InForce | None) -> lis
         if person is None or policy is None or role not in wanted:
             continue
         before = kept.get((policy.digest, version))
-        signed = {person: role} | dict(before.signed if before else {})
+        signed = dict(before.signed if before else {})
+        signed.setdefault(person, role)
         kept[policy.digest, version] = Proposal(
             policy, version, before.offset if before else each.offset, signed, missing(wanted, signed)
         )

@@ -181,6 +181,8 @@ def _roles(
         known = {key.person for key in keys.values()}
         if unknown := [each for each in people if each not in known]:
             raise ConfigError(f"role {role}: no key of {unknown[0]!r}; there are {', '.join(sorted(known))}")
+        if threshold < 1:
+            raise ConfigError(f"role {role}: {threshold} people are none: at least 1 must sign")
         found[role] = RoleModel(
             keys=[name for name, key in keys.items() if key.person in people], threshold=threshold
         )

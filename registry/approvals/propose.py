@@ -11,6 +11,7 @@ from registry.policy import Policy
 from registry.statement import POLICY, encode
 
 from .board import Board, Proposal, missing
+from .root import GATES_ROLE, Root
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,3 +80,26 @@ def still_wanted(board: Board, digest: str, version: int) -> Mapping[str, int]:
         return {}
     there = proposal_of(board, digest, version)
     return there.missing if there is not None else missing(wanted_for_change(board.roots, board.policy), {})
+
+
+def lacking(root: Root, policy: Policy) -> tuple[str, ...]:
+    """What a policy asks for and the root does not give, a sentence for each: it could never be met."""
+    found = []
+    asked: dict[str, Mapping[str, int]] = {"a change of the policy": policy.change.roles}
+    for name, service in policy.services.items():
+        asked[f"{name}: live"] = service.approvals.roles
+        asked[f"{name}: break-glass"] = service.break_glass.roles if service.break_glass is not None else {}
+    for what, roles in asked.items():
+        for role, count in roles.items():
+            there = len(_people(root, role))
+            if there < count:
+                found.append(f"{what} asks for {count} × {role}, and the root has {there}")
+    if not _people(root, GATES_ROLE):
+        found.append("the root has nobody in the role gates: no gate results will count")
+    return tuple(found)
+
+
+def _people(root: Root, role: str) -> set[str]:
+    has = root.content.roles.get(role)
+    keys = [root.content.keys[each] for each in has.keys] if has is not None else []
+    return {key.person for key in keys if key.until is None}
