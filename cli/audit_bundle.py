@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
@@ -19,6 +20,7 @@ from audit.files import write_once
 from audit.proof.bundle import PackagePart
 from audit.proof.evidence import verify_bundle
 from audit.proof.note import VerifierKey
+from audit.proof.told import journals_json
 
 from .audit_open import IndexOption, opened
 from .errors import WRONG
@@ -58,6 +60,16 @@ def bundle(
         str | None,
         typer.Option(help="With --range: the topic's id, hex, when there are several.", show_default=False),
     ] = None,
+    chain: Annotated[
+        int,
+        typer.Option(
+            "--chain",
+            min=0,
+            metavar="ENTRIES",
+            help="So many entries at most go with the records, to lead from them to their gateway's next signature; "
+            "about 1 KB each, without payloads.",
+        ),
+    ] = 65_536,
     index: IndexOption = None,
     config: ConfigOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="As one JSON object.")] = False,
@@ -65,7 +77,8 @@ def bundle(
     """Write an evidence bundle: records, proofs, checkpoints, packages' manifests, and a report for people.
 
     Who gets it checks it with `affiant-verify bundle FILE --key VKEY`, which needs nothing but the notary's key.
-    It is verified here too before it is written. Only a --range shows that nothing was left out.
+    It is verified here too before it is written. A --range shows that nothing was left out, and so do ids; of a
+    --caller or --subject some records may be missing. It is said over how many records no gateway has signed.
     Exit code 1 when a record is not sealed, or when the bundle would not verify.
 
     Example: affiant audit bundle -o evidence.zip --range 0:0-9999
@@ -80,19 +93,21 @@ def bundle(
         raise ConfigError(f"{output} is there already; it was left as it is")
     with opened(config, index) as records:
         selection = _selected(records, offsets, caller, subject, record or [], topic)
-        columns = (SpinnerColumn(), TextColumn("gathering"), BarColumn(), MofNCompleteColumn())
-        with Progress(*columns, console=_ERRORS, transient=True, disable=not _ERRORS.is_terminal) as bar:
-            task = bar.add_task("gathering", total=len(selection.records))
+        trust = records.trees.trust
+        with _stages() as begin:
             made = make_bundle(
                 records,
                 selection,
                 _packages(config),
                 by=f"affiant {version('affiant')}",
-                progress=lambda count: bar.advance(task, count),
+                budget=chain,
+                begin=begin,
             )
-        raw = made.encode()
-        trust = records.trees.trust
-        shown = verify_bundle(raw, VerifierKey(trust.name, trust.public_key()), trust.witnesses, trust.quorum)
+            begin("packing", None)
+            raw = made.encode()
+            begin("verifying", None)
+            key = VerifierKey(trust.name, trust.public_key())
+            shown = verify_bundle(raw, key, trust.witnesses, trust.quorum)
     for flaw in shown.flaws:
         typer.echo(f"WRONG  {flaw}", err=True)
     if shown.flaws:
@@ -103,6 +118,7 @@ def bundle(
         "file": str(output), "bytes": len(raw), "records": sum(tree.records for tree in shown.trees),
         "payloads": shown.payloads, "without_payload": shown.without_payload, "packages": shown.packages,
         "missing_packages": shown.missing_packages, "complete": shown.complete,
+        "gateway_signature": journals_json(shown.journals), "not_shown": shown.not_shown(),
     }  # fmt: skip
     if as_json:
         typer.echo(json.dumps(told, indent=2))
@@ -110,8 +126,27 @@ def bundle(
     typer.echo(
         f"{output}: {told['records']} records, {shown.payloads} payloads, {len(raw):,} bytes; it verifies"
     )
+    if shown.journals.asked:
+        typer.echo(
+            f"  gateways have signed over {shown.journals.asked_sworn} of {shown.journals.asked} of them"
+        )
     for line in shown.not_shown():
         typer.echo(f"  it does not show {line}")
+
+
+@contextmanager
+def _stages() -> Iterator[Callable[[str, int | None], Callable[[int], None]]]:
+    """On a terminal: a bar of what is done now; of how many, where that is known."""
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=_ERRORS, transient=True, disable=not _ERRORS.is_terminal) as bar:
+
+        def begin(what: str, total: int | None) -> Callable[[int], None]:
+            for task in bar.task_ids:
+                bar.remove_task(task)
+            task = bar.add_task(what, total=total)
+            return lambda count: bar.advance(task, count)
+
+        yield begin
 
 
 def _selected(

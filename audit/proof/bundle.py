@@ -17,6 +17,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -82,6 +83,11 @@ class TreePart:
     def prefix(self) -> str:
         """Where its members lie: the last two parts of the origin."""
         return "trees/" + "/".join(self.origin.split("/")[-2:])
+
+    def asked(self, offset: int) -> bool:
+        """Whether it was asked for; the ranges are in order."""
+        at = bisect_right(self.wanted, (offset, MAX_SIZE)) - 1
+        return at >= 0 and offset < self.wanted[at][1]
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,14 +16,14 @@ from typing import Any, Final
 from .checkpoint import open_checkpoint, parse_checkpoint
 from .entry import Key, Kind, parse_entry
 from .errors import FormatError, NotProved
-from .evidence import Shown, key_of, verify_bundle
+from .evidence import key_of, verify_bundle
 from .flaws import Flaw
 from .members import MAX_TOTAL
 from .note import MAX_NOTE, VerifierKey, parse_note
-from .printable import printable
 from .receipt import MAX_RECEIPT, parse_receipt, verify_receipt
 from .regular import read_regular
 from .tiles import size_limit
+from .told import bundle_json, lines
 from .whole import TreeCheck
 
 HOLDS: Final = 0
@@ -131,29 +131,7 @@ Verified = tuple[dict[str, Any], list[Flaw]]
 
 def _verify_bundle(path: Path, key: VerifierKey, witnesses: Sequence[VerifierKey], quorum: int) -> Verified:
     shown = verify_bundle(_read(path, MAX_TOTAL), key, witnesses, quorum)
-    return _bundle_json(shown), shown.flaws
-
-
-def _bundle_json(shown: Shown) -> dict[str, Any]:
-    return {
-        "selection": shown.selection,
-        "complete": shown.complete,
-        "trees": [
-            {
-                "origin": tree.origin, "size": tree.size, "root": tree.root.hex(), "records": tree.records,
-                "others": tree.others, "ranges": [f"{first}-{end - 1}" for first, end in tree.ranges],
-                "earlier_checkpoints": len(tree.earlier), "witnesses": tree.witnesses,
-            }
-            for tree in shown.trees
-        ],
-        "kinds": dict(shown.kinds),
-        "payloads": shown.payloads,
-        "without_payload": shown.without_payload,
-        "journal_signatures": shown.signatures,
-        "sworn_by_their_journal": shown.sworn,
-        "packages": shown.packages,
-        "not_shown": shown.not_shown(),
-    }  # fmt: skip
+    return bundle_json(shown), shown.flaws
 
 
 def _verify_receipt(path: Path, key: VerifierKey, witnesses: Sequence[VerifierKey], quorum: int) -> Verified:
@@ -234,28 +212,4 @@ def _tell(content: dict[str, Any], flaws: Sequence[Flaw], *, as_json: bool) -> N
         told = {"holds": not flaws, **content, "flaws": [flaw._asdict() for flaw in flaws]}
         print(json.dumps(told, indent=2, ensure_ascii=True))  # noqa: T201 — a command prints
         return
-    lines = [f"WRONG  {flaw}" for flaw in flaws]
-    for name, value in content.items():
-        if name == "trees":
-            lines += [f"tree {tree.pop('origin')}: {_plain(tree)}" for tree in value]
-        elif name == "not_shown":
-            lines += ["this does NOT show", *(f"  - {line}" for line in value)]
-        elif isinstance(value, dict):
-            lines += [f"{name}:", *(f"  {key}: {each}" for key, each in value.items())]
-        else:
-            lines.append(f"{name.replace('_', ' ')}: {_said(value)}")
-    lines.append("it holds" if not flaws else f"{len(flaws)} WRONG")
-    print("\n".join(map(printable, lines)))  # noqa: T201
-
-
-def _plain(tree: dict[str, Any]) -> str:
-    return ", ".join(f"{name.replace('_', ' ')} {_said(value)}" for name, value in tree.items())
-
-
-def _said(value: object) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, (list, tuple)):
-        some = ", ".join(_said(each) for each in value[:16]) if value else "none"
-        return some if len(value) <= 16 else f"{some} and {len(value) - 16} more"
-    return str(value)
+    print("\n".join(lines(content, flaws)))  # noqa: T201

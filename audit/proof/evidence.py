@@ -5,32 +5,35 @@
    tree continues each of them;
 3. each record is one of the format, its entry is the leaf at its offset under the checkpoint, and its payload is
    what its entry's digest covers;
-4. the ranges that the bundle claims are there without a gap, and what was asked for is what the records say;
-5. journals: entries that follow each other are chained, and signed ones are signed by the journal's key;
+4. the ranges that the bundle claims are there without a gap, each record id that was asked for is there, and what was
+   asked for is what the records say;
+5. journals: entries that follow each other are chained, and signed ones are signed by the journal's key (journals.py);
 6. packages: the manifest is what the entries' digest names, and each part is what the manifest names.
 """
 
 from __future__ import annotations
 
 import re
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Final
 
 from .bundle import Bundle, Kept, PackagePart, TreePart, parse_bundle_file
 from .checkpoint import open_checkpoint
-from .entry import JOURNAL_KINDS, SIGNED_KINDS, Entry, Key, Kind, record_id, signature_holds
+from .entry import Entry, Key, Kind, record_id
 from .errors import FormatError, NotProved
 from .flaws import Flaw
-from .hashing import ZERO_HASH, leaf_hash
-from .merkle import MAX_SIZE, verify_consistency, verify_inclusion
+from .hashing import leaf_hash
+from .journals import Placed, Sworn, verify_journals
+from .merkle import verify_consistency, verify_inclusion
 from .note import VerifierKey
 from .record import parse_record, payload_holds
 
 RANGE: Final = "range"
+RECORD: Final = "record"
 _PART: Final = re.compile(r"/[0-9a-f]{32}/(?:0|[1-9][0-9]{0,9})", re.ASCII)
 _DIGEST: Final = re.compile(rb'"sha256:([0-9a-f]{64})(?=")')
 _CALLERS: Final = {"caller": Key.CALLER, "subject": Key.SUBJECT}
@@ -78,18 +81,13 @@ class Shown:
     """Records by kind, those asked for."""
     payloads: int = 0
     without_payload: int = 0
-    signatures: int = 0
-    sworn: int = 0
-    """Entries that an unbroken chain in this bundle leads from to a signed entry of their journal."""
-    chained: int = 0
-    """Entries of journals in this bundle."""
+    """Of those asked for: they had one, and it is not there."""
+    journals: Sworn = field(default_factory=Sworn)
     packages: list[str] = field(default_factory=list)
     flaws: list[Flaw] = field(default_factory=list)
     complete: bool = False
-    """Whether the records are all that the selection names; only a range can show it."""
+    """Whether the records are all that the selection names; only a range and ids can show it."""
     missing_packages: list[str] = field(default_factory=list)
-    unsigned: int = 0
-    """Signed entries whose journal's opening is not in the bundle."""
 
     def not_shown(self) -> list[str]:
         """What nobody should read into this bundle."""
@@ -99,20 +97,20 @@ class Shown:
         if not self.complete:
             said.append(
                 "that these are all records of the selection: who made the bundle may have left some out "
-                "(only a range of offsets shows that it is whole)"
+                "(only a range of offsets, and records by their ids, show that they are all there)"
             )
         if self.without_payload:
             said.append(
                 f"what was asked and answered in {self.without_payload} records without their payload"
             )
-        if left := self.chained - self.sworn:
+        if left := self.journals.without:
             said.append(
-                f"that the gateway's journal swears to {left} of {self.chained} entries: no signed entry of it in "
-                "this bundle covers them; the notary's signature does"
+                f"that a gateway has signed over {left:,} of {self.journals.asked:,} records of journals (the notary "
+                "has): " + "; ".join(self.journals.why())
             )
-        if self.unsigned:
+        if self.journals.unchecked:
             said.append(
-                f"{self.unsigned} journal signatures: the openings with the keys are not in the bundle"
+                f"{self.journals.unchecked} journal signatures: the openings with the keys are not in the bundle"
             )
         if self.missing_packages:
             said.append("what these models are: " + ", ".join(self.missing_packages))
@@ -133,7 +131,8 @@ def verify_bundle(
     shown = Shown(f"{bundle.selection['kind']} {bundle.selection['value']}".strip())
     for name in changed:  # 1
         shown.flaws.append(Flaw("member", "its SHA-256 is not that of the manifest", path=name))
-    answered: set[str] = set()
+    answered: dict[str, bool] = {}
+    found: set[str] = set()
     for part in bundle.trees:
         try:
             tree = _verify_checkpoints(part, key, witnesses, quorum, shown)
@@ -142,14 +141,16 @@ def verify_bundle(
             continue
         entries = [entry for kept in part.records if (entry := _verify_record(kept, part, tree, shown))]
         shown.trees.append(tree)
-        _verify_selection(bundle, part, tree, entries, shown)
-        _verify_journals(part, entries, shown)
-        answered |= {entry.fields[Key.DIGEST].hex() for _, entry in entries if Key.DIGEST in entry.fields}
+        _verify_selection(bundle, part, tree, entries, found, shown)
+        journals = verify_journals(part.origin, entries, part.asked)  # 5
+        shown.flaws += journals.flaws
+        shown.journals.add(journals)
+        for offset, one in entries:
+            if Key.DIGEST in one.fields:
+                digest = one.fields[Key.DIGEST].hex()
+                answered[digest] = answered.get(digest, False) or part.asked(offset)
     _verify_packages(bundle, answered, shown)
-    if bundle.selection["kind"] == RANGE:
-        if bundle.selection["value"] != range_text(bundle.trees):
-            shown.flaws.append(Flaw("selection", "the range that is named is not the one that is there"))
-        shown.complete = bool(bundle.trees) and not shown.flaws
+    _verify_complete(bundle, found, shown)
     return shown
 
 
@@ -201,24 +202,19 @@ def _verify_record(kept: Kept, part: TreePart, tree: TreeShown, shown: Shown) ->
     except NotProved as error:
         flaw("proof", str(error))
         return None
+    asked = part.asked(kept.offset)
     if record.payload and not payload_holds(record):
         flaw("payload", "the payload is not the bytes that the entry's digest covers")
     elif record.payload:
         shown.payloads += 1
-    elif entry.get(Key.PAYLOAD_LENGTH):
+    elif asked and entry.get(Key.PAYLOAD_LENGTH):  # what is there to understand others comes without
         shown.without_payload += 1
-    if _within(kept.offset, part.wanted):
+    if asked:
         tree.records += 1
         shown.kinds[_kind(entry)] += 1
     else:
         tree.others += 1
     return kept.offset, entry
-
-
-def _within(offset: int, ranges: Sequence[tuple[int, int]]) -> bool:
-    """Whether a range has it; they are in order."""
-    at = bisect_right(ranges, (offset, MAX_SIZE)) - 1
-    return at >= 0 and offset < ranges[at][1]
 
 
 def _kind(entry: Entry) -> str:
@@ -229,9 +225,9 @@ def _kind(entry: Entry) -> str:
 
 
 def _verify_selection(
-    bundle: Bundle, part: TreePart, tree: TreeShown, entries: Sequence[tuple[int, Entry]], shown: Shown
+    bundle: Bundle, part: TreePart, tree: TreeShown, entries: Sequence[Placed], found: set[str], shown: Shown
 ) -> None:
-    """4."""
+    """4; `found`: the record ids that were met."""
     there = [offset for offset, _ in entries]
     whole = []
     for first, end in part.wanted:
@@ -250,77 +246,50 @@ def _verify_selection(
         )
     tree.ranges = tuple(whole)
     kind, value = bundle.selection["kind"], bundle.selection["value"]
-    names = frozenset(value.split(",")) if kind == "record" else frozenset()
+    names = asked_records(value) if kind == RECORD else frozenset()
     for offset, entry in entries:
-        if not _within(offset, part.wanted):
+        if kind == RANGE or not part.asked(offset):
             continue
-        if kind in _CALLERS:
-            fits = (entry.get(_CALLERS[kind]) or b"").hex() == value
-        elif kind == "record":
-            fits = _is_record(entry, names)
+        if kind == RECORD:
+            name = _record_name(entry)
+            fits = name in names
+            found.add(name)
         else:
-            continue
+            fits = (entry.get(_CALLERS[kind]) or b"").hex() == value
         if not fits:
             shown.flaws.append(
                 Flaw("selection", f"is not of the {kind} that was asked for", part.origin, offset)
             )
 
 
-def _is_record(entry: Entry, names: frozenset[str]) -> bool:
-    """Whether it is one of these record ids."""
+def _record_name(entry: Entry) -> str:
+    """Its record id; empty where it has none."""
     journal, sequence = entry.get(Key.JOURNAL), entry.get(Key.SEQUENCE)
     known = isinstance(journal, bytes) and isinstance(sequence, int)
-    return known and record_id(journal, sequence) in names
+    return record_id(journal, sequence) if known else ""
 
 
-def _verify_journals(part: TreePart, entries: Sequence[tuple[int, Entry]], shown: Shown) -> None:
-    """5. Gaps are no flaw here: a bundle is a selection."""
-    journals: dict[bytes, dict[int, tuple[int, Entry]]] = {}
-    for offset, entry in entries:
-        if entry.kind in JOURNAL_KINDS:
-            known = journals.setdefault(entry.fields[Key.JOURNAL], {})
-            sequence = entry.fields[Key.SEQUENCE]
-            if sequence in known and known[sequence][1].raw != entry.raw:
-                shown.flaws.append(
-                    Flaw("journal", f"another entry than at offset {known[sequence][0]} has sequence {sequence}",
-                         part.origin, offset)
-                )  # fmt: skip
-            known.setdefault(sequence, (offset, entry))
-    for known in journals.values():
-        _verify_journal(part, [known[sequence] for sequence in sorted(known)], shown)
+def asked_records(value: str) -> frozenset[str]:
+    """The ids that a selection of records names; one that is named twice counts once."""
+    return frozenset(value.split(","))
 
 
-def _verify_journal(part: TreePart, entries: Sequence[tuple[int, Entry]], shown: Shown) -> None:
-    keys = [entry.fields[Key.PUBLIC_KEY] for _, entry in entries if entry.kind == Kind.OPENING]
-    waiting = 0
-    before: Entry | None = None
-    for offset, entry in entries:
-        sequence, chain = entry.fields[Key.SEQUENCE], entry.fields[Key.CHAIN]
-        follows = before is not None and before.fields[Key.SEQUENCE] == sequence - 1
-        expected = leaf_hash(before.raw) if before is not None and follows else ZERO_HASH
-        if (follows or sequence == 0) and chain != expected:
-            shown.flaws.append(
-                Flaw("journal", "does not follow the journal's entry before it", part.origin, offset)
-            )
-            follows = False
-        waiting = waiting + 1 if follows else 1
-        if entry.kind in SIGNED_KINDS:
-            if not keys:
-                shown.unsigned += 1
-            elif signature_holds(entry, keys[0]) and (
-                entry.kind != Kind.OPENING or keys[0] == entry.fields[Key.PUBLIC_KEY]
-            ):
-                shown.signatures += 1
-                shown.sworn += waiting
-                waiting = 0
-            else:
-                shown.flaws.append(Flaw("journal", "is not signed by the journal's key", part.origin, offset))
-        before = entry
-    shown.chained += len(entries)
+def _verify_complete(bundle: Bundle, found: Container[str], shown: Shown) -> None:
+    """4: what the selection names is all there. Of a caller or a subject nothing shows it."""
+    kind, value = bundle.selection["kind"], bundle.selection["value"]
+    if kind == RANGE and value != range_text(bundle.trees):
+        shown.flaws.append(Flaw("selection", "the range that is named is not the one that is there"))
+    if kind == RECORD:
+        missing = sorted(name for name in asked_records(value) if name not in found)
+        more = f", and {len(missing) - 1} more" if len(missing) > 1 else ""
+        if missing:
+            said = f"{missing[0][:60]!r} was asked for, and is not there{more}"
+            shown.flaws.append(Flaw("selection", said))
+    shown.complete = kind in (RANGE, RECORD) and not shown.flaws
 
 
-def _verify_packages(bundle: Bundle, answered: set[str], shown: Shown) -> None:
-    """6."""
+def _verify_packages(bundle: Bundle, answered: Mapping[str, bool], shown: Shown) -> None:
+    """6; `answered`: digests of all entries, and whether one that was asked for is of it."""
     for digest, package in sorted(bundle.packages.items()):
         path = f"packages/{digest}/manifest.json"
         if sha256(package.manifest).hexdigest() != digest:
@@ -330,7 +299,8 @@ def _verify_packages(bundle: Bundle, answered: set[str], shown: Shown) -> None:
         if digest not in answered:
             shown.flaws.append(Flaw("package", "no record in this bundle is of it", path=path))
         _verify_blobs(digest, package, shown)
-    shown.missing_packages = sorted(f"sha256:{each}" for each in answered - set(bundle.packages))
+    missing = {digest for digest, asked in answered.items() if asked} - set(bundle.packages)
+    shown.missing_packages = sorted(f"sha256:{each}" for each in missing)
 
 
 def _verify_blobs(digest: str, package: PackagePart, shown: Shown) -> None:

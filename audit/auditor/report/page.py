@@ -13,6 +13,7 @@ from html import escape
 from audit.auditor.style import CSS
 from audit.proof.bundle import PackagePart, TreePart
 from audit.proof.entry import Entry
+from audit.proof.journals import Sworn
 
 from .charts import figures, plots
 from .exchange import Exchange
@@ -32,6 +33,8 @@ class Report:
     packages: Mapping[str, PackagePart | None] = field(default_factory=dict)
     """By the hex of the digest; None: not in the bundle."""
 
+    sworn: Sworn = field(default_factory=Sworn)
+    """What the gateways' journals swear to of these records."""
     spoken: list[Spoken] = field(default_factory=list)
     """The first exchanges, word for word."""
     without: int = 0
@@ -98,6 +101,12 @@ class Report:
         if self.without:
             lines.insert(
                 2, f"What was asked and answered in {self.without:,} records: their payload is not here."
+            )
+        if left := self.sworn.without:
+            lines.insert(
+                2,
+                f"That a gateway has signed over {left:,} of these {self.sworn.asked:,} records of journals; the "
+                f"notary has. {'; '.join(self.sworn.why())}.",
             )
         items = "".join(f"<li>{escape(line)}</li>" for line in lines)
         return f"<section><h2>What this does not show</h2><ul>{items}</ul></section>"

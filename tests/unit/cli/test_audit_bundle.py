@@ -58,14 +58,40 @@ def test_a_range_is_whole(sealed: SealedLog, tmp_path: Path, capsys: pytest.Capt
     assert (told["payloads"], told["journal_signatures"], told["sworn_by_their_journal"]) == (9, 4, SIZE)
 
 
-def test_a_part_of_the_log_comes_with_its_opening(
+def test_a_part_of_the_log_comes_with_its_opening_and_the_next_signature(
     sealed: SealedLog, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """And with the checkpoint that covered it first."""
     told = checked(made(sealed, tmp_path / "e.zip", "--range", "0:2-3"), sealed, capsys)
     (tree,) = told["trees"]
-    assert (tree["records"], tree["others"], tree["earlier_checkpoints"]) == (2, 1, 1)
+    assert (tree["records"], tree["others"], tree["earlier_checkpoints"]) == (2, 3, 1)
     assert told["complete"] is True
+    assert told["gateway_signature"]["without"] == 0
+
+
+def test_records_that_no_gateway_has_signed_over_are_counted_wherever_one_looks(
+    sealed: SealedLog, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By the command, in its JSON, in the report and by whoever gets the bundle; with the reason."""
+    wanted = {
+        "records": 2, "signed_over": 0, "without": 2, "without_entries_left_out": 2, "without_not_signed_yet": 0,
+        "without_no_opening": 0,
+    }  # fmt: skip
+    file = made(sealed, tmp_path / "e.zip", "--range", "0:2-3", "--chain", "1")
+    said = capsys.readouterr().out
+    assert "gateways have signed over 0 of 2" in said
+    assert "over 2 of 2 records of journals (the notary has): 2: the entries from them" in said
+    assert (
+        affiant(sealed, "bundle", "-o", str(tmp_path / "2.zip"), "--range", "0:2-3", "--chain", "1", "--json")
+        == 0
+    )
+    told = json.loads(capsys.readouterr().out)
+    assert told["gateway_signature"] == wanted
+    assert checked(file, sealed, capsys)["gateway_signature"] == wanted
+    assert affiant_verify(["bundle", str(file), "--key", str(sealed.vkey)]) == 0
+    assert "without entries left out: 2" in capsys.readouterr().out
+    with zipfile.ZipFile(file) as archive:
+        assert "2 of these 2" in archive.read("report.html").decode()
 
 
 def test_a_record_comes_with_the_chain_to_its_journals_next_signature(
@@ -79,7 +105,8 @@ def test_a_record_comes_with_the_chain_to_its_journals_next_signature(
     assert tree["records"] == 1
     assert told["payloads"] == 1
     assert told["journal_signatures"] == 2
-    assert any("left some out" in line for line in told["not_shown"])
+    assert told["complete"] is True
+    assert not any("left some out" in line for line in told["not_shown"])
     from audit.proof.bundle import parse_bundle_file
 
     bundle, _ = parse_bundle_file(file.read_bytes())
@@ -102,7 +129,7 @@ def test_what_is_not_there_is_told(
 @pytest.mark.parametrize(
     "arguments",
     [(), ("--range", "0:1-2", "--record", "x"), ("--range", "1-2"), ("--range", "0:3-2"), ("--caller", "Alice"),
-     ("--range", "7:0-1"), ("--range", "0:0-1", "--topic", "00" * 16)],
+     ("--range", "7:0-1"), ("--range", "0:0-1", "--topic", "00" * 16), ("--range", "0:0-1", "--chain", "-1")],
 )  # fmt: skip
 def test_wrong_usage_is_told(arguments: tuple[str, ...], sealed: SealedLog, tmp_path: Path) -> None:
     """Exit code 2."""

@@ -72,8 +72,9 @@ def test_a_sound_bundle_shows_all_that_it_can() -> None:
     assert told.earlier == (5,)
     assert told.witnesses == ((make.WITNESS_KEY.name, make.WITNESS_TIME),)
     assert found.complete
-    assert found.chained == found.sworn == SIZE
-    assert found.signatures == 4
+    journals = found.journals
+    assert journals.entries == journals.sworn == journals.asked == journals.asked_sworn == SIZE
+    assert (journals.signatures, journals.without) == (4, 0)
     assert found.payloads == sum(bool(parse_record(kept.record).payload) for kept in TREE.records) == 12
     assert found.missing_packages == [f"sha256:{DIGEST}"]
 
@@ -91,7 +92,7 @@ def test_it_says_what_it_does_not_show() -> None:
     assert not found.complete
     said = " ".join(found.not_shown())
     assert "left some out" in said
-    assert "of 3 entries" in said
+    assert "signed over 1 of 1 records" in said
 
 
 def test_records_that_were_not_asked_for_are_told_apart() -> None:
@@ -106,11 +107,45 @@ def test_a_record_of_somebody_else_is_told(kind: str) -> None:
     """The selection's own words are held to the records."""
     offset = EXCHANGES[0]
     name = parse_record(TREE.records[offset].record).entry.record_id
-    right = {"caller": CALLER, "subject": "", "record": f"00-1,{name}"}[kind]
+    right = {"caller": CALLER, "subject": "", "record": f"{name},{name}"}[kind]
     part = tree(wanted=((offset, offset + 1),))
     assert shown(bundle(part, selection={"kind": kind, "value": right})).flaws == []
     found = shown(bundle(part, selection={"kind": kind, "value": "33" * 16})).flaws
-    assert only(found, "selection").offset == offset
+    assert next(flaw.offset for flaw in found if flaw.what == "selection") == offset
+
+
+def test_each_record_that_was_asked_for_is_there() -> None:
+    """A bundle that holds to one id of several would pass for all of them; as a set: an id is named once or twice."""
+    names = [parse_record(TREE.records[offset].record).entry.record_id for offset in EXCHANGES[:5:2]]
+    part = tree(wanted=tuple((offset, offset + 1) for offset in EXCHANGES[:3:2]))
+    for value in (f"{names[0]},{names[1]}", f"{names[1]},{names[0]},{names[1]}"):
+        found = shown(bundle(part, selection={"kind": "record", "value": value}))
+        assert (found.flaws, found.complete) == ([], True)
+        assert not any("left some out" in line for line in found.not_shown())
+    for value, missing in (
+        (",".join(names), names[2]),  # it is among the others, and was not asked for
+        (f"{names[0]},{names[1]},{names[0][:-1]}999", names[0][:-1] + "999"),
+        (f"{names[0]},{names[1]},", "''"),
+    ):
+        found = shown(bundle(part, selection={"kind": "record", "value": value}))
+        assert f"{missing}" in only(found.flaws, "selection").message
+        assert "is not there" in found.flaws[0].message
+        assert not found.complete
+    many = shown(bundle(part, selection={"kind": "record", "value": ",".join([*names, "a", "b"])}))
+    assert "and 2 more" in only(many.flaws, "selection").message
+
+
+def test_what_is_there_to_understand_others_needs_no_payload_and_no_package() -> None:
+    """Only of what was asked for it is said that it is missing."""
+    first = EXCHANGES[0]
+    bare = tuple(
+        kept._replace(record=frame_record(parse_record(kept.record).entry.raw, b"")) for kept in TREE.records
+    )
+    found = shown(bundle(tree(records=bare, wanted=((0, 1),)), selection={"kind": "range", "value": "3:0-0"}))
+    assert (found.flaws, found.without_payload, found.missing_packages) == ([], 0, [])
+    part = tree(records=bare, wanted=((first, first + 1),))
+    found = shown(bundle(part, selection={"kind": "range", "value": f"3:{first}-{first}"}))
+    assert (found.without_payload, found.missing_packages) == (1, [f"sha256:{DIGEST}"])
 
 
 def test_a_range_is_what_it_says() -> None:
