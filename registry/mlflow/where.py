@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from registry.errors import NotFound, PublishError
 
-from .client import Client
+from .client import Client, Refused
 from .files import Files
 from .run import get_run
 
@@ -60,6 +60,10 @@ def find(client: Client, address: str) -> Found:
                 "runs:/RUN/PATH is wanted (not latest, and no stage: they name another one tomorrow)"
             )
     except NotFound as error:
+        raise PublishError(f"{address}: {error}") from error
+    except Refused as error:
+        if error.code != "INVALID_PARAMETER_VALUE":  # its word for an alias that is not there, among others
+            raise
         raise PublishError(f"{address}: {error}") from error
     version = asked.get("model_version")
     if not isinstance(version, dict):

@@ -84,7 +84,7 @@ def main(table: str, experiment: str) -> dict[str, str]:
             made["others"] = run.info.run_id
             rows, target = numbers(400)
             linear = LogisticRegression().fit(rows, target)
-            made["sklearn"] = mlflow.sklearn.log_model(linear, name="skops", **PINS).model_id
+            made["skops"] = mlflow.sklearn.log_model(linear, name="skops", **PINS).model_id
             made["cloudpickle"] = mlflow.sklearn.log_model(
                 linear, name="pickled", serialization_format="cloudpickle", **PINS
             ).model_id
