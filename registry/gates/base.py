@@ -46,6 +46,8 @@ class Datasets:
     """Rows that the model has not seen, with the target."""
     target: str | None = None
     """The target's column."""
+    training: Table | None = None
+    """The rows that the model has seen."""
     live: Package | None = None
     """What answers now."""
     documents: Mapping[str, Any] | None = None

@@ -101,6 +101,7 @@ PASSING: dict[str, dict[str, Any]] = {
     "fairness": {**AGE, "demographic_parity_difference": 0.9},
     "explanation": {},
     "robustness": {"rows": 10},
+    "privacy": {"columns_allowed": ["telephone"]},
     "latency": {"p99_milliseconds": 60_000, "calls": 100},
 }
 
@@ -135,7 +136,8 @@ def test_a_gate_passes_within_its_limits(name: str) -> None:
         ("fairness", {"attributes": [{"column": "x"}], "disparate_impact": 0.1}, {}, "no column 'x'"),
         ("explanation", {}, {"holdout": None}, "no hold-out was given"),
         ("robustness", {}, {"holdout": None}, "no hold-out was given"),
-        ("privacy", {}, {}, "could not run"),
+        ("privacy", {}, {"holdout": None}, "no hold-out and no training table was given"),
+        ("privacy", {}, {"training": split()[1]}, "is not the table that the package says it was trained on"),
     ],
 )  # fmt: skip
 def test_a_gate_fails_beyond_a_limit_and_when_it_cannot_judge(
