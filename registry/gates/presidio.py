@@ -7,7 +7,7 @@ of people. A NER model is one of the installed spaCy packages; Presidio would fe
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib.metadata import version
 from typing import Any, Final
 
@@ -64,7 +64,7 @@ class PresidioAnalyzer:
         registry.add_recognizer(_Emails(name="EmailRecognizer"))
         if not ner:  # on a blank pipeline it would be there and find nothing
             registry.remove_recognizer(_NER_RECOGNIZER)
-        recognizers: list[Any] = registry.recognizers
+        recognizers: Iterable[Any] = registry.recognizers
         self.recognizers = tuple(sorted(str(each.name) for each in recognizers))
         self.versions: Mapping[str, str] = {name: version(name) for name in ("presidio-analyzer", "spacy")}
         self._engine = AnalyzerEngine(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import sys
+from collections.abc import Iterator
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,27 @@ SECRETS = {
 
 
 @pytest.fixture(scope="module")
-def presidio() -> PresidioAnalyzer:
+def asked() -> list[str]:
+    """Every look-up of a name and every connection of this process from now on."""
+    seen: list[str] = []
+
+    def told(event: str, arguments: tuple[object, ...]) -> None:
+        if event in ("socket.getaddrinfo", "socket.connect", "socket.gethostbyname"):
+            seen.append(f"{event} {arguments}")
+
+    sys.addaudithook(told)
+    return seen
+
+
+@pytest.fixture(autouse=True)
+def nobody_is_asked(asked: list[str]) -> Iterator[None]:
+    """Holds for each test here: a list that was fetched once is not fetched again."""
+    yield
+    assert asked == []
+
+
+@pytest.fixture(scope="module")
+def presidio(asked: list[str]) -> PresidioAnalyzer:
     """Made once: it reads its recognisers' settings."""
     return PresidioAnalyzer(ner=False)
 
@@ -176,20 +197,12 @@ def _install_ner(directory: Path) -> None:
     (info / "entry_points.txt").write_text("[spacy_models]\none_name = one_name\n")
 
 
-def test_no_name_is_looked_up_and_nothing_connects(
-    presidio: PresidioAnalyzer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Presidio's own recogniser of e-mails has tldextract fetch a list of suffixes."""
-    asked: list[str] = []
-
-    def told(event: str, arguments: tuple[object, ...]) -> None:
-        if event in ("socket.getaddrinfo", "socket.connect", "socket.gethostbyname"):
-            asked.append(f"{event} {arguments}")
-
-    sys.addaudithook(told)
+def test_no_name_is_looked_up_and_nothing_connects(presidio: PresidioAnalyzer, asked: list[str]) -> None:
+    """Presidio's own recogniser of e-mails has tldextract fetch a list of suffixes. See `nobody_is_asked`."""
     texts = [f"{text} and x{at}@mail.example.co.uk" for at, (_, text) in enumerate(SECRETS.values())]
     assert found(presidio, with_column("note", texts)).failures
     assert asked == []
     with pytest.raises(OSError, match="refused"), socket.create_connection(("127.0.0.1", 1), 1):
         pass
-    assert asked  # the hook would have seen it
+    assert asked  # it would have been seen
+    asked.clear()
