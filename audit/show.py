@@ -9,13 +9,13 @@ from typing import Any, Final
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from .bodies import body_of
 from .errors import LogError, LogUnavailable
 from .log.base import LogEntry, LogReader
-from .proof.entry import JOURNAL_KINDS, Entry, Key, Kind, Protocol, Slot, parse_record_id, signing_message
+from .proof.entry import JOURNAL_KINDS, Entry, Key, Kind, parse_record_id, signing_message
 from .proof.errors import FormatError
+from .proof.exchange import fields_of, parts_json
 from .proof.hashing import ZERO_HASH, leaf_hash
-from .proof.record import Header, Payload, Record, parse_payload, parse_record, payload_holds
+from .proof.record import Payload, Record, parse_payload, parse_record, payload_holds
 
 _READ_BYTES: Final = 4 << 20
 _READ_SECONDS: Final = 10.0
@@ -215,7 +215,7 @@ def _signed(opening: Entry | None, entry: Entry) -> bool | None:
 
 
 def describe(exchange: Exchange) -> dict[str, Any]:
-    """The exchange as JSON: names in place of keys, bodies decoded (bodies.py)."""
+    """The exchange as JSON: names in place of keys, bodies decoded (proof/bodies.py)."""
     entry = exchange.record.entry
     described: dict[str, Any] = {
         "record": entry.record_id,
@@ -226,48 +226,5 @@ def describe(exchange: Exchange) -> dict[str, Any]:
         "holds": exchange.holds,
     }
     if exchange.payload is not None:
-        header = exchange.payload.header
-        described["request"] = {
-            "method": header.get(Header.METHOD),
-            "target": header.get(Header.TARGET),
-            "content_type": header.get(Header.CONTENT_TYPE),
-            "body": body_of(
-                exchange.payload.request,
-                header.get(Header.CONTENT_ENCODING),
-                header.get(Header.INFERENCE_LENGTH),
-            ),
-        }
-        described["answer"] = {
-            "content_type": header.get(Header.RESPONSE_TYPE),
-            "body": body_of(
-                exchange.payload.response, inference_length=header.get(Header.RESPONSE_INFERENCE_LENGTH)
-            ),
-        }
-        if Header.INPUT in header:
-            schema, rows, columns = header[Header.INPUT]
-            described["input"] = {"schema": schema.hex(), "rows": rows, "columns": columns}
+        described |= parts_json(exchange.payload)
     return described
-
-
-def fields_of(entry: Entry) -> dict[str, Any]:
-    """An entry's fields by name; bytes as hex, kinds and slots by name."""
-    named: dict[str, Any] = {}
-    for key, value in entry.fields.items():
-        name = Key(key).name.lower() if key in list(Key) else str(key)
-        named[name] = _plain(value)
-    for name, kind in (("kind", Kind), ("slot", Slot), ("protocol", Protocol)):
-        if named.get(name) in list(kind):
-            named[name] = kind(named[name]).name.lower()
-    if "digest" in named:
-        named["digest"] = f"sha256:{named['digest']}"
-    return named
-
-
-def _plain(value: object) -> Any:
-    if isinstance(value, bytes):
-        return value.hex()
-    if isinstance(value, list):
-        return [_plain(item) for item in value]
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    return value

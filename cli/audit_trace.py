@@ -11,7 +11,7 @@ import typer
 from audit.config import load
 from audit.errors import NoSuchRecord
 from audit.proof.entry import Entry, Key
-from audit.show import fields_of
+from audit.proof.exchange import fields_of
 from registry.package import Package
 from registry.stores import configured_store
 

@@ -18,10 +18,11 @@ from audit.config import Config, load
 from audit.log import Log, LogEntry, LogReader, configured_log
 from audit.proof.entry import Entry, Key, Kind
 from audit.proof.errors import FormatError
+from audit.proof.exchange import fields_of
 from audit.proof.record import parse_record
 from audit.settings import SidecarSettings
 from audit.ship.external import ExternalStore
-from audit.show import describe, fields_of, find, walk
+from audit.show import describe, find, walk
 
 from .errors import WRONG
 from .options import ConfigOption

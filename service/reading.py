@@ -7,8 +7,8 @@ import zlib
 from hashlib import sha256
 from typing import Final
 
-from audit.bodies import WINDOW_BITS
 from audit.journal.admission import OPEN, Door
+from audit.proof.bodies import WINDOW_BITS
 from audit.proof.entry import Protocol as ProtocolNumber
 
 from .call import Call, Receive

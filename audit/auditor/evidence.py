@@ -141,7 +141,7 @@ def make_bundle(
     asked = (
         entry.get(Key.DIGEST) for each in gatherings for entry in map(each.entries.get, each.wanted) if entry
     )
-    digests = sorted({digest.hex() for digest in asked if digest is not None})
+    digests = sorted({digest.hex() for digest in asked if isinstance(digest, bytes)})
     held = {digest: found for digest in digests if (found := packages(f"sha256:{digest}")) is not None}
     report.trees = parts
     report.packages = {digest: held.get(digest) for digest in digests}

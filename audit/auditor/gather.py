@@ -12,7 +12,7 @@ from audit.archive import Part
 from audit.errors import ArchiveGap
 from audit.proof.bundle import Earlier, Kept, TreePart
 from audit.proof.checkpoint import parse_checkpoint
-from audit.proof.entry import Entry, Key, parse_entry
+from audit.proof.entry import JOURNAL_KINDS, Entry, Key, parse_entry
 from audit.proof.errors import FormatError
 from audit.proof.merkle import consistency_proof, inclusion_proof
 from audit.proof.note import parse_note
@@ -58,7 +58,7 @@ class Gathering:
         return self.chains.openings(
             (entry.fields[Key.JOURNAL], entry.fields[Key.EPOCH])
             for entry in self.entries.values()
-            if Key.JOURNAL in entry.fields
+            if entry.kind in JOURNAL_KINDS
         )
 
     def part(self, payloads: dict[int, bytes], progress: Progress) -> TreePart:

@@ -11,17 +11,19 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
+from .bundle import Bundle, parse_bundle_file
 from .checkpoint import open_checkpoint, parse_checkpoint
-from .entry import Key, Kind, parse_entry
+from .entry import Key, Kind, parse_entry, parse_record_id
 from .errors import FormatError, NotProved
-from .evidence import key_of, verify_bundle
+from .evidence import key_of, verify_parsed
+from .exchange import Told, files_of, records_of, told_json
 from .flaws import Flaw
 from .members import MAX_TOTAL
 from .note import MAX_NOTE, VerifierKey, parse_note
 from .receipt import MAX_RECEIPT, parse_receipt, verify_receipt
-from .regular import read_regular
+from .regular import check_free, read_regular, write_new
 from .tiles import size_limit
 from .told import bundle_json, lines
 from .whole import TreeCheck
@@ -37,6 +39,8 @@ keys:
 
 examples:
   affiant-verify bundle evidence.zip --key example.org+1c2f…+AXk…
+  affiant-verify bundle evidence.zip --key example.org+1c2f…+AXk… --record 9f86d081884c7d659a2feaa0c55ad015-42
+  affiant-verify bundle evidence.zip --key example.org+1c2f…+AXk… --extract records
   affiant-verify receipt answer.tlog-proof --key example.org+1c2f…+AXk…
   affiant-verify log copy-of-the-store --key example.org+1c2f…+AXk… --witness w.example+…+… --quorum 1
 
@@ -52,20 +56,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
         witnesses = [VerifierKey.parse(each) for each in asked.witness]
         if not 0 <= asked.quorum <= len(witnesses):
             raise FormatError(f"--quorum {asked.quorum} of {len(witnesses)} witnesses")
+        for each in asked.record:
+            parse_record_id(each)
     except FormatError as error:
         return _tell_usage(str(error))
     try:
-        content, flaws = _VERIFY[asked.what](asked.file, key, witnesses, asked.quorum)
+        found = _found(asked, key, witnesses)
     except OSError as error:
         return _tell_usage(f"{error.filename or asked.file}: {error.strerror or error}")
+    except _NotThere as error:
+        return _tell_usage(str(error))
     except (FormatError, NotProved) as error:
-        content, flaws = {}, [Flaw("file", str(error), path=str(asked.file))]
+        found = Found({}, [Flaw("file", str(error), path=str(asked.file))])
     try:
-        _tell(content, flaws, as_json=asked.json)
+        _tell(found, as_json=asked.json)
         sys.stdout.flush()
     except BrokenPipeError:  # the reader (`head`) has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more at its end
-    return WRONG if flaws else HOLDS
+    return WRONG if found.flaws else HOLDS
 
 
 def run() -> None:
@@ -110,7 +118,26 @@ def _parser() -> argparse.ArgumentParser:
             help="so many of them must vouch for each checkpoint",
         )
         command.add_argument("--json", action="store_true", help="as one JSON object")
+        command.set_defaults(record=[], extract=None)
+        if name == "bundle":
+            _add_reading(command)
     return parser
+
+
+def _add_reading(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--record",
+        action="append",
+        metavar="ID",
+        help="print what was asked and answered in this record; may be repeated",
+    )
+    command.add_argument(
+        "--extract",
+        type=Path,
+        metavar="DIR",
+        help="write the records that were asked for (or those of --record) into this directory, which MUST be empty "
+        "or new: TOPIC-PARTITION-OFFSET.json, and .request, .answer and .input with the bytes as they were",
+    )
 
 
 def _tell_usage(message: str) -> int:
@@ -129,9 +156,48 @@ def _read(path: Path, limit: int) -> bytes:
 Verified = tuple[dict[str, Any], list[Flaw]]
 
 
-def _verify_bundle(path: Path, key: VerifierKey, witnesses: Sequence[VerifierKey], quorum: int) -> Verified:
-    shown = verify_bundle(_read(path, MAX_TOTAL), key, witnesses, quorum)
-    return bundle_json(shown), shown.flaws
+class Found(NamedTuple):
+    """What a verification has found; `told`: records to be printed, none where something is wrong."""
+
+    content: dict[str, Any]
+    flaws: list[Flaw]
+    told: Sequence[Told] = ()
+
+
+class _NotThere(Exception):  # noqa: N818 — says what happened
+    """A record that was asked for is not in the bundle."""
+
+
+def _found(asked: argparse.Namespace, key: VerifierKey, witnesses: Sequence[VerifierKey]) -> Found:
+    if asked.what == "bundle":
+        return _read_bundle(asked, key, witnesses)
+    return Found(*_VERIFY[asked.what](asked.file, key, witnesses, asked.quorum))
+
+
+def _read_bundle(asked: argparse.Namespace, key: VerifierKey, witnesses: Sequence[VerifierKey]) -> Found:
+    """Verify it; only of one that holds records are printed or written."""
+    if asked.extract is not None:
+        check_free(asked.extract)  # before what takes a while
+    bundle, changed = parse_bundle_file(_read(asked.file, MAX_TOTAL))
+    shown = verify_parsed(bundle, changed, key, witnesses, asked.quorum)
+    content = bundle_json(shown)
+    if shown.flaws:
+        return Found(content, shown.flaws)
+    told = _named(bundle, asked.record)
+    if asked.extract is not None:
+        some = told or [each for each in records_of(bundle) if each.asked]
+        files = write_new(asked.extract, (file for each in some for file in files_of(each)))
+        content["extracted"] = {"directory": str(asked.extract), "records": len(some), "files": files}
+    return Found(content, [], told)
+
+
+def _named(bundle: Bundle, names: Sequence[str]) -> list[Told]:
+    """The records with these ids, in the bundle's order; one that was delivered twice is there twice."""
+    wanted = set(names)
+    told = [each for each in records_of(bundle) if each.record in wanted] if wanted else []
+    if missing := wanted - {each.record for each in told}:
+        raise _NotThere(f"--record {min(missing)}: the bundle holds, and has no such record")
+    return told
 
 
 def _verify_receipt(path: Path, key: VerifierKey, witnesses: Sequence[VerifierKey], quorum: int) -> Verified:
@@ -204,12 +270,14 @@ def _verify_tree(folder: Path, key: VerifierKey, witnesses: Sequence[VerifierKey
     }, flaws  # fmt: skip
 
 
-_VERIFY: Final = {"bundle": _verify_bundle, "receipt": _verify_receipt, "log": _verify_log}
+_VERIFY: Final = {"receipt": _verify_receipt, "log": _verify_log}
 
 
-def _tell(content: dict[str, Any], flaws: Sequence[Flaw], *, as_json: bool) -> None:
+def _tell(found: Found, *, as_json: bool) -> None:
     if as_json:
-        told = {"holds": not flaws, **content, "flaws": [flaw._asdict() for flaw in flaws]}
-        print(json.dumps(told, indent=2, ensure_ascii=True))  # noqa: T201 — a command prints
+        told = {"exchanges": [told_json(each) for each in found.told]} if found.told else {}
+        flaws = [flaw._asdict() for flaw in found.flaws]
+        said = {"holds": not flaws, **found.content, **told, "flaws": flaws}
+        print(json.dumps(said, indent=2, ensure_ascii=True))  # noqa: T201 — a command prints
         return
-    print("\n".join(lines(content, flaws)))  # noqa: T201
+    print("\n".join(lines(found.content, found.flaws, found.told)))  # noqa: T201

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .evidence import Shown
+from .exchange import Told, told_lines
 from .flaws import Flaw
 from .journals import Sworn
 from .printable import printable
@@ -47,8 +48,8 @@ def journals_json(sworn: Sworn) -> dict[str, int]:
     }
 
 
-def lines(content: Mapping[str, Any], flaws: Sequence[Flaw]) -> list[str]:
-    """The same for people, each of them harmless on a terminal: flaws first, whether it holds last."""
+def lines(content: Mapping[str, Any], flaws: Sequence[Flaw], told: Sequence[Told] = ()) -> list[str]:
+    """The same for people, each of them harmless on a terminal: flaws first, records then, whether it holds last."""
     said = [f"WRONG  {flaw}" for flaw in flaws]
     for name, value in content.items():
         if name == "trees":
@@ -59,6 +60,7 @@ def lines(content: Mapping[str, Any], flaws: Sequence[Flaw]) -> list[str]:
             said += [f"{_words(name)}:", *(f"  {_words(key)}: {_said(each)}" for key, each in value.items())]
         else:
             said.append(f"{_words(name)}: {_said(value)}")
+    said += [line for each in told for line in told_lines(each)]
     said.append("it holds" if not flaws else f"{len(flaws)} WRONG")
     return [printable(line) for line in said]
 

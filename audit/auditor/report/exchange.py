@@ -43,25 +43,26 @@ class Exchange:
     def of(cls, partition: int, offset: int, entry: Entry, payload: bytes) -> Exchange:
         """Of a record."""
         fields = entry.fields
-        digest, caller, subject = (entry.get(key) for key in (Key.DIGEST, Key.CALLER, Key.SUBJECT))
+        known = entry.kind in list(Kind)
+        if not known:  # its fields may be anything
+            fields = {}
+        digest, caller, subject = (fields.get(key) for key in (Key.DIGEST, Key.CALLER, Key.SUBJECT))
         slot = fields.get(Key.SLOT)
         return cls(
             partition,
             offset,
-            Kind(entry.kind).name.lower().replace("_", " ")
-            if entry.kind in list(Kind)
-            else f"kind {entry.kind}",
+            Kind(entry.kind).name.lower().replace("_", " ") if known else f"kind {entry.kind}",
             entry.record_id if entry.kind in (Kind.INFERENCE, Kind.ABORTED) else None,
-            entry.get(Key.ARRIVED),
-            entry.get(Key.COMMITTING) or entry.get(Key.TIME),
-            entry.get(Key.SERVICE),
+            fields.get(Key.ARRIVED),
+            fields.get(Key.COMMITTING) or fields.get(Key.TIME),
+            fields.get(Key.SERVICE),
             None if digest is None else digest.hex(),
             None if slot is None else Slot(slot).name.lower() if slot in list(Slot) else str(slot),
-            entry.get(Key.STATUS),
+            fields.get(Key.STATUS),
             None if caller is None else caller.hex(),
             _scores(entry, payload),
             bool(payload),
-            entry.get(Key.REQUEST_ID),
+            fields.get(Key.REQUEST_ID),
             None if subject is None else subject.hex(),
         )
 

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
-from typing import Any, Final
+from typing import Final
 
-from audit.bodies import body_of
-from audit.proof.entry import Entry, Key
-from audit.proof.errors import FormatError
-from audit.proof.printable import REPLACED, printable, printable_json
-from audit.proof.record import Header, Payload, parse_payload
+from audit.proof.entry import Entry
+from audit.proof.exchange import Told, texts
+from audit.proof.printable import printable
 
 from .exchange import Exchange
 from .texts import utc
@@ -22,9 +18,6 @@ MAX_SPOKEN: Final = 50
 """So many exchanges are printed."""
 MAX_SHOWN: Final = 8 << 10
 """Characters of a body that are printed."""
-_MAX_DECODED: Final = 1 << 20
-"""Bytes of a body that are decoded to be printed: a page takes a hundredth of it."""
-_NUMBERS: Final = re.compile(r'\[\n\s*([^\[\]{}"]*?)\n\s*\]')
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,55 +28,14 @@ class Spoken:
     request: tuple[str, str] | None = None
     """Head and body."""
     answer: tuple[str, str] | None = None
+    why: str | None = None
+    """Why they are not there."""
 
     @classmethod
     def of(cls, exchange: Exchange, entry: Entry, payload: bytes) -> Spoken:
         """Of a record."""
-        if not payload or entry.get(Key.SUITE) != 0:
-            return cls(exchange)
-        try:
-            parts = parse_payload(payload)
-        except FormatError:
-            return cls(exchange)
-        return cls(exchange, *_texts(parts))
-
-
-def _texts(parts: Payload) -> tuple[tuple[str, str], tuple[str, str]]:
-    head: Mapping[int, Any] = parts.header
-    asked = " ".join(
-        str(head[key])
-        for key in (Header.METHOD, Header.TARGET, Header.CONTENT_TYPE, Header.CONTENT_ENCODING)
-        if head.get(key) is not None
-    )
-    encoding, length = head.get(Header.CONTENT_ENCODING), head.get(Header.INFERENCE_LENGTH)
-    answered = head.get(Header.RESPONSE_INFERENCE_LENGTH)
-    return (
-        (printable(asked), body_text(parts.request, encoding, length)),
-        (printable(str(head.get(Header.RESPONSE_TYPE) or "")), body_text(parts.response, None, answered)),
-    )
-
-
-def body_text(body: bytes, encoding: Any, inference_length: Any) -> str:
-    """A body as a person reads it: JSON indented, binary tensors as values, others as text or hex.
-
-    What is cut is said at its end, and so is a body that is too large to be decoded here.
-    """
-    if not body:
-        return "(empty)"
-    if len(body) > _MAX_DECODED:
-        return f"… {len(body):,} bytes: too many for this page"
-    encoding = encoding if isinstance(encoding, str) else None
-    length = inference_length if type(inference_length) is int else None
-    found = body_of(body, encoding, length)
-    if isinstance(found, str):
-        text = "".join(each if each.isprintable() or each in "\n\t" else REPLACED for each in found)
-    else:
-        indented = json.dumps(found, indent=1, ensure_ascii=False)
-        # A row of numbers is a row; no text of JSON has a line end in it, so none is changed.
-        text = printable_json(_NUMBERS.sub(lambda row: f"[{' '.join(row[1].split())}]", indented))
-    if len(text) <= MAX_SHOWN:
-        return text
-    return f"{text[:MAX_SHOWN]}\n… cut: {MAX_SHOWN:,} of {len(text):,} characters"
+        parts, why = Told("", exchange.offset, entry, payload).parts()
+        return cls(exchange, why=why) if parts is None else cls(exchange, *texts(parts, MAX_SHOWN))
 
 
 def sections(spoken: Sequence[Spoken], count: int) -> str:
@@ -116,11 +68,11 @@ def _section(spoken: Spoken, shown: str) -> str:
     head = f"{each.partition}:{each.offset} · {each.kind}{status} · {each.request_id or each.name or ''}"
     return (
         f"<details class=exchange{shown}><summary>{escape(printable(head))}</summary><dl>{rows}</dl>"
-        f"{_part('Request', spoken.request)}{_part('Answer', spoken.answer)}</details>"
+        f"{_part('Request', spoken.request, spoken.why)}{_part('Answer', spoken.answer, spoken.why)}</details>"
     )
 
 
-def _part(name: str, part: tuple[str, str] | None) -> str:
+def _part(name: str, part: tuple[str, str] | None, why: str | None) -> str:
     if part is None:
-        return f"<h3>{name}</h3><p class=note>Not here: it was erased, is nowhere to be had, or cannot be read.</p>"
-    return f"<h3>{name} <code>{escape(part[0])}</code></h3><pre>{escape(part[1])}</pre>"
+        return f"<h3>{name}</h3><p class=note>Not here: {escape(printable(why or ''))}.</p>"
+    return f"<h3>{name} <code>{escape(printable(part[0]))}</code></h3><pre>{escape(part[1])}</pre>"

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from audit.proof import cbor
 from audit.proof.bundle import (
     MAX_PACKAGE,
     MAX_REPORT,
@@ -28,6 +29,7 @@ from audit.proof.entry import Key, parse_entry
 from audit.proof.errors import FormatError, NotProved
 from audit.proof.evidence import Shown, _verify_blobs, key_of, verify_bundle
 from audit.proof.flaws import Flaw
+from audit.proof.hashing import leaf_hash
 from audit.proof.members import Members, encode_members
 from audit.proof.note import MAX_NOTE, VerifierKey
 from audit.proof.record import frame_record, parse_record
@@ -472,3 +474,16 @@ def test_kept_records_are_those_of_the_golden_journal() -> None:
     """So the figures above are of real entries."""
     assert all(isinstance(kept, Kept) for kept in TREE.records)
     assert parse_entry(parse_record(TREE.records[0].record).entry.raw).kind == 4
+
+
+def test_an_entry_of_a_kind_that_is_not_known_breaks_nothing() -> None:
+    """Its fields may be of any type: a digest that is text, a caller that is a number."""
+    entry = cbor.encode(
+        {0: 99, int(Key.DIGEST): "x", int(Key.CALLER): 5, int(Key.JOURNAL): 1, int(Key.SEQUENCE): "y"}
+    )
+    note = sign_checkpoint(Checkpoint(make.TREE, 1, leaf_hash(entry)), make.NOTARY)
+    part = TreePart(make.TREE, note, (Kept(0, frame_record(entry, b""), ()),), ((0, 1),))
+    for kind, value, flaws in (("range", "3:0-0", 0), ("caller", CALLER, 1), ("record", "x", 2)):
+        found = shown(bundle(part, selection={"kind": kind, "value": value}))
+        assert [flaw.what for flaw in found.flaws] == ["selection"] * flaws
+        assert found.kinds == {"kind 99": 1}

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import shutil
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
+from audit.proof.bundle import Bundle as EvidenceBundle
+from audit.proof.bundle import Kept, TreePart
+from audit.proof.checkpoint import Checkpoint, sign_checkpoint
 from audit.proof.command import main
+from audit.proof.entry import Key, Kind, encode_entry
+from audit.proof.hashing import leaf_hash
 from audit.proof.receipt import Receipt
+from audit.proof.record import Header, encode_payload, frame_record, parse_record
 from tests.golden.proof import make
 
 GOLDEN = make.HERE
@@ -90,10 +98,6 @@ def test_what_others_wrote_does_not_steer_the_terminal(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Escape sequences in an entry's texts are shown as what they are: nothing."""
-    from audit.proof.checkpoint import Checkpoint, sign_checkpoint
-    from audit.proof.entry import Key, Kind, encode_entry
-    from audit.proof.hashing import leaf_hash
-
     entry = encode_entry(
         {
             Key.KIND: Kind.SHIPPER,
@@ -180,3 +184,124 @@ def test_a_tree_whose_checkpoint_was_removed_is_missed(
     assert "trees checked: 1" in told
     shutil.rmtree(gone)
     assert main(["log", str(tmp_path / "store"), *KEY]) == 0
+
+
+# ---------------------------------------------------------------- records out of a bundle
+
+
+def golden_records() -> list[str]:
+    """The ids in the golden bundle."""
+    (tree,) = make.evidence().trees
+    return [parse_record(kept.record).entry.record_id for kept in tree.records]
+
+
+BUNDLE = ["bundle", str(GOLDEN / "bundle.zip"), *KEY]
+
+
+def test_a_record_is_printed_with_what_was_asked_and_answered(capsys: pytest.CaptureFixture[str]) -> None:
+    """After what the bundle shows, and before the verdict; one or several."""
+    names = golden_records()
+    assert main([*BUNDLE, "--record", names[1]]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[-1] == "it holds"
+    assert said.index(f"record {names[1]}, offset 1 of {make.TREE}") > said.index("this does NOT show")
+    assert "  request: POST /v1/models/m:predict text/plain" in said
+    assert "    | one" in said
+    assert main([*BUNDLE, "--record", names[3], "--record", names[1], "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)["exchanges"]
+    assert [each["record"] for each in told] == [names[1], names[3]]
+    assert told[0]["request"]["body"] == "one"
+
+
+def test_records_are_written_into_a_directory_of_their_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """All that were asked for, or those that are named; a new directory or an empty one; for its owner's eyes."""
+    out, one = tmp_path / "out", tmp_path / "one"
+    assert main([*BUNDLE, "--extract", str(out), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)["extracted"]
+    files = sorted(path.name for path in out.iterdir())
+    assert told == {"directory": str(out), "records": 17, "files": len(files)}
+    assert sum(name.endswith(".json") for name in files) == 17
+    place = "0f" * 16 + "-3-1"
+    assert (out / f"{place}.request").read_bytes() == b"one"
+    assert (out / f"{place}.answer").read_bytes() == b"1"
+    assert json.loads((out / f"{place}.json").read_text())["record"] == golden_records()[1]
+    assert {path.stat().st_mode & 0o777 for path in out.iterdir()} == {0o600}
+    one.mkdir()
+    assert main([*BUNDLE, "--extract", str(one), "--record", golden_records()[1]]) == 0
+    assert {path.name.partition(".")[0] for path in one.iterdir()} == {place}
+    assert "files: 4" in capsys.readouterr().out
+
+
+def test_nothing_is_printed_or_written_of_a_bundle_with_flaws(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit code 1 and the flaws, as without."""
+    (tree,) = make.evidence().trees
+    wrong = tree.records[4]._replace(proof=tree.records[3].proof)
+    records = (*tree.records[:4], wrong, *tree.records[5:])
+    changed = dataclasses.replace(make.evidence(), trees=(dataclasses.replace(tree, records=records),))
+    file, out = tmp_path / "wrong.zip", tmp_path / "out"
+    file.write_bytes(changed.encode())
+    asked = ["--record", golden_records()[1], "--extract", str(out)]
+    assert main(["bundle", str(file), *KEY, *asked]) == 1
+    said = capsys.readouterr().out
+    assert "WRONG  proof" in said
+    assert "| one" not in said
+    assert main(["bundle", str(file), *KEY, *asked, "--json"]) == 1
+    told = json.loads(capsys.readouterr().out)
+    assert not {"exchanges", "extracted"} & set(told)
+    assert not out.exists()
+    file.write_bytes(b"nothing")
+    assert main(["bundle", str(file), *KEY, *asked]) == 1
+    assert not out.exists()
+
+
+def test_what_cannot_be_printed_or_written_ends_with_2(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No record id, a record that is not there, a directory with something in it, a file, no parent."""
+    full, file = tmp_path / "full", tmp_path / "file"
+    full.mkdir()
+    file.touch()
+    (full / "mine").touch()
+    (tmp_path / "lost").symlink_to(tmp_path / "nowhere")
+    for asked, said in (
+        (["--record", "x"], "record id: want"),
+        (["--record", f"{'0' * 32}-1"], "has no such record"),
+        (["--extract", str(full)], "is not empty"),
+        (["--extract", str(file)], "is not a directory"),
+        (["--extract", str(tmp_path / "lost")], "is not a directory"),
+        (["--extract", str(tmp_path / "a" / "b")], "is not there"),
+        (["--extract", str(tmp_path / "new"), "--record", f"{'0' * 32}-1"], "has no such record"),
+    ):
+        assert main([*BUNDLE, *asked]) == 2, asked
+        found = capsys.readouterr()
+        assert said in found.err
+        assert found.err.startswith("affiant-verify: ")
+        assert found.out == ""
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["file", "full", "lost", "mine"]
+
+
+def test_what_a_record_says_forges_no_verdict(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Neither a text body with line ends, nor a name with an escape."""
+    header = {Header.METHOD: "POST\nit holds", Header.TARGET: "/\x1b[2J", Header.CONTENT_TYPE: "text/plain"}
+    payload = encode_payload(bytes(32), header, b"a\nit holds\n\x1b[2J\r\nit holds")
+    name, file = f"{'07' * 16}-0", tmp_path / "e.zip"
+    entry = encode_entry(
+        {
+            Key.KIND: Kind.INFERENCE, Key.JOURNAL: b"\x07" * 16, Key.EPOCH: 1, Key.SEQUENCE: 0, Key.CHAIN: bytes(32),
+            Key.COMMITTING: 1, Key.ARRIVED: 1, Key.SERVICE: "it holds\nit holds", Key.STATUS: 200, Key.TICKET: 0,
+            Key.PAYLOAD_DIGEST: sha256(payload).digest(), Key.PAYLOAD_LENGTH: len(payload), Key.SUITE: 0,
+        }
+    )  # fmt: skip
+    note = sign_checkpoint(Checkpoint(make.TREE, 1, leaf_hash(entry)), make.NOTARY)
+    part = TreePart(make.TREE, note, (Kept(0, frame_record(entry, payload), ()),), ((0, 1),))
+    made = EvidenceBundle({"kind": "record", "value": name}, {"by": "", "time": ""}, (part,), {}, b"")
+    file.write_bytes(made.encode())
+    assert main(["bundle", str(file), *KEY, "--record", name]) == 0
+    said = capsys.readouterr().out
+    assert said.split("\n").count("it holds") == 1
+    assert said.count("it holds") > 3
+    assert not {"\x1b", "\r"} & set(said)

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audit.bodies import MAX_HEX, MAX_VALUES, TENSOR_FORMATS, WINDOW_BITS, body_of
+from audit.proof.bodies import MAX_HEX, MAX_VALUES, TENSOR_FORMATS, WINDOW_BITS, body_of
 from service.protocol.v2 import DTYPES
 
 

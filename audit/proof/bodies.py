@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import struct
 import zlib
 from typing import Any, Final
+
+from .printable import REPLACED, printable_json
 
 WINDOW_BITS: Final = {"gzip": 31, "x-gzip": 31, "deflate": 15}
 """Content-Encoding (in lower case) → what zlib needs to know. The gateway reads these, and identity."""
@@ -27,6 +30,9 @@ MAX_VALUES: Final = 4096
 _MAX_DEPTH: Final = 64
 MAX_HEX: Final = 64 << 10
 """Bytes that are shown as hex."""
+_MAX_READ: Final = 1 << 20
+"""Bytes of a body that are decoded to be shown as text: a page takes a hundredth of it."""
+_NUMBERS: Final = re.compile(r'\[\n\s*([^\[\]{}"]*?)\n\s*\]')
 
 
 def body_of(body: bytes, encoding: str | None = None, inference_length: int | None = None) -> Any:
@@ -50,6 +56,26 @@ def body_of(body: bytes, encoding: str | None = None, inference_length: int | No
             return plain.decode()
         except UnicodeDecodeError:
             return _hex(plain)
+
+
+def body_text(body: bytes, encoding: str | None, inference_length: int | None, most: int) -> str:
+    """A body as a person reads it: JSON indented, binary tensors as values, others as text or hex.
+
+    Lines end with a line feed; all else that cannot be seen is an escape, or U+FFFD. What is cut, after `most`
+    characters, is said at its end, and so is a body that is too large to be decoded for a person.
+    """
+    if not body:
+        return "(empty)"
+    if len(body) > _MAX_READ:
+        return f"… {len(body):,} bytes: too many to be shown here"
+    found = body_of(body, encoding, inference_length)
+    if isinstance(found, str):
+        text = "".join(each if each.isprintable() or each in "\n\t" else REPLACED for each in found)
+    else:
+        indented = json.dumps(found, indent=1, ensure_ascii=False)
+        # A row of numbers is a row; no text of JSON has a line end in it, so none is changed.
+        text = printable_json(_NUMBERS.sub(lambda row: f"[{' '.join(row[1].split())}]", indented))
+    return text if len(text) <= most else f"{text[:most]}\n… cut: {most:,} of {len(text):,} characters"
 
 
 def _inflate(body: bytes, encoding: str | None) -> bytes | None:
