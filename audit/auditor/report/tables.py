@@ -11,13 +11,15 @@ from audit.proof.bundle import PackagePart, TreePart
 from audit.proof.checkpoint import parse_checkpoint
 from audit.proof.errors import FormatError
 from audit.proof.note import parse_note
-from audit.proof.printable import printable
+from audit.proof.printable import printable, printable_json
 
 from .charts import style_of
 from .exchange import Exchange
 from .texts import short, utc
 
 _LISTED: Final = 500
+_LINEAGE_TYPE: Final = "application/vnd.affiant.lineage.v1+json"
+"""Of the layer, docs/model-package.md."""
 
 
 def models(packages: Mapping[str, PackagePart | None]) -> str:
@@ -27,7 +29,8 @@ def models(packages: Mapping[str, PackagePart | None]) -> str:
     body = []
     for digest, package in packages.items():
         name, made, lineage = _package(package)
-        body.append((f"<code>sha256:{digest}</code>", escape(name), escape(made), lineage))
+        named, published = (escape(short(printable(each), 200)) for each in (name, made))
+        body.append((f"<code>sha256:{digest}</code>", named, published, lineage))
     return _table("Packages", ("digest", "name", "published", "lineage"), body, wide=0)
 
 
@@ -114,26 +117,30 @@ def _package(package: PackagePart | None) -> tuple[str, str, str]:
     if package is None:
         return "not in this bundle", "–", "–"
     try:
-        notes = json.loads(package.manifest).get("annotations", {})
+        manifest = json.loads(package.manifest)
+        notes = manifest.get("annotations", {})
         name = str(notes.get("org.affiant.model.name", "–"))
         made = str(notes.get("org.opencontainers.image.created", "–"))
-    except (ValueError, AttributeError, RecursionError):
+        named = [
+            layer["digest"] for layer in manifest.get("layers", ()) if layer.get("mediaType") == _LINEAGE_TYPE
+        ]
+        found = package.blobs.get(str(named[0]).removeprefix("sha256:")) if named else None
+    except (ValueError, AttributeError, KeyError, TypeError, RecursionError):
         return "unreadable", "–", "–"
-    lineage = next((found for blob in package.blobs.values() if (found := _lineage(blob))), "–")
-    return name, made, lineage
+    return name, made, _lineage(found) if found is not None else "–"
 
 
 def _lineage(blob: bytes) -> str:
     try:
         content = json.loads(blob)
     except (ValueError, RecursionError):
-        return ""
-    if not isinstance(content, dict) or "format" not in content or "inputs" in content:
-        return ""
+        return "unreadable"
+    if not isinstance(content, dict):
+        return "unreadable"
     text = json.dumps(content, indent=1, ensure_ascii=False)
     shown = " open" if len(text) < 2_000 else ""
     head = f"<details{shown}><summary>{len(content)} fields</summary>"
-    return f"{head}<pre>{escape(short(text, 20_000))}</pre></details>"
+    return f"{head}<pre>{escape(short(printable_json(text), 20_000))}</pre></details>"
 
 
 def _status_cell(status: int | None) -> str:

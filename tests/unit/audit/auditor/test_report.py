@@ -172,6 +172,27 @@ def test_nothing_that_others_wrote_is_markup() -> None:
     plots(text)
 
 
+def test_a_packages_lineage_is_what_its_manifest_says_is_one() -> None:
+    """Not its signature, whatever the order; without a layer of that type, or with one that is no JSON, none."""
+    signature, lineage = b'{"features":["age"],"format":1}', '{"actor":"mary\u202e","format":1}'.encode()
+    layers = [
+        {"mediaType": "application/vnd.affiant.signature.v1+json", "digest": "sha256:aa"},
+        {"mediaType": "application/vnd.affiant.lineage.v1+json", "digest": "sha256:bb"},
+    ]
+    whole = json.dumps({"layers": layers}).encode()
+    blobs = {"aa": signature, "bb": lineage}
+    text = page(packages={"01" * 32: PackagePart(whole, blobs)})
+    assert "mary" in text
+    assert "\u202e" not in text
+    assert "features" not in text
+    without = json.dumps({"layers": layers[:1]}).encode()
+    assert "<details" not in page(packages={"01" * 32: PackagePart(without, blobs)})
+    for odd in (b"[]", b'{"layers":[1]}', b'{"layers":5}', b'{"layers":[{"mediaType":3}]}', b"\xff"):
+        assert "<details" not in page(packages={"01" * 32: PackagePart(odd, blobs)})
+    damaged = page(packages={"01" * 32: PackagePart(whole, {"bb": b"\xff"})})
+    assert "unreadable" in damaged
+
+
 @given(st.text(max_size=40), st.text(max_size=40))
 def test_any_text_stays_text(service: str, value: str) -> None:
     """Tags are ours alone, whatever stands in a name."""
