@@ -10,7 +10,7 @@ VENV := $(or $(AFFIANT_VENV),.venv)
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
 # Real components, by the names of scripts/tools. A missing one fails what needs it.
-TEST_TOOLS := kafka registry curl strace versitygw fsck posix-oneshot spicy litewitness tlogcheck
+TEST_TOOLS := kafka registry curl strace versitygw fsck posix-oneshot spicy litewitness tlogcheck chromium
 BENCH_TOOLS := kafka wrk strace
 BENCHES = $(sort $(wildcard bench/*.py))
 

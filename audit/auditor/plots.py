@@ -1,4 +1,8 @@
-"""Plots as SVG, by hand: self-contained, printable, and with the numbers in their titles."""
+"""Plots as SVG, by hand: self-contained, printable, and with the numbers in their titles.
+
+Widths are in percent of the page's and heights in CSS pixels, so that the text keeps its size on a phone; the room for
+the axes is the element's padding (style.py), into which texts at places below 0 and above 100 % are drawn.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +11,16 @@ from collections.abc import Sequence
 from html import escape
 from typing import Final, NamedTuple
 
-WIDTH: Final = 680
-HEIGHT: Final = 190
-_LEFT: Final = 52
-_BOTTOM: Final = 30
-_TOP: Final = 10
-_RIGHT: Final = 10
+_HEIGHT: Final = 160
+"""Of the columns alone, px."""
+_ROW: Final = 42
+_BAR: Final = 16
+_GAP: Final = 0.12
+"""Of a column's width that stays empty."""
+_LONGEST: Final = 40
+"""Characters of a name that a phone's width takes."""
+_CHARACTER: Final = 0.028
+"""Of a plot's width on a phone that a character of a label takes."""
 
 
 class Series(NamedTuple):
@@ -37,71 +45,84 @@ def columns(
     count = len(labels)
     totals = [sum(one.values[at] for one in series) for at in range(count)]
     top = nice(max(totals, default=0))
-    width = (WIDTH - _LEFT - _RIGHT) / max(1, count)
-    scale = (HEIGHT - _TOP - _BOTTOM) / top
-    parts = [_frame(what, HEIGHT), *_grid(top, scale)]
+    width = 100 / max(1, count)
+    parts = [_frame(what, "columns", _HEIGHT), *_grid(top)]
     for at, label in enumerate(labels):
-        y = float(HEIGHT - _BOTTOM)
+        y = float(_HEIGHT)
         said = ", ".join(f"{one.name} {one.values[at]:,}" for one in series if one.values[at])
         bars = []
         for one in series:
-            height = one.values[at] * scale
+            height = one.values[at] * _HEIGHT / top
             if height:
                 y -= height
                 bars.append(
-                    f'<rect class="{one.style}" x="{_LEFT + at * width + 0.5:.1f}" y="{y:.1f}" '
-                    f'width="{max(0.6, width - 1):.1f}" height="{height:.1f}"/>'
+                    f'<rect class="{one.style}" x="{(at + _GAP / 2) * width:.3f}%" y="{y:.1f}" '
+                    f'width="{(1 - _GAP) * width:.3f}%" height="{height:.1f}"/>'
                 )
         if bars:
             parts.append(f"<g><title>{escape(label)}: {escape(said)}</title>{''.join(bars)}</g>")
+    spare = _spare(ticks)
     parts += [
-        f'<text class="tick" text-anchor="{_anchor(place)}" x="{_LEFT + place * (WIDTH - _LEFT - _RIGHT):.1f}" '
-        f'y="{HEIGHT - 10}">{escape(text)}</text>'
-        for place, text in ticks
+        f'<text class="tick{" spare" if at in spare else ""}" text-anchor="{_anchor(place)}" '
+        f'x="{100 * place:.2f}%" y="{_HEIGHT + 20}">{escape(text)}</text>'
+        for at, (place, text) in enumerate(ticks)
     ]
     return "".join((*parts, "</svg>"))
+
+
+def _spare(ticks: Sequence[tuple[float, str]]) -> set[int]:
+    """Which labels have no room on a phone beside those at both ends and, from the left, the others that are kept."""
+    taken: list[tuple[float, float]] = []
+    spare = set()
+    for at in sorted(range(len(ticks)), key=lambda at: 0 < at < len(ticks) - 1):
+        place, text = ticks[at]
+        length = _CHARACTER * (len(text) + 1)
+        start = place - {"start": 0.0, "middle": length / 2, "end": length}[_anchor(place)]
+        if any(start < end and begin < start + length for begin, end in taken):
+            spare.add(at)
+        else:
+            taken.append((start, start + length))
+    return spare
 
 
 def _anchor(place: float) -> str:
     return "start" if place < 0.02 else "end" if place > 0.98 else "middle"
 
 
-def _frame(what: str, height: float) -> str:
+def _frame(what: str, style: str, height: int) -> str:
+    """`height` is of what is drawn; the room around it is the style's."""
     return (
-        f'<svg viewBox="0 0 {WIDTH} {height:.0f}" role="img" aria-label="{escape(what)}" '
+        f'<svg class="{style}" style="--drawn:{height}px" role="img" aria-label="{escape(what)}" '
         'xmlns="http://www.w3.org/2000/svg">'
     )
 
 
-def _grid(top: float, scale: float) -> list[str]:
+def _grid(top: int) -> list[str]:
     lines = []
     for step in range(5):
         value = top * step / 4
         if value != int(value):
             continue
-        y = HEIGHT - _BOTTOM - value * scale
+        y = _HEIGHT - value * _HEIGHT / top
         style = "axis" if step == 0 else "grid"
-        lines.append(f'<line class="{style}" x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
-        lines.append(
-            f'<text class="tick" text-anchor="end" x="{_LEFT - 6}" y="{y + 4:.1f}">{int(value):,}</text>'
-        )
+        lines.append(f'<line class="{style}" x1="0" x2="100%" y1="{y:.1f}" y2="{y:.1f}"/>')
+        lines.append(f'<text class="tick" text-anchor="end" x="-6" y="{y + 4:.1f}">{int(value):,}</text>')
     return lines
 
 
 def rows(bars: Sequence[tuple[str, int, str]], what: str) -> str:
-    """Horizontal bars: (name, value, class), each with its number and share."""
+    """Horizontal bars: (name, value, class), each below its name, with its number and share."""
     largest = max((value for _, value, _ in bars), default=0) or 1
     total = sum(value for _, value, _ in bars) or 1
-    left, right, height = 200, 110, 26
-    parts = [_frame(what, height * len(bars) + 4)]
+    parts = [_frame(what, "rows", _ROW * len(bars))]
     for at, (name, value, style) in enumerate(bars):
-        y, width = at * height, max(1.0, value / largest * (WIDTH - left - right))
-        shown = name if len(name) <= 28 else name[:27] + "…"
+        y, width = at * _ROW, max(0.3, 100 * value / largest)
+        shown = name if len(name) <= _LONGEST else name[: _LONGEST - 1] + "…"
         parts.append(
             f"<g><title>{escape(name)}: {value:,}</title>"
-            f'<text class="name" text-anchor="end" x="{left - 8}" y="{y + 18}">{escape(shown)}</text>'
-            f'<rect class="{style}" x="{left}" y="{y + 4}" width="{width:.1f}" height="{height - 8}" rx="2"/>'
-            f'<text class="value" x="{left + width + 6:.1f}" y="{y + 18}">{value:,} · {share(value, total)}</text></g>'
+            f'<text class="name" x="0" y="{y + 14}">{escape(shown)}</text>'
+            f'<rect class="{style}" x="0" y="{y + 20}" width="{width:.2f}%" height="{_BAR}" rx="2"/>'
+            f'<text class="value" x="{width:.2f}%" dx="6" y="{y + 32}">{value:,} · {share(value, total)}</text></g>'
         )
     return "".join((*parts, "</svg>"))
 
