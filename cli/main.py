@@ -39,6 +39,9 @@ GROUPS: Final[dict[str, Group]] = {
     "config": Group("cli.config", "Check and show the settings."),
     "model": Group("cli.model", "Model packages: publish, list, show, pull and verify.", "registry"),
     "roles": Group("cli.roles", "Who may say what: keys, and the root that gives roles.", "registry"),
+    "gate": Group(
+        "cli.gate", "Run a policy's gates on a package, list them, show what was signed.", "registry"
+    ),
     "policy": Group("cli.policy", "Check, propose, compare and show the policy.", "registry"),
     "approve": Group("cli.approvals_approve", "Approve a digest for a service, signed.", "registry"),
     "reject": Group("cli.approvals_reject", "Reject a digest for a service, signed.", "registry"),

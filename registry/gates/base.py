@@ -38,6 +38,16 @@ class Outcome:
     """Library → version."""
 
 
+@dataclass(frozen=True, slots=True)
+class Suite:
+    """A Great Expectations suite."""
+
+    content: Mapping[str, Any]
+    """Its JSON."""
+    digest: str
+    """sha256:… of the file."""
+
+
 @dataclass(frozen=True)
 class Datasets:
     """What the gates may look at. Parts that are absent fail the gates that need them."""
@@ -52,6 +62,10 @@ class Datasets:
     """What answers now."""
     documents: Mapping[str, Any] | None = None
     """What people wrote: purpose, owners, …"""
+    documents_digest: str | None = None
+    """sha256:… of their file."""
+    suite: Suite | None = None
+    """Expectations of the hold-out."""
 
     @cached_property
     def rows(self) -> Table:
@@ -59,6 +73,17 @@ class Datasets:
         if self.holdout is None:
             raise CannotJudge("no hold-out was given")
         return self.holdout
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """What was looked at (holdout, training, documents, suite) → sha256:… of it."""
+        found = {
+            "holdout": None if self.holdout is None else f"sha256:{self.holdout.sha256}",
+            "training": None if self.training is None else f"sha256:{self.training.sha256}",
+            "documents": self.documents_digest,
+            "suite": None if self.suite is None else self.suite.digest,
+        }
+        return {name: digest for name, digest in found.items() if digest is not None}
 
     def sample(self, signature: Signature, count: int) -> Rows:
         """At most `count` rows of the hold-out, evenly spread, as the model sees them: [n, width] float32."""
@@ -143,7 +168,7 @@ class GateReport(_Document):
     policy: str
     """Its digest."""
     data: dict[str, str]
-    """holdout, documents → sha256:… of the file."""
+    """holdout, training, documents, suite → sha256:… of the file."""
     live: str | None
     """The package that it was compared with."""
     made: str

@@ -11,6 +11,8 @@ from registry.table import UNSEEN, encode
 
 from .base import CannotJudge, Datasets, Outcome
 
+NEEDS = ("the hold-out",)
+
 
 def judge(package: Package, datasets: Datasets, limits: DataContract) -> Outcome:
     """Columns, types, missing values, categories and ranges. A column that is absent, or of another type, fails."""

@@ -11,6 +11,8 @@ from registry.policy.gates import Documentation
 
 from .base import CannotJudge, Datasets, Outcome
 
+NEEDS = ("the documents",)
+
 _NAMES = frozenset({"owners"})
 
 

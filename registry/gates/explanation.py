@@ -13,6 +13,8 @@ from registry.runtimes import LoadedModel, Rows, load
 from .base import CannotJudge, Datasets, Outcome
 from .permutation import contributions
 
+NEEDS = ("the hold-out",)
+
 _ROUNDING = 2.0**-23
 
 

@@ -17,6 +17,8 @@ from registry.table import Table, texts
 
 from .base import CannotJudge, Datasets, Outcome, score
 
+NEEDS = ("the hold-out with its target",)
+
 
 def judge(package: Package, datasets: Datasets, limits: Fairness) -> Outcome:
     """Each attribute by itself and, when asked for, all together."""

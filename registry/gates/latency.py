@@ -15,6 +15,8 @@ from registry.runtimes import load
 
 from .base import Datasets, Outcome
 
+NEEDS = ()
+
 
 def judge(
     package: Package, datasets: Datasets, limits: Latency, clock: Callable[[], int] = perf_counter_ns

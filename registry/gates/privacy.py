@@ -21,7 +21,7 @@ from registry.table import Table, texts
 from .base import CannotJudge, Datasets, Outcome
 from .names import entity_of, words_of
 
-NEEDS: Final = ("the hold-out or the training table", "the extra gates")
+NEEDS = ("the hold-out or the training table", "the extra gates")
 _DIGITS: Final = 9
 """Whole numbers with so many digits are read as text: cards, accounts and telephones come as numbers, too."""
 

@@ -11,6 +11,8 @@ from registry.policy.gates import LOWER_IS_BETTER, MetricLimit, Quality
 from .base import CannotJudge, Datasets, Outcome, Scored, score
 from .metrics import metric
 
+NEEDS = ("the hold-out with its target",)
+
 SEED = 0
 """Of the resampling: the same data gives the same interval."""
 

@@ -12,6 +12,8 @@ from registry.signature import Feature, Signature
 
 from .base import Datasets, Outcome
 
+NEEDS = ("the hold-out",)
+
 _HUGE = float(np.finfo(np.float32).max)
 
 

@@ -9,6 +9,8 @@ from registry.policy.gates import Size
 
 from .base import Datasets, Outcome
 
+NEEDS = ()
+
 
 def judge(package: Package, datasets: Datasets, limits: Size) -> Outcome:
     """Megabytes (10^6 bytes) of the layers."""

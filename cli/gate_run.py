@@ -1,0 +1,208 @@
+"""`affiant gate run`: measure, tell, and with a key sign what was found into the governance log."""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import structlog
+import typer
+
+from audit.config import Config, load
+from audit.errors import ConfigError
+
+from .approvals_open import append, board_of, signer_of, warn
+from .approvals_show import cell, screen, table
+from .errors import WRONG
+from .model import DigestArgument, StoreOption, _find, _open, _progress
+from .options import ConfigOption
+from .text import json_text, printable
+
+if TYPE_CHECKING:
+    from registry.approvals.board import Board
+    from registry.approvals.keys import KeySigner
+    from registry.gates import GateReport
+    from registry.policy import Policy
+
+_READING = 2
+"""Steps before the gates: the package, the data."""
+
+
+def run(  # noqa: PLR0917 - a command takes its options one by one
+    digest: DigestArgument,
+    service: Annotated[str, typer.Option("--service", "-s", help="The service.", show_default=False)],
+    policy: Annotated[
+        Path | None,
+        typer.Option(
+            help="policy.yaml; else the policy that is in force.", show_default=False, dir_okay=False
+        ),
+    ] = None,
+    holdout: Annotated[
+        Path | None,
+        typer.Option(help="Rows that the model has not seen: .csv or .parquet.", exists=True, dir_okay=False),
+    ] = None,
+    target: Annotated[
+        str | None, typer.Option(help="The hold-out's target column; else that of the training.")
+    ] = None,
+    training: Annotated[
+        Path | None,
+        typer.Option(
+            help="The table that it was trained on, for the privacy gate.", exists=True, dir_okay=False
+        ),
+    ] = None,
+    documents: Annotated[
+        Path | None,
+        typer.Option(help="What people wrote of it: .yaml or .json.", exists=True, dir_okay=False),
+    ] = None,
+    suite: Annotated[
+        Path | None,
+        typer.Option(
+            help="A Great Expectations suite, .json, for the data contract.", exists=True, dir_okay=False
+        ),
+    ] = None,
+    live: Annotated[
+        str | None, typer.Option(help="The digest to compare with: what answers now.", show_default=False)
+    ] = None,
+    key: Annotated[
+        Path | None,
+        typer.Option(
+            help="Sign the results with this key file of the role gates, and append them to the governance log.",
+            show_default=False,
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Write a report for people: one HTML page.")
+    ] = None,
+    config: ConfigOption = None,
+    store: StoreOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """Run every gate that the policy has for a service. A gate that cannot run has failed.
+
+    Without --key nothing is written to the log. A failure is also one line of JSON on the error output, for alerts.
+
+    Exit codes: 0 all passed; 1 a gate failed, or the key may not sign (then nothing ran); 2 wrong usage, settings,
+    policy or key; 3 the store or the log does not answer.
+
+    Example: affiant gate run sha256:5e66a605fa8c --service credit --policy policy.yaml --holdout holdout.csv
+    --documents documents.yaml --key pipeline.key --out gates.html
+    """
+    from registry.gates import run_gates
+    from registry.gates.inputs import Files, read_datasets
+
+    loaded = load(config) if store is None or key is not None or policy is None else None
+    place = _open(config, store)
+    rules, signer = _ready(loaded, policy, key)
+    if service not in rules.services:
+        raise ConfigError(f"the policy has no service {service!r}; it has {', '.join(rules.services)}")
+    if out is not None and not out.absolute().parent.is_dir():
+        raise typer.BadParameter(f"there is no directory {out.parent}", param_hint="--out")
+    gates = rules.services[service].gates.required
+    files = Files(holdout, target, training, documents, suite)
+    with _progress("judging", _READING + len(gates)) as step:
+        step("reading the package")
+        package = _find(place, digest)
+        compared = None if live is None else _find(place, live)
+        step("reading the data")
+        datasets = read_datasets(files, package, compared)
+        report = run_gates(package, datasets, rules, service, now=datetime.now(UTC), progress=step)
+    # Signed first: what comes of a full disk is not worth another run.
+    offset = None if signer is None or loaded is None else _append(loaded, signer, report)
+    if out is not None:
+        _write(report, package.name, out)
+    _tell(report, offset=offset, out=out, as_json=as_json)
+    if not report.passed:
+        _alert(report)
+        raise typer.Exit(WRONG)
+
+
+def _ready(loaded: Config | None, policy: Path | None, key: Path | None) -> tuple[Policy, KeySigner | None]:
+    """The policy, and who signs: whatever is wrong with either is said before anything is measured.
+
+    Raises:
+        typer.Exit: 1: the key has not the role.
+    """
+    from registry.gates.said import refusal, remark
+    from registry.policy import load_policy
+
+    board: Board | None = None
+    if loaded is not None and (key is not None or policy is None):
+        board = board_of(loaded)
+    if policy is not None:
+        rules = load_policy(policy)
+    elif board is not None and board.policy is not None:
+        rules = board.policy.policy
+    else:
+        raise ConfigError("no policy is in force, and --policy names none")
+    if key is None or board is None:
+        return rules, None
+    signer = signer_of(key)
+    if (why := refusal(board, signer.id)) is not None:
+        typer.echo(f"refused: {printable(why)}; no gate was run", err=True)
+        raise typer.Exit(WRONG)
+    if (said := remark(board, rules)) is not None:
+        warn(said)
+    return rules, signer
+
+
+def _append(loaded: Config, signer: KeySigner, report: GateReport) -> int | None:
+    """Append the results; the offset where they are."""
+    from registry.gates.said import results_of, statement
+
+    append(loaded, signer, [statement(report)])
+    said = results_of(board_of(loaded), report.package, report.service)
+    return next((each.offset for each in reversed(said) if each.predicate.get("made") == report.made), None)
+
+
+def _write(report: GateReport, name: str, out: Path) -> None:
+    from registry.gates.report import page
+
+    out.write_text(page(report, name), encoding="utf-8")
+
+
+def _tell(report: GateReport, *, offset: int | None, out: Path | None, as_json: bool) -> None:
+    if as_json:
+        content: dict[str, Any] = {
+            "passed": report.passed,
+            "signed": offset is not None,
+            "offset": offset,
+            "html": None if out is None else str(out),
+            "report": report.model_dump(mode="json"),
+        }
+        typer.echo(json_text(content))
+        return
+    from registry.gates.report import summary
+
+    grid = table("gate", "verdict", "found", "why")
+    for each in report.results:
+        style = "green" if each.verdict == "passed" else "bold red"
+        grid.add_row(cell(each.name), cell(each.verdict, style), cell(summary(each)), cell(each.reason))
+    view = screen()
+    view.print(cell(f"{report.package} for {report.service}, under {report.policy}"))
+    view.print()
+    view.print(grid)
+    view.print()
+    failed = sum(each.verdict != "passed" for each in report.results)
+    typer.echo(f"{failed} of {len(report.results)} gates failed" if failed else "all gates passed")
+    if out is not None:
+        typer.echo(f"report: {printable(str(out))}")
+    if offset is None:
+        typer.echo("nothing was written to the governance log: --key signs results into it")
+    else:
+        typer.echo(f"signed, at offset {offset} of the governance log")
+
+
+def _alert(report: GateReport) -> None:
+    """One line of JSON, for whatever watches a pipeline's error output."""
+    processors: list[Any] = [
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.JSONRenderer(),
+    ]
+    say = structlog.wrap_logger(structlog.PrintLogger(sys.stderr), processors=processors)
+    failed = [each.name for each in report.results if each.verdict != "passed"]
+    say.error(
+        "gates failed", package=report.package, service=report.service, policy=report.policy, gates=failed
+    )

@@ -1,0 +1,94 @@
+"""What a gate found, on one line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from registry.gates.base import GateResult
+
+
+def summary(result: GateResult) -> str:
+    """The main figures; empty when the gate could not run. A gate that is not known here shows its plain numbers."""
+    figures: Mapping[str, Any] = result.figures
+    if not figures:
+        return ""
+    return _LINES.get(result.name, _plain)(figures)
+
+
+def span(found: Mapping[str, Any]) -> str:
+    """0.7812 [0.7301, 0.8290]."""
+    return f"{number(found['value'])} [{number(found['low'])}, {number(found['high'])}]"
+
+
+def number(value: Any) -> str:
+    """A figure, to four places; those that are no number say so."""
+    return f"{value:.4f}" if isinstance(value, float) else str(value)
+
+
+def _quality(figures: Mapping[str, Any]) -> str:
+    parts = [f"{name} {span(found)}" for name, found in figures.items() if isinstance(found, dict)]
+    return f"{', '.join(parts)} on {figures['rows']:,} rows"
+
+
+def _fairness(figures: Mapping[str, Any]) -> str:
+    return "; ".join(
+        f"{name}: difference {found['demographic_parity_difference']:.3f}, "
+        f"ratio {found['demographic_parity_ratio']:.3f}"
+        for name, found in figures.items()
+    )
+
+
+def _documentation(figures: Mapping[str, Any]) -> str:
+    there = figures["characters"]
+    return f"{sum(bool(each) for each in there.values())} of {len(there)} texts"
+
+
+def _contract(figures: Mapping[str, Any]) -> str:
+    columns = f", {len(figures['columns'])} columns" if "columns" in figures else ""
+    suite = figures.get("suite")
+    held = f"; {suite['held']} of {suite['expectations']} expectations" if suite else ""
+    return f"{figures['rows']:,} rows{columns}{held}"
+
+
+def _privacy(figures: Mapping[str, Any]) -> str:
+    ner = f" and {figures['ner']}" if figures["ner"] else ""
+    return f"{figures['texts']:,} texts by {len(figures['recognizers'])} recognisers{ner}"
+
+
+def _explanation(figures: Mapping[str, Any]) -> str:
+    return f"{figures['method']}, {figures['rows']} rows, at most {figures['largest_difference']:.2g} apart"
+
+
+def _robustness(figures: Mapping[str, Any]) -> str:
+    turned = figures["decisions_changed_by_missing"]
+    worst = max(turned, key=turned.__getitem__, default=None)
+    said = f"; {worst} missing turns {turned[worst]:.1%} of decisions" if worst is not None else ""
+    return f"{figures['predictions']:,} predictions{said}"
+
+
+def _latency(figures: Mapping[str, Any]) -> str:
+    return f"p50 {figures['p50_milliseconds']:.3g} ms, p99 {figures['p99_milliseconds']:.3g} ms"
+
+
+def _size(figures: Mapping[str, Any]) -> str:
+    return f"{figures['megabytes']:.3g} MB"
+
+
+def _plain(figures: Mapping[str, Any]) -> str:
+    return ", ".join(
+        f"{name} {number(value)}" for name, value in figures.items() if isinstance(value, int | float | str)
+    )
+
+
+_LINES: Final[Mapping[str, Callable[[Mapping[str, Any]], str]]] = {
+    "quality": _quality,
+    "fairness": _fairness,
+    "documentation": _documentation,
+    "data_contract": _contract,
+    "privacy": _privacy,
+    "explanation": _explanation,
+    "robustness": _robustness,
+    "latency": _latency,
+    "size": _size,
+}
