@@ -28,7 +28,11 @@ def approve(  # noqa: PLR0917 - a command takes its options one by one
         bool, typer.Option("--renew", help="Sign again although your approval still counts: before it ends.")
     ] = False,
     policy: Annotated[
-        str | None, typer.Option(help="Refuse when another policy is in force.", show_default=False)
+        str | None,
+        typer.Option(
+            help="The digest of the policy that you mean: the one in force, or one that is proposed.",
+            show_default=False,
+        ),
     ] = None,
     yes: YesOption = False,
     config: ConfigOption = None,

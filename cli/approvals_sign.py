@@ -6,7 +6,7 @@ import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 
@@ -55,15 +55,21 @@ def sign(config: Path | None, asked: Asked) -> None:
     digest = digest_of(store, asked.digest)
     # What must go can be revoked whatever has become of the store.
     stored, publisher = (True, None) if asked.type == REVOCATION else publisher_in(store, digest)
-    board = board_of(loaded)
+    now = board_of(loaded)
+    board = now.under(asked.policy)
+    if board is None:
+        in_force = now.policy.digest if now.policy is not None else "none"
+        _refuse(
+            asked,
+            digest,
+            [f"the policy in force is {in_force}, and {asked.policy} is neither that nor proposed"],
+        )
     signer = signer_of(asked.key)
     intent = Intent(
         asked.type, asked.service, digest, signer.id, rationale, round(time.time(), 3), asked.role,
         asked.break_glass, asked.renew,
     )  # fmt: skip
     why = list(refusals(board, intent, publisher=publisher, stored=stored))
-    if asked.policy is not None and board.policy is not None and asked.policy != board.policy.digest:
-        why.append(f"the policy in force is {board.policy.digest}, and not {asked.policy}")
     if why:
         _refuse(asked, digest, why)
     if not asked.as_json:
@@ -73,7 +79,7 @@ def sign(config: Path | None, asked: Asked) -> None:
     _after(loaded, intent, publisher, asked)
 
 
-def _refuse(asked: Asked, digest: str, why: list[str]) -> None:
+def _refuse(asked: Asked, digest: str, why: list[str]) -> NoReturn:
     if asked.as_json:
         typer.echo(json.dumps({"signed": False, "digest": digest, "reasons": why}, ensure_ascii=False))
     for each in why:
@@ -114,7 +120,9 @@ def _after(loaded: Config, intent: Intent, publisher: str | None, asked: Asked) 
     from registry.approvals.board import missing
     from registry.statement import APPROVAL
 
-    board = board_of(loaded)
+    now = board_of(loaded)
+    board = now.under(asked.policy) or now
+    coming = board is not now
     verdict = board.verdict(intent.service, intent.digest, "live", time.time(), publisher)
     own = next(
         (each for each in reversed(board.about(intent.digest)) if each.author == intent.key and each.holds),
@@ -125,7 +133,9 @@ def _after(loaded: Config, intent: Intent, publisher: str | None, asked: Asked) 
         "digest": intent.digest,
         "service": intent.service,
         "offset": own.offset if own else None,
-        "admitted": verdict.admitted,
+        "policy": board.policy and board.policy.digest,
+        "policy_in_force": not coming,
+        "admitted": verdict.admitted and not coming,
         "reasons": list(verdict.reasons),
         "missing": dict(verdict.missing or {}),
     }
@@ -138,6 +148,8 @@ def _after(loaded: Config, intent: Intent, publisher: str | None, asked: Asked) 
     else:
         typer.echo(f"signed, at offset {told['offset']} of the governance log")
         where = f"{intent.digest} for {intent.service}"
+        if coming:
+            where += ", once that policy is in force"
         if verdict.admitted:
             glass = " BY BREAK-GLASS" if verdict.break_glass else ""
             until = f" until {day(verdict.expires)}" if verdict.expires is not None else ""

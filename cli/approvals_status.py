@@ -37,6 +37,10 @@ def status(
     slot: Annotated[
         Literal["live", "canary", "shadow"], typer.Option(help="The slot that the exit code is about.")
     ] = "live",
+    policy: Annotated[
+        str | None,
+        typer.Option(help="Ask of a policy that is proposed: its digest.", show_default=False),
+    ] = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -52,7 +56,10 @@ def status(
     from registry.stores import configured_store
 
     loaded = load(config)
-    board, store = board_of(loaded), configured_store(loaded)
+    found_board, store = board_of(loaded).under(policy), configured_store(loaded)
+    if found_board is None:
+        raise typer.BadParameter(f"{policy} is neither in force nor proposed", param_hint="--policy")
+    board = found_board
     services = _services(board, service)
     if digest is None:
         _overview(board, store, services, slot, as_json=as_json)

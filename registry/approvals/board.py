@@ -6,7 +6,7 @@ For people who sign and who look. It decides nothing: `registry.admission` does,
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from audit.config import Config
@@ -160,6 +160,17 @@ class Board:
         root = self.roots.at(offset)
         return any(root.person(key, role, offset) is not None for role in (*roles, ROOT_ROLE))
 
+    def under(self, policy: str | None) -> Board | None:
+        """The board as it will be once a proposed policy is in force; None: nobody has proposed it.
+
+        What is signed under a policy before it is in force counts from then on, so that a change of policy need not
+        take off what is live.
+        """
+        if policy is None or (self.policy is not None and self.policy.digest == policy):
+            return self
+        found = [each for each in self.proposals() if each.policy.digest == policy]
+        return replace(self, policy=InForce(found[-1].policy, found[-1].version, self.end)) if found else None
+
     def proposals(self) -> list[Proposal]:
         """Policies of a higher version than the one in force that somebody has signed since."""
         return _proposals(self.roots, self.said, self.policy)
@@ -172,11 +183,12 @@ class Board:
         roots = Roots(tuple(each for each in self.roots.chain if each[0] <= now.offset))
         said = [each for each in self.said if each.offset <= now.offset]
         before = policy_in_force(roots, said[:-1])
-        return next(
+        own = [
             each
             for each in _proposals(roots, said, before)
             if (each.policy.digest, each.version) == (now.digest, now.version)
-        )
+        ]
+        return own[0] if own else Proposal(now.policy, now.version, now.offset, {}, {})
 
 
 def read_board(log: Log, first: Root) -> Board:

@@ -133,3 +133,23 @@ def test_a_policy_that_the_root_cannot_meet_is_warned_of(house: House) -> None:
     assert done.code == 0
     assert "credit: live asks for 3 × legal, and the root has 2" in done.err
     assert "credit: live asks for 1 × risk, and the root has 0" in done.err
+
+
+def test_a_policy_changes_without_taking_off_what_is_live(judged: House, next_policy: Path) -> None:
+    """Gates and people speak under the proposed policy; from its last signature on they count."""
+    for person, role in (("dan", "legal"), ("bob", "compliance")):
+        judged.sign("approve", person, role)
+    digest = load_policy(next_policy).digest
+    assert judged.sign("approve", "dan", "legal", "--policy", digest).code == 1  # nobody has proposed it
+    propose(judged, "dan", "legal")
+    assert judged.status("--policy", digest).code == 1
+    judged.gates(policy=digest)
+    for person, role in (("dan", "legal"), ("bob", "compliance")):
+        done = judged.sign("approve", person, role, "--policy", digest)
+        assert (done.code, done.json["policy_in_force"], done.json["admitted"]) == (0, False, False), done
+    assert "nobody signs twice" in judged.sign("approve", "dan", "legal", "--policy", digest).err
+    assert judged.status("--policy", digest).code == 0
+    assert judged.status().code == 0
+    assert propose(judged, "bob", "compliance").json["in_force"]
+    assert judged.status().code == 0
+    assert judged.status("--policy", "sha256:" + "00" * 32).code == 2
