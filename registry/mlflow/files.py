@@ -57,18 +57,16 @@ class Files:
             found = self.client.pages(call, "files", artifact_directory_path=whole or None)
         return [self._file(each) for each in found]
 
-    def walk(self) -> list[File]:
-        """Every file, by path. Raises PublishError beyond `MAX_FILES`."""
+    def walk(self) -> tuple[list[File], bool]:
+        """The files in all directories, by path, and whether these are all: `MAX_FILES` are told, and no more."""
         found = list(islice(self._walk("", 0), MAX_FILES + 1))
-        if len(found) > MAX_FILES:
-            raise PublishError(f"{self.of}: more than {MAX_FILES} artifacts")
-        return sorted(found, key=lambda file: file.path)
+        return sorted(found[:MAX_FILES], key=lambda file: file.path), len(found) <= MAX_FILES
 
-    def is_file(self, path: str) -> bool:
-        """Whether that path is a file, by the listing of its directory."""
+    def find(self, path: str) -> File | None:
+        """The file at that path, by the listing of its directory; None: there is no file."""
         parent = str(PurePosixPath(path).parent)
         listed = self.listing("" if parent == "." else parent)
-        return any(each.path == path and not each.directory for each in listed)
+        return next((each for each in listed if each.path == path and not each.directory), None)
 
     def _walk(self, path: str, depth: int) -> Iterator[File]:
         if depth > _MAX_DEPTH:

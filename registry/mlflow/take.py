@@ -62,14 +62,13 @@ def take(client: Client, address: str, progress: Callable[[str], None] = lambda 
     found = find(client, address)
     progress("reading what MLflow says of it")
     described = _described(found)
-    listed = found.files.walk()
     file = described.file if described else found.path
-    _check_size(listed, file)
+    _check_size(found.files.find(file), file)
     progress("fetching the model")
     model, whose, outside = _fetch(found.files, file)
     facts = run_facts(client, found.run) if found.run is not None else None
     progress("hashing its artifacts")
-    artifacts = _artifacts(found, listed)
+    artifacts, complete = _artifacts(found)
     if any(row["of"] == "model" and row["path"] == file and row["sha256"] != whose for row in artifacts):
         raise PublishError(f"{file}: it was changed while it was read; publish again")
     lineage = {
@@ -87,6 +86,7 @@ def take(client: Client, address: str, progress: Callable[[str], None] = lambda 
         "tensors_inlined": outside,
         "run": facts,
         "artifacts": artifacts,
+        "artifacts_complete": complete,
     }
     git = git_of(facts) if facts is not None else None
     version = found.version
@@ -101,12 +101,11 @@ def run_file(client: Client, run: str, path: str, limit: int = MAX_TABLE) -> byt
         PublishError: not there, or longer than `limit` bytes.
     """
     files = Files(client, "run", run)
-    parent = str(PurePosixPath(path).parent)
-    listed = [each for each in files.listing("" if parent == "." else parent) if each.path == path]
-    if not listed or listed[0].directory:
+    there = files.find(path)
+    if there is None:
         raise PublishError(f"run {run} has no artifact {path!r}")
-    if listed[0].size > limit:
-        raise PublishError(f"{path}: {listed[0].size} bytes, more than {limit}")
+    if there.size > limit:
+        raise PublishError(f"{path}: {there.size} bytes, more than {limit}")
     try:
         return files.read(path, limit)
     except DigestMismatch as error:
@@ -128,12 +127,11 @@ def _described(found: Found) -> Described | None:
     return describe(data, found.address)
 
 
-def _check_size(listed: list[File], file: str) -> None:
-    sizes = {each.path: each.size for each in listed}
-    if file not in sizes:
+def _check_size(there: File | None, file: str) -> None:
+    if there is None:
         raise PublishError(f"{file}: MLflow does not have the file that its description names")
-    if sizes[file] > MAX_MODEL:
-        raise PublishError(f"{file}: {sizes[file]} bytes, more than the {MAX_MODEL} that a model may have")
+    if there.size > MAX_MODEL:
+        raise PublishError(f"{file}: {there.size} bytes, more than the {MAX_MODEL} that a model may have")
 
 
 def _fetch(files: Files, file: str) -> tuple[bytes, str, list[dict[str, Any]]]:
@@ -156,14 +154,15 @@ def _fetch(files: Files, file: str) -> tuple[bytes, str, list[dict[str, Any]]]:
     return inlined(model, parts) if parts else model, _hex(model), outside
 
 
-def _artifacts(found: Found, listed: list[File]) -> list[dict[str, Any]]:
-    """Path, length and SHA-256 of the model's files, and of the other artifacts of its run."""
-    places = [("model", found.files, listed)]
+def _artifacts(found: Found) -> tuple[list[dict[str, Any]], bool]:
+    """Path, length and SHA-256 of the model's files, and of the other artifacts of its run; and whether of all."""
+    places = [("model", found.files)]
     if found.run is not None and found.files.kind == "model":
-        files = Files(found.files.client, "run", found.run)
-        places.append(("run", files, files.walk()))
-    left, told = MAX_HASHED, []
-    for of, files, members in places:
+        places.append(("run", Files(found.files.client, "run", found.run)))
+    left, complete, told = MAX_HASHED, True, []
+    for of, files in places:
+        members, whole = files.walk()
+        complete &= whole
         for member in members:
             row: dict[str, Any] = {"of": of, "path": member.path, "bytes": member.size, "sha256": None}
             if member.size <= left:
@@ -175,7 +174,7 @@ def _artifacts(found: Found, listed: list[File]) -> list[dict[str, Any]]:
             else:
                 row["problem"] = "too large to be read for its digest"
             told.append(row)
-    return told
+    return told, complete
 
 
 def _hex(data: bytes) -> str:

@@ -116,6 +116,6 @@ def _in_run(client: Client, address: str, run: str, path: str) -> Found:
         if name and path.startswith(name + "/"):
             return Found(address, found.files, run, None, found.model, path[len(name) + 1 :])
     files = Files(client, "run", run)
-    if files.is_file(path):
+    if files.find(path) is not None:
         return Found(address, files, run, path=path)
     return Found(address, files.below(path), run)

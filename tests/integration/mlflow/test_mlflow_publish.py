@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import socket
 from hashlib import sha256
 from pathlib import Path
 
@@ -27,6 +28,7 @@ def test_the_lineage_has_what_mlflow_knows(logged: Logged, publisher: Publisher)
     made = publisher.ok(f"models:/{logged.name}/1", table="mlflow-artifact:data/german_credit.csv")
     lineage = publisher.lineage(made["digest"])
     told = lineage["mlflow"]
+    assert told["artifacts_complete"]
     assert made["name"] == logged.name
     assert (told["version"]["name"], told["version"]["version"]) == (logged.name, "1")
     assert told["version"]["aliases"] == ["champion"]
@@ -100,6 +102,22 @@ def test_every_way_of_naming_it_gives_the_same_bytes(logged: Logged) -> None:
         "data/german_credit.csv",
         "files/plain.json",
     }
+
+
+def test_nobody_else_is_asked_anything(
+    logged: Logged, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No host but the server's is looked up: no telemetry, no index, no documentation."""
+    asked: set[object] = set()
+    look_up = socket.getaddrinfo
+
+    def watched(host: object, *more: object, **options: object) -> object:
+        asked.add(host)
+        return look_up(host, *more, **options)  # type: ignore[call-overload]
+
+    monkeypatch.setattr(socket, "getaddrinfo", watched)
+    publisher.ok(f"models:/{logged.name}/1")
+    assert asked == {"127.0.0.1"}
 
 
 @pytest.mark.parametrize("which", ["onnx", "onnx-small"])
