@@ -41,6 +41,7 @@ dev: ## make .venv with everything that the tests need
 .PHONY: tools
 tools: dev ## fetch the real components that the tests run against
 	@$(BIN)/python scripts/tools $(TEST_TOOLS)
+	@$(BIN)/python -m tests.components.mlflow
 
 .PHONY: lint
 lint: dev ## ruff, mypy --strict, and the one-way imports between the rooms
@@ -56,7 +57,7 @@ format: dev ## let ruff put the code into form
 
 .PHONY: unit
 unit: dev ## the tests that start no component
-	@$(PYTEST) -m "not long and not kafka and not oci and not s3 and not tlog and not fault and not browser" tests
+	@$(PYTEST) -m "not long and not kafka and not oci and not s3 and not mlflow and not tlog and not fault and not browser" tests
 
 .PHONY: integration
 integration: dev tools ## the tests against real Kafka, a real registry and real clients
