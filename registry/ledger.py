@@ -53,9 +53,9 @@ class Ledger:
     def roots(self) -> Roots:
         """The chain of roots."""
         if ROOT in self._stale:
-            # Other keys: what did not hold before may hold now, and what is folded may be another.
+            # Other keys: an approval that did not hold before may hold now. Policies and deployments are held to the
+            # root of their own time, which a later one does not change.
             self._stale.remove(ROOT)
-            self._stale.update((POLICY, DEPLOYMENT))
             self._checked.clear()
             self._roots = fold_roots(self._first, self._said(self._types[ROOT], []))
         return self._roots

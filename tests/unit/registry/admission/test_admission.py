@@ -9,7 +9,7 @@ import pytest
 from registry.admission import policy_in_force
 from registry.approvals.root import KeyModel, fold_roots
 from registry.policy import parse_policy
-from registry.statement import REJECTION, REVOCATION
+from registry.statement import POLICY, REJECTION, REVOCATION
 
 OTHER = "sha256:" + "cd" * 32
 DAY = 86_400
@@ -135,6 +135,39 @@ def test_a_root_without_its_threshold_changes_nothing(approved: Any, signers: tu
     assert approved.verdict().admitted
 
 
+def test_a_root_that_follows_another_changes_nothing(approved: Any) -> None:
+    """Signed by all the right people, and of the wrong number, or after a root that is not the one in force."""
+    roles = dict(approved.content().roles)
+    roles["legal"] = roles["legal"].model_copy(update={"keys": []})
+    for version, previous in ((3, approved.first.digest), (2, "sha256:" + "00" * 32)):
+        approved.change_root(approved.root(version=version, previous=previous, roles=roles))
+        assert approved.verdict().admitted
+
+
+def test_what_somebody_else_signed_in_a_name_does_not_count(world: Any, make_key: Any) -> None:
+    """The entry names dan as its author, and eve has signed it."""
+    world.gates()
+    world.approve("bob", "compliance")
+    forged = make_key(world.people["eve"])
+    forged.public_key = world.keys["dan"].public_key
+    world.keys["forged"] = forged
+    world.approve("forged", "legal")
+    assert world.verdict().missing == {"legal": 1}
+    world.approve("dan", "legal")
+    assert world.verdict().admitted
+
+
+def test_a_policy_signed_in_another_role_first_is_signed_all_the_same(world: Any) -> None:
+    """What somebody says in a role that is not asked for neither counts nor stands in the way."""
+    text = world.policy.canonical().decode()
+    world.say("cyd", POLICY, {"version": 2, "role": "deploy", "text": text}, world.policy.digest)
+    world.set_policy(version=2)
+    said = world.said()
+    found = policy_in_force(fold_roots(world.first, said), said)
+    assert found is not None
+    assert found.version == 2
+
+
 def test_a_revocation_voids_what_was_signed_before(approved: Any) -> None:
     """Approvals again, and gates, after it admit the package again."""
     approved.approve("bob", "compliance", type_=REVOCATION, rationale="biased")
@@ -147,8 +180,10 @@ def test_a_revocation_voids_what_was_signed_before(approved: Any) -> None:
 
 
 def test_a_stranger_revokes_nothing(approved: Any) -> None:
-    """Nor does somebody for another service."""
+    """Nor does somebody for another service, or who has only other roles."""
     approved.approve("eve", "compliance", type_=REVOCATION)
+    approved.approve("pipeline", "gates", type_=REVOCATION)
+    approved.approve("cyd", "policy", type_=REVOCATION)
     approved.approve("bob", "compliance", type_=REVOCATION, service="cards")
     assert approved.verdict().admitted
 

@@ -12,6 +12,7 @@ import pytest
 
 from audit.config import load
 from audit.errors import ConfigError
+from registry.approvals.root import KeyModel
 from registry.errors import NotAdmitted
 from registry.statement import REVOCATION
 from service.admitted import Admission, configured_admission
@@ -136,6 +137,22 @@ def test_reading_on_sees_what_reading_anew_sees(approved: Any, gateway: Any) -> 
         step()
         approved.clock += 1
         assert lasting.admit(()) == gateway().admit(())
+
+
+def test_reading_on_takes_the_word_of_a_key_that_came_later(approved: Any, gateway: Any) -> None:
+    """An approval that did not hold when it was read holds when the root has its key."""
+    approved.approve("bob", "compliance", type_=REVOCATION)
+    approved.gates()
+    approved.approve("bob", "compliance")
+    approved.approve("eve", "legal")
+    lasting = gateway()
+    assert lasting.admit(plan(GOOD)).entries == ()
+    eve, content = approved.keys["eve"], approved.content()
+    keys = content.keys | {eve.id: KeyModel(public=eve.public_key.hex(), person="eve")}
+    legal = content.roles["legal"].model_copy(update={"keys": [*content.roles["legal"].keys, eve.id]})
+    roles = content.roles | {"legal": legal}
+    approved.change_root(approved.root(version=2, previous=approved.first.digest, keys=keys, roles=roles))
+    assert lasting.admit(plan(GOOD)) == gateway().admit(plan(GOOD)) == (plan(GOOD), ())
 
 
 def test_a_memory_that_is_taken_away_is_noticed(approved: Any, gateway: Any, tmp_path: Path) -> None:

@@ -1,0 +1,198 @@
+"""Who may answer, and who says so: each rule taken out of a copy, and a test of admission or of deployments fails."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.fault.mutation import Mutation, assert_caught, copy_code, params, run
+
+pytestmark = pytest.mark.fault
+
+EVALUATE = "registry/admission/evaluate.py"
+POLICY = "registry/admission/policy.py"
+ROOT = "registry/approvals/root.py"
+FOLD = "registry/deployment/fold.py"
+CHANGE = "registry/deployment/change.py"
+EVENT = "registry/deployment/event.py"
+LEDGER = "registry/ledger.py"
+SEEN = "service/seen.py"
+ADMITTED = "service/admitted.py"
+
+ON = "tests/unit/registry/admission"
+
+COPIED = (
+    "audit", "registry", "service", "tests/__init__.py", "tests/components/__init__.py", ON,
+)  # fmt: skip
+
+MUTATIONS = (
+    Mutation(
+        "a signature",
+        EVALUATE,
+        "if each.holds and digest in each.subjects",
+        "if digest in each.subjects",
+        ON,
+        short=True,
+    ),
+    Mutation("the digest", EVALUATE, "each.holds and digest in each.subjects", "each.holds", ON),
+    Mutation(
+        "what was sent again",
+        EVALUATE,
+        "list(once(each for each in said if",
+        "list((each for each in said if",
+        ON,
+    ),
+    Mutation("what a revocation voids", EVALUATE, "if each.offset > after]", "if True]", ON),
+    Mutation(
+        "the service of an approval",
+        EVALUATE,
+        'if each.predicate.get("service") != self.service:\n            return f"it is for',
+        'if False:\n            return f"it is for',
+        ON,
+    ),
+    Mutation(
+        "the policy of an approval",
+        EVALUATE,
+        'if each.predicate.get("policy") != self.policy.digest:\n            return',
+        "if False:\n            return",
+        ON,
+    ),
+    Mutation(
+        "a date in the future",
+        EVALUATE,
+        "if at > each.logged / 1000 + SKEW or at > self.now + SKEW:",
+        "if False:",
+        ON,
+    ),
+    Mutation(
+        "the end of an approval",
+        EVALUATE,
+        "if valid is not None and self.now >= at + valid:",
+        "if False:",
+        ON,
+    ),
+    Mutation("one person, one role", EVALUATE, "if person in by:", "if False:", ON, short=True),
+    Mutation("the publisher", EVALUATE, "if person == self.publisher:", "if False:", ON),
+    Mutation("a publisher whom nobody knows", EVALUATE, "if self.publisher is None:", "if False:", ON),
+    Mutation(
+        "who judges the gates",
+        EVALUATE,
+        "            and self.root.person(each.author, GATES_ROLE, each.offset) is not None\n",
+        "",
+        ON,
+    ),
+    Mutation("gates that failed", EVALUATE, 'each.get("verdict") == "passed"', "True", ON),
+    Mutation("a rejection", EVALUATE, "if each.type == REJECTION:", "if False:", ON),
+    Mutation(
+        "who revokes",
+        EVALUATE,
+        "return any(root.person(each.author, role, each.offset) is not None for role in (*signers, ROOT_ROLE))",
+        "return True",
+        ON,
+    ),
+    Mutation(
+        "an older policy", POLICY, "if found is not None and version <= found.version:", "if False:", ON
+    ),
+    Mutation("who changes the policy", POLICY, "if role in _wanted(root, found):", "if True:", ON),
+    Mutation("a root's signatures", ROOT, "if there < wanted:", "if False:", ON, short=True),
+    Mutation(
+        "the root before",
+        ROOT,
+        "self.version != previous.version + 1 or self.content.previous != previous.digest",
+        "False",
+        ON,
+    ),
+    Mutation(
+        "a rotated key",
+        ROOT,
+        "found.person if found.until is None or offset < found.until else None",
+        "found.person",
+        ON,
+    ),
+    Mutation("who deploys", FOLD, "    if not person:\n", "    if False:\n", ON, short=True),
+    Mutation("the event before", FOLD, "    if content.after != last:\n", "    if False:\n", ON, short=True),
+    Mutation(
+        "an event that was kept back", FOLD, "abs(said.logged / 1000 - content.at) > STALE", "False", ON
+    ),
+    Mutation(
+        "what a controller may",
+        FOLD,
+        'if role == CONTROLLER_ROLE and content.action != "rollback":',
+        "if False:",
+        ON,
+    ),
+    Mutation("a pause", FOLD, "if before.paused and (role", "if False and (role", ON),
+    Mutation("a pause that moves", FOLD, "if kept and tuple(content.plan) != before.plan:", "if False:", ON),
+    Mutation(
+        "a pause that a rollback ends", FOLD, '(before.paused and content.action == "rollback")', "False", ON
+    ),
+    Mutation(
+        "an event sent again",
+        FOLD,
+        "for each in once(one for one in said if one.type == DEPLOYMENT and one.holds):",
+        "for each in (one for one in said if one.type == DEPLOYMENT and one.holds):",
+        ON,
+    ),
+    Mutation(
+        "an event's signature", FOLD, "one.type == DEPLOYMENT and one.holds", "one.type == DEPLOYMENT", ON
+    ),
+    Mutation("what a rollback has left", CHANGE, "(to is not None or digest not in left)", "True", ON),
+    Mutation("what is admitted", CHANGE, "        if not reasons and (", "        if (", ON),
+    Mutation("shares", EVENT, "    if abs(total - 1) > _ROUNDING:\n", "    if False:\n", ON),
+    Mutation(
+        "one live package", EVENT, 'if sum(each.slot == "live" for each in plan) != 1:', "if False:", ON
+    ),
+    Mutation("what a new root changes", LEDGER, "            self._checked.clear()\n", "", ON),
+    Mutation("a shorter log", SEEN, "        if end < known.end:\n", "        if False:\n", ON, short=True),
+    Mutation(
+        "another log",
+        SEEN,
+        "if view.end == known.end and view.hash.hexdigest() != known.hash:",
+        "if False:",
+        ON,
+        short=True,
+    ),
+    Mutation(
+        "another first root", SEEN, "        if known.root != first.digest:\n", "        if False:\n", ON
+    ),
+    Mutation("a clock set back", SEEN, "clock=max(self._clock(), known.clock)", "clock=self._clock()", ON),
+    Mutation("a memory that is gone", SEEN, "if known is None and self._view is not None:", "if False:", ON),
+    Mutation("a canary's share", ADMITTED, "            if excess is None:\n", "            if True:\n", ON),
+    Mutation(
+        "what the log deploys",
+        ADMITTED,
+        "*(each for each in entries if each.service not in own),",
+        "*entries,",
+        ON,
+    ),
+    Mutation(
+        "governance that was", ADMITTED, "        if path.parent.is_dir():\n", "        if False:\n", ON
+    ),
+    Mutation(
+        "a fallback that may not",
+        ADMITTED,
+        "if digest not in failed and _may(entry, ask(entry), known.served, ledger.policy):",
+        "if digest not in failed:",
+        ON,
+    ),
+)
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """The code and its tests, elsewhere."""
+    return copy_code(tmp_path / "copy", COPIED)
+
+
+@pytest.mark.long
+def test_without_a_mutation_the_tests_pass(copy: Path) -> None:
+    """Else the failures below would show nothing."""
+    done = run(copy, ON)
+    assert done.returncode == 0, done.stdout[-3000:]
+
+
+@pytest.mark.parametrize("mutation", params(MUTATIONS))
+def test_the_tests_fail_without(copy: Path, mutation: Mutation) -> None:
+    """One guard less, one failing test at least."""
+    assert_caught(copy, mutation)
