@@ -16,14 +16,17 @@ from audit.log.base import Log, LogEntry, LogReader
 from audit.show import walk
 from registry.approvals.root import Root, Roots, fold_roots
 from registry.errors import NotFound, PackageError
+from registry.lineage.deprecation import fold_deprecations
 from registry.statement import ROOT, Said
 from registry.stores import Store
 
-from .fold import DEPLOYED, SHORT, fold_entries, fold_service, package_rows, said_of
+from .fold import DEPLOYED, DEPRECATED, SHORT, fold_entries, fold_service, package_rows, said_of
 from .tables import Damaged, Tables
 
-_BATCH: Final = 4096
-"""Entries that are taken at once: a crash loses no more than these."""
+_BATCH: Final = 65_536
+_BATCH_BYTES: Final = 64 << 20
+"""Entries, and bytes of them, that are taken at once. Subjects come in no order, so that each transaction writes most
+of their tree: small ones would write it over and over. A crash loses no more than one."""
 _READ_BYTES: Final = 64 << 10
 _READ_SECONDS: Final = 10.0
 Progress = Callable[[int], None]
@@ -72,7 +75,7 @@ class Index(Tables):
                 wrong.append(f"{error}: statements are told as they were read before")
         wrong += self._take_packages(store, begin)
         self.known = self._roots(first)
-        self._fold_services(self.known)
+        self._fold_again(self.known)
         return wrong
 
     # ------------------------------------------------------------ the log
@@ -122,6 +125,8 @@ class Index(Tables):
             self.many("INSERT INTO statements VALUES (?, ?, ?, ?, ?, ?)", folded.statements)
             self.many("INSERT INTO subjects VALUES (?, ?)", folded.subjects)
             self.many("INSERT OR IGNORE INTO dirty VALUES (?)", ((each,) for each in folded.services))
+            if any(each.folded == DEPRECATED for each in folded.statements):
+                self.set_about("deprecations", "stale")
             if entries[-1].offset >= known:
                 self.set_about("end", entries[-1].offset + 1)
                 self.set_about("last", _hash(entries[-1]))
@@ -148,7 +153,7 @@ class Index(Tables):
             with self.transaction():
                 self._forget(digest)
                 self.many("INSERT INTO packages VALUES (?, ?, ?, ?, ?)", [kept])
-                self.many("INSERT INTO data VALUES (?, ?, ?, ?)", made)
+                self.many("INSERT INTO data VALUES (?, ?, ?, ?, ?)", made)
             progress(1)
         return wrong
 
@@ -161,7 +166,7 @@ class Index(Tables):
     def _roots(self, first: Root | None) -> Roots | None:
         if first is None:
             return None
-        return fold_roots(first, self.said("type = ?", [SHORT[ROOT]], ()))
+        return fold_roots(first, self.said("folded = ?", [SHORT[ROOT]], ()))
 
     def said(self, where: str, given: Iterable[Any], keys: Iterable[bytes]) -> list[Said]:
         """Statements in the log's order, their signatures checked. `where`: of our own. Raises Damaged."""
@@ -174,31 +179,48 @@ class Index(Tables):
         except ValueError as error:
             raise Damaged(str(error)) from error
 
-    def _fold_services(self, roots: Roots | None) -> None:
-        """Fold the deployments of services that have new ones again; of all, when the roots are others."""
+    def _fold_again(self, roots: Roots | None) -> None:
+        """Fold what is new: services with new deployments, data that was spoken of; all, when the roots are others."""
         chain = "" if roots is None else " ".join(f"{offset}:{root.digest}" for offset, root in roots.chain)
         with self.transaction():
             if (self.about("roots") or "") != chain:
                 self.execute(
                     "INSERT OR IGNORE INTO dirty SELECT DISTINCT service FROM statements "
-                    "WHERE type = ? AND service IS NOT NULL",
+                    "WHERE folded = ? AND service IS NOT NULL",
                     [DEPLOYED],
                 )
+                self.set_about("deprecations", "stale")
                 self.set_about("roots", chain)
             for (service,) in self.rows("SELECT service FROM dirty"):
                 self._fold_service(service, roots)
             self.execute("DELETE FROM dirty")
+            if self.about("deprecations") == "stale":
+                self._fold_deprecations(roots)
+                self.set_about("deprecations", "folded")
+
+    def _fold_deprecations(self, roots: Roots | None) -> None:
+        self.execute("DELETE FROM deprecated")
+        if roots is not None:
+            said = self.said("folded = ?", [DEPRECATED], roots.public_keys())
+            self.many(
+                "INSERT INTO deprecated VALUES (?, ?, ?, ?, ?)",
+                (
+                    (each.version, _text(each.reason), _text(each.person), each.at, each.offset)
+                    for each in fold_deprecations(roots, said).values()
+                    if each.deprecated
+                ),
+            )
 
     def _fold_service(self, service: str, roots: Roots | None) -> None:
         for table in ("events", "serving"):
             self.execute(f"DELETE FROM {table} WHERE service = ?", [service])  # noqa: S608 - our own names
         if roots is None:
             return
-        said = self.said("type = ? AND service = ?", [DEPLOYED, service], roots.public_keys())
+        said = self.said("folded = ? AND service = ?", [DEPLOYED, service], roots.public_keys())
         found = fold_service(service, roots, said)
         self.many(
             "INSERT INTO events VALUES (?, ?, ?, ?)",
-            ((each.offset, service, each.person, each.void) for each in found.events),
+            ((each.offset, service, _text(each.person), each.void) for each in found.events),
         )
         if found.last is not None:
             last = found.last
@@ -221,13 +243,20 @@ class Index(Tables):
 
 def _parts(entries: Iterator[LogEntry]) -> Iterator[list[LogEntry]]:
     some: list[LogEntry] = []
+    size = 0
     for entry in entries:
         some.append(entry)
-        if len(some) == _BATCH:
+        size += len(entry.value or b"")
+        if len(some) == _BATCH or size >= _BATCH_BYTES:
             yield some
-            some = []
+            some, size = [], 0
     if some:
         yield some
+
+
+def _text(value: str) -> str:
+    """Text that can be kept: JSON has strings that no UTF-8 has."""
+    return value.encode(errors="replace").decode()
 
 
 def _hash(entry: LogEntry) -> str:

@@ -21,9 +21,9 @@ from audit.errors import IndexUnusable
 from audit.log.base import Log
 from registry.approvals.root import Root
 from registry.errors import NotFound
-from registry.lineage.deprecation import Deprecation, fold_deprecations
+from registry.lineage.deprecation import Deprecation
 from registry.lineage.versions import DataUse, data_of, parse_version
-from registry.statement import DATA_DEPRECATION, Said, once
+from registry.statement import Said, once
 from registry.stores import Store
 
 from .fold import SHORT, Document, Kept, document_of
@@ -112,18 +112,15 @@ class Lineage:
         return self._asked(lambda: self._packages(service))
 
     def _packages(self, service: str | None) -> list[Line]:
-        places = self._places(None)
-        versions: dict[str, list[str]] = defaultdict(list)
-        for digest, version in self._index.rows(
-            "SELECT digest, version FROM data ORDER BY digest, use, version"
-        ):
-            versions[digest].append(version)
-        rows = self._index.rows("SELECT digest, name, created FROM packages ORDER BY name, created, digest")
-        return [
-            Line(digest, name, created, tuple(dict.fromkeys(versions[digest])), places[digest])
-            for digest, name, created in rows
-            if service is None or any(each.service == service for each in places[digest])
-        ]
+        select = "SELECT name, created, digest FROM packages"
+        if service is None:
+            rows, places = self._index.rows(select), self._places(None)
+        else:
+            here = [
+                row[0] for row in self._index.rows("SELECT digest FROM serving WHERE service = ?", [service])
+            ]
+            rows, places = self._in(f"{select} WHERE digest IN", here), self._places(here)
+        return [Line(digest, name, created, places[digest]) for name, created, digest in sorted(rows)]
 
     def documents(self) -> Iterator[Document]:
         """Manifest and lineage of every package, by name, each held to its digest."""
@@ -175,26 +172,29 @@ class Lineage:
         return self._asked(self._versions)
 
     def _versions(self) -> list[DataLine]:
-        names: dict[str, set[str]] = defaultdict(set)
-        for version, name in self._index.rows("SELECT DISTINCT version, name FROM data"):
-            names[version].add(name)
-        models = dict(self._index.rows("SELECT version, count(DISTINCT digest) FROM data GROUP BY version"))
+        names: dict[str, list[str]] = {}
+        models: dict[str, int] = {}
+        for version, name, count in self._index.rows(
+            "SELECT version, name, sum(first) FROM data GROUP BY version, name"
+        ):
+            names.setdefault(version, []).append(name)
+            models[version] = models.get(version, 0) + count
         known = self._deprecations()
-        return [
-            DataLine(version, tuple(sorted(names[version])), models.get(version, 0), known.get(version))
-            for version in sorted({*names, *known}, key=lambda each: (sorted(names[each]), each))
-        ]
+        lines = (
+            DataLine(version, tuple(names.get(version, ())), models.get(version, 0), known.get(version))
+            for version in {**models, **known}
+        )
+        return sorted(lines, key=lambda each: (each.names, each.version))
 
     def deprecations(self) -> Mapping[str, Deprecation]:
         """Version → its deprecation, of those that are deprecated now."""
         return self._asked(self._deprecations)
 
     def _deprecations(self) -> Mapping[str, Deprecation]:
-        if self._index.known is None:
-            return MappingProxyType({})
-        said = self._index.said("type = ?", [SHORT[DATA_DEPRECATION]], self._index.known.public_keys())
-        found = fold_deprecations(self._index.known, said)
-        return MappingProxyType({version: each for version, each in found.items() if each.deprecated})
+        rows = self._index.rows(
+            'SELECT version, reason, person, at, "offset" FROM deprecated ORDER BY version'
+        )
+        return MappingProxyType({row[0]: Deprecation(row[0], True, *row[1:]) for row in rows})
 
     # ------------------------------------------------------------ within
 

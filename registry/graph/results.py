@@ -95,8 +95,6 @@ class Line:
     digest: str
     name: str
     created: str
-    versions: tuple[str, ...]
-    """Of its data."""
     serves: tuple[Place, ...]
 
 

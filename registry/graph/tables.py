@@ -28,15 +28,14 @@ _BUSY_SECONDS: Final = 30.0
 _SCHEMA: Final = """
 CREATE TABLE about (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
 CREATE TABLE statements (
-    "offset" INTEGER PRIMARY KEY, logged INTEGER NOT NULL, type TEXT NOT NULL, service TEXT, record BLOB NOT NULL,
+    "offset" INTEGER PRIMARY KEY, logged INTEGER NOT NULL, folded TEXT, service TEXT, record BLOB NOT NULL,
     "check" INTEGER NOT NULL);
-CREATE INDEX folded ON statements (type, service)
-    WHERE type IN ('deployment', 'trust-root', 'data-deprecation');
+CREATE INDEX to_fold ON statements (folded, service) WHERE folded IS NOT NULL;
 CREATE TABLE subjects (digest BLOB, "offset" INTEGER, PRIMARY KEY (digest, "offset")) WITHOUT ROWID;
 CREATE TABLE packages (digest TEXT PRIMARY KEY, name TEXT NOT NULL, created TEXT NOT NULL, manifest BLOB NOT NULL,
     lineage BLOB NOT NULL) WITHOUT ROWID;
-CREATE TABLE data (version TEXT, digest TEXT, use INTEGER, name TEXT NOT NULL, PRIMARY KEY (version, digest, use))
-    WITHOUT ROWID;
+CREATE TABLE data (version TEXT, digest TEXT, use INTEGER, name TEXT NOT NULL, first INTEGER NOT NULL,
+    PRIMARY KEY (version, digest, use)) WITHOUT ROWID;
 CREATE INDEX made_of ON data (digest, use);
 CREATE TABLE events ("offset" INTEGER PRIMARY KEY, service TEXT NOT NULL, person TEXT NOT NULL, void TEXT);
 CREATE INDEX events_of ON events (service);
@@ -44,9 +43,13 @@ CREATE TABLE serving (service TEXT, digest TEXT, slot TEXT NOT NULL, weight REAL
     "offset" INTEGER NOT NULL, logged INTEGER NOT NULL, paused INTEGER NOT NULL, PRIMARY KEY (service, digest))
     WITHOUT ROWID;
 CREATE INDEX serving_of ON serving (digest);
+CREATE TABLE deprecated (version TEXT PRIMARY KEY, reason TEXT NOT NULL, person TEXT NOT NULL, at REAL NOT NULL,
+    "offset" INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE dirty (service TEXT PRIMARY KEY) WITHOUT ROWID;
 """
-_TABLES: Final = ("about", "statements", "subjects", "packages", "data", "events", "serving", "dirty")
+_TABLES: Final = (
+    "about", "statements", "subjects", "packages", "data", "events", "serving", "deprecated", "dirty"
+)  # fmt: skip
 # What these say is not true of a whole file of ours; everything else (busy, full, read-only) is no damage.
 _DAMAGE: Final = frozenset(
     {sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CONSTRAINT,
