@@ -77,7 +77,10 @@ svg .spare{display:none}
 body{background:#fff;font-size:11px}main{max-width:none;padding:0}
 section,.figures div,aside{break-inside:avoid;border-color:#ccc}
 section:has(table){break-inside:auto}tr{break-inside:avoid}thead{display:table-header-group}
-.scroll{overflow:visible}td{white-space:normal;overflow-wrap:anywhere}td.wide,td:has(details){min-width:0}
+.scroll{overflow:visible}section:has(table){padding:10px}table,.pill{font-size:9px}th,td{padding-right:6px}
+td.wide,td:has(details){min-width:16em}
+table:not(:has(.wide)) td:is(:nth-child(5),:nth-child(9),:nth-child(10)){white-space:normal;overflow-wrap:anywhere;
+min-width:8.5em}
 td pre,.exchange pre{max-height:none}
 *{-webkit-print-color-adjust:exact;print-color-adjust:exact}
 }

@@ -13,17 +13,23 @@ _PROBE: Final = Path(__file__).with_name("probe.js").read_text()
 # WCAG 2.2, level AA: 1.4.3 for text of any size here, 1.4.11 for what is drawn.
 _TEXT_CONTRAST: Final = 4.5
 _MARK_CONTRAST: Final = 3.0
-_SMALLEST: Final = 10.5
-"""Of a text, CSS px."""
-_SLIVER: Final = 8
+_SMALLEST: Final = {"screen": 10.5, "print": 8.0}
+"""Of a text, CSS px: 8 are 2 mm on paper."""
+_SLIVER: Final = {"screen": 8, "print": 7}
 """Characters a line, on average, below which a column is too narrow to be read."""
 
 
 def faults(
-    browser: Chromium, page: Path, *, width: int, dark: bool = False, scripts: bool = True
+    browser: Chromium,
+    page: Path,
+    *,
+    width: int,
+    dark: bool = False,
+    scripts: bool = True,
+    media: str = "screen",
 ) -> list[str]:
     """Open a page and say all that is wrong with it, shown so."""
-    browser.show(width, dark=dark, scripts=scripts)
+    browser.show(width, dark=dark, scripts=scripts, media=media)
     browser.open(page)
     seen = browser.evaluate(_PROBE)
     return [
@@ -31,8 +37,8 @@ def faults(
         *_asked(browser, page),
         *_outline(seen),
         *_layout(seen, width),
-        *_scheme(seen, dark=dark),
-        *_texts(seen["texts"]),
+        *_scheme(seen, dark=dark and media == "screen"),
+        *_texts(seen["texts"], media),
         *(fault for chart in seen["charts"] for fault in _chart(chart)),
         *_marks(seen),
         *(fault for table in seen["tables"] for fault in _table(table)),
@@ -73,15 +79,15 @@ def _scheme(seen: Mapping[str, Any], *, dark: bool) -> Iterator[str]:
         yield f"its ground has the luminance {seen['ground']:.2f} where the reader wants {'dark' if dark else 'light'}"
 
 
-def _texts(texts: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+def _texts(texts: Sequence[Mapping[str, Any]], media: str) -> Iterator[str]:
     if not texts:
         yield "it has no text"
     for each in texts:
         if each["contrast"] < _TEXT_CONTRAST:
             yield f"text with a contrast of {each['contrast']:.2f}: {each['text']!r}"
-        if each["size"] < _SMALLEST:
+        if each["size"] < _SMALLEST[media]:
             yield f"text of {each['size']:.1f} px: {each['text']!r}"
-        if each["lines"] > 1 and not each["pre"] and each["length"] / each["lines"] < _SLIVER:
+        if each["lines"] > 1 and not each["pre"] and each["length"] / each["lines"] < _SLIVER[media]:
             yield f"text torn into {each['lines']} lines: {each['text']!r}"
         if not each["scrolls"] and not _within(each["place"], each["home"]):
             yield f"text leaves its box: {each['text']!r}"

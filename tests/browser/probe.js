@@ -99,7 +99,9 @@ const tables = [...document.querySelectorAll("table")].map((table) => {
     width: table.getBoundingClientRect().width,
     room: scroller.clientWidth,
     named: first.contains(seen) && Math.abs(moved.first.left - before.left) < 1,
-    ends: moved.last.right <= moved.scroller.right + 1,
+    ends:
+      ["auto", "scroll"].includes(getComputedStyle(scroller).overflowX) &&
+      moved.last.right <= moved.scroller.right + 1,
   };
   scroller.scrollLeft = 0;
   return found;

@@ -111,12 +111,20 @@ class Chromium(Component):
         (element,) = found.values()
         self._ask("POST", f"{self._session}/element/{element}/click", {})
 
-    def show(self, width: int, height: int = 900, *, dark: bool = False, scripts: bool = True) -> None:
-        """How the pages opened from now on are shown: window in CSS pixels, colour scheme, scripts or none."""
+    def show(
+        self,
+        width: int,
+        height: int = 900,
+        *,
+        dark: bool = False,
+        scripts: bool = True,
+        media: str = "screen",
+    ) -> None:
+        """How the pages opened from now on are shown: window in CSS pixels, colour scheme, scripts or none, medium."""
         size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.devtools("Emulation.setDeviceMetricsOverride", size)
-        self.devtools("Emulation.setEmulatedMedia", {"features": [scheme]})
+        self.devtools("Emulation.setEmulatedMedia", {"media": media, "features": [scheme]})
         self.devtools("Emulation.setScriptExecutionDisabled", {"value": not scripts})
 
     def screenshot(self, path: Path) -> Path:
