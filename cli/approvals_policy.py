@@ -24,7 +24,7 @@ from .approvals_open import (
     text_of,
     warn,
 )
-from .approvals_show import cell, of_roles, screen, table
+from .approvals_show import cell, changes_table, of_roles, screen, table
 from .errors import WRONG
 from .options import ConfigOption
 from .text import printable
@@ -190,14 +190,7 @@ def _print_changes(before: Policy | None, after: Policy) -> None:
     if not found:
         typer.echo("nothing is changed")
         return
-    grid = table("key", "in force", "then")
-    for each in found:
-        grid.add_row(
-            cell(each.key),
-            cell("–" if each.before is None else each.before),
-            cell("–" if each.after is None else each.after),
-        )
-    screen().print(grid)
+    screen().print(changes_table(found))
 
 
 def _told(proposal: Proposal) -> dict[str, Any]:

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from audit.config import load
-from audit.errors import ConfigError
+from audit.errors import AuditError, ConfigError
 from audit.files import replace_file, write_once
 
 from .approvals_open import JsonOption, KeyOption, YesOption, append, board_of, confirm, signer_of, warn
-from .approvals_show import people_table, roles_table, screen
+from .approvals_show import changes_table, people_table, roles_table, screen
 from .errors import WRONG
 from .options import ConfigOption
 
@@ -133,10 +133,15 @@ def rotate(
 def sign(
     root: Annotated[Path, typer.Argument(help="A draft, or a root that others have signed; it is replaced.")],
     key: KeyOption,
+    previous: Annotated[
+        Path | None,
+        typer.Option(help="The root before it, to show what changes; else the one in force.", exists=True),
+    ] = None,
     yes: YesOption = False,
+    config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show a root, and add your signature to its file.
+    """Show a root and what it changes of the one before it, and add your signature to its file.
 
     Exit codes: 0 signed; 1 not a root; 2 wrong usage, or a key that has no role `root` in it.
 
@@ -158,6 +163,7 @@ def sign(
         warn(f"{signer.id[:16]}… has the role root only in the root before this one, if at all")
     if not as_json:
         print_root(content, found.signers(found) if isinstance(found, Root) else set())
+        _print_changes(content, previous, config)
     confirm(f"Sign this root with {key}?", yes=yes)
     made = add_signature(found, signer) if isinstance(found, Root) else sign_root(content, [signer])
     replace_file(root, made.envelope.encode() + b"\n")
@@ -212,6 +218,24 @@ def publish(
     if offset is None:
         typer.echo("another root was faster: this one is in the log and not in force", err=True)
         raise typer.Exit(WRONG)
+
+
+def _print_changes(content: RootModel, previous: Path | None, config: Path | None) -> None:
+    """Against the root before; where nobody can say which that is, that is said."""
+    from audit.proof.errors import FormatError, NotProved
+    from registry.approvals.changes import root_changes
+    from registry.errors import RegistryError
+
+    if content.version == 1:
+        return
+    try:
+        before = signed_root(previous) if previous is not None else board_of(load(config)).roots.now
+    except (AuditError, RegistryError, FormatError, NotProved) as error:
+        warn(f"what it changes is not shown (give --previous): {error}")
+        return
+    if before.digest != content.previous:
+        warn(f"it does not follow version {before.version} ({before.digest}), with which it is compared here")
+    screen().print(changes_table(root_changes(before.content, content)))
 
 
 def _roles(options: Sequence[str]) -> dict[str, tuple[list[str], int]]:

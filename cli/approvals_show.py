@@ -15,6 +15,7 @@ from .text import printable
 
 if TYPE_CHECKING:
     from registry.approvals.board import Board
+    from registry.approvals.changes import Change
     from registry.approvals.root import Root, RootModel
 
 
@@ -114,3 +115,15 @@ def gates_table(board: Board, service: str, digest: str) -> Table | None:
             cell(reasons.get(name) or ""),
         )
     return found
+
+
+def changes_table(found: Iterable[Change]) -> Table:
+    """What a document changes of the one in force."""
+    grid = table("key", "in force", "then")
+    for each in found:
+        grid.add_row(
+            cell(each.key),
+            cell("–" if each.before is None else each.before),
+            cell("–" if each.after is None else each.after),
+        )
+    return grid

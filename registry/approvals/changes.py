@@ -1,4 +1,4 @@
-"""What one document changes of another, key by key: policies, for people who are asked to sign one."""
+"""What one document changes of another, key by key: policies and roots, for people who are asked to sign one."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
+
+from .root import RootModel
 
 _NAMED: Final = ("column", "name")
 """Keys by which the items of a list are told apart, where they have one: a list is not compared by position."""
@@ -51,3 +53,24 @@ def _names(items: list[Any] | tuple[Any, ...]) -> list[str]:
         ):
             return [str(each) for each in found]
     return []
+
+
+def root_changes(before: RootModel, after: RootModel) -> tuple[Change, ...]:
+    """What one root changes of another: keys by person and id, roles by name and person."""
+    return changes(_by_name(before), _by_name(after))
+
+
+def _by_name(content: RootModel) -> dict[str, Any]:
+    return {
+        "keys": {
+            f"{key.person} {name[:16]}": "in use"
+            if key.until is None
+            else f"rotated, counts before offset {key.until}"
+            for name, key in content.keys.items()
+        },
+        "roles": {
+            name: {"threshold": role.threshold}
+            | {f"{content.keys[each].person} {each[:16]}": "may sign" for each in role.keys}
+            for name, role in content.roles.items()
+        },
+    }

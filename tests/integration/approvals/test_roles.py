@@ -120,7 +120,7 @@ def test_a_root_that_was_changed_after_it_was_signed_is_refused(house: House) ->
     edited(house, "--role", "legal=ann")
     path = signed(house, "root2.json", "ann", "bob")
     envelope = json.loads(path.read_text())
-    raw = base64.b64decode(envelope["payload"]).replace(b'"until":null', b'"until":9999', 1)
+    raw = base64.b64decode(envelope["payload"]).replace(b'"person":"dan"', b'"person":"eve"')
     path.write_text(json.dumps(envelope | {"payload": base64.b64encode(raw).decode()}))
     done = published(house)
     assert (done.code, "signed by 0 of the 2 people" in done.err) == (1, True)
@@ -225,3 +225,22 @@ def test_what_is_no_root_is_refused(house: House, content: str) -> None:
     house.file("x.json").write_text(content)
     done = affiant("roles", "show", house.file("x.json"))
     assert (done.code, done.err.count("\n")) == (1, 1)
+
+
+def test_who_signs_a_root_sees_what_it_changes(house: House) -> None:
+    """Against the one in force, or a file; where neither is there, that is said."""
+    edited(house, "--add-key", f"{house.key('eve')}.pub", "--role", "legal=2:dan,eve")
+    draft = house.file("root2.json").read_bytes()
+    sign = ("roles", "sign", house.file("root2.json"), "--key", house.key("ann"), "--yes")
+    eve, ann = house.signer("eve").id[:16], house.signer("ann").id[:16]
+    for more in (house.config, ("--previous", house.file("root.json"))):
+        house.file("root2.json").write_bytes(draft)
+        done = affiant(*sign, *more)
+        rows = [line.split() for line in done.out.splitlines()]
+        assert ["keys.eve", eve, "–", '"in', 'use"'] in rows
+        assert ["roles.legal.ann", ann, '"may', 'sign"', "–"] in rows
+        assert ["roles.legal.threshold", "1", "2"] in rows
+        assert not [row for row in rows if row and row[0].startswith("roles.compliance")]
+    house.file("root2.json").write_bytes(draft)
+    done = affiant(*sign, "--config", house.file("nosuch.toml"))
+    assert (done.code, "what it changes is not shown" in done.err) == (0, True)
