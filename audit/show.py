@@ -9,7 +9,7 @@ from typing import Any, Final
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from .errors import LogError, LogUnavailable
+from .errors import LogUnavailable, NoSuchRecord
 from .log.base import LogEntry, LogReader
 from .proof.entry import JOURNAL_KINDS, Entry, Key, Kind, parse_record_id, signing_message
 from .proof.errors import FormatError
@@ -20,10 +20,6 @@ from .proof.record import Payload, Record, parse_payload, parse_record, payload_
 _READ_BYTES: Final = 4 << 20
 _READ_SECONDS: Final = 10.0
 _PAYLOAD: Final = "the payload is what the entry's digest covers"
-
-
-class RecordNotFound(LogError):  # noqa: N818 — says what happened
-    """The log does not hold a record of that name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,14 +80,14 @@ def find(
 
     Raises:
         FormatError: `record_id` is none.
-        RecordNotFound: the log does not hold it.
+        NoSuchRecord: the log does not hold it.
     """
     journal, sequence = parse_record_id(record_id)
     for partition in range(partitions):
         found = _find_in(reader, partition, journal, sequence, external)
         if found is not None:
             return found
-    raise RecordNotFound(
+    raise NoSuchRecord(
         f"the log holds no record {record_id}; a record of the last seconds may not be shipped yet"
     )
 

@@ -6,8 +6,9 @@ import typer
 
 from .audit_bundle import bundle
 from .audit_completeness import completeness
-from .audit_records import prove, search, show
+from .audit_records import prove, show
 from .audit_replay import replay
+from .audit_search import search
 from .audit_trace import trace
 from .audit_verify import verify
 

@@ -13,15 +13,17 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from audit.errors import ConfigError, LogUnavailable
+from audit.errors import ConfigError, IndexUnusable, LogUnavailable, ObjectsUnavailable
+from audit.proof.errors import FormatError
 
-from .audit_open import IndexOption, opened
+from .audit_open import IndexOption, Look, looking
+from .audit_search import times
 from .errors import WRONG
 from .options import ConfigOption
+from .text import counted, printable
 
 if TYPE_CHECKING:
     from audit.auditor.complete import Answered, Held, Minute
-    from audit.auditor.records import Records
 
 _TIMEOUT: Final = 10.0
 _MAX_SCRAPE: Final = 16 << 20
@@ -81,26 +83,29 @@ def completeness(
 
     Example: affiant audit completeness --gateway http://127.0.0.1:3000 --follow --textfile /var/lib/node/affiant.prom
     """
-    from audit.auditor.complete import minutes, missing_of
+    from audit.auditor.complete import missing_of
 
-    with opened(config, index) as records:
+    between = times(since, until)
+    with looking(config, index) as look:
         wrong = False
         before: dict[str, Held] = {}
         while True:
             began = time.monotonic()
-            answered = [one for url in gateway or () for one in _scrape(url)]
-            held = _held(records, answered, wait)
-            rows = [
-                row for row in minutes(records.index) if (since is None or row.minute >= _utc(since))
-                and (until is None or row.minute < _utc(until))
-            ]  # fmt: skip
-            wrong = any(each.unrecorded or each.behind for each in held) or any(
-                missing_of(rows, held).values()
-            )
-            _tell(rows[-_SHOWN:] if follow else rows, held, before, as_json)
-            if textfile is not None:
-                _export(textfile, rows, held, before)
-            before = {each.now.journal: each for each in held}
+            try:
+                rows, held = _counted(look, gateway or (), wait, between)
+            except (LogUnavailable, ObjectsUnavailable, IndexUnusable) as error:
+                if not follow:
+                    raise
+                # Who follows outlives a gateway's restart; `affiant_audit_looked_seconds` tells that nobody looked.
+                typer.echo(printable(f"not looked this time: {error}"), err=True)
+            else:
+                wrong = any(each.unrecorded or each.behind for each in held) or any(
+                    missing_of(rows, held).values()
+                )
+                _tell(rows[-_SHOWN:] if follow else rows, held, before, as_json)
+                if textfile is not None:
+                    _export(textfile, rows, held, before)
+                before = {each.now.journal: each for each in held}
             if not follow:
                 break
             time.sleep(max(0.0, _MINUTE - (time.monotonic() - began)))
@@ -108,26 +113,35 @@ def completeness(
         raise typer.Exit(WRONG)
 
 
-def _held(records: Records, answered: Sequence[Answered], wait: float) -> list[Held]:
-    """Bring the index up until all that was recorded when the gateways were asked is sealed, or time is up."""
-    from audit.auditor.complete import hold
+def _counted(
+    look: Look, gateways: Iterable[str], wait: float, between: tuple[datetime | None, datetime | None]
+) -> tuple[list[Minute], list[Held]]:
+    """What the gateways say, held against an index that has all that was recorded when they said it, or time is up.
 
+    Between two looks other commands may have the index.
+    """
+    from audit.auditor.complete import hold, minutes
+
+    answered = [one for url in gateways for one in _scrape(url)]
+    since, until = between
     deadline = time.monotonic() + wait
     while True:
-        records.refresh()
-        held = [hold(records.index, one) for one in answered]
-        if not any(each.behind for each in held) or time.monotonic() >= deadline:
-            return held
+        with look() as records:
+            held = [hold(records.index, one) for one in answered]
+            if not any(each.behind for each in held) or time.monotonic() >= deadline:
+                rows = [
+                    row for row in minutes(records.index) if (since is None or row.minute >= since)
+                    and (until is None or row.minute < until)
+                ]  # fmt: skip
+                return rows, held
         time.sleep(_POLL)
 
 
 def _scrape(url: str) -> Iterable[Answered]:
     """Each worker behind an address, once: the newest of what it said."""
-    from audit.auditor.complete import parse_scrape
-
     found: dict[str, Answered] = {}
     for _ in range(_SCRAPES):
-        one = parse_scrape(_get(url.rstrip("/") + "/metrics"))
+        one = _parsed(url.rstrip("/") + "/metrics")
         known = one.journal in found
         found[one.journal] = one
         if known:
@@ -135,9 +149,21 @@ def _scrape(url: str) -> Iterable[Answered]:
     return [one for one in found.values() if one.journal]
 
 
+def _parsed(url: str) -> Answered:
+    from audit.auditor.complete import parse_scrape
+
+    text = _get(url)
+    try:
+        return parse_scrape(text)
+    except FormatError as error:
+        raise ConfigError(f"--gateway: {url}: {error}") from error
+
+
 def _get(url: str) -> str:
     if not url.startswith(("http://", "https://")):
-        raise ConfigError(f"--gateway: {url!r} is no http address")
+        raise ConfigError(
+            f"--gateway is {url.removesuffix('/metrics')!r}, wanted an address such as http://127.0.0.1:3000"
+        )
     try:
         with urllib.request.urlopen(url, timeout=_TIMEOUT) as answer:  # noqa: S310 — looked at above
             return str(answer.read(_MAX_SCRAPE).decode())
@@ -166,11 +192,12 @@ def _tell(rows: Sequence[Minute], held: Sequence[Held], before: Mapping[str, Hel
     for each in held:
         told = _gateway(each)
         typer.echo(
-            f"journal {each.now.journal[:12]}, epoch {each.now.epoch}: {told['answered']} answered, "
-            f"{told['answers']} of them recorded and sealed, {told['unrecorded']} not, {told['behind']} entries behind"
+            f"journal {each.now.journal[:12]}, epoch {each.now.epoch}: {told['answered']} answered; "
+            f"{counted(told['answers'], 'answer')} recorded and sealed, {told['unrecorded']} not; "
+            f"{counted(told['behind'], 'entry', 'entries')} behind"
         )
-    if not rows and not held:
-        typer.echo("no entry of a journal is sealed yet")
+    if not rows:
+        typer.echo("no sealed entry of a journal is of that time")
 
 
 def _row(row: Minute) -> dict[str, Any]:
@@ -210,7 +237,3 @@ def _export(path: Path, rows: Sequence[Minute], held: Sequence[Held], before: Ma
         write_to_textfile(str(path), registry)
     except OSError as error:
         raise ConfigError(f"--textfile: cannot write {path}: {error.strerror}") from error
-
-
-def _utc(value: datetime) -> datetime:
-    return value.astimezone(UTC).replace(tzinfo=None) if value.tzinfo else value

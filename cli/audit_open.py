@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -24,6 +24,8 @@ from audit.settings import LogSettings, SidecarSettings
 from audit.ship.external import ExternalStore
 from audit.trees import configured_trees
 
+from .text import printable
+
 if TYPE_CHECKING:
     from audit.auditor.index import Located
     from audit.auditor.records import Records
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
 _ERRORS: Final = Console(stderr=True)
 _READ_BYTES: Final = 16 << 20
 _READ_SECONDS: Final = 10.0
+_PATIENCE: Final = 10.0
+"""Seconds that an index is waited for: longer than another command of this kind has it, as a rule."""
 
 IndexOption = Annotated[
     Path | None,
@@ -44,36 +48,56 @@ IndexOption = Annotated[
 ]
 
 
+Look = Callable[[], AbstractContextManager["Records"]]
+
+
 @contextmanager
 def opened(config_file: Path | None, index: Path | None) -> Iterator[Records]:
     """The records of the settings' store, the index brought up to the newest checkpoint.
 
     Neither a gateway nor a log has to be there. A log that is configured and does not answer is left out.
     """
+    with looking(config_file, index) as look, look() as records:
+        yield records
+
+
+@contextmanager
+def looking(config_file: Path | None, index: Path | None) -> Iterator[Look]:
+    """The same, for who looks again and again: in between, other processes may have the index."""
     from audit.archive import Archive
-    from audit.auditor.index import Index
-    from audit.auditor.records import Records
 
     config = load(config_file)
     trees = configured_trees(config)
     logs = _Logs(config)
     path = index or default_index(f"{trees.objects!r} {trees.trust.name}")
-    with Index(path, trees.trust.name) as opened_index:
-        records = Records(
-            trees,
-            Archive(trees.objects, trees.payload_objects),
-            opened_index,
-            {"log": logs.payload, "object store": _object_store(config)},
-            logs.topics(),
-        )
-        try:
+    archive = Archive(trees.objects, trees.payload_objects)
+    payloads = {"log": logs.payload, "object store": _object_store(config)}
+    said: set[str] = set()
+
+    @contextmanager
+    def look() -> Iterator[Records]:
+        from audit.auditor.busy import Patience
+        from audit.auditor.index import Index
+        from audit.auditor.records import Records
+
+        with Index(path, trees.trust.name, Patience(_PATIENCE, _tell_waiting)) as opened_index:
+            records = Records(trees, archive, opened_index, payloads, logs.topics())
             with _bar("indexing") as progress:
                 wrong = records.refresh(progress)
             for each in wrong:
-                typer.echo(f"WRONG  {each}; `affiant audit verify` tells more", err=True)
+                if each not in said:
+                    typer.echo(printable(f"WRONG  {each}; `affiant audit verify` tells more"), err=True)
+                    said.add(each)
             yield records
-        finally:
-            logs.close()
+
+    try:
+        yield look
+    finally:
+        logs.close()
+
+
+def _tell_waiting(holder: str) -> None:
+    typer.echo(printable(f"waiting for the index, which {holder} has"), err=True)
 
 
 def default_index(store: str) -> Path:

@@ -1,34 +1,23 @@
-"""`affiant audit show`, `search` and `prove`: find a record, and show that it is in the sealed log."""
+"""`affiant audit show` and `prove`: one record, and that it is in the sealed log."""
 
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Iterable, Mapping
-from datetime import UTC, date, datetime
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
-
-from audit.errors import ConfigError
 
 from .audit_open import IndexOption, opened
 from .errors import WRONG
 from .log import print_exchange
 from .options import ConfigOption
-from .text import json_text, printable
+from .output import ForceOption, check_output, write_output
+from .record_ids import RecordArgument
+from .text import counted, json_text, printable
 
-RecordArgument = Annotated[
-    str, typer.Argument(help="The record id, as the answer's Affiant-Record header has it.")
-]
 JsonOption = Annotated[bool, typer.Option("--json", help="As JSON.")]
-_TIMES: Final = ("arrived", "committing", "logged")
-_LIMIT: Final = 50
-_DETAILS: Final = ("service", "slot", "status", "digest", "caller", "request_id", "reason")
 
 
 def show(
@@ -60,9 +49,13 @@ def show(
 def _print_proof(described: Mapping[str, Any]) -> None:
     proof = described["proof"]
     witnesses = f", vouched for by {', '.join(proof['witnesses'])}" if proof["witnesses"] else ""
+    typer.echo("")
     typer.echo(
-        f"\nleaf {proof['index']} of {proof['size']} in {proof['origin']}, by {proof['hashes']} hashes to the "
-        f"root {proof['root']}, signed by the notary{witnesses}"
+        printable(
+            f"sealed at offset {proof['index']}, of {counted(proof['size'], 'entry', 'entries')} of the tree "
+            f"{proof['origin']}: {counted(proof['hashes'], 'hash', 'hashes')} lead from it to the root "
+            f"{proof['root']}, signed by the notary{witnesses}"
+        )
     )
     if described["payload_from"] is None and described["entry"].get("payload_length"):
         typer.echo("its payload is neither in the archive, nor in the log, nor in the object store")
@@ -71,166 +64,50 @@ def _print_proof(described: Mapping[str, Any]) -> None:
 def prove(
     record: RecordArgument,
     output: Annotated[
-        Path, typer.Option("--output", "-o", help="The receipt's file, for example record.tlog-proof.")
+        Path,
+        typer.Option("--output", "--out", "-o", help="The receipt's file, for example record.tlog-proof."),
     ],
+    force: ForceOption = False,
     index: IndexOption = None,
     config: ConfigOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Write a receipt: a file that proves to anybody who has the log's key that the record is in it.
 
     It is a C2SP `.tlog-proof` with the entry inside; it is verified before it is written.
     `affiant-verify receipt FILE --key VKEY` checks it on a machine with nothing else.
+    Exit code 1 when the record is not sealed, or not where the index says.
 
     Example: affiant audit prove 9f86d081884c7d659a2feaa0c55ad015-42 -o record.tlog-proof
     """
+    check_output(output, force=force)
     with opened(config, index) as records:
         proved = records.prove(record)
-    try:
-        output.write_bytes(proved.receipt.encode())
-    except OSError as error:
-        raise ConfigError(f"cannot write {output}: {error.strerror}") from error
+    raw = proved.receipt.encode()
+    write_output(output, raw, force=force)
     checkpoint = proved.opened.checkpoint
-    typer.echo(
-        f"{output}: leaf {proved.receipt.index} of {checkpoint.size} in {checkpoint.origin}, "
-        f"{len(proved.receipt.proof)} hashes"
-    )
+    told = {
+        "record": record,
+        "file": str(output),
+        "bytes": len(raw),
+        "origin": checkpoint.origin,
+        "index": proved.receipt.index,
+        "size": checkpoint.size,
+        "root": checkpoint.root.hex(),
+        "hashes": len(proved.receipt.proof),
+        "witnesses": [each.key.name for each in proved.opened.cosignatures],
+    }
+    typer.echo(json.dumps(told, indent=2) if as_json else _proved(told))
 
 
-def search(
-    *,
-    since: Annotated[
-        datetime | None, typer.Option(help="Arrived then or later; UTC.", show_default=False)
-    ] = None,
-    until: Annotated[datetime | None, typer.Option(help="Arrived before; UTC.", show_default=False)] = None,
-    service: Annotated[str | None, typer.Option(help="Name of the service.", show_default=False)] = None,
-    digest: Annotated[
-        str | None, typer.Option(help="Package digest, or its first digits.", show_default=False)
-    ] = None,
-    caller: Annotated[str | None, typer.Option(help="Caller's pseudonym, hex.", show_default=False)] = None,
-    request_id: Annotated[str | None, typer.Option(help="The client's own id.", show_default=False)] = None,
-    subject: Annotated[str | None, typer.Option(help="Subject's pseudonym, hex.", show_default=False)] = None,
-    status: Annotated[int | None, typer.Option(help="HTTP status.", show_default=False)] = None,
-    slot: Annotated[str | None, typer.Option(help="live, canary or shadow.", show_default=False)] = None,
-    kind: Annotated[
-        list[str] | None,
-        typer.Option(help="Kind of entry, more than once if need be; `any` for all. [exchanges]"),
-    ] = None,
-    limit: Annotated[int, typer.Option(min=1, max=1_000_000, help="Newest records, at most.")] = _LIMIT,
-    sql: Annotated[
-        str | None,
-        typer.Option(
-            help="In place of filters: one SELECT over entries, payloads and checkpoints (DuckDB's SQL).",
-            show_default=False,
-        ),
-    ] = None,
-    index: IndexOption = None,
-    config: ConfigOption = None,
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON, one object a line.")] = False,
-) -> None:
-    """Look for records. Each one that is listed is proved to be in the sealed log, as it is listed.
-
-    With --sql the answer is the index's and the archive's word, and proves nothing; times there are UTC.
-    Exit code 1 when the archive says something else than the sealed log.
-
-    Example: affiant audit search --service credit --status 422 --since 2026-01-01
-    """
-    from audit.auditor.query import Search
-
-    if sql is not None:
-        filters = (since, until, service, digest, caller, request_id, subject, status, slot, kind)
-        if any(each is not None for each in filters) or limit != _LIMIT:
-            raise ConfigError("--sql goes without filters: say them in its WHERE and LIMIT")
-        _sql(sql, index, config, as_json)
-        return
-    kinds = ("inference", "aborted") if not kind else () if "any" in kind else tuple(kind)
-    wanted = Search(
-        _utc(since), _utc(until), service, digest, caller, request_id, subject, status, slot, kinds, limit
-    )
-    with opened(config, index) as records:
-        rows = records.index.search(wanted)
-        wrong = records.check(rows)
-    for row, reason in zip(rows, wrong, strict=True):
-        row["proved"] = reason is None
-    if as_json:
-        for row in rows:
-            typer.echo(_json_line(row))
-    else:
-        for row in rows:
-            typer.echo(_line(row))
-    for row, reason in zip(rows, wrong, strict=True):
-        if reason is not None:
-            typer.echo(
-                f"WRONG  partition {row['partition']}, offset {row['offset']}: {printable(reason)}", err=True
-            )
-    if any(wrong):
-        raise typer.Exit(WRONG)
-
-
-def _sql(text: str, index: Path | None, config: Path | None, as_json: bool) -> None:
-    from audit.archive.dataset import payloads_dataset
-
-    with opened(config, index) as records:
-        names, rows = records.index.sql(text, payloads_dataset(records.archive))
-        if as_json:
-            for row in rows:
-                typer.echo(_json_line(dict(zip(names, row, strict=True))))
-        else:
-            _print_rows(names, rows)
-
-
-def _line(row: Mapping[str, Any]) -> str:
-    """As `affiant log tail` has them."""
-    when = next((row[name] for name in _TIMES if row[name] is not None), None)
-    details = (printable(_text(row[name])) for name in _DETAILS if row[name] is not None)
-    name = row["record"] or f"{row['partition']}/{row['offset']}"
-    time = "" if when is None else when.isoformat(timespec="milliseconds")
-    return f"{time:<23}  {row['kind']:<10} {name}  {' '.join(details)}"
-
-
-def _print_rows(names: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
-    table = Table()
-    for name in names:
-        table.add_column(escape(printable(name)), overflow="fold")
-    for row in rows:
-        table.add_row(*("" if value is None else escape(printable(_text(value))) for value in row))
-    Console().print(table)
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, str) and value.startswith("sha256:"):
-        return value[:19]
-    return str(_json(value)) if isinstance(value, bytes | datetime | date) else str(value)
-
-
-def _json_line(row: Mapping[str, Any]) -> str:
-    """One object. JSON has neither NaN nor Infinity: they are told as texts, also inside of lists and structs."""
-    return json.dumps(_finite(row), default=_json, allow_nan=False)
-
-
-def _finite(value: Any) -> Any:
-    match value:
-        case float() if not math.isfinite(value):
-            return str(value)
-        case Mapping():
-            # DuckDB's maps may have keys that JSON has not.
-            return {
-                key if isinstance(key, str) else str(_finite(key)): _finite(each)
-                for key, each in value.items()
-            }
-        case list() | tuple():
-            return [_finite(each) for each in value]
-    return value
-
-
-def _json(value: Any) -> str:
-    """What JSON has no form for."""
-    if isinstance(value, bytes):
-        return value.hex()
-    if isinstance(value, datetime):
-        return value.replace(tzinfo=UTC).isoformat().replace("+00:00", "Z")
-    return str(value)
-
-
-def _utc(value: datetime | None) -> datetime | None:
-    """As the index has times: UTC, without saying so."""
-    return value.astimezone(UTC).replace(tzinfo=None) if value is not None and value.tzinfo else value
+def _proved(told: Mapping[str, Any]) -> str:
+    witnesses = ", ".join(told["witnesses"]) or "nobody else"
+    lines = {
+        "proved": f"record {told['record']} is in the sealed log",
+        "tree": told["origin"],
+        "offset": f"{told['index']}, of {counted(told['size'], 'entry', 'entries')} under this checkpoint",
+        "checkpoint": f"root {told['root']}, signed by the notary and by {witnesses}",
+        "receipt": f"{told['file']}, {counted(told['bytes'], 'byte')}, {counted(told['hashes'], 'hash', 'hashes')}",
+        "check it": f"affiant-verify receipt {told['file']} --key VKEY (the notary's, from its owner)",
+    }
+    return "\n".join(f"{name:<12}{printable(line)}" for name, line in lines.items())

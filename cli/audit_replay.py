@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,27 +13,24 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 from rich.progress import TimeRemainingColumn as Remaining
-from rich.table import Table
 
 from audit.errors import ConfigError
 
 from .audit_replay_source import opened, parts_of
+from .audit_replay_told import SHOWN, line, tell, tell_comparison
 from .errors import WRONG
 from .options import ConfigOption
+from .output import ForceOption, already_there, check_output
 
 if TYPE_CHECKING:
-    from audit.replay import Compared, Comparison, Judged, Part, Predictor, Source, Summary
+    from audit.replay import Compared, Comparison, Part, Predictor, Source, Summary
     from audit.replay.intake import Intake
     from audit.replay.parquet import DifferenceFile
 
 _ERRORS: Final = Console(stderr=True)
 _DIGEST: Final = re.compile(r"(?:sha256:)?([0-9a-f]{64})")
-_SHOWN: Final = 20
-"""Records that are told one by one; the file has all of them."""
-_COLOUR: Final = {"identical": "green", "within tolerance": "yellow", "different": "bold red"}
 
 
 def replay(
@@ -47,13 +43,33 @@ def replay(
         ),
     ] = None,
     *,
-    since: Annotated[str | None, typer.Option(help="From then on; ISO 8601, in UTC unless it says.")] = None,
-    until: Annotated[str | None, typer.Option(help="Before then. Times are those of the log.")] = None,
-    model: Annotated[str | None, typer.Option(metavar="DIGEST", help="This model's answers only.")] = None,
-    against: Annotated[
-        str | None, typer.Option(metavar="DIGEST", help="What would this model have answered?")
+    since: Annotated[
+        str | None,
+        typer.Option(
+            help="Of records logged from then on; ISO 8601, UTC unless it says.", show_default=False
+        ),
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="Write every difference into this Parquet file.")] = None,
+    until: Annotated[
+        str | None, typer.Option(help="Of records logged before then.", show_default=False)
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(metavar="DIGEST", help="This model's answers only.", show_default=False)
+    ] = None,
+    against: Annotated[
+        str | None,
+        typer.Option(metavar="DIGEST", help="What would this model have answered?", show_default=False),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            "--output",
+            "-o",
+            help="Write every difference into this Parquet file.",
+            show_default=False,
+        ),
+    ] = None,
+    force: ForceOption = False,
     archive: Annotated[
         bool, typer.Option("--archive", help="Read the archive alone: there is no log, or no way to it.")
     ] = False,
@@ -76,17 +92,19 @@ def replay(
         raise ConfigError("--tolerance is a replay's; --against has no bound")
     from audit.replay import Unanswerable
 
-    bounds = _time(since, "--since"), _time(until, "--until")
-    with _prepared(config, records, bounds, archive_only=archive) as task, _file(out) as file:
+    bounds = _bounds(since, until)
+    if out is not None:
+        check_output(out, force=force)
+    with _prepared(config, records, bounds, archive_only=archive) as task, _file(out, force) as file:
         if other is not None:
             try:
                 comparison = _compare(task, other, only, file)
             except Unanswerable as error:
                 raise ConfigError(f"--against: {error}") from error
-            _tell_comparison(comparison, other, out, as_json)
+            tell_comparison(comparison, other, out, as_json)
             return
         summary, intake = _replay(task, only, tolerance, file, quiet=as_json)
-    _tell(summary, intake, task.seconds, out, as_json)
+    tell(summary, intake, task.seconds, out, as_json)
     if summary.wrong:
         raise typer.Exit(WRONG)
 
@@ -164,9 +182,9 @@ def _replay(
                     verdict=judged.verdict,
                     reason=judged.reason,
                 )
-            told = alone or (judged.verdict is Verdict.DIFFERENT and summary.counts[judged.verdict] <= _SHOWN)
+            told = alone or (judged.verdict is Verdict.DIFFERENT and summary.counts[judged.verdict] <= SHOWN)
             if told and not quiet:
-                typer.echo(_line(judged))
+                typer.echo(line(judged))
     return summary, passed[0]
 
 
@@ -190,90 +208,28 @@ def _compare(task: _Task, other: bytes, only: bytes | None, file: DifferenceFile
     return comparison
 
 
-def _file(out: Path | None) -> Any:
+@contextmanager
+def _file(out: Path | None, force: bool) -> Iterator[DifferenceFile | None]:
+    """The file of differences. It is there when all is done, and not before."""
     if out is None:
-        return nullcontext()
+        yield None
+        return
     from audit.replay.parquet import DifferenceFile
 
-    return DifferenceFile(out)
-
-
-def _line(judged: Judged) -> str:
-    by = f" by up to {judged.difference:.3g}" if judged.differences else ""
-    return (
-        f"{judged.verdict.upper()}  {judged.record_id}  {judged.service}{by}  {judged.reason or ''}".rstrip()
-    )
-
-
-def _tell(summary: Summary, intake: Intake, seconds: float, out: Path | None, as_json: bool) -> None:
-    from audit.replay import Verdict
-
-    if as_json:
-        content = {
-            **summary.as_json(),
-            "duplicates": intake.duplicates,
-            "unreadable": intake.unreadable,
-            "seconds": round(seconds, 3),
-            "file": str(out) if out else None,
-        }
-        typer.echo(json.dumps(content, indent=2))
-        return
-    screen = Console()
-    table = Table("service", "model", *Verdict, title="Replayed", title_justify="left")
-    for service, digest in sorted({(service, digest) for service, digest, _ in summary.digests}):
-        counts = [summary.digests[service, digest, verdict] for verdict in Verdict]
-        cells = [
-            f"[{_COLOUR.get(verdict, 'none')}]{count:,}[/]" if count else "[dim]0[/]"
-            for verdict, count in zip(Verdict, counts, strict=True)
-        ]
-        table.add_row(escape(service), digest[:19], *cells)
-    screen.print(table)
-    for (verdict, reason), count in summary.reasons.most_common(_SHOWN):
-        screen.print(f"{count:,} {verdict}: {escape(reason)}", soft_wrap=True, highlight=False)
-    if (worst := summary.worst) is not None:
-        screen.print(
-            f"largest difference: {worst.difference:.3g} in {worst.record_id} (bound {worst.bound:.3g})",
-            soft_wrap=True,
-        )
-    for count, words in (
-        (intake.duplicates, "benign duplicates"),
-        (intake.unreadable, "values that are no records"),
-    ):
-        if count:
-            screen.print(f"{count:,} {words} were passed over")
-    screen.print(
-        f"{summary.records:,} {'answer' if summary.records == 1 else 'answers'} in {seconds:.1f} s, the loading of "
-        "models included"
-    )
-    if out is not None:
-        screen.print(f"differences: {out}", soft_wrap=True)
-
-
-def _tell_comparison(comparison: Comparison, other: bytes, out: Path | None, as_json: bool) -> None:
-    content = comparison.as_json()
-    if as_json:
-        typer.echo(
-            json.dumps({"against": f"sha256:{other.hex()}", **content, "file": str(out) if out else None})
-        )
-        return
-    screen = Console()
-    screen.print(
-        f"sha256:{other.hex()} answered {comparison.records:,} recorded requests, {comparison.rows:,} rows; "
-        f"in {comparison.changed:,} of them it says something else",
-        soft_wrap=True,
-    )
-    screen.print(
-        f"difference of a request: {comparison.mean:.3g} on average, {comparison.largest:.3g} at most"
-    )
-    if comparison.decided:
-        flips = comparison.flips.total()
-        screen.print(f"{flips:,} of {comparison.decided:,} decisions would have been another one")
-        for (then, would), count in comparison.flips.most_common():
-            screen.print(f"  {count:,} from {escape(then)} to {escape(would)}")
-    for reason, count in comparison.reasons.most_common(_SHOWN):
-        screen.print(f"{count:,} not compared: {escape(reason)}", soft_wrap=True)
-    if out is not None:
-        screen.print(f"differences: {out}", soft_wrap=True)
+    done = True  # what fails in between is no failure of the file
+    try:
+        with DifferenceFile(out, replace=force) as file:
+            done = False
+            yield file
+            done = True
+    except FileExistsError as error:
+        if not done:
+            raise
+        raise already_there(out) from error
+    except OSError as error:
+        if not done:
+            raise
+        raise ConfigError(f"cannot write {out}: {error.strerror or error}") from error
 
 
 def _digest(given: str | None, option: str) -> bytes | None:
@@ -283,6 +239,14 @@ def _digest(given: str | None, option: str) -> bytes | None:
     if found is None:
         raise ConfigError(f"{option} is {given!r}, wanted a package's digest, sha256:… with 64 hex digits")
     return bytes.fromhex(found[1])
+
+
+def _bounds(since: str | None, until: str | None) -> tuple[int | None, int | None]:
+    """Milliseconds since 1970 UTC: from, and before."""
+    start, end = _time(since, "--since"), _time(until, "--until")
+    if start is not None and end is not None and start >= end:
+        raise ConfigError(f"--since {since} is not before --until {until}: no time lies between them")
+    return start, end
 
 
 def _time(given: str | None, option: str) -> int | None:

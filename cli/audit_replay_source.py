@@ -9,11 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from audit.config import Config, load
-from audit.errors import ConfigError
+from audit.errors import ConfigError, NoSuchRecord
 from audit.log import configured_log
+from audit.proof.entry import parse_record_id
+from audit.proof.errors import FormatError
 from audit.settings import SidecarSettings
 from audit.ship.external import ExternalStore
-from audit.show import RecordNotFound
+
+from .text import counted
 
 if TYPE_CHECKING:
     from audit.archive import Archive
@@ -84,29 +87,47 @@ def _archived_topic(archive: Archive) -> tuple[bytes, int]:
 
 
 def parts_of(records: str | None, source: Source, partitions: int) -> list[Part]:
-    """The offsets that RANGE means.
+    """The offsets that RANGE means: all of them, or none.
 
     Raises:
-        ConfigError: offsets that are not there.
-        FormatError: neither offsets nor a record id.
-        RecordNotFound: no such record.
+        ConfigError: neither offsets nor a record id, or offsets that are not all there.
+        NoSuchRecord: no such record.
     """
     from audit.replay import Part
 
     if records is None:
         return [source.bounds(partition) for partition in range(partitions)]
     if (offsets := _OFFSETS.fullmatch(records)) is None:
+        _record_id(records)
         part = source.find(records, partitions)
         if part is None:
-            raise RecordNotFound(
+            raise NoSuchRecord(
                 f"no record {records} is known; one of the last seconds may not be shipped yet"
             )
         return [part]
     partition, first, last = map(int, offsets.groups())
+    if last < first:
+        raise ConfigError(f"RANGE is {records}, and its last offset comes before its first")
     if partition >= partitions:
-        raise ConfigError(f"RANGE: there is no partition {partition}, only {partitions} from 0 on")
+        raise ConfigError(
+            f"RANGE is {records}, and there is no partition {partition}: the log has "
+            f"{counted(partitions, 'partition')}, from 0 on"
+        )
     there = source.bounds(partition)
-    part = Part(partition, max(first, there.first), min(last + 1, there.end))
-    if part.first >= part.end:
-        raise ConfigError(f"RANGE: partition {partition} has offsets {there.first} to {there.end - 1} now")
-    return [part]
+    if there.first >= there.end:
+        raise ConfigError(f"RANGE is {records}, and partition {partition} has no records yet")
+    if first < there.first or last >= there.end:
+        raise ConfigError(
+            f"RANGE is {records}, and partition {partition} has offsets {there.first} to {there.end - 1} now"
+        )
+    return [Part(partition, first, last + 1)]
+
+
+def _record_id(text: str) -> None:
+    try:
+        parse_record_id(text)
+    except FormatError:
+        raise ConfigError(
+            f"RANGE is {text[:80]!r}, wanted a record id (32 hex digits, a hyphen and a number) or "
+            "PARTITION:FIRST-LAST, such as 0:0-9999"
+        ) from None

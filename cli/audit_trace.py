@@ -16,8 +16,10 @@ from registry.package import Package
 from registry.stores import configured_store
 
 from .audit_open import IndexOption, opened
-from .audit_records import JsonOption, RecordArgument
+from .audit_records import JsonOption
 from .options import ConfigOption
+from .record_ids import RecordArgument
+from .text import json_text, printable
 
 
 def trace(
@@ -54,7 +56,7 @@ def trace(
         "lineage": dict(package.lineage),
     }
     if as_json:
-        typer.echo(json.dumps(told, indent=2, ensure_ascii=False))
+        typer.echo(json_text(told))
     else:
         _print(told)
 
@@ -78,10 +80,10 @@ def _described(package: Package) -> dict[str, Any]:
 def _print(told: Mapping[str, Any]) -> None:
     # Each on a line of its own, whatever the screen's width: digests are there to be copied.
     for name, value in _flat({name: told[name] for name in told if name != "lineage"}):
-        typer.echo(f"{name:<32}  {value}")
+        typer.echo(printable(f"{name:<32}  {value}"))
     typer.echo("")
     for name, value in _flat(told["lineage"]):
-        typer.echo(f"lineage {name:<24}  {value}")
+        typer.echo(printable(f"lineage {name:<24}  {value}"))
 
 
 def _flat(content: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:

@@ -15,15 +15,17 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.progress import TimeRemainingColumn as Remaining
 
 from audit.config import Config, load
-from audit.errors import ConfigError, LogError
+from audit.errors import ConfigError, LogError, NotSealed
 from audit.log import configured_governance_log, configured_log
 from audit.objects import open_objects
 from audit.proof.errors import FormatError
 from audit.proof.note import COSIGNATURE, VerifierKey
+from audit.proof.regular import read_regular
 from audit.trees import Trees, Trust, configured_trees
 
 from .errors import WRONG
 from .options import ConfigOption
+from .text import counted, printable
 
 if TYPE_CHECKING:
     from audit.auditor.verified import TreeVerified
@@ -79,19 +81,13 @@ def verify(  # noqa: PLR0917 — one parameter an option
     from audit.auditor.which import trees_to_verify
 
     if last is not None and last < first:
-        raise ConfigError(f"--from {first} --to {last} is no range")
+        raise ConfigError(f"--from {first} --to {last}: the last offset comes before the first")
     settings = None if store is not None and key is not None else load(config)
     trees = _trees(settings, store, key, witness or [], quorum)
     kept = tuple((str(path), _read(path)) for path in checkpoint or [])
     with ExitStack() as stack:
         logs = stack.enter_context(_logs(settings if log and store is None else None))
-        which = [
-            each
-            for each in trees_to_verify(trees, _records(logs), kept)
-            if partition in (None, each.partition)
-        ]
-        if not which:
-            raise ConfigError(f"nothing is sealed in {trees.objects!r}: no tree, or none of that partition")
+        which = _of_partition(trees_to_verify(trees, _records(logs), kept), partition, trees)
         wanted = Wanted(first, None if last is None else last + 1, kept=kept)
         columns = (SpinnerColumn(), TextColumn("verifying"), BarColumn(), MofNCompleteColumn(), Remaining())
         with Progress(*columns, console=_ERRORS, transient=True, disable=not _ERRORS.is_terminal) as bar:
@@ -99,9 +95,37 @@ def verify(  # noqa: PLR0917 — one parameter an option
             archive = Archive(trees.objects, trees.payload_objects)
             gc.freeze()  # the libraries that are loaded need not be looked through again and again
             found = verify_trees(trees, which, archive, logs, wanted, lambda count: bar.advance(task, count))
+    if not any(each.flaws for each in found) and all(each.beyond for each in found):
+        raise ConfigError(_not_there(found, first, last))
     _tell(found, as_json)
     if any(each.flaws for each in found):
         raise typer.Exit(WRONG)
+
+
+def _of_partition(which: Sequence[TreeId], partition: int | None, trees: Trees) -> list[TreeId]:
+    """Those of the partition that was named.
+
+    Raises:
+        NotSealed: nothing is.
+        ConfigError: nothing of that partition is.
+    """
+    if not which:
+        raise NotSealed(f"nothing is sealed in {trees.objects!r}: there was nothing to verify")
+    found = [each for each in which if partition in (None, each.partition)]
+    if not found:
+        there = ", ".join(str(each) for each in sorted({each.partition for each in which}))
+        raise ConfigError(f"--partition {partition}: nothing of it is sealed, there is {there}")
+    return found
+
+
+def _not_there(found: Sequence[TreeVerified], first: int, last: int | None) -> str:
+    """Of a range that no tree has all of: what there is. "Nothing is wrong" would be said of what nobody has seen."""
+    asked = f"--from {first}" + ("" if last is None else f" --to {last}")
+    there = "; ".join(
+        f"{each.origin} has " + (f"offsets 0 to {each.size - 1}" if each.size else "no entry yet")
+        for each in found
+    )
+    return f"{asked}: not all of it is sealed. {there}"
 
 
 def _records(logs: Mapping[bytes, LiveLog]) -> Iterator[tuple[bytes, int]]:
@@ -144,11 +168,12 @@ def _key(text: str, option: str) -> VerifierKey:
 
 
 def _read(path: Path) -> bytes:
-    with path.open("rb") as file:
-        raw = file.read(_MAX_KEPT + 1)
-    if len(raw) > _MAX_KEPT:
-        raise ConfigError(f"{path} is neither a checkpoint nor a receipt: over {_MAX_KEPT} bytes")
-    return raw
+    try:
+        return read_regular(path, _MAX_KEPT)
+    except FormatError as error:
+        raise ConfigError(f"--checkpoint {path}: is neither a checkpoint nor a receipt: {error}") from error
+    except OSError as error:
+        raise ConfigError(f"--checkpoint {path}: {error.strerror or error}") from error
 
 
 @contextmanager
@@ -166,7 +191,7 @@ def _logs(settings: Config | None) -> Iterator[dict[bytes, LiveLog]]:
                 reader = log.reader()
             except LogError as error:
                 if open_log is configured_log:
-                    _ERRORS.print(f"without the log: {error}", markup=False, highlight=False)
+                    typer.echo(printable(f"without the log: {error}"), err=True)
                 continue
             stack.callback(reader.close)
             found[topic.id] = LiveLog(reader, topic)
@@ -191,32 +216,50 @@ def _tell(found: Sequence[TreeVerified], as_json: bool) -> None:
         return
     for each in found:
         for flaw in each.flaws:
-            typer.echo(f"WRONG  {flaw}")
+            typer.echo(printable(f"WRONG  {flaw}"))
         for remark in each.remarks:
-            typer.echo(f"note   {remark}")
+            typer.echo(printable(f"note   {remark}"))
     for each in found:
-        typer.echo(
-            f"{each.origin}: {each.size} entries, root {each.root.hex()[:16]}…: {each.entries} looked at, "
-            f"{each.archived} in the archive, {each.logged} in the log, {each.payloads} payloads, "
-            f"{each.checkpoints} checkpoints, {each.journals} journals with {each.signatures} signatures"
-        )
-        for count, words in (
-            (each.holes, "holes: offsets of the log that had no record"),
-            (
-                each.without_payload,
-                "payloads are neither in the archive nor in the log (erased, or in the object store)",
-            ),
-            (each.duplicates, "benign duplicates"),
-            (each.unchecked_signatures, "signatures whose journal's opening is not in this range"),
-        ):
-            if count:
-                typer.echo(f"  {count} {words}")
-        if each.witnesses:
-            typer.echo(f"  vouched for by {', '.join(each.witnesses)}")
+        for line in _lines(each):
+            typer.echo(printable(line))
     wrong = sum(len(each.flaws) for each in found)
-    typer.echo(
-        "nothing is wrong" if not wrong else f"{wrong} {'thing is' if wrong == 1 else 'things are'} wrong"
+    if wrong:
+        typer.echo(f"{counted(wrong, 'thing is', 'things are')} wrong")
+    elif not any(each.size for each in found):
+        typer.echo("no entry is sealed yet: there was nothing to check")
+    else:
+        typer.echo("nothing is wrong")
+
+
+def _lines(each: TreeVerified) -> Iterator[str]:
+    yield (
+        f"{each.origin}: {counted(each.size, 'entry', 'entries')}, root {each.root.hex()[:16]}…: "
+        f"{each.entries} looked at, {each.archived} in the archive, {each.logged} in the log, "
+        f"{counted(each.payloads, 'payload')}, {counted(each.checkpoints, 'checkpoint')}, "
+        f"{counted(each.journals, 'journal')} with {counted(each.signatures, 'signature')}"
     )
+    for count, one, more in (
+        (
+            each.holes,
+            "hole: an offset of the log that had no record",
+            "holes: offsets of the log that had no record",
+        ),
+        (
+            each.without_payload,
+            "payload is neither in the archive nor in the log (erased, or in the object store)",
+            "payloads are neither in the archive nor in the log (erased, or in the object store)",
+        ),
+        (each.duplicates, "benign duplicate", "benign duplicates"),
+        (
+            each.unchecked_signatures,
+            "signature whose journal's opening is not in this range",
+            "signatures whose journal's opening is not in this range",
+        ),
+    ):
+        if count:
+            yield f"  {counted(count, one, more)}"
+    if each.witnesses:
+        yield f"  vouched for by {', '.join(each.witnesses)}"
 
 
 def _json(each: TreeVerified) -> dict[str, Any]:

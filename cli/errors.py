@@ -1,6 +1,16 @@
-"""Failures that a person can act on, as one line and an exit code (docs/contracts.md, "Commands").
+"""Failures that a person can act on, as one line and an exit code.
 
-The line says what failed and where, in the words of the room that raised it, and what to do.
+The line says what failed and where, in the words of the room that raised it, and what to do. The code is one of
+four, and each failure has the same one in every command (docs/exit-codes.md has this table, too):
+
+    0    done; nothing was found to be wrong
+    1    WRONG: something does not hold, or what was asked for is not there
+    2    USAGE: the command line or the settings are not what they should be; the message says what would be
+    3    UNAVAILABLE: a component does not answer, or another process has it; the same command may succeed later
+    130  INTERRUPTED: by Ctrl-C
+
+So a record id that is none is 2, and the id of a record that the log does not have is 1: a script that asks for
+evidence MUST NOT take "there is none" for "ask again later".
 """
 
 from __future__ import annotations
@@ -12,6 +22,7 @@ from audit.errors import (
     ArchiveGap,
     AuditError,
     ConfigError,
+    IndexUnusable,
     JournalDamaged,
     JournalLocked,
     KeyRefused,
@@ -24,6 +35,7 @@ from audit.errors import (
     TopicUnsafe,
 )
 from audit.proof.errors import FormatError, NotProved
+from audit.proof.printable import printable
 from registry.errors import (
     DeploymentRefused,
     NotAdmitted,
@@ -49,10 +61,10 @@ _CODES: Final[tuple[tuple[type[Exception], int, str], ...]] = (
     (SequenceGone, WRONG, ""),
     (OffsetGone, WRONG, ""),
     (NotFound, WRONG, "`affiant model list` shows what the store has"),
+    (NotAdmitted, WRONG, ""),
     (PackageError, WRONG, ""),
     (StoreDamaged, WRONG, ""),
     (DeploymentRefused, WRONG, ""),
-    (NotAdmitted, WRONG, ""),
     (KeyRefused, USAGE, ""),
     (QueryRefused, USAGE, ""),
     (NotaryRefuses, WRONG, "leave the store as it is: what is in it may be evidence"),
@@ -61,6 +73,7 @@ _CODES: Final[tuple[tuple[type[Exception], int, str], ...]] = (
     (ArchiveGap, WRONG, ""),
     (FormatError, WRONG, ""),
     (NotProved, WRONG, ""),
+    (IndexUnusable, UNAVAILABLE, ""),
     (AuditError, UNAVAILABLE, ""),
     (RegistryError, UNAVAILABLE, ""),
 )
@@ -91,9 +104,14 @@ def explain(error: Exception, *, extra: str | None = None) -> Told | None:
         )
     for kind, code, hint in _CODES:
         if isinstance(error, kind):
-            message = " ".join(str(error).split()) or kind.__name__
+            message = _line(error) or kind.__name__
             return Told(f"{message}; {hint}" if hint else message, code)
     if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename else ""
-        return Told(f"{where}{error.strerror or error}", UNAVAILABLE)
+        return Told(printable(f"{where}{error.strerror or error}"), UNAVAILABLE)
     return None
+
+
+def _line(error: Exception) -> str:
+    """One line, whatever a message holds of what a record, a store or a stranger says."""
+    return printable(" ".join(str(error).split()))

@@ -26,7 +26,8 @@ from audit.show import describe, find, walk
 
 from .errors import WRONG
 from .options import ConfigOption
-from .text import json_for_people, json_text, printable
+from .record_ids import RecordArgument
+from .text import counted, json_for_people, json_text, printable
 from .verify import verify
 
 app = typer.Typer(no_args_is_help=True, help="Read and verify the log.\n\nExample: affiant log tail --follow")
@@ -82,9 +83,7 @@ def tail(
 
 @app.command()
 def show(
-    record: Annotated[
-        str, typer.Argument(help="The record id, as the answer's Affiant-Record header has it.")
-    ],
+    record: RecordArgument,
     config: ConfigOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="As one JSON object.")] = False,
 ) -> None:
@@ -202,7 +201,7 @@ def print_exchange(described: dict[str, Any]) -> None:
         "request id": entry.get("request_id"),
         "arrived": _time(entry["arrived"] // 1_000_000) if "arrived" in entry else None,
         "committing": _time(entry["committing"] // 1_000_000),
-        "batch": "id {}, {} rows, from row {}".format(*entry["batch"]) if "batch" in entry else None,
+        "batch": _batch(*entry["batch"]) if "batch" in entry else None,
         "reason": entry.get("reason"),
     }
     for name, value in rows.items():
@@ -215,6 +214,10 @@ def print_exchange(described: dict[str, Any]) -> None:
         if part in described:
             screen.print(f"\n[bold]{part}[/]  {escape(printable(str(described[part].get('content_type'))))}")
             screen.print(json_for_people(described[part]["body"]))
+
+
+def _batch(name: int, rows: int, first: int) -> str:
+    return f"id {name}, {counted(rows, 'row')}, from row {first}"
 
 
 def _time(milliseconds: int) -> str:

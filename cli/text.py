@@ -10,7 +10,12 @@ from rich.text import Text
 
 from audit.proof.printable import printable, printable_json
 
-__all__ = ["json_for_people", "json_text", "printable"]
+__all__ = ["counted", "json_for_people", "json_text", "printable"]
+
+
+def counted(number: int, one: str, more: str | None = None) -> str:
+    """A number with its noun: 1 journal, 2 journals. `more` where the plural is not `one` and an s."""
+    return f"{number} {one if number == 1 else more or f'{one}s'}"
 
 
 def json_text(value: Any) -> str:

@@ -20,6 +20,7 @@ from audit.ship.external import ExternalStore
 
 from .errors import WRONG
 from .options import ConfigOption
+from .text import counted, printable
 
 if TYPE_CHECKING:
     from audit.log import Log
@@ -85,28 +86,45 @@ def _tell(checked: Checked, as_json: bool) -> None:
         typer.echo(json.dumps(content, indent=2))
         return
     for flaw in checked.flaws:
-        typer.echo(f"WRONG  {flaw}")
+        typer.echo(printable(f"WRONG  {flaw}"))
     typer.echo(
-        f"{checked.records} records of {len(checked.journals)} journals: {checked.exchanges} exchanges, "
-        f"{checked.payloads} payloads whose digest holds, {checked.signatures} signatures"
+        f"{counted(checked.records, 'record')} of {counted(len(checked.journals), 'journal')}: "
+        f"{counted(checked.exchanges, 'exchange')}, "
+        f"{counted(checked.payloads, 'payload whose digest holds', 'payloads whose digest holds')}, "
+        f"{counted(checked.signatures, 'signature')}"
     )
-    for count, words in (
-        (checked.external, "of these payloads are in the object store"),
-        (checked.absent, "payloads are not in the object store any more (erased, or lost)"),
+    for count, one, more in (
+        (
+            checked.external,
+            "of these payloads is in the object store",
+            "of these payloads are in the object store",
+        ),
+        (
+            checked.absent,
+            "payload is not in the object store any more (erased, or lost)",
+            "payloads are not in the object store any more (erased, or lost)",
+        ),
         (
             checked.without_payload - checked.absent,
+            "payload is not in the log (erased, or in the object store and not looked at)",
             "payloads are not in the log (erased, or in the object store and not looked at)",
         ),
-        (checked.duplicates, "benign duplicates"),
-        (checked.unchecked_signatures, "signatures whose journal's opening is not in the log any more"),
-        (checked.unknown_kinds, "entries of a kind that this version does not know"),
+        (checked.duplicates, "benign duplicate", "benign duplicates"),
+        (
+            checked.unchecked_signatures,
+            "signature whose journal's opening is not in the log any more",
+            "signatures whose journal's opening is not in the log any more",
+        ),
+        (
+            checked.unknown_kinds,
+            "entry of a kind that this version does not know",
+            "entries of a kind that this version does not know",
+        ),
     ):
         if count:
-            typer.echo(f"  {count} {words}")
+            typer.echo(f"  {counted(count, one, more)}")
     wrong = len(checked.flaws)
     if not checked.records and not wrong:
         typer.echo("the log is empty: there was nothing to check")
         return
-    typer.echo(
-        "nothing is wrong" if not wrong else f"{wrong} {'thing is' if wrong == 1 else 'things are'} wrong"
-    )
+    typer.echo("nothing is wrong" if not wrong else f"{counted(wrong, 'thing is', 'things are')} wrong")

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import pyarrow as pa
 
 from audit.archive.schema import CHECKPOINTS, ENTRIES, LOGGED, TIME
-from audit.errors import IndexUnusable
+from audit.errors import ConfigError, IndexUnusable
 
+from .busy import Patience, when_free
 from .query import refused, select_only
 
 if TYPE_CHECKING:
@@ -46,19 +47,27 @@ _LOCKED: Final = {**_OWN, "enable_external_access": "false", "lock_configuration
 class Tables:
     """One file of DuckDB. Used by one thread, and by one process at a time."""
 
-    def __init__(self, path: Path, name: str) -> None:
+    def __init__(self, path: Path, name: str, patience: Patience = Patience()) -> None:  # noqa: B008 — frozen
         """Open, or make.
 
         Args:
             path: its file.
             name: the log's ([notary] name): the index of another log is refused.
+            patience: how long a file is waited for that another process has.
 
         Raises:
-            IndexUnusable: another process has it, or the file is something else.
+            IndexUnusable: another process has it, it is damaged, or it cannot be made there.
+            ConfigError: the file is something else, or another log's.
         """
         self._path = path
         self._name = name
-        path.parent.mkdir(parents=True, exist_ok=True)
+        self._patience = patience
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise IndexUnusable(
+                f"{path}: its folder cannot be made ({error.strerror or error}); name another file with --index"
+            ) from error
         self._connection = self._connect(_OWN)
         try:
             with told(path):
@@ -71,14 +80,20 @@ class Tables:
         import duckdb  # here, since verifying needs these modules, and no DuckDB
 
         with told(self._path):
-            return duckdb.connect(self._path, read_only=read_only, config=dict(settings))
+            return when_free(
+                self._path,
+                lambda: duckdb.connect(self._path, read_only=read_only, config=dict(settings)),
+                self._patience,
+            )
 
     def _prepare(self) -> None:
         tables = {row[0] for row in self._rows("SELECT table_name FROM duckdb_tables()")}
         found = self._rows("SELECT format, log FROM about") if "about" in tables else []
         if tables and (not found or found[0][1] != self._name):
-            what = f"the index of {found[0][1]}" if found else "no index of ours"
-            raise IndexUnusable(f"{self._path}: is {what}, and {self._name} was asked for; name another file")
+            what = f"is the index of {found[0][1]}" if found else "is no index of Affiant's"
+            raise ConfigError(
+                f"{self._path} {what}, and the one of {self._name} is wanted; name another file with --index"
+            )
         if found and found[0][0] != FORMAT:
             for table in tables:
                 self._connection.execute(f'DROP TABLE "{table}"')
@@ -200,10 +215,6 @@ def told(path: Path) -> Iterator[None]:
         yield
     except duckdb.Error as error:
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
-        busy = "lock" in first.lower()
-        hint = (
-            "another process has it: wait, or name another file with --index"
-            if busy
-            else "it is made again when it is deleted"
-        )
-        raise IndexUnusable(f"{path}: {first}; {hint}") from error
+        raise IndexUnusable(
+            f"{path}: {first}; if it is the auditor's index, delete it: it is made again"
+        ) from error

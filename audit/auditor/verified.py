@@ -20,6 +20,8 @@ class TreeVerified:
     root: bytes = b""
     first: int = 0
     end: int = 0
+    beyond: bool = False
+    """Some of the offsets that were asked for are not in it, and were not looked at."""
     entries: int = 0
     """Entries that are what was sealed."""
     holes: int = 0

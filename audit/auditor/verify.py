@@ -160,6 +160,7 @@ class TreeVerification:
         verified.size, verified.root = newest.size, newest.root
         verified.first = min(wanted.start, newest.size)
         verified.end = newest.size if wanted.end is None else min(wanted.end, newest.size)
+        self._tell_beyond(wanted, newest.size)
         check = TreeCheck(verified.origin, self._tree.fetch, newest.size, newest.root)
         archived = Archived(self._archive, id_.topic, id_.partition, verified)
         state = heads.state
@@ -182,6 +183,16 @@ class TreeVerification:
         verified.journals = len(self.journals)
         verified.signatures, verified.unchecked_signatures = self._follow.signatures, self._follow.unchecked
         verified.duplicates = self._follow.duplicates
+
+    def _tell_beyond(self, wanted: Wanted, size: int) -> None:
+        """What was asked for and is not there: said, since nothing of it can be wrong."""
+        last = wanted.start if wanted.end is None else wanted.end - 1
+        if wanted.whole or last < size:
+            return
+        self.verified.beyond = True
+        there = f"offsets 0 to {size - 1}" if size else "no entry yet"
+        asked = f"{wanted.start} on" if wanted.end is None else f"{wanted.start} to {last}"
+        self.verified.remark("range", f"offsets from {asked} were asked for, and it has {there}")
 
     def _all_parts(
         self, check: TreeCheck, archived: Archived, logged: Logged | None, progress: Progress
@@ -275,7 +286,8 @@ class TreeVerification:
         if beyond:
             self.verified.remark(
                 "file",
-                f"{beyond} files are of a larger tree than is signed: the notary is sealing, or was ended in it",
+                f"{beyond} {'file is' if beyond == 1 else 'files are'} of a larger tree than is signed: the notary is "
+                "sealing, or was ended in it",
             )
 
     # ---------------------------------------------------------------- what the entries say

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -18,13 +20,22 @@ COLUMNS: Final = (
 
 
 class DifferenceFile:
-    """Writes differences as they are found. Under another name until `close`: a file of that name is whole.
+    """Writes differences as they are found. Under another name until it is left: a file of that name is whole.
 
     `partition`, `offset` and `verdict` are null in a comparison with another model. A record that differs
     without a number to tell has one row, without row, output and numbers.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, replace: bool = False) -> None:
+        """Begin the file.
+
+        Args:
+            path: its name.
+            replace: take the place of a file of that name. Else it MUST NOT be there, neither now nor at the end.
+
+        Raises:
+            OSError: it cannot be written there; FileExistsError: it is there.
+        """
         import pyarrow as pa
         import pyarrow.parquet as pq
 
@@ -33,8 +44,13 @@ class DifferenceFile:
         self._schema = pa.schema(list(zip(COLUMNS, types, strict=True)))
         self._table: Any = pa.Table
         self._path: Final = path
-        self._draft: Final = path.with_name(path.name + ".part")
-        self._writer: Any = pq.ParquetWriter(self._draft, self._schema, compression="zstd")
+        self._replace: Final = replace
+        if not replace and path.exists():
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
+        # Of a name of its own: two replays into one file leave one of the two, and not a mixture.
+        self._draft: Final = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}.part")
+        self._file: Final = self._draft.open("xb")
+        self._writer: Any = pq.ParquetWriter(self._file, self._schema, compression="zstd")
         self._waiting: list[tuple[Any, ...]] = []
         self.rows = 0
 
@@ -68,10 +84,17 @@ class DifferenceFile:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if kind is None:
-            self._flush()
-        self._writer.close()
-        if kind is None:
-            self._draft.replace(self._path)
-        else:
-            self._draft.unlink()
+        try:
+            if kind is None:
+                self._flush()
+            self._writer.close()
+            self._file.close()
+            if kind is not None:
+                return
+            if self._replace:
+                self._draft.replace(self._path)
+            else:
+                os.link(self._draft, self._path)
+        finally:
+            self._file.close()
+            self._draft.unlink(missing_ok=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
+import subprocess
+import sys
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -112,8 +114,21 @@ def test_show_says_what_does_not_hold_and_what_is_not_there(recorded, affiant) -
     """Exit code 1 for both; a line that says which."""
     code, output = affiant("show", f"{'0' * 32}-7")
     assert (code, output.startswith("affiant: no sealed record")) == (1, True)
-    code, output = affiant("show", "nonsense")
-    assert (code, "record id" in output) == (1, True)
+
+
+@pytest.mark.parametrize("command", ["show", "prove", "trace"])
+def test_what_is_no_record_id_is_wrong_usage_and_what_is_not_there_a_finding(
+    recorded, affiant, tmp_path: Path, command: str
+) -> None:
+    """The same in each command that takes a record; nothing is opened for a slip of the pen."""
+    more = ("-o", str(tmp_path / "receipt")) if command == "prove" else ()
+    for slip in ("nonsense", recorded[1][0].upper(), f"{recorded[1][0]} "):
+        code, output = affiant(command, slip, *more)
+        assert (code, output.startswith("affiant: RECORD is")) == (2, True)
+    assert not (tmp_path / "cache").exists()
+    code, output = affiant(command, f"{'0' * 32}-7", *more)
+    assert (code, "no sealed record" in output) == (1, True)
+    assert not (tmp_path / "receipt").exists()
 
 
 def test_search_finds_by_the_clients_own_id_and_lists_what_is_proved(recorded, affiant) -> None:
@@ -124,6 +139,13 @@ def test_search_finds_by_the_clients_own_id_and_lists_what_is_proved(recorded, a
     code, output = affiant("search", "--service", "numbers", "--slot", "live", "--status", "200")
     assert code == 0
     assert sum(record in output for record in recorded[1]) == ANSWERED
+    assert "there may be more" not in output
+    code, output = affiant("search", "--limit", "3")
+    assert (code, "the newest 3 are listed, and there may be more" in output) == (0, True)
+    code, output = affiant("search", "--service", "nobody")
+    assert (code, output) == (0, "no sealed record fits that\n")
+    code, output = affiant("search", "--since", "2026-01-02", "--until", "2026-01-01")
+    assert (code, "no time lies between" in output) == (2, True)
     code, output = affiant("search", "--kind", "any", "--json")
     kinds = [row["kind"] for row in lines(output)]
     assert kinds.count("inference") == 2 * ANSWERED + REFUSED
@@ -176,13 +198,38 @@ def test_search_takes_sql_and_refuses_what_is_no_question(recorded, affiant) -> 
 
 
 def test_prove_writes_a_receipt_that_holds(recorded, affiant, tmp_path: Path) -> None:
-    """By the notary's key alone."""
-    sealer = recorded[3]
-    code, _ = affiant("prove", recorded[1][0], "-o", str(tmp_path / "mine.tlog-proof"))
-    receipt = parse_receipt((tmp_path / "mine.tlog-proof").read_bytes())
+    """By the notary's key alone; and it says what was proved, under what, and where that lies now."""
+    sealer, written = recorded[3], tmp_path / "mine.tlog-proof"
+    code, output = affiant("prove", recorded[1][0], "-o", str(written))
+    receipt = parse_receipt(written.read_bytes())
     assert code == 0
-    verify_receipt(receipt, sealer.tree().key(sealer.key.public_key))
-    assert affiant("prove", recorded[1][0], "-o", str(tmp_path / "none" / "x"))[0] == 2
+    opened = verify_receipt(receipt, sealer.tree().key(sealer.key.public_key))
+    told = dict(line.split("  ", 1) for line in output.splitlines())
+    told = {name: value.strip() for name, value in told.items()}
+    assert told["proved"] == f"record {recorded[1][0]} is in the sealed log"
+    assert told["tree"] == opened.checkpoint.origin
+    assert told["offset"].startswith(f"{receipt.index}, of {opened.checkpoint.size} entries")
+    assert (
+        told["checkpoint"] == f"root {opened.checkpoint.root.hex()}, signed by the notary and by nobody else"
+    )
+    assert told["receipt"].startswith(f"{written}, {written.stat().st_size} bytes")
+    code, output = affiant("prove", recorded[1][0], "-o", str(tmp_path / "other"), "--json")
+    assert (code, json.loads(output)["root"]) == (0, opened.checkpoint.root.hex())
+
+
+def test_prove_overwrites_nothing_unless_it_is_told_to(recorded, affiant, tmp_path: Path) -> None:
+    """A receipt of another day may be the only one that a rolled back log cannot explain."""
+    written = tmp_path / "mine.tlog-proof"
+    written.write_bytes(b"of last year")
+    code, output = affiant("prove", recorded[1][0], "-o", str(written))
+    assert (code, "is there already" in output, "--force" in output) == (2, True, True)
+    assert written.read_bytes() == b"of last year"
+    assert not (tmp_path / "cache").exists()
+    assert affiant("prove", recorded[1][0], "-o", str(written), "--force")[0] == 0
+    assert parse_receipt(written.read_bytes()).index >= 0
+    for place, words in ((tmp_path / "none" / "x", "there is no folder"), (tmp_path, "it is a folder")):
+        code, output = affiant("prove", recorded[1][0], "-o", str(place))
+        assert (code, words in output) == (2, True)
 
 
 def test_trace_leads_from_an_answer_to_what_its_model_was_made_of(recorded, affiant, tmp_path: Path) -> None:
@@ -249,11 +296,16 @@ def test_completeness_holds_a_gateways_own_count_against_what_is_sealed(
 def test_completeness_followed_tells_what_each_minute_added(
     recorded, affiant, monkeypatch, tmp_path: Path
 ) -> None:
-    """Until it is stopped; what was added is counted from one look to the next."""
+    """Until it is stopped; what was added is counted from one look to the next. In between others have the index."""
     slept: list[float] = []
+    elsewhere: list[str] = []
 
     def sleep(seconds: float) -> None:
         slept.append(seconds)
+        (index,) = (tmp_path / "cache" / "affiant" / "index").glob("*.duckdb")
+        code = f"import duckdb; duckdb.connect({str(index)!r}).close(); print('free')"
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+        elsewhere.append(done.stdout.strip() or done.stderr)
         if len(slept) == 2:
             raise KeyboardInterrupt
 
@@ -265,10 +317,31 @@ def test_completeness_followed_tells_what_each_minute_added(
         )
     looks = [row for row in lines(output) if row["type"] == "gateway"]
     assert (code, len(looks)) == (130, 2)
+    assert elsewhere == ["free", "free"]
     assert "minute_answered" not in looks[0]
     assert looks[1]["minute_answered"] == looks[1]["minute_answers"] == 0
     assert all(50 < seconds <= 60 for seconds in slept)
     assert "affiant_audit_minute_answered" in textfile.read_text()
+
+
+def test_completeness_followed_outlives_a_gateway_that_is_away(affiant, monkeypatch) -> None:
+    """It says so and asks again; asked once, it is an outage."""
+    slept: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        if len(slept) == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("cli.audit_completeness.time.sleep", sleep)
+    code, output = affiant("completeness", "--gateway", "http://127.0.0.1:1", "--follow")
+    assert (code, output.count("not looked this time: http://127.0.0.1:1")) == (130, 3)
+    assert affiant("completeness", "--gateway", "http://127.0.0.1:1")[0] == 3
+    with Metrics("up 1\n") as url:
+        code, output = affiant("completeness", "--gateway", url)
+    assert (code, f"--gateway: {url}/metrics" in output) == (2, True)
+    code, output = affiant("completeness", "--since", "2100-01-01")
+    assert (code, "no sealed entry of a journal is of that time" in output) == (0, True)
 
 
 def test_completeness_finds_an_answer_that_nobody_recorded(recorded, affiant) -> None:

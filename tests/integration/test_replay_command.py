@@ -105,6 +105,8 @@ def test_a_record_and_a_range_of_offsets(site: Site, capsys: pytest.CaptureFixtu
     assert (code, json.loads(out)["verdicts"]["identical"]) == (0, 5)
     code, out = affiant(site, capsys, "--since", "2100-01-01", "--json")
     assert (code, json.loads(out)["records"]) == (0, 0)
+    code, out = affiant(site, capsys, "--since", "2100-01-01")
+    assert (code, "there was no answer to replay" in out) == (0, True)
     code, out = affiant(
         site, capsys, "--since", "2020-01-01", "--until", "2100-01-01T00:00:00+02:00", "--json"
     )
@@ -114,10 +116,15 @@ def test_a_record_and_a_range_of_offsets(site: Site, capsys: pytest.CaptureFixtu
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (["nonsense"], 1, "record id"),
-        (["0" * 32 + "-7"], 3, "no record"),
-        (["7:0-1"], 2, "no partition 7"),
+        (["nonsense"], 2, "wanted a record id"),
+        (["0" * 32 + "-7"], 1, "no record"),
+        (["7:0-1"], 2, "no partition 7: the log has 1 partition"),
         (["0:90000-90001"], 2, "has offsets 0 to"),
+        (["0:3-90001"], 2, "has offsets 0 to"),
+        (["0:7-3"], 2, "comes before its first"),
+        (["--since", "2026-01-02", "--until", "2026-01-02"], 2, "no time lies between"),
+        (["--out", "/no/such/folder/x.parquet"], 2, "there is no folder /no/such/folder"),
+        (["--out", "/tmp"], 2, "it is a folder"),
         (["--model", "sha256:12"], 2, "64 hex digits"),
         (["--archive"], 2, "no archive of answers"),
         (["--since", "yesterday"], 2, "2026-01-31"),
@@ -166,12 +173,24 @@ def test_a_different_answer_is_exit_code_1_and_stands_in_the_file(site, capsys, 
     assert told["worst"]["record"] == records[place].entry.record_id
 
 
+def test_a_file_that_is_there_is_replaced_only_by_force(site, capsys, tmp_path: Path) -> None:
+    """It may be the evidence of another day; said before anything is replayed."""
+    ship(site)
+    out_file = tmp_path / "differences.parquet"
+    out_file.write_bytes(b"mine")
+    code, out = affiant(site, capsys, "--out", str(out_file))
+    assert (code, "is there already" in out, "--force" in out, "answers" in out) == (2, True, True, False)
+    assert out_file.read_bytes() == b"mine"
+    assert affiant(site, capsys, "0:3-7", "--out", str(out_file), "--force")[0] == 0
+    assert pq.read_table(out_file).num_rows == 0
+
+
 def test_another_model_is_asked(site, capsys, tmp_path: Path) -> None:
     """How much it differs, how many decisions it would turn, and every number in the file; exit code 0."""
     ship(site)
     out_file = tmp_path / "other.parquet"
     other = batch_bound_package().digest
-    arguments = ("--against", other, "--model", number_package().digest, "--out", str(out_file))
+    arguments = ("--against", other, "--model", number_package().digest, "--out", str(out_file), "--force")
     code, out = affiant(site, capsys, *arguments)
     assert code == 0, out
     assert "20 recorded requests" in " ".join(out.split())

@@ -186,7 +186,7 @@ def add(file: DifferenceFile) -> None:
 
 
 def test_a_file_of_differences_is_whole_or_not_there(tmp_path: Path) -> None:
-    """Under its name there is never half of one; what is there is replaced by a whole one."""
+    """Under its name there is never half of one; what is there is replaced by a whole one, when that is wanted."""
     path = tmp_path / "differences.parquet"
 
     def stop(file: DifferenceFile) -> None:
@@ -194,7 +194,7 @@ def test_a_file_of_differences_is_whole_or_not_there(tmp_path: Path) -> None:
         raise KeyboardInterrupt
 
     def write(action: Callable[[DifferenceFile], None]) -> None:
-        with DifferenceFile(path) as file:
+        with DifferenceFile(path, replace=path.exists()) as file:
             action(file)
 
     with pytest.raises(KeyboardInterrupt):
@@ -209,6 +209,24 @@ def test_a_file_of_differences_is_whole_or_not_there(tmp_path: Path) -> None:
     first, second = table.to_pylist()
     assert (first["recorded"], first["replayed"], first["difference"]) == (1.0, 2.0, 1.0)
     assert (second["row"], second["output"], second["reason"]) == (None, None, "model missing")
+
+
+def test_a_file_that_is_there_stays(tmp_path: Path) -> None:
+    """Also one that came while the differences were looked for; nothing is left beside it."""
+    path = tmp_path / "differences.parquet"
+
+
+    def meanwhile() -> None:
+        with DifferenceFile(path) as file:
+            path.write_bytes(b"mine")
+            add(file)
+
+    with pytest.raises(FileExistsError):
+        meanwhile()
+    with pytest.raises(FileExistsError):
+        DifferenceFile(path)
+    assert path.read_bytes() == b"mine"
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_large_file_of_differences_is_written_in_pieces(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from audit.check import Checked
+from audit.follow import Flaw
 from audit.log.local import LocalLog
 from audit.settings import LogSettings
 from cli.main import run
@@ -94,9 +96,9 @@ def test_payloads_in_the_object_store_are_verified_too(affiant: Affiant) -> None
     (record,) = affiant.ship(b"z" * (2 << 20))
     code, out, _ = affiant("log", "verify")
     assert code == 0
-    assert "1 payloads whose digest holds" in out
-    assert "1 of these payloads are in the object store" in out
-    assert "1 payloads are not in the log (erased, or in the object store and not looked at)" in " ".join(
+    assert "1 payload whose digest holds, 2 signatures" in out
+    assert "1 of these payloads is in the object store" in out
+    assert "1 payload is not in the log (erased, or in the object store and not looked at)" in " ".join(
         affiant("log", "verify", "--no-payloads")[1].split()
     )
     assert affiant("log", "show", record)[0] == 0
@@ -125,9 +127,35 @@ def test_an_absent_payload_is_not_wrong_and_not_called_right(affiant: Affiant) -
     stored.unlink()
     code, out, _ = affiant("log", "verify")
     assert code == 0
-    assert "1 payloads are not in the object store any more (erased, or lost)" in out
+    assert "1 payload is not in the object store any more (erased, or lost)" in out
     checked = affiant.json("log", "verify")
     assert (checked["payloads"], checked["without_payload"], checked["absent"]) == (0, 1, 1)
     code, out, _ = affiant("log", "show", record)
     assert code == 0
     assert "cannot be told from here" in out
+
+
+def test_a_record_that_is_not_there_is_a_finding_and_what_is_no_record_id_is_wrong_usage(
+    affiant: Affiant,
+) -> None:
+    """And a log that is not there is neither: the same question may be answered later."""
+    (record,) = affiant.ship(b"{}")
+    journal = record.partition("-")[0]
+    code, _, err = affiant("log", "show", f"{journal}-4711")
+    assert (code, f"no record {journal}-4711" in err) == (1, True)
+    for slip in (journal, record[:-2], record.upper(), "\x1b[2J"):
+        code, _, err = affiant("log", "show", slip)
+        assert (code, "RECORD is" in err, "\x1b" in err) == (2, True, False)
+
+
+def test_what_a_record_says_forges_no_line_of_a_verification(affiant: Affiant, monkeypatch) -> None:
+    """The word of a hostile journal stands in its flaw, and steers nothing."""
+    affiant.ship(b"{}")
+    forged = Flaw("chain", "reason \x1b[2J\u202e\nnothing is wrong", 0, 1, "ab" * 16, 7)
+    monkeypatch.setattr("cli.verify.check_log", lambda *_, **__: Checked(records=1, flaws=[forged]))
+    code, out, _ = affiant("log", "verify")
+    assert code == 1
+    assert not set("\x1b\u202e") & set(out)
+    assert "nothing is wrong" not in out.splitlines()
+    assert out.splitlines()[-1] == "1 thing is wrong"
+    assert "1 record of 0 journals: 0 exchanges" in out

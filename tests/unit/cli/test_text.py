@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from cli.audit_records import _line as line_of_search
-from cli.audit_records import _print_rows
+from cli.audit_search import _line as line_of_search
+from cli.audit_search import _print_rows
 from cli.console import Console as Screen
 from cli.log import print_exchange
 from cli.text import json_text, printable

@@ -3,6 +3,8 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,12 +13,13 @@ import pytest
 
 from audit.archive import Archive, Limits, Part
 from audit.archive.dataset import payloads_dataset
+from audit.auditor.busy import Patience
 from audit.auditor.evidence import select_who
 from audit.auditor.index import Index
 from audit.auditor.query import Search
 from audit.auditor.records import Records, newest
 from audit.config import load
-from audit.errors import IndexUnusable, NoSuchRecord, QueryRefused
+from audit.errors import ConfigError, IndexUnusable, NoSuchRecord, QueryRefused
 from audit.notary.keys import FileKey
 from audit.proof.checkpoint import Checkpoint, open_checkpoint, sign_checkpoint
 from audit.proof.errors import FormatError
@@ -28,7 +31,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[4] / "bench"))
 from harness.sealed import write_sealed_log
 
 SIZE, TAIL = 2_000, 300
-OPEN = "Index(pathlib.Path({path!r}), 'affiant.bench')"
 
 
 @pytest.fixture(scope="module")
@@ -227,7 +229,7 @@ def test_another_logs_index_and_other_files_are_refused_and_left_as_they_are(wor
     """An index is made where there is none; nothing is overwritten."""
     path = tmp_path / "index"
     Index(path, "some.other").close()
-    with pytest.raises(IndexUnusable, match=r"some\.other"):
+    with pytest.raises(ConfigError, match=r"some\.other.*--index"):
         Index(path, "affiant.bench")
     Index(path, "some.other").close()
     path.write_bytes(b"precious" * 4096)
@@ -246,15 +248,67 @@ def test_an_index_of_an_older_form_is_made_again(world, tmp_path: Path) -> None:
         assert count(index) == SIZE
 
 
-def test_two_processes_do_not_share_an_index(world, tmp_path: Path) -> None:
-    """The second one is told what to do."""
+HOLDS = """
+import pathlib, sys
+from audit.auditor.index import Index
+index = Index(pathlib.Path({path!r}), 'affiant.bench')
+print('has it', flush=True)
+sys.stdin.readline()
+"""
+
+
+@contextmanager
+def holder(path: Path) -> Iterator[subprocess.Popen[str]]:
+    """Another process that has the index, until a line is written to it."""
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDS.format(path=str(path))], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        text=True,
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        assert process.stdout.readline() == "has it\n"
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def test_two_processes_do_not_share_an_index_and_the_second_is_told_who_has_it(tmp_path: Path) -> None:
+    """By number and by how it was called; and what to do."""
     path = tmp_path / "index"
-    with Index(path, "affiant.bench"):
-        code = f"import pathlib\nfrom audit.auditor.index import Index\n{OPEN.format(path=str(path))}"
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.returncode == 1
-    assert "IndexUnusable" in done.stderr
-    assert "another process has it" in done.stderr
+    with holder(path) as process, pytest.raises(IndexUnusable) as caught:
+        Index(path, "affiant.bench")
+    said = str(caught.value)
+    assert f"process {process.pid} ({sys.executable} -c import pathlib" in " ".join(said.split())
+    assert "--index" in said
+    assert "duckdb" not in said.lower()
+
+
+def test_an_index_that_another_process_has_is_waited_for(tmp_path: Path) -> None:
+    """Who waits is told so once, and gets it as soon as it is free; no longer than it said that it would."""
+    path = tmp_path / "index"
+    told: list[str] = []
+    with holder(path) as process:
+
+        def waiting(who: str) -> None:
+            told.append(who)
+            assert process.stdin is not None
+            process.stdin.write("let go\n")
+            process.stdin.flush()
+
+        Index(path, "affiant.bench", Patience(60.0, waiting)).close()
+    assert [f"process {process.pid}" in each for each in told] == [True]
+    now = iter(float(second) for second in range(100))
+    slept: list[float] = []
+    with holder(path), pytest.raises(IndexUnusable):
+        Index(path, "affiant.bench", Patience(3.0, clock=lambda: next(now), sleep=slept.append))
+    assert len(slept) == 2
+
+
+def test_an_index_that_cannot_be_made_says_where(tmp_path: Path) -> None:
+    """And how to name another place."""
+    (tmp_path / "file").touch()
+    with pytest.raises(IndexUnusable, match=r"file/index.*--index"):
+        Index(tmp_path / "file" / "index", "affiant.bench")
 
 
 def test_an_index_whose_process_was_killed_while_it_was_filled_is_gone_on_with(
