@@ -215,7 +215,6 @@ def test_a_file_that_is_there_stays(tmp_path: Path) -> None:
     """Also one that came while the differences were looked for; nothing is left beside it."""
     path = tmp_path / "differences.parquet"
 
-
     def meanwhile() -> None:
         with DifferenceFile(path) as file:
             path.write_bytes(b"mine")
