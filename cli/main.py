@@ -39,9 +39,7 @@ GROUPS: Final[dict[str, Group]] = {
     "config": Group("cli.config", "Check and show the settings."),
     "model": Group("cli.model", "Model packages: publish, list, show, pull and verify.", "registry"),
     "roles": Group("cli.roles", "Who may say what: keys, and the root that gives roles.", "registry"),
-    "gate": Group(
-        "cli.gate", "Run a policy's gates on a package, list them, show what was signed.", "registry"
-    ),
+    "gate": Group("cli.gate", "A policy's gates: run them on a package, list, show.", "registry"),
     "policy": Group("cli.policy", "Check, propose, compare and show the policy.", "registry"),
     "approve": Group("cli.approvals_approve", "Approve a digest for a service, signed.", "registry"),
     "reject": Group("cli.approvals_reject", "Reject a digest for a service, signed.", "registry"),
@@ -53,6 +51,8 @@ GROUPS: Final[dict[str, Group]] = {
     "pause": Group("cli.deploy_pause", "Freeze a service, signed.", "registry"),
     "resume": Group("cli.deploy_resume", "End a pause, signed.", "registry"),
     "history": Group("cli.deploy_history", "What was deployed, when, by whom and why.", "registry"),
+    "lineage": Group("cli.lineage", "What a prediction or package came from, where data went.", "auditor"),
+    "data": Group("cli.data", "Versions of data: list them, deprecate one, signed.", "registry"),
     "up": Group("cli.up", "Run the gateway, the sidecar and the notary under one supervisor.", "gateway-cpu"),
     "gateway": Group("cli.gateway", "Answer predictions, each recorded before it leaves.", "gateway-cpu"),
     "sidecar": Group("cli.sidecar", "Ship the journals of this machine to the log.", "sidecar"),

@@ -65,7 +65,8 @@ def _overview(report: GateReport) -> str:
     rows = "".join(
         f'<tr><td class="held"><span class="pill {"good" if each.verdict == "passed" else "bad"}">'
         f'{escape(each.verdict)}</span></td><td class="held"><a href="#{escape(each.name)}">'
-        f"{escape(each.name.replace('_', ' '))}</a></td><td class=wide>{escape(summary(each) or each.reason)}</td></tr>"
+        f"{escape(each.name.replace('_', ' '))}</a></td>"
+        f"<td class=value>{escape(summary(each) or each.reason)}</td></tr>"
         for each in report.results
     )
     return (

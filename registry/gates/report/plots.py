@@ -17,7 +17,7 @@ _MIDDLE: Final = _HEIGHT / 2
 
 # Only what audit/auditor/style.py does not have; its colours, which are light and dark.
 CSS: Final = """
-.scale{display:grid;grid-template-columns:minmax(9em,15em) 1fr minmax(11em,17em);gap:2px 14px;align-items:center;
+.scale{display:grid;grid-template-columns:minmax(9em,15em) 1fr minmax(11em,21em);gap:2px 14px;align-items:center;
 padding:3px 0;font-size:13px}
 .scale .name{overflow-wrap:anywhere}
 .scale .said{font-variant-numeric:tabular-nums;color:var(--soft)}
@@ -27,14 +27,16 @@ padding:3px 0;font-size:13px}
 .scale circle.good{fill:var(--good)}.scale circle.bad{fill:var(--bad)}
 .scale .limit{stroke:var(--ink);stroke-width:2;stroke-dasharray:3 2}
 .scale .live{stroke:var(--other);stroke-width:2}
-.marks span{margin-right:16px;white-space:nowrap}
+.marks span{margin-right:16px;display:inline-block}
+section p{margin:0 0 8px}
 .failed{color:var(--bad);font-weight:600}
 td.held{width:1%}
-.figures.wide{grid-template-columns:repeat(4,1fr)}
+td.key{width:14em;color:var(--soft);white-space:normal}
+td.value{white-space:normal;overflow-wrap:anywhere}
+a{color:var(--good)}
 dd code{font-size:12px;font-weight:400;overflow-wrap:anywhere}
 @media screen and (max-width:560px){
 .scale{grid-template-columns:1fr 1fr}.scale svg{grid-column:1/3;grid-row:2}.scale .said{text-align:right}
-.figures.wide{grid-template-columns:1fr 1fr}
 }
 """
 

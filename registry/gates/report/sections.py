@@ -19,7 +19,7 @@ def section(result: GateResult) -> str:
     why = f'<p class="failed">{escape(result.reason)}</p>' if result.reason else ""
     shown = _SHOWN.get(result.name, _values)(result) if result.figures else ""
     limits = _definitions(
-        "Limits", {name: value for name, value in result.limits.items() if value is not None}
+        "Limits", {name: value for name, value in result.limits.items() if value not in (None, [], {})}
     )
     libraries = ", ".join(f"{name} {version}" for name, version in result.versions.items())
     note = f'<p class="note">{escape(libraries)}</p>' if libraries else ""
@@ -90,7 +90,8 @@ def _fairness(result: GateResult) -> str:
     favourable = escape(str(limits.get("favourable", "")))
     note = (
         f'<p class="note">Bars: the share of each group that gets the favourable decision ({favourable}). '
-        "Grey: too few to be judged. Dashes: what the ratio asks for.</p>"
+        "Grey: too few to be judged. Dashes: what the ratio asks for. TPR, FPR: of those who deserve it, and of those "
+        "who do not, the share that gets it.</p>"
     )
     return "".join(parts) + note
 
@@ -179,26 +180,29 @@ def _values(result: GateResult) -> str:
 
 
 def _definitions(title: str, values: Mapping[str, Any]) -> str:
-    rows = [[name.replace("_", " "), _text(value)] for name, value in values.items()]
+    rows = "".join(
+        f"<tr><td class=key>{escape(name.replace('_', ' '))}</td><td class=value>{escape(_text(value))}</td></tr>"
+        for name, value in values.items()
+    )
     head = f"<h3>{title}</h3>" if title else ""
-    return f"{head}{_table((), rows)}" if rows else ""
+    return f'{head}<div class="scroll"><table>{rows}</table></div>' if rows else ""
 
 
 def _text(value: Any) -> str:
     if isinstance(value, dict):
         inner = ((name, each) for name, each in value.items() if each is not None)
-        return ", ".join(f"{name} {_text(each)}" for name, each in inner)
+        return ", ".join(f"{name} {_text(each)}" for name, each in inner if each != [])
     if isinstance(value, list):
-        return ", ".join(map(_text, value))
-    return f"{value:g}" if isinstance(value, float) else str(value)
+        return ("; " if any(isinstance(each, dict) for each in value) else ", ").join(map(_text, value))
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    top = f"<tr>{''.join(f'<th>{escape(each)}</th>' for each in head)}</tr>" if head else ""
-    body = "".join(
-        f"<tr>{''.join(f'<td class=wide>{escape(str(each))}</td>' for each in row)}</tr>" for row in rows
-    )
-    return f'<div class="scroll"><table>{top}{body}</table></div>'
+    top = "".join(f"<th>{escape(each)}</th>" for each in head)
+    body = "".join(f"<tr>{''.join(f'<td>{escape(str(each))}</td>' for each in row)}</tr>" for row in rows)
+    return f'<div class="scroll"><table><tr>{top}</tr>{body}</table></div>'
 
 
 _SHOWN: Final[Mapping[str, Callable[[GateResult], str]]] = {
