@@ -42,6 +42,7 @@ dev: ## make .venv with everything that the tests need
 tools: dev ## fetch the real components that the tests run against
 	@$(BIN)/python scripts/tools $(TEST_TOOLS)
 	@$(BIN)/python -m tests.components.mlflow
+	@$(BIN)/python -m tests.components.spark
 
 .PHONY: lint
 lint: dev ## ruff, mypy --strict, and the one-way imports between the rooms
@@ -57,7 +58,7 @@ format: dev ## let ruff put the code into form
 
 .PHONY: unit
 unit: dev ## the tests that start no component
-	@$(PYTEST) -m "not long and not kafka and not oci and not s3 and not mlflow and not tlog and not fault and not browser" tests
+	@$(PYTEST) -m "not long and not kafka and not oci and not s3 and not mlflow and not spark and not tlog and not fault and not browser" tests
 
 .PHONY: integration
 integration: dev tools ## the tests against real Kafka, a real registry and real clients

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from hashlib import sha256
 from pathlib import Path
 
 import duckdb
@@ -11,49 +10,13 @@ import pyarrow.dataset as ds
 import pytest
 
 from audit.archive import Archiver, Limits
-from audit.notary.state import State
 from audit.objects.directory import DirectoryObjects
-from audit.proof.entry import Key, encode_entry
-from audit.proof.record import parse_record
-
-TOPIC = b"\x0a" * 16
-DAY = 86_400_000
-NOON = 20_000 * DAY + DAY // 2
-KINDS = ("opening", "inference", "aborted", "heartbeat", "hole", "closing")
-
-
-class Seal:
-    def __init__(self, size: int) -> None:
-        self.state = State("o/1", size=size)
-
-    def begin_archive(self, end: int) -> None:
-        self.state = self.state.archive_begun(end)
-
-    def finish_archive(self) -> None:
-        self.state = self.state.archive_finished()
+from tests.components.archives import KINDS, TOPIC, ArchiveSeal, small_archive
 
 
 @pytest.fixture(scope="module")
 def archive(tmp_path_factory) -> Path:
-    """Two partitions of two days each, twenty records a day."""
-    root = tmp_path_factory.mktemp("store")
-    records = [parse_record(Path(f"tests/golden/journal/{name}.bin").read_bytes()) for name in KINDS]
-    for partition in range(2):
-        archiver = Archiver(DirectoryObjects(root), TOPIC, partition, 0, 0, Limits(records=16))
-        for offset in range(40):
-            one = records[offset % len(records)].entry
-            payload = b"%d" % offset
-            if Key.PAYLOAD_DIGEST in one.fields:
-                fields = {**one.fields, Key.PAYLOAD_DIGEST: sha256(payload).digest()}
-                entry = encode_entry({**fields, Key.SEQUENCE: offset, Key.STATUS: 200 + offset % 3}
-                                     if Key.STATUS in fields else fields)  # fmt: skip
-            else:
-                entry, payload = one.raw, b""
-            archiver.add(offset, NOON + (offset // 20) * DAY + offset, entry, payload)
-        seal = Seal(40)
-        while archiver.archive(seal, 0.0, flush=True):
-            pass
-    return root / "archive"
+    return small_archive(tmp_path_factory.mktemp("store"))
 
 
 def test_duckdb_reads_entries_with_hive_partitions_and_joins_payloads(archive: Path) -> None:
@@ -115,6 +78,6 @@ def test_the_same_records_give_the_same_files(archive: Path, tmp_path: Path) -> 
     for row in records:
         milliseconds = int(row["logged"].timestamp() * 1000 + 0.5)
         archiver.add(row["offset"], milliseconds, row["entry"], payloads.get(row["offset"], b""))
-    archiver.archive(Seal(16), 0.0)
+    archiver.archive(ArchiveSeal(16, signed=False), 0.0)
     for path in (tmp_path / "archive").rglob("*.parquet"):
         assert path.read_bytes() == (archive / path.relative_to(tmp_path / "archive")).read_bytes()
