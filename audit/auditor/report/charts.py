@@ -11,10 +11,11 @@ from typing import Final
 from audit.auditor.plots import Series, bin_of, columns, rows
 
 from .exchange import Exchange
-from .texts import clock, duration, tick, utc
+from .texts import clock, duration, exact, tick, utc
 
 _BINS: Final = 60
 _SCORES: Final = 100_000
+_FEWEST: Final = 5
 _CLASSES: Final = ((200, "good"), (400, "warn"), (500, "bad"))
 _Plot = tuple[str, str, str]
 """Title, SVG, note."""
@@ -30,16 +31,18 @@ def figures(exchanges: Sequence[Exchange]) -> str:
         ("records", f"{len(exchanges):,}"),
         ("answered", f"{answered:,}"),
         ("models", f"{len(models):,}"),
-        ("first", utc(min(times)) if times else "–"),
-        ("last", utc(max(times)) if times else "–"),
-        ("median wait", duration(waits[len(waits) // 2]) if waits else "–"),
+        ("first (UTC)", exact(min(times)) if times else "–"),
+        ("last (UTC)", exact(max(times)) if times else "–"),
+        ("median time to commit", duration(waits[len(waits) // 2]) if waits else "–"),
     ]
     cells = "".join(f"<div><dt>{name}</dt><dd>{escape(text)}</dd></div>" for name, text in shown)
     return f"<dl class=figures>{cells}</dl>"
 
 
 def plots(exchanges: Sequence[Exchange]) -> list[str]:
-    """Those that have something to draw."""
+    """Those that have something to draw; of a few records the list says more."""
+    if len(exchanges) < _FEWEST:
+        return []
     drawn = [
         _over_time(exchanges),
         _status(exchanges),
@@ -67,7 +70,11 @@ def _over_time(exchanges: Sequence[Exchange]) -> _Plot:
     names = {"good": "answered", "warn": "refused", "bad": "failed", "other": "without a status"}
     series = [Series(names[style], style, values) for style, values in counts.items() if any(values)]
     step = (high - low) / _BINS
-    labels = [f"{utc(int(low + at * step))} to {clock(int(low + (at + 1) * step))}" for at in range(_BINS)]
+    begin = exact if high - low < 60 * 10**9 else utc
+    labels = [
+        f"{begin(int(low + at * step))} to {clock(int(low + (at + 1) * step), high - low)}"
+        for at in range(_BINS)
+    ]
     ticks = [
         (place, tick(int(low + place * (high - low)), high - low)) for place in (0.0, 0.25, 0.5, 0.75, 1.0)
     ]
@@ -158,7 +165,7 @@ def _score_plot(exchanges: Sequence[Exchange]) -> _Plot:
     labels = [f"{low + at * step:.4g} to {low + (at + 1) * step:.4g}" for at in range(_BINS)]
     ticks = [(place, f"{low + place * (high - low):.3g}") for place in (0.0, 0.25, 0.5, 0.75, 1.0)]
     svg = columns([Series("rows", "good", values)], labels, ticks, "distribution of scores")
-    return "Scores", svg, f"The first number of each row that was answered as JSON: {len(scores):,} rows."
+    return "Scores", svg, f"The first number of each row that was answered: {len(scores):,} rows."
 
 
 def style_of(status: int | None) -> str:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
+from typing import Any, Final
 
+from audit.proof.bodies import body_of
 from audit.proof.entry import Entry, Key, Kind, Protocol, Slot
 from audit.proof.errors import FormatError
-from audit.proof.record import parse_payload
+from audit.proof.record import Header, parse_payload
+
+_ROWS: Final = 256
+"""Of an answer, whose scores are kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,24 +72,37 @@ class Exchange:
 
 
 def _scores(entry: Entry, payload: bytes) -> tuple[float, ...]:
-    """The first numbers that were answered for each row, where the answer is JSON."""
+    """The first numbers that were answered for each row, whatever the protocol."""
     if entry.get(Key.STATUS) != 200 or not payload or entry.get(Key.SUITE) != 0:
         return ()
+    if entry.get(Key.PROTOCOL) == Protocol.V1_EXPLAIN:
+        return ()
     try:
-        answer = json.loads(parse_payload(payload).response)
-    except (FormatError, ValueError, RecursionError):
+        parts = parse_payload(payload)
+    except FormatError:
         return ()
-    if not isinstance(answer, dict) or entry.get(Key.PROTOCOL) == Protocol.V1_EXPLAIN:
-        return ()
-    values = answer.get("predictions")
-    if values is None and isinstance(answer.get("outputs"), list) and answer["outputs"]:
-        first = answer["outputs"][0]
-        values = first.get("data") if isinstance(first, dict) else None
+    length = parts.header.get(Header.RESPONSE_INFERENCE_LENGTH)
+    answer = body_of(parts.response, None, length if type(length) is int else None)
+    values = _first(answer) if isinstance(answer, dict) else None
     if not isinstance(values, list):
         return ()
-    found = (each[0] if isinstance(each, list) and each else each for each in values[:256])
+    found = (each[0] if isinstance(each, list) and each else each for each in values[:_ROWS])
     return tuple(
         float(each)
         for each in found
         if isinstance(each, int | float) and not isinstance(each, bool) and abs(each) < 1e300
     )
+
+
+def _first(answer: dict[str, Any]) -> Any:
+    """A value for each row: of V1 the predictions, of V2 the first output, whose data may be row after row."""
+    if "predictions" in answer:
+        return answer["predictions"]
+    match answer.get("outputs"):
+        case [{"data": list() as data, "shape": [int() as rows, int() as columns]}, *_] if (
+            columns > 1 and rows * columns == len(data)
+        ):
+            return data[::columns]
+        case [{"data": data}, *_]:
+            return data
+    return None

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
+from typing import Final
 
 from audit.auditor.style import CSS
 from audit.proof.bundle import PackagePart, TreePart
@@ -16,10 +17,16 @@ from audit.proof.entry import Entry
 from audit.proof.journals import Sworn
 
 from .charts import figures, plots
+from .claims import shows, shows_not
+from .claims import words as meanings
 from .exchange import Exchange
+from .given import signatures_of
 from .spoken import MAX_SPOKEN, Spoken, sections
-from .tables import models, records, trees
-from .texts import short
+from .tables import models, records, trees, words
+from .texts import listed, short
+
+_NAMED: Final = 20
+"""Parts of a selection that the heading names."""
 
 
 @dataclass(slots=True)
@@ -53,16 +60,18 @@ class Report:
     def html(self, value: str) -> str:
         """The page. `value`: of the selection."""
         title = f"Evidence: {self.kind} {short(value, 60)}"
-        said = sections(self.spoken, sum(each.name is not None for each in self.exchanges))
+        exchanges = sum(each.name is not None for each in self.exchanges)
         parts = [
             self._head(value),
             figures(self.exchanges),
-            said,
+            shows(self.kind, self.exchanges, self.trees, self.sworn, self.packages),
+            shows_not(self.kind, self.without, self.sworn),
+            sections(self.spoken, exchanges, signatures_of(self.packages)),
             *plots(self.exchanges),
             models(self.packages),
             trees(self.trees),
-            self._not_shown(),
             records(self.exchanges),
+            words(meanings(self.exchanges)),
         ]
         return (
             '<!doctype html><html lang="en"><head><meta charset="utf-8">'
@@ -78,35 +87,20 @@ class Report:
             "subject": "Records about the subject",
             "record": "The record" if "," not in value else "The records",
         }.get(self.kind, self.kind)
+        names = value.split(",") if self.kind == "record" else [value]
+        lines = [escape(short(name, 400)) for name in names[:_NAMED]]
+        if len(names) > _NAMED:
+            lines.append(f"and {len(names) - _NAMED:,} more")
+        log = listed(
+            sorted({tree.origin.rpartition("/")[0].rpartition("/")[0] for tree in self.trees}) or ["–"]
+        )
         return (
             f"<header><p class=kicker>Affiant · evidence bundle</p><h1>{escape(asked)}<br>"
-            f"<code>{escape(short(value, 400))}</code></h1>"
-            f"<p>Made {escape(self.made['time'])} by {escape(self.made['by'])}.</p>"
+            f"<code>{'<br>'.join(lines)}</code></h1>"
+            f"<p>Of the log {escape(log)}. Made {escape(self.made['time'])} by {escape(self.made['by'])}.</p>"
             "<aside><strong>This page proves nothing by itself.</strong> What does is beside it in the same file. "
-            "Check it with the public key of the log's notary, from a source that you trust:"
-            "<pre>affiant-verify bundle FILE --key VKEY</pre></aside></header>"
+            "Check that with the public key of the log's notary (VKEY), from another source, which you trust:"
+            "<pre>affiant-verify bundle FILE --key VKEY</pre>"
+            "It ends with “it holds”, or says what is wrong and where. With --record ID it prints what was asked and "
+            "answered, out of the records themselves; the manual says how to do without it.</aside></header>"
         )
-
-    def _not_shown(self) -> str:
-        whole = {
-            "range": "Anything outside of the range; within it each offset is there.",
-            "record": "Other records than those that are named; each of these is there.",
-        }
-        lines = [
-            "This page, the time of making and its maker's name are the maker's word; no signature covers them.",
-            whole.get(self.kind, "That these are all: who made the bundle may have left some out."),
-            "That a model is right or fair: the records show what was asked and answered, and by which package.",
-            "What a package's lineage says is the word of who published it.",
-        ]
-        if self.without:
-            lines.insert(
-                2, f"What was asked and answered in {self.without:,} records: their payload is not here."
-            )
-        if left := self.sworn.without:
-            lines.insert(
-                2,
-                f"That a gateway has signed over {left:,} of these {self.sworn.asked:,} records of journals; the "
-                f"notary has. {'; '.join(self.sworn.why())}.",
-            )
-        items = "".join(f"<li>{escape(line)}</li>" for line in lines)
-        return f"<section><h2>What this does not show</h2><ul>{items}</ul></section>"

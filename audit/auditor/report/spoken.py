@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Final
@@ -12,7 +12,8 @@ from audit.proof.exchange import Told, texts
 from audit.proof.printable import printable
 
 from .exchange import Exchange
-from .texts import utc
+from .given import Features, Given, table
+from .texts import exact
 
 MAX_SPOKEN: Final = 50
 """So many exchanges are printed."""
@@ -30,16 +31,19 @@ class Spoken:
     answer: tuple[str, str] | None = None
     why: str | None = None
     """Why they are not there."""
+    given: Given | None = None
 
     @classmethod
     def of(cls, exchange: Exchange, entry: Entry, payload: bytes) -> Spoken:
         """Of a record."""
         parts, why = Told("", exchange.offset, entry, payload).parts()
-        return cls(exchange, why=why) if parts is None else cls(exchange, *texts(parts, MAX_SHOWN))
+        if parts is None:
+            return cls(exchange, why=why)
+        return cls(exchange, *texts(parts, MAX_SHOWN), given=Given.of(parts))
 
 
-def sections(spoken: Sequence[Spoken], count: int) -> str:
-    """The exchanges that are printed, of `count`."""
+def sections(spoken: Sequence[Spoken], count: int, signatures: Mapping[bytes, Features]) -> str:
+    """The exchanges that are printed, of `count`; `signatures`: what the models' inputs mean."""
     if not spoken:
         return ""
     title = "What was asked and answered" if len(spoken) == count else (
@@ -47,17 +51,17 @@ def sections(spoken: Sequence[Spoken], count: int) -> str:
     )  # fmt: skip
     shown = " open" if len(spoken) <= 3 else ""
     return (
-        f"<section><h2>{title}</h2>{''.join(_section(each, shown) for each in spoken)}"
+        f"<section><h2>{title}</h2>{''.join(_section(each, shown, signatures) for each in spoken)}"
         "<p class=note>JSON is indented, binary tensors are given as values, what cannot be seen as an escape or "
         "U+FFFD. The bytes themselves are in the bundle's <code>records</code>.</p></section>"
     )
 
 
-def _section(spoken: Spoken, shown: str) -> str:
+def _section(spoken: Spoken, shown: str, signatures: Mapping[bytes, Features]) -> str:
     each = spoken.exchange
     about = [
         ("record", each.name), ("place", f"{each.partition}:{each.offset}"),
-        ("committed", f"{utc(each.committing)} UTC" if each.committing else None), ("service", each.service),
+        ("committed", f"{exact(each.committing)} UTC" if each.committing else None), ("service", each.service),
         ("model", each.digest and f"sha256:{each.digest}"), ("slot", each.slot), ("caller", each.caller),
         ("subject", each.subject), ("request id", each.request_id),
     ]  # fmt: skip
@@ -68,7 +72,8 @@ def _section(spoken: Spoken, shown: str) -> str:
     head = f"{each.partition}:{each.offset} · {each.kind}{status} · {each.request_id or each.name or ''}"
     return (
         f"<details class=exchange{shown}><summary>{escape(printable(head))}</summary><dl>{rows}</dl>"
-        f"{_part('Request', spoken.request, spoken.why)}{_part('Answer', spoken.answer, spoken.why)}</details>"
+        f"{_part('Request', spoken.request, spoken.why)}{table(spoken.given, signatures)}"
+        f"{_part('Answer', spoken.answer, spoken.why)}</details>"
     )
 
 

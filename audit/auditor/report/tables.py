@@ -15,7 +15,8 @@ from audit.proof.printable import printable, printable_json
 
 from .charts import style_of
 from .exchange import Exchange
-from .texts import short, utc
+from .given import answers_of
+from .texts import exact, short
 
 _LISTED: Final = 500
 _LINEAGE_TYPE: Final = "application/vnd.affiant.lineage.v1+json"
@@ -29,9 +30,16 @@ def models(packages: Mapping[str, PackagePart | None]) -> str:
     body = []
     for digest, package in packages.items():
         name, made, lineage = _package(package)
-        named, published = (escape(short(printable(each), 200)) for each in (name, made))
-        body.append((f"<code>sha256:{digest}</code>", named, published, lineage))
-    return _table("Packages", ("digest", "name", "published", "lineage"), body, wide=0)
+        answers = "" if package is None else answers_of(package)
+        named, published, said = (
+            escape(short(printable(each), 200)) for each in (name, made, answers or "–")
+        )
+        body.append((f"<code>sha256:{digest}</code>", named, published, said, lineage))
+    note = (
+        "The models that answered. The digest stands in each record; a manifest that is here has it as its SHA-256. "
+        "Lineage is what the publisher says of where the model comes from."
+    )
+    return _table("Packages", ("digest", "name", "published", "answers", "lineage"), body, wide=0, note=note)
 
 
 def trees(parts: Sequence[TreePart]) -> str:
@@ -54,7 +62,13 @@ def trees(parts: Sequence[TreePart]) -> str:
                 f"<code>{checkpoint.root.hex()}</code>",
             )
         )  # fmt: skip
-    return _table("Trees", ("origin", "offsets", "size", "earlier checkpoints", "root"), body, wide=4)
+    note = (
+        "Each tree is one partition of the log; its origin ends with the topic's id and the partition. Size and root "
+        "are what the notary has signed; `affiant-verify` prints them, too."
+    )
+    return _table(
+        "Trees", ("origin", "offsets", "size", "earlier checkpoints", "root"), body, wide=4, note=note
+    )
 
 
 def records(exchanges: Sequence[Exchange]) -> str:
@@ -62,9 +76,7 @@ def records(exchanges: Sequence[Exchange]) -> str:
     body = [
         (
             f"{each.partition}:{each.offset}",
-            escape(f"{utc(each.committing)}.{each.committing // 10**6 % 1000:03d}")
-            if each.committing
-            else "–",
+            escape(exact(each.committing)) if each.committing else "–",
             escape(each.kind),
             _status_cell(each.status),
             escape(each.service or "–"),
@@ -79,8 +91,12 @@ def records(exchanges: Sequence[Exchange]) -> str:
         for each in exchanges[:_LISTED]
     ]
     title = "Records" if len(exchanges) <= _LISTED else f"The first {_LISTED} of {len(exchanges):,} records"
+    note = (
+        "Place: partition and offset. Model, caller, subject and record are shortened; they are whole above, and in "
+        "what `affiant-verify bundle FILE --key VKEY --extract DIR` writes. Scores: the first number of each row."
+    )
     names = (
-        "offset",
+        "place",
         "committed (UTC)",
         "kind",
         "status",
@@ -92,11 +108,18 @@ def records(exchanges: Sequence[Exchange]) -> str:
         "scores",
         "record",
     )
-    return _table(title, names, body)
+    return _table(title, names, body, note=note)
 
 
-def _table(title: str, names: Sequence[str], body: Sequence[Sequence[str]], wide: int | None = None) -> str:
-    """Cells are HTML."""
+def words(told: Sequence[tuple[str, str]]) -> str:
+    """What the words of the page mean, as HTML."""
+    return _table("Words", ("word", "meaning"), told, wide=1)
+
+
+def _table(
+    title: str, names: Sequence[str], body: Sequence[Sequence[str]], wide: int | None = None, note: str = ""
+) -> str:
+    """Cells are HTML, the note is text."""
     if not body:
         return ""
     head = "".join(f"<th>{escape(name)}</th>" for name in names)
@@ -108,7 +131,7 @@ def _table(title: str, names: Sequence[str], body: Sequence[Sequence[str]], wide
     )
     return (
         f"<section><h2>{escape(title)}</h2><div class=scroll><table><thead><tr>{head}</tr></thead>"
-        f"<tbody>{lines}</tbody></table></div></section>"
+        f"<tbody>{lines}</tbody></table></div>{f'<p class=note>{escape(note)}</p>' if note else ''}</section>"
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 
 
@@ -23,14 +24,22 @@ def utc(time: int) -> str:
     return "–" if moment is None else moment.strftime("%Y-%m-%d %H:%M:%S")
 
 
-def clock(time: int) -> str:
-    """Without the day."""
-    return utc(time)[11:]
+def exact(time: int) -> str:
+    """The same to the millisecond."""
+    text = utc(time)
+    return text if text == "–" else f"{text}.{time // 10**6 % 1000:03d}"
+
+
+def clock(time: int, span: int) -> str:
+    """Without the day; to the millisecond where an axis spans few seconds, in ns."""
+    return (exact(time) if span < 60 * 10**9 else utc(time))[11:]
 
 
 def tick(time: int, span: int) -> str:
     """Below an axis that spans so many ns."""
     text = utc(time)
+    if span < 60 * 10**9:
+        return clock(time, span)
     return text[:10] if span > 3 * 86_400 * 10**9 else text[5:16] if span > 86_400 * 10**9 else text[11:]
 
 
@@ -40,3 +49,14 @@ def duration(nanoseconds: float) -> str:
         if nanoseconds >= size:
             return f"{nanoseconds / size:.3g} {unit}"
     return f"{nanoseconds / 1e3:.3g} µs"
+
+
+def count(number: int, one: str, many: str = "") -> str:
+    """`1 record`, `2 records`."""
+    return f"{number:,} {one if number == 1 else many or f'{one}s'}"
+
+
+def listed(each: Iterable[str]) -> str:
+    """`a, b and c`."""
+    *some, last = each
+    return f"{', '.join(some)} and {last}" if some else last

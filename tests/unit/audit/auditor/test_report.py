@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import math
 import re
 import struct
 import xml.etree.ElementTree as ET
@@ -10,14 +12,18 @@ from hashlib import sha256
 from html import escape
 
 import pytest
-from hypothesis import given
+from hypothesis import given as given_values
 from hypothesis import strategies as st
 
 from audit.auditor.plots import Series, bin_of, columns, nice, rows, share
 from audit.auditor.report import Exchange, Report
+from audit.auditor.report.given import shortest
+from audit.auditor.report.texts import exact, tick
 from audit.proof.bundle import PackagePart
 from audit.proof.entry import Entry, Key, Kind, Protocol, encode_entry, parse_entry
+from audit.proof.journals import Sworn
 from audit.proof.record import Header, encode_payload
+from tests.golden.proof import make
 
 NOW = 1_767_323_045_000_000_000
 NASTY = "<script>alert('x')</script>\"&"
@@ -71,7 +77,8 @@ def test_it_lists_some_hundred_records_and_says_how_many_there_are() -> None:
     """A bundle of ten thousand still opens."""
     text = page(*(exchange(number) for number in range(600)))
     assert "The first 500 of 600 records" in text
-    assert text.count("<tr>") == 501
+    listed = text[text.index("The first 500 of 600 records") :]
+    assert listed[: listed.index("</table>")].count("<tr>") == 501
 
 
 def told(
@@ -128,7 +135,8 @@ def test_what_is_cut_or_not_there_is_said() -> None:
     assert "x" * 8_193 not in text
     gone = telling(told(b"{}", payload=False))
     assert "it was erased" in gone
-    assert "asked and answered in 1 records" in gone
+    assert "asked and answered in 1 record: their payload is not here" in gone
+    assert "are here of 0 of 1 exchange" in gone
     assert "2,000,000 bytes: too many" in telling(told(b"y" * 2_000_000))
 
 
@@ -150,11 +158,12 @@ def test_texts_within_json_are_left_as_they_are() -> None:
 
 
 def test_it_says_little_about_little() -> None:
-    """One record, or none of an exchange, draws no distribution."""
-    assert set(plots(page(exchange(1, answer=[])))) == {"records by status", "records by model"}
+    """Records of one time, or none of an exchange, draw no distribution; of a handful the list says more."""
+    same = [exchange(7, answer=[])] * 5
+    assert set(plots(page(*same))) == {"records by status", "records by model", "time from arrival to commit"}
     opening = Exchange(0, 0, "opening", None, None, NOW, None, None, None, None, None)
-    assert set(plots(page(opening))) == {"records by status"}
-    assert plots(page()) == {}
+    assert set(plots(page(*[opening] * 5))) == {"records by status"}
+    assert plots(page(*same[:4])) == plots(page()) == {}
 
 
 def test_nothing_that_others_wrote_is_markup() -> None:
@@ -193,7 +202,7 @@ def test_a_packages_lineage_is_what_its_manifest_says_is_one() -> None:
     assert "unreadable" in damaged
 
 
-@given(st.text(max_size=40), st.text(max_size=40))
+@given_values(st.text(max_size=40), st.text(max_size=40))
 def test_any_text_stays_text(service: str, value: str) -> None:
     """Tags are ours alone, whatever stands in a name."""
     one = Exchange(0, 0, "inference", "r", NOW, NOW + 1, service, "ab" * 32, "live", 200, "cd" * 16, (0.5,))
@@ -235,7 +244,7 @@ def test_times_that_no_calendar_has_are_shown_as_none(time: int) -> None:
     assert "Records" in page(one, two)
 
 
-@given(st.integers(0, 10**12))
+@given_values(st.integers(0, 10**12))
 def test_an_axis_ends_at_four_times_a_round_number(largest: int) -> None:
     """At least as far as the largest column, and not much farther."""
     top = nice(largest)
@@ -262,3 +271,171 @@ def test_columns_add_up() -> None:
     assert "100 %" in rows([("all", 4, "good")], "it")
     assert [bin_of(value, 0, 10, 5) for value in (-1, 0, 1.9, 2, 10, 99)] == [0, 0, 0, 1, 4, 4]
     assert bin_of(3, 3, 3, 5) == 0
+
+
+# ---------------------------------------------------------------- what an expert asks
+
+FEATURES = [
+    {"name": "purpose", "type": "category", "categories": ["car (new)", "<b>"]},
+    {"name": "amount", "type": "number", "categories": []},
+]
+SIGNATURE = json.dumps(
+    {"classes": ["good", "bad"], "features": FEATURES, "format": 1, "positive_class": "bad", "threshold": 0.5}
+).encode()
+MODEL = PackagePart(b"{}", {sha256(SIGNATURE).hexdigest(): SIGNATURE})
+
+
+def given(
+    *rows: tuple[float, float], schema: bytes | None = None, columns: int = 2
+) -> tuple[int, int, Entry, bytes]:
+    """An exchange whose model was given these rows."""
+    packed = b"".join(struct.pack("<ff", *row) for row in rows)
+    header = {Header.METHOD: "POST", Header.TARGET: "/", Header.CONTENT_TYPE: "application/json",
+              Header.INPUT: [schema or sha256(SIGNATURE).digest(), len(rows), columns]}  # fmt: skip
+    payload = encode_payload(bytes(32), header, b"{}", b"{}", packed)
+    place, number, entry, _ = told(b"{}")
+    fields = {**entry.fields, Key.PAYLOAD_DIGEST: sha256(payload).digest(), Key.PAYLOAD_LENGTH: len(payload)}
+    return place, number, parse_entry(encode_entry(fields)), payload
+
+
+def reading(*records: tuple[int, int, Entry, bytes], **more: object) -> str:
+    """The text of a page with these records and the model, as a person reads it."""
+    report = Report("record", {"by": "affiant", "time": "2026-01-02T03:04:05Z"})
+    for record in records:
+        report.add(*record)
+    report.packages = {"24" * 32: MODEL}
+    for name, each in more.items():
+        setattr(report, name, each)
+    return report.html("r")
+
+
+def test_what_the_model_was_given_has_names_and_categories() -> None:
+    """By the signature whose hash the record has; missing is missing, a code that is no category stays a number."""
+    text = reading(given((0.0, 0.1), (1.0, math.nan), (7.0, -2.5)))
+    assert "What the model was given</h3>" in text
+    assert "<td>purpose</td><td>car (new)</td><td>&lt;b&gt;</td><td>7</td>" in text
+    assert "<td>amount</td><td>0.1</td><td>missing</td><td>-2.5</td>" in text
+    many = reading(given(*[(0.0, 1.0)] * 6))
+    assert "The first 4 of 6 rows" in many
+    assert many.count("<td>car (new)</td>") == 4
+
+
+def test_without_the_signature_no_meaning_is_made_up() -> None:
+    """Another signature, another number of columns, a header that does not fit: the bytes are in the records."""
+    for one in (
+        given((0.0, 0.1), schema=bytes(32)),
+        given((0.0, 0.1), columns=3),
+        given((0.0, 0.1), columns=1),
+    ):
+        assert "What the model was given" not in reading(one)
+    for blob in (b"[]", b'{"features":[{"name":1}]}', b'{"features":[]}', b"\xff"):
+        assert "What the model was given" not in reading(
+            given((0.0, 0.1)), packages={"24" * 32: PackagePart(b"{}", {"x": blob})}
+        )
+
+
+def test_what_an_answer_means_is_said_by_the_package() -> None:
+    """The threshold and the class."""
+    assert "bad when the score is at least 0.5" in reading(given((0.0, 0.1)))
+
+
+@given_values(st.floats(width=32, allow_nan=False, allow_infinity=False))
+def test_a_float_is_its_shortest_text(value: float) -> None:
+    """And no shorter: it is read back as the same float32."""
+    text = shortest(value)
+    assert struct.pack("<f", float(text)) == struct.pack("<f", value)
+    assert len(text.partition("e")[0].strip("-0.").replace(".", "")) <= 9
+
+
+def test_floats_are_told_as_people_write_them() -> None:
+    """Neither with more digits than they have, nor with an exponent before it is needed."""
+    told_as = {
+        0.1: "0.1",
+        150.0: "150",
+        -2.5: "-2.5",
+        16_777_216.0: "16777216",
+        1e30: "1e+30",
+        1 / 3: "0.33333334",
+    }
+    assert {value: shortest(struct.unpack("<f", struct.pack("<f", value))[0]) for value in told_as} == told_as
+
+
+def test_it_says_what_it_shows_and_what_it_does_not() -> None:
+    """For who knows none of the words: the records, whether they are all, whose signatures, what is missing."""
+    sworn = Sworn(asked=3, asked_sworn=1, left_out=2)
+    text = reading(told(b"{}"), told(b"{}", number=1, payload=False), sworn=sworn)
+    shows, _, rest = text.partition("What this does not show")
+    assert "2 records stood in the log" in shows
+    assert "Each record that was asked for is here." in shows
+    assert "gateways have signed over 1 of 3 entries" in shows
+    assert "Request and answer are here of 1 of 2 exchanges" in shows
+    assert "signed over 2 of these 3 entries of journals" in rest
+    assert "2: the entries from them" in rest
+    assert "asked and answered in 1 record:" in rest
+    assert "none is missing" not in text
+    for kind, claim in (("range", "none is missing"), ("caller", "may have left some out")):
+        assert claim in page(exchange(1), kind=kind)
+    assert "gateways have signed" not in page(exchange(1))
+
+
+def test_witnesses_and_earlier_checkpoints_are_named_with_their_times() -> None:
+    """As they stand under the checkpoint: whose they are shows only their key."""
+    (tree,) = make.evidence().trees
+    text = page(exchange(1), trees=[tree])
+    assert "witness.example at 2026-01-02 03:04:05 UTC" in text
+    assert "Partition 3 had 5 records when an earlier checkpoint was signed" in text
+    assert "Of the log golden.example/log." in text
+    broken = dataclasses.replace(tree, checkpoint=b"none", earlier={})
+    assert "Witnesses have" not in page(exchange(1), trees=[broken])
+
+
+def test_the_words_of_the_page_are_explained() -> None:
+    """And the kinds of records that it has, and no others."""
+    text = page(exchange(1))
+    words = text[text.index("<h2>Words</h2>") :]
+    assert "A request and its answer." in words
+    assert "kind: opening" not in words
+    assert "<td>checkpoint</td>" in words
+
+
+def test_each_record_that_was_asked_for_is_named_in_a_line() -> None:
+    """Some of many."""
+    text = page(kind="record", value=",".join(f"{number:032x}-1" for number in range(30)))
+    head = text[: text.index("</h1>")]
+    assert head.count("<br>") == 21
+    assert "and 10 more" in head
+
+
+def test_times_that_lie_close_together_are_told_apart() -> None:
+    """To the millisecond, where a plot spans seconds."""
+    assert tick(NOW, 10**9) == "03:04:05.000"
+    assert tick(NOW, 10**12) == "03:04:05"
+    assert exact(NOW + 7 * 10**6) == "2026-01-02 03:04:05.007"
+    assert exact(2**200) == "–"
+
+
+def test_scores_are_those_of_every_protocol() -> None:
+    """Of a binary answer too; of several columns the first."""
+    about = {
+        "outputs": [
+            {"name": "p", "datatype": "FP32", "shape": [2, 2], "parameters": {"binary_data_size": 16}}
+        ]
+    }
+    head = json.dumps(about).encode()
+    binary = told(
+        b"{}",
+        head + struct.pack("<4f", 0.25, 9, 0.5, 9),
+        header={Header.RESPONSE_INFERENCE_LENGTH: len(head)},
+    )
+    assert Exchange.of(*binary).scores == (0.25, 0.5)
+    flat = told(b"{}", b'{"outputs":[{"data":[1,2],"shape":[2]}]}')
+    assert Exchange.of(*flat).scores == (1.0, 2.0)
+    for odd in (
+        b'{"outputs":[]}',
+        b'{"outputs":{}}',
+        b'{"outputs":[1]}',
+        b'{"predictions":{"a":1}}',
+        b"[]",
+        b"\xff",
+    ):
+        assert Exchange.of(*told(b"{}", odd)).scores == ()
