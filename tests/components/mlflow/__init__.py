@@ -13,21 +13,16 @@ made in the cache from `requirements.txt` here, which is hashed and pinned. To r
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
 import os
-import subprocess
-import sys
 from functools import cache
 from pathlib import Path
 from typing import Final, Self
 
-from tests.components.cache import cache_dir
+from tests.components import environments
 from tests.components.ports import HOST, accepts, free_port
-from tests.components.process import Component, ComponentError, Process
+from tests.components.process import Component, Process
 
 REQUIREMENTS: Final = Path(__file__).parent / "requirements.txt"
-_BOOTSTRAP: Final = Path(__file__).parents[3] / "scripts" / "bootstrap"
 QUIET: Final = {
     "MLFLOW_DISABLE_TELEMETRY": "true",  # it looks up its host otherwise
     "DO_NOT_TRACK": "true",
@@ -39,27 +34,8 @@ QUIET: Final = {
 
 @cache
 def environment() -> Path:
-    """MLflow's environment, made or brought up to date when its requirements have changed.
-
-    The mark is written last, so an environment whose making was cut short is made again; one process makes it.
-
-    Raises:
-        ComponentError: it could not be made.
-    """
-    wanted = hashlib.sha256(REQUIREMENTS.read_bytes() + sys.version.encode()).hexdigest()
-    directory = cache_dir() / "mlflow"
-    mark = directory / "affiant-mlflow.sha256"
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    with (directory.parent / "mlflow.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if mark.exists() and mark.read_text() == wanted:
-            return directory
-        uv = _run([str(_BOOTSTRAP), "--uv"]).strip()
-        _run([uv, "venv", "--quiet", "--allow-existing", "--python", sys.executable, str(directory)])
-        python = str(directory / "bin" / "python")
-        _run([uv, "pip", "sync", "--quiet", "--require-hashes", "--python", python, str(REQUIREMENTS)])
-        mark.write_text(wanted)
-    return directory
+    """MLflow's environment; see `environments.environment`."""
+    return environments.environment("mlflow", REQUIREMENTS)
 
 
 def train(server: MlflowServer, script: Path, *arguments: str) -> str:
@@ -68,7 +44,7 @@ def train(server: MlflowServer, script: Path, *arguments: str) -> str:
     Raises:
         ComponentError: it failed.
     """
-    return _run(
+    return environments.run(
         [str(environment() / "bin" / "python"), str(script), *arguments],
         {**QUIET, "MLFLOW_TRACKING_URI": server.address},
     )
@@ -114,12 +90,3 @@ class MlflowServer(Component):
     def stop(self) -> None:
         """SIGTERM."""
         self.process.stop()
-
-
-def _run(command: list[str], environ: dict[str, str] | None = None) -> str:
-    done = subprocess.run(
-        command, capture_output=True, text=True, check=False, env={**os.environ, **(environ or {})}
-    )
-    if done.returncode != 0:
-        raise ComponentError(f"{Path(command[0]).name} failed ({done.returncode})\n{done.stderr[-3000:]}")
-    return done.stdout
