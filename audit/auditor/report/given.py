@@ -21,6 +21,11 @@ _ROWS: Final = 4
 """Of a request, that are shown."""
 _FEATURES: Final = 100
 _FLOAT: Final = Struct("<f")
+CSS: Final = (
+    ".given :is(th,td){white-space:normal;overflow-wrap:anywhere;min-width:7em}"
+    "@media screen{.given :is(th,td){min-width:13em}}"
+)
+"""Categories are sentences: they take lines, so that a few rows fit on paper."""
 Features = Sequence[Mapping[str, Any]]
 """As signature.json has them, docs/model-package.md."""
 
@@ -101,7 +106,7 @@ def table(given: Given | None, signatures: Mapping[bytes, Features]) -> str:
     ]
     said = " and ".join(filter(None, left))
     return (
-        f"<h3>What the model was given</h3><div class=scroll><table><thead><tr><th>feature</th>{head}</tr></thead>"
+        f"<h3>What the model was given</h3><div class=scroll><table class=given><thead><tr><th>feature</th>{head}</tr></thead>"
         f"<tbody>{body}</tbody></table></div>"
         f"<p class=note>{said[:1].upper()}{said[1:]}{'. ' if said else ''}Float32 as recorded; names and categories by "
         "the package's signature, whose hash the record has.</p>"

@@ -20,6 +20,7 @@ from .charts import figures, plots
 from .claims import shows, shows_not
 from .claims import words as meanings
 from .exchange import Exchange
+from .given import CSS as GIVEN
 from .given import signatures_of
 from .spoken import MAX_SPOKEN, Spoken, sections
 from .tables import models, records, trees, words
@@ -77,7 +78,7 @@ class Report:
             '<!doctype html><html lang="en"><head><meta charset="utf-8">'
             '<meta name="viewport" content="width=device-width,initial-scale=1">'
             "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">"
-            f"<title>{escape(title)}</title><style>{CSS}</style></head><body><main>{''.join(parts)}</main></body></html>\n"
+            f"<title>{escape(title)}</title><style>{CSS}{GIVEN}</style></head><body><main>{''.join(parts)}</main></body></html>\n"
         )
 
     def _head(self, value: str) -> str:

@@ -64,7 +64,7 @@ def trees(parts: Sequence[TreePart]) -> str:
         )  # fmt: skip
     note = (
         "Each tree is one partition of the log; its origin ends with the topic's id and the partition. Size and root "
-        "are what the notary has signed; `affiant-verify` prints them, too."
+        "are what the notary has signed; affiant-verify prints them, too."
     )
     return _table(
         "Trees", ("origin", "offsets", "size", "earlier checkpoints", "root"), body, wide=4, note=note
@@ -93,7 +93,7 @@ def records(exchanges: Sequence[Exchange]) -> str:
     title = "Records" if len(exchanges) <= _LISTED else f"The first {_LISTED} of {len(exchanges):,} records"
     note = (
         "Place: partition and offset. Model, caller, subject and record are shortened; they are whole above, and in "
-        "what `affiant-verify bundle FILE --key VKEY --extract DIR` writes. Scores: the first number of each row."
+        "what affiant-verify bundle FILE --key VKEY --extract DIR writes. Scores: the first number of each row."
     )
     names = (
         "place",
@@ -104,7 +104,7 @@ def records(exchanges: Sequence[Exchange]) -> str:
         "model",
         "caller",
         "subject",
-        "request id",
+        "request\u00a0id",
         "scores",
         "record",
     )
