@@ -106,8 +106,8 @@ def table(given: Given | None, signatures: Mapping[bytes, Features]) -> str:
     ]
     said = " and ".join(filter(None, left))
     return (
-        f"<h3>What the model was given</h3><div class=scroll><table class=given><thead><tr><th>feature</th>{head}</tr></thead>"
-        f"<tbody>{body}</tbody></table></div>"
+        f"<h3>What the model was given</h3><div class=scroll><table class=given>"
+        f"<thead><tr><th>feature</th>{head}</tr></thead><tbody>{body}</tbody></table></div>"
         f"<p class=note>{said[:1].upper()}{said[1:]}{'. ' if said else ''}Float32 as recorded; names and categories by "
         "the package's signature, whose hash the record has.</p>"
     )
