@@ -67,7 +67,7 @@ def bundle(
             min=0,
             metavar="ENTRIES",
             help="So many entries at most go with the records, to lead from them to their gateway's next signature; "
-            "about 1 KB each, without payloads.",
+            "without payloads, some hundred bytes each.",
         ),
     ] = 65_536,
     index: IndexOption = None,
@@ -104,7 +104,7 @@ def bundle(
                 begin=begin,
             )
             begin("packing", None)
-            raw = made.encode()
+            raw = made.bundle.encode()
             begin("verifying", None)
             key = VerifierKey(trust.name, trust.public_key())
             shown = verify_bundle(raw, key, trust.witnesses, trust.quorum)
@@ -118,7 +118,8 @@ def bundle(
         "file": str(output), "bytes": len(raw), "records": sum(tree.records for tree in shown.trees),
         "payloads": shown.payloads, "without_payload": shown.without_payload, "packages": shown.packages,
         "missing_packages": shown.missing_packages, "complete": shown.complete,
-        "gateway_signature": journals_json(shown.journals), "not_shown": shown.not_shown(),
+        "gateway_signature": {**journals_json(shown.journals), "chain_needed": made.needed},
+        "not_shown": shown.not_shown(),
     }  # fmt: skip
     if as_json:
         typer.echo(json.dumps(told, indent=2))
@@ -127,9 +128,9 @@ def bundle(
         f"{output}: {told['records']} records, {shown.payloads} payloads, {len(raw):,} bytes; it verifies"
     )
     if shown.journals.asked:
-        typer.echo(
-            f"  gateways have signed over {shown.journals.asked_sworn} of {shown.journals.asked} of them"
-        )
+        asked, sworn = shown.journals.asked, shown.journals.asked_sworn
+        hint = f"; --chain {made.needed} leaves none out" if shown.journals.left_out else ""
+        typer.echo(f"  gateways have signed over {sworn:,} of {asked:,} records of journals{hint}")
     for line in shown.not_shown():
         typer.echo(f"  it does not show {line}")
 

@@ -58,20 +58,25 @@ def wanted_of(entries: Iterable[Entry]) -> Wanted:
     return {journal: sorted(found[journal]) for journal in sorted(found)}
 
 
-def choose(
-    wanted: Mapping[Place, Wanted], signed: Mapping[Place, Wanted], budget: int
-) -> tuple[list[Span], list[Span]]:
+class Choice(NamedTuple):
+    """Which entries to take along."""
+
+    spans: list[Span]
+    """None of them overlap."""
+    ends: list[Span]
+    """Of each journal of which records are left without a signature although there is one: the next signed entry after
+    the last of them, alone, so that the bundle itself shows why. They are taken beyond the budget."""
+    needed: int
+    """The budget that would leave none without."""
+
+
+def choose(wanted: Mapping[Place, Wanted], signed: Mapping[Place, Wanted], budget: int) -> Choice:
     """Which entries to take along.
 
     Args:
         wanted: what was asked for, by tree.
         signed: the sequences of the signed entries of the same journals.
         budget: so many entries at most, of all trees together.
-
-    Returns:
-        The spans to take, none of which overlap; and for each journal of which records are left without a signature
-        although there is one, the next signed entry after the last of them: it alone, so that the bundle itself shows
-        why they are without. Those are taken beyond the budget.
     """
     groups = sorted(
         group
@@ -87,7 +92,7 @@ def choose(
             taken.append(group.span._replace(first=group.records[at]))
         if at > 0:  # the last of a journal's groups stays
             cut[group.span[:2]] = group.span._replace(first=group.span.signed)
-    return taken, list(cut.values())
+    return Choice(taken, list(cut.values()), sum(group.costs[0] for group in groups))
 
 
 def _reach(groups: Sequence[_Group], budget: int) -> list[int]:

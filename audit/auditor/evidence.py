@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import groupby
-from typing import Final
+from typing import Final, NamedTuple
 
 from audit.errors import NoSuchRecord
 from audit.proof.bundle import Bundle as EvidenceBundle
@@ -41,6 +41,13 @@ class Selection:
     kind: str
     value: str
     records: Sequence[Located]
+
+
+class Made(NamedTuple):
+    """A bundle, and the budget that would lead each record to its gateway's next signature, as far as there is one."""
+
+    bundle: EvidenceBundle
+    needed: int
 
 
 def select_range(records: Records, topic: bytes, partition: int, first: int, end: int) -> Selection:
@@ -109,7 +116,7 @@ def make_bundle(
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     budget: int = BUDGET,
     begin: Begin = lambda *_: lambda _: None,
-) -> EvidenceBundle:
+) -> Made:
     """Gather the records, their proofs, checkpoints and packages, and write the report.
 
     Args:
@@ -128,7 +135,7 @@ def make_bundle(
     made = {"by": by, "time": clock().strftime("%Y-%m-%dT%H:%M:%SZ")}
     report = Report(selection.kind, made)
     gatherings = _gatherings(records, selection, begin)
-    _take_chains(gatherings, budget, begin)
+    needed = _take_chains(gatherings, budget, begin)
     parts = []
     for each in gatherings:
         payloads = each.payloads(begin("payloads", len(each.wanted)))
@@ -145,9 +152,8 @@ def make_bundle(
     held = {digest: found for digest in digests if (found := packages(f"sha256:{digest}")) is not None}
     report.trees = parts
     report.packages = {digest: held.get(digest) for digest in digests}
-    return EvidenceBundle(
-        {"kind": selection.kind, "value": value}, made, tuple(parts), held, report.html(value).encode()
-    )
+    about = {"kind": selection.kind, "value": value}
+    return Made(EvidenceBundle(about, made, tuple(parts), held, report.html(value).encode()), needed)
 
 
 def _gatherings(records: Records, selection: Selection, begin: Begin) -> list[Gathering]:
@@ -162,13 +168,17 @@ def _gatherings(records: Records, selection: Selection, begin: Begin) -> list[Ga
     return sorted(found, key=lambda each: each.tree.tree.origin)
 
 
-def _take_chains(gatherings: Sequence[Gathering], budget: int, begin: Begin) -> None:
-    """Read the entries to the journals' next signed ones, and the openings with the journals' keys."""
+def _take_chains(gatherings: Sequence[Gathering], budget: int, begin: Begin) -> int:
+    """Read the entries to the journals' next signed ones, and the openings with the journals' keys.
+
+    Returns the budget that would take all.
+    """
     wanted = {each.place: wanted_of(each.entries.values()) for each in gatherings}
     signed = {each.place: each.chains.signed(wanted[each.place]) for each in gatherings}
-    spans, ends = choose(wanted, signed, budget)
+    chosen = choose(wanted, signed, budget)
     for each in gatherings:
-        own = [span for span in (*spans, *ends) if span.place == each.place]
+        own = [span for span in (*chosen.spans, *chosen.ends) if span.place == each.place]
         offsets = each.chains.offsets(own) if own else set()
         offsets = (offsets | each.openings()) - each.entries.keys()
         each.read(offsets, begin("signatures", len(offsets)))
+    return chosen.needed

@@ -39,7 +39,7 @@ OTHER = b"\x02" * 16
 
 def chosen(wanted: list[int], signed: list[int], budget: int) -> tuple[set[int], list[int]]:
     """Sequences that are taken along besides those asked for, and signed entries that are there alone."""
-    spans, ends = choose({PLACE: {JOURNAL: wanted}}, {PLACE: {JOURNAL: signed}}, budget)
+    spans, ends, _ = choose({PLACE: {JOURNAL: wanted}}, {PLACE: {JOURNAL: signed}}, budget)
     taken = {each for span in spans for each in range(span.first, span.signed + 1)}
     return taken - set(wanted), [span.signed for span in ends]
 
@@ -71,7 +71,7 @@ def test_the_budget_goes_where_it_brings_most_records_under_a_signature() -> Non
 def test_a_journal_whose_records_are_left_out_shows_that_it_signed_later() -> None:
     """Its signed entry after the last of them is there alone: who reads the bundle sees why."""
     assert chosen([3, 13, 23], [10, 20, 30], 6) == (set(), [30])
-    spans, ends = choose({PLACE: {JOURNAL: [3], OTHER: [4]}}, {PLACE: {JOURNAL: [10], OTHER: [10]}}, 6)
+    spans, ends, _ = choose({PLACE: {JOURNAL: [3], OTHER: [4]}}, {PLACE: {JOURNAL: [10], OTHER: [10]}}, 6)
     assert [(span.journal, span.first) for span in spans] == [(OTHER, 4)]
     assert [(span.journal, span.first, span.signed) for span in ends] == [(JOURNAL, 10, 10)]
 
@@ -87,6 +87,9 @@ def test_no_budget_is_exceeded_and_none_is_wasted(wanted: set[int], signed: set[
     led = {each for each in wanted if _is_led(each, there, signed)}
     needed = {each for record in wanted if (way := _way(record, signed)) for each in way} - wanted
     assert taken <= {each for record in led for each in _way(record, signed)}, "nothing for nobody"
+    assert choose({PLACE: {JOURNAL: sorted(wanted)}}, {PLACE: {JOURNAL: sorted(signed)}}, 0).needed == len(
+        needed
+    )
     if len(needed) <= budget:
         assert taken == needed
 
@@ -141,7 +144,7 @@ def shown(
         world[1], selection, lambda _: None, by="test", clock=lambda: datetime(2026, 1, 2, tzinfo=UTC),
         budget=budget, begin=begin,
     )  # fmt: skip
-    raw = made.encode()
+    raw = made.bundle.encode()
     found = verify_bundle(raw, world[0].vkey)
     assert found.flaws == []
     return found, raw, [tuple(each) for each in said]
