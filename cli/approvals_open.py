@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
 
 from audit.config import Config
 from audit.errors import ConfigError, KeyRefused, LogUnavailable
@@ -79,7 +81,17 @@ def board_of(config: Config, *, create: bool = False) -> Board:
     from registry.approvals.board import first_root_of, read_board
 
     first = first_root_of(config)
-    return read_board(configured_governance_log(config, create=create), first)
+    bar = Progress(
+        TextColumn("reading the governance log"), BarColumn(), TextColumn("{task.completed:.0f}/{task.total:.0f}"),
+        console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty(),
+    )  # fmt: skip
+    with bar:
+        task = bar.add_task("", total=1, visible=False)
+
+        def progress(read: int, of: int) -> None:
+            bar.update(task, completed=read, total=of, visible=True)
+
+        return read_board(configured_governance_log(config, create=create), first, progress)
 
 
 def append(config: Config, signer: KeySigner, bodies: list[bytes]) -> None:

@@ -5,14 +5,14 @@ For people who sign and who look. It decides nothing: `registry.admission` does,
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from audit.config import Config
 from audit.errors import ConfigError
 from audit.governance import PARTITION
-from audit.log.base import Log
+from audit.log.base import Log, LogEntry
 from audit.show import walk
 from registry.admission import InForce, SlotRules, Verdict, evaluate, policy_in_force
 from registry.admission.evaluate import SKEW
@@ -36,6 +36,10 @@ from .draft import read_root_file
 from .root import GATES_ROLE, ROOT_ROLE, Root, Roots, fold_roots
 
 SLOTS: Final = ("live", "canary", "shadow")
+_ABOUT: Final = frozenset({GATES, APPROVAL, REJECTION, REVOCATION})
+_WAITS: Final = frozenset({GATES, APPROVAL})
+_STEP: Final = 1000
+"""Entries between two words about the progress."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +58,22 @@ class Proposal:
 
 @dataclass(frozen=True, slots=True)
 class Board:
-    """The governance log as it was read: up to, not including, `end`."""
+    """The governance log as it was read: up to, not including, `end`. `said`: statements, their signatures checked."""
 
     roots: Roots
     policy: InForce | None
     said: tuple[Said, ...]
     end: int
+    _of: Mapping[str, tuple[Said, ...]] = field(init=False, repr=False, compare=False)
+    """Digest → what people and pipelines of the root have said of it, in the log's order."""
+
+    def __post_init__(self) -> None:
+        found: dict[str, list[Said]] = {}
+        for each in self.said:
+            if each.holds and each.type in _ABOUT:
+                for digest in dict.fromkeys(each.subjects):
+                    found.setdefault(digest, []).append(each)
+        object.__setattr__(self, "_of", {digest: tuple(said) for digest, said in found.items()})
 
     def verdict(
         self,
@@ -71,30 +85,34 @@ class Board:
         more: Iterable[Said] = (),
     ) -> Verdict:
         """What admission says of a digest, were `more` in the log as well."""
+        said = [*self._of.get(digest, ()), *more]
         return evaluate(
-            self.roots, self.policy, [*self.said, *more], service=service, digest=digest, slot=slot, now=now,
+            self.roots,
+            self.policy,
+            said,
+            service=service,
+            digest=digest,
+            slot=slot,
+            now=now,
             publisher=publisher,
-        )  # fmt: skip
+        )
 
     def rules(self, service: str, slot: str) -> SlotRules | None:
         """What the policy in force wants; None: it has no such service, or slot."""
         rules = self.policy.rules(service) if self.policy is not None else None
         return rules.slots.get(slot) if rules is not None else None
 
-    def about(
-        self, digest: str, types: Iterable[str] = (GATES, APPROVAL, REJECTION, REVOCATION)
-    ) -> list[Said]:
+    def about(self, digest: str, types: Collection[str] | None = None) -> list[Said]:
         """What people and pipelines of the root have said of a digest, in the log's order."""
-        wanted = frozenset(types)
-        return [each for each in self.said if each.holds and each.type in wanted and digest in each.subjects]
+        return [each for each in self._of.get(digest, ()) if types is None or each.type in types]
 
     def digests(self, service: str) -> list[str]:
         """Digests that something was said of for a service, in the order of the first word."""
-        found: dict[str, None] = {}
-        for each in self.said:
-            if each.holds and each.type in (GATES, APPROVAL) and each.predicate.get("service") == service:
-                found.update(dict.fromkeys(each.subjects))
-        return list(found)
+        return [
+            digest
+            for digest, said in self._of.items()
+            if any(each.type in _WAITS and each.predicate.get("service") == service for each in said)
+        ]
 
     def speaker(self, said: Said) -> str:
         """Who said it, for people: by the root of that time."""
@@ -191,31 +209,47 @@ class Board:
         return own[0] if own else Proposal(now.policy, now.version, now.offset, {}, {})
 
 
-def read_board(log: Log, first: Root) -> Board:
+def read_board(log: Log, first: Root, progress: Callable[[int, int], None] = lambda _, __: None) -> Board:
     """Read the whole governance log.
 
     Args:
         log: the governance log.
         first: the first root, which is believed.
+        progress: told now and then how many entries are read, of how many.
 
     Raises:
         NotAdmitted: the log's beginning is gone, or it has a gap: what is missing may be a revocation.
         NotProved: `first` is not signed by its own people.
         LogUnavailable: the log does not answer.
     """
+    roots, entries = fold_roots(first, ()), list[LogEntry]()
     reader = log.reader()
     try:
         start, end = reader.bounds(PARTITION)
         if start != 0:
             raise NotAdmitted(f"the governance log begins at offset {start}: its beginning is gone")
-        entries = list(walk(reader, PARTITION, 0, end, name="governance log"))
+
+        def read() -> Iterator[LogEntry]:
+            for entry in walk(reader, PARTITION, 0, end, name="governance log"):
+                if entry.offset != len(entries):
+                    raise NotAdmitted(f"the governance log has no offset {len(entries)}")
+                entries.append(entry)
+                if len(entries) % _STEP == 0:
+                    progress(len(entries), end)
+                yield entry
+
+        said = _ours(read(), roots)
     finally:
         reader.close()
-    if [each.offset for each in entries] != list(range(end)):
-        raise NotAdmitted("the governance log has a gap")
-    roots = fold_roots(first, said_in(entries))
-    said = tuple(each for each in said_in(entries, roots.public_keys()) if each.type in PREDICATES)
+    roots = fold_roots(first, said)
+    if len(roots.chain) > 1:
+        # What other keys signed is looked at again, now that they are known.
+        said = _ours(entries, roots)
     return Board(roots, policy_in_force(roots, said), said, end)
+
+
+def _ours(entries: Iterable[LogEntry], roots: Roots) -> tuple[Said, ...]:
+    return tuple(each for each in said_in(entries, roots.public_keys()) if each.type in PREDICATES)
 
 
 def first_root_of(config: Config) -> Root:

@@ -104,7 +104,8 @@ def refusals(board: Board, intent: Intent, *, publisher: str | None, stored: boo
 
 def _approval(board: Board, intent: Intent, person: str, publisher: str | None) -> list[str]:
     found = []
-    board = replace(board, said=tuple(each for each in board.said if not _passed_over(intent, each)))
+    own = tuple(each for each in board.about(intent.digest) if not _passed_over(intent, each))
+    board = replace(board, said=own)
     before = board.verdict(intent.service, intent.digest, "live", intent.at, publisher)
     signed = (
         board.emergency(intent.service, intent.digest, intent.at)

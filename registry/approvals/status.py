@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from functools import cache
 from typing import Any
 
 from registry.statement import APPROVAL, GATES, REJECTION, REVOCATION
@@ -91,8 +92,9 @@ def waiting(board: Board, publisher: Callable[[str], str | None], now: float) ->
     """Digests that something was said of, for each service of the policy, and their state."""
     if board.policy is None:
         return []
+    known = cache(publisher)  # each package is read whole for it
     return [
-        status_of(board, service, digest, now=now, publisher=publisher(digest))
+        status_of(board, service, digest, now=now, publisher=known(digest))
         for service in board.policy.policy.services
         for digest in board.digests(service)
     ]

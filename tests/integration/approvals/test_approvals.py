@@ -229,12 +229,3 @@ def test_settings_without_a_root_believe_nobody(house: House) -> None:
     settings.write_text(text)
     done = house.status()
     assert (done.code, "is signed by 1 of the 2 people" in done.err) == (1, True)
-
-
-def test_a_log_without_its_beginning_is_refused(judged: House) -> None:
-    """What is gone may be a revocation."""
-    log = judged.file("data") / "log-governance"
-    judged.sign("approve", "dan", "legal")
-    for segment in (log / "0").glob("*.log"):
-        segment.unlink()
-    assert judged.status().code in (1, 3)
