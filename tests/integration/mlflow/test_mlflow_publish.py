@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 import socket
 from hashlib import sha256
 from pathlib import Path
+from urllib.parse import unquote
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from registry.errors import StoreUnavailable
 from registry.mlflow import take as taking
 from registry.mlflow.take import take
 from registry.runtimes import load
+from registry.settings import mlflow_access
 from registry.stores import LayoutStore
-from tests.components.packages import CREDIT_CSV
+from registry.stores.mlflow import MlflowStore
+from tests.components.mlflow import PASSWORD
+from tests.components.packages import CREDIT_CSV, credit_package
 
 from .conftest import Logged, Publisher
 
@@ -31,7 +37,8 @@ def test_the_lineage_has_what_mlflow_knows(logged: Logged, publisher: Publisher)
     assert told["artifacts_complete"]
     assert made["name"] == logged.name
     assert (told["version"]["name"], told["version"]["version"]) == (logged.name, "1")
-    assert told["version"]["aliases"] == ["champion"]
+    assert "champion" in told["version"]["aliases"]
+    assert told["server"] == logged.server.plain
     assert told["logged_model"]["id"] == logged.ids["model"]
     run = told["run"]
     assert (run["id"], [each["id"] for each in run["parents"]]) == (logged.ids["run"], [logged.ids["parent"]])
@@ -67,6 +74,7 @@ def test_what_mlflow_says_is_what_the_package_says(logged: Logged, publisher: Pu
         {"stage": "training", "id": logged.ids["run"]},
     ]
     assert "run of training" not in lineage["unknown"]
+    assert PASSWORD not in unquote(json.dumps(lineage))
     assert lineage["origin"]["data"][0]["sha256"] == sha256(CREDIT_CSV.read_bytes()).hexdigest()
 
 
@@ -259,6 +267,28 @@ def test_what_does_not_go_together_is_exit_code_2(
         (publisher.publish(address, table="nowhere.csv"), "does not exist"),
     ):
         assert (done.code, says in done.err) == (2, True), done.err
+
+
+def test_credentials_are_needed_and_may_be_a_readers(
+    logged: Logged, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without any, exit code 3 and what to set; who may only read has the package, and a note for the tag."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", logged.server.plain)
+    done = publisher.publish(f"models:/{logged.name}/1")
+    assert (done.code, "answered 401" in done.err, "MLFLOW_TRACKING_TOKEN" in done.err) == (3, True, True)
+    own = f"{logged.name}-read"
+    logged.client().post("registered-models/create", {"name": own})
+    source = {"name": own, "source": f"models:/{logged.ids['model']}", "model_id": logged.ids["model"]}
+    logged.client().post("model-versions/create", source)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", logged.server.add_reader("reader"))
+    done = publisher.publish(f"models:/{own}/1", table="mlflow-artifact:data/german_credit.csv")
+    assert done.code == 0, done
+    assert "could not be tagged" in done.err
+    assert PASSWORD not in done.err + done.out
+    reading = MlflowStore(mlflow_access())
+    assert reading.list() is not None
+    with pytest.raises(StoreUnavailable, match="answered 403"):
+        reading.push(credit_package(own))
 
 
 def test_a_server_that_does_not_answer_is_exit_code_3(
