@@ -128,9 +128,9 @@ def bundle(
         f"{output}: {told['records']} records, {shown.payloads} payloads, {len(raw):,} bytes; it verifies"
     )
     if shown.journals.asked:
-        asked, sworn = shown.journals.asked, shown.journals.asked_sworn
+        total, sworn = shown.journals.asked, shown.journals.asked_sworn
         hint = f"; --chain {made.needed} leaves none out" if shown.journals.left_out else ""
-        typer.echo(f"  gateways have signed over {sworn:,} of {asked:,} records of journals{hint}")
+        typer.echo(f"  gateways have signed over {sworn:,} of {total:,} records of journals{hint}")
     for line in shown.not_shown():
         typer.echo(f"  it does not show {line}")
 
