@@ -22,6 +22,7 @@ from .exchange import Told, files_of, records_of, told_json
 from .flaws import Flaw
 from .members import MAX_TOTAL
 from .note import MAX_NOTE, VerifierKey, parse_note
+from .progress import Progress
 from .receipt import MAX_RECEIPT, parse_receipt, verify_receipt
 from .regular import check_free, read_regular, write_new
 from .tiles import size_limit
@@ -179,14 +180,16 @@ def _read_bundle(asked: argparse.Namespace, key: VerifierKey, witnesses: Sequenc
     if asked.extract is not None:
         check_free(asked.extract)  # before what takes a while
     bundle, changed = parse_bundle_file(_read(asked.file, MAX_TOTAL))
-    shown = verify_parsed(bundle, changed, key, witnesses, asked.quorum)
+    with Progress("verifying", sum(len(part.records) for part in bundle.trees)) as progress:
+        shown = verify_parsed(bundle, changed, key, witnesses, asked.quorum, progress)
     content = bundle_json(shown)
     if shown.flaws:
         return Found(content, shown.flaws)
     told = _named(bundle, asked.record)
     if asked.extract is not None:
         some = told or [each for each in records_of(bundle) if each.asked]
-        files = write_new(asked.extract, (file for each in some for file in files_of(each)))
+        with Progress("writing", len(some)) as progress:
+            files = write_new(asked.extract, (file for each in progress.of(some) for file in files_of(each)))
         content["extracted"] = {"directory": str(asked.extract), "records": len(some), "files": files}
     return Found(content, [], told)
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Final
@@ -36,6 +36,8 @@ RANGE: Final = "range"
 RECORD: Final = "record"
 _PART: Final = re.compile(r"/[0-9a-f]{32}/(?:0|[1-9][0-9]{0,9})", re.ASCII)
 _DIGEST: Final = re.compile(rb'"sha256:([0-9a-f]{64})(?=")')
+_STEP: Final = 1000
+"""Records that are looked at between two words of how far it is."""
 _CALLERS: Final = {"caller": Key.CALLER, "subject": Key.SUBJECT}
 
 
@@ -136,8 +138,12 @@ def verify_parsed(
     key: VerifierKey,
     witnesses: Sequence[VerifierKey] = (),
     quorum: int = 0,
+    progress: Callable[[int], None] = lambda _: None,
 ) -> Shown:
-    """The same of a bundle as `parse_bundle_file` gives it, with the members that are not what its manifest says."""
+    """The same of a bundle as `parse_bundle_file` gives it, with the members that are not what its manifest says.
+
+    `progress` is told how many records were looked at since the last call.
+    """
     shown = Shown(f"{bundle.selection['kind']} {bundle.selection['value']}".strip())
     for name in changed:  # 1
         shown.flaws.append(Flaw("member", "its SHA-256 is not that of the manifest", path=name))
@@ -149,7 +155,11 @@ def verify_parsed(
         except (FormatError, NotProved) as error:
             shown.flaws.append(Flaw("checkpoint", str(error), part.origin, path=f"{part.prefix}/checkpoint"))
             continue
-        entries = [entry for kept in part.records if (entry := _verify_record(kept, part, tree, shown))]
+        entries = []
+        for at in range(0, len(part.records), _STEP):
+            some = part.records[at : at + _STEP]
+            entries += [entry for kept in some if (entry := _verify_record(kept, part, tree, shown))]
+            progress(len(some))
         shown.trees.append(tree)
         _verify_selection(bundle, part, tree, entries, found, shown)
         journals = verify_journals(part.origin, entries, part.asked)  # 5

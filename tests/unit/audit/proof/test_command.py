@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
 import os
 import shutil
+import sys
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
@@ -232,6 +234,20 @@ def test_records_are_written_into_a_directory_of_their_own(
     assert main([*BUNDLE, "--extract", str(one), "--record", golden_records()[1]]) == 0
     assert {path.name.partition(".")[0] for path in one.iterdir()} == {place}
     assert "files: 4" in capsys.readouterr().out
+
+
+def test_how_far_it_is_is_said_on_a_terminal_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On one line, which is cleared."""
+    assert main([*BUNDLE, "--extract", str(tmp_path / "one")]) == 0
+    assert capsys.readouterr().err == ""
+    said = io.StringIO()
+    monkeypatch.setattr(said, "isatty", lambda: True)
+    monkeypatch.setattr(sys, "stderr", said)
+    assert main([*BUNDLE, "--extract", str(tmp_path / "two")]) == 0
+    assert said.getvalue().startswith("\rverifying 17 of 17\r\x1b[K\rwriting 1 of 17\r")
+    assert said.getvalue().endswith("\rwriting 17 of 17\r\x1b[K")
 
 
 def test_nothing_is_printed_or_written_of_a_bundle_with_flaws(
