@@ -80,14 +80,22 @@ class House:
 
     @classmethod
     def build(
-        cls, directory: Path, packages: Iterable[Any], people: Mapping[str, str] = MappingProxyType({})
+        cls,
+        directory: Path,
+        packages: Iterable[Any],
+        people: Mapping[str, str] = MappingProxyType({}),
+        settings: str = "",
     ) -> House:
-        """Make it: keys, a signed root, a policy in force. `people`: key file → another name for its person."""
+        """Make it: keys, a signed root, a policy in force. `people`: key file → another name for its person.
+        `settings`: more of affiant.toml; with a log of its own kind, its topics are made.
+        """
         house = cls(directory)
         (directory / "affiant.toml").write_text(
-            '[data]\ndirectory = "data"\n\n[governance]\nroot = "root.json"\n'
+            '[data]\ndirectory = "data"\n\n[governance]\nroot = "root.json"\n' + settings
         )
         (directory / "policy.yaml").write_text(POLICY)
+        if settings:
+            house.ok("topics", "create", *house.config)
         store = LayoutStore(directory / "data" / "store")
         for package in packages:
             store.push(package)
