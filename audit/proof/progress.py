@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator
-from typing import Self, TypeVar
+from typing import Final, Self, TypeVar
 
 _Each = TypeVar("_Each")
+_STEP: Final = 100
+"""It is said again after so many."""
 
 
 class Progress:
@@ -17,8 +19,9 @@ class Progress:
         self._shown = sys.stderr.isatty()
 
     def __call__(self, count: int) -> None:
+        """So many more are done."""
         self._done += count
-        if self._shown:
+        if self._shown and (self._done % _STEP < count or self._done == self._total):
             sys.stderr.write(f"\r{self._what} {self._done:,} of {self._total:,}")
             sys.stderr.flush()
 
