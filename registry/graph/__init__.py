@@ -1,7 +1,7 @@
 """The lineage of everything as one graph: packages, data, statements, deployments (docs/lineage.md)."""
 
 from .query import Lineage
-from .results import Data, DataLine, DataLineage, Line, PackageLineage, Place, Spoken, Trained
+from .results import Data, DataLine, DataLineage, Line, PackageLineage, Place, Spoken, Trained, plain
 
 __all__ = [
     "Data",
@@ -13,4 +13,5 @@ __all__ = [
     "Place",
     "Spoken",
     "Trained",
+    "plain",
 ]

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from hashlib import sha256
 from typing import Any, Final
 
-from audit.errors import LogError
+from audit.errors import LogError, NoSuchTopic
 from audit.governance import PARTITION
 from audit.log.base import Log, LogEntry, LogReader
 from audit.show import walk
@@ -72,7 +72,9 @@ class Index(Tables):
             try:
                 wrong += self._take_log(log, begin)
             except LogError as error:
-                wrong.append(f"{error}: statements are told as they were read before")
+                # Where there is no log yet, nobody has ever spoken.
+                if self.end or not isinstance(error, NoSuchTopic):
+                    wrong.append(f"{error}: statements are told as they were read before")
         wrong += self._take_packages(store, begin)
         self.known = self._roots(first)
         self._fold_again(self.known)

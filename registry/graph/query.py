@@ -39,7 +39,14 @@ T = TypeVar("T")
 class Lineage:
     """Questions to the index in a directory. Used by one thread."""
 
-    def __init__(self, directory: Path, log: Log | None, store: Store, first: Root | None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        log: Log | None,
+        store: Store,
+        first: Root | None,
+        plan: Iterable[Place] = (),
+    ) -> None:
         """Open the index, or make it; it holds nothing before the first `refresh`.
 
         Args:
@@ -47,6 +54,7 @@ class Lineage:
             log: the governance log; None: there is none.
             store: the packages.
             first: the first root, which is believed; None: no statement is anybody's.
+            plan: where packages serve when there is no root, by the settings.
 
         Raises:
             IndexUnusable: it cannot be written.
@@ -54,6 +62,7 @@ class Lineage:
         self._log = log
         self._store = store
         self._first = first
+        self._plan = tuple(plan) if first is None else None
         self._index = Index(directory)
 
     def __enter__(self) -> Self:
@@ -258,16 +267,24 @@ class Lineage:
         return None if key is None or (key.until is not None and said.offset >= key.until) else key.person
 
     def _places(self, digests: Iterable[str] | None) -> Mapping[str, tuple[Place, ...]]:
+        """Where these packages serve, all when None; empty for those that do not."""
         select = 'SELECT service, digest, slot, weight, "offset", logged, paused FROM serving'
-        rows = (
-            self._index.rows(select)
-            if digests is None
-            else self._in(f"{select} WHERE digest IN", list(digests))
-        )
+        if self._plan is not None:
+            places = list(self._plan)
+        else:
+            rows = (
+                self._index.rows(select)
+                if digests is None
+                else self._in(f"{select} WHERE digest IN", list(digests))
+            )
+            places = [
+                Place(service, digest, slot, weight, offset, logged, bool(paused))
+                for service, digest, slot, weight, offset, logged, paused in sorted(rows)
+            ]
         found: dict[str, list[Place]] = defaultdict(list)
-        for service, digest, slot, weight, offset, logged, paused in sorted(rows):
-            found[digest].append(Place(service, digest, slot, weight, offset, logged, bool(paused)))
-        return defaultdict(tuple, {digest: tuple(places) for digest, places in found.items()})
+        for each in places:
+            found[each.digest].append(each)
+        return defaultdict(tuple, {digest: tuple(each) for digest, each in found.items()})
 
 
 def _document(kept: Kept) -> Document:

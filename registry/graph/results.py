@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
 from registry.lineage.deprecation import Deprecation
@@ -130,3 +130,14 @@ class DataLine:
     names: tuple[str, ...]
     models: int
     deprecated: Deprecation | None
+
+
+def plain(value: Any) -> Any:
+    """A result as JSON has it: an object for each dataclass, with its fields' names."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {each.name: plain(getattr(value, each.name)) for each in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    return value

@@ -94,6 +94,7 @@ class Tables:
             self._connection.execute("PRAGMA synchronous = NORMAL")
             self._connection.execute("PRAGMA cell_size_check = ON")
             self._connection.execute("PRAGMA cache_size = -65536")
+            self._connection.execute("PRAGMA temp_store = MEMORY")
             if not self._has_tables():
                 with self.transaction():
                     if not self._has_tables():  # nobody was faster

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from audit.governance import Governance
 from audit.log.local import LocalLog
@@ -39,7 +40,7 @@ class Key:
 
     def __init__(self, seed: int) -> None:
         self._key = Ed25519PrivateKey.from_private_bytes(bytes([seed]) * 32)
-        self.raw = self._key.private_bytes_raw()
+        self.pem = self._key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
         self.public_key = self._key.public_key().public_bytes_raw()
 
     @property
@@ -77,11 +78,12 @@ class LineageSite:
         "root": ["ann", "bob"], "legal": ["dan"], "gates": ["pipeline"], "deploy": ["dan"], "data": ["cyd"],
     }  # fmt: skip
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, log: str = "log", topic: str = "governance") -> None:
+        """`log`: the directory of the governance log, in `directory`."""
         self.directory = directory
         self.keys = {name: Key(seed) for name, seed in self.people.items()}
         self.clock = NOW
-        self.log = LocalLog(directory / "log", "governance", clock=lambda: int(self.clock * 1e9))
+        self.log = LocalLog(directory / log, topic, clock=lambda: int(self.clock * 1e9))
         self.store = LayoutStore(directory / "store")
         self.first = self.root()
         self.last: dict[str, int] = {}

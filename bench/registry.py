@@ -1,0 +1,74 @@
+"""The registry under a long history: what a question to the lineage costs.
+
+python bench/registry.py --quick
+python bench/registry.py --json bench/results/registry.json
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from harness import cli, lineage, machine
+from harness.report import Bar, Report
+from rich.console import Console
+from rich.table import Table
+
+Measured = tuple[list[dict[str, Any]], list[Bar]]
+PARTS = ("lineage",)
+
+
+def options() -> argparse.Namespace:
+    """The command line."""
+    parser = cli.parser(__doc__, "a short history (under 60 s)")
+    parser.add_argument("--only", default=",".join(PARTS), help=f"these alone, of {', '.join(PARTS)}")
+    chosen = parser.parse_args()
+    chosen.only = chosen.only.split(",")
+    if unknown := set(chosen.only) - set(PARTS):
+        parser.error(f"no such part: {', '.join(sorted(unknown))}")
+    return chosen
+
+
+def measure(run: cli.Run) -> Report:
+    """Each part in turn; nothing else runs meanwhile."""
+    quick = run.options.quick
+    versions = machine.versions(("affiant", "cbor2", "cryptography", "pydantic"))
+    report = Report("registry", quick, machine.facts(run.directory), versions)
+    entries, packages = (20_000, 1_000) if quick else (1_000_000, 10_000)
+    with run.progress() as bars:
+        task = bars.add_task("starting", total=len(run.options.only))
+
+        def told(text: str) -> None:
+            bars.update(task, description=text)
+
+        parts: dict[str, Callable[[], Measured]] = {
+            "lineage": lambda: lineage.measure(run.directory / "lineage", entries, packages, told),
+        }
+        for name in PARTS:
+            if name in run.options.only:
+                told(name)
+                rows, found = parts[name]()
+                report.rows += [{"part": name, **row} for row in rows]
+                report.bars += found
+                bars.advance(task)
+    return report
+
+
+def show(report: Report, console: Console) -> None:
+    """A line a row, then the bars."""
+    table = Table(title="Registry", title_justify="left")
+    table.add_column("part")
+    table.add_column("what", overflow="fold")
+    table.add_column("figures", overflow="fold")
+    for row in report.rows:
+        figures = ", ".join(f"{key} {value}" for key, value in row.items() if key not in ("part", "what"))
+        table.add_row(row["part"], row["what"], figures)
+    console.print(table)
+    report.print_bars(console)
+
+
+if __name__ == "__main__":
+    chosen = options()
+    sys.exit(cli.run("registry", chosen, measure, show))

@@ -1,0 +1,162 @@
+"""What the commands of the lineage open: its index, the governance log, the store; and how predictions are counted."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from audit.config import Config
+from audit.errors import AuditError, ConfigError, IndexUnusable
+from audit.proof.errors import FormatError
+
+from .audit_open import _bar, opened
+from .text import printable
+
+if TYPE_CHECKING:
+    from registry.approvals.root import Root
+    from registry.graph import Lineage, Place
+
+JsonOption = Annotated[bool, typer.Option("--json", help="As JSON.")]
+
+
+def version_given(text: str) -> str:
+    """A version of data, whole. Looked at before anything is opened: what cannot be one is a slip of the pen.
+
+    Raises:
+        ConfigError: it is none.
+    """
+    from registry.lineage.versions import parse_version
+
+    try:
+        return parse_version(text)
+    except FormatError as error:
+        raise ConfigError(str(error)) from None
+
+
+VersionArgument = Annotated[
+    str,
+    typer.Argument(
+        help="sha256:… or md5:…, as `affiant data list` shows them, or the SHA-256 of a file.",
+        callback=version_given,
+        show_default=False,
+    ),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """Predictions that a package made in a service, as the auditor's index has them."""
+
+    service: str
+    slot: str
+    predictions: int
+    first: str | None
+    """When the first and the last of them arrived: RFC 3339, UTC."""
+    last: str | None
+
+
+@contextmanager
+def open_lineage(config: Config) -> Iterator[Lineage]:
+    """The lineage of the settings' governance log and store, as they are now.
+
+    What is wrong, and what could not be read, is said on the error output.
+
+    Raises:
+        ConfigError: the settings' root is not one.
+        IndexUnusable, StoreUnavailable, PackageError, NotProved: see `Lineage.refresh`.
+    """
+    from audit.log import configured_governance_log
+    from registry.graph import Lineage
+    from registry.stores import configured_store
+
+    first = root_of(config)
+    log = configured_governance_log(config, create=False)
+    store, plan = configured_store(config), () if first is not None else _plan(config)
+    with Lineage(default_directory(config), log, store, first, plan) as lineage:
+        with _bar("reading the governance log") as begin:
+            wrong = lineage.refresh(begin)
+        for each in wrong:
+            typer.echo(printable(f"WRONG  {each}"), err=True)
+        yield lineage
+
+
+def root_of(config: Config) -> Root | None:
+    """The first root of the settings, or None where nothing is governed.
+
+    Raises:
+        ConfigError: it is not there, or is no signed root.
+    """
+    from registry.approvals.root import parse_root
+    from registry.settings import GovernanceSettings
+
+    path = config.section("governance", GovernanceSettings).root
+    if path is None:
+        return None
+    try:
+        return parse_root(config.resolve(path).read_bytes())
+    except (OSError, FormatError) as error:
+        raise ConfigError(f"{config.path.name}: [governance] root: {path}: {error}") from error
+
+
+def _plan(config: Config) -> tuple[Place, ...]:
+    """Where packages serve by the settings' plan."""
+    from registry.graph import Place
+    from service.settings import read_plan
+
+    entries = read_plan(config)
+    sums: dict[str, float] = defaultdict(float)
+    for each in entries:
+        if each.slot != "shadow":
+            sums[each.service] += each.weight
+    return tuple(
+        Place(
+            each.service, each.digest, each.slot,
+            each.weight / (100 if each.slot == "shadow" else sums[each.service] or math.inf),
+            None, None,
+        )
+        for each in entries
+    )  # fmt: skip
+
+
+def default_directory(config: Config) -> Path:
+    """Where the lineage's index of these settings is kept: what is in it may be deleted at any time."""
+    cache_home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(cache_home) / "affiant" / "lineage" / sha256(str(config.path).encode()).hexdigest()[:24]
+
+
+def predictions_of(
+    config: Path | None, index: Path | None, digests: Collection[str]
+) -> Mapping[str, tuple[Count, ...]] | None:
+    """Digest → how many predictions it made, where: answers in the sealed log, as far as it is indexed.
+
+    None, and a line on the error output, where nothing is sealed or the index cannot be read: that is not 0.
+    """
+    if not digests:
+        return {}
+    try:
+        with opened(config, index) as records:
+            rows = records.index.select(
+                "SELECT digest, service, slot, count(*), min(arrived), max(arrived) FROM entries "  # noqa: S608
+                f"WHERE kind = 'inference' AND status < 400 AND digest IN ({', '.join('?' * len(digests))}) "
+                "GROUP BY ALL ORDER BY ALL",
+                list(digests),
+            )
+    except IndexUnusable:
+        raise
+    except (AuditError, ModuleNotFoundError) as error:
+        typer.echo(printable(f"predictions are not counted: {error}"), err=True)
+        return None
+    found: dict[str, list[Count]] = defaultdict(list)
+    for digest, service, slot, count, first, last in rows:
+        times = (None if each is None else f"{each.isoformat(timespec='seconds')}Z" for each in (first, last))
+        found[digest].append(Count(service or "", slot or "", count, *times))
+    return {digest: tuple(each) for digest, each in found.items()}

@@ -1,0 +1,148 @@
+"""A package's lineage, told whole. What it says is other people's text: none of it steers the terminal."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from audit.config import Config
+
+from .approvals_show import cell, day, screen, table
+from .lineage_open import open_lineage
+from .text import json_text, printable
+
+if TYPE_CHECKING:
+    from registry.graph import Data, PackageLineage, Place, Spoken
+    from registry.package import Package
+
+
+def show_package(config: Config, digest: str, head: Mapping[str, Any], *, as_json: bool) -> None:
+    """Tell everything about a package, every byte of it verified.
+
+    Args:
+        config: the settings.
+        digest: `sha256:…`, or as much of it as is unique.
+        head: what is told before it: how one came to this package.
+        as_json: one object, in place of text.
+
+    Raises:
+        NotFound: the store does not have it.
+        PackageError: a byte of it is wrong.
+    """
+    from registry.stores import configured_store
+
+    with open_lineage(config) as lineage:
+        found = lineage.package(digest)
+    package = configured_store(config).pull(found.digest)
+    told = {**head, "package": _described(package)}
+    if as_json:
+        typer.echo(json_text({**told, "lineage": dict(package.lineage), **told_of(found)}))
+        return
+    # Each on a line of its own, whatever the screen's width: digests are there to be copied.
+    for name, value in flat(told):
+        typer.echo(printable(f"{name:<32}  {value}"))
+    print_lineage(found)
+    typer.echo("")
+    for name, value in flat(package.lineage):
+        typer.echo(printable(f"lineage {name:<24}  {value}"))
+
+
+def _described(package: Package) -> dict[str, Any]:
+    return {
+        "digest": package.digest,
+        "name": package.name,
+        "model_type": package.model_type,
+        "published": package.created,
+        "bytes": package.size,
+        "parts": {role: layer.digest for role, layer in package.parsed.roles.items()},
+    }
+
+
+def told_of(found: PackageLineage) -> dict[str, Any]:
+    """As JSON, beside what the package itself says."""
+    from registry.graph import plain
+
+    return {
+        "people": list(found.people),
+        "data": plain(found.data),
+        "said": plain(found.said),
+        "serves": plain(found.serves),
+    }
+
+
+def print_lineage(found: PackageLineage) -> None:
+    """People, data, where it serves, and what was said of it."""
+    out = screen()
+    typer.echo(printable(f"{'people':<32}  {', '.join(found.people) or 'nobody is known'}"))
+    typer.echo(printable(f"{'serves':<32}  {places_text(found.serves)}"))
+    out.print(cell("\ndata", "bold"))
+    grid = table("name", "version", "sha256", "by", "")
+    for each in found.data:
+        grid.add_row(*map(cell, _data(each)))
+    out.print(grid)
+    if found.said:
+        out.print(cell("\nsaid", "bold"))
+        grid = table("logged", "offset", "what", "service", "by", "says")
+        for spoken in found.said:
+            style = "" if spoken.holds and spoken.void is None else "dim"
+            grid.add_row(*(cell(text, style) for text in _spoken(spoken)))
+        out.print(grid)
+
+
+def _data(each: Data) -> Iterator[str]:
+    use = each.use
+    yield use.name
+    yield use.version
+    yield "the same" if use.sha256 == use.version else use.sha256 or "unknown"
+    yield use.source if use.checked else f"{use.source}, not checked"
+    yield (
+        "" if each.deprecated is None else f"DEPRECATED by {each.deprecated.person}: {each.deprecated.reason}"
+    )
+
+
+def places_text(places: Iterable[Place]) -> str:
+    """Credit live 90%, cards canary 10%."""
+    told = (
+        f"{each.service} {each.slot} {each.weight * 100:.4g}%{' (paused)' if each.paused else ''}"
+        for each in places
+    )
+    return ", ".join(told) or "nowhere"
+
+
+def _spoken(each: Spoken) -> Iterator[str]:
+    yield day(each.logged / 1000)
+    yield str(each.offset)
+    yield each.type
+    yield each.service or ""
+    by = each.person or f"key {each.author[:16]}…"
+    yield {True: by, False: f"{by}: FORGED", None: f"{by}, unknown"}[each.holds]
+    yield f"changes nothing: {each.void}" if each.void else says(each.type, each.says)
+
+
+def says(type_: str, said: Mapping[str, Any]) -> str:
+    """A predicate on one line."""
+    match type_:
+        case "gates":
+            results = said.get("results")
+            named = [
+                each for each in (results if isinstance(results, list) else []) if isinstance(each, dict)
+            ]
+            failed = [str(each.get("name")) for each in named if each.get("verdict") != "passed"]
+            return f"failed: {', '.join(failed)}" if failed else f"{len(named)} passed"
+        case "deployment":
+            return f"{said.get('action')}: {said.get('reason')}"
+        case _:
+            role, why = said.get("role"), said.get("rationale") or said.get("reason") or ""
+            return f"{role}: {why}" if role else str(why)
+
+
+def flat(content: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Names joined by spaces, and values; what nobody said is left out."""
+    for name, value in content.items():
+        if isinstance(value, Mapping):
+            yield from flat(value, f"{prefix}{name} ")
+        elif value is not None:
+            yield f"{prefix}{name}", value if isinstance(value, str) else json.dumps(value)
