@@ -17,8 +17,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from audit.config import load
 from audit.errors import ConfigError
 from audit.files import write_once
-from audit.proof.bundle import PackagePart
-from audit.proof.evidence import verify_bundle
+from audit.proof.bundle import PackagePart, parse_bundle_file
+from audit.proof.evidence import verify_parsed
 from audit.proof.note import VerifierKey
 from audit.proof.told import journals_json
 
@@ -105,9 +105,11 @@ def bundle(
             )
             begin("packing", None)
             raw = made.bundle.encode()
-            begin("verifying", None)
+            count = sum(len(part.records) for part in made.bundle.trees)
             key = VerifierKey(trust.name, trust.public_key())
-            shown = verify_bundle(raw, key, trust.witnesses, trust.quorum)
+            shown = verify_parsed(
+                *parse_bundle_file(raw), key, trust.witnesses, trust.quorum, begin("verifying", count)
+            )
     for flaw in shown.flaws:
         typer.echo(f"WRONG  {flaw}", err=True)
     if shown.flaws:

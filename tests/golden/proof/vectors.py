@@ -25,6 +25,7 @@ MODULES = (
     "merkle",
     "note",
     "receipt",
+    "record",
     "tiles",
     "whole",
 )
@@ -87,7 +88,9 @@ def _log(lib: SimpleNamespace, folder: Path, key: object, size: int, root: bytes
 def _command(lib: SimpleNamespace, folder: Path, wanted: dict) -> int:
     """The command says the same, and refuses a changed byte."""
     trusted = ["--key", wanted["vkey"], "--witness", wanted["witness vkey"], "--quorum", "1", "--json"]
+    name = lib.record.parse_record(base64.b64decode(wanted["bundle"]["records"][1])).entry.record_id
     asked = [
+        ["bundle", str(folder / "bundle.zip"), *trusted, "--record", name],
         ["receipt", str(folder / "receipt.tlog-proof"), *trusted],
         ["bundle", str(folder / "bundle.zip"), *trusted],
         ["log", str(folder / "size-257"), "--key", wanted["vkey"], "--json"],
