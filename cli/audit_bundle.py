@@ -18,13 +18,14 @@ from audit.config import load
 from audit.errors import ConfigError
 from audit.files import write_once
 from audit.proof.bundle import PackagePart, parse_bundle_file
-from audit.proof.evidence import verify_parsed
+from audit.proof.evidence import Shown, verify_parsed
 from audit.proof.note import VerifierKey
 from audit.proof.told import journals_json
 
 from .audit_open import IndexOption, opened
 from .errors import WRONG
 from .options import ConfigOption
+from .text import printable
 
 if TYPE_CHECKING:
     from audit.auditor.evidence import Selection
@@ -111,30 +112,34 @@ def bundle(
                 *parse_bundle_file(raw), key, trust.witnesses, trust.quorum, begin("verifying", count)
             )
     for flaw in shown.flaws:
-        typer.echo(f"WRONG  {flaw}", err=True)
+        typer.echo(f"WRONG  {printable(str(flaw))}", err=True)
     if shown.flaws:
         raise typer.Exit(WRONG)
     if not write_once(output.absolute(), raw):
         raise ConfigError(f"{output} is there already; it was left as it is")
+    _tell(output, len(raw), shown, made.needed, as_json=as_json)
+
+
+def _tell(output: Path, size: int, shown: Shown, needed: int, *, as_json: bool) -> None:
+    """What the file shows; `needed`: the budget that would leave no record without a signature that there is."""
+    journals = shown.journals
     told = {
-        "file": str(output), "bytes": len(raw), "records": sum(tree.records for tree in shown.trees),
+        "file": str(output), "bytes": size, "records": sum(tree.records for tree in shown.trees),
         "payloads": shown.payloads, "without_payload": shown.without_payload, "packages": shown.packages,
         "missing_packages": shown.missing_packages, "complete": shown.complete,
-        "gateway_signature": {**journals_json(shown.journals), "chain_needed": made.needed},
-        "not_shown": shown.not_shown(),
+        "gateway_signature": {**journals_json(journals), "chain_needed": needed}, "not_shown": shown.not_shown(),
     }  # fmt: skip
     if as_json:
         typer.echo(json.dumps(told, indent=2))
         return
-    typer.echo(
-        f"{output}: {told['records']} records, {shown.payloads} payloads, {len(raw):,} bytes; it verifies"
-    )
-    if shown.journals.asked:
-        total, sworn = shown.journals.asked, shown.journals.asked_sworn
-        hint = f"; --chain {made.needed} leaves none out" if shown.journals.left_out else ""
-        typer.echo(f"  gateways have signed over {sworn:,} of {total:,} records of journals{hint}")
+    typer.echo(f"{output}: {told['records']} records, {shown.payloads} payloads, {size:,} bytes; it verifies")
+    if journals.asked:
+        hint = f"; --chain {needed} leaves none out" if journals.left_out else ""
+        typer.echo(
+            f"  gateways have signed over {journals.asked_sworn:,} of {journals.asked:,} records of journals{hint}"
+        )
     for line in shown.not_shown():
-        typer.echo(f"  it does not show {line}")
+        typer.echo(f"  it does not show {printable(line)}")
 
 
 @contextmanager
