@@ -5,7 +5,7 @@ A pickle is never read. Whoever has the estimator calls `publish_sklearn` where 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +15,7 @@ import numpy as np
 
 from .errors import PublishError
 from .infer import Wanted
+from .lineage import GitState, Origin
 from .publish import Progress, Published, publish
 from .table import table_of, texts
 
@@ -77,6 +78,9 @@ def publish_sklearn(
     progress: Progress = lambda _: None,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
     directory: Path | None = None,
+    origin: Origin | None = None,
+    mlflow: Mapping[str, Any] | None = None,
+    git: GitState | None = None,
 ) -> Published:
     """Convert, compare with the estimator on every row of the training table, and package.
 
@@ -92,6 +96,9 @@ def publish_sklearn(
         progress: as in `publish`.
         now: as in `publish`.
         directory: as in `publish`.
+        origin: as in `publish`.
+        mlflow: as in `publish`; `registry.mlflow.take.take_run` has it for a run.
+        git: as in `publish`; goes with `mlflow`.
 
     Raises:
         PublishError: it cannot be converted, or differs too much.
@@ -120,6 +127,9 @@ def publish_sklearn(
         progress=progress,
         now=now,
         directory=directory,
+        origin=origin,
+        mlflow=mlflow,
+        git=git,
     )
     assert published.comparison is not None
     if max_difference is not None and published.comparison.max_difference > max_difference:

@@ -37,7 +37,11 @@ class Files:
 
     def below(self, path: str) -> Files:
         """Those below a directory of these. Raises PublishError: no path that stays inside."""
-        return Files(self.client, self.kind, self.of, _join(self.root, path))
+        return Files(self.client, self.kind, self.of, self.whole(path))
+
+    def whole(self, path: str) -> str:
+        """A path of these from the run's or the logged model's own root."""
+        return _join(self.root, path)
 
     def read(self, path: str, limit: int) -> bytes:
         """A file's bytes, at most `limit`. Raises NotFound, DigestMismatch (longer)."""
@@ -49,7 +53,7 @@ class Files:
 
     def listing(self, path: str = "") -> list[File]:
         """What is directly in a directory; nothing when it is a file, or not there."""
-        whole = _join(self.root, path)
+        whole = self.whole(path)
         if self.kind == "run":
             found = self.client.pages("artifacts/list", "files", run_id=self.of, path=whole or None)
         else:
@@ -86,7 +90,7 @@ class Files:
         return File(below, int(size) if str(size).isdigit() else 0, told.get("is_dir") is True)
 
     def _address(self, path: str) -> tuple[str, dict[str, str]]:
-        whole = _join(self.root, path)
+        whole = self.whole(path)
         if not whole:
             raise NotFound(f"{self.of}: no file is named")
         if self.kind == "run":

@@ -69,22 +69,14 @@ def take(client: Client, address: str, progress: Callable[[str], None] = lambda 
     facts = run_facts(client, found.run) if found.run is not None else None
     progress("hashing its artifacts")
     artifacts, complete = _artifacts(found)
-    if any(row["of"] == "model" and row["path"] == file and row["sha256"] != whose for row in artifacts):
+    place = (found.files.kind, found.files.whole(file))
+    if any((row["of"], row["path"]) == place and row["sha256"] != whose for row in artifacts):
         raise PublishError(f"{file}: it was changed while it was read; publish again")
     lineage = {
-        "server": client.server,
-        "address": address,
-        "version": _version(found.version),
-        "logged_model": _logged(found.model),
-        "flavour": described.flavour if described else None,
-        "flavours": list(described.flavours) if described else [],
-        "mlflow_version": described.mlflow_version if described else None,
-        "signature": described.signature if described else None,
-        "environment": described.environment if described else None,
+        **_document(found, described, facts),
         "file": file,
         "model_sha256": _hex(model),
         "tensors_inlined": outside,
-        "run": facts,
         "artifacts": artifacts,
         "artifacts_complete": complete,
     }
@@ -92,6 +84,30 @@ def take(client: Client, address: str, progress: Callable[[str], None] = lambda 
     version = found.version
     named = (str(version["name"]), str(version["version"])) if version is not None else None
     return Taken(model, PurePosixPath(file).name, lineage, git, found.run, named)
+
+
+def take_run(client: Client, run: str) -> tuple[dict[str, Any], GitState | None]:
+    """What MLflow knows of a run whose model is in memory here, as `mlflow` and `git` of `publish` take it.
+
+    For scikit-learn, whose models MLflow keeps as pickles: `registry.convert.publish_sklearn` in the process that
+    trained it, or has it.
+
+    Raises:
+        PublishError: there is no such run.
+        StoreUnavailable: the server does not answer, or does not let us in.
+    """
+    facts = run_facts(client, run)
+    found = Found(f"runs:/{run}", Files(client, "run", run), run)
+    artifacts, complete = _artifacts(found)
+    lineage = {
+        **_document(found, None, facts),
+        "file": None,
+        "model_sha256": None,
+        "tensors_inlined": [],
+        "artifacts": artifacts,
+        "artifacts_complete": complete,
+    }
+    return lineage, git_of(facts)
 
 
 def run_file(client: Client, run: str, path: str, limit: int = MAX_TABLE) -> bytes:
@@ -110,6 +126,22 @@ def run_file(client: Client, run: str, path: str, limit: int = MAX_TABLE) -> byt
         return files.read(path, limit)
     except DigestMismatch as error:
         raise PublishError(f"run {run}: {error}") from error
+
+
+def _document(found: Found, described: Described | None, facts: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What does not depend on any artifact's bytes."""
+    return {
+        "server": found.files.client.server,
+        "address": found.address,
+        "version": _version(found.version),
+        "logged_model": _logged(found.model),
+        "flavour": described.flavour if described else None,
+        "flavours": list(described.flavours) if described else [],
+        "mlflow_version": described.mlflow_version if described else None,
+        "signature": described.signature if described else None,
+        "environment": described.environment if described else None,
+        "run": facts,
+    }
 
 
 def _described(found: Found) -> Described | None:
@@ -154,16 +186,22 @@ def _fetch(files: Files, file: str) -> tuple[bytes, str, list[dict[str, Any]]]:
 
 
 def _artifacts(found: Found) -> tuple[list[dict[str, Any]], bool]:
-    """Path, length and SHA-256 of the model's files, and of the other artifacts of its run; and whether of all."""
-    places = [("model", found.files)]
-    if found.run is not None and found.files.kind == "model":
-        places.append(("run", Files(found.files.client, "run", found.run)))
+    """Path, length and SHA-256 of the logged model's files and of its run's artifacts; and whether of all of them."""
+    client = found.files.client
+    places = [Files(client, "model", found.files.of)] if found.files.kind == "model" else []
+    if found.run is not None:
+        places.append(Files(client, "run", found.run))
     left, complete, told = MAX_HASHED, True, []
-    for of, files in places:
+    for files in places:
         members, whole = files.walk()
         complete &= whole
         for member in members:
-            row: dict[str, Any] = {"of": of, "path": member.path, "bytes": member.size, "sha256": None}
+            row: dict[str, Any] = {
+                "of": files.kind,
+                "path": member.path,
+                "bytes": member.size,
+                "sha256": None,
+            }
             if member.size <= left:
                 try:
                     row["sha256"], row["bytes"] = files.digest(member.path, left)

@@ -61,17 +61,15 @@ def write_back(
         said: the whole governance log's statements in its order, `holds` decided by the roots' keys.
         roots: the chain that is believed.
         versions: the server's model registry.
-        progress: called with a short text before each package.
+        progress: called with the name of each registered model before it is looked at.
     """
     written = Written()
+    told = standings(roots, said)
     placed: dict[str, list[_Placed]] = {}
-    for digest, standing in standings(roots, said).items():
-        progress(digest[:19])
-        with _noted(written, digest):
-            for version in versions.of(digest):
+    with _noted(written, "the versions with packages"):
+        for version in versions.all():
+            if (standing := told.get(version.tags[DIGEST_TAG])) is not None:
                 placed.setdefault(version.name, []).append(_Placed(version, standing))
-        if written.away:
-            return written
     for name, members in sorted(placed.items()):
         progress(name)
         for each in members:

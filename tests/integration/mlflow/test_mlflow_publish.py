@@ -12,16 +12,19 @@ from urllib.parse import unquote
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.linear_model import LogisticRegression
 
+from registry.convert import publish_sklearn
 from registry.errors import StoreUnavailable
+from registry.lineage import Origin, Run
 from registry.mlflow import take as taking
-from registry.mlflow.take import take
+from registry.mlflow.take import take, take_run
 from registry.runtimes import load
 from registry.settings import mlflow_access
 from registry.stores import LayoutStore
 from registry.stores.mlflow import MlflowStore
 from tests.components.mlflow import PASSWORD
-from tests.components.packages import CREDIT_CSV, credit_package
+from tests.components.packages import CREDIT_CSV, TARGET, credit_package, credit_pipeline, credit_table
 
 from .conftest import Logged, Publisher
 
@@ -301,3 +304,29 @@ def test_a_server_that_does_not_answer_is_exit_code_3(
     assert "hidden" not in done.err
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
     assert (publisher.publish("models:/credit/1").code, "MLFLOW_TRACKING_URI" in done.out) == (2, False)
+
+
+def test_a_scikit_learn_model_is_published_from_python_with_its_run(logged: Logged) -> None:
+    """The way out that the refusal names: through ONNX, where the estimator is, with what MLflow knows of the run."""
+    lineage, git = take_run(logged.client(), logged.ids["run"])
+    published = publish_sklearn(
+        credit_pipeline(LogisticRegression(max_iter=1000)),
+        credit_table().frame,
+        target=TARGET,
+        name="credit-linear",
+        positive="bad",
+        unknown="missing",
+        origin=Origin(runs=(Run("training", logged.ids["run"]),)),
+        mlflow=lineage,
+        git=git,
+    )
+    told = published.package.lineage
+    assert told["mlflow"]["run"]["parameters"] == {"max_depth": "4", "rounds": "20"}
+    assert {row["path"] for row in told["mlflow"]["artifacts"]} == {
+        "data/german_credit.csv",
+        "files/plain.json",
+    }
+    assert told["git"] == {"commit": COMMIT, "dirty": None}
+    assert told["origin"]["runs"] == [{"stage": "training", "id": logged.ids["run"]}]
+    assert published.comparison is not None
+    assert published.comparison.max_difference < 1e-4
