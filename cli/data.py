@@ -68,9 +68,10 @@ def deprecate(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Deprecate a version of data: no package that was made of it may be deployed any more.
+    """Deprecate a version of data: a package that was made of it gets through the gate `lineage` no more.
 
-    What serves already goes on. The key needs the role `data`.
+    Other names of the same bytes, by the lineage of any package, are deprecated with it. What serves already goes on.
+    The key needs the role `data`.
 
     Exit codes: 0 signed; 1 the key may not, nothing was signed; 2 wrong usage, settings or key; 3 the log or the
     store does not answer.
@@ -112,19 +113,22 @@ def _sign(
         _refuse(f"the key {signer.id[:16]}… has not the role {DATA_ROLE}", version, as_json=as_json)
     with open_lineage(loaded) as lineage:
         found = lineage.data(version)
-    if not deprecated and all(each.version != version for each in found.deprecated):
-        _refuse(f"{version} is not deprecated", version, as_json=as_json)
+    # A package may know the bytes by any of their names, and who judges it has no other package to ask.
+    names = [version, *found.aliases]
+    if not deprecated:
+        names = [each.version for each in found.deprecated]
+        if not names:
+            _refuse(f"{version} is not deprecated", version, as_json=as_json)
     if not as_json:
-        typer.echo(f"{version}: {counted(len(found.models), 'package')} of the store made of it")
+        typer.echo(f"{', '.join(names)}: {counted(len(found.models), 'package')} of the store made of it")
         grid = table("model", "digest", "serves")
         for each in found.models:
             grid.add_row(*map(cell, (each.name, each.digest, places_text(each.serves))))
         screen().print(grid)
     confirm(f"Sign this with {key}?", yes=yes)
+    at = round(time.time(), 3)
     append(
-        loaded,
-        signer,
-        [encode_deprecation(version, why, person, round(time.time(), 3), deprecated=deprecated)],
+        loaded, signer, [encode_deprecation(each, why, person, at, deprecated=deprecated) for each in names]
     )
     _after(loaded, version, deprecated=deprecated, as_json=as_json)
 
@@ -141,17 +145,15 @@ def _after(loaded: Config, version: str, *, deprecated: bool, as_json: bool) -> 
     from registry.graph import plain
 
     with open_lineage(loaded) as lineage:
-        now = lineage.deprecations().get(version)
-        models = lineage.data(version).models
+        found = lineage.data(version)
+    now = found.deprecated
     if as_json:
-        told = {"signed": True, "version": version, "deprecated": plain(now), "models": plain(models)}
-        typer.echo(json_text(told))
-    elif now is None:
-        typer.echo(f"signed; {version} is not deprecated")
+        typer.echo(json_text({"signed": True, **plain(found)}))
+    elif now:
+        offsets = ", ".join(str(each.offset) for each in now)
+        typer.echo(f"signed; deprecated by the governance log's offset {offsets}")
     else:
-        typer.echo(
-            f"signed, at offset {now.offset} of the governance log; new deployments of these are refused"
-        )
-    if (now is not None) != deprecated:
+        typer.echo(f"signed; {version} is not deprecated")
+    if bool(now) != deprecated:
         typer.echo("somebody else's word came after it, and counts", err=True)
         raise typer.Exit(WRONG)

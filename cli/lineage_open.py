@@ -80,8 +80,8 @@ def open_lineage(config: Config) -> Iterator[Lineage]:
 
     first = root_of(config)
     log = configured_governance_log(config, create=False)
-    store, plan = configured_store(config), () if first is not None else _plan(config)
-    with Lineage(default_directory(config), log, store, first, plan) as lineage:
+    store = configured_store(config)
+    with Lineage(default_directory(config), log, store, first, _plan(config)) as lineage:
         with _bar("reading the governance log") as begin:
             wrong = lineage.refresh(begin)
         for each in wrong:

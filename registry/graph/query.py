@@ -54,7 +54,7 @@ class Lineage:
             log: the governance log; None: there is none.
             store: the packages.
             first: the first root, which is believed; None: no statement is anybody's.
-            plan: where packages serve when there is no root, by the settings.
+            plan: where packages serve by the settings: in services that no deployment event is of, as gateways have it.
 
         Raises:
             IndexUnusable: it cannot be written.
@@ -62,7 +62,7 @@ class Lineage:
         self._log = log
         self._store = store
         self._first = first
-        self._plan = tuple(plan) if first is None else None
+        self._plan = tuple(plan)
         self._index = Index(directory)
 
     def __enter__(self) -> Self:
@@ -269,18 +269,18 @@ class Lineage:
     def _places(self, digests: Iterable[str] | None) -> Mapping[str, tuple[Place, ...]]:
         """Where these packages serve, all when None; empty for those that do not."""
         select = 'SELECT service, digest, slot, weight, "offset", logged, paused FROM serving'
-        if self._plan is not None:
-            places = list(self._plan)
-        else:
-            rows = (
-                self._index.rows(select)
-                if digests is None
-                else self._in(f"{select} WHERE digest IN", list(digests))
-            )
-            places = [
-                Place(service, digest, slot, weight, offset, logged, bool(paused))
-                for service, digest, slot, weight, offset, logged, paused in sorted(rows)
-            ]
+        rows = (
+            self._index.rows(select)
+            if digests is None
+            else self._in(f"{select} WHERE digest IN", list(digests))
+        )
+        places = [
+            Place(service, digest, slot, weight, offset, logged, bool(paused))
+            for service, digest, slot, weight, offset, logged, paused in sorted(rows)
+        ]
+        if self._plan:
+            deployed = {service for (service,) in self._index.rows("SELECT DISTINCT service FROM serving")}
+            places += [each for each in self._plan if each.service not in deployed]
         found: dict[str, list[Place]] = defaultdict(list)
         for each in places:
             found[each.digest].append(each)

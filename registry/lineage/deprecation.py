@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from types import MappingProxyType
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -22,7 +22,7 @@ from audit.proof.errors import FormatError
 from registry.approvals.root import Roots
 from registry.statement import DATA_DEPRECATION, Said, encode, once
 
-from .versions import parse_version
+from .versions import data_of, parse_version
 
 DATA_ROLE: Final = "data"
 """Who may deprecate data, in the root."""
@@ -81,6 +81,19 @@ def deprecated(roots: Roots, said: Iterable[Said]) -> Mapping[str, str]:
     """Version → reason, of the versions that are deprecated now; see `fold_deprecations`."""
     found = fold_deprecations(roots, said)
     return MappingProxyType({name: each.reason for name, each in found.items() if each.deprecated})
+
+
+def deprecated_in(lineage: Mapping[str, Any], known: Mapping[str, str]) -> tuple[str, ...]:
+    """What of a package's data is deprecated, a sentence for each; empty when nothing is.
+
+    Args:
+        lineage: its lineage.json.
+        known: version → reason, as `deprecated` gives it.
+    """
+    found = ((use, name) for use in data_of(lineage) for name in use.versions if name in known)
+    return tuple(
+        f"it was made of {use.name!r} ({name}), which is deprecated: {known[name]}" for use, name in found
+    )
 
 
 def fold_deprecations(roots: Roots, said: Iterable[Said]) -> Mapping[str, Deprecation]:

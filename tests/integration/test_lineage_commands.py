@@ -180,13 +180,16 @@ def test_data_is_deprecated_and_restored_by_who_may(recorded: Recorded, affiant:
     assert (refused.code, "has not the role data" in refused.err) == (1, True)
     assert affiant("data", "restore", MD5, "--reason", "x", "--yes", "--key", place / "cyd.key").code == 1
     done = affiant(*words, "--key", place / "cyd.key", "--json")
-    assert (done.code, done.json["deprecated"]["person"]) == (0, "cyd")
+    assert (done.code, done.json["signed"]) == (0, True)
+    assert [(each["version"], each["person"], each["offset"]) for each in done.json["deprecated"]] == [
+        (MD5, "cyd", 3), (f"sha256:{SHA}", "cyd", 4),
+    ]  # fmt: skip
     assert [each["digest"] for each in done.json["models"]] == [recorded.live.digest]
     assert "DEPRECATED by cyd: consent withdrawn" in affiant("lineage", "data", f"sha256:{SHA}").out
     shown = affiant("lineage", "show", recorded.live.digest, "--json").json
     assert shown["data"][0]["deprecated"]["reason"] == "consent withdrawn"
     listed = {each["version"]: each for each in affiant("data", "list", "--json").json}
-    assert listed[MD5]["deprecated"]["offset"] == 3
+    assert listed[MD5]["deprecated"]["reason"] == "consent withdrawn"
     assert (listed[OTHER]["models"], listed[OTHER]["deprecated"]) == (1, None)
     done = affiant("data", "restore", MD5, "--reason", "it was another", "--yes", "--key", place / "cyd.key")
     assert (done.code, "is not deprecated" in done.out) == (0, True)

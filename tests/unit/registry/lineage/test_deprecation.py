@@ -10,10 +10,11 @@ import pytest
 
 from audit.proof.errors import FormatError
 from registry.approvals.root import fold_roots
-from registry.lineage.deprecation import deprecated, encode_deprecation
+from registry.lineage import DataSet
+from registry.lineage.deprecation import deprecated, deprecated_in, encode_deprecation
 from registry.lineage.versions import parse_version
 from registry.statement import DATA_DEPRECATION, encode, read
-from tests.components.lineage import NOW, LineageSite
+from tests.components.lineage import NOW, LineageSite, package_of
 
 MD5, SHA = "md5:" + "1" * 32, "sha256:" + "b" * 64
 
@@ -118,3 +119,15 @@ def test_a_deprecation_needs_a_reason() -> None:
     """Those whose deployment is refused shall read it."""
     with pytest.raises(FormatError, match="reason"):
         encode_deprecation(SHA, "", "cyd", NOW)
+
+
+def test_a_package_is_known_by_any_name_of_its_data() -> None:
+    """And each sentence says which, and why."""
+    rows = DataSet("rows.csv", MD5, "dvc", True, "b" * 64)
+    lineage = package_of("credit", (rows,)).lineage
+    assert deprecated_in(lineage, {}) == ()
+    for version in (MD5, SHA):
+        (sentence,) = deprecated_in(lineage, {version: "consent withdrawn"})
+        assert sentence == f"it was made of 'rows.csv' ({version}), which is deprecated: consent withdrawn"
+    table = f"sha256:{lineage['training_table']['sha256']}"
+    assert len(deprecated_in(lineage, {table: "wrong"})) == 1

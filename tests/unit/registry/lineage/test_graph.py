@@ -10,7 +10,7 @@ import pytest
 from audit.errors import IndexUnusable
 from audit.proof.errors import FormatError
 from registry.errors import NotFound
-from registry.graph import PackageLineage
+from registry.graph import Lineage, PackageLineage, Place
 from registry.graph.tables import NAME
 from registry.lineage import DataSet
 from registry.statement import REVOCATION
@@ -275,3 +275,17 @@ def test_a_place_that_cannot_be_written_is_told(site: LineageSite) -> None:
     (site.directory / "index").write_text("a file")
     with pytest.raises(IndexUnusable):
         site.lineage()
+
+
+def test_the_settings_plan_holds_where_nothing_was_deployed(site: LineageSite) -> None:
+    """As a gateway has it: the first event that counts of a service takes its place."""
+    made = site.publish("credit", [ROWS])
+    plan = [Place(service, made.digest, "live", 1.0, None, None) for service in ("credit", "cards")]
+    with Lineage(site.directory / "index", site.log, site.store, site.first, plan) as lineage:
+        lineage.refresh()
+        assert [each.service for each in lineage.package(made.digest).serves] == ["credit", "cards"]
+        site.deploy("pipeline", made.digest, service="cards")
+        site.deploy("dan", made.digest, service="credit")
+        lineage.refresh()
+        places = lineage.package(made.digest).serves
+    assert [(each.service, each.offset) for each in places] == [("credit", 1), ("cards", None)]
