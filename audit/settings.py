@@ -118,8 +118,9 @@ class NotarySettings(Section):
     """A sealed record waits so long for its Parquet file, at most."""
     archive_records: int = Field(65_536, ge=256, le=1_048_576)
     """Records of one Parquet file, at most."""
-    archive_bytes: int = Field(64 << 20, ge=1 << 20)
-    """Bytes of payloads of one Parquet file, at most (one record more)."""
+    archive_bytes: int = Field(64 << 20, ge=1 << 20, le=512 << 20)
+    """Bytes of payloads of one Parquet file, at most (one record more). Readers refuse a file of over 1 GiB, and
+    hold one in memory whole."""
     metrics_host: str = "127.0.0.1"
     """Where /metrics and /readyz are served."""
     metrics_port: int = Field(9465, ge=0, le=65_535)

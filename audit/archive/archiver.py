@@ -49,6 +49,9 @@ class Limits:
     records: int = 65_536
     bytes: int = 64 << 20
     seconds: float = 300.0
+    entries: int = 128 << 20
+    """Bytes of entries: each stands in its own column and in parts in the others, and a reader takes no file of more
+    than `bounds.MAX_BYTES` when it is decoded."""
 
 
 class SealedState(Protocol):
@@ -140,7 +143,7 @@ class Archiver:
 
     def _begin_open(self, start: int) -> None:
         """The range that is not cut yet begins at `start`."""
-        self._open, self._open_bytes, self._open_day = start, 0, -1
+        self._open, self._open_bytes, self._open_entries, self._open_day = start, 0, 0, -1
 
     @property
     def first(self) -> int:
@@ -183,18 +186,25 @@ class Archiver:
         self._entries += entries
         self._payloads += payloads
         self._leaves += leaves
-        for offset, (time, size) in enumerate(zip(logged, map(len, payloads), strict=True), first):
+        sizes = zip(logged, map(len, payloads), map(len, entries), strict=True)
+        for offset, (time, size, entry) in enumerate(sizes, first):
             self._held += size
-            self._cut(offset, time, size)
+            self._cut(offset, time, size, entry)
 
-    def _cut(self, offset: int, logged: int | None, size: int) -> None:
+    def _cut(self, offset: int, logged: int | None, size: int, entry: int) -> None:
         """Where the files end, as far as it is known at this offset."""
         day = logged // _DAY if logged is not None and 0 <= logged <= _LAST_DAY else self._open_day
         if offset > self._open and day != self._open_day >= 0:
             self._close(offset)
         self._open_day = day
         self._open_bytes += size
-        if offset + 1 - self._open >= self._limits.records or self._open_bytes >= self._limits.bytes:
+        self._open_entries += entry
+        limits = self._limits
+        if (
+            offset + 1 - self._open >= limits.records
+            or self._open_bytes >= limits.bytes
+            or self._open_entries >= limits.entries
+        ):
             self._close(offset + 1)
 
     def _close(self, end: int) -> None:
@@ -313,8 +323,10 @@ class Archiver:
         self._first, self._decided, self._since, self._resumed = end, None, None, False
         self._begin_open(end)
         self._cuts.clear()
-        for at, (logged, payload) in enumerate(zip(self._logged, self._payloads, strict=True)):
-            self._cut(end + at, logged, len(payload))
+        for at, (logged, payload, entry) in enumerate(
+            zip(self._logged, self._payloads, self._entries, strict=True)
+        ):
+            self._cut(end + at, logged, len(payload), len(entry))
 
     def _payload_rows(self, entries: pa.Table, count: int) -> pa.Table:
         digests = entries.column("payload_digest").to_pylist()

@@ -16,6 +16,7 @@ from urllib.parse import parse_qsl, urlsplit
 from audit.errors import ConfigError, ObjectChanged, ObjectsUnavailable
 
 from .base import Stored
+from .limits import NoObject, limit_of
 from .names import check_name, check_prefix
 
 if TYPE_CHECKING:
@@ -71,7 +72,10 @@ def open_bucket(url: str) -> BucketObjects:
 
 
 class BucketObjects:
-    """See `Objects`. Any number of threads and processes may use one bucket."""
+    """See `Objects`. Any number of threads and processes may use one bucket.
+
+    A stranger's may hold anything: an object that is larger than one of its name can be raises `NoObject`, unread.
+    """
 
     def __init__(self, store: S3Store, name: str) -> None:
         """`store` as obstore opens it; `name` is for messages."""
@@ -89,7 +93,8 @@ class BucketObjects:
         check_name(name)
         with self._errors(name):
             try:
-                result = obstore.get(self._store, name)
+                result = obstore.get(self._store, name)  # the head of the answer: nothing is read yet
+                self._check_size(name, result.meta["size"])
                 content = bytes(result.bytes())
             except (NotFoundError, FileNotFoundError) as error:
                 if "NoSuchBucket" in str(error):
@@ -152,6 +157,7 @@ class BucketObjects:
         with self._errors(name):
             try:
                 size = obstore.head(self._store, name)["size"]
+                self._check_size(name, size)
             except (NotFoundError, FileNotFoundError) as error:
                 if "NoSuchBucket" in str(error):
                     raise
@@ -163,6 +169,11 @@ class BucketObjects:
 
         with self._errors(name):
             return bytes(obstore.get_range(self._store, name, start=start, end=end))
+
+    def _check_size(self, name: str, size: int) -> None:
+        """Refuse what is larger than an object of that name can be, before it is read."""
+        if size > (limit := limit_of(name)):
+            raise NoObject(f"{self}/{name}: {size} bytes, at most {limit} belong there")
 
     def _e_tag(self, name: str, e_tag: str | None) -> str:
         if not e_tag:

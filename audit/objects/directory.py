@@ -10,7 +10,6 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import sha256
@@ -21,22 +20,13 @@ from audit.errors import ObjectChanged, ObjectsUnavailable
 from audit.files import make_directory, replace_file, write_once
 from audit.proof.errors import FormatError
 from audit.proof.regular import open_regular, read_regular
-from audit.proof.tiles import size_limit
 
 from .base import Stored
+from .limits import NoObject, limit_of
 from .names import check_name, check_prefix
 
 _REMEMBERED: Final = 1024
 _GONE: Final = frozenset({errno.ENOENT, errno.ENOTDIR})
-
-
-MAX_OBJECT: Final = 1 << 30
-"""Bytes: far more than an archive file has ([notary] archive_bytes)."""
-_TILE: Final = re.compile(r"(?:.*/)?(tile/(?:entries|[0-9]{1,2})/.*)", re.ASCII)
-
-
-class NoObject(FormatError, ObjectsUnavailable):  # noqa: N818 — says what was found
-    """What lies at an object's name is none: for a verifier a flaw of that name, for a writer a store of no use."""
 
 
 class DirectoryObjects:
@@ -95,7 +85,7 @@ class DirectoryObjects:
         path = self._path(name)
         with _told(path):
             try:
-                return open_regular(path, _limit(name))
+                return open_regular(path, limit_of(name))
             except OSError as error:
                 if error.errno in _GONE:
                     return None
@@ -138,15 +128,9 @@ def _locked(path: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _limit(name: str) -> int:
-    """The bytes that an object of this name can have, at most."""
-    tile = _TILE.fullmatch(name)
-    return MAX_OBJECT if tile is None else size_limit(tile[1])
-
-
 def _read(path: Path, name: str) -> bytes | None:
     try:
-        return read_regular(path, _limit(name))
+        return read_regular(path, limit_of(name))
     except OSError as error:
         if error.errno in _GONE:
             return None

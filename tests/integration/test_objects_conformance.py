@@ -13,6 +13,9 @@ import pytest
 
 from audit.errors import ConfigError, ObjectChanged, ObjectsUnavailable
 from audit.objects import Objects, open_objects
+from audit.objects.base import Seekable
+from audit.objects.limits import MAX_OBJECT, NoObject
+from audit.proof.tiles import MAX_BUNDLE, MAX_TILE
 from tests.components.s3 import S3Server
 
 BAD_NAMES = [
@@ -56,8 +59,13 @@ class Place:
     """A store, how to open it again, and what another process needs to open it."""
 
     url: str
-    raw: Callable[[str], bytes]
+    folder: Path
+    """Where its objects lie as files."""
     environment: dict[str, str] = field(default_factory=dict)
+
+    def raw(self, name: str) -> bytes:
+        """The object, past the store."""
+        return (self.folder / name).read_bytes()
 
     @property
     def objects(self) -> Objects:
@@ -78,16 +86,12 @@ def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
     """An empty store of each kind."""
     if request.param == "directory":
         root = tmp_path / "objects"
-        return Place(str(root), lambda name: (root / name).read_bytes())
+        return Place(str(root), root)
     bucket = request.getfixturevalue(request.param)
     environment = bucket.environment()
     for key, value in environment.items():
         monkeypatch.setenv(key, value)
-    return Place(
-        f"s3://{bucket.name}/sealed/here",
-        lambda name: (bucket.folder / "sealed" / "here" / name).read_bytes(),
-        environment,
-    )
+    return Place(f"s3://{bucket.name}/sealed/here", bucket.folder / "sealed" / "here", environment)
 
 
 def test_what_was_created_is_read_by_another(place: Place) -> None:
@@ -211,6 +215,34 @@ def test_of_many_that_create_at_once_one_succeeds(place: Place) -> None:
     assert sorted(number for numbers in made.values() for number in numbers) == list(range(40))
     for name, numbers in made.items():
         assert all(place.raw(f"once/{number:03d}") == name.encode() * 3000 for number in numbers)
+
+
+@pytest.mark.parametrize(
+    ("name", "limit"),
+    [
+        ("t/0/tile/0/000", MAX_TILE),
+        ("t/0/tile/entries/000.p/7", MAX_BUNDLE),
+        ("archive/x.parquet", MAX_OBJECT),
+    ],
+)
+def test_what_is_larger_than_an_object_of_its_name_is_refused_unread(
+    place: Place, name: str, limit: int
+) -> None:
+    """A stranger's store may hold anything: for a verifier it is a flaw, for a writer a store of no use."""
+    objects = place.objects
+    assert objects.create(name, b"some")  # the server makes its folders
+    os.truncate(place.folder / name, limit + 1)
+    assert isinstance(objects, Seekable)
+    for use in (objects.get, objects.open):
+        with pytest.raises(NoObject, match=f"{limit + 1} bytes, at most {limit} belong there") as caught:
+            use(name)
+        assert Path(name).name in str(caught.value)
+    os.truncate(place.folder / name, min(limit, MAX_BUNDLE))
+    stored, opened = objects.get(name), objects.open(name)
+    assert stored is not None
+    assert opened is not None
+    opened.close()
+    assert len(stored.content) == min(limit, MAX_BUNDLE)
 
 
 def test_a_directory_that_cannot_be_used_is_unavailable(tmp_path: Path) -> None:

@@ -11,12 +11,16 @@ import pytest
 
 from audit.archive import Archive, ArchiveFile, Archiver, Limits, Part
 from audit.archive.archiver import _FULL
-from audit.errors import ArchiveGap, NotaryRefuses, ObjectsUnavailable
+from audit.archive.bounds import MAX_BYTES
+from audit.config import validate
+from audit.errors import ArchiveGap, ConfigError, NotaryRefuses, ObjectsUnavailable
 from audit.notary.state import State
 from audit.objects.directory import DirectoryObjects
+from audit.objects.limits import MAX_OBJECT
 from audit.proof.checkpoint import Checkpoint, sign_checkpoint
-from audit.proof.entry import Key, Kind, encode_entry
+from audit.proof.entry import MAX_ENTRY, Key, Kind, encode_entry
 from audit.proof.errors import FormatError
+from audit.settings import NotarySettings
 
 TOPIC = bytes(range(16))
 DAY = 86_400_000
@@ -140,6 +144,26 @@ def test_files_are_cut_at_a_number_of_records_at_bytes_and_at_a_days_end(objects
     assert [name[5:15] for name in names(objects)] == [
         "2024-10-04", "2024-10-04", "2024-10-05", "2024-10-06", "2024-10-06",
     ]  # fmt: skip
+
+
+def test_a_file_is_cut_at_the_bytes_of_its_entries(objects) -> None:
+    """Statements may have entries of 64 KiB: a file of too many of them would be refused by each reader."""
+    seal, size = Seal(), len(record(0)[0])
+    archiver = filled(objects, seal, limits=Limits(entries=5 * size))
+    seal.seal(20)
+    while archiver.archive(seal, 0.0):
+        pass
+    ranges = [name.rpartition("/")[2] for name in names(objects)]
+    assert ranges == [f"{first:020d}-{first + 4:020d}.parquet" for first in (0, 5, 10, 15)]
+
+
+def test_what_the_settings_allow_is_far_from_what_readers_refuse() -> None:
+    """A notary's own file is never one that its auditor will not take."""
+    with pytest.raises(ConfigError, match="archive_bytes"):
+        validate("affiant.toml", "notary", {"archive_bytes": (512 << 20) + 1}, NotarySettings)
+    most = validate("affiant.toml", "notary", {"archive_bytes": 512 << 20}, NotarySettings).archive_bytes
+    assert most + (64 << 20) < min(MAX_BYTES, MAX_OBJECT)  # one record more, and the file's own bytes
+    assert 4 * (Limits().entries + MAX_ENTRY) < min(MAX_BYTES, MAX_OBJECT)
 
 
 def test_what_waits_is_bounded(objects) -> None:

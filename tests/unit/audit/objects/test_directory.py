@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from audit.errors import ObjectsUnavailable
-from audit.objects.directory import MAX_OBJECT, DirectoryObjects, NoObject
+from audit.objects.directory import DirectoryObjects
+from audit.objects.limits import MAX_OBJECT, NoObject
 from audit.proof.errors import FormatError
 from audit.proof.tiles import MAX_BUNDLE, MAX_TILE
 
