@@ -25,6 +25,7 @@ from .approvals_open import (
     warn,
 )
 from .approvals_show import cell, changes_table, of_roles, screen, table
+from .approvals_webhook import announce_policy
 from .errors import WRONG
 from .options import ConfigOption
 from .text import printable
@@ -59,7 +60,14 @@ def propose(
 
     Example: affiant policy propose policy.yaml --role policy --rationale "the first policy" --key cyd.key
     """
-    from registry.approvals.propose import PolicyIntent, lacking, next_version, policy_refusals, still_wanted
+    from registry.approvals.propose import (
+        PolicyIntent,
+        lacking,
+        next_version,
+        policy_refusals,
+        proposal_of,
+        still_wanted,
+    )
     from registry.policy import load_policy
 
     loaded, policy = load(config), load_policy(file)
@@ -94,10 +102,12 @@ def propose(
     }
     if as_json:
         typer.echo(json.dumps(told))
-        return
-    typer.echo(
-        "signed, and in force" if in_force else f"signed; still to sign: {printable(of_roles(wanted))}"
-    )
+    elif in_force:
+        typer.echo("signed, and in force")
+    else:
+        typer.echo(f"signed; still to sign: {printable(of_roles(wanted))}")
+    if (proposal := proposal_of(board, policy.digest, number)) is not None:
+        announce_policy(loaded, proposal)
 
 
 def show(

@@ -1,12 +1,14 @@
 """Tell others that signatures are awaited: one message out, to the webhook of [governance].
 
-`affiant gate run` calls `announce` after the gates have passed, `affiant approve` when others are still missing.
+`affiant gate run` calls `announce` after the gates have passed, `affiant approve` when others are still missing;
+`affiant policy propose` calls `announce_policy`.
 """
 
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from audit.config import Config
 from audit.errors import ConfigError
@@ -15,7 +17,7 @@ from registry.settings import GovernanceSettings
 from .approvals_open import board_of, publisher_in, warn
 
 if TYPE_CHECKING:
-    from registry.approvals.board import Board
+    from registry.approvals.board import Board, Proposal
 
 
 def announce(loaded: Config, service: str, digest: str, *, board: Board | None = None) -> bool:
@@ -35,16 +37,10 @@ def announce(loaded: Config, service: str, digest: str, *, board: Board | None =
         StoreUnavailable: the store does not answer.
     """
     from registry.approvals.foresee import verdicts
-    from registry.approvals.webhook import NotSent, awaited, send, webhook_url
+    from registry.approvals.webhook import awaited
     from registry.stores import configured_store
 
-    settings = loaded.section("governance", GovernanceSettings)
-    file = loaded.resolve(settings.webhook_url_file) if settings.webhook_url_file is not None else None
-    try:
-        url = webhook_url(file, settings.webhook_url_variable)
-    except ConfigError as error:
-        warn(str(error))
-        return False
+    url = _url(loaded)
     if url is None:
         return False
     board = board if board is not None else board_of(loaded)
@@ -57,8 +53,37 @@ def announce(loaded: Config, service: str, digest: str, *, board: Board | None =
     failed = [name for name, each in passed.items() if each != "passed"]
     gates = f"failed: {', '.join(failed)}" if failed else f"{len(passed)} passed"
     name = next((each.name for each in store.list() if each.digest == digest), "")
+    return _send(url, awaited(service, digest, name, verdict.missing, verdict.approved_by, gates))
+
+
+def announce_policy(loaded: Config, proposal: Proposal) -> bool:
+    """Say who must still sign a policy; as `announce`."""
+    from registry.approvals.webhook import awaited_policy
+
+    url = _url(loaded)
+    if url is None or not proposal.missing:
+        return False
+    signed = [(role, person) for person, role in proposal.signed.items()]
+    return _send(url, awaited_policy(proposal.policy.digest, proposal.version, proposal.missing, signed))
+
+
+def _url(loaded: Config) -> str | None:
+    from registry.approvals.webhook import webhook_url
+
+    settings = loaded.section("governance", GovernanceSettings)
+    file = loaded.resolve(settings.webhook_url_file) if settings.webhook_url_file is not None else None
     try:
-        send(url, awaited(service, digest, name, verdict.missing, verdict.approved_by, gates))
+        return webhook_url(file, settings.webhook_url_variable)
+    except ConfigError as error:
+        warn(str(error))
+        return None
+
+
+def _send(url: str, message: Mapping[str, Any]) -> bool:
+    from registry.approvals.webhook import NotSent, send
+
+    try:
+        send(url, message)
     except NotSent as error:
         warn(str(error))
         return False

@@ -129,12 +129,29 @@ def awaited(
         approved_by: (role, person) who have.
         gates: what they said, in a few words.
     """
-    roles = ", ".join(f"{count} × {role}" for role, count in missing.items())
-    signed = ", ".join(f"{person} ({role})" for role, person in approved_by) or "nobody yet"
-    head = f"{name or 'A package'} waits for signatures for {service}: {roles}"
-    fields = {"Service": service, "Missing": roles, "Signed": signed, "Gates": gates}
     role = next(iter(missing), "ROLE")
-    command = f"affiant approve {digest} --service {service} --role {role} --rationale FILE --key FILE"
+    return _message(
+        f"{name or 'A package'} waits for signatures for {service}: {_roles(missing)}",
+        {"Service": service, "Missing": _roles(missing), "Signed": _people(approved_by), "Gates": gates},
+        digest,
+        f"affiant approve {digest} --service {service} --role {role} --rationale FILE --key FILE",
+    )
+
+
+def awaited_policy(
+    digest: str, version: int, missing: Mapping[str, int], signed: Sequence[tuple[str, str]]
+) -> dict[str, Any]:
+    """The message that a proposed policy awaits signatures; see `awaited`."""
+    role = next(iter(missing), "ROLE")
+    return _message(
+        f"Policy version {version} waits for signatures: {_roles(missing)}",
+        {"Missing": _roles(missing), "Signed": _people(signed)},
+        digest,
+        f"affiant policy propose FILE --role {role} --rationale FILE --key FILE",
+    )
+
+
+def _message(head: str, fields: Mapping[str, str], digest: str, command: str) -> dict[str, Any]:
     return {
         "text": _escaped(head),
         "blocks": [
@@ -150,6 +167,14 @@ def awaited(
             {"type": "context", "elements": [{"type": "mrkdwn", "text": f"`{_escaped(command)}`"}]},
         ],
     }
+
+
+def _roles(missing: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} × {role}" for role, count in missing.items())
+
+
+def _people(signed: Sequence[tuple[str, str]]) -> str:
+    return ", ".join(f"{person} ({role})" for role, person in signed) or "nobody yet"
 
 
 def _escaped(text: str) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from registry.admission import Verdict
 from registry.package import Package
 from registry.statement import APPROVAL
 from tests.components.approvals import Done, House, affiant
@@ -229,3 +230,13 @@ def test_settings_without_a_root_believe_nobody(house: House) -> None:
     settings.write_text(text)
     done = house.status()
     assert (done.code, "is signed by 1 of the 2 people" in done.err) == (1, True)
+
+
+def test_admission_has_the_last_word(judged: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rule that the questions asked before do not know: what it would not count is not signed."""
+    refused = Verdict(False, ("a rule of tomorrow",), {"legal": 1})
+    monkeypatch.setattr("registry.approvals.board.evaluate", lambda *_, **__: refused)
+    before = signed(judged)
+    done = judged.sign("approve", "dan", "legal")
+    assert (done.code, signed(judged)) == (1, before)
+    assert "admission would not count it" in done.err

@@ -148,3 +148,18 @@ def test_what_others_wrote_is_text_in_the_message() -> None:
     text = json.dumps(message)
     assert "<!channel>" not in text
     assert message["text"].startswith("&lt;!channel&gt; ∗now∗ 'x' &amp; waits")
+
+
+def test_a_policy_that_waits_tells_who_must_sign(house: House, hook: Hook) -> None:
+    """The last signature tells nobody."""
+    hooked(house, hook.url)
+    text = house.file("policy.yaml").read_text().replace("valid_days: 10", "valid_days: 5")
+    house.file("policy2.yaml").write_text(text)
+    for person, role in (("dan", "legal"), ("bob", "compliance")):
+        house.ok(
+            "policy", "propose", house.file("policy2.yaml"), "--role", role, "--rationale", "shorter", "--key",
+            house.key(person), "--yes", *house.config,
+        )  # fmt: skip
+    ((_, message),) = hook.got
+    assert message["text"] == "Policy version 2 waits for signatures: 1 × compliance"
+    assert "dan (legal)" in json.dumps(message)
