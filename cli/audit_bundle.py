@@ -25,6 +25,7 @@ from audit.proof.told import journals_json
 from .audit_open import IndexOption, opened
 from .errors import WRONG
 from .options import ConfigOption
+from .record_ids import record_id_given
 from .text import printable
 
 if TYPE_CHECKING:
@@ -90,10 +91,11 @@ def bundle(
     given = " and ".join(name for name, value in asked.items() if value) or "none"
     if given not in asked:
         raise ConfigError(f"one of --range, --caller, --subject and --record is wanted, not {given}")
+    names = [record_id_given(each) for each in record or []]
     if output.exists():
         raise ConfigError(f"{output} is there already; it was left as it is")
     with opened(config, index) as records:
-        selection = _selected(records, offsets, caller, subject, record or [], topic)
+        selection = _selected(records, offsets, caller, subject, names, topic)
         trust = records.trees.trust
         with _stages() as begin:
             made = make_bundle(
