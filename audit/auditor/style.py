@@ -70,9 +70,9 @@ h3 code{font-weight:400;color:var(--soft);overflow-wrap:anywhere}
 }
 @media screen and (max-width:560px){
 main{padding:20px 12px 40px}section{padding:14px 12px}
-.figures{grid-template-columns:1fr 1fr}
-svg .spare{display:none}
+.figures{grid-template-columns:1fr 1fr}td pre{max-height:110px}
 }
+@media screen and (max-width:800px){svg .spare{display:none}}
 @media print{
 body{background:#fff;font-size:11px}main{max-width:none;padding:0}
 section,.figures div,aside{break-inside:avoid;border-color:#ccc}

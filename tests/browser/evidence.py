@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import zipfile
 from contextlib import closing
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
@@ -31,22 +32,36 @@ _IDS: Final = (
 )  # fmt: skip
 
 
-def evidence(root: Path) -> Path:
-    """The report of a bundle over a whole sealed log, made by `affiant audit bundle` in `root`."""
+@dataclass(frozen=True)
+class Evidence:
+    """A sealed log and the settings that name it."""
+
+    settings: Path
+    last: int
+    """Offset."""
+    record: str
+    """Of an exchange."""
+
+    def report(self, *selection: str) -> Path:
+        """The report of a bundle that `affiant audit bundle` made of a selection."""
+        bundle = self.settings.with_name(f"{selection[0].strip('-')}.zip")
+        with pytest.raises(SystemExit) as end:
+            run(["audit", "bundle", "-c", str(self.settings), "-o", str(bundle), *selection])
+        assert end.value.code == 0
+        report = bundle.with_suffix(".html")
+        with zipfile.ZipFile(bundle) as archive:
+            report.write_bytes(archive.read("report.html"))
+        return report
+
+
+def evidence(root: Path) -> Evidence:
+    """A log of all kinds of exchanges below `root`, with the package of one of its two models."""
     root.mkdir(parents=True)
     package = number_package()
     LayoutStore(root / "data" / "store").push(package)
     journal = _journal(bytes.fromhex(package.digest.removeprefix("sha256:")))
     settings = _sealed(root, journal).settings()
-    bundle, last = root / "evidence.zip", len(journal.values) - 1
-    arguments = ["audit", "bundle", "-c", str(settings), "-o", str(bundle), "--range", f"0:0-{last}"]
-    with pytest.raises(SystemExit) as end:
-        run(arguments)
-    assert end.value.code == 0
-    report = root / "report.html"
-    with zipfile.ZipFile(bundle) as archive:
-        report.write_bytes(archive.read("report.html"))
-    return report
+    return Evidence(settings, len(journal.values) - 1, f"{journal.name.hex()}-3")
 
 
 def _journal(digest: bytes) -> Journal:

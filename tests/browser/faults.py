@@ -27,8 +27,9 @@ def faults(
     dark: bool = False,
     scripts: bool = True,
     media: str = "screen",
+    charts: int = 5,
 ) -> list[str]:
-    """Open a page and say all that is wrong with it, shown so."""
+    """Open a page and say all that is wrong with it, shown so; it has so many charts."""
     browser.show(width, dark=dark, scripts=scripts, media=media)
     browser.open(page)
     seen = browser.evaluate(_PROBE)
@@ -40,7 +41,7 @@ def faults(
         *_scheme(seen, dark=dark and media == "screen"),
         *_texts(seen["texts"], media),
         *(fault for chart in seen["charts"] for fault in _chart(chart)),
-        *_marks(seen),
+        *_marks(seen, charts),
         *(fault for table in seen["tables"] for fault in _table(table)),
     ]
 
@@ -116,10 +117,10 @@ def _chart(chart: Mapping[str, Any]) -> Iterator[str]:
             yield f"chart {name!r}: {one['text']!r} and {two['text']!r} lie on each other"
 
 
-def _marks(seen: Mapping[str, Any]) -> Iterator[str]:
-    if len(seen["charts"]) < 3:
-        yield f"{len(seen['charts'])} charts"
-    if not seen["keys"]:
+def _marks(seen: Mapping[str, Any], charts: int) -> Iterator[str]:
+    if len(seen["charts"]) != charts:
+        yield f"{len(seen['charts'])} charts, not {charts}"
+    if charts and not seen["keys"]:
         yield "no legend"
     for what, marks in [("legend", seen["keys"]), *((one["label"], one["marks"]) for one in seen["charts"])]:
         worst = min((each["contrast"] for each in marks), default=_MARK_CONTRAST)

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.browser.evidence import evidence
+from tests.browser.evidence import Evidence, evidence
 from tests.browser.faults import faults
 from tests.components.chromium import Chromium
 
 pytestmark = pytest.mark.browser
 
-DESK, PHONE, PAPER = 1280, 390, 718
+DESK, TABLET, PHONE, PAPER = 1280, 600, 390, 718
 """CSS px; the last is A4 between usual margins."""
 
 
@@ -25,17 +25,31 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
 
 
 @pytest.fixture(scope="module")
-def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Evidence]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-        return evidence(tmp_path_factory.mktemp("evidence") / "bundle")
+        yield evidence(tmp_path_factory.mktemp("evidence") / "log")
+
+
+@pytest.fixture(scope="module")
+def report(made: Evidence) -> Path:
+    return made.report("--range", f"0:0-{made.last}")
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-@pytest.mark.parametrize("width", [DESK, PHONE], ids=["desk", "phone"])
+@pytest.mark.parametrize("width", [DESK, TABLET, PHONE], ids=["desk", "tablet", "phone"])
 def test_nothing_is_wrong_with_it(browser: Chromium, report: Path, width: int, dark: bool) -> None:
-    """Nothing is asked of anybody, all is drawn, in its place and readable, on a desk and a phone, light and dark."""
+    """Nothing is asked of anybody, all is drawn, in its place and readable, on whatever screen, light and dark."""
     assert faults(browser, report, width=width, dark=dark) == []
+
+
+def test_a_single_record_is_read_as_well(browser: Chromium, made: Evidence) -> None:
+    """What was asked and answered is open to the eye; of one record nothing is drawn."""
+    page = made.report("--record", made.record)
+    assert faults(browser, page, width=DESK, charts=0) == []
+    assert faults(browser, page, width=PHONE, dark=True, charts=0) == []
+    browser.open(page)
+    assert "instances" in browser.evaluate("return document.body.innerText")
 
 
 def test_it_prints_black_on_white(browser: Chromium, report: Path, tmp_path: Path) -> None:
