@@ -22,7 +22,6 @@ from .audit_open import _bar, opened
 from .text import printable
 
 if TYPE_CHECKING:
-    from registry.approvals.root import Root
     from registry.graph import Lineage, Place
 
 JsonOption = Annotated[bool, typer.Option("--json", help="As JSON.")]
@@ -74,37 +73,14 @@ def open_lineage(config: Config) -> Iterator[Lineage]:
         ConfigError: the settings' root is not one.
         IndexUnusable, StoreUnavailable, PackageError, NotProved: see `Lineage.refresh`.
     """
-    from audit.log import configured_governance_log
-    from registry.graph import Lineage
-    from registry.stores import configured_store
+    from registry.graph import configured_lineage
 
-    first = root_of(config)
-    log = configured_governance_log(config, create=False)
-    store = configured_store(config)
-    with Lineage(default_directory(config), log, store, first, _plan(config)) as lineage:
+    with configured_lineage(config, default_directory(config), _plan(config)) as lineage:
         with _bar("reading the governance log") as begin:
             wrong = lineage.refresh(begin)
         for each in wrong:
             typer.echo(printable(f"WRONG  {each}"), err=True)
         yield lineage
-
-
-def root_of(config: Config) -> Root | None:
-    """The first root of the settings, or None where nothing is governed.
-
-    Raises:
-        ConfigError: it is not there, or is no signed root.
-    """
-    from registry.approvals.root import parse_root
-    from registry.settings import GovernanceSettings
-
-    path = config.section("governance", GovernanceSettings).root
-    if path is None:
-        return None
-    try:
-        return parse_root(config.resolve(path).read_bytes())
-    except (OSError, FormatError) as error:
-        raise ConfigError(f"{config.path.name}: [governance] root: {path}: {error}") from error
 
 
 def _plan(config: Config) -> tuple[Place, ...]:

@@ -1,5 +1,6 @@
 """The lineage of everything as one graph: packages, data, statements, deployments (docs/lineage.md)."""
 
+from .configured import configured_lineage
 from .query import Lineage
 from .results import Data, DataLine, DataLineage, Line, PackageLineage, Place, Spoken, Trained, plain
 
@@ -13,5 +14,6 @@ __all__ = [
     "Place",
     "Spoken",
     "Trained",
+    "configured_lineage",
     "plain",
 ]

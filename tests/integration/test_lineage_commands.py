@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -252,3 +256,29 @@ def test_lineage_is_exported_as_one_event_a_line(recorded: Recorded, affiant: Ru
     assert affiant("lineage", "export", "--openlineage", tmp_path / "none" / "x").code == 2
     assert affiant("lineage", "export", "--openlineage", out, "--force", "--namespace", "bank").code == 0
     assert b'"namespace":"bank"' in out.read_bytes()
+
+
+def test_the_page_as_it_is_written(recorded: Recorded, place: Path) -> None:
+    """docs/lineage.md: every command of it ends well, and its Python prints what it says."""
+    page = (Path(__file__).parents[2] / "docs" / "lineage.md").read_text()
+    found = dict(re.findall(r"<!-- run: (\w+) -->\n```\w+\n(.*?)```", page, re.DOTALL))
+    environment = {
+        **os.environ,
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONPATH": str(Path(__file__).parents[2]),
+        "DIGEST": recorded.live.digest,
+        "RECORD": recorded.records[0],
+        "VERSION": MD5,
+    }
+
+    def run(*words: str) -> str:
+        done = subprocess.run(words, cwd=place, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    said = "\n".join(run("bash", "-euc", found[name]) for name in ("look", "deprecate", "export"))
+    assert "DEPRECATED" in said
+    assert len((place / "lineage.ndjson").read_text().splitlines()) == 5
+    told = run(sys.executable, "-c", found["api"])
+    assert "numbers ('zoe', 'pipeline', 'dan') ['gates', 'approval', 'deployment']" in told
+    assert MD5 in told
