@@ -16,7 +16,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Final
@@ -148,7 +148,7 @@ def verify_parsed(
     for name in changed:  # 1
         shown.flaws.append(Flaw("member", "its SHA-256 is not that of the manifest", path=name))
     answered: dict[str, bool] = {}
-    found: set[str] = set()
+    asked = _Asked.of(bundle)
     for part in bundle.trees:
         try:
             tree = _verify_checkpoints(part, key, witnesses, quorum, shown)
@@ -161,7 +161,7 @@ def verify_parsed(
             entries += [entry for kept in some if (entry := _verify_record(kept, part, tree, shown))]
             progress(len(some))
         shown.trees.append(tree)
-        _verify_selection(bundle, part, tree, entries, found, shown)
+        _verify_selection(asked, part, tree, entries, shown)
         journals = verify_journals(part.origin, entries, part.asked)  # 5
         shown.flaws += journals.flaws
         shown.journals.add(journals)
@@ -170,7 +170,7 @@ def verify_parsed(
                 digest = one.fields[Key.DIGEST].hex()
                 answered[digest] = answered.get(digest, False) or part.asked(offset)
     _verify_packages(bundle, answered, shown)
-    _verify_complete(bundle, found, shown)
+    _verify_complete(bundle, asked, shown)
     return shown
 
 
@@ -244,10 +244,37 @@ def _kind(entry: Entry) -> str:
         return f"kind {entry.kind}"
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What was asked for; of record ids also those that were met."""
+
+    kind: str
+    value: str
+    names: frozenset[str]
+    found: set[str] = field(default_factory=set)
+
+    @classmethod
+    def of(cls, bundle: Bundle) -> _Asked:
+        """Read once, however many trees there are. An id that is named twice counts once."""
+        kind, value = bundle.selection["kind"], bundle.selection["value"]
+        return cls(kind, value, frozenset(value.split(",")) if kind == RECORD else frozenset())
+
+    def fits(self, entry: Entry) -> bool:
+        """Whether it is of what was asked for, as far as the entry says."""
+        if self.kind == RANGE:
+            return True
+        if self.kind == RECORD:
+            name = _record_name(entry)
+            self.found.add(name)
+            return name in self.names
+        who = entry.get(_CALLERS[self.kind])
+        return (who.hex() if isinstance(who, bytes) else "") == self.value
+
+
 def _verify_selection(
-    bundle: Bundle, part: TreePart, tree: TreeShown, entries: Sequence[Placed], found: set[str], shown: Shown
+    asked: _Asked, part: TreePart, tree: TreeShown, entries: Sequence[Placed], shown: Shown
 ) -> None:
-    """4; `found`: the record ids that were met."""
+    """4."""
     there = [offset for offset, _ in entries]
     whole = []
     for first, end in part.wanted:
@@ -265,22 +292,10 @@ def _verify_selection(
             )
         )
     tree.ranges = tuple(whole)
-    kind, value = bundle.selection["kind"], bundle.selection["value"]
-    names = asked_records(value) if kind == RECORD else frozenset()
     for offset, entry in entries:
-        if kind == RANGE or not part.asked(offset):
-            continue
-        if kind == RECORD:
-            name = _record_name(entry)
-            fits = name in names
-            found.add(name)
-        else:
-            who = entry.get(_CALLERS[kind])
-            fits = (who.hex() if isinstance(who, bytes) else "") == value
-        if not fits:
-            shown.flaws.append(
-                Flaw("selection", f"is not of the {kind} that was asked for", part.origin, offset)
-            )
+        if part.asked(offset) and not asked.fits(entry):
+            said = f"is not of the {asked.kind} that was asked for"
+            shown.flaws.append(Flaw("selection", said, part.origin, offset))
 
 
 def _record_name(entry: Entry) -> str:
@@ -290,23 +305,14 @@ def _record_name(entry: Entry) -> str:
     return record_id(journal, sequence) if known else ""
 
 
-def asked_records(value: str) -> frozenset[str]:
-    """The ids that a selection of records names; one that is named twice counts once."""
-    return frozenset(value.split(","))
-
-
-def _verify_complete(bundle: Bundle, found: Container[str], shown: Shown) -> None:
+def _verify_complete(bundle: Bundle, asked: _Asked, shown: Shown) -> None:
     """4: what the selection names is all there. Of a caller or a subject nothing shows it."""
-    kind, value = bundle.selection["kind"], bundle.selection["value"]
-    if kind == RANGE and value != range_text(bundle.trees):
+    if asked.kind == RANGE and asked.value != range_text(bundle.trees):
         shown.flaws.append(Flaw("selection", "the range that is named is not the one that is there"))
-    if kind == RECORD:
-        missing = sorted(name for name in asked_records(value) if name not in found)
+    if missing := sorted(asked.names - asked.found):
         more = f", and {len(missing) - 1} more" if len(missing) > 1 else ""
-        if missing:
-            said = f"{missing[0][:60]!r} was asked for, and is not there{more}"
-            shown.flaws.append(Flaw("selection", said))
-    shown.complete = kind in (RANGE, RECORD) and not shown.flaws
+        shown.flaws.append(Flaw("selection", f"{missing[0][:60]!r} was asked for, and is not there{more}"))
+    shown.complete = asked.kind in (RANGE, RECORD) and not shown.flaws
 
 
 def _verify_packages(bundle: Bundle, answered: Mapping[str, bool], shown: Shown) -> None:
