@@ -13,6 +13,8 @@ from registry.errors import NotFound, PublishError, StoreDamaged
 from .client import Client
 
 MAX_FILES: Final = 1000
+PACKAGES: Final = "affiant"
+"""The directory of a logged model in which an MLflow store keeps packages: made after the model, and no part of it."""
 _MAX_DEPTH: Final = 16
 
 
@@ -62,7 +64,7 @@ class Files:
         return [self._file(each) for each in found]
 
     def walk(self) -> tuple[list[File], bool]:
-        """The files in all directories, by path, and whether these are all: `MAX_FILES` are told, and no more."""
+        """The files in all directories but `PACKAGES`, by path, and whether these are all: `MAX_FILES` are told."""
         found = list(islice(self._walk("", 0), MAX_FILES + 1))
         return sorted(found[:MAX_FILES], key=lambda file: file.path), len(found) <= MAX_FILES
 
@@ -76,6 +78,8 @@ class Files:
         if depth > _MAX_DEPTH:
             raise PublishError(f"{self.of}: artifacts more than {_MAX_DEPTH} directories deep")
         for each in self.listing(path):
+            if self.kind == "model" and self.whole(each.path) == PACKAGES:
+                continue
             if each.directory:
                 yield from self._walk(each.path, depth + 1)
             else:

@@ -26,7 +26,7 @@ from registry.manifest import (
     read_manifest,
 )
 from registry.mlflow.client import Client
-from registry.mlflow.files import Files
+from registry.mlflow.files import PACKAGES, Files
 from registry.mlflow.run import get_run
 from registry.mlflow.versions import DIGEST_TAG, KEPT_TAG, Version, Versions
 from registry.package import Package, verify
@@ -194,7 +194,7 @@ def _model(version: Version) -> str:
 
 
 def _folder(digest: str) -> str:
-    return "affiant/" + digest.removeprefix("sha256:")
+    return f"{PACKAGES}/" + digest.removeprefix("sha256:")
 
 
 def _blob_path(digest: str) -> str:

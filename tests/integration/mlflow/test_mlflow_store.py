@@ -58,6 +58,10 @@ def test_a_package_is_kept_with_the_version_that_it_was_taken_from(
     assert told["run_id"] == logged.ids["run"]
     assert {item["digest"] for item in publisher("list").json} >= {first, second}
     assert publisher("verify", "--golden").code == 0
+    # The first package was among the model's artifacts when the second was made, and is no part of the model.
+    told = publisher.lineage(second)["mlflow"]["artifacts"]
+    assert {row["path"] for row in told if row["of"] == "model"} >= {"MLmodel", "model.ubj"}
+    assert not any(row["path"].startswith("affiant") for row in told)
     assert publisher("show", first[7:19]).json["lineage"]["mlflow"]["version"]["version"] == new
 
 
