@@ -25,7 +25,7 @@ h1 code{font-size:17px;font-weight:500;overflow-wrap:anywhere}
 h2{font-size:16px;margin:0 0 10px}
 header p{margin:.2em 0 .8em;color:var(--soft);overflow-wrap:anywhere}
 aside{background:var(--note);border:1px solid var(--noted);border-radius:6px;padding:12px 14px;margin:14px 0 20px}
-aside pre{margin:8px 0 0}
+aside pre{margin:8px 0}
 section{background:var(--card);border:1px solid var(--line);border-radius:8px;padding:16px 18px;margin:16px 0}
 .figures{display:grid;grid-template-columns:repeat(3,1fr);gap:10px;margin:0}
 .figures div{background:var(--card);border:1px solid var(--line);border-radius:8px;padding:10px 12px}
