@@ -76,6 +76,18 @@ def test_a_journal_whose_records_are_left_out_shows_that_it_signed_later() -> No
     assert [(span.journal, span.first, span.signed) for span in ends] == [(JOURNAL, 10, 10)]
 
 
+def test_the_trees_of_a_bundle_share_the_budget() -> None:
+    """Where the way is shorter it is taken, whichever partition that is in."""
+    elsewhere: Place = (bytes(16), 1)
+    wanted = {PLACE: {JOURNAL: [3]}, elsewhere: {JOURNAL: [3, 4]}}
+    signed = {PLACE: {JOURNAL: [10]}, elsewhere: {JOURNAL: [10]}}
+    for budget, places in ((5, []), (6, [elsewhere]), (12, [elsewhere]), (13, [PLACE, elsewhere])):
+        made = choose(wanted, signed, budget)
+        assert [span.place for span in made.spans] == places
+        assert {span.place for span in made.ends} == {PLACE, elsewhere} - set(places)
+        assert made.needed == 13
+
+
 @given(
     st.sets(st.integers(0, 80), min_size=1, max_size=12), st.sets(st.integers(0, 80), max_size=6), st.integers(0, 60)
 )  # fmt: skip
