@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -106,7 +107,8 @@ def run(  # noqa: PLR0917 - a command takes its options one by one
         package = _find(place, digest)
         compared = None if live is None else _find(place, live)
         step("reading the data")
-        datasets = read_datasets(files, package, compared)
+        deprecated = _deprecated(loaded) if "lineage" in gates else None
+        datasets = read_datasets(files, package, compared, deprecated)
         report = run_gates(package, datasets, rules, service, now=datetime.now(UTC), progress=step)
     # Signed first: what comes of a full disk is not worth another run.
     offset = None if signer is None or loaded is None else _append(loaded, signer, report)
@@ -145,6 +147,17 @@ def _ready(loaded: Config | None, policy: Path | None, key: Path | None) -> tupl
     if (said := remark(board, rules)) is not None:
         warn(said)
     return rules, signer
+
+
+def _deprecated(loaded: Config | None) -> Mapping[str, str] | None:
+    """Which data is deprecated, by the governance log; None where there is no root: then nobody's word counts."""
+    from registry.lineage.deprecation import deprecated
+    from registry.settings import GovernanceSettings
+
+    if loaded is None or loaded.section("governance", GovernanceSettings).root is None:
+        return None
+    board = board_of(loaded)
+    return deprecated(board.roots, board.said)
 
 
 def _append(loaded: Config, signer: KeySigner, report: GateReport) -> int | None:

@@ -66,6 +66,8 @@ class Datasets:
     """sha256:… of their file."""
     suite: Suite | None = None
     """Expectations of the hold-out."""
+    deprecated: Mapping[str, str] | None = None
+    """Version of data → why it is not to be used any more, by the governance log."""
 
     @cached_property
     def rows(self) -> Table:

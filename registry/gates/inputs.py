@@ -36,8 +36,13 @@ class Files:
     """A Great Expectations suite, .json."""
 
 
-def read_datasets(files: Files, package: Package, live: Package | None = None) -> Datasets:
-    """Read them all.
+def read_datasets(
+    files: Files,
+    package: Package,
+    live: Package | None = None,
+    deprecated: Mapping[str, str] | None = None,
+) -> Datasets:
+    """Read them all. `deprecated`: see `registry.lineage.deprecation.deprecated`; None: nobody knows.
 
     Raises:
         PublishError: a table cannot be read.
@@ -53,6 +58,7 @@ def read_datasets(files: Files, package: Package, live: Package | None = None) -
         documents=None if documents is None else documents[0],
         documents_digest=None if documents is None else documents[1],
         suite=None if suite is None else Suite(*suite),
+        deprecated=deprecated,
     )
 
 

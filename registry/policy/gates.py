@@ -165,11 +165,29 @@ class Size(Part):
     """All parts; 10^6 bytes."""
 
 
+Origin = Literal[
+    "git commit", "run of ingestion", "run of preprocessing", "run of training", "training image",
+    "training command", "locked requirements",
+]  # fmt: skip
+"""What the lineage of a package may have as unknown."""
+
+
+class Lineage(Part):
+    """None of the package's data is deprecated, and where it came from is known."""
+
+    known: tuple[Origin, ...] = ()
+    """What the lineage must not have as unknown."""
+    clean: bool = False
+    """Whether a package fails that was made from a work tree with changes that no commit has."""
+
+
 class GatesPolicy(Part):
     """The gates that must pass."""
 
     documentation: Documentation | None = None
     """What people must have written."""
+    lineage: Lineage | None = None
+    """None of its data is deprecated, and where it came from is known."""
     size: Size | None = None
     """How large it may be."""
     data_contract: DataContract | None = None

@@ -200,6 +200,34 @@ def test_data_is_deprecated_and_restored_by_who_may(recorded: Recorded, affiant:
     assert all(each["deprecated"] is None for each in affiant("data", "list", "--json").json)
 
 
+def test_the_gate_refuses_a_package_of_deprecated_data(recorded: Recorded, affiant: Run, place: Path) -> None:
+    """What was let through before is not let through any more; without a root nobody knows, and nothing passes."""
+    (place / "policy.yaml").write_text(
+        "format: 1\nchange: {roles: {legal: 1}}\n"
+        "services: {numbers: {gates: {lineage: {}}, approvals: {roles: {legal: 1}}}}\n"
+    )
+    words = (
+        "gate",
+        "run",
+        recorded.live.digest,
+        "--service",
+        "numbers",
+        "--policy",
+        place / "policy.yaml",
+        "--json",
+    )
+    assert affiant(*words).code == 0
+    assert (
+        affiant("data", "deprecate", MD5, "--reason", "gone", "--yes", "--key", place / "cyd.key").code == 0
+    )
+    done = affiant(*words)
+    (result,) = done.json["report"]["results"]
+    assert (done.code, "which is deprecated: gone" in result["reason"]) == (1, True)
+    settings = place / "affiant.toml"
+    settings.write_text(settings.read_text().replace("[governance]\nroot = ", "#"))
+    assert "nobody said which data" in affiant(*words).json["report"]["results"][0]["reason"]
+
+
 def test_nothing_is_signed_without_a_yes_a_root_or_a_version(affiant: Run, place: Path) -> None:
     """Wrong usage, each with its reason."""
     key = ("--reason", "x", "--key", place / "cyd.key")
