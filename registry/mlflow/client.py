@@ -15,6 +15,8 @@ from registry.errors import DigestMismatch, NotFound, PackageError, StoreDamaged
 from registry.manifest import load_json
 from registry.settings import MlflowAccess
 
+from .answers import members, text, writable
+
 API: Final = "api/2.0/mlflow/"
 _MAX_ANSWER: Final = 32 << 20
 _MAX_PAGES: Final = 1000
@@ -78,12 +80,9 @@ class Client:
         token: str | None = None
         for _ in range(_MAX_PAGES):
             answer = self.get(call, page_token=token, **parameters)
-            listed = answer.get(key)
-            yield from (
-                each for each in (listed if isinstance(listed, list) else []) if isinstance(each, dict)
-            )
-            following = answer.get("next_page_token")
-            if not isinstance(following, str) or not following or following == token:
+            yield from members(answer.get(key))
+            following = text(answer.get("next_page_token"))
+            if following is None or following == token:
                 return
             token = following
         raise StoreDamaged(f"{self.server} ({call}): more than {_MAX_PAGES} pages")
@@ -139,6 +138,8 @@ class Client:
             raise StoreDamaged(f"{self.server} ({call}): {error}; is this an MLflow server?") from error
         if not isinstance(answer, dict):
             raise StoreDamaged(f"{self.server} ({call}): an answer that is no object")
+        if not writable(answer):
+            raise StoreDamaged(f"{self.server} ({call}): an answer with what cannot be written as JSON")
         return answer
 
     def _limited(self, response: requests.Response, what: str) -> bytes:

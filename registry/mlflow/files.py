@@ -10,6 +10,7 @@ from typing import Any, Final, Literal
 
 from registry.errors import NotFound, PublishError, StoreDamaged
 
+from .answers import number
 from .client import Client
 
 MAX_FILES: Final = 1000
@@ -86,12 +87,12 @@ class Files:
                 yield each
 
     def _file(self, told: dict[str, Any]) -> File:
-        path, size = told.get("path"), told.get("file_size", 0)
+        path = told.get("path")
         inside = isinstance(path, str) and (not self.root or path.startswith(self.root + "/"))
         if not inside or ".." in PurePosixPath(str(path)).parts:
             raise StoreDamaged(f"{self.client.server}: a listing of {self.of} names a file outside of it")
         below = str(path)[len(self.root) + 1 :] if self.root else str(path)
-        return File(below, int(size) if str(size).isdigit() else 0, told.get("is_dir") is True)
+        return File(below, number(told.get("file_size")) or 0, told.get("is_dir") is True)
 
     def _address(self, path: str) -> tuple[str, dict[str, str]]:
         whole = self.whole(path)

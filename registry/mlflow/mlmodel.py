@@ -63,7 +63,11 @@ def describe(data: bytes, address: str) -> Described:
         file,
         tuple(sorted(map(str, flavours))),
         content["mlflow_version"] if isinstance(content.get("mlflow_version"), str) else None,
-        {str(key): parsed(value) for key, value in signature.items()}
+        {
+            str(key): parsed(value)
+            for key, value in signature.items()
+            if value is None or isinstance(value, str)
+        }
         if isinstance(signature, dict)
         else None,
         versions or None,

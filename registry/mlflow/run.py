@@ -9,6 +9,7 @@ from typing import Any, Final
 from registry.errors import NotFound, PublishError
 from registry.lineage import GitState
 
+from .answers import mapping, members, pairs, writable
 from .client import Client
 
 _MAX_PARENTS: Final = 32
@@ -26,7 +27,7 @@ def run_facts(client: Client, run: str) -> dict[str, Any]:
         StoreUnavailable: the server does not answer.
     """
     told = get_run(client, run)
-    info, data = told["info"], told.get("data") or {}
+    info, data = told["info"], mapping(told, "data")
     tags = pairs(data.get("tags"))
     return {
         "id": run,
@@ -58,57 +59,43 @@ def git_of(facts: Mapping[str, Any]) -> GitState | None:
     return GitState(commit, None) if commit else None
 
 
-def pairs(listed: object) -> dict[str, str]:
-    """MLflow's lists of {key, value}."""
-    return {
-        str(each["key"]): str(each.get("value", ""))
-        for each in (listed if isinstance(listed, list) else [])
-        if isinstance(each, dict) and "key" in each
-    }
-
-
 def metrics(listed: object) -> dict[str, Any]:
     """Name → {value, step}; a value that is no finite number is the text that MLflow says (NaN)."""
     return {
-        str(each["key"]): {"value": each.get("value"), "step": each.get("step")}
-        for each in (listed if isinstance(listed, list) else [])
-        if isinstance(each, dict) and "key" in each
+        each["key"]: {"value": each.get("value"), "step": each.get("step")}
+        for each in members(listed)
+        if isinstance(each.get("key"), str)
     }
 
 
 def inputs(told: object) -> list[dict[str, Any]]:
     """The data sets that the run says it took; `digest` is MLflow's own, of a sample: a name, no proof."""
-    listed = told.get("dataset_inputs") if isinstance(told, dict) else None
     found = []
-    for each in listed if isinstance(listed, list) else []:
-        data = each.get("dataset") if isinstance(each, dict) else None
-        if isinstance(data, dict):
-            found.append(
-                {
-                    "name": data.get("name"),
-                    "digest": data.get("digest"),
-                    "context": pairs(each.get("tags")).get("mlflow.data.context"),
-                    "source_type": data.get("source_type"),
-                    "source": parsed(data.get("source")),
-                    "schema": parsed(data.get("schema")),
-                    "profile": parsed(data.get("profile")),
-                }
-            )
+    for each in members(mapping(told).get("dataset_inputs")):
+        data = mapping(each, "dataset")
+        found.append(
+            {
+                "name": data.get("name"),
+                "digest": data.get("digest"),
+                "context": pairs(each.get("tags")).get("mlflow.data.context"),
+                "source_type": data.get("source_type"),
+                "source": parsed(data.get("source")),
+                "schema": parsed(data.get("schema")),
+                "profile": parsed(data.get("profile")),
+            }
+        )
     return found
 
 
-def parsed(text: object) -> Any:
+def parsed(said: object) -> Any:
     """JSON in a text, as MLflow likes it; the text itself when it is none, or holds what JSON must not."""
-    if not isinstance(text, str):
-        return text
-
-    def refuse(word: str) -> None:
-        raise ValueError(word)
-
+    if not isinstance(said, str):
+        return said
     try:
-        return json.loads(text, parse_constant=refuse)
+        value = json.loads(said)
     except (ValueError, RecursionError):
-        return text
+        return said
+    return value if writable(value) else said
 
 
 def _parents(client: Client, parent: str | None, run: str) -> list[dict[str, Any]]:
@@ -124,7 +111,7 @@ def _parents(client: Client, parent: str | None, run: str) -> list[dict[str, Any
             )
             break
         found.append({"id": parent, **_info(told["info"])})
-        parent = pairs((told.get("data") or {}).get("tags")).get(_PARENT)
+        parent = pairs(mapping(told, "data").get("tags")).get(_PARENT)
     return found
 
 

@@ -18,11 +18,12 @@ from registry.formats import refuse_pickle
 from registry.lineage import GitState
 from registry.manifest import MODELS, digest_of
 
+from .answers import pairs, writable
 from .client import Client
 from .files import File, Files
 from .mlmodel import Described, describe
 from .onnx_data import inlined, kept_outside
-from .run import git_of, pairs, run_facts
+from .run import git_of, run_facts
 from .where import Found, find
 
 MAX_MODEL: Final = min(role.max_bytes for role in MODELS.values())
@@ -80,6 +81,8 @@ def take(client: Client, address: str, progress: Callable[[str], None] = lambda 
         "artifacts": artifacts,
         "artifacts_complete": complete,
     }
+    if not writable(lineage):
+        raise PublishError(f"{address}: its MLmodel says what cannot be written as JSON")
     git = git_of(facts) if facts is not None else None
     version = found.version
     named = (str(version["name"]), str(version["version"])) if version is not None else None

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from registry.errors import StoreDamaged, StoreUnavailable
+from registry.manifest import is_digest
 
+from .answers import mapping, members, number, pairs
 from .client import Client, Refused
-from .run import pairs
 from .where import model_id
 
 DIGEST_TAG: Final = "affiant.digest"
@@ -44,15 +45,16 @@ class Versions:
 
     def of(self, digest: str) -> tuple[Version, ...]:
         """Those that say that they are of this package, the newest first. `digest` MUST be one."""
-        return tuple(sorted(self._search(f"= '{digest}'"), key=lambda each: each.number, reverse=True))
+        found = (each for each in self._search(f"= '{digest}'") if each.tags[DIGEST_TAG] == digest)
+        return tuple(sorted(found, key=lambda each: each.number, reverse=True))
 
     def all(self) -> tuple[Version, ...]:
         """Those that say that they are of any package."""
         return tuple(self._search("LIKE 'sha256:%'"))
 
-    def get(self, name: str, number: str | int) -> Version:
+    def get(self, name: str, which: str | int) -> Version:
         """One version. Raises NotFound."""
-        told = self.client.get("model-versions/get", name=name, version=str(number)).get("model_version")
+        told = self.client.get("model-versions/get", name=name, version=str(which)).get("model_version")
         return self._version(told)
 
     def create(
@@ -71,12 +73,12 @@ class Versions:
             body["run_id"] = run
         return self._version(self.client.post("model-versions/create", body).get("model_version"))
 
-    def link(self, name: str, number: str | int, digest: str, kept: str | None = None) -> bool:
+    def link(self, name: str, which: str | int, digest: str, kept: str | None = None) -> bool:
         """Say on a version of which package it is; False when it is another's already.
 
         The digest comes last: without it the other tag means nothing, whatever is interrupted.
         """
-        there = self.get(name, number)
+        there = self.get(name, which)
         said = there.tags.get(DIGEST_TAG)
         if said is not None and said != digest:
             return False
@@ -85,7 +87,7 @@ class Versions:
         if said is None:
             self.set_tag(there, DIGEST_TAG, digest)
         # MLflow has no compare-and-set: two publishers at once are told apart by what stands there afterwards.
-        return self.get(name, number).tags.get(DIGEST_TAG) == digest
+        return self.get(name, which).tags.get(DIGEST_TAG) == digest
 
     def set_tag(self, version: Version, key: str, value: str) -> None:
         """Set or replace one tag."""
@@ -99,16 +101,16 @@ class Versions:
 
     def aliases(self, name: str) -> dict[str, int]:
         """Alias → version, of a registered model."""
-        told = self.client.get("registered-models/get", name=name).get("registered_model") or {}
+        told = mapping(self.client.get("registered-models/get", name=name), "registered_model")
         return {
-            str(each["alias"]): int(each["version"])
-            for each in told.get("aliases") or []
-            if isinstance(each, dict) and "alias" in each and str(each.get("version", "")).isdigit()
+            str(each.get("alias")): of
+            for each in members(told.get("aliases"))
+            if (of := number(each.get("version"))) is not None
         }
 
-    def set_alias(self, name: str, alias: str, number: int) -> None:
+    def set_alias(self, name: str, alias: str, which: int) -> None:
         """Set or move an alias."""
-        self.client.post("registered-models/alias", {"name": name, "alias": alias, "version": str(number)})
+        self.client.post("registered-models/alias", {"name": name, "alias": alias, "version": str(which)})
 
     def delete_alias(self, name: str, alias: str) -> None:
         """Take an alias away."""
@@ -117,12 +119,12 @@ class Versions:
     def experiment(self, name: str) -> str:
         """The id of an experiment, which is made when there is none."""
         self._create_once("experiments/create", {"name": name})
-        told = self.client.get("experiments/get-by-name", experiment_name=name).get("experiment") or {}
+        told = mapping(self.client.get("experiments/get-by-name", experiment_name=name), "experiment")
         if told.get("lifecycle_stage") != "active":
             raise StoreUnavailable(
                 f"{self.client.server}: the experiment {name!r} was deleted; restore it (mlflow experiments restore)"
             )
-        return str(told["experiment_id"])
+        return str(told.get("experiment_id"))
 
     def _create_once(self, call: str, body: Mapping[str, Any]) -> None:
         try:
@@ -136,12 +138,16 @@ class Versions:
         if self.prefix:
             asked = f"name LIKE '{self.prefix}%' AND {asked}"
         found = self.client.pages("model-versions/search", "model_versions", filter=asked, max_results=_PAGE)
-        # SQLite and MySQL compare LIKE without case.
-        return (each for each in map(self._version, found) if each.name.startswith(self.prefix))
+        # SQLite and MySQL compare LIKE without case; and a server may answer anything.
+        return (
+            each
+            for each in map(self._version, found)
+            if each.name.startswith(self.prefix) and is_digest(each.tags.get(DIGEST_TAG, ""))
+        )
 
     def _version(self, told: object) -> Version:
-        if not isinstance(told, dict) or not str(told.get("version", "")).isdigit():
+        said = mapping(told)
+        of = number(said.get("version"))
+        if of is None:
             raise StoreDamaged(f"{self.client.server}: what it says of a model's version is none")
-        return Version(
-            str(told.get("name")), int(told["version"]), pairs(told.get("tags")), model_id(told.get("source"))
-        )
+        return Version(str(said.get("name")), of, pairs(said.get("tags")), model_id(said.get("source")))

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from registry.errors import NotFound, PublishError
 
+from .answers import mapping, members, text
 from .client import Client, Refused
 from .files import Files
 from .run import get_run
@@ -78,14 +79,14 @@ def model_id(source: object) -> str | None:
 
 
 def _of_version(client: Client, address: str, version: Mapping[str, Any]) -> Found:
-    source, run = str(version.get("source", "")), version.get("run_id") or None
+    source, run = text(version.get("source")) or "", text(version.get("run_id"))
     if (logged := model_id(source)) is not None:
         return _logged(client, address, logged, version)
     if match := _RUN.fullmatch(source):
         found = _in_run(client, address, match["run"], match["path"].strip("/"))
         return Found(address, found.files, found.run, version, found.model, found.path)
-    if isinstance(run, str):  # what MLflow 2 wrote: an address below the artifacts of the run
-        root = str(get_run(client, run)["info"].get("artifact_uri", "")).rstrip("/")
+    if run is not None:  # what MLflow 2 wrote: an address below the artifacts of the run
+        root = (text(get_run(client, run)["info"].get("artifact_uri")) or "").rstrip("/")
         if root and source.startswith(root + "/"):
             return Found(address, Files(client, "run", run, source[len(root) + 1 :].strip("/")), run, version)
     raise PublishError(
@@ -98,22 +99,22 @@ def _logged(client: Client, address: str, logged: str, version: Mapping[str, Any
     model = client.get(f"logged-models/{logged}").get("model")
     if not isinstance(model, dict) or not isinstance(model.get("info"), dict):
         raise PublishError(f"{address}: {client.server} says no logged model")
-    run = model["info"].get("source_run_id") or None
+    run = text(model["info"].get("source_run_id"))
     return Found(address, Files(client, "model", logged), run, version, model)
 
 
 def _in_run(client: Client, address: str, run: str, path: str) -> Found:
     """MLflow 3 keeps a run's logged models elsewhere and calls them by the same address: they are looked at first."""
     told = get_run(client, run)
-    for output in (told.get("outputs") or {}).get("model_outputs") or []:
-        logged = output.get("model_id") if isinstance(output, dict) else None
-        if not isinstance(logged, str) or not _MODEL_ID.fullmatch(logged):
+    for output in members(mapping(told, "outputs").get("model_outputs")):
+        logged = model_id(f"models:/{output.get('model_id')}")
+        if logged is None:
             continue
         found = _logged(client, address, logged, None)
-        name = str((found.model or {})["info"].get("name", ""))
-        if name and path == name:
+        name = text(mapping(found.model, "info").get("name"))
+        if name is not None and path == name:
             return Found(address, found.files, run, None, found.model)
-        if name and path.startswith(name + "/"):
+        if name is not None and path.startswith(name + "/"):
             return Found(address, found.files, run, None, found.model, path[len(name) + 1 :])
     files = Files(client, "run", run)
     if files.find(path) is not None:

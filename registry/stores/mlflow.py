@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from registry.errors import NotFound, PackageError, PublishError, StoreError, StoreUnavailable
+from registry.errors import NotFound, PackageError, PublishError, StoreDamaged, StoreError, StoreUnavailable
 from registry.manifest import (
     EMPTY,
     EMPTY_DIGEST,
@@ -25,10 +25,12 @@ from registry.manifest import (
     is_digest,
     read_manifest,
 )
+from registry.mlflow.answers import mapping, text
 from registry.mlflow.client import Client
 from registry.mlflow.files import PACKAGES, Files
 from registry.mlflow.run import get_run
 from registry.mlflow.versions import DIGEST_TAG, KEPT_TAG, Version, Versions
+from registry.mlflow.where import model_id
 from registry.package import Package, verify
 from registry.settings import MlflowAccess
 
@@ -83,7 +85,7 @@ class MlflowStore:
         found: dict[str, StoredPackage] = {}
         for version in self._versions.all():
             digest = version.tags[DIGEST_TAG]
-            if is_digest(digest) and digest not in found and _holds(version, digest):
+            if digest not in found and _holds(version, digest):
                 found[digest] = stored(digest, read_manifest(self._manifest(version, digest), digest))
         return sorted(found.values(), key=lambda item: (item.created, item.digest), reverse=True)
 
@@ -119,8 +121,8 @@ class MlflowStore:
 
     def _keep_with_its_version(self, package: Package) -> bool:
         """With the version that the package was taken from; False when there is none that takes it."""
-        said = self._origin(package).get("version")
-        name, number = (said.get("name"), said.get("version")) if isinstance(said, dict) else (None, None)
+        said = mapping(self._origin(package), "version")
+        name, number = said.get("name"), said.get("version")
         if not isinstance(name, str) or not name.startswith(self._versions.prefix):
             return False
         try:
@@ -141,8 +143,10 @@ class MlflowStore:
         }
         if run is not None:
             body["source_run_id"] = run
-        info = (self._client.post("logged-models", body).get("model") or {}).get("info") or {}
-        model = str(info.get("model_id"))
+        made = mapping(self._client.post("logged-models", body), "model", "info")
+        model = model_id(f"models:/{made.get('model_id')}")
+        if model is None:
+            raise StoreDamaged(f"{self._client.server}: what it says of a new logged model is none")
         self._upload(model, package)
         self._client.patch(f"logged-models/{model}", {"model_id": model, "status": "LOGGED_MODEL_READY"})
         self._versions.create(
@@ -154,7 +158,7 @@ class MlflowStore:
         )
 
     def _upload(self, model: str, package: Package) -> None:
-        info = (self._client.get(f"logged-models/{model}").get("model") or {}).get("info") or {}
+        info = mapping(self._client.get(f"logged-models/{model}"), "model", "info")
         root = _proxied(str(info.get("artifact_uri")), self._client.server)
         index = {"schemaVersion": 2, "mediaType": INDEX_TYPE, "manifests": [descriptor(package)]}
         files = {
@@ -169,13 +173,12 @@ class MlflowStore:
 
     def _origin(self, package: Package) -> Mapping[str, Any]:
         """`mlflow` of the lineage, when it is of this server: another's names mean nothing here."""
-        said = package.lineage.get("mlflow")
-        return said if isinstance(said, dict) and said.get("server") == self._client.server else {}
+        said = mapping(package.lineage.get("mlflow"))
+        return said if said.get("server") == self._client.server else {}
 
     def _run(self, package: Package) -> str | None:
-        said = self._origin(package).get("run")
-        run = said.get("id") if isinstance(said, dict) else None
-        if not isinstance(run, str):
+        run = text(mapping(self._origin(package), "run").get("id"))
+        if run is None:
             return None
         try:
             get_run(self._client, run)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -12,17 +12,23 @@ Answer = tuple[int, dict[str, str], bytes]
 
 
 class WrongServer:
-    """Answers every request with the next of `answers`, the last one again and again; `heard` are the requests."""
+    """Answers every request with the next of `answers`, the last one again and again, or with what `answer` says of the
+    path; `heard` are the requests.
+    """
 
-    def __init__(self, answers: list[Answer]) -> None:
+    def __init__(self, answers: list[Answer], answer: Callable[[str], Answer] | None = None) -> None:
         self.heard: list[tuple[str, dict[str, str]]] = []
         self._answers = answers
+        self._answer = answer
         server = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 server.heard.append((self.path, dict(self.headers)))
-                status, headers, body = server._answers[min(len(server.heard), len(server._answers)) - 1]
+                if server._answer is not None:
+                    status, headers, body = server._answer(self.path)
+                else:
+                    status, headers, body = server._answers[min(len(server.heard), len(server._answers)) - 1]
                 self.send_response(status)
                 for name, value in ({"Content-Length": str(len(body))} | headers).items():
                     self.send_header(name, value)
