@@ -64,10 +64,10 @@ class Count:
 
 
 @contextmanager
-def open_lineage(config: Config) -> Iterator[Lineage]:
+def open_lineage(config: Config, *, packages: bool = True) -> Iterator[Lineage]:
     """The lineage of the settings' governance log and store, as they are now.
 
-    What is wrong, and what could not be read, is said on the error output.
+    What is wrong, and what could not be read, is said on the error output. `packages`: False leaves the store alone.
 
     Raises:
         ConfigError: the settings' root is not one.
@@ -77,7 +77,7 @@ def open_lineage(config: Config) -> Iterator[Lineage]:
 
     with configured_lineage(config, default_directory(config), _plan(config)) as lineage:
         with _bar("reading the governance log") as begin:
-            wrong = lineage.refresh(begin)
+            wrong = lineage.refresh(begin, packages=packages)
         for each in wrong:
             typer.echo(printable(f"WRONG  {each}"), err=True)
         yield lineage

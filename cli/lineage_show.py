@@ -34,9 +34,12 @@ def show_package(config: Config, digest: str, head: Mapping[str, Any], *, as_jso
     """
     from registry.stores import configured_store
 
-    with open_lineage(config) as lineage:
-        found = lineage.package(digest)
-    package = configured_store(config).pull(found.digest)
+    from .approvals_open import digest_of
+
+    store = configured_store(config)
+    package = store.pull(digest_of(store, digest))
+    with open_lineage(config, packages=False) as lineage:
+        found = lineage.about(package)
     told = {**head, "package": _described(package)}
     if as_json:
         typer.echo(json_text({**told, "lineage": dict(package.lineage), **told_of(found)}))

@@ -40,7 +40,11 @@ class Index(Tables):
     """The chain of roots as of the last update; None: no statement is anybody's."""
 
     def update(
-        self, log: Log | None, store: Store, first: Root | None, begin: Begin = lambda _: lambda _: None
+        self,
+        log: Log | None,
+        store: Store | None,
+        first: Root | None,
+        begin: Begin = lambda _: lambda _: None,
     ) -> list[str]:
         """Bring it up to what log and store have now.
 
@@ -48,7 +52,7 @@ class Index(Tables):
 
         Args:
             log: the governance log; None: there is none.
-            store: the packages.
+            store: the packages; None leaves them as they were known before.
             first: the first root, which is believed; None: nobody's word counts, so no deployment does.
             begin: told how many entries and packages there are to take, if any; what it returns is told how many were.
 
@@ -66,7 +70,7 @@ class Index(Tables):
             self.start_over()
             return self._update(log, store, first, begin)
 
-    def _update(self, log: Log | None, store: Store, first: Root | None, begin: Begin) -> list[str]:
+    def _update(self, log: Log | None, store: Store | None, first: Root | None, begin: Begin) -> list[str]:
         wrong: list[str] = []
         if log is not None:
             try:
@@ -75,7 +79,8 @@ class Index(Tables):
                 # Where there is no log yet, nobody has ever spoken.
                 if self.end or not isinstance(error, NoSuchTopic):
                     wrong.append(f"{error}: statements are told as they were read before")
-        wrong += self._take_packages(store, begin)
+        if store is not None:
+            wrong += self._take_packages(store, begin)
         self.known = self._roots(first)
         self._fold_again(self.known)
         return wrong

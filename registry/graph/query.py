@@ -15,7 +15,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final, Self, TypeVar
+from typing import Final, Self, TypeVar
 
 from audit.errors import IndexUnusable
 from audit.log.base import Log
@@ -23,16 +23,17 @@ from registry.approvals.root import Root
 from registry.errors import NotFound
 from registry.lineage.deprecation import Deprecation
 from registry.lineage.versions import DataUse, data_of, parse_version
+from registry.package import Package
 from registry.statement import Said, once
 from registry.stores import Store
 
-from .fold import SHORT, Document, Kept, document_of
+from .fold import SHORT, Document, Kept, document_of, package_rows
 from .index import Begin, Index
 from .results import Data, DataLine, DataLineage, Line, PackageLineage, Place, Spoken, Trained
 from .tables import Damaged
 
 _AT_ONCE: Final = 500
-"""Values of one SELECT; SQLite takes 999 everywhere."""
+"""Packages that are read at once."""
 T = TypeVar("T")
 
 
@@ -75,9 +76,15 @@ class Lineage:
         """Let go of the index."""
         self._index.close()
 
-    def refresh(self, begin: Begin = lambda _: lambda _: None) -> list[str]:
-        """Bring the index up to what log and store have now; see `Index.update`."""
-        return self._index.update(self._log, self._store, self._first, begin)
+    def refresh(self, begin: Begin = lambda _: lambda _: None, *, packages: bool = True) -> list[str]:
+        """Bring the index up to what log and store have now; see `Index.update`.
+
+        Args:
+            begin: told how much there is to do.
+            packages: False leaves the packages as they were known before. Each is fetched whole when it is new, and
+                `about` wants none of them.
+        """
+        return self._index.update(self._log, self._store if packages else None, self._first, begin)
 
     @property
     def end(self) -> int:
@@ -102,18 +109,25 @@ class Lineage:
         """
         return self._asked(lambda: self._package(self._whole(digest)))
 
+    def about(self, package: Package) -> PackageLineage:
+        """The same of a package that somebody has, whether or not the store has it. MUST be verified."""
+        document = document_of(package_rows(package)[0])
+        return self._asked(lambda: self._told(document))
+
     def _package(self, digest: str) -> PackageLineage:
         found = self._documents([digest])
         if not found:
             raise NotFound(f"{digest}: no package of the store")
-        document = found[0]
+        return self._told(found[0])
+
+    def _told(self, document: Document) -> PackageLineage:
         known = self._deprecations()
         return PackageLineage(
-            digest, document.name, document.created, document.model_type, document.size,
+            document.digest, document.name, document.created, document.model_type, document.size,
             MappingProxyType(document.lineage),
             tuple(Data(use, _first_of(use, known)) for use in data_of(document.lineage)),
-            tuple(self._spoken(digest)),
-            self._places([digest])[digest],
+            tuple(self._spoken(document.digest)),
+            self._places([document.digest])[document.digest],
         )  # fmt: skip
 
     def packages(self, service: str | None = None) -> list[Line]:
@@ -121,15 +135,13 @@ class Lineage:
         return self._asked(lambda: self._packages(service))
 
     def _packages(self, service: str | None) -> list[Line]:
-        select = "SELECT name, created, digest FROM packages"
-        if service is None:
-            rows, places = self._index.rows(select), self._places(None)
-        else:
-            here = [
-                row[0] for row in self._index.rows("SELECT digest FROM serving WHERE service = ?", [service])
-            ]
-            rows, places = self._in(f"{select} WHERE digest IN", here), self._places(here)
-        return [Line(digest, name, created, places[digest]) for name, created, digest in sorted(rows)]
+        places = self._places(None)
+        rows = self._index.rows("SELECT name, created, digest FROM packages")
+        return [
+            Line(digest, name, created, places[digest])
+            for name, created, digest in sorted(rows)
+            if service is None or any(each.service == service for each in places[digest])
+        ]
 
     def documents(self) -> Iterator[Document]:
         """Manifest and lineage of every package, by name, each held to its digest."""
@@ -152,10 +164,14 @@ class Lineage:
     def _data(self, version: str) -> DataLineage:
         names = self._same(version)
         trained: dict[str, list[str]] = defaultdict(list)
-        for digest, name in self._in("SELECT digest, name FROM data WHERE version IN", sorted(names)):
+        for digest, name in self._index.rows_in(
+            "SELECT digest, name FROM data WHERE version IN", sorted(names)
+        ):
             trained[digest].append(name)
         places, known = self._places(trained), self._deprecations()
-        packages = self._in("SELECT name, created, digest FROM packages WHERE digest IN", list(trained))
+        packages = self._index.rows_in(
+            "SELECT name, created, digest FROM packages WHERE digest IN", list(trained)
+        )
         models = (
             Trained(digest, name, created, tuple(dict.fromkeys(trained[digest])), places[digest])
             for name, created, digest in sorted(packages)
@@ -168,7 +184,7 @@ class Lineage:
         names, asked = {version}, set[str]()
         while left := names - asked:
             asked |= left
-            rows = self._in(
+            rows = self._index.rows_in(
                 "SELECT DISTINCT other.version FROM data JOIN data AS other USING (digest, use) "
                 "WHERE data.version IN",
                 list(left),
@@ -232,18 +248,10 @@ class Lineage:
         return whole
 
     def _documents(self, digests: Collection[str]) -> list[Document]:
-        rows = self._in(
+        rows = self._index.rows_in(
             "SELECT digest, name, created, manifest, lineage FROM packages WHERE digest IN", digests
         )
         return [_document(Kept(*row)) for row in rows]
-
-    def _in(self, select: str, values: Collection[str]) -> list[tuple[Any, ...]]:
-        found: list[tuple[Any, ...]] = []
-        given = list(values)
-        for start in range(0, len(given), _AT_ONCE):
-            some = given[start : start + _AT_ONCE]
-            found += self._index.rows(f"{select} ({', '.join('?' * len(some))})", some)
-        return found
 
     def _spoken(self, digest: str) -> Iterator[Spoken]:
         keys = [] if self._index.known is None else self._index.known.public_keys()
@@ -272,7 +280,7 @@ class Lineage:
         rows = (
             self._index.rows(select)
             if digests is None
-            else self._in(f"{select} WHERE digest IN", list(digests))
+            else self._index.rows_in(f"{select} WHERE digest IN", list(digests))
         )
         places = [
             Place(service, digest, slot, weight, offset, logged, bool(paused))

@@ -15,7 +15,7 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, Self
@@ -25,6 +25,8 @@ from audit.errors import IndexUnusable
 NAME: Final = "lineage.sqlite"
 FORMAT: Final = 1
 _BUSY_SECONDS: Final = 30.0
+_VALUES: Final = 500
+"""Of one SELECT; SQLite takes 999 everywhere."""
 _SCHEMA: Final = """
 CREATE TABLE about (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
 CREATE TABLE statements (
@@ -182,6 +184,15 @@ class Tables:
         """What a SELECT of our own says. Raises Damaged, IndexUnusable."""
         with told(self.path):
             return self._open_connection.execute(text, tuple(given)).fetchall()
+
+    def rows_in(self, select: str, values: Collection[str]) -> list[tuple[Any, ...]]:
+        """What a SELECT of our own that ends with IN says of these values. Raises Damaged, IndexUnusable."""
+        found: list[tuple[Any, ...]] = []
+        given = list(values)
+        for start in range(0, len(given), _VALUES):
+            some = given[start : start + _VALUES]
+            found += self.rows(f"{select} ({', '.join('?' * len(some))})", some)
+        return found
 
     def about(self, name: str) -> Any:
         """A fact of the whole, None when it is not there."""

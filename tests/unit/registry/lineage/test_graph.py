@@ -284,8 +284,22 @@ def test_the_settings_plan_holds_where_nothing_was_deployed(site: LineageSite) -
     with Lineage(site.directory / "index", site.log, site.store, site.first, plan) as lineage:
         lineage.refresh()
         assert [each.service for each in lineage.package(made.digest).serves] == ["credit", "cards"]
+        assert [each.digest for each in lineage.packages("cards")] == [made.digest]
         site.deploy("pipeline", made.digest, service="cards")
         site.deploy("dan", made.digest, service="credit")
         lineage.refresh()
         places = lineage.package(made.digest).serves
     assert [(each.service, each.offset) for each in places] == [("credit", 1), ("cards", None)]
+
+
+def test_one_package_is_told_without_the_others(site: LineageSite) -> None:
+    """The store may have thousands, each of a gigabyte: nobody waits for them who asks for one."""
+    made = site.publish("credit", [ROWS])
+    site.approve("dan", made.digest)
+    with site.lineage() as lineage:
+        assert lineage.refresh(packages=False) == []
+        assert lineage.packages() == []
+        alone = lineage.about(made)
+        lineage.refresh()
+        assert lineage.package(made.digest) == alone
+    assert [each.type for each in alone.said] == ["approval"]
