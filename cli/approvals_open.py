@@ -149,7 +149,7 @@ def confirm(question: str, *, yes: bool) -> None:
     typer.confirm(question, abort=True, err=True)
 
 
-def text_of(value: str) -> str:
+def text_of(value: str, option: str = "--rationale") -> str:
     """A rationale: the content of the file of that name, or the text itself.
 
     Raises:
@@ -160,12 +160,12 @@ def text_of(value: str) -> str:
     path = Path(value) if len(value) < 256 and "\n" not in value else None
     if path is not None and path.is_file():
         try:
-            return rationale_of(path.read_text(encoding="utf-8"))
+            return rationale_of(path.read_text(encoding="utf-8"), option)
         except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"--rationale: {path} is not to be read as text") from error
+            raise ConfigError(f"{option}: {path} is not to be read as text") from error
     if path is not None and path.suffix in _TEXT_FILES and not any(map(str.isspace, value)):
-        raise ConfigError(f"--rationale: there is no file {path}")
-    return rationale_of(value)
+        raise ConfigError(f"{option}: there is no file {path}")
+    return rationale_of(value, option)
 
 
 def digest_of(store: Store, digest: str) -> str:

@@ -31,7 +31,8 @@ from .options import ConfigOption
 from .text import printable
 
 if TYPE_CHECKING:
-    from registry.approvals.board import Board, Proposal
+    from registry.approvals.board import Board
+    from registry.approvals.proposals import Proposal
     from registry.policy import Policy
 
 FileArgument = Annotated[Path, typer.Argument(help="policy.yaml.")]

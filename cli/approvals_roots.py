@@ -1,9 +1,8 @@
-"""Roots: the first one, those that follow, their signatures, and their way into the governance log."""
+"""Drafts of roots: the first one, and those that follow."""
 
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,12 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from audit.config import load
-from audit.errors import AuditError, ConfigError
-from audit.files import replace_file, write_once
+from audit.errors import ConfigError
+from audit.files import write_once
 
-from .approvals_open import JsonOption, KeyOption, YesOption, append, board_of, confirm, signer_of, warn
-from .approvals_show import changes_table, people_table, roles_table, screen
-from .errors import WRONG
+from .approvals_open import JsonOption, board_of
+from .approvals_show import people_table, roles_table, screen
 from .options import ConfigOption
 
 if TYPE_CHECKING:
@@ -128,114 +126,6 @@ def rotate(
     before = signed_root(root)
     end = board_of(load(config)).end if until is None else until
     _write_draft(out, rotated(before, old or (), read_public(new), end), as_json=as_json)
-
-
-def sign(
-    root: Annotated[Path, typer.Argument(help="A draft, or a root that others have signed; it is replaced.")],
-    key: KeyOption,
-    previous: Annotated[
-        Path | None,
-        typer.Option(help="The root before it, to show what changes; else the one in force.", exists=True),
-    ] = None,
-    yes: YesOption = False,
-    config: ConfigOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Show a root and what it changes of the one before it, and add your signature to its file.
-
-    Exit codes: 0 signed; 1 not a root; 2 wrong usage, or a key that has no role `root` in it.
-
-    Example: affiant roles sign root.json --key ann.key
-    """
-    from registry.approvals.draft import content_of, read_root_file
-    from registry.approvals.root import ROOT_ROLE, Root, add_signature, sign_root
-
-    found = read_root_file(root)
-    content = content_of(found)
-    signer = signer_of(key)
-    own = content.keys.get(signer.id)
-    if own is None or signer.id not in content.roles[ROOT_ROLE].keys:
-        if content.version == 1:
-            raise ConfigError(
-                f"the key {signer.id[:16]}… has not the role root in {root}: its signature would not count"
-            )
-        # Who leaves signs the root without them, since the root before wants their word.
-        warn(f"{signer.id[:16]}… has the role root only in the root before this one, if at all")
-    if not as_json:
-        print_root(content, found.signers(found) if isinstance(found, Root) else set())
-        _print_changes(content, previous, config)
-    confirm(f"Sign this root with {key}?", yes=yes)
-    made = add_signature(found, signer) if isinstance(found, Root) else sign_root(content, [signer])
-    replace_file(root, made.envelope.encode() + b"\n")
-    there, wanted = len(made.signers(made)), content.roles[ROOT_ROLE].threshold
-    if as_json:
-        typer.echo(
-            json.dumps({"digest": made.digest, "version": made.version, "signed": there, "wanted": wanted})
-        )
-        return
-    typer.echo(
-        f"{made.digest}\nversion {made.version}: signed by {there} of the {wanted} people that it wants itself"
-    )
-
-
-def publish(
-    root: Annotated[Path, typer.Argument(help="A complete root, of version 2 or later.")],
-    key: KeyOption,
-    yes: YesOption = False,
-    config: ConfigOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Put a later root into the governance log: from there on it is in force, for every gateway.
-
-    It brings its own signatures; the key says who put it there. A first root is not published: gateways are given its
-    file ([governance] root).
-
-    Exit codes: 0 published; 1 it does not follow the one in force; 2 wrong usage, settings or key; 3 the log does not
-    answer.
-
-    Example: affiant roles publish root2.json --key ann.key
-    """
-    from registry.approvals.root import root_predicate
-    from registry.statement import ROOT, encode
-
-    loaded = load(config)
-    found, board = signed_root(root), board_of(loaded, create=True)
-    if found.version == 1:
-        raise ConfigError("a first root is not published: its file is what [governance] root names")
-    found.check(board.roots.now)
-    signer = signer_of(key)
-    if not as_json:
-        print_root(found.content, found.signers(found))
-    confirm("Put this root into force?", yes=yes)
-    predicate = root_predicate(found) | {"at": round(time.time(), 3)}
-    append(loaded, signer, [encode(found.digest, ROOT, predicate)])
-    board = board_of(loaded)
-    offset = next((at for at, each in board.roots.chain if each.digest == found.digest), None)
-    if as_json:
-        typer.echo(json.dumps({"digest": found.digest, "version": found.version, "offset": offset}))
-    elif offset is not None:
-        typer.echo(f"{found.digest}\nversion {found.version} is in force from offset {offset}")
-    if offset is None:
-        typer.echo("another root was faster: this one is in the log and not in force", err=True)
-        raise typer.Exit(WRONG)
-
-
-def _print_changes(content: RootModel, previous: Path | None, config: Path | None) -> None:
-    """Against the root before; where nobody can say which that is, that is said."""
-    from audit.proof.errors import FormatError, NotProved
-    from registry.approvals.changes import root_changes
-    from registry.errors import RegistryError
-
-    if content.version == 1:
-        return
-    try:
-        before = signed_root(previous) if previous is not None else board_of(load(config)).roots.now
-    except (AuditError, RegistryError, FormatError, NotProved) as error:
-        warn(f"what it changes is not shown (give --previous): {error}")
-        return
-    if before.digest != content.previous:
-        warn(f"it does not follow version {before.version} ({before.digest}), with which it is compared here")
-    screen().print(changes_table(root_changes(before.content, content)))
 
 
 def _roles(options: Sequence[str]) -> dict[str, tuple[list[str], int]]:

@@ -117,7 +117,7 @@ def _show(board: Board, intent: Intent, publisher: str | None) -> None:
 
 def _after(loaded: Config, intent: Intent, publisher: str | None, asked: Asked) -> None:
     """Read the log once more: what others wrote meanwhile may have changed what it is worth."""
-    from registry.approvals.board import missing
+    from registry.approvals.proposals import missing
     from registry.statement import APPROVAL
 
     now = board_of(loaded)

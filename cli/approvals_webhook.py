@@ -17,7 +17,8 @@ from registry.settings import GovernanceSettings
 from .approvals_open import board_of, publisher_in, warn
 
 if TYPE_CHECKING:
-    from registry.approvals.board import Board, Proposal
+    from registry.approvals.board import Board
+    from registry.approvals.proposals import Proposal
 
 
 def announce(loaded: Config, service: str, digest: str, *, board: Board | None = None) -> bool:

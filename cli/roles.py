@@ -11,7 +11,8 @@ import typer
 from audit.config import load
 
 from .approvals_open import JsonOption, board_of, secret
-from .approvals_roots import edit, init, print_root, publish, rotate, sign, signed_root
+from .approvals_roots import edit, init, print_root, rotate, signed_root
+from .approvals_roots_sign import merge, publish, sign
 from .approvals_show import cell, root_told, screen, table
 from .errors import WRONG
 from .options import ConfigOption
@@ -87,7 +88,7 @@ def import_key(
     typer.echo(f"{made.id}\n{out} names it; nothing secret is in it")
 
 
-for _command in (init, edit, rotate, sign, publish):
+for _command in (init, edit, rotate, sign, merge, publish):
     app.command()(_command)
 
 

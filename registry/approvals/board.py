@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Final
 
 from audit.config import Config
 from audit.errors import ConfigError
@@ -16,14 +16,11 @@ from audit.log.base import Log, LogEntry
 from audit.show import walk
 from registry.admission import InForce, SlotRules, Verdict, evaluate, policy_in_force
 from registry.admission.evaluate import SKEW
-from registry.admission.policy import wanted_for_change
 from registry.errors import NotAdmitted
-from registry.policy import Policy, parse_policy
 from registry.settings import GovernanceSettings
 from registry.statement import (
     APPROVAL,
     GATES,
-    POLICY,
     PREDICATES,
     REJECTION,
     REVOCATION,
@@ -33,6 +30,7 @@ from registry.statement import (
 )  # fmt: skip
 
 from .draft import read_root_file
+from .proposals import Proposal, proposals_of
 from .root import GATES_ROLE, ROOT_ROLE, Root, Roots, fold_roots
 
 SLOTS: Final = ("live", "canary", "shadow")
@@ -40,20 +38,6 @@ _ABOUT: Final = frozenset({GATES, APPROVAL, REJECTION, REVOCATION})
 _WAITS: Final = frozenset({GATES, APPROVAL})
 _STEP: Final = 1000
 """Entries between two words about the progress."""
-
-
-@dataclass(frozen=True, slots=True)
-class Proposal:
-    """A policy that some have signed."""
-
-    policy: Policy
-    version: int
-    offset: int
-    """Of its first signature."""
-    signed: Mapping[str, str]
-    """Person → role."""
-    missing: Mapping[str, int]
-    """Role → people still wanted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +175,7 @@ class Board:
 
     def proposals(self) -> list[Proposal]:
         """Policies of a higher version than the one in force that somebody has signed since."""
-        return _proposals(self.roots, self.said, self.policy)
+        return proposals_of(self.roots, self.said, self.policy)
 
     def passed(self) -> Proposal | None:
         """Who signed the policy that is in force."""
@@ -203,7 +187,7 @@ class Board:
         before = policy_in_force(roots, said[:-1])
         own = [
             each
-            for each in _proposals(roots, said, before)
+            for each in proposals_of(roots, said, before)
             if (each.policy.digest, each.version) == (now.digest, now.version)
         ]
         return own[0] if own else Proposal(now.policy, now.version, now.offset, {}, {})
@@ -263,46 +247,3 @@ def first_root_of(config: Config) -> Root:
     if not isinstance(found, Root):
         raise ConfigError(f"{path} is not signed yet; `affiant roles sign` does")
     return found
-
-
-def _proposals(roots: Roots, said: Iterable[Said], found: InForce | None) -> list[Proposal]:
-    # As registry.admission.policy counts: by the root of that time, each person once.
-    after = found.offset if found is not None else -1
-    kept: dict[tuple[str, int], Proposal] = {}
-    for each in said:
-        version, role = each.predicate.get("version"), each.predicate.get("role")
-        if each.type != POLICY or not each.holds or each.offset <= after:
-            continue
-        if (
-            type(version) is not int
-            or not isinstance(role, str)
-            or (found is not None and version <= found.version)
-        ):
-            continue
-        then = Roots(tuple(one for one in roots.chain if one[0] <= each.offset))
-        person, policy = then.now.person(each.author, role, each.offset), _policy(each)
-        wanted = wanted_for_change(then, found)
-        if person is None or policy is None or role not in wanted:
-            continue
-        before = kept.get((policy.digest, version))
-        signed = dict(before.signed if before else {})
-        signed.setdefault(person, role)
-        kept[policy.digest, version] = Proposal(
-            policy, version, before.offset if before else each.offset, signed, missing(wanted, signed)
-        )
-    return list(kept.values())
-
-
-def missing(wanted: Mapping[str, int], signed: Mapping[str, str]) -> dict[str, int]:
-    """Role → people that are wanted and have not signed. `signed`: person → role."""
-    have = list(signed.values())
-    return {role: count - have.count(role) for role, count in wanted.items() if count > have.count(role)}
-
-
-def _policy(said: Said) -> Policy | None:
-    text: Any = said.predicate.get("text")
-    try:
-        policy = parse_policy(text.encode(), "policy") if isinstance(text, str) else None
-    except (ConfigError, UnicodeEncodeError):
-        return None
-    return policy if policy is not None and said.subjects == (policy.digest,) else None

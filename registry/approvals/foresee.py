@@ -59,12 +59,12 @@ class Intent:
         return encode(self.digest, self.type, self.predicate(board))
 
 
-def rationale_of(text: str) -> str:
+def rationale_of(text: str, option: str = "--rationale") -> str:
     """A rationale as it is signed. Raises ConfigError: it says nothing, or is over 64 KiB."""
     if not (found := text.strip()):
-        raise ConfigError("--rationale is empty: an approval without a reason is none")
+        raise ConfigError(f"{option} is empty: what is signed has a reason")
     if len(found.encode()) > MAX_RATIONALE:
-        raise ConfigError(f"--rationale is over {MAX_RATIONALE} bytes")
+        raise ConfigError(f"{option} is over {MAX_RATIONALE} bytes")
     return found
 
 

@@ -10,7 +10,8 @@ from registry.admission.policy import wanted_for_change
 from registry.policy import Policy
 from registry.statement import POLICY, encode
 
-from .board import Board, Proposal, missing
+from .board import Board
+from .proposals import Proposal, missing
 from .root import GATES_ROLE, Root
 
 

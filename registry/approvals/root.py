@@ -175,6 +175,21 @@ def add_signature(root: Root, signer: Signer) -> Root:
     return Root(root.content, Envelope(ROOT_TYPE, root.envelope.payload, (*kept, (name, value))))
 
 
+def merge_signatures(root: Root, others: Iterable[Root]) -> Root:
+    """The root with the signatures of other copies of it; its own come first.
+
+    Raises:
+        NotProved: a copy says something else.
+    """
+    found = dict(root.envelope.signatures)
+    for each in others:
+        if each.envelope.payload != root.envelope.payload:
+            raise NotProved(f"root: {each.digest} is another root than {root.digest}")
+        for name, value in each.envelope.signatures:
+            found.setdefault(name, value)
+    return Root(root.content, Envelope(ROOT_TYPE, root.envelope.payload, tuple(found.items())))
+
+
 def root_predicate(root: Root) -> dict[str, Any]:
     """What a statement of a root says: the file itself."""
     return {"envelope": json.loads(root.envelope.encode())}

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from audit.proof.dsse import key_id
 from registry.admission import policy_in_force
-from registry.approvals.board import Board, missing
+from registry.approvals.board import Board
 from registry.approvals.foresee import Intent, refusals
+from registry.approvals.proposals import missing
 from registry.approvals.root import KeyModel, RoleModel, RootModel, Roots, sign_root
 from registry.policy import Policy, parse_policy
 from registry.statement import APPROVAL, GATES, POLICY, REJECTION, REVOCATION, Said

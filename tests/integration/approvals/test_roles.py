@@ -244,3 +244,17 @@ def test_who_signs_a_root_sees_what_it_changes(house: House) -> None:
     house.file("root2.json").write_bytes(draft)
     done = affiant(*sign, "--config", house.file("nosuch.toml"))
     assert (done.code, "what it changes is not shown" in done.err) == (0, True)
+
+
+def test_copies_that_people_signed_apart_become_one(house: House) -> None:
+    """The signatures of both; a copy of another root is refused, and the file stays as it is."""
+    edited(house, "--role", "legal=dan")
+    draft = house.file("root2.json").read_bytes()
+    for person in ("ann", "bob"):
+        house.file(f"{person}.json").write_bytes(draft)
+        signed(house, f"{person}.json", person)
+    done = affiant("roles", "merge", house.file("ann.json"), house.file("root.json"))
+    assert (done.code, "is another root" in done.err) == (1, True)
+    done = affiant("roles", "merge", house.file("ann.json"), house.file("bob.json"), "--json")
+    assert (done.code, done.json["signed"], done.json["wanted"]) == (0, 2, 2)
+    assert published(house, "ann.json").code == 0

@@ -1,0 +1,88 @@
+"""Policies that some have signed and that are not in force, or are: who has, and who is missing.
+
+It counts as `registry.admission.policy` does: by the root of that time, each person once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from audit.errors import ConfigError
+from registry.admission import InForce
+from registry.admission.policy import wanted_for_change
+from registry.policy import Policy, parse_policy
+from registry.statement import POLICY, Said
+
+from .root import Roots
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A policy that some have signed."""
+
+    policy: Policy
+    version: int
+    offset: int
+    """Of its first signature."""
+    signed: Mapping[str, str]
+    """Person → role."""
+    missing: Mapping[str, int]
+    """Role → people still wanted."""
+
+
+def proposals_of(roots: Roots, said: Iterable[Said], found: InForce | None) -> list[Proposal]:
+    """Policies of a higher version than `found` that somebody has signed after it.
+
+    Args:
+        roots: the chain that is believed.
+        said: the log's statements in its order, `holds` decided by the roots' keys.
+        found: the policy in force; None: there is none yet.
+    """
+    after = found.offset if found is not None else -1
+    kept: dict[tuple[str, int], Proposal] = {}
+    for each in said:
+        version, role = each.predicate.get("version"), each.predicate.get("role")
+        if each.type != POLICY or not each.holds or each.offset <= after:
+            continue
+        if (
+            type(version) is not int
+            or not isinstance(role, str)
+            or (found is not None and version <= found.version)
+        ):
+            continue
+        then = Roots(tuple(one for one in roots.chain if one[0] <= each.offset))
+        person, policy = then.now.person(each.author, role, each.offset), _policy(each)
+        wanted = wanted_for_change(then, found)
+        if person is None or policy is None or role not in wanted:
+            continue
+        before = kept.get((policy.digest, version))
+        signed = dict(before.signed if before else {})
+        signed.setdefault(person, role)
+        kept[policy.digest, version] = Proposal(
+            policy, version, before.offset if before else each.offset, signed, missing(wanted, signed)
+        )
+    return list(kept.values())
+
+
+def missing(wanted: Mapping[str, int], signed: Mapping[str, str]) -> dict[str, int]:
+    """Role → people that are wanted and have not signed. `signed`: person → role."""
+    have = list(signed.values())
+    return {role: count - have.count(role) for role, count in wanted.items() if count > have.count(role)}
+
+
+def _policy(said: Said) -> Policy | None:
+    text: Any = said.predicate.get("text")
+    policy = _parsed(text) if isinstance(text, str) else None
+    return policy if policy is not None and said.subjects == (policy.digest,) else None
+
+
+@lru_cache(maxsize=64)
+def _parsed(text: str) -> Policy | None:
+    """Each signature on a policy brings its text, and YAML is slow."""
+    try:
+        return parse_policy(text.encode(), "policy")
+    except (ConfigError, UnicodeEncodeError):
+        return None
