@@ -44,6 +44,7 @@ def test_the_commands_read_a_bundle(tmp_path: Path) -> None:
     """Members, signature, every record under the root, what was asked and answered."""
     done = by_hand(tmp_path, SOUND.encode())
     assert done.returncode == 0, done.stderr
+    assert "{'kind': 'range', 'value': '3:0-16'}" in done.stdout
     assert f"{make.TREE}: {len(TREE.records)} leaves under the root" in done.stdout
     assert done.stdout.count("is in the tree") == len(TREE.records)
     assert "offset 1 is in the tree, kind 1 POST /v1/models/m:predict b'one' 200 b'1'" in done.stdout
