@@ -14,7 +14,7 @@ from .audit_verify import verify
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Verify, look up, prove and replay what was recorded.\n\nExample: affiant audit replay",
+    help="Verify, look up, prove and replay what was recorded.\n\nExample: affiant audit verify",
 )
 for command in (verify, show, search, prove, trace, replay, bundle, completeness):
     app.command()(command)
@@ -24,5 +24,5 @@ for command in (verify, show, search, prove, trace, replay, bundle, completeness
 def audit() -> None:
     """Verify, look up, prove and replay what was recorded.
 
-    Example: affiant audit replay
+    Example: affiant audit verify
     """

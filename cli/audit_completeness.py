@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
+from urllib.error import URLError
 
 import typer
 
@@ -20,6 +21,7 @@ from .audit_open import IndexOption, Look, looking
 from .audit_search import times
 from .errors import WRONG
 from .options import ConfigOption
+from .output import check_output
 from .text import counted, printable
 
 if TYPE_CHECKING:
@@ -52,7 +54,9 @@ def completeness(
     gateway: Annotated[
         list[str] | None,
         typer.Option(
-            help="A gateway's address, such as http://10.0.0.5:3000; for each one.", show_default=False
+            metavar="URL",
+            help="A gateway's address, such as http://10.0.0.5:3000; once for each gateway.",
+            show_default=False,
         ),
     ] = None,
     *,
@@ -79,13 +83,16 @@ def completeness(
     """Count, a minute at a time, what was answered, recorded and sealed. Exit code 1 when they do not agree.
 
     Recorded is what the journals' sequence numbers say, which have no gap; sealed is what the trees and the archive
-    hold. With --gateway the answers that its workers have counted since they were started are held against both.
+    hold. Counted only are exchanges without an entry of their own, which a journal's signed entries count.
+    With --gateway the answers that its workers have counted since they were started are held against both.
 
     Example: affiant audit completeness --gateway http://127.0.0.1:3000 --follow --textfile /var/lib/node/affiant.prom
     """
     from audit.auditor.complete import missing_of
 
     between = times(since, until)
+    if textfile is not None:
+        check_output(textfile, force=True)
     with looking(config, index) as look:
         wrong = False
         before: dict[str, Held] = {}
@@ -168,7 +175,9 @@ def _get(url: str) -> str:
         with urllib.request.urlopen(url, timeout=_TIMEOUT) as answer:  # noqa: S310 — looked at above
             return str(answer.read(_MAX_SCRAPE).decode())
     except (OSError, http.client.HTTPException, UnicodeDecodeError) as error:
-        raise LogUnavailable(f"{url}: {error}") from error
+        # urllib has the system's error within its own.
+        reason = error.reason if type(error) is URLError else error
+        raise LogUnavailable(f"{url}: {getattr(reason, 'strerror', None) or reason}") from error
 
 
 def _tell(rows: Sequence[Minute], held: Sequence[Held], before: Mapping[str, Held], as_json: bool) -> None:

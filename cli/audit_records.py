@@ -101,12 +101,14 @@ def prove(
 
 
 def _proved(told: Mapping[str, Any]) -> str:
-    witnesses = ", ".join(told["witnesses"]) or "nobody else"
+    witnesses = (
+        f", and by {', '.join(told['witnesses'])}" if told["witnesses"] else "; no witness vouches for it"
+    )
     lines = {
         "proved": f"record {told['record']} is in the sealed log",
         "tree": told["origin"],
         "offset": f"{told['index']}, of {counted(told['size'], 'entry', 'entries')} under this checkpoint",
-        "checkpoint": f"root {told['root']}, signed by the notary and by {witnesses}",
+        "checkpoint": f"root {told['root']}, signed by the notary{witnesses}",
         "receipt": f"{told['file']}, {counted(told['bytes'], 'byte')}, {counted(told['hashes'], 'hash', 'hashes')}",
         "check it": f"affiant-verify receipt {told['file']} --key VKEY (the notary's, from its owner)",
     }

@@ -37,7 +37,7 @@ def replay(
     records: Annotated[
         str | None,
         typer.Argument(
-            metavar="[RANGE]",
+            metavar="RANGE",
             help="A record id, or PARTITION:FIRST-LAST (offsets, the last one included); all, when not given.",
             show_default=False,
         ),

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from audit.config import Config, load
-from audit.errors import ConfigError, NoSuchRecord
+from audit.errors import ArchiveGap, ConfigError, NoSuchRecord
 from audit.log import configured_log
 from audit.proof.entry import parse_record_id
 from audit.proof.errors import FormatError
@@ -34,7 +34,8 @@ def opened(path: Path | None, *, archive_only: bool) -> Iterator[tuple[Config, S
         archive_only: read what the notary has kept and nothing else; for who has no access to the log.
 
     Raises:
-        ConfigError: the archive holds no topic, or several.
+        ArchiveGap: the archive holds no answers.
+        ConfigError: it holds several topics with answers.
         LogUnavailable, ObjectsUnavailable: as they say.
     """
     from audit.archive import Archive
@@ -76,7 +77,10 @@ def _archived_topic(archive: Archive) -> tuple[bytes, int]:
         ):
             journals.add(file.topic)
     if not journals:
-        raise ConfigError("--archive: there is no archive of answers in the store of the settings")
+        raise ArchiveGap(
+            "there is no archive of answers in the store of the settings; the notary writes it some minutes after it "
+            "has sealed them ([notary] archive_seconds)"
+        )
     if len(journals) > 1:
         raise ConfigError(
             f"--archive: it holds several topics with answers ({', '.join(sorted(map(bytes.hex, journals)))}): "

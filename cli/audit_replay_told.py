@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 SHOWN: Final = 20
 """Records, and reasons, that are told one by one; the file has all of them."""
+DIGITS: Final = 19
+"""Of a digest, as it is shown: `sha256:` and twelve."""
 _COLOUR: Final = {"identical": "green", "within tolerance": "yellow", "different": "bold red"}
 
 
@@ -45,14 +47,21 @@ def tell(summary: Summary, intake: Intake, seconds: float, out: Path | None, as_
         typer.echo(json.dumps(content, indent=2))
         return
     screen = Console()
-    table = Table("service", "model", *Verdict, title="Replayed", title_justify="left")
+    if not summary.records:
+        screen.print("there was no answer to replay: none of that range, time and model is there")
+        _tell_file(out)
+        return
+    table = Table("service", title="Replayed", title_justify="left")
+    table.add_column("model", no_wrap=True, min_width=DIGITS)  # a digest is there to be copied
+    for verdict in Verdict:
+        table.add_column(verdict)
     for service, digest in sorted({(service, digest) for service, digest, _ in summary.digests}):
         counts = [summary.digests[service, digest, verdict] for verdict in Verdict]
         cells = [
             f"[{_COLOUR.get(verdict, 'none')}]{count:,}[/]" if count else "[dim]0[/]"
             for verdict, count in zip(Verdict, counts, strict=True)
         ]
-        table.add_row(escape(printable(service)), digest[:19], *cells)
+        table.add_row(escape(printable(service)), digest[:DIGITS], *cells)
     screen.print(table)
     for (verdict, reason), count in summary.reasons.most_common(SHOWN):
         screen.print(f"{count:,} {verdict}: {escape(printable(reason))}", soft_wrap=True, highlight=False)
@@ -67,8 +76,6 @@ def tell(summary: Summary, intake: Intake, seconds: float, out: Path | None, as_
     ):
         if count:
             screen.print(f"passed over: {count:,} {one if count == 1 else more}")
-    if not summary.records:
-        screen.print("there was no answer to replay: none of that range, time and model is there")
     screen.print(
         f"{summary.records:,} {'answer' if summary.records == 1 else 'answers'} in {seconds:.1f} s, the loading of "
         "models included"

@@ -43,7 +43,10 @@ def search(
     slot: Annotated[str | None, typer.Option(help="live, canary or shadow.", show_default=False)] = None,
     kind: Annotated[
         list[str] | None,
-        typer.Option(help="Kind of entry, more than once if need be; `any` for all. [exchanges]"),
+        typer.Option(
+            help="Kind of entry (inference, aborted, opening, heartbeat, …), more than once if need be; `any` for all. "
+            "Inference and aborted when not said.",
+        ),
     ] = None,
     limit: Annotated[int, typer.Option(min=1, max=1_000_000, help="Newest records, at most.")] = _LIMIT,
     sql: Annotated[
@@ -120,9 +123,9 @@ def _line(row: Mapping[str, Any]) -> str:
     when = next((row[name] for name in _TIMES if row[name] is not None), None)
     details = (_text(row[name]) for name in _DETAILS if row[name] is not None)
     name = row["record"] or f"{row['partition']}/{row['offset']}"
-    time = "" if when is None else when.isoformat(timespec="milliseconds")
+    time = "" if when is None else when.replace(tzinfo=UTC).isoformat(timespec="milliseconds")
     # Whole: the archive may be a stranger's, and it says the kind and the record too.
-    return printable(f"{time:<23}  {row['kind']:<10} {name}  {' '.join(details)}")
+    return printable(f"{time:<29}  {row['kind']:<10} {name}  {' '.join(details)}")
 
 
 def _print_rows(names: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:

@@ -39,7 +39,11 @@ _MAX_KEPT: Final = 2 << 20
 def verify(  # noqa: PLR0917 — one parameter an option
     store: Annotated[
         str | None,
-        typer.Option(help="A directory, or s3://…, in place of the settings' store.", show_default=False),
+        typer.Option(
+            metavar="PLACE",
+            help="A directory, or s3://…, in place of the settings' store.",
+            show_default=False,
+        ),
     ] = None,
     key: Annotated[
         str | None,
@@ -52,9 +56,11 @@ def verify(  # noqa: PLR0917 — one parameter an option
     ] = None,
     quorum: Annotated[int, typer.Option(min=0, help="With --key: so many of them must vouch.")] = 0,
     partition: Annotated[
-        int | None, typer.Option(min=0, help="This partition only.", show_default=False)
+        int | None, typer.Option(metavar="NUMBER", min=0, help="This partition only.", show_default=False)
     ] = None,
-    first: Annotated[int, typer.Option("--from", metavar="OFFSET", min=0, help="From this offset on.")] = 0,
+    first: Annotated[
+        int, typer.Option("--from", metavar="OFFSET", min=0, help="From this offset of each partition on.")
+    ] = 0,
     last: Annotated[
         int | None,
         typer.Option("--to", metavar="OFFSET", min=0, help="Up to this one, included.", show_default=False),
@@ -62,7 +68,8 @@ def verify(  # noqa: PLR0917 — one parameter an option
     checkpoint: Annotated[
         list[Path] | None,
         typer.Option(
-            help="A checkpoint or receipt that you have kept: the log must continue it. May be repeated."
+            metavar="FILE",
+            help="A checkpoint or receipt that you have kept: the log must continue it. May be repeated.",
         ),
     ] = None,
     log: Annotated[bool, typer.Option(help="Compare with the log of the settings, when it is there.")] = True,
@@ -110,7 +117,10 @@ def _of_partition(which: Sequence[TreeId], partition: int | None, trees: Trees) 
         ConfigError: nothing of that partition is.
     """
     if not which:
-        raise NotSealed(f"nothing is sealed in {trees.objects!r}: there was nothing to verify")
+        raise NotSealed(
+            f"there was nothing to verify: nothing is sealed in {trees.objects!r} yet; `affiant notary run` (or "
+            "`affiant up`) seals it"
+        )
     found = [each for each in which if partition in (None, each.partition)]
     if not found:
         there = ", ".join(str(each) for each in sorted({each.partition for each in which}))

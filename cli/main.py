@@ -17,6 +17,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from .errors import INTERRUPTED, explain
+from .help import flowing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -81,7 +82,7 @@ class LazyGroups(TyperGroup):
             return TyperCommand(cmd_name, help=group.about)
         command = typer.main.get_command(import_module(group.module).app)
         command.name = cmd_name
-        return command
+        return flowing(command)
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """The list of commands, without loading them."""

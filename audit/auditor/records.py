@@ -254,5 +254,8 @@ def newest(trees: Trees, topics: Mapping[bytes, int]) -> dict[SealedTree, Publis
         except NotSealed:
             continue
     if not heads:
-        raise NotSealed(f"{trees.trust.name}: nothing is sealed in {trees.objects!r} yet")
+        raise NotSealed(
+            f"nothing of {trees.trust.name} is sealed in {trees.objects!r} yet; `affiant notary run` (or `affiant up`) "
+            "seals it"
+        )
     return heads

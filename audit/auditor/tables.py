@@ -216,5 +216,5 @@ def told(path: Path) -> Iterator[None]:
     except duckdb.Error as error:
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise IndexUnusable(
-            f"{path}: {first}; if it is the auditor's index, delete it: it is made again"
+            f"{path}: {first.rstrip(' !.')}; if it is the auditor's index, delete it: it is made again"
         ) from error

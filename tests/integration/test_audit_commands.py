@@ -210,7 +210,8 @@ def test_prove_writes_a_receipt_that_holds(recorded, affiant, tmp_path: Path) ->
     assert told["tree"] == opened.checkpoint.origin
     assert told["offset"].startswith(f"{receipt.index}, of {opened.checkpoint.size} entries")
     assert (
-        told["checkpoint"] == f"root {opened.checkpoint.root.hex()}, signed by the notary and by nobody else"
+        told["checkpoint"]
+        == f"root {opened.checkpoint.root.hex()}, signed by the notary; no witness vouches for it"
     )
     assert told["receipt"].startswith(f"{written}, {written.stat().st_size} bytes")
     code, output = affiant("prove", recorded[1][0], "-o", str(tmp_path / "other"), "--json")

@@ -126,7 +126,7 @@ def test_a_record_and_a_range_of_offsets(site: Site, capsys: pytest.CaptureFixtu
         (["--out", "/no/such/folder/x.parquet"], 2, "there is no folder /no/such/folder"),
         (["--out", "/tmp"], 2, "it is a folder"),
         (["--model", "sha256:12"], 2, "64 hex digits"),
-        (["--archive"], 2, "no archive of answers"),
+        (["--archive"], 1, "no archive of answers"),
         (["--since", "yesterday"], 2, "2026-01-31"),
         (["--against", "ab" * 32], 2, "model missing"),
         (["--against", "ab" * 32, "--tolerance", "1"], 2, "--tolerance"),
