@@ -12,7 +12,7 @@ import typer
 
 from audit.config import Config, load
 
-from .approvals_open import append, board_of, confirm, digest_of, publisher_in, signer_of, text_of
+from .approvals_open import append, board_of, confirm, digest_of, publisher_in, signer_of, text_of, warn
 from .approvals_show import cell, day, gates_table, lines, of_roles, screen, table
 from .errors import WRONG
 from .text import json_text, printable
@@ -45,7 +45,7 @@ def sign(config: Path | None, asked: Asked) -> None:
     Raises:
         typer.Exit: 1: it would not count, and nothing was signed; or it was signed, and does not count.
     """
-    from registry.approvals.foresee import Intent, refusals
+    from registry.approvals.foresee import Intent, refusals, waits_for
     from registry.statement import REVOCATION
     from registry.stores import configured_store
 
@@ -74,6 +74,8 @@ def sign(config: Path | None, asked: Asked) -> None:
         _refuse(asked, digest, why)
     if not asked.as_json:
         _show(board, intent, publisher)
+    if waiting := waits_for(board, intent):
+        warn(f"this is an approval for live, too, once these gates pass: {', '.join(waiting)}")
     confirm(f"Sign this with {asked.key}?", yes=asked.yes)
     append(loaded, signer, [intent.statement(board)])
     _after(loaded, intent, publisher, asked)

@@ -195,6 +195,6 @@ def _print(board: Board, status: Status) -> None:
                 cell(event["by"]),
                 cell(event["role"] or ""),
                 cell(when),
-                cell(str(event["rationale"] or "")[:200]),
+                cell(" ".join(str(event["rationale"] or "").split())[:200]),
             )
         out.print(said)

@@ -15,7 +15,7 @@ _NAMED: Final = ("column", "name")
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One key. A side that does not have it is None; else JSON."""
+    """One key. A side that does not have it is None; else JSON (of a root: words)."""
 
     key: str
     before: str | None
@@ -57,7 +57,12 @@ def _names(items: list[Any] | tuple[Any, ...]) -> list[str]:
 
 def root_changes(before: RootModel, after: RootModel) -> tuple[Change, ...]:
     """What one root changes of another: keys by person and id, roles by name and person."""
-    return changes(_by_name(before), _by_name(after))
+    found = changes(_by_name(before), _by_name(after))
+    return tuple(Change(each.key, _words(each.before), _words(each.after)) for each in found)
+
+
+def _words(value: str | None) -> str | None:
+    return None if value is None else str(json.loads(value))
 
 
 def _by_name(content: RootModel) -> dict[str, Any]:

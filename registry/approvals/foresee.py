@@ -155,8 +155,15 @@ def _gates(board: Board, intent: Intent) -> list[str]:
         return []
     if results is None:
         return ["there are no gate results under the policy in force; `affiant gate run` makes them"]
-    failed = [gate for gate in sorted(needed.get("live", ())) if passed.get(gate) != "passed"]
-    return [f"gates that did not pass, or did not run: {', '.join(failed)}"]
+    return [f"gates that did not pass, or did not run: {', '.join(waits_for(board, intent))}"]
+
+
+def waits_for(board: Board, intent: Intent) -> list[str]:
+    """The gates of live that have not passed, when an approval counts all the same: for a milder slot."""
+    rules, passed = board.rules(intent.service, "live"), verdicts(board.gates(intent.service, intent.digest))
+    if rules is None or intent.type != APPROVAL or intent.break_glass:
+        return []
+    return [gate for gate in sorted(rules.gates) if passed.get(gate) != "passed"]
 
 
 def verdicts(results: Said | None) -> dict[str, str]:
