@@ -152,10 +152,12 @@ def awaited_policy(
 
 
 def _message(head: str, fields: Mapping[str, str], digest: str, command: str) -> dict[str, Any]:
+    # Slack refuses a message of which one text is over 3,000 characters, or one field over 2,000.
+    head = _escaped(head)[:2900]
     return {
-        "text": _escaped(head),
+        "text": head,
         "blocks": [
-            {"type": "section", "text": {"type": "mrkdwn", "text": f"*{_escaped(head)}*"}},
+            {"type": "section", "text": {"type": "mrkdwn", "text": f"*{head}*"}},
             {
                 "type": "section",
                 "fields": [
@@ -164,7 +166,7 @@ def _message(head: str, fields: Mapping[str, str], digest: str, command: str) ->
                 ],
             },
             {"type": "section", "text": {"type": "mrkdwn", "text": f"`{_escaped(digest)}`"}},
-            {"type": "context", "elements": [{"type": "mrkdwn", "text": f"`{_escaped(command)}`"}]},
+            {"type": "context", "elements": [{"type": "mrkdwn", "text": f"`{_escaped(command)[:2900]}`"}]},
         ],
     }
 

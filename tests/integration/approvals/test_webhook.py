@@ -163,3 +163,24 @@ def test_a_policy_that_waits_tells_who_must_sign(house: House, hook: Hook) -> No
     ((_, message),) = hook.got
     assert message["text"] == "Policy version 2 waits for signatures: 1 × compliance"
     assert "dan (legal)" in json.dumps(message)
+
+
+def test_a_message_stays_within_what_slack_takes() -> None:
+    """However long a name, and however many roles."""
+    missing = {f"role-{number:04}": 1 for number in range(1000)}
+    message = awaited(
+        "credit", "sha256:" + "0" * 64, "x" * 5000, missing, [("legal", "y" * 5000)], "z" * 5000
+    )
+    texts = [block["text"]["text"] for block in message["blocks"] if "text" in block]
+    texts += [each["text"] for block in message["blocks"] for each in block.get("elements", [])]
+    fields = [each["text"] for block in message["blocks"] for each in block.get("fields", [])]
+    assert max(map(len, [message["text"], *texts])) <= 3000
+    assert max(map(len, fields)) <= 2000
+
+
+def test_one_webhook_is_named_once(house: House) -> None:
+    """File and variable together are a mistake of the settings."""
+    settings = hooked(house, "http://127.0.0.1/x").file("affiant.toml")
+    settings.write_text(settings.read_text() + 'webhook_url_variable = "HOOK"\n')
+    done = house.status()
+    assert (done.code, "set one of them" in done.err) == (2, True)
