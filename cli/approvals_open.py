@@ -155,10 +155,12 @@ def text_of(value: str, option: str = "--rationale") -> str:
     Raises:
         ConfigError: it looks like a file's name, and there is none; or it is not text; or it says nothing.
     """
-    from registry.approvals.foresee import rationale_of
+    from registry.approvals.foresee import MAX_RATIONALE, rationale_of
 
     path = Path(value) if len(value) < 256 and "\n" not in value else None
     if path is not None and path.is_file():
+        if path.stat().st_size > MAX_RATIONALE:
+            raise ConfigError(f"{option}: {path} is over {MAX_RATIONALE} bytes")
         try:
             return rationale_of(path.read_text(encoding="utf-8"), option)
         except (OSError, UnicodeDecodeError) as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -73,11 +74,11 @@ def status_of(board: Board, service: str, digest: str, *, now: float, publisher:
             "offset": each.offset,
             "kind": _KINDS[each.type],
             "by": board.speaker(each),
-            "role": each.predicate.get("role"),
-            "at": each.predicate.get("at"),
+            "role": _text(each.predicate.get("role")),
+            "at": _time(each.predicate.get("at")),
             "break_glass": each.predicate.get("break_glass") is True,
             "this_policy": board.policy is not None and each.predicate.get("policy") == board.policy.digest,
-            "rationale": each.predicate.get("rationale"),
+            "rationale": _text(each.predicate.get("rationale")),
         }
         for each in board.about(digest)
         if each.predicate.get("service") == service
@@ -98,3 +99,15 @@ def waiting(board: Board, publisher: Callable[[str], str | None], now: float) ->
         for service in board.policy.policy.services
         for digest in board.digests(service)
     ]
+
+
+def _text(value: object) -> str | None:
+    """A predicate may hold anything; what is shown of it has one type."""
+    return value if isinstance(value, str) else None
+
+
+def _time(value: object) -> float | None:
+    try:
+        return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
+    except OverflowError:  # JSON has integers that no float holds
+        return None

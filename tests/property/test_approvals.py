@@ -14,9 +14,11 @@ from registry.admission import policy_in_force
 from registry.approvals.board import Board
 from registry.approvals.foresee import Intent, refusals
 from registry.approvals.proposals import missing
-from registry.approvals.root import KeyModel, RoleModel, RootModel, Roots, sign_root
+from registry.approvals.root import KeyModel, RoleModel, RootModel, Roots, fold_roots, sign_root
+from registry.approvals.status import status_of, waiting
 from registry.policy import Policy, parse_policy
 from registry.statement import APPROVAL, GATES, POLICY, REJECTION, REVOCATION, Said
+from registry.statement import ROOT as ROOT_STATEMENT
 
 NOW: Final = 1_700_000_000.0
 DIGEST: Final = "sha256:" + "ab" * 32
@@ -179,3 +181,53 @@ def test_a_proposal_that_misses_nobody_is_in_force(signed: list[tuple[str, str, 
         if passed is not None and board.policy is not None:
             assert (passed.policy.digest, passed.version) == (board.policy.digest, board.policy.version)
             assert passed.missing == {}
+
+
+json_values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.sampled_from(["legal", "credit", "passed", "x"]),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["name", "verdict", "x"]), inner)
+    ),
+    max_leaves=6,
+)
+predicates = st.fixed_dictionaries(
+    {},
+    optional={
+        name: json_values | st.sampled_from([usual, usual])
+        for name, usual in {
+            "service": "credit", "role": "legal", "policy": POLICIES[0].digest, "at": NOW, "rationale": "x",
+            "break_glass": False, "version": 2, "text": "{", "results": [{"name": "documentation"}], "envelope": {},
+        }.items()
+    },
+)  # fmt: skip
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([APPROVAL, REJECTION, REVOCATION, GATES, POLICY, ROOT_STATEMENT]),
+            st.sampled_from(PEOPLE),
+            predicates,
+        ),
+        max_size=6,
+    )
+)
+def test_whatever_people_of_the_root_say_is_shown(told: list[Any]) -> None:
+    """Predicates of any JSON, rightly signed: nothing raises, and nothing of it is no JSON."""
+    statements = [policy_said(0, "ann", "policy", POLICIES[0], 1)]
+    for type_, who, predicate in told:
+        statements.append(said(len(statements), who, type_, DIGEST, predicate))
+    board = board_of(statements)
+    for status in waiting(board, lambda _: "zoe", NOW + 60):
+        json.dumps(status.told(), allow_nan=False)
+    json.dumps(status_of(board, "credit", DIGEST, now=NOW + 60, publisher=None).told(), allow_nan=False)
+    board.proposals()
+    board.passed()
+    fold_roots(ROOT, board.said)
+    for type_ in (APPROVAL, REJECTION, REVOCATION):
+        intent = Intent(type_, "credit", DIGEST, KEYS["bob"].id, "because", NOW + 60, "compliance")
+        refusals(board, intent, publisher="zoe", stored=True)
