@@ -14,6 +14,7 @@ from .client import Client
 
 _MAX_PARENTS: Final = 32
 _COMMIT: Final = "mlflow.source.git.commit"
+_DIRTY: Final = "mlflow.source.git.dirty"
 _PARENT: Final = "mlflow.parentRunId"
 # Long lists that MLflow keeps for itself; what they say stands elsewhere.
 _OWN: Final = {"mlflow.log-model.history", "mlflow.loggedArtifacts"}
@@ -53,10 +54,15 @@ def get_run(client: Client, run: str) -> dict[str, Any]:
     return told
 
 
-def git_of(facts: Mapping[str, Any]) -> GitState | None:
-    """The commit that MLflow tagged the run with. Whether files differed from it, MLflow does not say."""
-    commit = facts["tags"].get(_COMMIT)
-    return GitState(commit, None) if commit else None
+def git_of(*told: Mapping[str, str]) -> GitState | None:
+    """The commit of the first tags that have one: the run's, then the logged model's.
+
+    Whether files differed from it, MLflow says only where somebody has it do so.
+    """
+    for tags in told:
+        if commit := tags.get(_COMMIT):
+            return GitState(commit, {"true": True, "false": False}.get(tags.get(_DIRTY, "").lower()))
+    return None
 
 
 def metrics(listed: object) -> dict[str, Any]:

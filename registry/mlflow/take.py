@@ -18,7 +18,7 @@ from registry.formats import refuse_pickle
 from registry.lineage import GitState
 from registry.manifest import MODELS, digest_of
 
-from .answers import pairs, writable
+from .answers import mapping, pairs, writable
 from .client import Client
 from .files import File, Files
 from .mlmodel import Described, describe
@@ -83,7 +83,7 @@ def take(client: Client, address: str, progress: Callable[[str], None] = lambda 
     }
     if not writable(lineage):
         raise PublishError(f"{address}: its MLmodel says what cannot be written as JSON")
-    git = git_of(facts) if facts is not None else None
+    git = git_of(facts["tags"] if facts else {}, pairs(mapping(found.model, "info").get("tags")))
     version = found.version
     named = (str(version["name"]), str(version["version"])) if version is not None else None
     return Taken(model, PurePosixPath(file).name, lineage, git, found.run, named)
@@ -110,7 +110,7 @@ def take_run(client: Client, run: str) -> tuple[dict[str, Any], GitState | None]
         "artifacts": artifacts,
         "artifacts_complete": complete,
     }
-    return lineage, git_of(facts)
+    return lineage, git_of(facts["tags"])
 
 
 def run_file(client: Client, run: str, path: str, limit: int = MAX_TABLE) -> bytes:

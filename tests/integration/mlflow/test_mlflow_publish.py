@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import re
 import socket
 from hashlib import sha256
 from pathlib import Path
@@ -16,8 +17,9 @@ from sklearn.linear_model import LogisticRegression
 
 from registry.convert import publish_sklearn
 from registry.errors import StoreUnavailable
-from registry.lineage import Origin, Run
+from registry.lineage import GitState, Origin, Run
 from registry.mlflow import take as taking
+from registry.mlflow.run import git_of
 from registry.mlflow.take import take, take_run
 from registry.runtimes import load
 from registry.settings import mlflow_access
@@ -55,7 +57,7 @@ def test_the_lineage_has_what_mlflow_knows(logged: Logged, publisher: Publisher)
     assert len(data["schema"]["mlflow_colspec"]) == 21
     assert told["signature"]["inputs"][0]["name"] == "status_of_existing_checking_account"
     assert told["flavour"] == "xgboost"
-    assert told["environment"]["xgb_version"] == "3.2.0"
+    assert re.fullmatch(r"3\.\d+\.\d+", told["environment"]["xgb_version"])
     kept = {
         **{("model", path.name): path for path in logged.model_files("model").iterdir() if path.is_file()},
         ("run", "data/german_credit.csv"): CREDIT_CSV,
@@ -79,6 +81,18 @@ def test_what_mlflow_says_is_what_the_package_says(logged: Logged, publisher: Pu
     assert "run of training" not in lineage["unknown"]
     assert PASSWORD not in unquote(json.dumps(lineage))
     assert lineage["origin"]["data"][0]["sha256"] == sha256(CREDIT_CSV.read_bytes()).hexdigest()
+
+
+def test_the_commit_is_the_runs_then_the_models() -> None:
+    """And whether it was all is known only where MLflow says it."""
+    commit = {"mlflow.source.git.commit": COMMIT}
+    assert git_of({}, {}) is None
+    assert git_of({"team": "risk"}, commit) == GitState(COMMIT, None)
+    assert git_of(
+        commit, {"mlflow.source.git.commit": "other", "mlflow.source.git.dirty": "true"}
+    ) == GitState(COMMIT, None)
+    assert git_of(commit | {"mlflow.source.git.dirty": "true"}) == GitState(COMMIT, True)
+    assert git_of(commit | {"mlflow.source.git.dirty": "false"}) == GitState(COMMIT, False)
 
 
 def test_the_version_says_of_which_package_it_is(logged: Logged, publisher: Publisher) -> None:
