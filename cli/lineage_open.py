@@ -122,7 +122,7 @@ def predictions_of(
         with opened(config, index) as records:
             rows = records.index.select(
                 "SELECT digest, service, slot, count(*), min(arrived), max(arrived) FROM entries "  # noqa: S608
-                f"WHERE kind = 'inference' AND status < 400 AND digest IN ({', '.join('?' * len(digests))}) "
+                f"WHERE status < 400 AND digest IN ({', '.join('?' * len(digests))}) "
                 "GROUP BY ALL ORDER BY ALL",
                 list(digests),
             )

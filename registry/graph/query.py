@@ -135,13 +135,13 @@ class Lineage:
         return self._asked(lambda: self._packages(service))
 
     def _packages(self, service: str | None) -> list[Line]:
-        places = self._places(None)
-        rows = self._index.rows("SELECT name, created, digest FROM packages")
-        return [
-            Line(digest, name, created, places[digest])
-            for name, created, digest in sorted(rows)
-            if service is None or any(each.service == service for each in places[digest])
-        ]
+        select, places = "SELECT name, created, digest FROM packages", self._places(None)
+        if service is None:
+            rows = self._index.rows(select)
+        else:
+            here = [digest for digest, each in places.items() if any(one.service == service for one in each)]
+            rows = self._index.rows_in(f"{select} WHERE digest IN", here)
+        return [Line(digest, name, created, places[digest]) for name, created, digest in sorted(rows)]
 
     def documents(self) -> Iterator[Document]:
         """Manifest and lineage of every package, by name, each held to its digest."""

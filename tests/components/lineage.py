@@ -53,6 +53,14 @@ class Key:
         return self._key.sign(message)
 
 
+class Forger(Key):
+    """Says that it has another's key."""
+
+    def __init__(self, victim: Key) -> None:
+        super().__init__(99)
+        self.public_key = victim.public_key
+
+
 @cache
 def package_of(name: str, data: tuple[DataSet, ...], **changed: Any) -> Package:
     """A small package whose lineage names these data sets; `changed` keys of the lineage are JSON texts."""
@@ -95,11 +103,15 @@ class LineageSite:
         previous: Root | None = None,
         new: Sequence[str] = (),
         gone: Sequence[str] = (),
+        until: int | None = None,
     ) -> Root:
-        """Signed by ann and bob; `new` get every role, `gone` have left."""
-        names = [*(name for name in self.people if name not in ("eve", "new", *gone)), *new]
+        """Signed by ann and bob; `new` get every role, `gone` have left, or their keys count until then."""
+        left = () if until is not None else gone
+        names = [*(name for name in self.people if name not in ("eve", "new", *left)), *new]
         keys = {
-            self.keys[name].id: KeyModel(public=self.keys[name].public_key.hex(), person=name)
+            self.keys[name].id: KeyModel(
+                public=self.keys[name].public_key.hex(), person=name, until=until if name in gone else None
+            )
             for name in names
         }
         roles = {
@@ -134,12 +146,17 @@ class LineageSite:
         self.clock += 1
         return offset
 
+    def values(self, first: int = 0, end: int | None = None) -> list[bytes]:
+        """What stands in the log from one offset up to another."""
+        reader = self.log.reader()
+        try:
+            return [each.value or b"" for each in walk(reader, 0, first, self.end if end is None else end)]
+        finally:
+            reader.close()
+
     def again(self, first: int, end: int) -> None:
         """Append the very bytes of these entries once more: whoever can write to the broker can."""
-        reader = self.log.reader()
-        values = [each.value or b"" for each in walk(reader, 0, first, end)]
-        reader.close()
-        self.write(values)
+        self.write(self.values(first, end))
 
     def write(self, values: Sequence[bytes]) -> None:
         """Append values as they are."""
@@ -187,8 +204,8 @@ class LineageSite:
         body = encode_deprecation(version, "consent withdrawn", who, self.clock - late, deprecated=deprecated)
         return self.say(who, body)
 
-    def new_root(self, *gone: str) -> Root:
+    def new_root(self, *gone: str, until: int | None = None) -> Root:
         """The next root, in which `new` may everything."""
-        root = self.root(2, self.first, ["new"], gone)
+        root = self.root(2, self.first, ["new"], gone, until)
         self.say("eve", encode(root.digest, ROOT, root_predicate(root)))
         return root

@@ -61,6 +61,8 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
                 body = json.dumps({"instances": [[float(number), 2.0, 3.0]]}).encode()
                 answer = await ask(front, "/v1/models/numbers:predict", body, headers=JSON)
                 records.append(answer.headers["affiant-record"])
+            refused = await ask(front, "/v1/models/numbers:predict", b'{"instances": [["x"]]}', headers=JSON)
+            assert refused.status >= 400
 
     asyncio.run(epoch())
     ship(site)

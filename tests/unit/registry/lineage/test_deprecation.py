@@ -14,7 +14,7 @@ from registry.lineage import DataSet
 from registry.lineage.deprecation import deprecated, deprecated_in, encode_deprecation
 from registry.lineage.versions import parse_version
 from registry.statement import DATA_DEPRECATION, encode, read
-from tests.components.lineage import NOW, LineageSite, package_of
+from tests.components.lineage import NOW, Forger, LineageSite, package_of
 
 MD5, SHA = "md5:" + "1" * 32, "sha256:" + "b" * 64
 
@@ -53,6 +53,16 @@ def test_only_the_role_data_counts(site: LineageSite, who: str) -> None:
     assert now(site) == {}
     site.deprecate(MD5)
     site.deprecate(MD5, who, deprecated=False)
+    assert now(site) == {MD5: "consent withdrawn"}
+
+
+def test_a_forged_signature_counts_for_nothing(site: LineageSite) -> None:
+    """The author's name is right, the signature another's."""
+    site.keys["forger"] = Forger(site.keys["cyd"])
+    site.deprecate(MD5, "forger")
+    assert now(site) == {}
+    site.deprecate(MD5)
+    site.deprecate(MD5, "forger", deprecated=False)
     assert now(site) == {MD5: "consent withdrawn"}
 
 

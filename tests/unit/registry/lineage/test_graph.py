@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from pathlib import Path
 
 import pytest
 
 from audit.errors import IndexUnusable
+from audit.log.local import LocalLog
 from audit.proof.errors import FormatError
 from registry.errors import NotFound
 from registry.graph import Lineage, PackageLineage, Place
 from registry.graph.tables import NAME
 from registry.lineage import DataSet
 from registry.statement import REVOCATION
-from tests.components.lineage import LineageSite
+from tests.components.lineage import Forger, LineageSite
 from tests.components.packages import number_package
 
 MD5, OTHER = "md5:" + "1" * 32, "md5:" + "2" * 32
@@ -91,6 +93,30 @@ def test_a_key_that_a_later_root_brings_makes_what_it_signed_before_hold(site: L
         assert lineage.refresh() == []
         spoken = lineage.package(made.digest).said[0]
     assert (spoken.holds, spoken.person) == (True, None)  # it holds; at that place nobody's yet
+
+
+def test_a_forged_signature_is_shown_as_one(site: LineageSite) -> None:
+    """The key is known, and what it is said to have signed does not hold."""
+    made = site.publish("credit", [ROWS])
+    site.keys["forger"] = Forger(site.keys["dan"])
+    site.approve("forger", made.digest)
+    site.deploy("forger", made.digest)
+    found = package(site, made.digest)
+    assert [each.holds for each in found.said] == [False, False]
+    assert found.people == (found.publisher,)
+    assert found.serves == ()
+
+
+def test_a_rotated_key_is_nobody_s_any_more(site: LineageSite) -> None:
+    """What it signed before stays its person's."""
+    made = site.publish("credit", [ROWS])
+    site.approve("dan", made.digest)
+    site.new_root("dan", until=1)
+    site.approve("dan", made.digest)
+    assert [(each.holds, each.person) for each in package(site, made.digest).said] == [
+        (True, "dan"),
+        (True, None),
+    ]
 
 
 def test_without_a_root_nobody_s_word_counts(site: LineageSite) -> None:
@@ -250,6 +276,45 @@ def test_an_index_that_somebody_changed_is_made_again(site: LineageSite, change:
     with connection:
         connection.execute(change)
     connection.close()
+    assert package(site, made.digest) == wanted
+
+
+def test_a_lineage_that_is_another_package_s_is_made_again(site: LineageSite) -> None:
+    """Whole and well-formed as it is: it is not the one that the digest covers."""
+    made = site.publish("credit", [ROWS])
+    site.publish("other", [MORE])
+    wanted = package(site, made.digest)
+    connection = sqlite3.connect(site.directory / "index" / NAME)
+    with connection:
+        connection.execute(
+            "UPDATE packages SET lineage = (SELECT lineage FROM packages WHERE name = 'other')"
+        )
+    connection.close()
+    with site.lineage() as lineage:
+        lineage.refresh()
+        assert lineage.package(made.digest) == wanted
+
+
+@pytest.mark.parametrize("same", ["entries", "topic"])
+def test_another_log_is_read_from_its_beginning(site: LineageSite, same: str) -> None:
+    """One of another id with the same entries, and one of the same id with other entries."""
+    made = site.publish("credit", [ROWS])
+    site.approve("dan", made.digest)
+    site.gates(made.digest)
+    package(site, made.digest)
+    topic = (site.directory / "log" / "topic.json").read_bytes()
+    values = site.values()
+    shutil.rmtree(site.directory / "log")
+    if same == "topic":
+        (site.directory / "log").mkdir()
+        (site.directory / "log" / "topic.json").write_bytes(topic)
+        values = values[::-1]
+    site.clock += 1000
+    site.log = LocalLog(site.directory / "log", "governance", clock=lambda: int(site.clock * 1e9))
+    site.write(values)
+    with site.lineage("fresh") as fresh:
+        fresh.refresh()
+        wanted = fresh.package(made.digest)
     assert package(site, made.digest) == wanted
 
 
