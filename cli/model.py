@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table as Grid
@@ -22,21 +19,17 @@ from registry.package import Package
 from registry.stores import LayoutStore, Store, StoredPackage, configured_store
 
 from .errors import WRONG
+from .model_printed import ERRORS, SHORT, facts, judge_difference, predictions, tell, wide
 from .model_source import given, runs_of, say_in_mlflow
 from .model_sync import sync_mlflow
 from .options import ConfigOption
-from .text import printable
-
-if TYPE_CHECKING:
-    from registry.publish import Published
+from .text import json_text, printable
 
 app = typer.Typer(
     no_args_is_help=True,
     help="Model packages: publish, list, show, pull and verify.\n\nExample: affiant model list",
 )
-_ERRORS = Console(stderr=True)
 _STEPS = 6  # of registry.publish.publish
-_SHORT = 19  # sha256: and twelve digits, enough to be told apart and to be typed
 
 StoreOption = Annotated[
     Path | None,
@@ -152,7 +145,7 @@ def publish(  # noqa: PLR0917 - a command takes its options one by one
         )
         if origin.data[0].sha256 != training.sha256:
             raise PublishError(f"{table}: changed while it was read; publish again")
-        scores = _predictions(compare_predictions) if compare_predictions else None
+        scores = predictions(compare_predictions) if compare_predictions else None
         published = make(
             source.model,
             training,
@@ -165,83 +158,13 @@ def publish(  # noqa: PLR0917 - a command takes its options one by one
             mlflow=taken.lineage if taken else None,
             git=taken.git if taken else None,
         )
-        _judge_difference(published, max_difference)
+        judge_difference(published, max_difference)
         step("putting it into the store")
         place.push(published.package)
         problem = say_in_mlflow(config, taken, published.package.digest) if taken else None
     if problem:
-        _ERRORS.print(f"[yellow]note:[/] {escape(printable(problem))}")
-    _tell(published, as_json)
-
-
-def _judge_difference(published: Published, allowed: float | None) -> None:
-    if allowed is None:
-        return
-    if published.comparison is None:
-        raise PublishError("--max-difference needs --compare-predictions")
-    if published.comparison.max_difference > allowed:
-        raise PublishError(
-            f"a score differs from the source model's by {published.comparison.max_difference:.3g}; "
-            f"{allowed:g} is allowed; nothing was published"
-        )
-
-
-def _predictions(path: Path) -> Any:
-    """The scores of a file: its only column or columns, in order."""
-    from registry.table import read_table
-
-    try:
-        return read_table(path).frame.to_numpy(float)
-    except (ValueError, TypeError) as error:
-        raise PublishError(f"{path.name} holds something that is no number: scores are wanted") from error
-
-
-def _tell(published: Published, as_json: bool) -> None:
-    package, batching = published.package, published.batching
-    comparison = asdict(published.comparison) if published.comparison else None
-    if as_json:
-        content = {
-            **_facts(package),
-            "batching": asdict(batching),
-            "comparison": comparison,
-            "metrics": published.metrics,
-            "warnings": list(published.warnings),
-            "unknown": package.lineage["unknown"],
-        }
-        typer.echo(json.dumps(content, indent=2, ensure_ascii=False))
-        return
-    unknown = package.lineage["unknown"]
-    if unknown:
-        _ERRORS.print(f"[yellow]note:[/] not known: {escape(', '.join(unknown))}")
-    if (package.lineage["git"] or {}).get("dirty"):
-        _ERRORS.print("[yellow]note:[/] the work tree differs from its commit, and the lineage says so")
-    for warning in published.warnings:
-        _ERRORS.print(f"[yellow]note:[/] {escape(warning)}")
-    grid = _grid()
-    grid.add_row("name", escape(package.name))
-    grid.add_row("digest", package.digest)
-    grid.add_row("task", package.signature.task)
-    grid.add_row("features", str(package.signature.width))
-    grid.add_row("answers", _batching(batching.kind, batching.rows, batching.bound))
-    for key, value in published.metrics.items():
-        grid.add_row(key.replace("_", " "), f"{value:.4f}")
-    if published.comparison:
-        row = published.comparison
-        grid.add_row(
-            "against the source",
-            f"{row.rows} rows: at most {row.max_difference:.3g} apart, on average {row.mean_difference:.3g}; "
-            f"{row.rows_beyond} by more than 0.0001",
-        )
-    _wide().print(grid)
-    typer.echo(f"\nNext: affiant model show {package.digest[:_SHORT]}")
-
-
-def _batching(kind: str, rows: int, bound: float) -> str:
-    if kind == "exact":
-        return "golden, bit for bit, in batches of any size"
-    if kind == "padded":
-        return f"golden, bit for bit, when batches are filled up to a multiple of {rows}"
-    return f"within {bound:.3g} of the golden ones"
+        ERRORS.print(f"[yellow]note:[/] {escape(printable(problem))}")
+    tell(published, as_json)
 
 
 @app.command("list")
@@ -254,15 +177,17 @@ def list_packages(
     """
     found = _open(config, store).list()
     if as_json:
-        typer.echo(json.dumps([asdict(item) for item in found], indent=2, ensure_ascii=False))
+        typer.echo(json_text([asdict(item) for item in found]))
         return
     if not found:
         typer.echo("no packages yet; `affiant model publish --help` shows how to make one")
         return
     grid = Grid("name", "digest", "kind", "bytes", "published", box=None, pad_edge=False)
     for item in found:
-        grid.add_row(escape(item.name), item.digest, item.model_type, f"{item.size:,}", item.created)
-    _wide().print(grid)
+        grid.add_row(
+            escape(printable(item.name)), item.digest, item.model_type, f"{item.size:,}", item.created
+        )
+    wide().print(grid)
 
 
 @app.command()
@@ -279,7 +204,7 @@ def show(
     package = _find(_open(config, store), digest)
     if as_json:
         content = {
-            **_facts(package),
+            **facts(package),
             "files": [
                 {"file": layer.annotations.title, "digest": layer.digest, "bytes": layer.size}
                 for layer in package.parsed.layers
@@ -289,20 +214,20 @@ def show(
             "reference": {"rows": package.reference.rows, "radius": package.reference.radius},
             "golden_rows": len(package.golden.rows),
         }
-        typer.echo(json.dumps(content, indent=2, ensure_ascii=False))
+        typer.echo(json_text(content))
         return
     from rich.markdown import Markdown
 
     grid = Grid("file", "digest", "bytes", box=None, pad_edge=False)
     for layer in package.parsed.layers:
         grid.add_row(layer.annotations.title, layer.digest, f"{layer.size:,}")
-    console = _wide()
+    console = wide()
     console.print(
-        f"{package.digest}  published {package.created} by {escape(str(package.lineage.get('actor')))}\n"
+        f"{package.digest}  published {package.created} by {escape(printable(str(package.lineage.get('actor'))))}\n"
     )
     console.print(grid)
     console.print()
-    console.print(Markdown(package.card))
+    console.print(Markdown("\n".join(map(printable, package.card.split("\n")))))
 
 
 @app.command()
@@ -330,7 +255,7 @@ def pull(
         for layer in package.parsed.layers:
             (output / layer.annotations.title).write_bytes(package.blobs[layer.digest])
     if as_json:
-        typer.echo(json.dumps({**_facts(package), "directory": str(output)}, indent=2, ensure_ascii=False))
+        typer.echo(json_text({**facts(package), "directory": str(output)}))
         return
     typer.echo(f"{package.digest}\n{len(package.parsed.layers) + 1} files in {output}")
 
@@ -358,10 +283,10 @@ def verify(
     results = []
     with _progress("verifying", len(wanted)) as step:
         for digest in wanted:
-            step(digest[:_SHORT])
+            step(digest[:SHORT])
             results.append(_verified(place, digest, golden))
     if as_json:
-        typer.echo(json.dumps(results, indent=2, ensure_ascii=False))
+        typer.echo(json_text(results))
     else:
         for result in results:
             typer.echo(
@@ -413,30 +338,6 @@ def _whole(store: Store, digest: str) -> str:
     return found[0].digest
 
 
-def _facts(package: Package) -> dict[str, object]:
-    return {
-        "digest": package.digest,
-        "name": package.name,
-        "created": package.created,
-        "model_type": package.model_type,
-        "task": package.signature.task,
-        "schema_hash": package.schema_hash.hex(),
-        "bytes": package.size,
-    }
-
-
-def _grid() -> Grid:
-    grid = Grid(box=None, show_header=False, pad_edge=False)
-    grid.add_column(style="bold")
-    grid.add_column(overflow="fold")
-    return grid
-
-
-def _wide() -> Console:
-    """Digests are for copying: a pipe gets them on one line."""
-    return Console() if sys.stdout.isatty() else Console(width=200)
-
-
 @contextmanager
 def _progress(what: str, steps: int) -> Iterator[Any]:
     """A bar on the error output while it is a terminal; the function given takes the next step's text."""
@@ -447,7 +348,7 @@ def _progress(what: str, steps: int) -> Iterator[Any]:
         TextColumn("{task.completed:.0f}/{task.total:.0f}"),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=_ERRORS, transient=True, disable=not _ERRORS.is_terminal) as bar:
+    with Progress(*columns, console=ERRORS, transient=True, disable=not ERRORS.is_terminal) as bar:
         task = bar.add_task(what, total=steps)
         began = False
 
