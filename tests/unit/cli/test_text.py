@@ -7,6 +7,13 @@ from typing import Any
 
 import pytest
 
+from audit.proof.entry import Key, Kind, encode_entry, parse_entry
+from audit.replay import Comparison, Judged, Summary, Verdict
+from audit.replay.intake import Intake
+from cli.audit_records import _proved as lines_of_prove
+from cli.audit_replay_told import line as line_of_replay
+from cli.audit_replay_told import tell as tell_replay
+from cli.audit_replay_told import tell_comparison
 from cli.audit_search import _line as line_of_search
 from cli.audit_search import _print_rows
 from cli.console import Console as Screen
@@ -43,11 +50,74 @@ def test_json_for_people_has_the_same_values_and_nothing_that_steers() -> None:
 
 def test_a_listed_record_is_one_line() -> None:
     """`audit search` says that each line it lists is proved."""
-    row = {**entry(), "arrived": None, "committing": None, "logged": None, "partition": 0, "offset": 1}
+    row = {
+        **entry(kind=FORGED),
+        "arrived": None,
+        "committing": None,
+        "logged": None,
+        "partition": 0,
+        "offset": 1,
+    }
     said = line_of_search({**row, "record": "00-1"})
     assert "owned" in said
     assert "\n" not in said
     assert not STEERING & set(said)
+
+
+def answered(verdict: Verdict) -> Judged:
+    """A verdict over an answer of a service with a hostile name, for a hostile reason."""
+    fields = {
+        Key.KIND: Kind.INFERENCE, Key.JOURNAL: bytes(16), Key.EPOCH: 1, Key.SEQUENCE: 7, Key.CHAIN: bytes(32),
+        Key.COMMITTING: 1, Key.ARRIVED: 1, Key.STATUS: 200, Key.SERVICE: FORGED, Key.DIGEST: bytes(32),
+        Key.TICKET: 7, Key.PAYLOAD_DIGEST: bytes(32), Key.PAYLOAD_LENGTH: 1, Key.SUITE: 0,
+    }  # fmt: skip
+    return Judged(0, 7, parse_entry(encode_entry(fields)), verdict, FORGED)
+
+
+def test_a_replayed_record_is_one_line() -> None:
+    """Its service has the name that whoever configured it gave it; reasons hold versions out of openings."""
+    said = line_of_replay(answered(Verdict.DIFFERENT))
+    assert said.count("owned") == 2
+    assert "\n" not in said
+    assert not STEERING & set(said)
+
+
+def test_what_a_replay_has_found_is_told_without_what_steers(capsys: pytest.CaptureFixture[str]) -> None:
+    """In its table, and in its reasons; and one of a thing is no two."""
+    summary, intake = Summary(), Intake(lambda _: None, None)
+    summary.add(answered(Verdict.DIFFERENT))
+    intake.duplicates = intake.unreadable = 1
+    tell_replay(summary, intake, 1.0, None, False)
+    said = capsys.readouterr().out
+    assert "owned" in said
+    assert not STEERING & set(said)
+    assert not any(line.startswith("2026") for line in said.splitlines())
+    for words in ("passed over: 1 benign duplicate\n", "1 value that is no record\n", "1 answer in"):
+        assert words in said
+
+
+def test_what_another_model_says_is_told_without_what_steers(capsys: pytest.CaptureFixture[str]) -> None:
+    """Names of classes are the packages' own."""
+    comparison = Comparison(records=1, rows=1, changed=1, decided=1)
+    comparison.flips[FORGED, "good"] += 1
+    comparison.reasons[FORGED] += 1
+    tell_comparison(comparison, bytes(32), None, False)
+    said = capsys.readouterr().out
+    assert said.count("owned") == 2
+    assert not STEERING & set(said)
+    for words in ("answered 1 recorded request, 1 row;", "1 of 1 decision would"):
+        assert words in " ".join(said.split())
+
+
+def test_a_proved_record_is_told_in_lines_of_our_own() -> None:
+    """The tree's name is the log's word, the file's that of who asked."""
+    told = {"record": "00-1", "file": FORGED, "bytes": 1, "origin": FORGED, "index": 0, "size": 1, "root": "00",
+            "hashes": 1, "witnesses": [FORGED]}  # fmt: skip
+    said = lines_of_prove(told)
+    assert not STEERING & set(said)
+    assert len(said.splitlines()) == 6
+    for words in ("of 1 entry under", "1 byte, 1 hash"):
+        assert words in said
 
 
 def test_rows_of_sql_have_no_lines_that_a_value_made(capsys: pytest.CaptureFixture[str]) -> None:
