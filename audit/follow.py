@@ -228,7 +228,7 @@ class Journals:
             return flaws
         follows = sequence == journal.sequence
         if not follows:
-            flaw("missing", f"sequences {journal.sequence} to {sequence - 1} are not in the log")
+            flaw("missing", _missing(journal.sequence, sequence - 1))
         elif fields[_CHAIN] != journal.head:
             flaw("chain", "this entry does not follow the one before it: one of them was changed")
         self._epoch(journal, entry, flaw, follows=follows, place=(partition, offset))
@@ -327,6 +327,11 @@ class Journals:
     def _set_deadline(self) -> None:
         """No deadline is before it: while it has not passed, the journals need not be looked at."""
         self._deadline = min((each.deadline for each in self if each.deadline), default=0)
+
+
+def _missing(first: int, last: int) -> str:
+    which = f"sequence {first} is" if first == last else f"sequences {first} to {last} are"
+    return f"{which} not in the log"
 
 
 def of_journal(entry: Entry) -> bool:

@@ -137,7 +137,8 @@ class _Run:
             if not any(asked.logged.wanted for asked in batch.members):
                 continue
             if short > 0:
-                missing = f"batch: {short} of its {batch.size} rows are not in the log that was read"
+                verb = "is" if short == 1 else "are"
+                missing = f"batch: {short} of its {batch.size} rows {verb} not in the log that was read"
                 self._ask(batch.model, batch.members, missing)
             else:
                 whole.setdefault(id(batch.model), (batch.model, []))[1].extend(batch.members)

@@ -98,7 +98,7 @@ def test_a_missing_record_is_found() -> None:
     del values[2]
     result = checked(values)
     assert whats(result) == ["missing"]
-    assert "sequences 2 to 2" in result.flaws[0].message
+    assert "sequence 2 is" in result.flaws[0].message
 
 
 def test_two_records_swapped_are_found() -> None:
