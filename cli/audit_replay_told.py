@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -34,8 +35,6 @@ def line(judged: Judged) -> str:
 
 def tell(summary: Summary, intake: Intake, seconds: float, out: Path | None, as_json: bool) -> None:
     """A replay."""
-    from audit.replay import Verdict
-
     if as_json:
         content = {
             **summary.as_json(),
@@ -47,22 +46,8 @@ def tell(summary: Summary, intake: Intake, seconds: float, out: Path | None, as_
         typer.echo(json.dumps(content, indent=2))
         return
     screen = Console()
-    if not summary.records:
-        screen.print("there was no answer to replay: none of that range, time and model is there")
-        _tell_file(out)
-        return
-    table = Table("service", title="Replayed", title_justify="left")
-    table.add_column("model", no_wrap=True, min_width=DIGITS)  # a digest is there to be copied
-    for verdict in Verdict:
-        table.add_column(verdict)
-    for service, digest in sorted({(service, digest) for service, digest, _ in summary.digests}):
-        counts = [summary.digests[service, digest, verdict] for verdict in Verdict]
-        cells = [
-            f"[{_COLOUR.get(verdict, 'none')}]{count:,}[/]" if count else "[dim]0[/]"
-            for verdict, count in zip(Verdict, counts, strict=True)
-        ]
-        table.add_row(escape(printable(service)), digest[:DIGITS], *cells)
-    screen.print(table)
+    if summary.records:
+        screen.print(_table(summary))
     for (verdict, reason), count in summary.reasons.most_common(SHOWN):
         screen.print(f"{count:,} {verdict}: {escape(printable(reason))}", soft_wrap=True, highlight=False)
     if (worst := summary.worst) is not None:
@@ -76,11 +61,33 @@ def tell(summary: Summary, intake: Intake, seconds: float, out: Path | None, as_
     ):
         if count:
             screen.print(f"passed over: {count:,} {one if count == 1 else more}")
-    screen.print(
-        f"{summary.records:,} {'answer' if summary.records == 1 else 'answers'} in {seconds:.1f} s, the loading of "
-        "models included"
-    )
+    if summary.records:
+        answers = "answer" if summary.records == 1 else "answers"
+        screen.print(f"{summary.records:,} {answers} in {seconds:.1f} s, the loading of models included")
+    else:
+        screen.print("there was no answer to replay: none of that range, time and model is there")
     _tell_file(out)
+
+
+def _table(summary: Summary) -> Table:
+    """Verdicts by service and model; on 80 columns it is whole."""
+    from audit.replay import Verdict
+
+    table = Table(
+        title="Replayed", title_justify="left", box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True
+    )
+    table.add_column("service", overflow="fold")
+    table.add_column("model", no_wrap=True, min_width=DIGITS)  # a digest is there to be copied
+    for verdict in Verdict:
+        table.add_column(verdict, min_width=max(map(len, verdict.split())))
+    for service, digest in sorted({(service, digest) for service, digest, _ in summary.digests}):
+        counts = [summary.digests[service, digest, verdict] for verdict in Verdict]
+        cells = [
+            f"[{_COLOUR.get(verdict, 'none')}]{count:,}[/]" if count else "[dim]0[/]"
+            for verdict, count in zip(Verdict, counts, strict=True)
+        ]
+        table.add_row(escape(printable(service)), digest[:DIGITS], *cells)
+    return table
 
 
 def tell_comparison(comparison: Comparison, other: bytes, out: Path | None, as_json: bool) -> None:

@@ -178,10 +178,16 @@ def _key(text: str, option: str) -> VerifierKey:
 
 
 def _read(path: Path) -> bytes:
+    from audit.auditor.heads import kept_head
+
     try:
-        return read_regular(path, _MAX_KEPT)
+        raw = read_regular(path, _MAX_KEPT)
+        kept_head(
+            raw
+        )  # whose signature holds, and whether the log continues it, is for the verification to say
+        return raw
     except FormatError as error:
-        raise ConfigError(f"--checkpoint {path}: is neither a checkpoint nor a receipt: {error}") from error
+        raise ConfigError(f"--checkpoint {path}: is neither a checkpoint nor a receipt ({error})") from error
     except OSError as error:
         raise ConfigError(f"--checkpoint {path}: {error.strerror or error}") from error
 

@@ -83,7 +83,7 @@ def test_a_head_that_somebody_kept_misses_its_tree(log: SealedLog, verify: Verif
     shutil.copy(log.folder / "checkpoint", kept)
     shutil.rmtree(log.store)
     log.store.mkdir()
-    assert verify(live=False)[0] == USAGE
+    assert verify(live=False)[0] == WRONG
     assert verify("--checkpoint", str(kept), live=False)[0] == WRONG
     kept.write_bytes(
         sign_checkpoint(Checkpoint("elsewhere.test/log/" + "00" * 16 + "/0", 0, bytes(32)), KeySigner())

@@ -93,10 +93,11 @@ def test_what_is_wrong_with_the_command_line_is_not_wrong_with_the_log(verify: C
     assert (code, "nothing of it is sealed, there is 0" in err) == (2, True)
     code, _, err = verify("--from", "9", "--to", "8")
     assert (code, "the last offset comes before the first" in err) == (2, True)
-    for kept in (tmp_path / "none", tmp_path):
+    (tmp_path / "shopping list").write_text("milk\n\n")
+    for kept in (tmp_path / "none", tmp_path, tmp_path / "shopping list"):
         code, _, err = verify("--checkpoint", str(kept))
         assert (code, f"--checkpoint {kept}: " in err) == (2, True)
-    code, out, err = verify("--store", str(tmp_path))
+    code, out, err = verify("--store", str(tmp_path))  # a file of another kind is no tree
     assert (code, "nothing is sealed" in err, out) == (1, True, "")
 
 
