@@ -1,0 +1,197 @@
+"""Whether a package may answer, by the statements of a certificate: admission's own rules, over plain JSON.
+
+registry/admission decides for gateways and makes certificates; this module repeats its rules for people who have
+nothing but the file. tests/property/test_certificate_rules.py holds the two to each other. One thing is stricter here:
+the text of a policy MUST be the very bytes that its digest covers.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from .certificate_policy import InForce, SlotRules, missing, rules_of
+from .certificate_said import APPROVAL, GATES, REJECTION, REVOCATION, Root, Roots, Said, once
+
+SKEW: Final = 300.0
+"""Seconds that a signer's clock may be ahead of the log's."""
+
+
+class Judged(NamedTuple):
+    """The verdict. `approvals` and `gates` are offsets of the statements that count."""
+
+    admitted: bool
+    reasons: tuple[str, ...] = ()
+    approved_by: tuple[tuple[str, str], ...] = ()
+    """(role, person)."""
+    expires: float | None = None
+    """Seconds since 1970 when the first approval ends."""
+    break_glass: bool = False
+    approvals: tuple[int, ...] = ()
+    gates: int | None = None
+
+
+def judge(
+    roots: Roots,
+    policy: InForce | None,
+    said: Iterable[Said],
+    *,
+    service: str,
+    digest: str,
+    slot: str,
+    now: float,
+    publisher: str | None,
+) -> Judged:
+    """Whether the package may answer in that slot of that service; see registry.admission.evaluate.
+
+    Raises:
+        FormatError: the policy is none.
+    """
+    if policy is None:
+        return Judged(False, ("no policy is in force",))
+    rules = rules_of(policy, service, slot)
+    if rules is None:
+        return Judged(False, (f"the policy has no rules for {slot} of {service}",))
+    about = once(each for each in said if each.holds and digest in each.subjects)
+    count = _Counting(roots.now, policy.digest, service, publisher, now, rules)
+    revoked = [each for each in about if each.type == REVOCATION and _may_revoke(roots, rules, each, service)]
+    fresh = [each for each in about if not revoked or each.offset > revoked[-1].offset]
+
+    emergency = count.approvals(fresh, rules.glass, rules.glass_valid, glass=True)
+    if rules.glass and not missing(rules.glass, emergency.by):
+        return emergency.judged(glass=True)
+    usual = count.approvals(fresh, rules.signers, rules.valid, glass=False)
+    results, why = count.gates(fresh)
+    why = count.rejections(fresh) + why
+    lacking = missing(rules.signers, usual.by)
+    if not lacking and not why and not (revoked and not rules.signers):
+        return usual.judged(gates=results)
+    if revoked:
+        why.insert(0, f"revoked at offset {revoked[-1].offset}")
+    why += [f"{number} more of {role} must approve" for role, number in lacking.items()]
+    return Judged(False, (*why, *usual.remarks), gates=results)
+
+
+class _Counted(NamedTuple):
+    by: Mapping[str, str]
+    """Person → role."""
+    offsets: tuple[int, ...]
+    ends: tuple[float, ...]
+    remarks: tuple[str, ...]
+
+    def judged(self, *, gates: int | None = None, glass: bool = False) -> Judged:
+        pairs = tuple(sorted((role, person) for person, role in self.by.items()))
+        return Judged(True, (), pairs, min(self.ends, default=None), glass, self.offsets, gates)
+
+
+@dataclass(frozen=True, slots=True)
+class _Counting:
+    root: Root
+    policy: str
+    service: str
+    publisher: str | None
+    now: float
+    rules: SlotRules
+
+    def approvals(
+        self, said: Sequence[Said], wanted: Mapping[str, int], valid: float, *, glass: bool
+    ) -> _Counted:
+        """Whose approvals count for these roles."""
+        by: dict[str, str] = {}
+        offsets, ends, remarks = [], [], []
+        for each in said:
+            role = each.predicate.get("role")
+            if each.type != APPROVAL or not isinstance(role, str) or role not in wanted:
+                continue
+            if (each.predicate.get("break_glass") is True) != glass:
+                continue
+            person = self.root.person(each.author, role, each.offset)
+            problem = self._problem(each, role, person, valid, by, glass=glass)
+            if problem is not None or person is None:
+                remarks.append(f"the approval at offset {each.offset} does not count: {problem}")
+                continue
+            by[person] = role
+            offsets.append(each.offset)
+            ends.append(_at(each) + valid)
+        return _Counted(by, tuple(offsets), tuple(ends), tuple(remarks))
+
+    def _problem(  # noqa: PLR0911 — one line a reason
+        self, each: Said, role: str, person: str | None, valid: float, by: Mapping[str, str], *, glass: bool
+    ) -> str | None:
+        at = _at(each)
+        if person is None:
+            return f"its key has not the role {role}"
+        if each.predicate.get("service") != self.service:
+            return "it is for another service"
+        if each.predicate.get("policy") != self.policy:
+            return "it was given under another policy"
+        if at > each.logged / 1000 + SKEW or at > self.now + SKEW:
+            return "it is dated in the future"
+        if self.now >= at + valid:
+            return "it has expired"
+        if person in by:
+            return f"{person} has signed already"
+        if self.rules.publisher or glass:
+            return None
+        if self.publisher is None:
+            return "nobody knows who published the package"
+        return f"{person} published the package" if person == self.publisher else None
+
+    def rejections(self, said: Sequence[Said]) -> list[str]:
+        """Of people who may sign and have not approved since."""
+        standing: dict[str, str] = {}
+        for each in said:
+            role = each.predicate.get("role")
+            if not isinstance(role, str) or role not in self.rules.signers:
+                continue
+            person = self.root.person(each.author, role, each.offset)
+            if person is None or each.predicate.get("service") != self.service:
+                continue
+            if each.type == REJECTION:
+                standing[person] = f"rejected by {person} ({role}) at offset {each.offset}"
+            elif each.type == APPROVAL:
+                standing.pop(person, None)
+        return list(standing.values())
+
+    def gates(self, said: Sequence[Said]) -> tuple[int | None, list[str]]:
+        """Where the newest gate results under this policy are, and what is wrong with them."""
+        own = [
+            each
+            for each in said
+            if each.type == GATES
+            and self.root.person(each.author, "gates", each.offset) is not None
+            and each.predicate.get("service") == self.service
+            and each.predicate.get("policy") == self.policy
+        ]
+        if not own:
+            return None, ["there are no gate results under the policy in force"] if self.rules.gates else []
+        failed = sorted(self.rules.gates - frozenset(passed(own[-1])))
+        return own[-1].offset, [
+            f"gates that did not pass, or did not run: {', '.join(failed)}"
+        ] if failed else []
+
+
+def passed(said: Said) -> list[str]:
+    """The gates that passed, by a statement of gate results."""
+    results = said.predicate.get("results")
+    return [
+        str(each["name"])
+        for each in (results if isinstance(results, list) else [])
+        if isinstance(each, dict) and each.get("verdict") == "passed" and isinstance(each.get("name"), str)
+    ]
+
+
+def _may_revoke(roots: Roots, rules: SlotRules, each: Said, service: str) -> bool:
+    root = roots.at(each.offset)
+    return each.predicate.get("service") == service and any(
+        root.person(each.author, role, each.offset) is not None for role in (*rules.revokers, "root")
+    )
+
+
+def _at(said: Said) -> float:
+    at = said.predicate.get("at")
+    if isinstance(at, int | float) and not isinstance(at, bool) and math.isfinite(at):
+        return float(at)
+    return math.inf

@@ -1,0 +1,257 @@
+"""What the verifier makes of a certificate's statements is what admission makes of them, whatever was said."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from audit.proof import certificate_policy as policies
+from audit.proof import certificate_rules as rules
+from audit.proof import certificate_said as pure
+from audit.proof.dsse import Envelope, key_id
+from audit.proof.errors import FormatError, NotProved
+from registry.admission import evaluate, policy_in_force
+from registry.approvals.root import (
+    ROOT_TYPE,
+    KeyModel,
+    RoleModel,
+    Root,
+    RootModel,
+    fold_roots,
+    parse_root,
+    root_predicate,
+    sign_root,
+)
+from registry.policy import parse_policy
+from registry.statement import APPROVAL, GATES, POLICY, REJECTION, REVOCATION, ROOT, Said
+
+NOW: Final = 1_700_000_000.0
+DIGEST: Final = "sha256:" + "ab" * 32
+PEOPLE: Final = ("ann", "bob", "cyd")
+ROLES: Final = ("legal", "compliance", "officer", "gates", "policy", "root")
+HAS: Final = {
+    "root": ["ann", "bob"], "policy": ["ann"], "gates": ["cyd"], "legal": ["ann", "bob"],
+    "compliance": ["bob", "ann"], "officer": ["ann", "bob", "cyd"],
+}  # fmt: skip
+TEXT: Final = """
+format: 1
+change: {roles: {legal: 1, compliance: 1}}
+services:
+  credit:
+    gates: {documentation: {}}
+    approvals: {roles: {legal: 1, compliance: 1}, valid_days: %d, publisher_may_approve: %s}
+    break_glass: {roles: {officer: 2}, valid_hours: 1}
+    canary: {gates: [], roles: {legal: 1}}
+  cards:
+    gates: {size: {megabytes: 5}}
+    approvals: {roles: {officer: 1}}
+"""
+POLICIES: Final = tuple(
+    parse_policy((TEXT % (days, own)).encode()) for days, own in ((10, "false"), (20, "true"), (30, "false"))
+)
+
+
+class Key:
+    def __init__(self, seed: int) -> None:
+        self._key = Ed25519PrivateKey.from_private_bytes(bytes([seed]) * 32)
+        self.public_key = self._key.public_key().public_bytes_raw()
+        self.id = key_id(self.public_key)
+
+    def sign(self, message: bytes) -> bytes:
+        return self._key.sign(message)
+
+
+KEYS: Final = {name: Key(number) for number, name in enumerate(PEOPLE, 1)}
+
+
+def root(version: int, previous: Root | None, until: dict[str, int], *signers: str) -> Root:
+    """A root in which these people's keys were rotated."""
+    keys = {
+        each.id: KeyModel(public=each.public_key.hex(), person=name, until=until.get(name))
+        for name, each in KEYS.items()
+    }
+    roles = {
+        role: RoleModel(keys=[KEYS[each].id for each in names], threshold=1) for role, names in HAS.items()
+    }
+    content = RootModel(
+        version=version, previous=previous.digest if previous else None, keys=keys, roles=roles
+    )
+    return sign_root(content, [KEYS[each] for each in signers])
+
+
+FIRST: Final = root(1, None, {}, "ann")
+SECOND: Final = {
+    "follows": root(2, FIRST, {"bob": 4}, "ann"),
+    "unsigned": root(2, FIRST, {"bob": 4}, "cyd"),
+    "leaps": root(3, FIRST, {"bob": 4}, "ann"),
+}
+
+# Most of what is drawn is what would count, so that whether the rest counts decides.
+event = st.tuples(
+    st.sampled_from(
+        [APPROVAL, APPROVAL, APPROVAL, APPROVAL, GATES, GATES, REJECTION, REVOCATION, POLICY, ROOT, "again"]
+    ),
+    st.sampled_from(PEOPLE),
+    st.sampled_from(["legal", "compliance", "legal", "compliance", "officer", *ROLES]),
+    st.sampled_from(["credit"] * 5 + ["cards"]),
+    st.sampled_from([0] * 5 + [1, 2]),
+    st.sampled_from([False, False, True]),
+    st.sampled_from(["passed"] * 5 + ["failed", 1]),
+    st.sampled_from([0] * 6 + [-11 * 86_400, -1800, -3600, 1000, float("nan"), float("inf"), True, "1"]),
+    st.sampled_from(list(SECOND)),
+)
+ADMITTED: Final = (
+    (GATES, "cyd", "gates", "credit", 0, False, "passed", 0, ""),
+    (APPROVAL, "ann", "legal", "credit", 0, False, "passed", 0, ""),
+    (APPROVAL, "bob", "compliance", "credit", 0, False, "passed", 0, ""),
+)
+events = st.lists(st.one_of(event, st.sampled_from(ADMITTED)), max_size=12)
+
+
+def told(drawn: list[tuple[Any, ...]]) -> list[Said]:
+    """The log: a policy in force, and what was drawn after it."""
+    drawn = [(POLICY, "ann", "policy", "credit", 0, False, 1, 0, ""), *drawn]
+    found: list[Said] = []
+    for type_, who, role, service, number, flag, verdict, ago, second in drawn:
+        offset = len(found)
+        logged = int((NOW + offset) * 1000)
+        if type_ == "again":
+            found.append(found[number % offset]._replace(offset=offset, logged=logged))
+            continue
+        at: Any = NOW + offset + ago if type(ago) in (int, float) else ago
+        subject = DIGEST
+        predicate: dict[str, Any] = {
+            "service": service, "role": role, "policy": POLICIES[number].digest, "at": at, "break_glass": flag,
+            "results": [{"name": "documentation", "verdict": verdict}, {"name": "size", "verdict": "passed"}],
+        }  # fmt: skip
+        if type_ == POLICY:
+            subject = POLICIES[number].digest
+            predicate = {
+                "version": number + 1,
+                "role": role,
+                "text": POLICIES[number].canonical().decode(),
+            }
+        if type_ == ROOT:
+            subject, predicate = SECOND[second].digest, root_predicate(SECOND[second])
+        raw = json.dumps([type_, predicate]).encode()
+        found.append(
+            Said(
+                offset,
+                logged,
+                0,
+                KEYS[who].id,
+                verdict != 1 or type_ == POLICY,
+                type_,
+                (subject,),
+                predicate,
+                raw,
+            )
+        )
+    return found
+
+
+def as_pure(said: list[Said]) -> list[pure.Said]:
+    """The same, as the verifier has it."""
+    return [
+        pure.Said(
+            each.offset, each.logged, each.author, each.holds is True, each.type, each.subjects, each.predicate,
+            each.raw,
+        )
+        for each in said
+    ]  # fmt: skip
+
+
+@settings(max_examples=200)
+@given(
+    events,
+    st.sampled_from(["credit"] * 4 + ["cards", "loans"]),
+    st.sampled_from(["live", "live", "canary", "shadow"]),
+    st.sampled_from(["ann", "bob", "zoe", None]),
+)
+def test_the_two_sides_agree(drawn: list[Any], service: str, slot: str, publisher: str | None) -> None:
+    """Roots, policy, verdict, who approved and until when, whatever stands in the log."""
+    agree(drawn, service, slot, publisher)
+
+
+VALUES: Final[tuple[tuple[Any, ...], ...]] = (
+    (APPROVAL, GATES, REJECTION, REVOCATION, "again"), PEOPLE, ROLES, ("credit", "cards"), (0, 1), (False, True),
+    ("passed", "failed", 1), (0, -11 * 86_400, 299, 302, 1000, float("nan"), True), ("",),
+)  # fmt: skip
+
+
+def test_the_two_sides_agree_on_each_small_change_of_what_is_admitted() -> None:
+    """Each field of each statement changed, and each such statement said besides, alone and before an approval."""
+    verdicts = set()
+    for place, one in enumerate(ADMITTED):
+        for at, values in enumerate(VALUES):
+            for value in values:
+                changed = (*one[:at], value, *one[at + 1 :])
+                for drawn in (
+                    [*ADMITTED[:place], changed, *ADMITTED[place + 1 :]],
+                    [*ADMITTED, changed],
+                    [changed, *ADMITTED, ADMITTED[2]],
+                    [*ADMITTED[:2], changed, (REJECTION, "bob", "legal", *ADMITTED[2][3:])],
+                ):
+                    verdicts.add(agree(drawn, "credit", "live", "zoe"))
+                    agree([*drawn, (ROOT, "ann", "root", "credit", 0, False, "passed", 0, "follows")],
+                          "credit", "canary", "ann")  # fmt: skip
+    assert verdicts == {True, False}
+
+
+def agree(drawn: list[Any], service: str, slot: str, publisher: str | None) -> bool:
+    """Hold one to the other; whether it is admitted."""
+    said = told(drawn)
+    now = NOW + len(said)
+    roots = fold_roots(FIRST, said)
+    policy = policy_in_force(roots, said)
+    verdict = evaluate(
+        roots, policy, said, service=service, digest=DIGEST, slot=slot, now=now, publisher=publisher
+    )
+    ours = as_pure(said)
+    chain, _ = pure.fold_roots(pure.parse_root(FIRST.envelope.encode()), ours)
+    found = policies.policy_in_force(chain, ours)
+    judged = rules.judge(
+        chain, found, ours, service=service, digest=DIGEST, slot=slot, now=now, publisher=publisher
+    )
+    assert [(offset, each.digest) for offset, each in chain.chain] == [
+        (offset, each.digest) for offset, each in roots.chain
+    ]
+    assert (found and (found.digest, found.version, found.offset)) == (
+        policy and (policy.digest, policy.version, policy.offset)
+    )
+    assert judged.admitted == verdict.admitted, (judged, verdict)
+    assert (judged.break_glass, judged.expires) == (verdict.break_glass, verdict.expires)
+    if verdict.admitted:
+        assert judged.approved_by == verdict.approved_by
+    assert bool(judged.reasons) == bool(verdict.reasons)
+    return judged.admitted
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"version": 0}, {"version": True}, {"version": 1.0}, {"version": 2}, {"previous": "sha256:" + "0" * 64},
+        {"format": 2}, {"format": True}, {"more": 1}, {"keys": []}, {"roles": {}}, {"keys": {}},
+        {"roles": {"root": {"keys": [], "threshold": 1}}},
+        {"roles": {"root": {"keys": [KEYS["ann"].id], "threshold": 2}}},
+        {"roles": {"root": {"keys": [KEYS["ann"].id], "threshold": 0}}},
+        {"roles": {"root": {"keys": [KEYS["ann"].id], "threshold": 1}, "a b": {"keys": [], "threshold": 1}}},
+        {"roles": {"root": {"keys": ["00"], "threshold": 1}}},
+        {"keys": {KEYS["ann"].id: {"public": "00" * 32, "person": "ann"}}},
+        {"keys": {KEYS["ann"].id: {"public": KEYS["ann"].public_key.hex(), "person": "ann", "until": -1}}},
+        {"keys": {KEYS["ann"].id: {"public": KEYS["ann"].public_key.hex(), "person": ""}}},
+        {"keys": {KEYS["ann"].id: {"public": KEYS["ann"].public_key.hex(), "person": "a", "x": 1}}},
+    ],
+)  # fmt: skip
+def test_both_sides_refuse_the_same_roots(change: dict[str, Any]) -> None:
+    """What is no root for the registry is none for the verifier."""
+    payload = json.dumps(json.loads(FIRST.envelope.payload) | change).encode()
+    raw = Envelope(ROOT_TYPE, payload, FIRST.envelope.signatures).encode()
+    for parse in (parse_root, pure.parse_root):
+        with pytest.raises((FormatError, NotProved)):
+            parse(raw)
