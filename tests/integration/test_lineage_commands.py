@@ -29,7 +29,7 @@ from tests.components.sealer import NAME, Sealer
 ANSWERED = 5
 MD5, OTHER, SHA = "md5:" + "1" * 32, "md5:" + "2" * 32, "b" * 64
 ROWS = DataSet("rows.csv", MD5, "dvc", True, SHA, 10, "rows.csv.dvc")
-ESCAPE = "\x1b[31m"
+ESCAPE = "\x1b]0;owned\x07"
 
 Run = Callable[..., Done]
 
@@ -51,7 +51,9 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
     live = package_of(
         "numbers", (ROWS,), actor=json.dumps("zoe"), git=json.dumps({"commit": "c" * 40, "dirty": True})
     )
-    canary = package_of("other", (DataSet(f"{ESCAPE}more", OTHER, "dvc", False),))
+    canary = package_of(
+        "other", (DataSet(f"{ESCAPE}more", OTHER, "dvc", False),), actor=json.dumps(f"{ESCAPE}zed")
+    )
     site.serve("numbers", live)
     records: list[str] = []
 
@@ -241,13 +243,13 @@ def test_nothing_is_signed_without_a_yes_a_root_or_a_version(affiant: Run, place
     assert (done.code, "root is not set" in done.err) == (2, True)
 
 
-def test_names_from_strangers_do_not_steer_the_terminal(affiant: Run) -> None:
-    """A data set's name is its publisher's."""
-    for words in (("data", "list"), ("lineage", "data", OTHER)):
+def test_names_from_strangers_do_not_steer_the_terminal(recorded: Recorded, affiant: Run) -> None:
+    """A data set's name, and whatever else a lineage says, is its publisher's."""
+    for words in (("data", "list"), ("lineage", "data", OTHER), ("lineage", "show", recorded.canary.digest)):
         done = affiant(*words)
         assert done.code == 0
         assert "more" in done.out
-        assert ESCAPE not in done.out
+        assert not {"\x1b", "\x07"} & set(done.out)
 
 
 def test_a_root_that_is_none_is_told(affiant: Run, place: Path) -> None:

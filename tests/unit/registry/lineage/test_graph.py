@@ -127,7 +127,9 @@ def test_without_a_root_nobody_s_word_counts(site: LineageSite) -> None:
     found = package(site, made.digest, governed=False)
     assert (found.serves, found.data[0].deprecated) == ((), None)
     assert [each.type for each in found.said] == ["deployment"]
-    assert package(site, made.digest).serves != ()
+    governed = package(site, made.digest)  # with the same index
+    assert governed.serves != ()
+    assert governed.data[0].deprecated is not None
 
 
 def test_events_that_do_not_count_say_why(site: LineageSite) -> None:
@@ -277,6 +279,22 @@ def test_an_index_that_somebody_changed_is_made_again(site: LineageSite, change:
         connection.execute(change)
     connection.close()
     assert package(site, made.digest) == wanted
+
+
+def test_damage_that_is_met_while_reading_on_is_mended(site: LineageSite) -> None:
+    """A service's events are folded again when there is a new one: those before it come out of the index."""
+    made = site.publish("credit", [ROWS])
+    site.deploy("dan", made.digest)
+    with site.lineage() as lineage:
+        lineage.refresh()
+        connection = sqlite3.connect(site.directory / "index" / NAME)
+        with connection:
+            connection.execute("UPDATE statements SET logged = 0")
+        connection.close()
+        site.deploy("dan", made.digest)
+        assert lineage.refresh() == []
+        assert [each.offset for each in lineage.package(made.digest).serves] == [1]
+        assert all(each.logged for each in lineage.package(made.digest).said)
 
 
 def test_a_lineage_that_is_another_package_s_is_made_again(site: LineageSite) -> None:
