@@ -22,7 +22,7 @@
         ├── NotSealed          the record is not in a published checkpoint (yet)
         ├── NoSuchRecord       nobody here knows a record of that id
         ├── ArchiveGap         the archive does not hold these offsets, or lost a file
-        ├── IndexUnusable      the auditor's index is in use, damaged, or of another log
+        ├── IndexUnusable      the auditor's index is in use, or damaged
         ├── QueryRefused       SQL that is no SELECT, or that DuckDB does not take
         └── KeyRefused         a key file that others can read, or that is none
 
@@ -127,7 +127,7 @@ class NoSuchRecord(NotaryError):
 
 
 class IndexUnusable(NotaryError):
-    """The auditor's index: another process has it, or its file is damaged or another log's."""
+    """The auditor's index: another process has it, or its file is damaged. Another log's is a ConfigError."""
 
 
 class QueryRefused(NotaryError):

@@ -119,7 +119,7 @@ def _of_partition(which: Sequence[TreeId], partition: int | None, trees: Trees) 
     if not which:
         raise NotSealed(
             f"there was nothing to verify: nothing is sealed in {trees.objects!r} yet; `affiant notary run` (or "
-            "`affiant up`) seals it"
+            "`affiant up`) seals"
         )
     found = [each for each in which if partition in (None, each.partition)]
     if not found:

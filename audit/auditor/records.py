@@ -255,7 +255,7 @@ def newest(trees: Trees, topics: Mapping[bytes, int]) -> dict[SealedTree, Publis
             continue
     if not heads:
         raise NotSealed(
-            f"nothing of {trees.trust.name} is sealed in {trees.objects!r} yet; `affiant notary run` (or `affiant up`) "
-            "seals it"
+            f"nothing is sealed in {trees.objects!r} under the name {trees.trust.name} yet; `affiant notary run` (or "
+            "`affiant up`) seals"
         )
     return heads
