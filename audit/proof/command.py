@@ -9,11 +9,15 @@ import argparse
 import json
 import os
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from .bundle import Bundle, parse_bundle_file
+from .certificate import MAX_CERTIFICATE
+from .certificate_check import verify_certificate
+from .certificate_told import certificate_json
 from .checkpoint import open_checkpoint, parse_checkpoint
 from .entry import Key, Kind, parse_entry, parse_record_id
 from .errors import FormatError, NotProved
@@ -44,6 +48,7 @@ examples:
   affiant-verify bundle evidence.zip --key example.org+1c2f…+AXk… --extract records
   affiant-verify receipt answer.tlog-proof --key example.org+1c2f…+AXk…
   affiant-verify log copy-of-the-store --key example.org+1c2f…+AXk… --witness w.example+…+… --quorum 1
+  affiant-verify certificate credit.certificate.zip --root-digest sha256:7d1c… --key example.org+1c2f…+AXk…
 
 exit codes: 0 it holds; 1 something is wrong; 2 wrong usage, or a file that cannot be read
 """
@@ -53,10 +58,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; its exit code."""
     asked = _parser().parse_args(arguments)
     try:
-        key = VerifierKey.parse(asked.key)
+        key = None if asked.key is None else VerifierKey.parse(asked.key)
         witnesses = [VerifierKey.parse(each) for each in asked.witness]
         if not 0 <= asked.quorum <= len(witnesses):
             raise FormatError(f"--quorum {asked.quorum} of {len(witnesses)} witnesses")
+        if key is None and witnesses:
+            raise FormatError("--witness goes with --key: witnesses vouch for what the notary has signed")
         for each in asked.record:
             parse_record_id(each)
     except FormatError as error:
@@ -89,7 +96,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    commands = parser.add_subparsers(dest="what", required=True, metavar="{bundle,receipt,log}")
+    commands = parser.add_subparsers(dest="what", required=True, metavar="{bundle,receipt,log,certificate}")
     for name, about in (
         ("bundle", "an evidence bundle: records, proofs, packages"),
         ("receipt", "a receipt (.tlog-proof) of one record"),
@@ -97,13 +104,20 @@ def _parser() -> argparse.ArgumentParser:
             "log",
             "a copy of a tree's folder, or of the whole store: every entry and tile against the checkpoints",
         ),
+        (
+            "certificate",
+            "a certificate: that a package may answer, by the root, the policy and what was signed",
+        ),
     ):
         command = commands.add_parser(
             name, help=about, description=about.capitalize(), epilog=_EPILOG,
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )  # fmt: skip
         command.add_argument("file", type=Path, metavar="DIR" if name == "log" else "FILE")
-        command.add_argument("--key", required=True, metavar="VKEY", help="the notary's vkey")
+        told = "; without it the proofs of a certificate are not looked at" if name == "certificate" else ""
+        command.add_argument(
+            "--key", required=name != "certificate", metavar="VKEY", help=f"the notary's vkey{told}"
+        )
         command.add_argument(
             "--witness",
             action="append",
@@ -122,6 +136,13 @@ def _parser() -> argparse.ArgumentParser:
         command.set_defaults(record=[], extract=None)
         if name == "bundle":
             _add_reading(command)
+        if name == "certificate":
+            command.add_argument(
+                "--root-digest",
+                required=True,
+                metavar="DIGEST",
+                help="sha256:… of the first root, from another place than the file (`affiant roles show`)",
+            )
     return parser
 
 
@@ -169,7 +190,10 @@ class _NotThere(Exception):  # noqa: N818 — says what happened
     """A record that was asked for is not in the bundle."""
 
 
-def _found(asked: argparse.Namespace, key: VerifierKey, witnesses: Sequence[VerifierKey]) -> Found:
+def _found(asked: argparse.Namespace, key: VerifierKey | None, witnesses: Sequence[VerifierKey]) -> Found:
+    if asked.what == "certificate":
+        return Found(*_verify_certificate(asked, key, witnesses))
+    assert key is not None  # the parser wants one
     if asked.what == "bundle":
         return _read_bundle(asked, key, witnesses)
     return Found(*_VERIFY[asked.what](asked.file, key, witnesses, asked.quorum))
@@ -271,6 +295,14 @@ def _verify_tree(folder: Path, key: VerifierKey, witnesses: Sequence[VerifierKey
         "origin": origin, "size": size, "root": root.hex(), "entries": entries, "files_beyond": beyond,
         "witnesses": names,
     }, flaws  # fmt: skip
+
+
+def _verify_certificate(
+    asked: argparse.Namespace, key: VerifierKey | None, witnesses: Sequence[VerifierKey]
+) -> Verified:
+    raw = read_regular(asked.file, MAX_CERTIFICATE)
+    found = verify_certificate(raw, asked.root_digest, key, witnesses, asked.quorum)
+    return certificate_json(found, time.time()), found.flaws
 
 
 _VERIFY: Final = {"receipt": _verify_receipt, "log": _verify_log}
