@@ -37,5 +37,5 @@ def test_a_log_that_stays_held_is_told(tmp_path: Path) -> None:
 
     with pytest.raises(LogUnavailable, match="another process writes this partition"):
         Patient(log, lambda: now[0], sleep).writer(0)
-    assert now[0] == pytest.approx(10.0)
+    assert now[0] == pytest.approx(10.0, abs=0.15)
     holder.close()
