@@ -18,7 +18,7 @@ from .results import Place
 
 
 def configured_lineage(config: Config, directory: Path, plan: Iterable[Place] = ()) -> Lineage:
-    """The lineage of the settings' governance log and store; it holds nothing before the first `refresh`.
+    """The lineage of the settings' governance log and store; it holds what its index held before the first `refresh`.
 
     Args:
         config: the settings.

@@ -36,8 +36,7 @@ Begin = Callable[[int], Progress]
 class Index(Tables):
     """The index in a directory. Used by one thread."""
 
-    known: Roots | None = None
-    """The chain of roots as of the last update; None: no statement is anybody's."""
+    _known: Roots | None = None
 
     def update(
         self,
@@ -81,8 +80,8 @@ class Index(Tables):
                     wrong.append(f"{error}: statements are told as they were read before")
         if store is not None:
             wrong += self._take_packages(store, begin)
-        self.known = self._roots(first)
-        self._fold_again(self.known)
+        self._known = None
+        self._fold_again(self.chain(first))
         return wrong
 
     # ------------------------------------------------------------ the log
@@ -167,13 +166,20 @@ class Index(Tables):
     def _forget(self, digest: str) -> None:
         self.execute("DELETE FROM packages WHERE digest = ?", [digest])
         self.execute("DELETE FROM data WHERE digest = ?", [digest])
+        self.set_about("versions", "stale")
 
     # ------------------------------------------------------------ what is folded from it
 
-    def _roots(self, first: Root | None) -> Roots | None:
-        if first is None:
-            return None
-        return fold_roots(first, self.said("folded = ?", [SHORT[ROOT]], ()))
+    def chain(self, first: Root | None) -> Roots | None:
+        """The chain of roots as of the last update; None without a first one: no statement is anybody's then.
+
+        Raises:
+            NotProved: the first root is not signed by its own people.
+            Damaged: a root is not what was read.
+        """
+        if first is not None and self._known is None:
+            self._known = fold_roots(first, self.said("folded = ?", [SHORT[ROOT]], ()))
+        return self._known
 
     def said(self, where: str, given: Iterable[Any], keys: Iterable[bytes]) -> list[Said]:
         """Statements in the log's order, their signatures checked. `where`: of our own. Raises Damaged."""
@@ -187,7 +193,9 @@ class Index(Tables):
             raise Damaged(str(error)) from error
 
     def _fold_again(self, roots: Roots | None) -> None:
-        """Fold what is new: services with new deployments, data that was spoken of; all, when the roots are others."""
+        """Fold what is new: services with new deployments, data that was spoken of, or came with packages. All that was
+        signed, when the roots are others.
+        """
         chain = "" if roots is None else " ".join(f"{offset}:{root.digest}" for offset, root in roots.chain)
         with self.transaction():
             if (self.about("roots") or "") != chain:
@@ -201,6 +209,12 @@ class Index(Tables):
             for (service,) in self.rows("SELECT service FROM dirty"):
                 self._fold_service(service, roots)
             self.execute("DELETE FROM dirty")
+            if self.about("versions") == "stale":
+                self.execute("DELETE FROM versions")
+                self.execute(
+                    "INSERT INTO versions SELECT version, name, sum(first) FROM data GROUP BY version, name"
+                )
+                self.set_about("versions", "folded")
             if self.about("deprecations") == "stale":
                 self._fold_deprecations(roots)
                 self.set_about("deprecations", "folded")

@@ -19,7 +19,7 @@ from typing import Final, Self, TypeVar
 
 from audit.errors import IndexUnusable
 from audit.log.base import Log
-from registry.approvals.root import Root
+from registry.approvals.root import Root, Roots
 from registry.errors import NotFound
 from registry.lineage.deprecation import Deprecation
 from registry.lineage.versions import DataUse, data_of, parse_version
@@ -48,7 +48,7 @@ class Lineage:
         first: Root | None,
         plan: Iterable[Place] = (),
     ) -> None:
-        """Open the index, or make it; it holds nothing before the first `refresh`.
+        """Open the index, or make it; it holds what it held, a new one nothing, before the first `refresh`.
 
         Args:
             directory: of the index; what is in it may be deleted at any time.
@@ -199,9 +199,7 @@ class Lineage:
     def _versions(self) -> list[DataLine]:
         names: dict[str, list[str]] = {}
         models: dict[str, int] = {}
-        for version, name, count in self._index.rows(
-            "SELECT version, name, sum(first) FROM data GROUP BY version, name"
-        ):
+        for version, name, count in self._index.rows("SELECT version, name, models FROM versions"):
             names.setdefault(version, []).append(name)
             models[version] = models.get(version, 0) + count
         known = self._deprecations()
@@ -254,7 +252,8 @@ class Lineage:
         return [_document(Kept(*row)) for row in rows]
 
     def _spoken(self, digest: str) -> Iterator[Spoken]:
-        keys = [] if self._index.known is None else self._index.known.public_keys()
+        roots = self._index.chain(self._first)
+        keys = [] if roots is None else roots.public_keys()
         key = bytes.fromhex(digest[7:])
         said = self._index.said('"offset" IN (SELECT "offset" FROM subjects WHERE digest = ?)', [key], keys)
         void = dict(
@@ -264,15 +263,9 @@ class Lineage:
         )
         for each in once(said):
             yield Spoken(
-                each.offset, each.logged, SHORT[each.type], _service(each), self._person(each), each.author,
+                each.offset, each.logged, SHORT[each.type], _service(each), _person(roots, each), each.author,
                 each.holds, void.get(each.offset), MappingProxyType(dict(each.predicate)),
             )  # fmt: skip
-
-    def _person(self, said: Said) -> str | None:
-        if self._index.known is None:
-            return None
-        key = self._index.known.at(said.offset).content.keys.get(said.author)
-        return None if key is None or (key.until is not None and said.offset >= key.until) else key.person
 
     def _places(self, digests: Iterable[str] | None) -> Mapping[str, tuple[Place, ...]]:
         """Where these packages serve, all when None; empty for those that do not."""
@@ -304,6 +297,13 @@ def _document(kept: Kept) -> Document:
 
 def _first_of(use: DataUse, known: Mapping[str, Deprecation]) -> Deprecation | None:
     return next((known[version] for version in use.versions if version in known), None)
+
+
+def _person(roots: Roots | None, said: Said) -> str | None:
+    if roots is None:
+        return None
+    key = roots.at(said.offset).content.keys.get(said.author)
+    return None if key is None or (key.until is not None and said.offset >= key.until) else key.person
 
 
 def _service(said: Said) -> str | None:

@@ -39,6 +39,7 @@ CREATE TABLE packages (digest TEXT PRIMARY KEY, name TEXT NOT NULL, created TEXT
 CREATE TABLE data (version TEXT, digest TEXT, use INTEGER, name TEXT NOT NULL, first INTEGER NOT NULL,
     PRIMARY KEY (version, digest, use)) WITHOUT ROWID;
 CREATE INDEX made_of ON data (digest, use);
+CREATE TABLE versions (version TEXT, name TEXT, models INTEGER NOT NULL, PRIMARY KEY (version, name)) WITHOUT ROWID;
 CREATE TABLE events ("offset" INTEGER PRIMARY KEY, service TEXT NOT NULL, person TEXT NOT NULL, void TEXT);
 CREATE INDEX events_of ON events (service);
 CREATE TABLE serving (service TEXT, digest TEXT, slot TEXT NOT NULL, weight REAL NOT NULL,
@@ -50,7 +51,7 @@ CREATE TABLE deprecated (version TEXT PRIMARY KEY, reason TEXT NOT NULL, person 
 CREATE TABLE dirty (service TEXT PRIMARY KEY) WITHOUT ROWID;
 """
 _TABLES: Final = (
-    "about", "statements", "subjects", "packages", "data", "events", "serving", "deprecated", "dirty"
+    "about", "statements", "subjects", "packages", "data", "versions", "events", "serving", "deprecated", "dirty"
 )  # fmt: skip
 # What these say is not true of a whole file of ours; everything else (busy, full, read-only) is no damage.
 _DAMAGE: Final = frozenset(

@@ -386,3 +386,16 @@ def test_one_package_is_told_without_the_others(site: LineageSite) -> None:
         lineage.refresh()
         assert lineage.package(made.digest) == alone
     assert [each.type for each in alone.said] == ["approval"]
+
+
+def test_an_index_that_was_read_before_answers_at_once(site: LineageSite) -> None:
+    """As of its last refresh, people included."""
+    made = site.publish("credit", [ROWS])
+    site.approve("dan", made.digest)
+    site.deploy("dan", made.digest)
+    wanted = package(site, made.digest)
+    site.approve("dan", made.digest)
+    with site.lineage() as lineage:
+        assert lineage.package(made.digest) == wanted
+        lineage.refresh()
+        assert len(lineage.package(made.digest).said) == 3
