@@ -46,6 +46,9 @@ def list_(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     if as_json:
         typer.echo(json_text(plain(found)))
         return
+    if not found:
+        typer.echo("no package of the store says what it was made of")
+        return
     grid = table("name", "version", "models", "")
     for each in found:
         gone = each.deprecated

@@ -129,6 +129,13 @@ def list_(
     if as_json:
         typer.echo(json_text(plain(found)))
         return
+    if not found:
+        typer.echo(
+            "no package of the store; `affiant model publish` makes one"
+            if service is None
+            else "none serves there"
+        )
+        return
     grid = table("model", "digest", "published", "serves")
     for each in found:
         grid.add_row(*map(cell, (each.name, each.digest, each.created, places_text(each.serves))))

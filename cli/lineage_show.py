@@ -78,32 +78,25 @@ def told_of(found: PackageLineage) -> dict[str, Any]:
 
 def print_lineage(found: PackageLineage) -> None:
     """People, data, where it serves, and what was said of it."""
-    out = screen()
     typer.echo(printable(f"{'people':<32}  {', '.join(found.people) or 'nobody is known'}"))
-    typer.echo(printable(f"{'serves':<32}  {places_text(found.serves)}"))
-    out.print(cell("\ndata", "bold"))
-    grid = table("name", "version", "sha256", "by", "")
     for each in found.data:
-        grid.add_row(*map(cell, _data(each)))
-    out.print(grid)
-    if found.said:
-        out.print(cell("\nsaid", "bold"))
-        grid = table("logged", "offset", "what", "service", "by", "says")
-        for spoken in found.said:
-            style = "" if spoken.holds and spoken.void is None else "dim"
-            grid.add_row(*(cell(text, style) for text in _spoken(spoken)))
-        out.print(grid)
+        typer.echo(printable(f"{f'data {each.use.name}':<32}  {_data(each)}"))
+    typer.echo(printable(f"{'serves':<32}  {places_text(found.serves)}"))
+    if not found.said:
+        return
+    typer.echo("")
+    grid = table("logged", "offset", "said", "service", "by", "says")
+    for spoken in found.said:
+        style = "" if spoken.holds and spoken.void is None else "dim"
+        grid.add_row(*(cell(text, style) for text in _spoken(spoken)))
+    screen().print(grid)
 
 
-def _data(each: Data) -> Iterator[str]:
-    use = each.use
-    yield use.name
-    yield use.version
-    yield "the same" if use.sha256 == use.version else use.sha256 or "unknown"
-    yield use.source if use.checked else f"{use.source}, not checked"
-    yield (
-        "" if each.deprecated is None else f"DEPRECATED by {each.deprecated.person}: {each.deprecated.reason}"
-    )
+def _data(each: Data) -> str:
+    use, why = each.use, each.deprecated
+    told = use.version if use.sha256 in (None, use.version) else f"{use.version} = {use.sha256}"
+    told += f" ({use.source})" if use.checked else f" ({use.source}, not checked)"
+    return told if why is None else f"{told} DEPRECATED by {why.person}: {why.reason}"
 
 
 def places_text(places: Iterable[Place]) -> str:
