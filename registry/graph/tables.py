@@ -83,9 +83,13 @@ class Tables:
         fcntl.flock(self._lock, fcntl.LOCK_SH)
         self._connection: sqlite3.Connection | None = None
         try:
-            self._open()
-        except Damaged:
-            self.start_over()
+            try:
+                self._open()
+            except Damaged:
+                self.start_over()
+        except BaseException:
+            self.close()
+            raise
 
     def _open(self) -> None:
         with told(self.path):
@@ -167,7 +171,8 @@ class Tables:
         try:
             yield
         except BaseException:
-            self.execute("ROLLBACK")
+            if self._open_connection.in_transaction:  # a full disk has ended it already
+                self.execute("ROLLBACK")
             raise
         self.execute("COMMIT")
 

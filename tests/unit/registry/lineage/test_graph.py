@@ -353,6 +353,24 @@ def test_two_processes_share_an_index(site: LineageSite) -> None:
     assert [each.type for each in package(site, made.digest).said] == ["approval"]
 
 
+def test_a_full_disk_is_no_damage(site: LineageSite) -> None:
+    """It is told, and what was read before is there, and is read on from."""
+    made = site.publish("credit", [ROWS])
+    site.approve("dan", made.digest)
+    with site.lineage() as lineage:
+        lineage.refresh()
+        for _ in range(40):
+            site.approve("dan", made.digest)
+        (pages,) = lineage._index.rows("PRAGMA page_count")[0]
+        lineage._index.rows(f"PRAGMA max_page_count = {pages + 1}")
+        with pytest.raises(IndexUnusable, match="full"):
+            lineage.refresh()
+        assert len(lineage.package(made.digest).said) == 1
+        lineage._index.rows(f"PRAGMA max_page_count = {pages + 1000}")
+        assert lineage.refresh() == []
+        assert len(lineage.package(made.digest).said) == 41
+
+
 def test_a_place_that_cannot_be_written_is_told(site: LineageSite) -> None:
     """Not as a traceback of SQLite's."""
     (site.directory / "index").write_text("a file")
