@@ -105,6 +105,13 @@ MUTATIONS = (
         OF_ARCHIVER,
     ),
     Mutation(
+        "a file has entries of any size",
+        ARCHIVER,
+        "            or self._open_entries >= limits.entries\n",
+        "",
+        OF_ARCHIVER,
+    ),
+    Mutation(
         "heads of later files are in this one",
         ARCHIVER,
         "        if first < head.size <= end:\n",
@@ -203,6 +210,20 @@ MUTATIONS = (
         TABLES,
         "if tables and (not found or found[0][1] != self._name):",
         "if tables and not found:",
+        OF_INDEX,
+    ),
+    Mutation(
+        "an index that another process has is not waited for",
+        "audit/auditor/busy.py",
+        "            if patience.clock() >= deadline:\n",
+        "            if True:\n",
+        OF_INDEX,
+    ),
+    Mutation(
+        "an index is waited for without an end",
+        "audit/auditor/busy.py",
+        "            if patience.clock() >= deadline:\n",
+        "            if False:\n",
         OF_INDEX,
     ),
     Mutation(
