@@ -46,6 +46,7 @@ GROUPS: Final[dict[str, Group]] = {
     "reject": Group("cli.approvals_reject", "Reject a digest for a service, signed.", "registry"),
     "revoke": Group("cli.approvals_revoke", "Revoke what was approved, signed.", "registry"),
     "status": Group("cli.approvals_status", "What is signed for a digest, and what is missing.", "registry"),
+    "card": Group("cli.card", "Model card, data sheet and risks of a package.", "registry"),
     "certificate": Group("cli.certificate", "What shows that a package may answer, in a file.", "registry"),
     "deploy": Group("cli.deploy", "Let a package answer for a service, signed.", "registry"),
     "promote": Group("cli.deploy_promote", "Make a service's canary live, signed.", "registry"),

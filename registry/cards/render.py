@@ -14,28 +14,34 @@ from markupsafe import Markup
 from audit.auditor.style import CSS
 from audit.proof.printable import printable
 
-_PUNCTUATION: Final = re.compile(r"([!\"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~])")
-_HARMLESS: Final = frozenset(" ,;'\"()/%?")
-"""What begins nothing in Markdown, wherever it stands; the rest is written with a backslash before it."""
+_BEGINS: Final = re.compile(
+    r"""[!#$&*<>@\[\\\]^_`{|}~]   # emphasis, code, links, images, HTML, entities, cells, mathematics
+    | ^[-+=]                      # lists and headings, at the beginning
+    | ((?<=^\d)|(?<=^\d\d)|(?<=^\d\d\d)|(?<=^\d{4}))[.)](?=\s|$)   # numbered lists
+    | :(?=//) | (?<=www)\.        # addresses, of which GitHub makes links
+    """,
+    re.VERBOSE,
+)
+"""What may begin markup: it is written with a backslash before it."""
 MISSING: Final = "missing: nobody filled it in"
 
 
-def html(room: str, template: str, facts: Mapping[str, Any]) -> str:
+def html(room: str, template: str, facts: Mapping[str, Any]) -> bytes:
     """An HTML page from `templates/` of a package of ours. Every value is escaped."""
-    return _html(room).get_template(template).render(facts)
+    return _html(room).get_template(template).render(facts).encode(errors="replace")
 
 
-def markdown(room: str, template: str, facts: Mapping[str, Any]) -> str:
+def markdown(room: str, template: str, facts: Mapping[str, Any]) -> bytes:
     """The same in Markdown. Every value is one line of text, and never markup."""
     text = _markdown(room).get_template(template).render(facts)
-    return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
+    return (re.sub(r"\n{3,}", "\n\n", text).strip() + "\n").encode(errors="replace")
 
 
 def plain(text: object) -> Markup:
     """A value as Markdown that says just that: CommonMark takes a backslash before any punctuation."""
     line = " ".join(printable(" ".join(str(text).splitlines())).split())
     return Markup(  # noqa: S704 — it is escaped here
-        _PUNCTUATION.sub(lambda each: each[0] if each[0] in _HARMLESS else f"\\{each[0]}", line)
+        _BEGINS.sub(lambda each: f"\\{each[0]}", line)
     )
 
 

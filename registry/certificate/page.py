@@ -22,4 +22,4 @@ def page(found: Certified, package: Package, board: Board) -> bytes:
             "rows": [(REQUIREMENTS[row.requirement], row.evidence) for row in found.rows],
             "statements": [(each, rationales.get(each.offset)) for each in found.statements],
         },
-    ).encode()
+    )

@@ -1,0 +1,159 @@
+"""Cards with their package, in a layout directory and in a real registry; and the command over a governed house."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from registry.cards.attached import Attachment, Attachments, LayoutAttachments
+from registry.cards.attached.oci import OciAttachments
+from registry.errors import DigestMismatch, NotFound, PackageError
+from registry.package import Package
+from registry.stores import LayoutStore, Store
+from registry.stores.oci import OciStore
+from tests.components.approvals import House, affiant
+from tests.components.oci import OciRegistry
+from tests.components.packages import credit_package, number_package
+
+FACTS = "sha256:" + "11" * 32
+
+
+def cards(package: Package, made: float, text: str = "a") -> Attachment:
+    """Two files, one of which says `text`."""
+    files = {"model-card.md": f"# {text}\n".encode(), "model-card.html": b"<p>x</p>"}
+    return Attachment(package, FACTS, made, files)
+
+
+@pytest.fixture(scope="module", params=["layout", pytest.param("oci", marks=pytest.mark.oci)])
+def kept(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Store, Attachments, Callable[[str], Path]]:
+    """A store, its attachments, and where the file of a blob is."""
+    if request.param == "layout":
+        directory = tmp_path_factory.mktemp("store")
+        layout = LayoutAttachments(directory)
+        return LayoutStore(directory), layout, lambda digest: directory / "blobs" / "sha256" / digest[7:]
+    registry: OciRegistry = request.getfixturevalue("oci_registry")
+    reference = f"{registry.address}/cards/attached"
+    return OciStore(reference), OciAttachments(reference), registry.blob
+
+
+def test_cards_are_kept_newest_first_and_older_ones_stay(
+    kept: tuple[Store, Attachments, Callable[[str], Path]],
+) -> None:
+    """Of each package its own; the same ones twice are kept once; packages are listed as before."""
+    store, attachments, _ = kept
+    package, other = credit_package(), number_package()
+    for each in (package, other):
+        store.push(each)
+    before = store.list()
+    old = attachments.attach(cards(package, 1_700_000_000.0))
+    new = attachments.attach(cards(package, 1_700_000_060.0, "b"))
+    assert attachments.attach(cards(package, 1_700_000_000.0)) == old
+    attachments.attach(cards(other, 1_700_000_030.0))
+    found = attachments.attached(package.digest)
+    assert [(each.digest, each.made, each.facts) for each in found] == [
+        (new, 1_700_000_060.0, FACTS), (old, 1_700_000_000.0, FACTS),
+    ]  # fmt: skip
+    assert [attachments.fetch(each, "model-card.md") for each in found] == [b"# b\n", b"# a\n"]
+    with pytest.raises(NotFound, match="no file other"):
+        attachments.fetch(found[0], "other")
+    assert (store.list(), store.pull(package.digest).digest) == (before, package.digest)
+    assert attachments.attached("sha256:" + "00" * 32) == []
+
+
+def test_cards_of_a_package_that_is_not_there_are_refused(
+    kept: tuple[Store, Attachments, Callable[[str], Path]],
+) -> None:
+    """Nothing is kept of it."""
+    _, attachments, _ = kept
+    absent = credit_package("absent")
+    with pytest.raises(NotFound, match="cards are kept with their package"):
+        attachments.attach(cards(absent, 1.0))
+    assert attachments.attached(absent.digest) == []
+
+
+def test_changed_bytes_of_cards_are_refused(
+    kept: tuple[Store, Attachments, Callable[[str], Path]],
+) -> None:
+    """A file's, and a manifest's, changed in the storage itself."""
+    store, attachments, blob = kept
+    package = credit_package("damaged")
+    store.push(package)
+    digest = attachments.attach(cards(package, 5.0, "will be changed"))
+    (found,) = attachments.attached(package.digest)
+    path = blob(found.files["model-card.md"][0])
+    path.write_bytes(path.read_bytes().replace(b"changed", b"chanqed"))
+    with pytest.raises(DigestMismatch, match=r"model-card\.md"):
+        attachments.fetch(found, "model-card.md")
+    path = blob(digest)
+    path.write_bytes(path.read_bytes().replace(b"1970", b"1971"))
+    with pytest.raises((DigestMismatch, PackageError)):
+        attachments.attached(package.digest)
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> House:
+    """A governed house, in which nobody has said anything of the package yet."""
+    return House.build(tmp_path_factory.mktemp("house"), [credit_package()])
+
+
+def test_the_command_keeps_cards_when_a_fact_has_changed(house: House, tmp_path: Path) -> None:
+    """Rendered, kept, not kept again; then gates, an approval, a deployment and a text are facts that change."""
+    documents = tmp_path / "documents.yaml"
+    documents.write_text("purpose: To decide on loans.\n")
+    words = ("card", "attach", house.digest, *house.config, "--json")
+    assert "no cards are kept" in house.ok("card", "list", house.digest, *house.config).out
+    first = house.ok(*words, "--documents", documents).json
+    again = house.ok(*words).json  # the documents that were attached last count on
+    assert (first["changed"], again["changed"], again["attached"]) == (True, False, first["attached"])
+    seen = {first["attached"]}
+    house.gates()
+    seen.add(house.ok(*words).json["attached"])
+    for person, role in (("dan", "legal"), ("bob", "compliance")):
+        assert house.sign("approve", person, role).code == 0
+    seen.add(house.ok(*words).json["attached"])
+    house.ok(
+        "deploy", "credit", house.digest, "-m", "goes live", "--key", house.key("dan"), "--yes", *house.config
+    )
+    seen.add(house.ok(*words).json["attached"])
+    documents.write_text("purpose: To decide on small loans.\n")
+    last = house.ok(*words, "--documents", documents).json
+    seen.add(last["attached"])
+    assert len(seen) == 5
+    listed = house.ok("card", "list", house.digest, *house.config, "--json").json["cards"]
+    assert {each["attached"] for each in listed} == seen
+    assert any(each["attached"] == last["attached"] and each["facts"] == last["facts"] for each in listed)
+
+
+def test_the_command_renders_what_is_so_now(house: House, tmp_path: Path) -> None:
+    """All cards into a folder; nothing is overwritten unasked; without a folder the model card is printed."""
+    out = tmp_path / "cards"
+    documents = tmp_path / "documents.yaml"
+    documents.write_text("purpose: To decide on loans.\nrisk_assessment: {assessor: Ann}\n")
+    words = ("card", "render", house.digest, "--documents", documents, *house.config)
+    told = house.ok(*words, "--out", out, "--json").json
+    assert sorted(Path(each).name for each in told["files"]) == sorted(path.name for path in out.iterdir())
+    assert len(told["files"]) == 6
+    assert "- Ann" in (out / "risk-assessment.md").read_text()
+    assert "To decide on loans." in house.ok(*words).out
+    assert affiant(*words, "--out", out).code == 2
+    assert affiant(*words, "--out", out, "--force").code == 0
+    documents.write_text("risk_assessment: {asessor: Ann}\n")
+    refused = affiant(*words)
+    assert (refused.code, "did you mean 'assessor'" in refused.err) == (2, True)
+    assert json.loads(house.ok("card", "schema").out)["title"] == "DocumentsModel"
+    assert "risk_assessment:" in house.ok("card", "template").out
+
+
+def test_a_house_that_nobody_governs_says_so(tmp_path: Path) -> None:
+    """Without a root nobody's word counts, and the card says that."""
+    package = credit_package()
+    LayoutStore(tmp_path / "data" / "store").push(package)
+    (tmp_path / "affiant.toml").write_text('[data]\ndirectory = "data"\n')
+    done = affiant("card", "render", package.digest, "--config", tmp_path / "affiant.toml")
+    assert done.code == 0, done.err
+    assert "the settings name no root" in done.out
