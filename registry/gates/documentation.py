@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from registry.cards.documents import risk_gaps
 from registry.package import Package
 from registry.policy.gates import Documentation
 
@@ -13,16 +14,24 @@ from .base import CannotJudge, Datasets, Outcome
 
 NEEDS = ("the documents",)
 
+RISKS = "risk_assessment"
 _NAMES = frozenset({"owners"})
 
 
 def judge(package: Package, datasets: Datasets, limits: Documentation) -> Outcome:
-    """Each required key holds text of the minimum length, or a list of it; `owners` needs one name."""
+    """Each required key holds text of the minimum length, or a list of it; `owners` needs one name.
+
+    Of `risk_assessment` every field must be filled in (`registry.cards.fields.RISKS`).
+    """
     if datasets.documents is None:
         raise CannotJudge("no documents were given")
     lengths = {key: _length(datasets.documents.get(key)) for key in limits.required}
     failures = []
+    if RISKS in lengths:
+        failures += risk_gaps(datasets.documents.get(RISKS), limits.minimum_characters)
     for key, length in lengths.items():
+        if key == RISKS:
+            continue
         wanted = 1 if key in _NAMES else limits.minimum_characters
         if length == 0:
             failures.append(f"{key} is missing")
