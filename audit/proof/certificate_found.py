@@ -68,9 +68,9 @@ class Certified:
                 "that the statements are sealed: no key of a notary was given, the proofs were not looked at",
             )
         elif self.sealed < len(self.statements):
-            said.insert(
-                0, f"that {len(self.statements) - self.sealed} of the statements are sealed: they are newer"
-            )
+            newer = len(self.statements) - self.sealed
+            verb = "stands" if newer == 1 else "stand"
+            said.insert(0, f"that {newer} of the statements {verb} under the checkpoint: it is older")
         if self.origin is not None and not self.witnesses:
             said.append("that nobody was shown another log: no witness that was named vouches for it")
         return said
