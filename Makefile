@@ -25,6 +25,11 @@ demo: ## train, publish, serve, record and check German credit scores, from noth
 	@scripts/bootstrap demo
 	@$(BIN)/python examples/credit/demo.py
 
+.PHONY: demo-governed
+demo-governed: ## from a training run to three signatures, and what they are worth at the gateway (DVC, MLflow)
+	@scripts/bootstrap demo
+	@$(BIN)/python examples/credit/governed.py
+
 .PHONY: test
 test: dev tools ## all that must hold: lint, types, imports, and every test against real components
 	@# One run tells all: the tests run also when lint has failed, and either fails the target.
@@ -43,6 +48,7 @@ tools: dev ## fetch the real components that the tests run against
 	@$(BIN)/python scripts/tools $(TEST_TOOLS)
 	@$(BIN)/python -m tests.components.mlflow
 	@$(BIN)/python -m tests.components.spark
+	@$(BIN)/python scripts/environment training examples/credit/pipeline/requirements.txt
 
 .PHONY: lint
 lint: dev ## ruff, mypy --strict, and the one-way imports between the rooms

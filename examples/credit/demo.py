@@ -10,32 +10,22 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import json
 import os
 import shutil
 import signal
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    SpinnerColumn,
-    TextColumn,
-    TimeElapsedColumn,
-)
 from rich.table import Table as Grid
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from audited import Step, bundle, fsck, replay, verify
+from screen import SCREEN, bar, done, fresh, heading, indented, shown, tell, working
 from system import (
     Gateway,
     affiant,
@@ -62,7 +52,6 @@ if TYPE_CHECKING:
     from traffic import Request
 
 HERE: Final = Path(__file__).resolve().parent
-SCREEN: Final = Console(highlight=False)
 ROUNDS: Final = 3
 SHOWN_LINES: Final = 18
 
@@ -119,16 +108,6 @@ async def demo(directory: Path, total: int, clients: int) -> int:
     summary(traffic, append, added, checkpoints, directory, time.perf_counter() - began)
     next_steps(config, explained, models)
     return 0 if good else 1
-
-
-def fresh(directory: Path) -> None:
-    """An empty directory. Only one that a run of this demo has made is removed."""
-    if directory.exists():
-        if not (directory / ".affiant-demo").exists():
-            raise SystemExit(f"{directory} was not made by this demo, and is not removed")
-        shutil.rmtree(directory)
-    directory.mkdir(parents=True)
-    (directory / ".affiant-demo").touch()
 
 
 def train_and_publish(store: Path) -> list[Trained]:
@@ -269,14 +248,6 @@ def audit(config: Path, traffic: Traffic) -> bool:
     return all(each.good for each in (*steps, step, *bundled)) and answered >= len(traffic.records)
 
 
-def tell(step: Step) -> None:
-    """A command and what it said."""
-    SCREEN.print(f"[bold]$ {step.typed}[/]")
-    SCREEN.print(indented(step.printed), soft_wrap=True, markup=False, end="")
-    if not step.good:
-        SCREEN.print("[bold red]  that should not be[/]")
-
-
 def summary(
     traffic: Traffic,
     append: dict[str, float],
@@ -336,46 +307,6 @@ def next_steps(config: Path, explained: Explained, models: list[Trained]) -> Non
         ("up", "serve again; Ctrl-C ends"),
     ):
         SCREEN.print(f"  {command()} {arguments}    # {why}", markup=False, soft_wrap=True)
-
-
-# ---------------------------------------------------------------- the screen
-
-
-def heading(text: str) -> None:
-    """A new part."""
-    SCREEN.print(f"\n[bold cyan]{text}[/]")
-
-
-def done(text: str) -> None:
-    """A step is done."""
-    SCREEN.print(f"[green]✓[/] {text}")
-
-
-def indented(text: str) -> str:
-    """Output of a command, set in."""
-    return "".join(f"  {line}\n" for line in text.splitlines())
-
-
-def shown(path: Path) -> str:
-    """A path as one would type it here."""
-    here = Path.cwd()
-    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
-
-
-@contextlib.contextmanager
-def working(text: str) -> Iterator[Any]:
-    """A spinner, whose text can be changed."""
-    with SCREEN.status(text) as status:
-        yield lambda step: status.update(f"{text}: {step}")
-
-
-@contextlib.contextmanager
-def bar(text: str, total: int) -> Iterator[Any]:
-    """A progress bar; the function given takes one step."""
-    columns = (SpinnerColumn(), TextColumn(text), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=SCREEN, transient=True) as progress:
-        task = progress.add_task(text, total=total)
-        yield lambda: progress.advance(task)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final, Self
 
 from audit.config import Config, load
@@ -49,8 +50,13 @@ def free_port(first: int = FIRST_PORT) -> int:
     raise RuntimeError(f"no free port from {first} on")
 
 
-def write_settings(path: Path, plan: Mapping[str, str]) -> None:
-    """A commented affiant.toml with this plan (service → digest), on ports that are free, and the notary's key."""
+def write_settings(
+    path: Path, plan: Mapping[str, str], more: Mapping[str, Mapping[str, object]] = MappingProxyType({})
+) -> None:
+    """A commented affiant.toml with this plan (service → digest), on ports that are free, and the notary's key.
+
+    `more`: further tables.
+    """
     port = free_port()
     sidecar = free_port(port + 1)
     text = commented_toml(
@@ -61,6 +67,7 @@ def write_settings(path: Path, plan: Mapping[str, str]) -> None:
             "log": {"backend": "local"},
             "sidecar": {"metrics_port": sidecar},
             "notary": {"metrics_port": free_port(sidecar + 1)},
+            **more,
         }
     )
     parts = (f'\n[[plan]]\nservice = "{service}"\ndigest = "{digest}"\n' for service, digest in plan.items())

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
 import os
 import subprocess
 import sys
@@ -11,16 +9,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from tests.components.cache import cache_dir
 from tests.components.process import ComponentError
 
-_BOOTSTRAP: Final = Path(__file__).parents[2] / "scripts" / "bootstrap"
+_SCRIPT: Final = Path(__file__).parents[2] / "scripts" / "environment"
 
 
 def environment(name: str, requirements: Path, build: Path | None = None) -> Path:
     """The environment `name`, made or brought up to date when what is named has changed.
-
-    The mark is written last, so an environment whose making was cut short is made again; one process makes it.
 
     Args:
         name: of its folder in the cache.
@@ -30,22 +25,8 @@ def environment(name: str, requirements: Path, build: Path | None = None) -> Pat
     Raises:
         ComponentError: it could not be made.
     """
-    texts = [path.read_bytes() for path in (requirements, build) if path is not None]
-    wanted = hashlib.sha256(b"".join((*texts, sys.version.encode()))).hexdigest()
-    directory = cache_dir() / name
-    mark = directory / f"affiant-{name}.sha256"
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    with (directory.parent / f"{name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if mark.exists() and mark.read_text() == wanted:
-            return directory
-        uv = run([str(_BOOTSTRAP), "--uv"]).strip()
-        python = str(directory / "bin" / "python")
-        run([uv, "venv", "--quiet", "--allow-existing", "--python", sys.executable, str(directory)])
-        built = [] if build is None else ["--build-constraints", str(build)]
-        run([uv, "pip", "sync", "--quiet", "--require-hashes", *built, "--python", python, str(requirements)])
-        mark.write_text(wanted)
-    return directory
+    built = [] if build is None else ["--build", str(build)]
+    return Path(run([sys.executable, str(_SCRIPT), name, str(requirements), *built]).strip())
 
 
 def run(command: Sequence[str], environ: Mapping[str, str] | None = None) -> str:
