@@ -1,4 +1,4 @@
-"""Data contract: the hold-out keeps to the package's own schema."""
+"""Data contract: the hold-out keeps to the package's own schema, and to a Great Expectations suite if there is one."""
 
 from __future__ import annotations
 
@@ -10,12 +10,26 @@ from registry.signature import Feature
 from registry.table import UNSEEN, encode
 
 from .base import CannotJudge, Datasets, Outcome
+from .expectations import evaluate
 
-NEEDS = ("the hold-out",)
+NEEDS = ("the hold-out", "the suite and the extra gates, where the policy asks for one")
 
 
 def judge(package: Package, datasets: Datasets, limits: DataContract) -> Outcome:
-    """Columns, types, missing values, categories and ranges. A column that is absent, or of another type, fails."""
+    """Columns, types, missing values, categories and ranges; a column that is absent fails. Then the suite."""
+    suite = datasets.suite
+    if limits.suite is not None and suite is None:
+        raise CannotJudge(f"the policy asks for the suite {limits.suite}, and none was given")
+    if limits.suite is not None and suite is not None and suite.digest != limits.suite:
+        raise CannotJudge(f"the policy asks for the suite {limits.suite}, and not for {suite.digest}")
+    found = _schema(package, datasets, limits)
+    if suite is None:
+        return found
+    failures, figures, versions = evaluate(suite, datasets.rows.frame)
+    return Outcome((*found.failures, *failures), {**found.figures, "suite": figures}, versions)
+
+
+def _schema(package: Package, datasets: Datasets, limits: DataContract) -> Outcome:
     signature, frame = package.signature, datasets.rows.frame
     absent = [feature.name for feature in signature.features if feature.name not in frame.columns]
     if absent:

@@ -114,12 +114,15 @@ class Privacy(Part):
 
 
 class DataContract(Part):
-    """The hold-out keeps to the package's schema: columns, types, categories, missing values, ranges."""
+    """The hold-out keeps to the schema: columns, types, categories, missing values, ranges; and to a suite."""
 
     out_of_range: Share = 0.01
     """Share of a column's values that may lie outside its training range."""
     unknown_categories: Share = 0.0
     """Share of a column's values that may be categories which the package does not have."""
+    suite: Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")] | None = None
+    """The SHA-256 of a Great Expectations suite's file (`sha256sum`): it must be given, and each of its expectations
+    must hold. A suite that is given without being asked for here must hold, too."""
 
 
 class Documentation(Part):
