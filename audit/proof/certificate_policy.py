@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Final, NamedTuple
 
-from .certificate_said import POLICY, Root, Roots, Said, load
+from .certificate_said import POLICY, Root, Roots, Said, load, once
 from .errors import FormatError
 
 SLOTS: Final = ("live", "canary", "shadow")
@@ -23,11 +23,20 @@ class InForce:
     version: int
     offset: int
     """From which on."""
+    before: InForce | None = None
+    """The one that it took the place of."""
 
     @property
     def digest(self) -> str:
         """Of its text."""
         return f"sha256:{sha256(self.text).hexdigest()}"
+
+    def at(self, offset: int) -> InForce | None:
+        """The policy that was in force at that offset of the log; None: there was none."""
+        found: InForce | None = self
+        while found is not None and found.offset > offset:
+            found = found.before
+        return found
 
 
 class SlotRules(NamedTuple):
@@ -43,17 +52,15 @@ class SlotRules(NamedTuple):
     glass: Mapping[str, int]
     """Role → people of a break-glass deployment; empty: there is none."""
     glass_valid: float
-    revokers: frozenset[str]
-    """Roles that may revoke, besides `root`."""
 
 
 def policy_in_force(roots: Roots, said: Iterable[Said]) -> InForce | None:
     """The newest policy that enough people have signed, each by the root of that time; None: there is none."""
     found: InForce | None = None
     signed: dict[tuple[str, int], dict[str, str]] = {}
-    for each in said:
+    for each in once(one for one in said if one.type == POLICY and one.holds):
         version, role = each.predicate.get("version"), each.predicate.get("role")
-        if each.type != POLICY or not each.holds or type(version) is not int or not isinstance(role, str):
+        if type(version) is not int or not isinstance(role, str):
             continue
         if found is not None and version <= found.version:
             continue
@@ -66,7 +73,7 @@ def policy_in_force(roots: Roots, said: Iterable[Said]) -> InForce | None:
         if role in wanted:
             people.setdefault(person, role)
         if wanted and not missing(wanted, people):
-            found = InForce(text, version, each.offset)
+            found = InForce(text, version, each.offset, found)
             signed.clear()
     return found
 
@@ -110,8 +117,22 @@ def rules_of(policy: InForce, service: str, slot: str) -> SlotRules | None:
         approvals.get("publisher_may_approve") is True,
         glass_roles,
         _number(_object(section, "break_glass"), "valid_hours") * 3600.0 if glass is not None else 0.0,
-        frozenset(signers) | frozenset(glass_roles),  # a milder slot's roles are among them
     )
+
+
+def revokers(policy: InForce, service: str, offset: int) -> frozenset[str]:
+    """The roles that may revoke for a service at an offset, besides `root`: by the policy of that time, or of now.
+
+    Raises:
+        FormatError: as `rules_of`.
+    """
+    found: set[str] = set()
+    for one in (policy, policy.at(offset)):
+        rules = (
+            rules_of(one, service, "live") if one is not None else None
+        )  # milder slots' roles are among them
+        found.update((*rules.signers, *rules.glass) if rules is not None else ())
+    return frozenset(found)
 
 
 def _wanted(root: Root, found: InForce | None) -> Mapping[str, int]:
@@ -146,11 +167,10 @@ def _counts(content: Mapping[str, Any], name: str) -> dict[str, int]:
 
 def _number(content: Mapping[str, Any], name: str) -> float:
     found = content.get(name)
-    if (
-        isinstance(found, bool)
-        or not isinstance(found, int | float)
-        or not math.isfinite(found)
-        or found <= 0
-    ):
+    try:
+        number = float(found) if isinstance(found, int | float) and not isinstance(found, bool) else math.nan
+    except OverflowError:  # JSON has integers of any size
+        number = math.nan
+    if not math.isfinite(number) or number <= 0:
         raise FormatError(f"policy: {name} is no number")
-    return float(found)
+    return number

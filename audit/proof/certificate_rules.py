@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from .certificate_policy import InForce, SlotRules, missing, rules_of
+from .certificate_policy import InForce, SlotRules, missing, revokers, rules_of
 from .certificate_said import APPROVAL, GATES, REJECTION, REVOCATION, Root, Roots, Said, once
 
 SKEW: Final = 300.0
@@ -56,7 +57,9 @@ def judge(
         return Judged(False, (f"the policy has no rules for {slot} of {service}",))
     about = once(each for each in said if each.holds and digest in each.subjects)
     count = _Counting(roots.now, policy.digest, service, publisher, now, rules)
-    revoked = [each for each in about if each.type == REVOCATION and _may_revoke(roots, rules, each, service)]
+    revoked = [
+        each for each in about if each.type == REVOCATION and _may_revoke(roots, policy, each, service)
+    ]
     fresh = [each for each in about if not revoked or each.offset > revoked[-1].offset]
 
     emergency = count.approvals(fresh, rules.glass, rules.glass_valid, glass=True)
@@ -183,15 +186,18 @@ def passed(said: Said) -> list[str]:
     ]
 
 
-def _may_revoke(roots: Roots, rules: SlotRules, each: Said, service: str) -> bool:
+def _may_revoke(roots: Roots, policy: InForce, each: Said, service: str) -> bool:
+    """Asked of the root of that time, and of the policy of that time or of now: who has left has revoked all the same."""
     root = roots.at(each.offset)
     return each.predicate.get("service") == service and any(
-        root.person(each.author, role, each.offset) is not None for role in (*rules.revokers, "root")
+        root.person(each.author, role, each.offset) is not None
+        for role in (*revokers(policy, service, each.offset), "root")
     )
 
 
 def _at(said: Said) -> float:
     at = said.predicate.get("at")
-    if isinstance(at, int | float) and not isinstance(at, bool) and math.isfinite(at):
-        return float(at)
+    if isinstance(at, int | float) and not isinstance(at, bool):
+        with suppress(OverflowError):  # JSON has integers of any size
+            return float(at) if math.isfinite(at) else math.inf
     return math.inf

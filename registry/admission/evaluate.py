@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -21,7 +22,7 @@ from registry.approvals.root import GATES_ROLE, ROOT_ROLE, Root, Roots
 from registry.statement import APPROVAL, GATES, REJECTION, REVOCATION, Said, once
 
 from .policy import InForce
-from .rules import Rules, SlotRules
+from .rules import SlotRules
 
 SKEW: Final = 300.0
 """Seconds that a signer's clock may be ahead of the log's."""
@@ -90,7 +91,13 @@ def evaluate(
     if whole is None or rules is None:
         return Verdict(False, (f"the policy has no rules for {slot} of {service}",))
     about = list(once(each for each in said if each.holds and digest in each.subjects))
-    revoked = [each for each in about if each.type == REVOCATION and _may_revoke(roots, whole, each, service)]
+    revoked = [
+        each
+        for each in about
+        if each.type == REVOCATION
+        and each.predicate.get("service") == service
+        and may_revoke(roots, policy, each.author, service, each.offset)
+    ]
     after = revoked[-1].offset if revoked else -1
     fresh = [each for each in about if each.offset > after]
     context = _Context(roots.now, policy, service, publisher, now, rules)
@@ -210,15 +217,19 @@ class _Context:
         return [f"gates that did not pass, or did not run: {', '.join(failed)}"] if failed else []
 
 
-def _may_revoke(roots: Roots, rules: Rules, each: Said, service: str) -> bool:
-    """Whoever may sign, or change the root, may revoke. Asked of the root of that time: to take somebody out of the
-    root does not take back what they revoked.
+def may_revoke(roots: Roots, policy: InForce, key: str, service: str, offset: int) -> bool:
+    """Whether a revocation with that key at that offset counts for a service: of whoever may sign, or change the root.
+
+    Asked of the root of that time, and of the policy of that time or of now: to take somebody out of either does not
+    take back what they revoked.
     """
-    if each.predicate.get("service") != service:
-        return False
-    root = roots.at(each.offset)
-    signers = {role for slot in rules.slots.values() for role in (*slot.signers, *slot.break_glass)}
-    return any(root.person(each.author, role, each.offset) is not None for role in (*signers, ROOT_ROLE))
+    roles = {ROOT_ROLE}
+    for one in (policy, policy.at(offset)):
+        rules = one.rules(service) if one is not None else None
+        for slot in rules.slots.values() if rules is not None else ():
+            roles.update((*slot.signers, *slot.break_glass))
+    root = roots.at(offset)
+    return any(root.person(key, role, offset) is not None for role in roles)
 
 
 def _admit(count: _Count, *, glass: bool = False) -> Verdict:
@@ -234,9 +245,10 @@ def _pairs(count: _Count) -> tuple[tuple[str, str], ...]:
 def _at(said: Said) -> float:
     """When its signer says that it was said, seconds since 1970; never, when it says nothing."""
     at = said.predicate.get("at")
-    # json reads NaN, and a comparison with it is never true: it would never expire.
-    if isinstance(at, int | float) and not isinstance(at, bool) and math.isfinite(at):
-        return float(at)
+    if isinstance(at, int | float) and not isinstance(at, bool):
+        # json reads NaN, and a comparison with it is never true: it would never expire. And integers of any size.
+        with suppress(OverflowError):
+            return float(at) if math.isfinite(at) else math.inf
     return math.inf
 
 

@@ -17,7 +17,7 @@ from types import MappingProxyType
 from audit.errors import ConfigError
 from registry.approvals.root import POLICY_ROLE, Root, Roots
 from registry.policy import Policy, parse_policy
-from registry.statement import POLICY, Said
+from registry.statement import POLICY, Said, once
 
 from .rules import Rules, SlotRules
 
@@ -32,6 +32,8 @@ class InForce:
     version: int
     offset: int
     """From which on."""
+    before: InForce | None = None
+    """The one that it took the place of."""
 
     @property
     def digest(self) -> str:
@@ -41,6 +43,13 @@ class InForce:
     def rules(self, service: str) -> Rules | None:
         """What it wants for a service; None: it does not name that service, and nothing may answer for it."""
         return rules_of(self.policy, service)
+
+    def at(self, offset: int) -> InForce | None:
+        """The policy that was in force at that offset of the log; None: there was none."""
+        found: InForce | None = self
+        while found is not None and found.offset > offset:
+            found = found.before
+        return found
 
 
 def policy_in_force(roots: Roots, said: Iterable[Said]) -> InForce | None:
@@ -52,9 +61,10 @@ def policy_in_force(roots: Roots, said: Iterable[Said]) -> InForce | None:
     """
     found: InForce | None = None
     signed: dict[tuple[str, int], dict[str, str]] = {}
-    for each in said:
+    # Each where it stands first: a signature on a policy that was given up does not come back by being sent again.
+    for each in once(one for one in said if one.type == POLICY and one.holds):
         version, role = each.predicate.get("version"), each.predicate.get("role")
-        if each.type != POLICY or not each.holds or type(version) is not int or not isinstance(role, str):
+        if type(version) is not int or not isinstance(role, str):
             continue
         if found is not None and version <= found.version:
             continue
@@ -67,7 +77,7 @@ def policy_in_force(roots: Roots, said: Iterable[Said]) -> InForce | None:
         if role in _wanted(root, found):
             people.setdefault(person, role)
         if _enough(people, _wanted(root, found)):
-            found = InForce(policy, version, each.offset)
+            found = InForce(policy, version, each.offset, found)
             signed.clear()  # what was signed for a change of the policy before it is no signature for the next one
     return found
 

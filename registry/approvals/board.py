@@ -14,7 +14,7 @@ from audit.errors import ConfigError
 from audit.governance import PARTITION
 from audit.log.base import Log, LogEntry
 from audit.show import walk
-from registry.admission import InForce, SlotRules, Verdict, evaluate, policy_in_force
+from registry.admission import InForce, SlotRules, Verdict, evaluate, may_revoke, policy_in_force
 from registry.admission.evaluate import SKEW
 from registry.errors import NotAdmitted
 from registry.settings import GovernanceSettings
@@ -31,7 +31,7 @@ from registry.statement import (
 
 from .draft import read_root_file
 from .proposals import Proposal, proposals_of
-from .root import GATES_ROLE, ROOT_ROLE, Root, Roots, fold_roots
+from .root import GATES_ROLE, Root, Roots, fold_roots
 
 SLOTS: Final = ("live", "canary", "shadow")
 _ABOUT: Final = frozenset({GATES, APPROVAL, REJECTION, REVOCATION})
@@ -155,12 +155,10 @@ class Board:
 
     def may_revoke(self, service: str, key: str, offset: int) -> bool:
         """Whether a key of the root of that time revokes for a service: whoever signs for it, or for the root."""
-        rules = self.policy.rules(service) if self.policy is not None else None
-        if rules is None:
+        policy = self.policy
+        if policy is None or policy.rules(service) is None:
             return False
-        roles = {role for slot in rules.slots.values() for role in (*slot.signers, *slot.break_glass)}
-        root = self.roots.at(offset)
-        return any(root.person(key, role, offset) is not None for role in (*roles, ROOT_ROLE))
+        return may_revoke(self.roots, policy, key, service, offset)
 
     def under(self, policy: str | None) -> Board | None:
         """The board as it will be once a proposed policy is in force; None: nobody has proposed it.

@@ -14,7 +14,7 @@ from audit.errors import ConfigError
 from registry.admission import InForce
 from registry.admission.policy import wanted_for_change
 from registry.policy import Policy, parse_policy
-from registry.statement import POLICY, Said
+from registry.statement import POLICY, Said, once
 
 from .root import Roots
 
@@ -43,9 +43,9 @@ def proposals_of(roots: Roots, said: Iterable[Said], found: InForce | None) -> l
     """
     after = found.offset if found is not None else -1
     kept: dict[tuple[str, int], Proposal] = {}
-    for each in said:
+    for each in once(one for one in said if one.type == POLICY and one.holds):
         version, role = each.predicate.get("version"), each.predicate.get("role")
-        if each.type != POLICY or not each.holds or each.offset <= after:
+        if each.offset <= after:
             continue
         if (
             type(version) is not int

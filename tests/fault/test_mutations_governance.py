@@ -87,9 +87,22 @@ MUTATIONS = (
     Mutation(
         "who revokes",
         EVALUATE,
-        "return any(root.person(each.author, role, each.offset) is not None for role in (*signers, ROOT_ROLE))",
+        "return any(root.person(key, role, offset) is not None for role in roles)",
         "return True",
         ON,
+    ),
+    Mutation(
+        "a revoker's policy", EVALUATE, "for one in (policy, policy.at(offset)):", "for one in (policy,):", ON
+    ),
+    Mutation(
+        "a policy sent again",
+        POLICY,
+        "once(one for one in said if one.type == POLICY and one.holds)",
+        "(one for one in said if one.type == POLICY and one.holds)",
+        ON,
+    ),
+    Mutation(
+        "integers of any size", EVALUATE, "with suppress(OverflowError):", "with suppress(KeyError):", ON
     ),
     Mutation(
         "an older policy", POLICY, "if found is not None and version <= found.version:", "if False:", ON
