@@ -51,7 +51,7 @@ def run_gates(
     results = []
     for name in gates.required:
         progress(name)
-        results.append(_run(name, package, datasets, getattr(gates, name)))
+        results.append(run_gate(name, package, datasets, getattr(gates, name)))
     return GateReport(
         package=package.digest,
         service=service,
@@ -70,7 +70,8 @@ def needs_of(name: str) -> tuple[str, ...]:
     return found
 
 
-def _run(name: str, package: Package, datasets: Datasets, limits: Any) -> GateResult:
+def run_gate(name: str, package: Package, datasets: Datasets, limits: Any) -> GateResult:
+    """Run one gate; whatever happens in it comes out as a result. `limits`: its section of the policy."""
     try:
         found: Outcome = import_module(f".{name}", __package__).judge(package, datasets, limits)
     except ModuleNotFoundError as error:
