@@ -231,7 +231,7 @@ def _check_about(about: Mapping[str, Any]) -> None:
         if (
             not _has(each, logged=int, offset=int)
             or not before < each["offset"] < MAX_SIZE
-            or each["logged"] < 0
+            or not 0 <= each["logged"] < MAX_SIZE
         ):
             raise FormatError(f"certificate: {ABOUT}: statements are not offsets that rise, with their times")
         before = parse_number(str(each["offset"]), "certificate: offset")

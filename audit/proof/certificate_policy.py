@@ -128,9 +128,8 @@ def revokers(policy: InForce, service: str, offset: int) -> frozenset[str]:
     """
     found: set[str] = set()
     for one in (policy, policy.at(offset)):
-        rules = (
-            rules_of(one, service, "live") if one is not None else None
-        )  # milder slots' roles are among them
+        # The roles of milder slots are among those of live.
+        rules = rules_of(one, service, "live") if one is not None else None
         found.update((*rules.signers, *rules.glass) if rules is not None else ())
     return frozenset(found)
 

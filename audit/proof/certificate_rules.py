@@ -187,7 +187,7 @@ def passed(said: Said) -> list[str]:
 
 
 def _may_revoke(roots: Roots, policy: InForce, each: Said, service: str) -> bool:
-    """Asked of the root of that time, and of the policy of that time or of now: who has left has revoked all the same."""
+    """Asked of the root of that time, and of the policy of that time or of now: who has left has revoked it still."""
     root = roots.at(each.offset)
     return each.predicate.get("service") == service and any(
         root.person(each.author, role, each.offset) is not None
