@@ -48,6 +48,8 @@ def run(pipeline: pytest.Pytester, *more: str) -> pytest.RunResult:
         "registry.pytest_gates",
         "-p",
         "no:cacheprovider",
+        "-p",
+        "no:asyncio",
         "--affiant-digest",
         credit_package().digest,
         *more,
