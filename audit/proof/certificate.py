@@ -114,6 +114,11 @@ class Certificate:
         return encode_members(members)
 
 
+def is_digest(text: str) -> bool:
+    """Whether it is `sha256:` and 64 lower-case hex digits."""
+    return _DIGEST.fullmatch(text) is not None
+
+
 def parse_certificate(raw: bytes) -> tuple[Certificate, tuple[str, ...]]:
     """Read a certificate; with the members whose SHA-256 is not the one that certificate.json says.
 
@@ -215,7 +220,7 @@ def _check_about(about: Mapping[str, Any]) -> None:
     made, subject = about["made"], about["subject"]
     if not _has(made, at=int, by=str) or not 0 <= made["at"] < MAX_SIZE:
         raise FormatError(f"certificate: {ABOUT}: made is not at and by")
-    if not _has(subject, digest=str, service=str, slot=str) or not _DIGEST.fullmatch(subject["digest"]):
+    if not _has(subject, digest=str, service=str, slot=str) or not is_digest(subject["digest"]):
         raise FormatError(f"certificate: {ABOUT}: subject is not digest, service and slot")
     if subject["slot"] not in SLOTS:
         raise FormatError(f"certificate: {ABOUT}: there is no such slot")

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from .bundle import Bundle, parse_bundle_file
-from .certificate import MAX_CERTIFICATE
+from .certificate import MAX_CERTIFICATE, is_digest
 from .certificate_check import verify_certificate
 from .certificate_told import certificate_json
 from .checkpoint import open_checkpoint, parse_checkpoint
@@ -64,6 +64,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise FormatError(f"--quorum {asked.quorum} of {len(witnesses)} witnesses")
         if key is None and witnesses:
             raise FormatError("--witness goes with --key: witnesses vouch for what the notary has signed")
+        if asked.what == "certificate" and not is_digest(asked.root_digest):
+            raise FormatError("--root-digest: want sha256: and 64 lower-case hex digits")
         for each in asked.record:
             parse_record_id(each)
     except FormatError as error:

@@ -215,3 +215,37 @@ def test_every_requirement_of_the_issue_has_a_row(sealed: bytes, root: str) -> N
     found: Certified = verify_certificate(sealed, root, KEY)
     assert [row.requirement for row in found.rows] == list(REQUIREMENTS)
     assert {row.requirement for row in found.rows if not row.evidence} == {"gdpr-22"}
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "why"),
+    [
+        (["--root-digest", "sha256:x"], 2, "want sha256: and 64"),
+        (["--root-digest", "sha256:" + "0" * 64, "--key", "x"], 2, "vkey"),
+        (["--root-digest", "sha256:" + "0" * 64, "--witness", str(KEY)], 2, "--witness goes with --key"),
+        (["--root-digest", "sha256:" + "0" * 64], 1, "not the one that is believed"),
+    ],
+)
+def test_the_command_says_what_is_wrong(
+    house: House, bare: bytes, words: list[str], code: int, why: str
+) -> None:
+    """Wrong usage is 2, what does not hold is 1."""
+    found, told = verify(house.file("bare.zip"), *words)
+    assert found == code
+    assert why in told
+
+
+def test_the_root_must_be_given(house: House, bare: bytes) -> None:
+    """Without it nobody would be believed."""
+    with pytest.raises(SystemExit) as end:
+        verify(house.file("bare.zip"))
+    assert end.value.code == 2
+
+
+def test_a_file_that_is_none_is_wrong_and_one_that_is_absent_is_usage(tmp_path: Path) -> None:
+    """With the file's name."""
+    words = ("--root-digest", "sha256:" + "0" * 64)
+    (tmp_path / "x.zip").write_bytes(b"PK")
+    assert verify(tmp_path / "x.zip", *words)[0] == 1
+    code, told = verify(tmp_path / "y.zip", *words)
+    assert (code, "y.zip" in told) == (2, True)
