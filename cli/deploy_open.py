@@ -12,7 +12,7 @@ import typer
 
 from audit.config import Config, load
 
-from .approvals_open import append, board_of, confirm, publisher_in, signer_of, text_of
+from .approvals_open import append, board_of, confirm, signer_of, text_of
 from .approvals_show import cell, day, screen, table
 from .errors import WRONG
 from .text import json_text, printable
@@ -58,11 +58,20 @@ class Scene:
 
     def admitted(self, digest: str, slot: str = "live") -> tuple[str, ...]:
         """Why a digest may not be in a slot of the service; empty: it may."""
-        stored, publisher = publisher_in(self.store, digest)
-        if not stored:
+        from registry.errors import NotFound
+        from registry.lineage.deprecation import deprecated, deprecated_in
+        from service.admitted import actor_of
+
+        try:
+            lineage = self.store.pull(digest).lineage
+        except NotFound:
             return ("the store does not have it",)
-        verdict = self.board.verdict(self.before.service, digest, slot, time.time(), publisher)
-        return () if verdict.admitted else verdict.reasons
+        verdict = self.board.verdict(self.before.service, digest, slot, time.time(), actor_of(lineage))
+        if any(digest == each.content.live for each in self.before.counted):
+            data: tuple[str, ...] = ()  # it was live before: nothing new is deployed
+        else:
+            data = deprecated_in(lineage, deprecated(self.board.roots, self.board.said))
+        return data if verdict.admitted else (*verdict.reasons, *data)
 
 
 def scene_of(loaded: Config, service: str) -> Scene:
@@ -84,7 +93,7 @@ def change(config: Path | None, asked: Asked, plan_of: Callable[[Scene], list[Pl
     from registry.deployment import Deployment, encode_deployment
 
     loaded = load(config)
-    reason = text_of(asked.reason)
+    reason = text_of(asked.reason, "--reason")
     scene = scene_of(loaded, asked.service)
     plan = plan_of(scene)
     signer = signer_of(asked.key)

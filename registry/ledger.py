@@ -14,7 +14,8 @@ from audit.log.base import LogEntry
 from registry.admission import InForce, Verdict, evaluate, policy_in_force
 from registry.approvals.root import Root, Roots, fold_roots
 from registry.deployment import Deployed, fold_deployments
-from registry.statement import DEPLOYMENT, POLICY, PREDICATES, ROOT, Said, said_in
+from registry.lineage.deprecation import deprecated
+from registry.statement import DATA_DEPRECATION, DEPLOYMENT, POLICY, PREDICATES, ROOT, Said, said_in
 
 
 class Ledger:
@@ -35,6 +36,7 @@ class Ledger:
         self._roots = fold_roots(first, ())
         self._policy: InForce | None = None
         self._deployed: Mapping[str, Deployed] = {}
+        self._deprecated: Mapping[str, str] = {}
 
     def take(self, entries: Iterable[LogEntry]) -> None:
         """Read on. The entries MUST follow those that were taken before, without a gap. What strangers wrote is
@@ -77,6 +79,15 @@ class Ledger:
             self._stale.remove(DEPLOYMENT)
             self._deployed = fold_deployments(roots, self._known(self._types[DEPLOYMENT]))
         return self._deployed
+
+    @property
+    def deprecated(self) -> Mapping[str, str]:
+        """Version of data → why nothing new is to be deployed that was made of it."""
+        roots = self.roots
+        if DATA_DEPRECATION in self._stale:
+            self._stale.remove(DATA_DEPRECATION)
+            self._deprecated = deprecated(roots, self._known(self._types[DATA_DEPRECATION]))
+        return self._deprecated
 
     def about(self, digest: str) -> list[Said]:
         """The statements about a package in the log's order, their signatures checked."""

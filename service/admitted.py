@@ -11,7 +11,7 @@ import math
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import structlog
 
@@ -27,6 +27,7 @@ from registry.deployment import Deployed, Placed
 from registry.deployment.state import too_much
 from registry.errors import RegistryError
 from registry.ledger import Ledger
+from registry.lineage.deprecation import deprecated_in
 from registry.package import Package
 from registry.settings import GovernanceSettings
 
@@ -54,7 +55,7 @@ def memory_path(data: Path, worker: int) -> Path:
 
 
 def configured_admission(
-    config: Config, worker: int, publisher: Callable[[str], str | None]
+    config: Config, worker: int, lineage: Callable[[str], Mapping[str, Any]]
 ) -> Admission | None:
     """The gateway's admission, or None when the settings govern nothing, and never did.
 
@@ -74,7 +75,7 @@ def configured_admission(
         path,
         config.resolve(settings.root),
         governance_log_of_gateway(config),
-        publisher,
+        lineage,
         trees=configured_trees(config) if settings.checkpoint else None,
     )
 
@@ -92,7 +93,12 @@ def copy_age(config: Config, clock: Callable[[], int] = time.time_ns) -> float |
 
 def publisher_of(package: Package) -> str | None:
     """Who published a package, by its lineage: the digest covers it. Raises PackageError."""
-    actor = package.lineage.get("actor")
+    return actor_of(package.lineage)
+
+
+def actor_of(lineage: Mapping[str, Any]) -> str | None:
+    """Who published the package of that lineage.json; None: it does not say."""
+    actor = lineage.get("actor")
     return actor if isinstance(actor, str) and actor else None
 
 
@@ -104,14 +110,16 @@ class Admission:
         path: Path,
         root: Path,
         governance: Log,
-        publisher: Callable[[str], str | None],
+        lineage: Callable[[str], Mapping[str, Any]],
         clock: Callable[[], float] = time.time,
         trees: Trees | None = None,
     ) -> None:
-        """`publisher`: a digest → who published it, out of the verified package. `trees`: the log is held to them."""
+        """`lineage`: a digest → its lineage.json, out of the verified package. `trees`: the log is held to them."""
         self._seen: Final = Seen(path, root, governance, clock, trees)
-        self._publisher: Final = publisher
-        self._publishers: dict[str, str | None] = {}
+        self._lineage: Final = lineage
+        self._lineages: dict[str, Mapping[str, Any]] = {}
+        self._serving: frozenset[tuple[str, str]] = frozenset()
+        """(service, digest), in whatever slot."""
 
     def admit(self, entries: tuple[PlanSettings, ...]) -> Admitted:
         """What may answer now, of the deployments in the log and of the settings' plan.
@@ -142,7 +150,8 @@ class Admission:
         return None
 
     def served(self, entries: tuple[PlanSettings, ...]) -> None:
-        """Remember what is live now, to fall back to."""
+        """Remember what is live now, to fall back to; and what serves at all, until the process ends."""
+        self._serving = frozenset((each.service, each.digest) for each in entries)
         self._seen.served({each.service: each.digest for each in entries if each.slot == "live"}, _KEPT)
 
     async def follow(
@@ -162,18 +171,27 @@ class Admission:
 
     def _ask(self, ledger: Ledger, known: Memory) -> Callable[[PlanSettings], Verdict]:
         def ask(entry: PlanSettings) -> Verdict:
-            if entry.digest not in self._publishers:
-                try:
-                    self._publishers[entry.digest] = self._publisher(entry.digest)
-                except RegistryError as error:
-                    # One package that the store does not give MUST NOT stop the others.
-                    return Verdict(False, (f"the store does not give it: {error}",))
-            return ledger.verdict(
-                entry.service, entry.digest, entry.slot, now=known.clock,
-                publisher=self._publishers[entry.digest],
-            )  # fmt: skip
+            try:
+                lineage = self._lineage_of(entry.digest)
+            except RegistryError as error:
+                # One package that the store does not give MUST NOT stop the others.
+                return Verdict(False, (f"the store does not give it: {error}",))
+            verdict = ledger.verdict(
+                entry.service, entry.digest, entry.slot, now=known.clock, publisher=actor_of(lineage)
+            )
+            # What serves, or did, goes on: the data was good enough when it was deployed.
+            new = entry.digest not in known.served.get(entry.service, ())
+            if new and (entry.service, entry.digest) not in self._serving:
+                data = deprecated_in(lineage, ledger.deprecated)
+                return Verdict(False, (*verdict.reasons, *data)) if data else verdict
+            return verdict
 
         return ask
+
+    def _lineage_of(self, digest: str) -> Mapping[str, Any]:
+        if digest not in self._lineages:
+            self._lineages[digest] = self._lineage(digest)
+        return self._lineages[digest]
 
 
 def _deployed(

@@ -25,7 +25,7 @@ from registry.runtimes.base import Model
 from registry.stores import configured_store
 
 from . import openapi
-from .admitted import configured_admission, copy_age, publisher_of
+from .admitted import configured_admission, copy_age
 from .auth import read_keys
 from .batching import Batcher
 from .bench import Unrecorded
@@ -82,7 +82,7 @@ class Worker:
         settings = self.settings
         store = configured_store(self._config)
         admission = configured_admission(
-            self._config, self._number, lambda digest: publisher_of(store.pull(digest))
+            self._config, self._number, lambda digest: store.pull(digest).lineage
         )
         keys = read_keys(self._keys_path)
         seen = stamp(self._config.path), stamp(self._keys_path)

@@ -169,7 +169,10 @@ class Board:
         if policy is None or (self.policy is not None and self.policy.digest == policy):
             return self
         found = [each for each in self.proposals() if each.policy.digest == policy]
-        return replace(self, policy=InForce(found[-1].policy, found[-1].version, self.end)) if found else None
+        if not found:
+            return None
+        following = InForce(found[-1].policy, found[-1].version, self.end, self.policy)
+        return replace(self, policy=following)
 
     def proposals(self) -> list[Proposal]:
         """Policies of a higher version than the one in force that somebody has signed since."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -44,8 +45,8 @@ class Gateway:
         self.sealer = sealer
         self.ahead = 0.0
 
-    def publisher(self, digest: str) -> str | None:
-        return publisher_of(LayoutStore(self.house.file("data") / "store").pull(digest))
+    def lineage(self, digest: str) -> Mapping[str, Any]:
+        return LayoutStore(self.house.file("data") / "store").pull(digest).lineage
 
     def refused(self, digest: str | None = None) -> str:
         """Why a digest may not be live; empty: it may. As after a restart."""
@@ -53,7 +54,7 @@ class Gateway:
             memory_path(self.house.loaded.data, 0),
             self.house.file("root.json"),
             log_of(self.house),
-            self.publisher,
+            self.lineage,
             lambda: time.time() + self.ahead,
             self.sealer.trees if self.sealer is not None else None,
         )
@@ -445,7 +446,7 @@ def test_the_settings_do_not_end_governance(gateway: Gateway) -> None:
     settings = gateway.house.file("affiant.toml")
     settings.write_text(settings.read_text().replace('root = "root.json"', ""))
     with pytest.raises(ConfigError, match="was governed"):
-        configured_admission(gateway.house.loaded, 0, gateway.publisher)
+        configured_admission(gateway.house.loaded, 0, gateway.lineage)
 
 
 def test_one_person_is_no_emergency(judged: House) -> None:

@@ -62,7 +62,7 @@ class World:
     may: ClassVar = {
         "root": ["ann", "bob"], "policy": ["cyd"], "legal": ["ann", "dan"], "compliance": ["bob", "ann"],
         "gates": ["pipeline"], "officer": ["ann", "bob", "dan"], "deploy": ["dan", "cyd"],
-        "controller": ["pipeline"],
+        "controller": ["pipeline"], "data": ["cyd"],
     }  # fmt: skip
 
     def __init__(self, directory: Path) -> None:
@@ -72,6 +72,8 @@ class World:
         self.policy: Policy = parse_policy(TEXT.encode())
         self.first = self.root()
         self.told = 0
+        self.lineage: dict[str, Any] = {"actor": "zoe"}
+        """Of every package."""
 
     def content(self, **changed: Any) -> RootModel:
         keys = {

@@ -12,9 +12,11 @@ import pytest
 
 from audit.config import load
 from audit.errors import ConfigError
+from audit.governance import Governance
 from registry.approvals.root import KeyModel
 from registry.errors import NotAdmitted
-from registry.statement import REVOCATION
+from registry.lineage.deprecation import encode_deprecation
+from registry.statement import REVOCATION, append
 from service.admitted import Admission, configured_admission
 from service.settings import PlanSettings
 
@@ -32,7 +34,11 @@ def gateway(approved: Any, tmp_path: Path) -> Callable[[], Admission]:
     root = tmp_path / "root.json"
     root.write_bytes(approved.first.envelope.encode())
     return lambda: Admission(
-        tmp_path / "admission" / "0.json", root, approved.log, lambda _: "zoe", lambda: approved.clock
+        tmp_path / "admission" / "0.json",
+        root,
+        approved.log,
+        lambda _: approved.lineage,
+        lambda: approved.clock,
     )
 
 
@@ -153,6 +159,32 @@ def test_reading_on_takes_the_word_of_a_key_that_came_later(approved: Any, gatew
     roles = content.roles | {"legal": legal}
     approved.change_root(approved.root(version=2, previous=approved.first.digest, keys=keys, roles=roles))
     assert lasting.admit(plan(GOOD)) == gateway().admit(plan(GOOD)) == (plan(GOOD), ())
+
+
+def test_nothing_new_is_deployed_that_was_made_of_deprecated_data(approved: Any, gateway: Any) -> None:
+    """What serves, and what did, goes on; and a deprecation that is taken back is none."""
+    version = "sha256:" + "12" * 32
+    approved.lineage["training_table"] = {"sha256": version.removeprefix("sha256:"), "file": "train.csv"}
+    approved.gates(subject=OTHER)
+    for who, role in (("dan", "legal"), ("bob", "compliance")):
+        approved.approve(who, role, OTHER)
+
+    def deprecate(deprecated: bool) -> None:
+        body = encode_deprecation(version, "no consent", "cyd", approved.clock, deprecated=deprecated)
+        append(Governance(approved.log, approved.keys["cyd"]), [body])
+
+    running = gateway()
+    assert running.admit(plan(GOOD)).refused == ()
+    running.served(plan(GOOD))
+    deprecate(True)
+    assert running.admit(plan(GOOD)) == (plan(GOOD), ())
+    entries, refused = running.admit(plan(OTHER))
+    assert entries == plan(GOOD)
+    assert "which is deprecated: no consent" in refused[0]
+    assert gateway().admit(plan(GOOD)) == (plan(GOOD), ())
+    approved.clock += 1
+    deprecate(False)
+    assert running.admit(plan(OTHER)) == (plan(OTHER), ())
 
 
 def test_a_memory_that_is_taken_away_is_noticed(approved: Any, gateway: Any, tmp_path: Path) -> None:
