@@ -64,7 +64,10 @@ def run(  # noqa: PLR0917 - a command takes its options one by one
         ),
     ] = None,
     live: Annotated[
-        str | None, typer.Option(help="The digest to compare with: what answers now.", show_default=False)
+        str | None,
+        typer.Option(
+            help="The digest to compare with; else what is live by the governance log.", show_default=False
+        ),
     ] = None,
     key: Annotated[
         Path | None,
@@ -105,7 +108,8 @@ def run(  # noqa: PLR0917 - a command takes its options one by one
     with _progress("judging", _READING + len(gates)) as step:
         step("reading the package")
         package = _find(place, digest)
-        compared = None if live is None else _find(place, live)
+        before = live or _live(loaded, service, rules)
+        compared = None if before is None else _find(place, before)
         step("reading the data")
         deprecated = _deprecated(loaded) if "lineage" in gates else None
         datasets = read_datasets(files, package, compared, deprecated)
@@ -147,6 +151,24 @@ def _ready(loaded: Config | None, policy: Path | None, key: Path | None) -> tupl
     if (said := remark(board, rules)) is not None:
         warn(said)
     return rules, signer
+
+
+def _live(loaded: Config | None, service: str, rules: Policy) -> str | None:
+    """What answers now, by the governance log, where the policy holds a metric against it; a limit that nobody has to
+    keep by leaving an option out.
+    """
+    from registry.deployment.state import deployed_of
+    from registry.settings import GovernanceSettings
+
+    quality = rules.services[service].gates.quality
+    wanted = quality is not None and any(
+        each.worse_than_live_by is not None for each in quality.metrics.values()
+    )
+    if not wanted or loaded is None or loaded.section("governance", GovernanceSettings).root is None:
+        return None
+    board = board_of(loaded)
+    last = deployed_of(board.roots, board.said, service).last
+    return None if last is None else last.content.live
 
 
 def _deprecated(loaded: Config | None) -> Mapping[str, str] | None:

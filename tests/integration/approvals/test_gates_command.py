@@ -187,3 +187,19 @@ def test_the_list_has_every_gate_with_what_it_needs() -> None:
     assert [each["name"] for each in told] == list(NAMES)
     assert all(limit["description"] for each in told for limit in each["limits"].values())
     assert "the hold-out with its target" in affiant("gate", "list").out
+
+
+def test_what_is_live_is_compared_with_whether_or_not_it_is_named(house: House) -> None:
+    """Left out, `--live` is what the governance log says; before a first deployment there is none."""
+    compared = house.file("compared.yaml")
+    compared.write_text(
+        POLICY.replace("size: {megabytes: 50}", "quality: {metrics: {auc: {worse_than_live_by: 0.01}}}")
+    )
+    assert run(house, "--policy", compared).json["report"]["live"] is None
+    house.gates()
+    for person, role in (("dan", "legal"), ("bob", "compliance")):
+        assert house.sign("approve", person, role).code == 0
+    words = ["deploy", "credit", house.digest, "--reason", "because", "--key", house.key("dan"), "--yes"]
+    house.ok(*words, *house.config)
+    assert run(house, "--policy", compared).json["report"]["live"] == house.digest
+    assert run(house).json["report"]["live"] is None  # its policy compares nothing
