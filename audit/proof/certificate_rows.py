@@ -57,7 +57,7 @@ REQUIREMENTS: Final[Mapping[str, Requirement]] = {
     "21-cfr-11.10": Requirement(
         "21 CFR 11.10 (closed systems)",
         "Validation, audit trails, authority checks and the order of steps are enforced.",
-        "Gates ran before the approvals counted; who may sign is in a signed root; steps follow a signed policy.",
+        "Tests and people both had to agree; who may sign stands in a signed root, and how many in a signed policy.",
         "Procedures, training, access to machines, and what §§ 11.50 to 11.300 ask of signatures.",
     ),
     "iso-42001-A.6.2.8": Requirement(
@@ -102,7 +102,7 @@ def rows_of(has: Contents) -> tuple[Row, ...]:
         "eu-ai-act-26": (POLICY_FILE, *approvals) if approvals else (),
         "gdpr-22": gates if has.explained else (),
         "sec-17a-4-f": sealed,
-        "21-cfr-11.10": (*governed, *gates, *approvals, *sealed) if approvals else (),
+        "21-cfr-11.10": (*governed, *gates, *approvals, *sealed) if gates and approvals else (),
         "iso-42001-A.6.2.8": (*deployments, *approvals, *sealed) if deployments else (),
         "sr-26-2": ("package/lineage.json", "package/card.md", *gates, *approvals)
         if gates and approvals

@@ -43,11 +43,8 @@ def render(facts: Facts, *, now: float, publisher: str | None) -> dict[str, byte
 
 
 def _common(facts: Facts, now: float, publisher: str | None) -> dict[str, Any]:
-    saw = {
-        each["gates"]["data"].get("documents")
-        for each in facts.services
-        if each["gates"] is not None and isinstance(each["gates"]["data"], dict)
-    } - {None}
+    told = [each["gates"]["data"] for each in facts.services if each["gates"] is not None]
+    saw = {str(each["documents"]) for each in told if isinstance(each, dict) and "documents" in each}
     return {
         "name": facts.package.name,
         "digest": facts.package.digest,
@@ -269,7 +266,7 @@ def _section(result: GateResult | None) -> Markup | None:
         return None
     try:
         return Markup(section(result))  # noqa: S704 — it escapes every text
-    except (KeyError, TypeError, ValueError, AttributeError):
+    except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError):
         return None  # figures of another form than our gate's
 
 

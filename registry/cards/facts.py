@@ -7,7 +7,7 @@ has expired: the same log gives the same facts, and `digest` says when they have
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -87,7 +87,7 @@ def facts_of(
         True,
         None if board.policy is None else board.policy.digest,
         tuple(_services(package, board, now, publisher)),
-        tuple(_deployments(fold_deployments(board.roots, board.said).values(), package.digest)),
+        tuple(deployments_of(fold_deployments(board.roots, board.said).values(), package.digest)),
         {version: reason for version, reason in stale.items() if version in versions},
         documents,
     )
@@ -121,7 +121,7 @@ def _services(package: Package, board: Board, now: float, publisher: str | None)
     return found
 
 
-def _deployments(services: Sequence[Deployed] | Any, digest: str) -> list[dict[str, Any]]:
+def deployments_of(services: Iterable[Deployed], digest: str) -> list[dict[str, Any]]:
     """Each stretch of events that left the package in one slot with one share."""
     found: list[dict[str, Any]] = []
     for deployed in services:

@@ -13,9 +13,10 @@ from markdown_it import MarkdownIt
 from audit.errors import ConfigError
 from registry.cards.cards import render
 from registry.cards.documents import parse_documents, risk_gaps
-from registry.cards.facts import Facts
+from registry.cards.facts import Facts, deployments_of
 from registry.cards.fields import DATA_SHEET, PEOPLE, RISKS, schema, template
 from registry.cards.render import MISSING, plain
+from registry.deployment import Deployed, Deployment, Event, Placed
 from registry.gates.base import Datasets
 from registry.gates.documentation import judge
 from registry.package import Package
@@ -237,3 +238,46 @@ def test_a_policy_can_require_the_risk_assessment() -> None:
     assert found.failures == ("risk_assessment.harms is missing",)
     found = judge(credit_package(), Datasets(documents={"purpose": "x" * 20}), limits)
     assert found.failures == ("risk_assessment is missing",)
+
+
+def test_the_live_history_tells_each_stretch_of_one_place() -> None:
+    """From when until when, in which slot and share; events that leave it where it is begin no new one."""
+    own, other = "sha256:" + "ab" * 32, "sha256:" + "cd" * 32
+    plans = [
+        [Placed(digest=other, weight=0.9), Placed(digest=own, slot="canary", weight=0.1)],
+        [Placed(digest=own)],
+        [Placed(digest=own)],  # a pause
+        [Placed(digest=other)],
+        [Placed(digest=other), Placed(digest=own, slot="shadow")],
+    ]
+    events = tuple(
+        Event(
+            offset, offset * 1000,
+            Deployment(service="credit", action="deploy", plan=plan, reason="r", actor="a", at=0), "dan", "deploy",
+            "changes nothing" if offset == 9 else None,
+        )
+        for offset, plan in (*enumerate(plans), (9, [Placed(digest=other)]))
+    )  # fmt: skip
+    found = deployments_of([Deployed("credit", events, events[-2])], own)
+    assert [(each["slot"], each["share"], each["from"], each["until"]) for each in found] == [
+        ("canary", 0.1, 0.0, 1.0), ("live", 1.0, 1.0, 3.0), ("shadow", 1.0, 4.0, None),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "odd", [None, 3, [], {}, [[1]], {"a": {}}, "x", float("nan"), 10**400, True, "\ud800"]
+)
+def test_whatever_a_signer_of_gate_results_wrote_is_shown(odd: Any) -> None:
+    """Any JSON, wherever it stands: a page, and no failure."""
+    (told,) = services("harmless")
+    results = [{"name": odd, "verdict": odd, "reason": odd, "figures": odd}]
+    results += [
+        {"name": name, "verdict": "passed", "reason": "", "limits": {"metrics": odd, "confidence": odd}, "versions": {},
+         "figures": {"rows": odd, "auc": odd, "sex": {"groups": odd}, "age": {"groups": {"x": {"rate": odd}}}}}
+        for name in ("quality", "fairness")
+    ]  # fmt: skip
+    history = [told["history"][0] | {"rationale": odd, "role": odd, "at": odd}]
+    for data in (odd, {"documents": odd}):
+        gates = told["gates"] | {"results": results, "data": data}
+        made = card(services=({**told, "gates": gates, "history": history},), documents=documents("x"))
+        assert not Tags(made["model-card.html"]).open
