@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -21,13 +22,15 @@ from audit.errors import ConfigError
 from registry.convert import publish_sklearn
 from registry.errors import DigestMismatch
 from registry.gates import Datasets, GateReport, GateResult, run_gates
-from registry.gates.base import Scored
+from registry.gates.base import Scored, Suite
 from registry.gates.fairness import measure
 from registry.gates.latency import judge as judge_latency
 from registry.gates.metrics import metric
 from registry.gates.permutation import contributions
+from registry.gates.run import needs_of
 from registry.infer import Wanted
 from registry.package import Package
+from registry.policy import GATES as GATE_NAMES
 from registry.policy import load_policy, parse_policy
 from registry.policy.gates import Latency
 from registry.publish import publish
@@ -298,3 +301,33 @@ def test_a_service_without_a_policy_is_refused() -> None:
     policy = f"{{format: 1, change: {{roles: {{a: 1}}}}, services: {{x: {service}}}}}".encode()
     with pytest.raises(ConfigError, match="no service 'credit'; it has x"):
         run_gates(split()[0], Datasets(), parse_policy(policy), "credit", now=NOW)
+
+
+def test_the_credit_examples_policy_can_be_passed() -> None:
+    """All its gates on one split; how long a prediction takes here is not asked."""
+    policy = load_policy(Path(__file__).resolve().parents[4] / "examples/credit/policy.yaml")
+    package, holdout = split(3)
+    text = "Written by somebody, in a sentence."
+    asked = policy.services["credit"].gates.documentation
+    assert asked is not None
+    documents = dict.fromkeys(asked.required, text)
+    datasets = Datasets(holdout=holdout, target=TARGET, documents=documents, deprecated={})
+    results = run_gates(package, datasets, policy, "credit", now=NOW).results
+    assert [each.name for each in results] == list(policy.services["credit"].gates.required)
+    assert {each.name: each.reason for each in results if each.reason and each.name != "latency"} == {}
+
+
+def test_a_gate_whose_library_is_absent_fails_and_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where the extra is not installed."""
+    monkeypatch.delitem(sys.modules, "registry.gates.presidio", raising=False)
+    monkeypatch.setitem(sys.modules, "presidio_analyzer", None)
+    found = one("privacy", {})
+    assert (found.verdict, found.reason) == ("failed", "could not run: presidio_analyzer is not installed")
+    monkeypatch.setitem(sys.modules, "great_expectations", None)
+    suite = Suite({"name": "x", "expectations": [{"type": "y", "kwargs": {}}]}, f"sha256:{'d' * 64}")
+    assert "great_expectations is not installed" in one("data_contract", {}, suite=suite).reason
+
+
+def test_every_gate_of_a_policy_says_what_it_needs() -> None:
+    """`affiant gate list` asks each."""
+    assert all(isinstance(needs_of(name), tuple) for name in GATE_NAMES)

@@ -31,7 +31,9 @@ def result(
 GROUP = {"count": 40.0, "rate": 0.75, "true_positive_rate": 0.9, "false_positive_rate": "nan", "judged": True}
 RESULTS = (
     result("documentation", {"characters": {"purpose": 40, BAD: 0}}, {"required": [BAD]}, f"{BAD} is missing"),
-    result("data_contract", {"rows": 300, "columns": {BAD: {"missing": 0.5, "unknown": 0.0}, "b": {"missing": 0.0}}}),
+    result("data_contract", {"rows": 300, "columns": {BAD: {"missing": 0.5, "unknown": 0.0}, "b": {"missing": 0.0}},
+                             "suite": {"name": BAD, "held": 0, "expectations": 1, "results": [
+                                 {"held": False, "type": "expect_x", "column": BAD, "said": "3 of 9 unexpected"}]}}),
     result(
         "privacy",
         {
@@ -118,6 +120,7 @@ def test_intervals_groups_and_limits_are_drawn_and_said(made: str) -> None:
     assert made.count('class="bad" x="0" y="5" width="20.00%"') == 1  # below four fifths of the best
     assert made.count('class="other" x="0"') == 1  # too few
     assert "names of people are found by no pattern" in made
+    assert "3 of 9 unexpected" in made
 
 
 def test_light_and_dark(made: str) -> None:
@@ -140,6 +143,7 @@ def test_a_line_for_each_gate() -> None:
     told = {each.name: summary(each) for each in RESULTS}
     assert told["documentation"] == "1 of 2 texts"
     assert told["quality"] == "auc 0.7300 [0.6600, 0.7900], rmse 12.0000 [11.0000, 13.0000] on 300 rows"
+    assert told["data_contract"] == "300 rows, 2 columns; 0 of 1 expectations"
     assert told["latency"] == "p50 0.03 ms, p99 0.6 ms"
     assert told["explanation"] == ""
     assert told["somebodys_own"] == "score 0.5000, flag True"
