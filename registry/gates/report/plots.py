@@ -22,8 +22,6 @@ padding:3px 0;font-size:13px}
 .scale .name{overflow-wrap:anywhere}
 .scale .said{font-variant-numeric:tabular-nums;color:var(--soft)}
 .scale svg{height:22px}
-.scale .whisker{stroke:var(--good);stroke-width:3;stroke-linecap:round}
-.scale .whisker.bad{stroke:var(--bad)}
 .scale circle.good{fill:var(--good)}.scale circle.bad{fill:var(--bad)}
 .scale .limit{stroke:var(--ink);stroke-width:2;stroke-dasharray:3 2}
 .scale .live{stroke:var(--other);stroke-width:2}
@@ -34,8 +32,9 @@ td.held{width:1%}
 td.key{width:14em;color:var(--soft);white-space:normal}
 td.value{white-space:normal;overflow-wrap:anywhere}
 a{color:var(--good)}
+th{white-space:nowrap}
 dd code{font-size:12px;font-weight:400;overflow-wrap:anywhere}
-@media screen and (max-width:560px){
+@media screen and (max-width:760px){
 .scale{grid-template-columns:1fr 1fr}.scale svg{grid-column:1/3;grid-row:2}.scale .said{text-align:right}
 }
 """
@@ -79,7 +78,8 @@ def _scale(mark: Mark, top: float) -> str:
         )
     else:
         parts.append(
-            f'<line class="whisker {style}" x1="{at(mark.low)}" x2="{at(mark.high)}" y1="{_MIDDLE}" y2="{_MIDDLE}"/>'
+            f'<rect class="{style}" x="{at(mark.low)}" y="{_MIDDLE - 3}" width="{at(mark.high - mark.low)}" '
+            f'height="6" rx="3"/>'
             f'<circle class="{style}" cx="{at(mark.value)}" cy="{_MIDDLE}" r="5"/>'
         )
     for value, kind in ((mark.live, "live"), (mark.limit, "limit")):

@@ -116,12 +116,15 @@ def _robustness(result: GateResult) -> str:
     marks = [
         Mark(name, share, f"{share:.1%} turned", allowed is None or share <= allowed, limit=allowed)
         for name, share in sorted(turned.items(), key=lambda each: -each[1])
+        if share
     ]
     said = (
         f"<h3>Decisions that a missing value turns, on {figures['rows']:,} rows</h3>{scales(marks)}"
         if marks
         else ""
     )
+    if none := len(turned) - len(marks):
+        said += f'<p class="note">Of {none} columns a missing value turns none.</p>'
     return f"<p>{figures['predictions']:,} predictions of missing and extreme values.</p>{said}"
 
 

@@ -114,8 +114,10 @@ def test_the_page_asks_nobody_for_anything(made: str) -> None:
 def test_intervals_groups_and_limits_are_drawn_and_said(made: str) -> None:
     """For those who see the plot, and for those who read."""
     assert "0.7300 [0.6600, 0.7900] · at least 0.7 · live 0.9200" in made
-    assert '<line class="whisker bad" x1="66.00%" x2="79.00%"' in made  # its lower end is below the limit
-    assert '<line class="whisker good"' in made  # rmse
+    assert (
+        '<rect class="bad" x="66.00%" y="8.0" width="13.00%" height="6"' in made
+    )  # its lower end is below the limit
+    assert made.count('height="6" rx="3"') == 2  # rmse
     assert "75.0% of 40 · TPR 90.0% · FPR nan" in made
     assert made.count('class="bad" x="0" y="5" width="20.00%"') == 1  # below four fifths of the best
     assert made.count('class="other" x="0"') == 1  # too few
