@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from contextlib import closing, redirect_stderr, redirect_stdout
 from dataclasses import replace
@@ -49,15 +50,18 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> House:
     return made
 
 
-def seal(house: House, leave: int = 0) -> None:
-    """As the notary does, up to the log's end without `leave` entries."""
+def seal(house: House, more: tuple[bytes, ...] = (), *, skip: int = 0) -> None:
+    """As the notary does: the log's entries but the first `skip`, and `more`."""
     log = configured_governance_log(house.loaded, create=False)
     topic = log.topic()
     writer = Seal(DirectoryObjects(house.file("sealed")), TreeId(NAME, topic.id, PARTITION), KeySigner())
     with closing(writer), closing(log.reader()) as reader:
         _, end = reader.bounds(PARTITION)
-        for each in walk(reader, PARTITION, 0, end - leave):
-            writer.append([entry_of(each.value, topic, PARTITION, each.offset).entry])
+        entries = [
+            entry_of(each.value, topic, PARTITION, each.offset).entry
+            for each in walk(reader, PARTITION, skip, end)
+        ]
+        writer.append([*entries, *more])
         writer.seal()
     # The settings' default place of the notary's public key.
     path = house.loaded.resolve(Path("notary.pub"))
@@ -249,3 +253,38 @@ def test_a_file_that_is_none_is_wrong_and_one_that_is_absent_is_usage(tmp_path: 
     assert verify(tmp_path / "x.zip", *words)[0] == 1
     code, told = verify(tmp_path / "y.zip", *words)
     assert (code, "y.zip" in told) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("skip", "more", "why"),
+    [
+        (1, (), "is not the one that the notary has sealed"),
+        (0, (b"another",), "has sealed 6 entries of the governance log"),
+    ],
+)
+def test_a_log_that_is_not_what_was_sealed_makes_none(
+    house: House, tmp_path: Path, skip: int, more: tuple[bytes, ...], why: str
+) -> None:
+    """Another log, or one that was cut: exit code 1, and no file."""
+    own = house.copy(tmp_path / "house")
+    shutil.rmtree(own.file("sealed"), ignore_errors=True)
+    seal(own, more, skip=skip)
+    out = tmp_path / "x.zip"
+    done = affiant("certificate", own.digest, "-s", "credit", "-o", out, *own.config)
+    assert (done.code, out.exists()) == (1, False)
+    assert why in done.err
+
+
+def test_an_entry_that_is_newer_than_the_checkpoint_is_said_to_be(
+    house: House, sealed: bytes, root: str, tmp_path: Path
+) -> None:
+    """It counts, and does not stand under the checkpoint yet; the table names no seal."""
+    own = house.copy(tmp_path / "house")
+    own.gates()
+    out = own.file("newer.zip")
+    told = own.ok("certificate", own.digest, "-s", "credit", "-o", out, "--json", *own.config).json
+    assert (told["sealed"], told["statements"]) == (5, 6)
+    found = verify_certificate(out.read_bytes(), root, KEY)
+    assert found.flaws == []
+    assert "that 1 of the statements stands under the checkpoint" in found.not_shown()[0]
+    assert not any("checkpoint" in row.evidence for row in found.rows)
