@@ -174,7 +174,11 @@ def test_performance_and_fairness_are_shown_with_intervals_and_groups() -> None:
     made = card(services=services("women"))
     assert "| auc | 0.8 | 0.7 to 0.9 | – |" in made["model-card.md"]
     assert "| women | women | 9 | 0.5 | 0.1 | 0.2 | yes |" in made["model-card.md"]
-    assert "whisker" in made["model-card.html"]
+    for name in ("quality", "fairness"):  # the gates' own plots
+        assert (
+            "<svg"
+            in made["model-card.html"].partition(f'<section id="{name}">')[2].partition("</section>")[0]
+        )
     assert made["data-sheet.html"].count("<svg") == 20  # a plot for each feature
     assert "script" not in Tags(made["data-sheet.html"]).seen
 
