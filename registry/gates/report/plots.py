@@ -22,6 +22,7 @@ padding:3px 0;font-size:13px}
 .scale .name{overflow-wrap:anywhere}
 .scale .said{font-variant-numeric:tabular-nums;color:var(--soft)}
 .scale svg{height:22px}
+.scale circle{stroke:var(--card);stroke-width:1.5}
 .scale circle.good{fill:var(--good)}.scale circle.bad{fill:var(--bad)}
 .scale .limit{stroke:var(--ink);stroke-width:2;stroke-dasharray:3 2}
 .scale .live{stroke:var(--other);stroke-width:2}
@@ -80,7 +81,7 @@ def _scale(mark: Mark, top: float) -> str:
         parts.append(
             f'<rect class="{style}" x="{at(mark.low)}" y="{_MIDDLE - 3}" width="{at(mark.high - mark.low)}" '
             f'height="6" rx="3"/>'
-            f'<circle class="{style}" cx="{at(mark.value)}" cy="{_MIDDLE}" r="5"/>'
+            f'<circle class="{style}" cx="{at(mark.value)}" cy="{_MIDDLE}" r="6"/>'
         )
     for value, kind in ((mark.live, "live"), (mark.limit, "limit")):
         if value is not None:
