@@ -1,4 +1,4 @@
-"""The registry under a long history: what a question to the lineage costs.
+"""The registry: publishing and judging, admission at a load, swaps under load, questions to the lineage.
 
 python bench/registry.py --quick
 python bench/registry.py --json bench/results/registry.json
@@ -11,18 +11,18 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from harness import cli, lineage, machine
+from harness import cli, governed, lineage, machine
 from harness.report import Bar, Report
 from rich.console import Console
 from rich.table import Table
 
 Measured = tuple[list[dict[str, Any]], list[Bar]]
-PARTS = ("lineage",)
+PARTS = ("judging", "admission", "swaps", "lineage")
 
 
 def options() -> argparse.Namespace:
     """The command line."""
-    parser = cli.parser(__doc__, "a short history (under 60 s)")
+    parser = cli.parser(__doc__, "short histories, few swaps (under 90 s)")
     parser.add_argument("--only", default=",".join(PARTS), help=f"these alone, of {', '.join(PARTS)}")
     chosen = parser.parse_args()
     chosen.only = chosen.only.split(",")
@@ -34,7 +34,7 @@ def options() -> argparse.Namespace:
 def measure(run: cli.Run) -> Report:
     """Each part in turn; nothing else runs meanwhile."""
     quick = run.options.quick
-    versions = machine.versions(("affiant", "cbor2", "cryptography", "pydantic"))
+    versions = machine.versions(("affiant", "cbor2", "cryptography", "pydantic", "xgboost-cpu", "bentoml"))
     report = Report("registry", quick, machine.facts(run.directory), versions)
     entries, packages = (20_000, 1_000) if quick else (1_000_000, 10_000)
     with run.progress() as bars:
@@ -44,6 +44,9 @@ def measure(run: cli.Run) -> Report:
             bars.update(task, description=text)
 
         parts: dict[str, Callable[[], Measured]] = {
+            "judging": lambda: governed.judging(told),
+            "admission": lambda: governed.admission(run.directory / "admission", entries, told),
+            "swaps": lambda: governed.swaps(run.directory / "swaps", 10 if quick else 100, told),
             "lineage": lambda: lineage.measure(run.directory / "lineage", entries, packages, told),
         }
         for name in PARTS:

@@ -13,7 +13,7 @@ from typing import Final
 from audit.log.base import LogEntry
 from registry.admission import InForce, Verdict, evaluate, policy_in_force
 from registry.approvals.root import Root, Roots, fold_roots
-from registry.deployment import Deployed, fold_deployments
+from registry.deployment import Fold, Placed
 from registry.lineage.deprecation import deprecated
 from registry.statement import DATA_DEPRECATION, DEPLOYMENT, POLICY, PREDICATES, ROOT, Said, said_in
 
@@ -35,7 +35,9 @@ class Ledger:
         self._stale: Final[set[str]] = set()
         self._roots = fold_roots(first, ())
         self._policy: InForce | None = None
-        self._deployed: Mapping[str, Deployed] = {}
+        self._deployments = Fold()
+        self._folded = 0
+        """Of the deployments' offsets, how many are in it."""
         self._deprecated: Mapping[str, str] = {}
 
     def take(self, entries: Iterable[LogEntry]) -> None:
@@ -59,6 +61,9 @@ class Ledger:
             # root of their own time, which a later one does not change.
             self._stale.remove(ROOT)
             self._checked.clear()
+            # Again from the first: what did not hold when it was folded would not be known for what is sent again.
+            self._deployments, self._folded = Fold(), 0
+            self._stale.add(DEPLOYMENT)
             self._roots = fold_roots(self._first, self._said(self._types[ROOT], []))
         return self._roots
 
@@ -72,13 +77,15 @@ class Ledger:
         return self._policy
 
     @property
-    def deployed(self) -> Mapping[str, Deployed]:
-        """Service → what its deployment events leave."""
+    def plans(self) -> Mapping[str, tuple[Placed, ...]]:
+        """Service → what its deployment events say is to answer."""
         roots = self.roots
         if DEPLOYMENT in self._stale:
             self._stale.remove(DEPLOYMENT)
-            self._deployed = fold_deployments(roots, self._known(self._types[DEPLOYMENT]))
-        return self._deployed
+            offsets = self._types[DEPLOYMENT]
+            self._deployments.take(roots, self._known(offsets[self._folded :]))
+            self._folded = len(offsets)
+        return self._deployments.plans()
 
     @property
     def deprecated(self) -> Mapping[str, str]:

@@ -23,7 +23,7 @@ from audit.log.copy import contact_of
 from audit.settings import LogSettings
 from audit.trees import Trees, configured_trees
 from registry.admission import InForce, Verdict
-from registry.deployment import Deployed, Placed
+from registry.deployment import Placed
 from registry.deployment.state import too_much
 from registry.errors import RegistryError
 from registry.ledger import Ledger
@@ -133,7 +133,7 @@ class Admission:
         """
         ledger, known = self._seen.look()
         return _filter(
-            _deployed(entries, ledger.deployed), self._ask(ledger, known), known.served, ledger.policy
+            _deployed(entries, ledger.plans), self._ask(ledger, known), known.served, ledger.policy
         )
 
     def fallback(self, service: str, failed: frozenset[str]) -> PlanSettings | None:
@@ -195,16 +195,15 @@ class Admission:
 
 
 def _deployed(
-    entries: tuple[PlanSettings, ...], deployed: Mapping[str, Deployed]
+    entries: tuple[PlanSettings, ...], plans: Mapping[str, tuple[Placed, ...]]
 ) -> tuple[PlanSettings, ...]:
     """The plan: the log's for the services that it deploys, the settings' for the others."""
-    own = {service: each for service, each in deployed.items() if each.plan}
     return (
-        *(each for each in entries if each.service not in own),
+        *(each for each in entries if each.service not in plans),
         *(
             PlanSettings(service=service, digest=one.digest, slot=one.slot, weight=100 * one.weight)
-            for service, each in own.items()
-            for one in each.plan
+            for service, plan in plans.items()
+            for one in plan
         ),
     )
 

@@ -24,6 +24,10 @@ from .base import LogEntry
 HEAD: Final = struct.Struct(">II")
 FIXED: Final = struct.Struct(">QQH")
 _NO_VALUE: Final = 1 << 63
+_HEADER: Final = struct.Struct(">IIQ")
+"""A frame's first fields, up to its offset."""
+_STRIDE: Final = 256 << 10
+"""Bytes read at once while looking for a frame: many small ones, or little of a large one."""
 _SEGMENT: Final = re.compile(r"0[0-9]{19}\.log", re.ASCII)
 
 
@@ -69,19 +73,22 @@ def segments(directory: Path) -> list[tuple[int, Path]]:
 
 
 def seek(path: Path, offset: int) -> int:
-    """The position of the frame with that offset: headers are hopped over, bodies are not read."""
-    with path.open("rb") as file:
-        position = 0
-        while head := file.read(HEAD.size + 8):
-            if len(head) < HEAD.size + 8:
-                break
-            length, _, found = struct.unpack(">IIQ", head)
+    """The position of the frame with that offset, by the headers; bodies are not looked at."""
+    with path.open("rb", buffering=0) as file:
+        position = start = 0
+        part = b""
+        while True:
+            if position + _HEADER.size > start + len(part):
+                file.seek(position)
+                start, part = position, file.read(_STRIDE)
+                if len(part) < _HEADER.size:
+                    break
+            length, _, found = _HEADER.unpack_from(part, position - start)
             if found == offset:
                 return position
             if found > offset or length < FIXED.size:
                 break
             position += HEAD.size + length
-            file.seek(position)
     raise LogUnavailable(f"{path}: damaged before byte {position}: offset {offset} is not where it should be")
 
 

@@ -5,7 +5,7 @@ about. All pure; the gateway (service/admitted.py) and `affiant deploy` (cli/dep
 """
 
 from .event import CONTROLLER_ROLE, DEPLOY_ROLE, Deployment, Placed, encode_deployment
-from .fold import Deployed, Event, fold_deployments
+from .fold import Deployed, Event, Fold, fold_deployments
 
 __all__ = [
     "CONTROLLER_ROLE",
@@ -13,6 +13,7 @@ __all__ = [
     "Deployed",
     "Deployment",
     "Event",
+    "Fold",
     "Placed",
     "encode_deployment",
     "fold_deployments",

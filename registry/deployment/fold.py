@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from audit.proof.errors import FormatError
 from registry.approvals.root import Roots
-from registry.statement import DEPLOYMENT, Said, once
+from registry.statement import DEPLOYMENT, Said
 
 from .event import CONTROLLER_ROLE, DEPLOY_ROLE, Deployment, Placed, parse_deployment
 
@@ -53,36 +53,73 @@ class Deployed:
         return tuple(each for each in self.events if each.void is None)
 
 
-def fold_deployments(roots: Roots, said: Iterable[Said]) -> Mapping[str, Deployed]:
-    """Service → what its events leave.
+class Fold:
+    """Deployment events, taken one after another.
 
     An event counts when a key that had the role `deploy` (or, for a rollback, `controller`) at that place of the log
     has signed it, when it follows the service's event before it, and when it was not kept back. A deployment stays in
     force when who signed it has left. An event that is appended again is as old as it was.
-
-    Args:
-        roots: the chain that is believed.
-        said: statements in the log's order, `holds` decided by the roots' keys; others than deployments are passed
-            over.
     """
-    found: dict[str, Deployed] = {}
-    for each in once(one for one in said if one.type == DEPLOYMENT and one.holds):
-        try:
-            content = parse_deployment(each)
-        except FormatError:
-            continue  # its signer may be anybody who ever had a key; nothing can be said of a service by it
-        before = found.get(content.service) or Deployed(content.service, ())
-        person, role = _who(roots, each)
-        why = _void(content, person, role, each, before)
-        event = Event(each.offset, each.logged, content, person, role, why)
-        if why is not None:
-            found[content.service] = Deployed(
-                content.service, (*before.events, event), before.last, before.paused
-            )
-        else:
-            paused = content.action == "pause" or (before.paused and content.action == "rollback")
-            found[content.service] = Deployed(content.service, (*before.events, event), event, paused)
-    return found
+
+    def __init__(self) -> None:
+        self._services: dict[str, _Service] = {}
+        self._seen: set[tuple[str, bytes]] = set()
+
+    def take(self, roots: Roots, said: Iterable[Said]) -> None:
+        """The next statements.
+
+        Args:
+            roots: the chain that is believed; a later one may be given than before.
+            said: statements in the log's order, `holds` decided by the roots' keys; others than deployments are
+                passed over.
+        """
+        for each in said:
+            if each.type != DEPLOYMENT or not each.holds or (each.author, each.raw) in self._seen:
+                continue
+            self._seen.add((each.author, each.raw))
+            try:
+                content = parse_deployment(each)
+            except FormatError:
+                continue  # its signer may be anybody who ever had a key; nothing can be said of a service by it
+            service = self._services.setdefault(content.service, _Service())
+            person, role = _who(roots, each)
+            why = _void(content, person, role, each, service)
+            event = Event(each.offset, each.logged, content, person, role, why)
+            service.events.append(event)
+            if why is None:
+                service.last = event
+                service.paused = content.action == "pause" or (
+                    service.paused and content.action == "rollback"
+                )
+
+    def plans(self) -> Mapping[str, tuple[Placed, ...]]:
+        """Service → what is to answer; services without an event that counts are not there."""
+        return {name: each.plan for name, each in self._services.items() if each.last is not None}
+
+    def deployed(self) -> Mapping[str, Deployed]:
+        """Service → what its events leave."""
+        return {
+            name: Deployed(name, tuple(each.events), each.last, each.paused)
+            for name, each in self._services.items()
+        }
+
+
+def fold_deployments(roots: Roots, said: Iterable[Said]) -> Mapping[str, Deployed]:
+    """Service → what its events leave, of a whole log; see `Fold`."""
+    fold = Fold()
+    fold.take(roots, said)
+    return fold.deployed()
+
+
+@dataclass(slots=True)
+class _Service:
+    events: list[Event] = field(default_factory=list)
+    last: Event | None = None
+    paused: bool = False
+
+    @property
+    def plan(self) -> tuple[Placed, ...]:
+        return () if self.last is None else tuple(self.last.content.plan)
 
 
 def _who(roots: Roots, said: Said) -> tuple[str, str]:
@@ -95,7 +132,7 @@ def _who(roots: Roots, said: Said) -> tuple[str, str]:
 
 
 def _void(  # noqa: PLR0911 - one line a reason
-    content: Deployment, person: str, role: str, said: Said, before: Deployed
+    content: Deployment, person: str, role: str, said: Said, before: _Service
 ) -> str | None:
     if not person:
         return f"its key has not the role {DEPLOY_ROLE}"

@@ -138,17 +138,21 @@ MUTATIONS = (
     Mutation("a pause", FOLD, "if before.paused and (role", "if False and (role", ON),
     Mutation("a pause that moves", FOLD, "if kept and tuple(content.plan) != before.plan:", "if False:", ON),
     Mutation(
-        "a pause that a rollback ends", FOLD, '(before.paused and content.action == "rollback")', "False", ON
+        "a pause that a rollback ends", FOLD, 'service.paused and content.action == "rollback"', "False", ON
     ),
     Mutation(
         "an event sent again",
         FOLD,
-        "for each in once(one for one in said if one.type == DEPLOYMENT and one.holds):",
-        "for each in (one for one in said if one.type == DEPLOYMENT and one.holds):",
+        " or (each.author, each.raw) in self._seen",
+        "",
         ON,
     ),
     Mutation(
-        "an event's signature", FOLD, "one.type == DEPLOYMENT and one.holds", "one.type == DEPLOYMENT", ON
+        "an event's signature",
+        FOLD,
+        "each.type != DEPLOYMENT or not each.holds or",
+        "each.type != DEPLOYMENT or",
+        ON,
     ),
     Mutation("what a rollback has left", CHANGE, "(to is not None or digest not in left)", "True", ON),
     Mutation("what is admitted", CHANGE, "        if not reasons and (", "        if (", ON),
@@ -157,6 +161,13 @@ MUTATIONS = (
         "one live package", EVENT, 'if sum(each.slot == "live" for each in plan) != 1:', "if False:", ON
     ),
     Mutation("what a new root changes", LEDGER, "            self._checked.clear()\n", "", ON),
+    Mutation(
+        "events folded under another root",
+        LEDGER,
+        "            self._deployments, self._folded = Fold(), 0\n",
+        "",
+        ON,
+    ),
     Mutation("a shorter log", SEEN, "        if end < known.end:\n", "        if False:\n", ON, short=True),
     Mutation(
         "another log",
@@ -175,7 +186,7 @@ MUTATIONS = (
     Mutation(
         "what the log deploys",
         ADMITTED,
-        "*(each for each in entries if each.service not in own),",
+        "*(each for each in entries if each.service not in plans),",
         "*entries,",
         ON,
     ),

@@ -187,6 +187,22 @@ def test_nothing_new_is_deployed_that_was_made_of_deprecated_data(approved: Any,
     assert running.admit(plan(OTHER)) == (plan(OTHER), ())
 
 
+def test_an_event_of_a_key_that_came_later_does_not_come_back(approved: Any, gateway: Any) -> None:
+    """Sent again when its key may deploy, it is as old as it was: for who reads on as for who reads anew."""
+    first = approved.deploy("eve", GOOD)
+    lasting = gateway()
+    lasting.admit(())
+    eve, content = approved.keys["eve"], approved.content()
+    keys = content.keys | {eve.id: KeyModel(public=eve.public_key.hex(), person="eve")}
+    deploy = content.roles["deploy"].model_copy(update={"keys": [*content.roles["deploy"].keys, eve.id]})
+    roles = content.roles | {"deploy": deploy}
+    approved.change_root(approved.root(version=2, previous=approved.first.digest, keys=keys, roles=roles))
+    approved.replay(first, first + 1)
+    assert lasting.admit(()) == gateway().admit(()) == ((), ())
+    approved.deploy("eve", GOOD)
+    assert lasting.admit(()) == gateway().admit(()) == (plan(GOOD), ())
+
+
 def test_a_memory_that_is_taken_away_is_noticed(approved: Any, gateway: Any, tmp_path: Path) -> None:
     """A running gateway does not begin anew."""
     running = gateway()

@@ -1,0 +1,282 @@
+"""What governance costs where it is enforced: publishing and judging, admission at a load, and swaps under load."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import statistics
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+from harness.lineage import Key, Memory, statements, write
+from harness.ours import ROOT
+from harness.ports import free_ports
+from harness.processes import BenchError, Process
+from harness.report import Bar
+
+if str(ROOT) not in sys.path:
+    sys.path.insert(0, str(ROOT))
+
+from random import Random
+
+import yaml
+
+from audit.log.local import LocalLog
+from audit.proof.dsse import key_id
+from registry.approvals.root import KeyModel, RoleModel, RootModel, sign_root
+from registry.deployment import Deployment, Placed, encode_deployment
+from registry.gates.base import Datasets
+from registry.gates.run import run_gates
+from registry.infer import Wanted
+from registry.package import Package
+from registry.policy import load_policy, parse_policy
+from registry.publish import publish
+from registry.statement import APPROVAL, GATES, POLICY, encode
+from registry.stores import LayoutStore
+from registry.table import read_table, table_of
+from service.admitted import Admission
+from service.settings import PlanSettings
+
+CREDIT = ROOT / "examples" / "credit"
+TARGET, POSITIVE = "creditability", "bad"
+ROLES = ("root", "policy", "gates", "legal", "deploy", "data")
+POLICY_TEXT = b"""
+format: 1
+change: {roles: {policy: 1}}
+services: {credit: {gates: {documentation: {}}, approvals: {roles: {legal: 1}, publisher_may_approve: true}}}
+"""
+THREADS = 4
+Measured = tuple[list[dict[str, Any]], list[Bar]]
+Told = Callable[[str], None]
+
+
+def package_of(seed: int, name: str = "credit", rows: int | None = None) -> Package:
+    """An XGBoost model of the German credit data, published."""
+    import xgboost
+
+    table = read_table(CREDIT / "german_credit.csv")
+    frame = table.frame if rows is None else table.frame.iloc[:rows]
+    features = frame.drop(columns=[TARGET])
+    features = features.astype(dict.fromkeys(features.select_dtypes(exclude="number"), "category"))
+    data = xgboost.DMatrix(features, (frame[TARGET] == POSITIVE).astype(int), enable_categorical=True)
+    settings = {"objective": "binary:logistic", "max_depth": 4, "nthread": 1, "seed": seed, "subsample": 0.8}
+    model = bytes(xgboost.train(settings, data, 100).save_raw("ubj"))
+    own = table if rows is None else table_of(frame, "training rows")
+    return publish(model, own, Wanted(name, TARGET, POSITIVE, 0.5), file="credit.ubj").package
+
+
+def judging(told: Told) -> Measured:
+    """From a trained model to the results of every gate of the example's policy."""
+    told("publishing and judging")
+    whole = read_table(CREDIT / "german_credit.csv").frame
+    began = time.perf_counter()
+    package = package_of(7, rows=600)
+    published = time.perf_counter() - began
+    documents = yaml.safe_load((CREDIT / "pipeline" / "documents.yaml").read_text())
+    datasets = Datasets(holdout=table_of(whole.iloc[600:], "hold-out"), target=TARGET, documents=documents)
+    report = run_gates(
+        package, datasets, load_policy(CREDIT / "policy.yaml"), "credit", now=datetime.now(UTC)
+    )
+    seconds = time.perf_counter() - began
+    ran = [each.name for each in report.results if "could not run" not in each.reason]
+    if len(ran) != len(report.results):
+        raise BenchError(f"not every gate ran: {[each.reason for each in report.results]}")
+    row = {"what": "train, publish and every gate of the credit policy", "gates": len(ran),
+           "publish_s": round(published, 2), "s": round(seconds, 2)}  # fmt: skip
+    return [row], [Bar("publishing and all default gates on the credit model in s", seconds, "<", 60.0)]
+
+
+@dataclass(slots=True)
+class House:
+    """One person who may everything, a log, a root file, a policy in force."""
+
+    directory: Path
+    key: Key = field(default_factory=Key)
+
+    def __post_init__(self) -> None:
+        self.directory.mkdir(parents=True)
+        name = key_id(self.key.public_key)
+        keys = {name: KeyModel(public=self.key.public_key.hex(), person="ann")}
+        roles = {role: RoleModel(keys=[name], threshold=1) for role in ROLES}
+        root = sign_root(RootModel(version=1, keys=keys, roles=roles), [self.key])
+        (self.directory / "root.json").write_bytes(root.envelope.encode())
+        policy = parse_policy(POLICY_TEXT)
+        text = {"version": 1, "role": "policy", "text": policy.canonical().decode(), "at": time.time()}
+        self.say(encode(policy.digest, POLICY, text))
+
+    @property
+    def log(self) -> LocalLog:
+        """Its governance log, where a gateway looks for it."""
+        return LocalLog(self.directory / "data" / "log-governance", "affiant-governance")
+
+    def say(self, *bodies: bytes) -> None:
+        """Append, signed."""
+        write(self.log, iter(bodies), self.key)
+
+    def approve(self, digest: str) -> None:
+        """All that live needs."""
+        about = {"service": "credit", "policy": parse_policy(POLICY_TEXT).digest, "at": time.time()}
+        results = [{"name": "documentation", "verdict": "passed", "reason": ""}]
+        self.say(
+            encode(digest, GATES, about | {"results": results}),
+            encode(digest, APPROVAL, about | {"role": "legal", "rationale": "read"}),
+        )
+
+    def deploy(self, digest: str, after: int | None) -> int:
+        """A deployment; its offset."""
+        event = Deployment(
+            service="credit", action="deploy", plan=[Placed(digest=digest)], after=after, reason="a swap",
+            actor="ann", at=time.time(),
+        )  # fmt: skip
+        reader = self.log.reader()
+        offset = reader.bounds(0)[1]
+        reader.close()
+        self.say(encode_deployment(event))
+        return offset
+
+
+def admission(directory: Path, entries: int, told: Told) -> Measured:
+    """What a gateway asks at a load, with a long governance log."""
+    told(f"writing {entries:,} signed statements")
+    house = House(directory)
+    digests = [each.digest for each in Memory(max(200, entries // 100), Random(7)).list()]
+    write(house.log, statements(digests, entries, Random(7)), house.key)
+    digest = digests[0]
+    house.approve(digest)
+    asked = Admission(
+        directory / "admission" / "0.json", directory / "root.json", house.log, lambda _: {"actor": "tim"}
+    )
+    plan = (PlanSettings(service="credit", digest=digest),)
+    told("the first look")
+    first = _timed(lambda: asked.admit(plan))
+    told("asking at a load")
+    took = []
+    for number in range(20):
+        house.approve(digests[number + 1])
+        plan = (PlanSettings(service="credit", digest=digests[number + 1]),)
+        took.append(1000 * _timed(lambda plan=plan: _must(asked.admit(plan), plan)))  # type: ignore[misc]
+    rows = [
+        {"what": "first look at the log", "entries": entries, "s": round(first, 2)},
+        {"what": "admission of a package at a load", "entries": entries,
+         "p50_ms": round(statistics.median(took), 1), "max_ms": round(max(took), 1)},
+    ]  # fmt: skip
+    return rows, [Bar(f"admission at a load, {entries:,} entries, worst of 20 in ms", max(took), "<", 100.0)]
+
+
+def _must(found: Any, plan: tuple[PlanSettings, ...]) -> None:
+    if found.entries != plan:
+        raise BenchError(f"not admitted: {found.refused}")
+
+
+def swaps(directory: Path, count: int, told: Told) -> Measured:
+    """Deployments under load: how long until it answers, and whether anybody was turned away."""
+    told("starting a governed gateway")
+    house = House(directory)
+    store = LayoutStore(directory / "data" / "store")
+    digests = [store.push(package_of(seed)) for seed in (1, 2)]
+    for digest in digests:
+        house.approve(digest)
+    last = house.deploy(digests[0], None)
+    (port,) = free_ports(1)
+    (directory / "affiant.toml").write_text(
+        f'[data]\ndirectory = "data"\n[gateway]\nport = {port}\n[governance]\nroot = "root.json"\n'
+        '[journal]\nfree_after = "acknowledged"\n'
+    )
+    argv = [sys.executable, "-P", "-m", "cli.main", "gateway", "--config", str(directory / "affiant.toml")]
+    process = Process.start("governed gateway", argv, core=None, log=directory / "gateway.log", cwd=directory)
+    try:
+        process.wait_until(f"http://127.0.0.1:{port}/readyz")
+        took = []
+        with Load(port) as load:
+            for number in range(count):
+                told(f"swap {number + 1} of {count}")
+                digest = digests[(number + 1) % 2]
+                began = time.perf_counter()
+                last = house.deploy(digest, last)
+                load.wait_for(digest)
+                took.append(time.perf_counter() - began)
+    finally:
+        process.stop()
+    p99 = float(np.quantile(took, 0.99))
+    rows = [
+        {"what": f"{count} swaps under load", "p50_s": round(statistics.median(took), 2), "p99_s": round(p99, 2),
+         "answers": sum(load.statuses.values()), "failed": load.failed}
+    ]  # fmt: skip
+    return rows, [
+        Bar("from signing a deployment to the first answer by it, p99 in s", p99, "<", 2.0),
+        Bar(f"requests that failed over {count} swaps", load.failed, "≤", 0.0),
+    ]
+
+
+class Load:
+    """Threads that ask without a pause."""
+
+    def __init__(self, port: int) -> None:
+        frame = read_table(CREDIT / "german_credit.csv").frame.drop(columns=[TARGET]).head(1)
+        self._body = json.dumps({"instances": json.loads(frame.to_json(orient="records"))}).encode()
+        self._port = port
+        self._stop = threading.Event()
+        self._seen = threading.Condition()
+        self._newest = ""
+        self.statuses: Counter[int] = Counter()
+        self.broken = 0
+        self._threads = [threading.Thread(target=self._ask) for _ in range(THREADS)]
+
+    @property
+    def failed(self) -> int:
+        """Answers that were none of the model's, and connections that broke."""
+        return self.broken + sum(count for status, count in self.statuses.items() if status != 200)
+
+    def __enter__(self) -> Self:
+        for each in self._threads:
+            each.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        for each in self._threads:
+            each.join()
+
+    def wait_for(self, digest: str) -> None:
+        """Until some answer is that package's."""
+        with self._seen:
+            if not self._seen.wait_for(lambda: self._newest == digest, 30):
+                raise BenchError(f"{digest} did not answer within 30 s")
+
+    def _ask(self) -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=30)
+        while not self._stop.is_set():
+            try:
+                status, digest = self._one(connection)
+            except OSError:
+                self.broken += 1
+                connection.close()
+                continue
+            with self._seen:
+                self.statuses[status] += 1
+                if digest != self._newest:
+                    self._newest = digest
+                    self._seen.notify_all()
+
+    def _one(self, connection: http.client.HTTPConnection) -> tuple[int, str]:
+        connection.request(
+            "POST", "/v1/models/credit:predict", self._body, {"Content-Type": "application/json"}
+        )
+        answer = connection.getresponse()
+        answer.read()
+        return answer.status, answer.getheader("affiant-model", "")
+
+
+def _timed(action: Callable[[], Any]) -> float:
+    began = time.perf_counter()
+    action()
+    return time.perf_counter() - began
