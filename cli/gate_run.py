@@ -122,6 +122,10 @@ def run(  # noqa: PLR0917 - a command takes its options one by one
     if not report.passed:
         _alert(report)
         raise typer.Exit(WRONG)
+    if offset is not None and loaded is not None:
+        from .approvals_webhook import announce
+
+        announce(loaded, report.service, report.package)
 
 
 def _ready(loaded: Config | None, policy: Path | None, key: Path | None) -> tuple[Policy, KeySigner | None]:

@@ -12,7 +12,7 @@ import pytest
 
 from audit.errors import ConfigError
 from registry.approvals.webhook import PAUSES, NotSent, awaited, send, webhook_url
-from tests.components.approvals import House
+from tests.components.approvals import House, affiant
 from tests.components.ports import free_port
 
 SECRET = "B0SECRETPART"
@@ -78,6 +78,25 @@ def test_an_approval_that_leaves_others_missing_tells_them(judged: House, hook: 
     assert f"affiant approve {judged.digest} --service credit --role compliance" in text
     assert judged.sign("approve", "bob", "compliance").json["admitted"]
     assert len(hook.got) == 1
+
+
+def test_gates_that_passed_tell_who_is_awaited(house: House, hook: Hook) -> None:
+    """Signed ones; those of somebody's own look, and failed ones, tell nobody."""
+    hooked(house, hook.url)
+    house.file("documents.yaml").write_text(
+        "\n".join(
+            f"{key}: What people wrote of it, long enough."
+            for key in ("purpose", "owners", "bias_notes", "privacy_flags", "data_sheet")
+        )
+    )
+    words = ("gate", "run", house.digest, "--service", "credit", *house.config)
+    documents, key = ("--documents", house.file("documents.yaml")), ("--key", house.key("pipeline"))
+    assert affiant(*words, *documents).code == 0
+    assert affiant(*words, *key).code == 1
+    assert hook.got == []
+    assert affiant(*words, *documents, *key).code == 0
+    ((_, message),) = hook.got
+    assert message["text"] == "credit waits for signatures for credit: 1 × compliance, 1 × legal"
 
 
 @pytest.mark.parametrize("answer", [500, 404, 302, None])
