@@ -221,8 +221,8 @@ MUTATIONS = (
     Mutation(
         "a reader makes an empty log",
         LOCAL_LOG,
-        "        if not create:\n            return\n",
-        "",
+        "        if create:\n",
+        "        if True:\n",
         LOCAL,
     ),
     Mutation(

@@ -256,7 +256,7 @@ MUTATIONS: Final = (
         "        if entries[0].offset > self._position:",
         "        if False:",
         SESSIONS,
-        also=("            if offset != self._position:\n                break\n", ""),
+        also=(" if record.offset != position + at)", " if False)"),
     ),
     Mutation(
         "a silent log", SESSION, "        elif now - self._heard > PATIENCE:", "        elif False:", SESSIONS

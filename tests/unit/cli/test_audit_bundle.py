@@ -128,8 +128,9 @@ def test_what_is_not_there_is_told(
 
 @pytest.mark.parametrize(
     "arguments",
-    [(), ("--range", "0:1-2", "--record", "x"), ("--record", "x"), ("--range", "1-2"), ("--range", "0:3-2"), ("--caller", "Alice"),
-     ("--range", "7:0-1"), ("--range", "0:0-1", "--topic", "00" * 16), ("--range", "0:0-1", "--chain", "-1")],
+    [(), ("--range", "0:1-2", "--record", "x"), ("--record", "x"), ("--range", "1-2"), ("--range", "0:3-2"),
+     ("--caller", "Alice"), ("--range", "7:0-1"), ("--range", "0:0-1", "--topic", "00" * 16),
+     ("--range", "0:0-1", "--chain", "-1")],
 )  # fmt: skip
 def test_wrong_usage_is_told(arguments: tuple[str, ...], sealed: SealedLog, tmp_path: Path) -> None:
     """Exit code 2."""
