@@ -48,6 +48,7 @@ tools: dev ## fetch the real components that the tests run against
 	@$(BIN)/python scripts/tools $(TEST_TOOLS)
 	@$(BIN)/python -m tests.components.mlflow
 	@$(BIN)/python -m tests.components.spark
+	@$(BIN)/python -m tests.components.pipelines
 	@$(BIN)/python scripts/environment training examples/credit/pipeline/requirements.txt
 
 .PHONY: lint
