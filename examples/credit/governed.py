@@ -8,6 +8,7 @@
 4  a second model, without the protected columns and with a threshold by a rule fixed beforehand, passes
 5  three roles sign; it is deployed; it answers
 6  from one answer back to the commit, the data and the people
+7  cards, and a certificate that is checked without any of this
 
 Everything happens under examples/credit/var-governed. DVC and MLflow come with an environment of their own.
 """
@@ -19,6 +20,7 @@ import asyncio
 import json
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Sequence
@@ -27,7 +29,7 @@ from typing import Any, Final
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from audited import Step
+from audited import VERIFIER, Step
 from screen import SCREEN, done, fresh, heading, shown, tell, working
 from system import Gateway, affiant, command, write_settings
 from traffic import Answer, Connection, Request, by_name, rows_of
@@ -114,6 +116,7 @@ def tell_story(directory: Path) -> bool:
         approve(story, second)
         asyncio.run(serve(story, first, second, commit))
         story.run("model", "sync-mlflow")
+        hand_over(story, workshop, second)
         next_steps(story, second)
     finally:
         server.__exit__()
@@ -245,6 +248,35 @@ async def listening(gateway: Gateway) -> None:
             await asyncio.sleep(0.1)
         else:
             return
+
+
+def hand_over(story: Story, workshop: Workshop, digest: str) -> None:
+    """What is given to those who ask: cards for people, a certificate for somebody who believes nothing."""
+    heading("7  For those who ask")
+    documents = str(workshop.directory / "documents.yaml")
+    story.run("card", "attach", digest, "--documents", documents)
+    certificate = str(story.directory / "certificate.json")
+    story.run("certificate", digest, "--service", "credit", "--out", certificate, show=40)
+    ran = subprocess.run(
+        [sys.executable, "-c", VERIFIER, "certificate", certificate, "--root-digest", root_digest(story),
+         "--key", str(story.directory / "notary.pub")],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    said = "\n".join(ran.stdout.splitlines()[-3:]) + ran.stderr
+    story.good &= ran.returncode == 0
+    tell(
+        Step(
+            "affiant-verify certificate certificate.json --root-digest … --key notary.pub",
+            said,
+            ran.returncode == 0,
+        )
+    )
+
+
+def root_digest(story: Story) -> str:
+    """Of the first root, by which everybody believes everything else."""
+    found: str = json.loads(affiant("roles", "show", "--json").stdout)[0]["digest"]
+    return found
 
 
 def judged(workshop: Workshop) -> str:
