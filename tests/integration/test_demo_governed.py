@@ -60,7 +60,7 @@ def test_the_demo_goes_the_whole_way(demo: Process) -> None:
         assert f"{person} ({role})" in text
         assert f"{role}: read by {person}" in text
     assert "affiant.stage.credit = production" in text
-    assert re.search(r"certificate.json: (\d+) statements, \1 of them sealed; it verifies", text)
+    assert re.search(r"certificate.zip: (\d+) statements, \1 of them sealed; it verifies", text)
     assert text.count("  it holds") == 1
 
 
