@@ -13,7 +13,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import structlog
@@ -22,11 +22,14 @@ from audit.errors import LogError, NotaryRefuses, ObjectChanged, ObjectsUnavaila
 from audit.governance import ALARM, SUCCESSION, Governance
 from audit.log.base import Log, Topic
 from audit.objects.base import Objects, Stored
-from audit.proof.note import Signer
+from audit.proof.checkpoint import parse_checkpoint
+from audit.proof.errors import FormatError
+from audit.proof.note import Signer, parse_note
 from audit.sealed import TreeId
 from audit.settings import NotarySettings
 
 from .alarms import identity_of
+from .noted import Noted, note_name
 from .seal import Cosigner
 from .tended import Tended
 from .workshop import RETRIES, Workshop
@@ -46,6 +49,8 @@ class Watched:
     log: Log
     archive: bool
     tended: Tended | None = None
+    noted: int = 0
+    """Partitions that the store's note of the topic says."""
     retry_at: float = float("-inf")
     said: str = ""
 
@@ -129,6 +134,7 @@ class Notary:
                 self._succeed(watched, watched.tended)
             else:
                 watched.tended.look()
+                self._grown(watched, watched.tended)
         self._tell()
 
     def _begin(self, watched: Watched) -> None:
@@ -145,7 +151,7 @@ class Notary:
                 watched.said = str(error)
                 self._say.warning("cannot begin yet; trying again", log=watched.name, reason=str(error))
             return
-        watched.said = ""
+        watched.said, watched.noted = "", topic.partitions
         self._say.info(
             "sealing", log=watched.name, topic=topic.name, id=topic.id.hex(), partitions=topic.partitions
         )
@@ -181,47 +187,71 @@ class Notary:
         """Link the new trees to the old ones in the governance log, when the topic is not the one of before.
 
         The store remembers which topic was sealed last. It is told first and remembered then: a crash in between
-        tells it once more, which the statement's body shows.
+        tells it once more, which the statement's body shows. Of more partitions it only remembers how many.
 
         Raises:
             LogUnavailable: the governance log does not answer; the governance log's own succession is told in it.
             ObjectsUnavailable: the store does not answer.
+            NotaryRefuses: what the store has is no note, or there are more partitions than one may say.
         """
-        name = f"topics/topic={topic.name}"  # no part of a name begins with a dot
+        name = note_name(topic.name)
         stored = self._objects.get(name)
         try:
-            before = None if stored is None else json.loads(stored.content)
-        except ValueError as error:
+            before = None if stored is None else Noted.decode(stored.content)
+        except FormatError as error:
             raise NotaryRefuses(f"{name}: is not what a notary has written: {error}") from error
-        if before is not None and before["id"] == topic.id.hex():
+        try:
+            now = Noted(topic.id, topic.partitions)
+            content = now.encode()
+        except FormatError as error:
+            raise NotaryRefuses(f"topic {topic.name}: cannot be sealed: {error}") from error
+        if before is not None and before.topic == now.topic and before.partitions >= now.partitions:
             return
-        if before is not None:
+        if before is not None and before.topic != now.topic:
             self._announce(topic, before)
-        content = json.dumps({"id": topic.id.hex(), "partitions": topic.partitions}).encode()
         self._remember(name, content, stored)
 
-    def _announce(self, topic: Topic, before: dict[str, Any]) -> None:
-        old = bytes.fromhex(before["id"])
+    def _grown(self, watched: Watched, tended: Tended) -> None:
+        """Remember partitions that were added: who looks for their trees later counts by the note.
+
+        A crash before it leaves trees that the note does not count; the next run's beginning notes them.
+        """
+        count, now = len(tended.partitions), self._monotonic()
+        if count <= watched.noted or now < watched.retry_at:
+            return
+        try:
+            self._succession(watched, replace(tended.topic, partitions=count))
+        except (LogError, ObjectsUnavailable) as error:
+            watched.retry_at = now + RETRIES[1] / 5
+            self._say.warning("partitions cannot be noted yet; trying again", reason=str(error))
+            return
+        watched.noted = count
+
+    def _announce(self, topic: Topic, before: Noted) -> None:
+        old = before.topic.hex()
         trees = [
             {"origin": tree.origin, "size": self._size(tree)}
-            for tree in (TreeId(self._settings.name, old, n) for n in range(before["partitions"]))
+            for tree in (TreeId(self._settings.name, before.topic, n) for n in range(before.partitions))
         ]
-        succession = {"topic": topic.name, "before": before["id"], "id": topic.id.hex(), "ended": trees}
+        succession = {"topic": topic.name, "before": old, "id": topic.id.hex(), "ended": trees}
         alarm = {
             "what": "topic",
             "message": "the topic was deleted and made again: its trees end, and others begin",
             "topic": topic.id.hex(),
             "partition": 0,
             "offset": 0,
-            "subject": before["id"],
+            "subject": old,
         }
         self._governance.append([(SUCCESSION, _json(succession)), (ALARM, _json(alarm))])
 
     def _size(self, tree: TreeId) -> int:
         """Leaves that the old tree ends with, by its published checkpoint's word; 0 when it has none."""
-        stored = self._objects.get(f"{tree.prefix}/checkpoint")
-        lines = b"" if stored is None else stored.content
-        return int(lines.split(b"\n")[1]) if lines else 0
+        name = f"{tree.prefix}/checkpoint"
+        stored = self._objects.get(name)
+        try:
+            return 0 if stored is None else parse_checkpoint(parse_note(stored.content).text).size
+        except FormatError as error:
+            raise NotaryRefuses(f"{name}: is no checkpoint, and its tree cannot be ended: {error}") from error
 
     def _remember(self, name: str, content: bytes, stored: Stored | None) -> None:
         try:

@@ -1,0 +1,84 @@
+"""The notary's note of a topic that it seals: `topics/topic=<topic name>`, JSON, `{"id": "<32 hex digits>",
+"partitions": <n>}`.
+
+It is written before the topic's first tree, and again when partitions are added. A topic that is made again is
+noticed by it. Nobody signs it: who reads it MUST take it for a stranger's.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Annotated, Final
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from audit.log.local import MOST_PARTITIONS
+from audit.proof.errors import FormatError
+
+TOPICS: Final = "topics/"
+MAX_BYTES: Final = 4096
+"""A note has less than 100."""
+_NAME: Final = re.compile(r"topics/topic=([A-Za-z0-9._-]{1,194})", re.ASCII)
+
+
+class _Form(BaseModel):
+    """What is in the file, and nothing else."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+    id: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
+    partitions: Annotated[int, Field(ge=1, le=MOST_PARTITIONS)]
+
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """Which topic was sealed last under a name, and how many partitions it had."""
+
+    topic: bytes
+    """The topic's id, 16 bytes."""
+    partitions: int
+    """1 to `MOST_PARTITIONS`."""
+
+    def encode(self) -> bytes:
+        """The note's bytes.
+
+        Raises:
+            FormatError: there are more partitions than a note may say: nobody could read it again.
+        """
+        raw = json.dumps({"id": self.topic.hex(), "partitions": self.partitions}).encode()
+        if Noted.decode(raw) != self:
+            raise FormatError("the note of a topic would not be read as it was written")
+        return raw
+
+    @classmethod
+    def decode(cls, raw: bytes) -> Noted:
+        """A note that anybody may have written.
+
+        Raises:
+            FormatError: too long, no JSON, or not these two members within their bounds.
+        """
+        if len(raw) > MAX_BYTES:
+            raise FormatError(f"{len(raw)} bytes, a note has at most {MAX_BYTES}")
+        try:
+            form = _Form.model_validate_json(raw)
+        except ValidationError as error:
+            first = error.errors(include_input=False, include_url=False, include_context=False)[0]
+            where = ".".join(str(each) for each in first["loc"] if each in _Form.model_fields)
+            raise FormatError(
+                f"{where or 'the note'}: {first['msg']}; want an id of 32 hex digits, and 1 to {MOST_PARTITIONS} "
+                "partitions"
+            ) from error
+        return cls(bytes.fromhex(form.id), form.partitions)
+
+
+def note_name(topic: str) -> str:
+    """The object that has the note of the topic of that name."""
+    return f"{TOPICS}topic={topic}"  # no part of an object's name begins with a dot, a topic's may
+
+
+def noted_topic(name: str) -> str | None:
+    """The topic's name by the object's; None when no note has that name."""
+    found = _NAME.fullmatch(name)
+    return None if found is None else found[1]
