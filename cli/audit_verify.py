@@ -28,12 +28,14 @@ from .options import ConfigOption
 from .text import counted, printable
 
 if TYPE_CHECKING:
+    from audit.auditor.survey import Survey
     from audit.auditor.verified import TreeVerified
     from audit.auditor.verify import LiveLog
     from audit.sealed import TreeId
 
 _ERRORS: Final = Console(stderr=True)
 _MAX_KEPT: Final = 2 << 20
+_LOGS: Final = (("log", configured_log), ("governance log", configured_governance_log))
 
 
 def verify(  # noqa: PLR0917 — one parameter an option
@@ -84,6 +86,8 @@ def verify(  # noqa: PLR0917 — one parameter an option
     Example: affiant audit verify --from 100000 --to 199999
     """
     from audit.archive import Archive
+    from audit.auditor.notes import check_notes
+    from audit.auditor.survey import survey
     from audit.auditor.verify import Wanted, verify_trees
     from audit.auditor.which import trees_to_verify
 
@@ -93,8 +97,12 @@ def verify(  # noqa: PLR0917 — one parameter an option
     trees = _trees(settings, store, key, witness or [], quorum)
     kept = tuple((str(path), _read(path)) for path in checkpoint or [])
     with ExitStack() as stack:
-        logs = stack.enter_context(_logs(settings if log and store is None else None))
-        which = _of_partition(trees_to_verify(trees, _records(logs), kept), partition, trees)
+        logs, absent = stack.enter_context(_logs(settings if log and store is None else None))
+        whole = survey(trees.objects, trees.payload_objects)
+        check_notes(whole, (live.topic for live in logs.values()))
+        named = trees_to_verify(trees, _records(logs), kept, whole)
+        _not_compared(whole, absent, {each.topic for each in named} - logs.keys(), as_json)
+        which = _of_partition(named, partition, trees)
         wanted = Wanted(first, None if last is None else last + 1, kept=kept)
         columns = (SpinnerColumn(), TextColumn("verifying"), BarColumn(), MofNCompleteColumn(), Remaining())
         with Progress(*columns, console=_ERRORS, transient=True, disable=not _ERRORS.is_terminal) as bar:
@@ -102,10 +110,11 @@ def verify(  # noqa: PLR0917 — one parameter an option
             archive = Archive(trees.objects, trees.payload_objects)
             gc.freeze()  # the libraries that are loaded need not be looked through again and again
             found = verify_trees(trees, which, archive, logs, wanted, lambda count: bar.advance(task, count))
-    if not any(each.flaws for each in found) and all(each.beyond for each in found):
+    wrong = bool(whole.flaws) or any(each.flaws for each in found)
+    if not wrong and all(each.beyond for each in found):
         raise ConfigError(_not_there(found, first, last))
-    _tell(found, as_json)
-    if any(each.flaws for each in found):
+    _tell(found, as_json, whole)
+    if wrong:
         raise typer.Exit(WRONG)
 
 
@@ -193,25 +202,42 @@ def _read(path: Path) -> bytes:
 
 
 @contextmanager
-def _logs(settings: Config | None) -> Iterator[dict[bytes, LiveLog]]:
-    """The log and the governance log of the settings, where they are and answer."""
+def _logs(settings: Config | None) -> Iterator[tuple[dict[bytes, LiveLog], dict[str, str]]]:
+    """The log and the governance log of the settings, where they are and answer; and why one does not, by its name."""
     from audit.auditor.verify import LiveLog
 
     found: dict[bytes, LiveLog] = {}
+    absent: dict[str, str] = {}
     with ExitStack() as stack:
-        for open_log in (configured_log, configured_governance_log) if settings is not None else ():
+        for name, open_log in _LOGS if settings is not None else ():
             assert settings is not None
             try:
                 log = open_log(settings, create=False)
                 topic = log.topic()
                 reader = log.reader()
             except LogError as error:
-                if open_log is configured_log:
-                    typer.echo(printable(f"without the log: {error}"), err=True)
+                absent[name] = str(error)
                 continue
             stack.callback(reader.close)
             found[topic.id] = LiveLog(reader, topic)
-        yield found
+        yield found, absent
+
+
+def _not_compared(whole: Survey, absent: Mapping[str, str], others: set[bytes], as_json: bool) -> None:
+    """Say of a log of the settings that it is not there, when something that is sealed may be of it: as an error
+    output's line, and in the JSON.
+
+    Args:
+        whole: takes the remarks.
+        absent: why a log is not there, by its name.
+        others: topics that are sealed, and that no log has.
+        as_json: people read the error output.
+    """
+    for name, why in absent.items() if others else ():
+        said = f"not compared with the {name}: {why}"
+        typer.echo(printable(f"without the {name}: {why}"), err=True)
+        if as_json:  # else people have just read it
+            whole.remark("log", said)
 
 
 def _total(trees: Trees, which: Sequence[TreeId], start: int, end: int | None) -> int:
@@ -226,19 +252,29 @@ def _total(trees: Trees, which: Sequence[TreeId], start: int, end: int | None) -
     return total
 
 
-def _tell(found: Sequence[TreeVerified], as_json: bool) -> None:
+def _tell(found: Sequence[TreeVerified], as_json: bool, whole: Survey | None = None) -> None:
+    """`whole`: what is to be said of the store, and of no tree alone."""
+    flaws, remarks = ([], []) if whole is None else (whole.flaws, whole.remarks)
     if as_json:
-        typer.echo(json.dumps({"trees": [_json(each) for each in found]}, indent=2))
+        told = {
+            "trees": [_json(each) for each in found],
+            "flaws": [flaw._asdict() for flaw in flaws],
+            "more_flaws": 0 if whole is None else whole.more,
+            "remarks": [remark._asdict() for remark in remarks],
+        }
+        typer.echo(json.dumps(told, indent=2))
         return
-    for each in found:
-        for flaw in each.flaws:
-            typer.echo(printable(f"WRONG  {flaw}"))
-        for remark in each.remarks:
-            typer.echo(printable(f"note   {remark}"))
+    for flaw in (*flaws, *(flaw for each in found for flaw in each.flaws)):
+        typer.echo(printable(f"WRONG  {flaw}"))
+    for remark in (*remarks, *(remark for each in found for remark in each.remarks)):
+        typer.echo(printable(f"note   {remark}"))
     for each in found:
         for line in _lines(each):
             typer.echo(printable(line))
-    wrong = sum(len(each.flaws) for each in found)
+    more = 0 if whole is None else whole.more
+    if more:
+        typer.echo(f"WRONG  and {counted(more, 'thing')} more in the store")
+    wrong = len(flaws) + more + sum(len(each.flaws) for each in found)
     if wrong:
         typer.echo(f"{counted(wrong, 'thing is', 'things are')} wrong")
     elif not any(each.size for each in found):

@@ -22,9 +22,12 @@ class Part(StrEnum):
 
 _NAME: Final = re.compile(
     r"archive/(entries|payloads|checkpoints)/topic=([0-9a-f]{32})/date=([0-9]{4}-[0-9]{2}-[0-9]{2})"
-    r"/partition=(0|[1-9][0-9]{0,9})/([0-9]{20})-([0-9]{20})\.parquet",
+    r"/partition=(0|[1-9][0-9]{0,4})/([0-9]{20})-([0-9]{20})\.parquet",
     re.ASCII,
 )
+"""Five digits of a partition: a topic has at most 100,000 of them, and a name MUST NOT make anybody count further."""
+_LAST: Final = (1 << 63) - 2
+"""The greatest offset that a row can have, and one may come after it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +56,7 @@ def parse_name(name: str) -> ArchiveFile | None:
     if found is None:
         return None
     part, topic, day, partition, first, last = found.groups()
-    if int(last) < int(first):
+    if not int(first) <= int(last) <= _LAST:
         return None
     try:
         when = date.fromisoformat(day)

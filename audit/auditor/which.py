@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
@@ -10,20 +9,17 @@ from typing import Final
 from audit.archive import Part
 from audit.archive.names import files_of
 from audit.errors import ConfigError
+from audit.log.local import MOST_PARTITIONS
+from audit.notary.noted import TOPICS, Noted, noted_topic
 from audit.objects.base import Objects
 from audit.proof.errors import FormatError
 from audit.sealed import TreeId
 from audit.trees import Trees
 
 from .heads import kept_head
+from .survey import Place, Survey, gaps, survey
 
-_TREE: Final = re.compile(r"([0-9a-f]{32})/(0|[1-9][0-9]{0,9})/.", re.ASCII)
 _ORIGIN: Final = re.compile(r"(.+)/([0-9a-f]{32})/(0|[1-9][0-9]{0,9})", re.ASCII | re.DOTALL)
-_MOST: Final = 10_000
-"""Partitions that a topic may have ([log] partitions): more are nobody's."""
-
-Place = tuple[bytes, int]
-"""A topic's id, and a partition."""
 
 
 def trees_of(trees: Trees, topics: Mapping[bytes, int]) -> list[TreeId]:
@@ -34,13 +30,25 @@ def trees_of(trees: Trees, topics: Mapping[bytes, int]) -> list[TreeId]:
         topics: id → partitions, of topics that somebody knows, the log for one.
 
     Raises:
+        FormatError: archive or notes name more partitions than anybody seals.
         ObjectsUnavailable: the store does not answer.
     """
-    found = _of(topics) | _archived(trees.objects) | _tended(trees.objects)
-    return _ids(trees, found or set(_stored(trees.objects)))
+    found = _of(topics) | _archived(trees.objects)
+    for note in _tended(trees.objects):
+        found |= _of({note.topic: note.partitions})
+        if len(found) > MOST_PARTITIONS:
+            raise FormatError(
+                f"the notes in {TOPICS} name more than {MOST_PARTITIONS} partitions: `affiant audit verify` says which"
+            )
+    return _ids(trees, found or survey(trees.objects).stored)
 
 
-def trees_to_verify(trees: Trees, logged: Iterable[Place], kept: Iterable[tuple[str, bytes]]) -> list[TreeId]:
+def trees_to_verify(
+    trees: Trees,
+    logged: Iterable[Place],
+    kept: Iterable[tuple[str, bytes]],
+    surveyed: Survey | None = None,
+) -> list[TreeId]:
     """Trees that there are, and those that there should be.
 
     Named are they by their own files, whichever are left, by the archive, by the notary's note of the topics that it
@@ -50,12 +58,14 @@ def trees_to_verify(trees: Trees, logged: Iterable[Place], kept: Iterable[tuple[
         trees: of the store.
         logged: places of the log that have records.
         kept: checkpoints or receipts, each with its name.
+        surveyed: the store, when it was looked at already; partitions that are named and not looked for are told there.
 
     Raises:
         ConfigError: what was kept is of another log.
         ObjectsUnavailable: the store does not answer.
     """
-    found = set(logged) | _archived(trees.objects) | _tended(trees.objects) | set(_stored(trees.objects))
+    surveyed = surveyed or survey(trees.objects, trees.payload_objects)
+    found = set(logged) | surveyed.stored | surveyed.archived | gaps(surveyed, surveyed.partitions())
     for name, raw in kept:
         place = _kept(trees.trust.name, name, raw)
         if place is not None:
@@ -73,29 +83,21 @@ def _of(topics: Mapping[bytes, int]) -> set[Place]:
 
 def _archived(objects: Objects) -> set[Place]:
     """The archive may lag behind in some partitions: those below its highest are named, too."""
-    highest: dict[bytes, int] = {}
-    for file in files_of(objects, Part.ENTRIES):
-        highest[file.topic] = max(highest.get(file.topic, 0), file.partition + 1)
-    return _of(highest)
+    found = Survey(archived={(file.topic, file.partition) for file in files_of(objects, Part.ENTRIES)})
+    return found.archived | gaps(found, found.partitions())
 
 
-def _tended(objects: Objects) -> set[Place]:
+def _tended(objects: Objects) -> Iterator[Noted]:
     """What the notary has written down of the topics that it seals. What nobody can read says nothing here."""
-    found: dict[bytes, int] = {}
-    for name in objects.list("topics/"):
-        stored = objects.get(name)
+    for name in objects.list(TOPICS):
+        if noted_topic(name) is None:
+            continue
         try:
-            told = json.loads(stored.content) if stored is not None else {}
-            found[bytes.fromhex(told["id"])] = min(int(told["partitions"]), _MOST)
-        except (ValueError, KeyError, TypeError):
-            continue  # the notary itself refuses to go on from it
-    return _of({topic: partitions for topic, partitions in found.items() if len(topic) == 16})
-
-
-def _stored(objects: Objects) -> Iterator[Place]:
-    for name in objects.list(""):
-        if found := _TREE.match(name):
-            yield bytes.fromhex(found[1]), int(found[2])
+            stored = objects.get(name)
+            if stored is not None:
+                yield Noted.decode(stored.content)
+        except FormatError:
+            continue  # the notary itself refuses to go on from it, and `affiant audit verify` tells it
 
 
 def _kept(log: str, name: str, raw: bytes) -> Place | None:

@@ -80,6 +80,21 @@ class DirectoryObjects:
         with _told(self._root / folder):
             yield from _walk(self._root / folder, f"{folder}/" if folder else "", prefix, set())
 
+    def hidden(self, prefix: str) -> Iterator[str]:
+        """Names below a folder that `list` leaves out, as a part of them begins with a dot; of a folder its own name.
+
+        Who reads the directory with other tools may find them all the same (DuckDB's globs do).
+
+        Args:
+            prefix: a folder's, with a slash at its end.
+
+        Raises:
+            ObjectsUnavailable: the directory cannot be read.
+        """
+        check_prefix(prefix)
+        with _told(self._root / prefix):
+            yield from _hidden(self._root / prefix, prefix, set())
+
     def open(self, name: str) -> BinaryIO | None:
         """See `Seekable.open`."""
         path = self._path(name)
@@ -165,3 +180,21 @@ def _walk(folder: Path, name: str, prefix: str, seen: set[tuple[int, int]]) -> I
                 yield from _walk(folder / part, full, prefix, seen)
         elif full.startswith(prefix):
             yield full
+
+
+def _hidden(folder: Path, name: str, seen: set[tuple[int, int]]) -> Iterator[str]:
+    """See `hidden`; folders are gone through as `_walk` does."""
+    try:
+        about = folder.stat()
+        if (about.st_dev, about.st_ino) in seen:
+            raise NoObject(f"{folder}: is a link to a folder that has its place elsewhere in the store")
+        seen.add((about.st_dev, about.st_ino))
+        with os.scandir(folder) as scan:
+            entries = sorted((entry.name, entry.is_dir()) for entry in scan)
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    for part, is_folder in entries:
+        if part.startswith("."):
+            yield f"{name}{part}/" if is_folder else f"{name}{part}"
+        elif is_folder:
+            yield from _hidden(folder / part, f"{name}{part}/", seen)

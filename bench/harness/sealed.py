@@ -26,6 +26,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey 
 
 from audit.archive import Archiver, Limits  # noqa: E402
 from audit.log.local import LocalLog  # noqa: E402
+from audit.notary.noted import Noted, note_name  # noqa: E402
 from audit.notary.state import State  # noqa: E402
 from audit.objects.base import Stored  # noqa: E402
 from audit.proof import cbor  # noqa: E402
@@ -285,6 +286,7 @@ def write_sealed_log(
         writer.close()
     files.create(f"{tree.prefix}/{CHECKPOINT}", sealing.state.checkpoint)
     files.create(f"{tree.prefix}/state", sealing.state.encode())
+    files.create(note_name("affiant-entries"), Noted(topic, partition + 1).encode())
     return _finish(directory, tree, signer, seed, records, sealing.state.archived, made.journal, log=log)
 
 

@@ -76,6 +76,7 @@ def test_of_two_trees_the_one_that_has_less_is_told(verify: Command, made: Seale
     shutil.copytree(made.store.parent, tmp_path / "log")
     short = write_sealed_log(tmp_path / "short", 50, tail=50, partition=1)
     shutil.copytree(short.store / short.tree.prefix, tmp_path / "log/store" / short.tree.prefix)
+    shutil.copytree(short.store / "topics", tmp_path / "log/store/topics", dirs_exist_ok=True)
     code, out, _ = verify("--from", "50", "--to", "300", root=tmp_path / "log")
     assert code == 0
     (note,) = [line for line in out.splitlines() if line.startswith("note")]
