@@ -134,6 +134,7 @@ class Supervisor:
         try:
             await self._ending.wait()
             greeting.cancel()
+            await asyncio.wait({greeting})  # nothing is asked of children that are told to end
             for child in self._children:
                 await self._end(child)
             await asyncio.gather(*watchers)
@@ -225,11 +226,17 @@ class Supervisor:
             self._say(name, rest.decode(errors="replace").rstrip())
 
     async def _greet(self, on_ready: Callable[[], None]) -> None:
+        """Call `on_ready` once all are ready. MUST end with the beginning of the end, cancelled or not: before
+        Python 3.12 a `wait_for` whose own wait is over swallows the cancellation.
+        """
         for child in self._children:
             ready = child.component.ready
             while ready is not None and not await ready():
                 await self._pause(0.1)
-        on_ready()
+                if self._ending.is_set():
+                    return
+        if not self._ending.is_set():
+            on_ready()
 
     async def _pause(self, seconds: float) -> None:
         """Wait, but not beyond the beginning of the end."""

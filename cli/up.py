@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import ssl
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Final
 
 import typer
@@ -22,9 +23,15 @@ from .tables import problems
 app = typer.Typer()
 
 
+_LISTENS: Final = re.compile(r"\bready\b.*\bmetrics\b.{1,4}https?://[^\s/]*:(\d{1,5})/metrics")
+"""What a component says when it listens, as text or as JSON."""
+
+
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a component listens. `host` is what a client on this machine connects to."""
+    """Where a component listens. `host` is what a client on this machine connects to; of port 0 the component
+    takes a free one, and says which.
+    """
 
     scheme: str
     host: str
@@ -157,13 +164,36 @@ def chosen(only: str | None) -> tuple[Part, ...]:
     return tuple(part for part in PARTS if part.name in names)
 
 
+class Screen:
+    """Prints what components say, and hears from it which ports they have taken."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._ports: dict[str, int] = {}
+
+    def say(self, name: str, line: str) -> None:
+        """Print one line of the component `name`, or of `affiant`."""
+        if found := _LISTENS.search(line):
+            self._ports[name] = int(found[1])  # started again, it has taken another one
+        self._console.say(name, line)
+
+    def address(self, config: Config, part: Part) -> Address | None:
+        """Where the part listens; None as long as it has not said what port it has taken."""
+        address = part.address(config)
+        if address.port:
+            return address
+        port = self._ports.get(part.name)
+        return None if port is None else replace(address, port=port)
+
+
 async def _run(config: Config, parts: tuple[Part, ...], console: Console) -> int:
-    supervisor = Supervisor([component(config, part) for part in parts], console.say)
+    screen = Screen(console)
+    supervisor = Supervisor([component(config, part, screen) for part in parts], screen.say)
     console.say("affiant", f"starting {', '.join(part.name for part in parts)} from {config.path}")
-    return await supervisor.run(lambda: greet(config, parts, console))
+    return await supervisor.run(lambda: greet(config, parts, screen))
 
 
-def component(config: Config, part: Part) -> Component:
+def component(config: Config, part: Part, screen: Screen) -> Component:
     """How the part is started and how one sees that it is ready."""
     # -P: nothing in the current directory may pass for one of our modules.
     argv = (
@@ -175,11 +205,15 @@ def component(config: Config, part: Part) -> Component:
         "--config",
         str(config.path),
     )
-    address = part.address(config)
+
+    async def ready() -> bool:
+        address = screen.address(config, part)
+        return address is not None and await answers(address, part.ready)
+
     return Component(
         part.name,
         argv,
-        ready=lambda: answers(address, part.ready),
+        ready=ready,
         environment={"PYTHONUNBUFFERED": "1"},
         grace=part.grace(config),
         settle=part.settle,
@@ -187,15 +221,15 @@ def component(config: Config, part: Part) -> Component:
     )
 
 
-def greet(config: Config, parts: tuple[Part, ...], console: Console) -> None:
+def greet(config: Config, parts: tuple[Part, ...], screen: Screen) -> None:
     """Say where everything is, once everything is ready."""
     for part in parts:
-        address = part.address(config)
+        address = screen.address(config, part)
         if part.name == "gateway":
-            console.say("affiant", f"predictions  {address}/v1/models and {address}/v2/models")
-            console.say("affiant", f"description  {address}/docs")
-        console.say("affiant", f"metrics      {address}/metrics ({part.name})")
-    console.say(
+            screen.say("affiant", f"predictions  {address}/v1/models and {address}/v2/models")
+            screen.say("affiant", f"description  {address}/docs")
+        screen.say("affiant", f"metrics      {address}/metrics ({part.name})")
+    screen.say(
         "affiant", f"ready; the record is under {config.data}; `affiant log tail` shows it; Ctrl-C ends"
     )
 

@@ -244,6 +244,41 @@ def test_a_killed_component_comes_back_and_nothing_is_lost(running: Running, com
     assert last == [Kind.CLOSING]
 
 
+def test_a_signal_before_all_is_ready_ends_it(tmp_path: Path, model: tuple[Path, str]) -> None:
+    """SIGTERM as soon as the components are being started: they end in order, and it ends with them."""
+    up = Running(tmp_path, model)
+    up.process.start()
+    try:
+        up.process.wait_for_log("starting gateway, sidecar, notary", deadline_s=60)
+        up.process.stop(deadline_s=90)
+    finally:
+        up.process.kill()
+    assert "│ ended" in up.process.log_text()
+    assert up.greetings() == 0
+
+
+def test_metrics_on_free_ports_are_greeted_with_the_ports_that_were_taken(
+    tmp_path: Path, model: tuple[Path, str]
+) -> None:
+    """`metrics_port = 0`: the greeting names what the components have taken, and the end is an orderly one."""
+    up = Running(tmp_path, model)
+    up.config.write_text(re.sub(r"metrics_port = \d+", "metrics_port = 0", up.config.read_text()))
+    try:
+        up.start()
+        greeted = dict(
+            reversed(found)
+            for found in re.findall(
+                r"metrics +http://127\.0\.0\.1:(\d+)/metrics \((\w+)\)", up.process.log_text()
+            )
+        )
+        for name, page in (("sidecar", "affiant_sidecar"), ("notary", "affiant_notary")):
+            with urllib.request.urlopen(f"http://127.0.0.1:{greeted[name]}/metrics", timeout=10) as answer:
+                assert page in answer.read().decode()
+        assert up.process.stop(deadline_s=90) == 0, up.process.log_tail()
+    finally:
+        up.process.kill()
+
+
 def test_a_port_that_is_taken_ends_it_with_a_clear_word(running: Running, tmp_path_factory) -> None:
     """A second gateway on the same port cannot be kept up: exit code 3, or 2 when it is refused at once."""
     other = tmp_path_factory.mktemp("second")

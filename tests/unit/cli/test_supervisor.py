@@ -84,6 +84,31 @@ async def test_components_end_in_the_order_of_the_table(tmp_path: Path) -> None:
     assert ("sidecar", "drained") in screen.lines
 
 
+async def test_a_signal_before_all_are_ready_ends_the_greeting_too(tmp_path: Path) -> None:
+    """What is never ready is not asked for ever, nor greeted: nothing is left of the supervisor when it has ended."""
+    asked = 0
+
+    async def never() -> bool:
+        nonlocal asked
+        asked += 1
+        await asyncio.sleep(0)
+        return False
+
+    components = [
+        Component("gateway", python(CHILD, "gateway", tmp_path)),
+        Component("sidecar", python(CHILD, "sidecar", tmp_path), ready=never),
+    ]
+    screen, greeted = Screen(), []
+    watched = Supervisor(components, screen)
+    running = asyncio.create_task(watched.run(lambda: greeted.append(True)))
+    while not asked or not all((tmp_path / f"{name}.up").exists() for name in ("gateway", "sidecar")):
+        await asyncio.sleep(0.01)
+    stop(watched)
+    assert await asyncio.wait_for(running, 30) == 0
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+    assert greeted == []
+
+
 async def test_a_crashed_component_is_started_again_and_that_is_said(tmp_path: Path) -> None:
     """A component that dies once runs again afterwards."""
     code_text = (
