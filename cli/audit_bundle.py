@@ -4,39 +4,37 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 
-from audit.config import load
 from audit.errors import ConfigError
 from audit.files import write_once
-from audit.proof.bundle import PackagePart, parse_bundle_file
+from audit.proof.bundle import parse_bundle_file
 from audit.proof.evidence import Shown, verify_parsed
 from audit.proof.note import VerifierKey
 from audit.proof.told import journals_json
 
+from .audit_bundle_packages import packages
 from .audit_open import IndexOption, opened
 from .errors import WRONG
 from .options import ConfigOption
 from .record_ids import record_id_given
-from .text import printable
+from .text import counted, printable
 
 if TYPE_CHECKING:
-    from audit.auditor.evidence import Selection
+    from audit.auditor.evidence import Lack, Selection
     from audit.auditor.records import Records
 
 _ERRORS: Final = Console(stderr=True)
 _RANGE: Final = re.compile(r"(0|[1-9]\d{0,9}):(\d{1,18})-(\d{1,18})", re.ASCII)
 _PSEUDONYM: Final = re.compile(r"[0-9a-f]{32}", re.ASCII)
-_SHOWN: Final = ("signature", "lineage", "card")
-"""Parts of a package that go into a bundle: what a person reads, and nothing large."""
 
 
 def bundle(
@@ -81,7 +79,9 @@ def bundle(
     Who gets it checks it with `affiant-verify bundle FILE --key VKEY`, which needs nothing but the notary's key.
     It is verified here too before it is written. A --range shows that nothing was left out, and so do ids; of a
     --caller or --subject some records may be missing. It is said over how many records no gateway has signed.
-    Exit code 1 when a record is not sealed, or when the bundle would not verify.
+    What of the packages is missing or changed in the model store is said, and left out. Exit code 1 when a record is
+    not sealed or the bundle would not verify, and nothing is written; and, with what is whole written, when the store
+    has a package that is damaged. One that the store does not have is a warning.
 
     Example: affiant audit bundle -o evidence.zip --range 0:0-9999
     """
@@ -101,7 +101,7 @@ def bundle(
             made = make_bundle(
                 records,
                 selection,
-                _packages(config),
+                packages(config),
                 by=f"affiant {version('affiant')}",
                 budget=chain,
                 begin=begin,
@@ -119,22 +119,32 @@ def bundle(
         raise typer.Exit(WRONG)
     if not write_once(output.absolute(), raw):
         raise ConfigError(f"{output} is there already; it was left as it is")
-    _tell(output, len(raw), shown, made.needed, as_json=as_json)
+    _tell(output, len(raw), shown, made.needed, made.lacks, as_json=as_json)
+    for lack in made.lacks:
+        typer.echo(
+            f"{'WRONG' if lack.wrong else 'WARNING'}  {printable(f'{lack.package}: {lack.said}')}", err=True
+        )
+    if any(lack.wrong for lack in made.lacks):
+        raise typer.Exit(WRONG)
 
 
-def _tell(output: Path, size: int, shown: Shown, needed: int, *, as_json: bool) -> None:
+def _tell(
+    output: Path, size: int, shown: Shown, needed: int, lacks: Sequence[Lack], *, as_json: bool
+) -> None:
     """What the file shows; `needed`: the budget that would leave no record without a signature that there is."""
     journals = shown.journals
-    told = {
+    told: dict[str, Any] = {
         "file": str(output), "bytes": size, "records": sum(tree.records for tree in shown.trees),
         "payloads": shown.payloads, "without_payload": shown.without_payload, "packages": shown.packages,
-        "missing_packages": shown.missing_packages, "complete": shown.complete,
+        "missing_packages": shown.missing_packages, "package_lacks": [lack._asdict() for lack in lacks],
+        "complete": shown.complete,
         "gateway_signature": {**journals_json(journals), "chain_needed": needed}, "not_shown": shown.not_shown(),
     }  # fmt: skip
     if as_json:
         typer.echo(json.dumps(told, indent=2))
         return
-    typer.echo(f"{output}: {told['records']} records, {shown.payloads} payloads, {size:,} bytes; it verifies")
+    held = f"{counted(told['records'], 'record')}, {counted(shown.payloads, 'payload')}"
+    typer.echo(f"{output}: {held}, {size:,} bytes; it verifies")
     if journals.asked:
         hint = f"; --chain {needed} leaves none out" if journals.left_out else ""
         typer.echo(
@@ -196,25 +206,3 @@ def _topic(records: Records, partition: int, topic: str | None) -> bytes:
     if len(known) != 1:
         raise ConfigError(f"partition {partition} is sealed of {len(known)} topics; say which with --topic")
     return known[0]
-
-
-def _packages(config: Path | None) -> Callable[[str], PackagePart | None]:
-    """What the model store has of a digest."""
-
-    def part(digest: str) -> PackagePart | None:
-        try:
-            from registry.errors import RegistryError
-            from registry.stores import configured_store
-        except ModuleNotFoundError:
-            return None
-        try:
-            package = configured_store(load(config)).pull(digest)
-            blobs = {package.parsed.roles[role].digest: package.part(role) for role in _SHOWN}
-        except (RegistryError, ModuleNotFoundError) as error:
-            _ERRORS.print(f"without {digest[:19]}…: {error}", markup=False, highlight=False)
-            return None
-        return PackagePart(
-            package.manifest, {name.removeprefix("sha256:"): blob for name, blob in blobs.items()}
-        )
-
-    return part

@@ -30,8 +30,27 @@ MAX_RECORDS: Final = 1_000_000
 
 Begin = Callable[[str, int], Progress]
 """Told what is done next, and of how many, about; what it returns is told how many were done."""
-Packages = Callable[[str], PackagePart | None]
-"""Of a digest, `sha256:…`: the manifest and the parts to be shown; None when nobody has it."""
+
+
+class Lack(NamedTuple):
+    """What could not be taken of a package, and why."""
+
+    package: str
+    """sha256:…"""
+    said: str
+    wrong: bool
+    """Whether something does not match its digest, or is missing where it should be; else nobody has it."""
+
+
+class Held(NamedTuple):
+    """What there is of a package: the manifest, whenever it is what the digest names, and the parts that match it."""
+
+    part: PackagePart | None
+    lacks: Sequence[Lack] = ()
+
+
+Packages = Callable[[str], Held]
+"""Of a digest, `sha256:…`: what the bundle takes in, and what it lacks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +67,8 @@ class Made(NamedTuple):
 
     bundle: EvidenceBundle
     needed: int
+    lacks: Sequence[Lack] = ()
+    """What of the records' packages could not be taken in."""
 
 
 def select_range(records: Records, topic: bytes, partition: int, first: int, end: int) -> Selection:
@@ -149,11 +170,14 @@ def make_bundle(
         entry.get(Key.DIGEST) for each in gatherings for entry in map(each.entries.get, each.wanted) if entry
     )
     digests = sorted({digest.hex() for digest in asked if isinstance(digest, bytes)})
-    held = {digest: found for digest in digests if (found := packages(f"sha256:{digest}")) is not None}
+    found = {digest: packages(f"sha256:{digest}") for digest in digests}
+    held = {digest: each.part for digest, each in found.items() if each.part is not None}
+    lacks = [lack for each in found.values() for lack in each.lacks]
     report.trees = parts
     report.packages = {digest: held.get(digest) for digest in digests}
+    report.lacks = [f"{lack.package}: {lack.said}" for lack in lacks]
     about = {"kind": selection.kind, "value": value}
-    return Made(EvidenceBundle(about, made, tuple(parts), held, report.html(value).encode()), needed)
+    return Made(EvidenceBundle(about, made, tuple(parts), held, report.html(value).encode()), needed, lacks)
 
 
 def _gatherings(records: Records, selection: Selection, begin: Begin) -> list[Gathering]:

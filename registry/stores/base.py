@@ -42,6 +42,25 @@ class Store(Protocol):
         """
         ...
 
+    def manifest(self, digest: str) -> bytes:
+        """The bytes that stand for the manifest of that digest. They are not looked at, and may be any.
+
+        Raises:
+            NotFound: the store does not have it.
+            PackageError: it should, and the bytes are missing, or longer than a manifest may be.
+            StoreUnavailable: the store does not answer.
+        """
+        ...
+
+    def blob(self, package: str, digest: str, size: int, what: str) -> bytes:
+        """The bytes that stand for a part of a package: at most `size`, not looked at, and may be any.
+
+        Raises:
+            PackageError: they are missing, or longer; `what` names the part.
+            StoreUnavailable: the store does not answer.
+        """
+        ...
+
     def list(self) -> list[StoredPackage]:
         """Every package, newest first. Raises PackageError when a manifest is not its digest's."""
         ...

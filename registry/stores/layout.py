@@ -90,9 +90,7 @@ class LayoutStore:
 
     def pull(self, digest: str) -> Package:
         """See `Store.pull`."""
-        if not self.exists(digest):
-            raise NotFound(f"{digest} is not in the index of {self._directory}")
-        manifest_bytes = self._read(digest, MAX_MANIFEST, "manifest")
+        manifest_bytes = self.manifest(digest)
         manifest = read_manifest(manifest_bytes, digest)
         blobs = {
             layer.digest: self._read(layer.digest, layer.size, layer.annotations.title)
@@ -101,6 +99,16 @@ class LayoutStore:
         package = Package(manifest_bytes, blobs)
         verify(package, digest)
         return package
+
+    def manifest(self, digest: str) -> bytes:
+        """See `Store.manifest`."""
+        if not self.exists(digest):
+            raise NotFound(f"{digest} is not in the index of {self._directory}")
+        return self._read(digest, MAX_MANIFEST, "manifest")
+
+    def blob(self, package: str, digest: str, size: int, what: str) -> bytes:
+        """See `Store.blob`."""
+        return self._read(digest, size, what)
 
     def list(self) -> list[StoredPackage]:
         """See `Store.list`."""

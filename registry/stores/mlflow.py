@@ -22,6 +22,7 @@ from registry.manifest import (
     EMPTY_DIGEST,
     MAX_MANIFEST,
     canonical_json,
+    digest_of,
     is_digest,
     read_manifest,
 )
@@ -92,6 +93,26 @@ class MlflowStore:
     def exists(self, digest: str) -> bool:
         """See `Store.exists`."""
         return bool(self._kept(digest))
+
+    def manifest(self, digest: str) -> bytes:
+        """See `Store.manifest`."""
+        if not self._kept(digest):
+            raise NotFound(f"{digest} is not in the model registry of {self._client.server}")
+        return self.blob(digest, digest, MAX_MANIFEST, "manifest")
+
+    def blob(self, package: str, digest: str, size: int, what: str) -> bytes:
+        """See `Store.blob`. Of several versions' the one that is right."""
+        kept = self._kept(package)
+        if not kept:
+            raise PackageError(f"{what}: no version has {package} any more")
+        for version in kept[:-1]:
+            try:
+                found = self._blob(version, package, digest, size, what)
+            except PackageError:
+                continue
+            if digest_of(found) == digest:
+                return found
+        return self._blob(kept[-1], package, digest, size, what)
 
     def _kept(self, digest: str) -> tuple[Version, ...]:
         if not is_digest(digest):  # it becomes part of a query and of a path

@@ -122,7 +122,7 @@ class OciStore:
 
     def pull(self, digest: str) -> Package:
         """See `Store.pull`."""
-        manifest_bytes = self._manifest(digest)
+        manifest_bytes = self.manifest(digest)
         manifest = read_manifest(manifest_bytes, digest)
         blobs = {
             layer.digest: self._blob(layer.digest, layer.size, layer.annotations.title)
@@ -137,7 +137,7 @@ class OciStore:
         found = []
         for tag in self._tags():
             digest = "sha256:" + tag.removeprefix("model-")
-            found.append(stored(digest, read_manifest(self._manifest(digest), digest)))
+            found.append(stored(digest, read_manifest(self.manifest(digest), digest)))
         return sorted(found, key=lambda item: (item.created, item.digest), reverse=True)
 
     def exists(self, digest: str) -> bool:
@@ -150,7 +150,8 @@ class OciStore:
             self._expect(response, {200}, digest)
         return True
 
-    def _manifest(self, digest: str) -> bytes:
+    def manifest(self, digest: str) -> bytes:
+        """See `Store.manifest`."""
         if not is_digest(digest):
             raise NotFound(f"{digest!r} is not a digest (sha256: and 64 hex digits)")
         with self._request("GET", f"{self._base}/manifests/{digest}", {"Accept": MANIFEST_TYPE}) as response:
@@ -158,6 +159,10 @@ class OciStore:
                 raise NotFound(f"{digest} is not in {self._host}/{self._repository}")
             self._expect(response, {200}, digest)
             return self._body(response, MAX_MANIFEST, "manifest")
+
+    def blob(self, package: str, digest: str, size: int, what: str) -> bytes:
+        """See `Store.blob`."""
+        return self._blob(digest, size, what)
 
     def _blob(self, digest: str, size: int, what: str) -> bytes:
         with self._request("GET", f"{self._base}/blobs/{digest}", {}) as response:

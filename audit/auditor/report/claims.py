@@ -139,8 +139,15 @@ def _second(value: bytes) -> str:
         return "an unreadable time"
 
 
-def shows_not(kind: str, without: int, sworn: Sworn) -> str:
-    """A section: what nobody should read into it. `without`: exchanges whose payload is not here."""
+def shows_not(kind: str, without: int, sworn: Sworn, lacks: Sequence[str] = ()) -> str:
+    """A section: what nobody should read into it.
+
+    Args:
+        kind: of the selection.
+        without: exchanges whose payload is not here.
+        sworn: what gateways have signed over.
+        lacks: what of the packages was missing or changed where they were taken from.
+    """
     whole = {
         "range": "Anything outside of the range; within it each offset is there.",
         "record": "Other records than those that are named; each of these is there.",
@@ -152,6 +159,7 @@ def shows_not(kind: str, without: int, sworn: Sworn) -> str:
         if without
         else "",
         _ungated(sworn),
+        *(f"All of a package; in the maker's store: {printable(lack)}" for lack in lacks),
         "That the times are right: they are the gateways' own. A witness's time under the checkpoint bounds them.",
         "That nobody was shown another log, unless witnesses that you know vouch for the checkpoint.",
         "Who asked, or whom it was about: callers and subjects are pseudonyms.",

@@ -41,6 +41,8 @@ class Report:
     packages: Mapping[str, PackagePart | None] = field(default_factory=dict)
     """By the hex of the digest; None: not in the bundle."""
 
+    lacks: Sequence[str] = ()
+    """What of the packages was missing or changed in the store that they were taken from, each with its reason."""
     sworn: Sworn = field(default_factory=Sworn)
     """What the gateways' journals swear to of these records."""
     spoken: list[Spoken] = field(default_factory=list)
@@ -66,7 +68,7 @@ class Report:
             self._head(value),
             figures(self.exchanges),
             shows(self.kind, self.exchanges, self.trees, self.sworn, self.packages),
-            shows_not(self.kind, self.without, self.sworn),
+            shows_not(self.kind, self.without, self.sworn, self.lacks),
             sections(self.spoken, exchanges, signatures_of(self.packages)),
             *plots(self.exchanges),
             models(self.packages),

@@ -58,7 +58,7 @@ class OciAttachments(OciStore):
             digest = entry.get("digest") if isinstance(entry, dict) else None
             if not isinstance(digest, str) or not is_digest(digest) or entry.get("artifactType") != ARTIFACT:
                 continue
-            each = parse_attached(self._manifest(digest), digest)
+            each = parse_attached(self.manifest(digest), digest)
             if each.package == package:  # the list is the registry's word; this is the manifest's
                 found.append(each)
         return newest_first(found)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from audit.archive import Archive
 from audit.auditor.chains import BUDGET, Place, choose
-from audit.auditor.evidence import Selection, make_bundle, select_range, select_records, select_who
+from audit.auditor.evidence import Held, Selection, make_bundle, select_range, select_records, select_who
 from audit.auditor.index import Index
 from audit.auditor.records import Records
 from audit.config import load
@@ -153,7 +153,7 @@ def shown(
         return done
 
     made = make_bundle(
-        world[1], selection, lambda _: None, by="test", clock=lambda: datetime(2026, 1, 2, tzinfo=UTC),
+        world[1], selection, lambda _: Held(None), by="test", clock=lambda: datetime(2026, 1, 2, tzinfo=UTC),
         budget=budget, begin=begin,
     )  # fmt: skip
     raw = made.bundle.encode()
