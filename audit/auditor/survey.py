@@ -85,13 +85,16 @@ def survey(objects: Objects, payload_objects: Objects | None = None) -> Survey:
     there = here if payload_objects is None else repr(payload_objects)
     inside = there.removeprefix(f"{here}/") + "/" if there.startswith(f"{here}/") else None
     aside = 0
+    # Before the trees: a notary that runs meanwhile notes partitions when it has made their trees.
+    for name in objects.list(TOPICS):
+        _note(objects, name, found)
     for name in (*objects.list(""), *_hidden(objects)):
-        if inside is not None and name.startswith(inside):
+        if name.startswith(TOPICS) or (inside is not None and name.startswith(inside)):
             continue
         if there != here and name.startswith(_PAYLOADS) and parse_name(name) is not None:
             aside += 1
         else:
-            _name(objects, name, found)
+            _name(name, found)
     if aside:
         said = (
             f"{aside} payload files are in the store itself, and are not looked at: they are kept elsewhere"
@@ -103,11 +106,9 @@ def survey(objects: Objects, payload_objects: Objects | None = None) -> Survey:
     return found
 
 
-def _name(objects: Objects, name: str, found: Survey) -> None:
+def _name(name: str, found: Survey) -> None:
     if name.startswith(_ARCHIVE):
         _archive_file(name, found)
-    elif name.startswith(TOPICS):
-        _note(objects, name, found)
     elif tree := _TREE.match(name):
         found.stored.add((bytes.fromhex(tree[1]), int(tree[2])))
     else:

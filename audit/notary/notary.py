@@ -195,8 +195,8 @@ class Notary:
             NotaryRefuses: what the store has is no note, or there are more partitions than one may say.
         """
         name = note_name(topic.name)
-        stored = self._objects.get(name)
         try:
+            stored = self._objects.get(name)
             before = None if stored is None else Noted.decode(stored.content)
         except FormatError as error:
             raise NotaryRefuses(f"{name}: is not what a notary has written: {error}") from error

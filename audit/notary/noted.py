@@ -15,11 +15,10 @@ from typing import Annotated, Final
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from audit.log.local import MOST_PARTITIONS
+from audit.objects.limits import MAX_NOTE
 from audit.proof.errors import FormatError
 
 TOPICS: Final = "topics/"
-MAX_BYTES: Final = 4096
-"""A note has less than 100."""
 _NAME: Final = re.compile(r"topics/topic=([A-Za-z0-9._-]{1,194})", re.ASCII)
 
 
@@ -59,8 +58,8 @@ class Noted:
         Raises:
             FormatError: too long, no JSON, or not these two members within their bounds.
         """
-        if len(raw) > MAX_BYTES:
-            raise FormatError(f"{len(raw)} bytes, a note has at most {MAX_BYTES}")
+        if len(raw) > MAX_NOTE:
+            raise FormatError(f"{len(raw)} bytes, a note has at most {MAX_NOTE}")
         try:
             form = _Form.model_validate_json(raw)
         except ValidationError as error:

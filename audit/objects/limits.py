@@ -13,6 +13,8 @@ from audit.proof.tiles import size_limit
 
 MAX_OBJECT: Final = 1 << 30
 """Bytes: twice what an archive file may have ([notary] archive_bytes)."""
+MAX_NOTE: Final = 4096
+"""Bytes of a note in `topics/`: one has less than 100."""
 _TILE: Final = re.compile(r"(?:.*/)?(tile/(?:entries|[0-9]{1,2})/.*)", re.ASCII)
 
 
@@ -22,5 +24,7 @@ class NoObject(FormatError, ObjectsUnavailable):  # noqa: N818 — says what was
 
 def limit_of(name: str) -> int:
     """The bytes that an object of this name can have, at most."""
+    if name.startswith("topics/"):
+        return MAX_NOTE
     tile = _TILE.fullmatch(name)
     return MAX_OBJECT if tile is None else size_limit(tile[1])

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from cli.main import guarded, run
 from tests.components.sealed import KeySigner, SealedLog, write_log
 from tests.fault.attacks.hands import copy
 from tests.fault.attacks.test_every_byte import flips
+from tests.fault.attacks.test_odd_files import ODD
 
 WRONG = 1
 NAME = "example.test/log"
@@ -122,6 +123,15 @@ def test_a_note_that_nobody_can_read_is_a_flaw(log: SealedLog, verify: Verify) -
         ]
 
 
+@pytest.mark.parametrize("odd", sorted(ODD.keys() - {"folder"}))  # that is as if there were none
+def test_what_lies_in_a_notes_place_is_a_flaw(log: SealedLog, verify: Verify, odd: str) -> None:
+    """It is never waited for, nor read whole."""
+    note(log).unlink()
+    ODD[odd](note(log))
+    code, told, _ = verify()
+    assert (code, [flaw["path"] for flaw in told["flaws"]]) == (WRONG, [note_name(log.topic.name)])
+
+
 @pytest.mark.parametrize("live", [True, False])
 def test_a_note_that_was_removed_is_said(log: SealedLog, verify: Verify, live: bool) -> None:
     """A remark: the topic may have been made again, where no log says otherwise."""
@@ -167,6 +177,29 @@ def test_a_note_names_trees_that_there_are_and_one_name_each(log: SealedLog) -> 
     check_notes(found, [again])
     assert [flaw.what for flaw in found.flaws] == ["topic"]
     assert "deleted, and made again" in found.flaws[0].message
+
+
+class Growing(DirectoryObjects):
+    """A store in which a notary adds a partition while its trees are listed."""
+
+    def __init__(self, log: SealedLog) -> None:
+        super().__init__(log.store)
+        self._log = log
+
+    def list(self, prefix: str) -> Iterator[str]:
+        names = [*super().list(prefix)]
+        if not prefix:
+            shutil.copytree(self._log.folder, self._log.folder.with_name("1"))
+            note(self._log).write_bytes(Noted(self._log.topic.id, 2).encode())
+        return iter(names)
+
+
+def test_a_notary_at_work_is_no_attacker(log: SealedLog) -> None:
+    """A partition that is added in the meantime is not missed."""
+    found = survey(Growing(log))
+    check_notes(found, [log.topic])
+    assert (found.flaws, found.remarks) == ([], [])
+    assert surveyed(log).noted[log.topic.name].partitions == 2
 
 
 def test_partitions_that_a_note_does_not_count_are_said(log: SealedLog) -> None:

@@ -15,9 +15,10 @@ import pytest
 
 from audit.archive import Archive, Part
 from audit.auditor.survey import MAX_GAPS, survey
-from audit.auditor.which import trees_to_verify
+from audit.auditor.which import trees_of, trees_to_verify
 from audit.notary.noted import Noted, note_name
 from audit.objects.directory import DirectoryObjects
+from audit.proof.errors import FormatError
 from audit.sealed import TreeId
 from audit.trees import Trees, Trust
 from cli.main import guarded, run
@@ -160,6 +161,16 @@ def test_a_note_of_many_partitions_makes_nobody_look_for_all_of_them(log: Sealed
     code, told = verify(log)
     assert (code, len(told["trees"])) == (WRONG, 1 + MAX_GAPS)
     assert any("100000 partitions" in flaw["message"] for flaw in told["flaws"])
+
+
+def test_notes_of_more_partitions_than_anybody_seals_end_a_search(log: SealedLog) -> None:
+    """Who only reads records looks for each partition that a note counts: all notes together may count so many."""
+    trees = Trees(Trust(NAME, Path(), (), 0, log.vkey), log.objects)
+    (log.store / note_name("more")).write_bytes(Noted(OTHER, 90_000).encode())
+    assert len(trees_of(trees, {})) == 90_001
+    (log.store / note_name("most")).write_bytes(Noted(bytes(16), 10_000).encode())
+    with pytest.raises(FormatError, match="more than 100000 partitions"):
+        trees_of(trees, {})
 
 
 def test_payloads_that_are_kept_elsewhere_are_looked_at_there(log: SealedLog, tmp_path: Path) -> None:

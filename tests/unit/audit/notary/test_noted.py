@@ -11,9 +11,10 @@ import pytest
 from audit.errors import NotaryRefuses
 from audit.log.local import MOST_PARTITIONS, LocalLog
 from audit.notary.notary import Notary
-from audit.notary.noted import MAX_BYTES, Noted, note_name, noted_topic
+from audit.notary.noted import Noted, note_name, noted_topic
 from audit.notary.tended import SETTINGS_SECONDS
 from audit.objects.directory import DirectoryObjects
+from audit.objects.limits import MAX_NOTE
 from audit.proof.errors import FormatError
 from audit.settings import NotarySettings
 from tests.components.sealed import KeySigner
@@ -25,7 +26,7 @@ NO_NOTES = {
     "an object of nothing": b"{}",
     "a list": b"[]",
     "nested": b"[" * 4000,
-    "too long": b" " * MAX_BYTES + b'{"id":"%s","partitions":1}' % ID.encode(),
+    "too long": b" " * MAX_NOTE + b'{"id":"%s","partitions":1}' % ID.encode(),
     "not UTF-8": b'{"id":"%s","partitions":1,"\xff":1}' % ID.encode(),
     "no id": b'{"partitions":1}',
     "an id that is no hex": b'{"id":"%s","partitions":1}' % (b"zz" * 16),
@@ -113,7 +114,7 @@ def end(notary: Notary) -> None:
             watched.tended.join()
 
 
-@pytest.mark.parametrize("raw", [b"{}", b"[]", b'{"id":"zz","partitions":1}', b"[" * 4000])
+@pytest.mark.parametrize("raw", [b"{}", b"[]", b'{"id":"zz","partitions":1}', b"[" * 4000, b" " * 5000])
 def test_a_notary_refuses_to_go_on_from_what_is_no_note(place: Place, raw: bytes) -> None:
     """It says which object; nothing is sealed."""
     place.note(raw)
