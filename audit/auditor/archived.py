@@ -25,6 +25,7 @@ from audit.archive.files import (
 )
 from audit.archive.schema import CHECKPOINTS, PAYLOADS
 from audit.errors import ArchiveGap
+from audit.notary.state import State
 from audit.proof.errors import FormatError
 from audit.proof.hashing import leaf_hash
 
@@ -44,7 +45,10 @@ class Beside:
     logged: Sequence[int | None]
     payloads: dict[int, bytes] = field(default_factory=dict)
     file: ArchiveFile | None = None
-    """The file, when all of its entries are here and hold: `Archived.compare` then takes what they give."""
+    """The file, when all entries of the range hold: `Archived.compare` then takes what they give."""
+    first: int = 0
+    """The first offset of the range, and how many there are: those of the whole file, or some."""
+    count: int = 0
     content: bytes = b""
     payload_file: ArchiveFile | None = None
     payload_content: bytes = b""
@@ -65,9 +69,12 @@ class Archived:
         self._archive = archive
         self._place = topic, partition
         self._verified = verified
+        # A notary writes payloads, checkpoints, entries: what is beside the entries that are listed first is there,
+        # and what is listed then has its entries when they are listed again, unless the file is just being written.
         self.files = self._files(Part.ENTRIES)
         self._payloads = {file.first: file for file in self._files(Part.PAYLOADS)}
         self._checkpoints = self._files(Part.CHECKPOINTS)
+        self._again = self._files(Part.ENTRIES)
 
     def _files(self, part: Part) -> list[ArchiveFile]:
         try:
@@ -76,33 +83,49 @@ class Archived:
             self._verified.flaw("archive", str(error))
             return []
 
-    def ranges(self, archived: int | None, archiving: int | None) -> None:
-        """Files cover the offsets from 0 on without a gap, up to where the notary's state says.
+    def ranges(self, before: State | None, after: State | None, size: int) -> None:
+        """Files cover the offsets from 0 on without a gap, up to where the notary's state says, and never go beyond it.
 
         Args:
-            archived: the state's; None when there is no state.
-            archiving: likewise.
+            before: the state as it was before the files were listed; None when there is none.
+            after: as it is now.
+            size: leaves under the largest signed head that is there now.
         """
         at = 0
         for file in self.files:
             if file.first > at:
                 self._gap(at, file.first)
             at = file.end
-        if archived is not None and at < archived:
-            self._gap(at, archived)
-        if archiving is not None and at > archiving:
-            said = f"has offsets up to {at - 1}; the notary has archived those below {archiving}"
-            self._verified.flaw("archive", said, offset=archiving, path=self.files[-1].name)
-        if archived is not None and archived != archiving:
+        if before is not None and at < before.archived:
+            self._gap(at, before.archived)
+        self._beyond(None if after is None else after.archiving, size)
+        if before is not None and before == after and before.archived != before.archiving:
             topic, partition = self._place
-            said = f"a file of the offsets {archived} to before {archiving} is begun, and is not finished"
+            said = f"a file of the offsets {before.archived} to before {before.archiving} is begun, and is not finished"
             self._verified.remark("state", said, path=f"{topic.hex()}/{partition}/state")
-        known = {(file.first, file.end) for file in self.files}
+        known = {(file.first, file.end) for file in (*self.files, *self._again)}
         for file in (*self._payloads.values(), *self._checkpoints):
-            if (file.first, file.end) not in known and (
-                archiving is None or file.end > archiving or archiving == archived
-            ):
+            begun = (
+                before is not None
+                and after is not None
+                and before.archived <= file.first
+                and file.end <= after.archiving
+            )
+            if (file.first, file.end) not in known and not begun:
                 self._verified.flaw("archive", "there is no entries file of these offsets", path=file.name)
+
+    def _beyond(self, archiving: int | None, size: int) -> None:
+        """Only what is sealed is archived, and the state tells first: a file beyond both is of a larger tree."""
+        last = max((*self.files, *self._again), key=lambda file: file.end, default=None)
+        if last is None:
+            return
+        if last.end > size:
+            said = f"has offsets up to {last.end - 1}, and the newest checkpoint covers {size}: "
+            said += "the store was rolled back, or its state or a checkpoint is missing"
+            self._verified.flaw("archive", said, offset=size, path=last.name)
+        elif archiving is not None and last.end > archiving:
+            said = f"has offsets up to {last.end - 1}; the notary has archived those below {archiving}"
+            self._verified.flaw("archive", said, offset=archiving, path=last.name)
 
     def _gap(self, first: int, end: int) -> None:
         self._verified.flaw("archive", f"no file has the offsets {first} to {end - 1}", offset=first)
@@ -110,7 +133,8 @@ class Archived:
     def open(self, file: ArchiveFile, first: int, entries: Entries) -> Beside:
         """Read a file, and the payloads beside it, for its entries from offset `first` on, or for those that are given.
 
-        Where some of them are missing or wrong the rows are compared here; else the whole file is to be compared.
+        Where some of them are missing or wrong the entries are compared here; else `compare` is to do it, with all
+        columns.
         """
         beside = Beside([None] * len(entries))
         self._open_entries(file, first, entries, beside)
@@ -122,8 +146,8 @@ class Archived:
     def _open_entries(self, file: ArchiveFile, first: int, entries: Entries, beside: Beside) -> None:
         try:
             content = self._archive.content(file)
-            whole = None not in entries and len(entries) == file.end - file.first
-            table = read_file(file, content, ["offset", "logged"] if whole else ["offset", "logged", "entry"])
+            sound = None not in entries
+            table = read_file(file, content, ["offset", "logged"] if sound else ["offset", "logged", "entry"])
         except (FormatError, ArchiveGap) as error:
             self._verified.flaw("archive", str(error), path=file.name)
             return
@@ -135,29 +159,34 @@ class Archived:
         self._day(file, logged)
         start = first - file.first
         beside.logged = logged[start : start + len(entries)]
-        if whole:
+        if sound:
             beside.file, beside.content = file, content
+            beside.first, beside.count = first, len(entries)
         else:
             self._rows(file, first, table.slice(start, len(entries)), entries)
 
     def compare(self, beside: Beside, made: pa.Table, verified: TreeVerified) -> None:
-        """Hold a whole file to the rows that its entries give, and the payloads' file to its entries.
+        """Hold a file to the rows that its entries give, and the payloads' file to its entries. Of a file that the
+        range covers in part the rows of the range are held to them; of a whole one its bytes too.
 
         May run in a thread of its own: what is found goes into `verified`, which nobody else has.
         """
         file, content = beside.file, beside.content
         assert file is not None
         try:
-            if encode_entries(made) == content:
+            whole = made.num_rows == file.end - file.first
+            if whole and encode_entries(made) == content:
                 verified.archived += made.num_rows
                 verified.archive_files += 1
             else:
                 table = read_file(file, content).select(made.column_names).cast(made.schema)
+                table = table.slice(beside.first - file.first, made.num_rows)
                 if made.equals(table):
-                    self._other_writer(file, content, verified)
                     verified.archived += made.num_rows
+                    if whole:
+                        self._other_writer(file, content, verified)
                 else:
-                    self._columns(file, table, made, verified)
+                    self._columns(file, beside.first, table, made, verified)
         except (FormatError, *PARQUET_ERRORS) as error:
             verified.flaw("archive", str(error), path=file.name)
         if beside.payload_file is not None and beside.payload_table is not None:
@@ -167,14 +196,20 @@ class Archived:
         file, table = beside.payload_file, beside.payload_table
         assert file is not None
         assert table is not None
-        places = pc.subtract(table.column("offset"), file.first)
+        offsets, whole = table.column("offset"), made.num_rows == file.end - file.first
+        if not whole:
+            inside = pc.and_(
+                pc.greater_equal(offsets, beside.first), pc.less(offsets, beside.first + beside.count)
+            )
+            table = table.filter(inside)
+        places = pc.subtract(table.column("offset"), beside.first)
         right, found = made.column("payload_digest").take(places), table.column("payload_digest")
         if not right.equals(found):
             pairs = zip(right.to_pylist(), found.to_pylist(), strict=True)
             at = next(place for place, (a, b) in enumerate(pairs) if a != b)
             verified.flaw("archive", "the column payload_digest is not what the entry says",
                           offset=table.column("offset")[at].as_py(), path=file.name)  # fmt: skip
-        elif encode_payloads(table) != beside.payload_content:
+        elif whole and encode_payloads(table) != beside.payload_content:
             self._other_writer(file, beside.payload_content, verified)
 
     def _rows(self, file: ArchiveFile, first: int, table: pa.Table, entries: Entries) -> None:
@@ -187,8 +222,10 @@ class Archived:
                 )
             self._verified.archived += row == entry
 
-    def _columns(self, file: ArchiveFile, table: pa.Table, made: pa.Table, verified: TreeVerified) -> None:
-        """The first wrong cell of each column that has one."""
+    def _columns(
+        self, file: ArchiveFile, first: int, table: pa.Table, made: pa.Table, verified: TreeVerified
+    ) -> None:
+        """The first wrong cell of each column that has one, in rows from the offset `first` on."""
         for name in made.column_names:
             right, found = made.column(name), table.column(name)
             if right.equals(found):
@@ -198,7 +235,7 @@ class Archived:
             verified.flaw(
                 "archive",
                 f"the column {name} is not what the entry says",
-                offset=file.first + at,
+                offset=first + at,
                 path=file.name,
             )
 

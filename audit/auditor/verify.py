@@ -12,11 +12,15 @@ For each tree, in this order:
 6. payloads are what the entries' digests cover;
 7. journals are complete: sequence, chain, epochs and signatures (audit/follow.py); holes are what they say.
 
+A notary may be at work beside it: all is held to the head that is read first, and what is newer to a head that is read
+after it (heads.py).
+
 Memory is that of one archive file.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -31,10 +35,11 @@ from audit.archive.columns import entries_table
 from audit.follow import Journals, of_journal
 from audit.log.base import LogReader, Topic
 from audit.objects.base import Objects
+from audit.proof.checkpoint import Checkpoint
 from audit.proof.entry import Entry, Key, Kind, parse_entry
 from audit.proof.errors import FormatError
-from audit.proof.whole import TreeCheck
-from audit.sealed import SealedTree, TreeId
+from audit.proof.whole import UNFINISHED, TreeCheck
+from audit.sealed import CHECKPOINT, SealedTree, TreeId
 from audit.shapes import Sorted, Sorter
 from audit.shapes.payloads import payloads_of
 from audit.shapes.runs import Chains
@@ -90,6 +95,7 @@ def verify_trees(
     logs: Mapping[bytes, LiveLog],
     wanted: Wanted,
     progress: Progress = lambda _: None,
+    pause: Callable[[float], None] = time.sleep,
 ) -> list[TreeVerified]:
     """Verify several trees, and what only all of them show.
 
@@ -100,6 +106,7 @@ def verify_trees(
         logs: by topic id, those that are there.
         wanted: what of each.
         progress: called with the number of entries looked at since the last call.
+        pause: waits for so many seconds, where a notary may be about to publish.
 
     Raises:
         ObjectsUnavailable, LogUnavailable, KeyRefused: nothing can be said.
@@ -108,7 +115,9 @@ def verify_trees(
     found = []
     for each in which:
         log = logs.get(each.topic)
-        check = TreeVerification(trees.objects, trees.tree(each.topic, each.partition), trees, archive, log)
+        check = TreeVerification(
+            trees.objects, trees.tree(each.topic, each.partition), trees, archive, log, pause
+        )
         check.run(wanted, progress)
         for journal in check.journals:
             other = places.setdefault(journal, each.origin)
@@ -134,7 +143,13 @@ class TreeVerification:
     """One tree."""
 
     def __init__(
-        self, objects: Objects, tree: SealedTree, trees: Trees, archive: Archive, log: LiveLog | None = None
+        self,
+        objects: Objects,
+        tree: SealedTree,
+        trees: Trees,
+        archive: Archive,
+        log: LiveLog | None = None,
+        pause: Callable[[float], None] = time.sleep,
     ) -> None:
         self.verified = TreeVerified(tree.tree.origin)
         self.topic: str | None = None
@@ -144,6 +159,7 @@ class TreeVerification:
         self._tree = tree
         self._archive = archive
         self._log = log
+        self._pause = pause
         self._key = tree.tree.key(trees.trust.public_key())
         self._follow = Journals()
         self._sorter = Sorter()
@@ -153,7 +169,7 @@ class TreeVerification:
     def run(self, wanted: Wanted, progress: Progress = lambda _: None) -> None:
         """See the steps above; what is found is in `verified`."""
         verified, id_ = self.verified, self._tree.tree
-        heads = Heads(self._objects, self._tree, self._key, verified)
+        heads = Heads(self._objects, self._tree, self._key, verified, self._pause)
         newest = heads.newest()  # 1
         if newest is None:
             return
@@ -163,8 +179,8 @@ class TreeVerification:
         self._tell_beyond(wanted, newest.size)
         check = TreeCheck(verified.origin, self._tree.fetch, newest.size, newest.root)
         archived = Archived(self._archive, id_.topic, id_.partition, verified)
-        state = heads.state
-        archived.ranges(*((None, None) if state is None else (state.archived, state.archiving)))
+        state, latest = heads.again(newest)
+        archived.ranges(heads.state, state, latest.size)
         logged = None
         if self._log is not None:
             logged = Logged(self._log.reader, self._log.topic, id_.partition, verified)
@@ -175,7 +191,7 @@ class TreeVerification:
             for flaw in self._follow.overdue(self._newest, id_.partition):
                 verified.journal(flaw)
         if wanted.files:
-            self._other_files(check)
+            self._other_files(check, heads, newest)
             archived.checkpoint_files()
             self._tell_tree(check, archived)
         heads.earlier(newest, self._archive, wanted.kept)  # 3
@@ -276,19 +292,23 @@ class TreeVerification:
             self.verified.flaws.append(flaw._replace(path=f"{self._tree.tree.prefix}/{flaw.path}"))
         check.flaws.clear()
 
-    def _other_files(self, check: TreeCheck) -> None:
+    def _other_files(self, check: TreeCheck, heads: Heads, newest: Checkpoint) -> None:
         prefix = f"{self._tree.tree.prefix}/"
-        beyond = 0
         for name in self._objects.list(prefix):
             path = name.removeprefix(prefix)
             if path not in _OWN:
-                beyond += not check.other(path)
-        if beyond:
-            self.verified.remark(
-                "file",
-                f"{beyond} {'file is' if beyond == 1 else 'files are'} of a larger tree than is signed: the notary is "
-                "sealing, or was ended in it",
-            )
+                check.other(path)
+        state, latest = heads.again(newest)  # after the list: it may have come to them by now
+        beyond = [size for size in check.beyond if size > latest.size]
+        if not beyond:
+            return
+        said = f"{len(beyond)} {'file is' if len(beyond) == 1 else 'files are'} of a larger tree than is signed: "
+        if state is None or max(beyond) > latest.size + UNFINISHED:
+            said += f"of {max(beyond)} leaves at least, and the newest checkpoint covers {latest.size}: the store was "
+            said += "rolled back, or its state is missing" if state is None else "rolled back"
+            self.verified.flaw("checkpoint", said, path=f"{prefix}{CHECKPOINT}")
+        else:
+            self.verified.remark("file", said + "the notary is sealing, or was ended in it")
 
     # ---------------------------------------------------------------- what the entries say
 

@@ -21,6 +21,9 @@ from .merkle import fold
 from .tiles import HEIGHT, WIDTH, Bundle, Edge, Fetch, Tile
 
 MAX_FLAWS: Final = 1000
+UNFINISHED: Final = 1 << 20
+"""Leaves beyond the signed ones that a notary which was ended while it sealed leaves files of, at most: it seals when
+32,768 wait, and what one more read gave."""
 _PATH: Final = re.compile(
     r"tile/(entries|[0-9]|[1-5][0-9]|6[0-3])/((?:x[0-9]{3}/)*[0-9]{3})(?:\.p/([1-9][0-9]{0,2}))?"
 )
@@ -47,6 +50,8 @@ class TreeCheck:
 
     def __init__(self, origin: str, fetch: Fetch, size: int, root: bytes, max_flaws: int = MAX_FLAWS) -> None:
         self.flaws: list[Flaw] = []
+        self.beyond: list[int] = []
+        """Of each file of a larger tree that `other` was given: the leaves that this one has at least."""
         self._origin = origin
         self._ask = fetch
         self._unread: dict[str, str] = {}
@@ -279,6 +284,7 @@ class TreeCheck:
             self._flaw("file", "is not a file of a tree", path)
             return True
         if width > now:
+            self.beyond.append((index * WIDTH + width) << (HEIGHT * level))
             return False
         if width < now:
             self._earlier(kind, now)

@@ -40,14 +40,25 @@ def verified(
     trust = Trust(made.vkey.name, Path(), tuple(witnesses), quorum, made.vkey)
     trees = Trees(trust, made.objects)
     if not log:
-        return verify_trees(trees, [made.tree_id], Archive(made.objects), {}, Wanted(**wanted))[0]
+        return verify_trees(
+            trees, [made.tree_id], Archive(made.objects), {}, Wanted(**wanted), pause=_at_once
+        )[0]
     live = LocalLog(made.log_directory, made.topic.name, 1, create=False)
     with closing(live.reader()) as reader:
         topic = live.topic()
         found = verify_trees(
-            trees, [made.tree_id], Archive(made.objects), {topic.id: LiveLog(reader, topic)}, Wanted(**wanted)
+            trees,
+            [made.tree_id],
+            Archive(made.objects),
+            {topic.id: LiveLog(reader, topic)},
+            Wanted(**wanted),
+            pause=_at_once,
         )
     return found[0]
+
+
+def _at_once(_: float) -> None:
+    """No notary is about to publish."""
 
 
 def flaws(made: SealedLog, **options: object) -> list[Flaw]:
