@@ -233,6 +233,47 @@ def test_a_checkpoint_that_was_rolled_back_is_told(log: SealedLog) -> None:
     assert "rolled back" in named(flaws(log), "checkpoint").message
 
 
+def roll_back(log: SealedLog) -> None:
+    """The checkpoint is the first one again; state and archived heads, which know of larger ones, are gone."""
+    path, rows = archive_file(log, Part.CHECKPOINTS)
+    (log.folder / "checkpoint").write_bytes(rows.column("checkpoint")[0].as_py())
+    (log.folder / "state").unlink()
+    shutil.rmtree(log.store / "archive" / "checkpoints")
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("live", [True, False])
+def test_a_checkpoint_that_was_rolled_back_alone_is_told_by_the_archive(log: SealedLog, live: bool) -> None:
+    """Nothing is archived that is not sealed."""
+    roll_back(log)
+    found = named(flaws(log, log=live, files=False), "archive", offset=4)
+    assert (
+        "has offsets up to 12, and the newest checkpoint covers 4: the store was rolled back" in found.message
+    )
+
+
+def test_a_checkpoint_that_was_rolled_back_alone_is_told_by_the_tiles(log: SealedLog) -> None:
+    """A notary that was ended while it sealed leaves such files, and always a state."""
+    roll_back(log)
+    shutil.rmtree(log.store / "archive")
+    found = named(flaws(log, log=False), "checkpoint", path=f"{log.tree_id.prefix}/checkpoint")
+    assert (
+        "of 13 leaves at least, and the newest checkpoint covers 4: the store was rolled back"
+        in found.message
+    )
+
+
+def test_tiles_far_beyond_the_state_are_told(sound: SealedLog, log: SealedLog) -> None:
+    """No notary seals so much at once: the files of an unfinished seal are of fewer leaves."""
+    for number, wrong in ((1000, False), (999_999, True)):
+        path = log.folder / Bundle(number).path
+        path.parent.mkdir(parents=True)
+        path.write_bytes(encode_bundle([b"x"] * 256))
+        found = verified(log, log=False)
+        assert [each.what for each in found.flaws] == (["checkpoint"] if wrong else [])
+        assert [each.what for each in found.remarks] == ([] if wrong else ["file"])
+
+
 def test_a_store_that_was_rolled_back_is_shown_by_a_checkpoint_that_somebody_kept(
     sound: SealedLog, tmp_path: Path
 ) -> None:
@@ -317,6 +358,38 @@ def test_an_edited_column_of_the_archive_is_located(log: SealedLog) -> None:
     found = named(flaws(log), "archive", offset=3)
     assert "status" in found.message
     assert found.path == path.relative_to(log.store).as_posix()
+
+
+@pytest.mark.parametrize(("start", "end"), [(3, 4), (2, 10), (0, 7), (3, None)])
+@pytest.mark.parametrize("column", ["status", "service", "caller"])
+def test_an_edited_column_is_located_by_a_range_that_covers_its_row(
+    log: SealedLog, column: str, start: int, end: int | None
+) -> None:
+    """Whoever asks for a few offsets is told of them what all of the file would show; the rest is not looked at."""
+    path, table = archive_file(log, Part.ENTRIES)
+    kind = table.schema.field(column).type
+    values = table.column(column).to_pylist()
+    values[3] = 403 if column == "status" else "another"
+    at = table.schema.get_field_index(column)
+    pq.write_table(table.set_column(at, table.schema.field(at), pa.array(values, kind)), path)
+    found = named(flaws(log, start=start, end=end), "archive", offset=3)
+    assert column in found.message
+    assert flaws(log, start=4, end=6) == []
+
+
+def test_an_edited_digest_beside_a_payload_is_located_by_a_range(log: SealedLog) -> None:
+    """Of the payloads' file too."""
+    path, table = archive_file(log, Part.PAYLOADS)
+    offset, digests = table.column("offset")[1].as_py(), table.column("payload_digest").to_pylist()
+    digests[1] = bytes(32)
+    path.write_bytes(
+        encode_payloads(
+            table.set_column(1, table.schema.field(1), pa.array(digests, table.schema.field(1).type))
+        )
+    )
+    found = named(flaws(log, start=offset, end=offset + 1), "archive", offset=offset)
+    assert "payload_digest" in found.message
+    assert flaws(log, start=offset + 1, end=offset + 2) == []
 
 
 def test_an_edited_entry_of_the_archive_is_located(log: SealedLog) -> None:
