@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -82,30 +83,32 @@ def replay(
     """Answer logged requests again, by the same models, and compare bit for bit.
 
     The verdicts: identical; within tolerance (the package's own bound, measured on its golden rows here);
-    different, with the reason as far as it is known; not replayable (refused, aborted, or erased).
-    Exit code 1 when an answer is different. With --against nothing is: it says what another model would say.
+    different, with the reason as far as it is known; not replayable (refused, aborted, or without its payload).
+    Exit code 1 when an answer is different, or when none of them could be replayed; 2 when there is no answer of that
+    range, time and model. With --against nothing is different: it says what another model would say.
 
     Example: affiant audit replay 0:0-9999 --out differences.parquet
     """
     only, other = _digest(model, "--model"), _digest(against, "--against")
     if other is not None and tolerance is not None:
         raise ConfigError("--tolerance is a replay's; --against has no bound")
-    from audit.replay import Unanswerable
-
     bounds = _bounds(since, until)
     if out is not None:
         check_output(out, force=force)
     with _prepared(config, records, bounds, archive_only=archive) as task, _file(out, force) as file:
         if other is not None:
-            try:
-                comparison = _compare(task, other, only, file)
-            except Unanswerable as error:
-                raise ConfigError(f"--against: {error}") from error
-            tell_comparison(comparison, other, out, as_json)
-            return
-        summary, intake = _replay(task, only, tolerance, file, quiet=as_json)
-    tell(summary, intake, task.seconds, out, as_json)
-    if summary.wrong:
+            comparison = _compared(task, other, only, file)
+            answers, done, wrong = comparison.records + comparison.reasons.total(), comparison.records, False
+            say = partial(tell_comparison, comparison, other, out, as_json)
+        else:
+            summary, intake = _replay(task, only, tolerance, file, quiet=as_json)
+            answers, done, wrong = summary.records, summary.replayed, summary.wrong
+            say = partial(tell, summary, intake, task.seconds, out, as_json)
+        # A look at nothing MUST NOT pass for a success; an empty log is told as one.
+        if not answers and (records, *bounds, only) != (None,) * 4:
+            raise ConfigError("there was no answer to replay: none of that range, time and model is there")
+    say()
+    if wrong or (answers and not done):
         raise typer.Exit(WRONG)
 
 
@@ -186,6 +189,15 @@ def _replay(
             if told and not quiet:
                 typer.echo(line(judged))
     return summary, passed[0]
+
+
+def _compared(task: _Task, other: bytes, only: bytes | None, file: DifferenceFile | None) -> Comparison:
+    from audit.replay import Unanswerable
+
+    try:
+        return _compare(task, other, only, file)
+    except Unanswerable as error:
+        raise ConfigError(f"--against: {error}") from error
 
 
 def _compare(task: _Task, other: bytes, only: bytes | None, file: DifferenceFile | None) -> Comparison:

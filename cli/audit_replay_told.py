@@ -63,9 +63,11 @@ def tell(summary: Summary, intake: Intake, seconds: float, out: Path | None, as_
             screen.print(f"passed over: {count:,} {one if count == 1 else more}")
     if summary.records:
         answers = "answer" if summary.records == 1 else "answers"
+        if summary.replayed < summary.records:
+            screen.print(f"{summary.replayed:,} of {summary.records:,} replayed")
         screen.print(f"{summary.records:,} {answers} in {seconds:.1f} s, the loading of models included")
     else:
-        screen.print("there was no answer to replay: none of that range, time and model is there")
+        screen.print("the log has no answer yet: there was nothing to replay")
     _tell_file(out)
 
 

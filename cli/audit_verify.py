@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from audit.sealed import TreeId
 
 _ERRORS: Final = Console(stderr=True)
+_ABSENT: Final = "in the object store; or erased, or removed: an erasure would have its entry in the log"
 _MAX_KEPT: Final = 2 << 20
 _LOGS: Final = (("log", configured_log), ("governance log", configured_governance_log))
 
@@ -298,8 +299,8 @@ def _lines(each: TreeVerified) -> Iterator[str]:
         ),
         (
             each.without_payload,
-            "payload is neither in the archive nor in the log (erased, or in the object store)",
-            "payloads are neither in the archive nor in the log (erased, or in the object store)",
+            f"payload is neither in the archive nor in the log ({_ABSENT})",
+            f"payloads are neither in the archive nor in the log ({_ABSENT})",
         ),
         (each.duplicates, "benign duplicate", "benign duplicates"),
         (

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from audit.log import Log
 
 _ERRORS = Console(stderr=True)
+_ABSENT = "erased, or removed: an erasure would have its entry in the log"
 
 
 def verify(
@@ -101,13 +102,13 @@ def _tell(checked: Checked, as_json: bool) -> None:
         ),
         (
             checked.absent,
-            "payload is not in the object store any more (erased, or lost)",
-            "payloads are not in the object store any more (erased, or lost)",
+            f"payload is not in the object store any more ({_ABSENT})",
+            f"payloads are not in the object store any more ({_ABSENT})",
         ),
         (
             checked.without_payload - checked.absent,
-            "payload is not in the log (erased, or in the object store and not looked at)",
-            "payloads are not in the log (erased, or in the object store and not looked at)",
+            f"payload is not in the log (in the object store and not looked at; or {_ABSENT})",
+            f"payloads are not in the log (in the object store and not looked at; or {_ABSENT})",
         ),
         (checked.duplicates, "benign duplicate", "benign duplicates"),
         (

@@ -7,7 +7,7 @@ A verdict is about bytes. `identical` can be believed however the bytes came abo
 digest, given the recorded request, wrote the recorded answer again. What is not identical is `within tolerance`
 (by the package's own bound, measured on its golden rows where the replay runs) or `different`, and then the
 reason is told as far as it is known. `not replayable` is what no model answered (refused and aborted requests),
-what cannot be read any more (erased payloads), and explanations that the runtime cannot make.
+what cannot be read any more (payloads that are not there), and explanations that the runtime cannot make.
 """
 
 from __future__ import annotations

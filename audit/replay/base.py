@@ -31,7 +31,7 @@ class Logged(NamedTuple):
     entry: Entry | None
     """None: not a record."""
     payload: bytes
-    """Empty: erased, or not to be had."""
+    """Empty: not there; erased, or removed."""
     wanted: bool = True
     """False: read only for what it says about others (openings, members of a batch)."""
 

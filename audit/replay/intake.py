@@ -30,6 +30,8 @@ Openings = Callable[[Logged], Entry | None]
 """Finds the opening entry of a record's epoch, where it stands before what is replayed."""
 
 
+ABSENT: Final = "not there (erased, or removed{}: an erasure would have its entry in the log)"
+"""Nothing in a record tells one from the other: who reads it must not take a folder that was removed for an erasure."""
 _EXCHANGES: Final = (INFERENCE, ABORTED)
 
 
@@ -86,8 +88,8 @@ class Intake:
     def _question(self, logged: Logged, entry: Entry) -> Asked | Judged:
         payload, fields = logged.payload, entry.fields
         if not payload:
-            where = "erased, or gone from the object store" if Key.EXTERNAL in fields else "erased"
-            return judged(logged, Verdict.NOT_REPLAYABLE, f"payload: {where}")
+            store = " from the object store" if Key.EXTERNAL in fields else ""
+            return judged(logged, Verdict.NOT_REPLAYABLE, f"payload: {ABSENT.format(store)}")
         if sha256(payload).digest() != fields[PAYLOAD_DIGEST]:
             return judged(logged, Verdict.DIFFERENT, "payload: not the bytes that the entry's digest covers")
         if suite := fields[SUITE]:

@@ -93,6 +93,11 @@ class Summary:
         return self.counts.total()
 
     @property
+    def replayed(self) -> int:
+        """Those with a verdict about their answer."""
+        return self.records - self.counts[Verdict.NOT_REPLAYABLE]
+
+    @property
     def wrong(self) -> bool:
         """Whether an answer is different."""
         return self.counts[Verdict.DIFFERENT] > 0
@@ -103,6 +108,7 @@ class Summary:
         worst = self.worst
         return {
             "records": self.records,
+            "replayed": self.replayed,
             "verdicts": {str(verdict): self.counts[verdict] for verdict in Verdict},
             "models": [
                 {

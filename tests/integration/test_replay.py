@@ -266,7 +266,10 @@ async def test_a_payload_that_is_gone_or_changed_is_told(tmp_path: Path) -> None
     records[2] = records[2]._replace(payload=records[2].payload[:-1] + b"\0")
     found = verdicts(site, records)
     assert [(one.verdict, one.reason) for one in found[:2]] == [
-        (Verdict.NOT_REPLAYABLE, "payload: erased"),
+        (
+            Verdict.NOT_REPLAYABLE,
+            "payload: not there (erased, or removed: an erasure would have its entry in the log)",
+        ),
         (Verdict.DIFFERENT, "payload: not the bytes that the entry's digest covers"),
     ]
     assert found[2].verdict is Verdict.IDENTICAL
