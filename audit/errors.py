@@ -82,6 +82,10 @@ class LogUnavailable(LogError):
     """The log does not answer now."""
 
 
+class LogDamaged(LogUnavailable):
+    """What the log has at that place is not what was written: asking again gives the same."""
+
+
 class NoSuchTopic(LogUnavailable):
     """The log has no such topic (yet): who ships tries again, and somebody may make it meanwhile."""
 

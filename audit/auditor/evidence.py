@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from itertools import groupby
 from typing import Final, NamedTuple
 
-from audit.errors import NoSuchRecord
+from audit.errors import ConfigError, NoSuchRecord
 from audit.proof.bundle import Bundle as EvidenceBundle
 from audit.proof.bundle import PackagePart
 from audit.proof.entry import Key
@@ -75,16 +75,17 @@ def select_range(records: Records, topic: bytes, partition: int, first: int, end
     """The offsets [first, end) of a partition, each of which MUST be sealed.
 
     Raises:
-        NoSuchRecord: they are not.
+        ConfigError: they are not, or are more than one bundle takes.
+        NoSuchRecord: nothing of the partition is sealed.
     """
     tree = _tree(records, topic, partition)
     size = records.heads[tree].size
     if not 0 <= first < end <= size:
-        raise NoSuchRecord(
+        raise ConfigError(
             f"{tree.tree.origin}: offsets {first} to {end - 1} are not all of the {size} that are sealed"
         )
     if end - first > MAX_RECORDS:
-        raise NoSuchRecord(f"{end - first} records are too many for one bundle: at most {MAX_RECORDS}")
+        raise ConfigError(f"{end - first} records are too many for one bundle: at most {MAX_RECORDS}")
     places = [Located(topic, partition, offset) for offset in range(first, end)]
     return Selection(RANGE, "", places)
 

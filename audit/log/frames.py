@@ -17,7 +17,7 @@ from typing import Final
 
 import google_crc32c
 
-from audit.errors import LogUnavailable
+from audit.errors import LogDamaged, LogUnavailable
 
 from .base import LogEntry
 
@@ -89,7 +89,7 @@ def seek(path: Path, offset: int) -> int:
             if found > offset or length < FIXED.size:
                 break
             position += HEAD.size + length
-    raise LogUnavailable(f"{path}: damaged before byte {position}: offset {offset} is not where it should be")
+    raise LogDamaged(f"{path}: damaged before byte {position}: offset {offset} is not where it should be")
 
 
 @contextmanager

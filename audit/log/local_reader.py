@@ -8,7 +8,7 @@ from bisect import bisect_right
 from pathlib import Path
 from typing import Final
 
-from audit.errors import LogUnavailable, OffsetGone
+from audit.errors import LogDamaged, LogUnavailable, OffsetGone
 from audit.mark import Mark, MarkReader, MarkUnreadable
 
 from .base import LogEntry, Topic
@@ -81,7 +81,7 @@ class LocalReader:
             if mark.second == base:
                 limit = min(limit, mark.third)
             if limit <= position:
-                raise LogUnavailable(f"{path}: damaged at byte {position}: offset {offset} is cut off")
+                raise LogDamaged(f"{path}: damaged at byte {position}: offset {offset} is cut off")
             file.seek(position)
             data = file.read(min(max_bytes, limit - position))
             entries = [entry for entry, _ in frames(data, 0, len(data))]
@@ -91,7 +91,7 @@ class LocalReader:
                 data = file.read(min(length + HEAD.size, limit - position))
                 entries = [entry for entry, _ in frames(data, 0, len(data))]
         if not entries or entries[0].offset != offset:
-            raise LogUnavailable(f"{path}: damaged at byte {position}, offset {offset}")
+            raise LogDamaged(f"{path}: damaged at byte {position}, offset {offset}")
         end = position + sum(
             HEAD.size + FIXED.size + len(e.key or b"") + len(e.value or b"") for e in entries
         )

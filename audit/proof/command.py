@@ -255,7 +255,11 @@ def _verify_log(path: Path, key: VerifierKey, witnesses: Sequence[VerifierKey], 
     named = {each.parent for each in path.rglob("tile") if each.is_dir()}
     named |= {each.parent for each in path.rglob("state") if each.is_file()}
     if not found | named:
-        raise FileNotFoundError(2, "no checkpoint in it or below it", str(path))
+        if not path.is_dir():
+            raise FileNotFoundError(2, "is no directory", str(path))
+        raise FormatError(
+            "no checkpoint in it or below it: nothing is sealed here, and there was nothing to verify"
+        )
     trees, flaws = [], []
     for folder in sorted(named - found):
         said = "is not there; tiles or a state beside its place are"

@@ -256,6 +256,19 @@ def test_the_archive_has_what_the_log_lost(site, capsys, monkeypatch: pytest.Mon
     assert affiant(site, capsys, *given)[0] == 1
 
 
+def test_a_damaged_log_is_wrong_and_no_outage(site, capsys) -> None:
+    """Asking again would give the same: exit code 1, as `affiant log verify` has it."""
+    (segment,) = (ship(site) / "0").glob("*.log")
+    raw = bytearray(segment.read_bytes())
+    raw[len(raw) // 2] ^= 1
+    segment.write_bytes(raw)
+    given = ["audit", "replay", "--config", str(site.config)]
+    assert guarded(lambda: app(args=given, prog_name="affiant"), given) == 1
+    assert "damaged at byte" in capsys.readouterr().err
+    given = ["log", "verify", "--config", str(site.config)]
+    assert guarded(lambda: app(args=given, prog_name="affiant"), given) == 1
+
+
 async def large(site: Site) -> None:
     """One answer whose payload is too large for the log."""
     rows = [[number / 7, -number / 3, number / 11] for number in range(4096)]

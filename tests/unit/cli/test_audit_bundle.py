@@ -118,9 +118,9 @@ def test_a_record_comes_with_the_chain_to_its_journals_next_signature(
 def test_what_is_not_there_is_told(
     sealed: SealedLog, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Offsets beyond the sealed ones, strangers, unknown records; nothing is written."""
+    """Strangers, unknown records; nothing is written."""
     output = tmp_path / "e.zip"
-    for arguments in (("--range", "0:5-99"), ("--caller", "00" * 16), ("--record", f"{'0' * 32}-1")):
+    for arguments in (("--caller", "00" * 16), ("--record", f"{'0' * 32}-1")):
         assert affiant(sealed, "bundle", "-o", str(output), *arguments) == 1
         assert "Traceback" not in capsys.readouterr().err
     assert not output.exists()
@@ -130,7 +130,8 @@ def test_what_is_not_there_is_told(
     "arguments",
     [(), ("--range", "0:1-2", "--record", "x"), ("--record", "x"), ("--range", "1-2"), ("--range", "0:3-2"),
      ("--caller", "Alice"), ("--range", "7:0-1"), ("--range", "0:0-1", "--topic", "00" * 16),
-     ("--range", "0:0-1", "--chain", "-1")],
+     ("--range", "0:0-1", "--chain", "-1"), ("--range", "0:5-99"), ("--range", f"0:0-{SIZE}"),
+     ("--range", "0:0-1000000")],
 )  # fmt: skip
 def test_wrong_usage_is_told(arguments: tuple[str, ...], sealed: SealedLog, tmp_path: Path) -> None:
     """Exit code 2."""
@@ -181,6 +182,21 @@ def test_the_report_is_one_page_that_fetches_nothing(sealed: SealedLog, tmp_path
 
 
 # ---------------------------------------------------------------- verify
+
+
+def test_a_store_with_nothing_in_it_is_not_verified(
+    sealed: SealedLog, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A look at nothing is no success, and as wrong as `affiant audit verify` has it; no directory is wrong usage."""
+    assert affiant_verify(["log", str(tmp_path), "--key", str(sealed.vkey)]) == 1
+    assert "there was nothing to verify" in capsys.readouterr().out
+    assert affiant_verify(["log", str(tmp_path), "--key", str(sealed.vkey), "--json"]) == 1
+    assert json.loads(capsys.readouterr().out)["holds"] is False
+    with pytest.raises(SystemExit) as end:
+        run(["audit", "verify", "--store", str(tmp_path), "--key", str(sealed.vkey)])
+    assert end.value.code == 1
+    assert affiant_verify(["log", str(tmp_path / "none"), "--key", str(sealed.vkey)]) == 2
+    assert "is no directory" in capsys.readouterr().err
 
 
 def test_verify_says_that_nothing_is_wrong(sealed: SealedLog, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from audit.errors import LogUnavailable
+from audit.errors import LogDamaged, LogUnavailable
 from audit.log.frames import encode_frame
 from audit.log.local import LocalLog, LocalWriter
 from tests.components.process import wait_until
@@ -75,7 +75,7 @@ def test_damage_below_the_mark_is_refused_and_nothing_is_changed(tmp_path: Path,
     with pytest.raises(LogUnavailable, match="damaged"):
         log.writer(0)
     assert segment.read_bytes() == damaged
-    with pytest.raises(LogUnavailable, match="damaged"):
+    with pytest.raises(LogDamaged, match="damaged"):
         values(log)
 
 
