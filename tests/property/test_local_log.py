@@ -72,7 +72,7 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.setattr("audit.log.local.SEGMENT_BYTES", 1)
         for half in (VALUES[:3], VALUES[3:]):
             writer = log.writer(0)
-            writer._waiting += [(value, KEY) for value in half]  # as one batch: a segment each
+            writer._waiting += [(value, KEY, None) for value in half]  # as one batch: a segment each
             writer.send(b"", KEY)
             while writer.delivered().sends <= len(half):
                 writer.wait(1.0)
