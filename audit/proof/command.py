@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from .beyond import larger
 from .bundle import Bundle, parse_bundle_file
 from .certificate import MAX_CERTIFICATE, is_digest
 from .certificate_check import verify_certificate
@@ -278,7 +279,8 @@ def _verify_log(path: Path, key: VerifierKey, witnesses: Sequence[VerifierKey], 
 def _verify_tree(folder: Path, key: VerifierKey, witnesses: Sequence[VerifierKey], quorum: int) -> Verified:
     raw = read_regular(folder / "checkpoint", MAX_NOTE)
     origin = parse_checkpoint(parse_note(raw).text).origin
-    opened = open_checkpoint(raw, key_of(key, origin), witnesses, quorum)
+    trusted = key_of(key, origin)
+    opened = open_checkpoint(raw, trusted, witnesses, quorum)
     size, root = opened.checkpoint.size, opened.checkpoint.root
 
     def fetch(name: str) -> bytes | None:
@@ -291,14 +293,15 @@ def _verify_tree(folder: Path, key: VerifierKey, witnesses: Sequence[VerifierKey
 
     check = TreeCheck(origin, fetch, size, root)
     entries = sum(len(part.entries) - part.entries.count(None) for part in check.entries())
-    beyond = 0
     for each in sorted((folder / "tile").rglob("*")):
         if not each.is_dir() and not each.name.startswith("."):
-            beyond += not check.other(each.relative_to(folder).as_posix())
+            check.other(each.relative_to(folder).as_posix())
     flaws = [flaw._replace(path=str(folder / (flaw.path or ""))) for flaw in check.flaws]
+    if (flaw := larger(folder, trusted, size, check.beyond)) is not None:
+        flaws.append(flaw)
     names = [(each.key.name, each.time) for each in opened.cosignatures]
     return {
-        "origin": origin, "size": size, "root": root.hex(), "entries": entries, "files_beyond": beyond,
+        "origin": origin, "size": size, "root": root.hex(), "entries": entries, "files_beyond": len(check.beyond),
         "witnesses": names,
     }, flaws  # fmt: skip
 
