@@ -18,9 +18,9 @@ class LogSettings(Section):
 
     backend: Literal["local", "kafka"] = "local"
     """`local` is a directory on this machine; `kafka` is for production."""
-    topic: str = Field("affiant-entries", pattern=r"^[A-Za-z0-9._-]{1,200}$")
+    topic: str = Field("affiant-entries", pattern=r"^[A-Za-z0-9._-]{1,194}$")
     """The topic's name; `affiant topics create` makes it with the right settings."""
-    governance_topic: str = Field("affiant-governance", pattern=r"^[A-Za-z0-9._-]{1,200}$")
+    governance_topic: str = Field("affiant-governance", pattern=r"^[A-Za-z0-9._-]{1,194}$")
     """The governance log: alarms, approvals, deployments. Same backend, one partition; with a local log,
     a directory `…-governance` beside it."""
     partitions: int = Field(1, ge=1, le=10_000)
