@@ -148,7 +148,8 @@ def _tell(
     if journals.asked:
         hint = f"; --chain {needed} leaves none out" if journals.left_out else ""
         typer.echo(
-            f"  gateways have signed over {journals.asked_sworn:,} of {journals.asked:,} records of journals{hint}"
+            f"  gateways have signed over {journals.asked_sworn:,} of {journals.asked:,} "
+            f"{'record' if journals.asked == 1 else 'records'} of journals{hint}"
         )
     for line in shown.not_shown():
         typer.echo(f"  it does not show {printable(line)}")

@@ -91,7 +91,7 @@ def _fields_table(entries: Sequence[bytes]) -> pa.Table:
             group[0].append(at)
             group[1].append(fields)
     except (cbor2.CBORDecodeError, LookupError, TypeError) as error:
-        raise FormatError(f"archive: an entry is not a map of the format ({type(error).__name__})") from error
+        raise FormatError(f"an entry is not a map of the format ({type(error).__name__})") from error
     tables, order = [], []
     for shape, (places, rows) in groups.items():
         tables.append(_same_shape(shape, rows))

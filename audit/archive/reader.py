@@ -59,7 +59,7 @@ class Archive:
         found = sorted(files_of(self._store(part), part, topic, partition), key=lambda file: file.first)
         for one, other in pairwise(found):
             if other.first < one.end:
-                raise FormatError(f"archive: {one.name} and {other.name} hold the same offset")
+                raise FormatError(f"{one.name} and {other.name} hold the same offset")
         self._files[part, topic, partition] = found
         return found
 

@@ -102,13 +102,14 @@ class Shown:
                 "(only a range of offsets, and records by their ids, show that they are all there)"
             )
         if self.without_payload:
-            said.append(
-                f"what was asked and answered in {self.without_payload} records without their payload"
-            )
+            left = self.without_payload
+            whose = "its" if left == 1 else "their"
+            said.append(f"what was asked and answered in {left} {_records(left)} without {whose} payload")
         if left := self.journals.without:
+            asked = self.journals.asked
             said.append(
-                f"that a gateway has signed over {left:,} of {self.journals.asked:,} records of journals (the notary "
-                "has): " + "; ".join(self.journals.why())
+                f"that a gateway has signed over {left:,} of {asked:,} {_records(asked)} of journals "
+                "(the notary has): " + "; ".join(self.journals.why())
             )
         if self.journals.unchecked:
             said.append(
@@ -119,6 +120,10 @@ class Shown:
         if not any(tree.witnesses for tree in self.trees):
             said.append("that nobody was shown another log: no witness that was named vouches for it")
         return said
+
+
+def _records(number: int) -> str:
+    return "record" if number == 1 else "records"
 
 
 def verify_bundle(

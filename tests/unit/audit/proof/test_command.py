@@ -7,7 +7,9 @@ import io
 import json
 import os
 import shutil
+import subprocess
 import sys
+import tomllib
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
@@ -76,7 +78,7 @@ def test_what_does_not_hold_ends_with_1_and_says_where(
     [
         ["bundle", "not-there.zip", *KEY], ["log", "not-there", *KEY], ["bundle", "x", "--key", "no vkey"],
         ["bundle", "x", *KEY, "--quorum", "1"], ["bundle", "x", *KEY, "--quorum", "-1"],
-        ["bundle", "x", *KEY, "--witness", "no vkey"], ["log", ".", *KEY],
+        ["bundle", "x", *KEY, "--witness", "no vkey"],
     ],
 )  # fmt: skip
 def test_wrong_usage_ends_with_2(
@@ -320,3 +322,18 @@ def test_what_a_record_says_forges_no_verdict(tmp_path: Path, capsys: pytest.Cap
     assert said.split("\n").count("it holds") == 1
     assert said.count("it holds") > 3
     assert not {"\x1b", "\r"} & set(said)
+
+
+def test_the_project_installs_the_same_command_as_the_verifiers_own_wheel() -> None:
+    """README and demo name it: after `make dev` it is there, and no other than whoever has the wheel alone runs."""
+    root = Path(__file__).resolve().parents[4]
+    scripts = [
+        tomllib.loads((root / name).read_text())["project"]["scripts"]["affiant-verify"]
+        for name in ("pyproject.toml", "verifier/pyproject.toml")
+    ]
+    assert scripts == ["audit.proof.command:run", "affiant_verify.command:run"]
+    installed = Path(sys.executable).with_name("affiant-verify")
+    ran = subprocess.run(
+        [installed, "log", root / "docs", "--key", "none"], capture_output=True, text=True, check=False
+    )
+    assert (ran.returncode, ran.stderr[:16]) == (2, "affiant-verify: ")
