@@ -20,6 +20,7 @@ from registry.settings import mlflow_access
 from registry.stores import LayoutStore, Store
 from registry.stores.mlflow import MlflowStore
 from registry.stores.oci import OciStore
+from registry.stores.salvage import salvage
 from tests.components.mlflow import MlflowServer
 from tests.components.oci import OciRegistry
 from tests.components.packages import credit_package, number_package
@@ -264,3 +265,19 @@ def test_errors_of_a_store_have_one_root() -> None:
     assert issubclass(NotFound, StoreError)
     assert issubclass(StoreError, RegistryError)
     assert issubclass(PackageError, RegistryError)
+
+
+def test_what_is_whole_of_a_damaged_package_can_be_salvaged(place: Place) -> None:
+    """For evidence: the manifest and the parts that match it; what does not is named, and the rest is not given."""
+    package = number_package()
+    place.store.push(package)
+    layers = package.parsed.roles
+    model = place.blob(layers["model"].digest)
+    model.write_bytes(b"x" * model.stat().st_size)
+    found = salvage(place.store, package.digest, ("model", "signature", "card"))
+    assert found.manifest == package.manifest
+    assert dict(found.blobs) == {layers[role].digest: package.part(role) for role in ("signature", "card")}
+    (flaw,) = found.flaws
+    assert flaw.startswith(f"{layers['model'].annotations.title}: ")
+    with pytest.raises(NotFound):
+        salvage(place.store, UNKNOWN, ())
