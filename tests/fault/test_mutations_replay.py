@@ -151,9 +151,30 @@ MUTATIONS = (
     Mutation(
         "exit code 0 for a different answer",
         "cli/audit_replay.py",
-        "    if summary.wrong:\n",
-        "    if False:\n",
+        "    if wrong or (answers and not done):\n",
+        "    if answers and not done:\n",
         f"{COMMAND} -k exit_code",
+    ),
+    Mutation(
+        "a replay in which nothing could be replayed is a success",
+        "cli/audit_replay.py",
+        "    if wrong or (answers and not done):\n",
+        "    if wrong:\n",
+        f"{COMMAND} -k lost",
+    ),
+    Mutation(
+        "a replay that looked at nothing is a success",
+        "cli/audit_replay.py",
+        "        if not answers and (records, *bounds, only) != (None,) * 4:\n",
+        "        if False:\n",
+        f"{COMMAND} -k wrong_usage",
+    ),
+    Mutation(
+        "a damaged log is an outage",
+        "audit/log/local_reader.py",
+        '            raise LogDamaged(f"{path}: damaged at byte {position}, offset {offset}")\n',
+        '            raise LogUnavailable(f"{path}: damaged at byte {position}, offset {offset}")\n',
+        f"{COMMAND} -k no_outage",
     ),
 )
 
