@@ -296,9 +296,16 @@ def _verify_tree(folder: Path, key: VerifierKey, witnesses: Sequence[VerifierKey
     for each in sorted((folder / "tile").rglob("*")):
         if not each.is_dir() and not each.name.startswith("."):
             check.other(each.relative_to(folder).as_posix())
-    flaws = [flaw._replace(path=str(folder / (flaw.path or ""))) for flaw in check.flaws]
-    if (flaw := larger(folder, trusted, size, check.beyond)) is not None:
-        flaws.append(flaw)
+    has_state = (folder / "state").is_file()
+    more = larger(
+        trusted,
+        size,
+        check.beyond,
+        lambda: read_regular(folder / "checkpoint", MAX_NOTE),
+        has_state=has_state,
+    )
+    found = check.flaws if more is None else [*check.flaws, more]
+    flaws = [flaw._replace(path=str(folder / (flaw.path or ""))) for flaw in found]
     names = [(each.key.name, each.time) for each in opened.cosignatures]
     return {
         "origin": origin, "size": size, "root": root.hex(), "entries": entries, "files_beyond": len(check.beyond),
