@@ -323,7 +323,7 @@ class World:
             found = _exchanges(reader, partitions, tally)
         finally:
             reader.close()
-        assert checked.flaws == []
+        assert checked.flaws == [], checked.flaws
         assert list(checked.journals.values()) == [self.durable()]
         ids = [one.record for one in self.answered]
         assert len(set(ids)) == len(ids), "two answers name the same record"
