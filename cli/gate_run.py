@@ -115,7 +115,7 @@ def run(  # noqa: PLR0917 - a command takes its options one by one
         datasets = read_datasets(files, package, compared, deprecated)
         report = run_gates(package, datasets, rules, service, now=datetime.now(UTC), progress=step)
     # Signed first: what comes of a full disk is not worth another run.
-    offset = None if signer is None or loaded is None else _append(loaded, signer, report)
+    offset, board = (None, None) if signer is None or loaded is None else _append(loaded, signer, report)
     if out is not None:
         _write(report, package.name, out)
     _tell(report, offset=offset, out=out, as_json=as_json)
@@ -125,7 +125,7 @@ def run(  # noqa: PLR0917 - a command takes its options one by one
     if offset is not None and loaded is not None:
         from .approvals_webhook import announce
 
-        announce(loaded, report.service, report.package)
+        announce(loaded, report.service, report.package, board=board)
 
 
 def _ready(loaded: Config | None, policy: Path | None, key: Path | None) -> tuple[Policy, KeySigner | None]:
@@ -186,13 +186,15 @@ def _deprecated(loaded: Config | None) -> Mapping[str, str] | None:
     return deprecated(board.roots, board.said)
 
 
-def _append(loaded: Config, signer: KeySigner, report: GateReport) -> int | None:
-    """Append the results; the offset where they are."""
+def _append(loaded: Config, signer: KeySigner, report: GateReport) -> tuple[int | None, Board]:
+    """Append the results; the offset where they are, and the log as it was read after them."""
     from registry.gates.said import results_of, statement
 
     append(loaded, signer, [statement(report)])
-    said = results_of(board_of(loaded), report.package, report.service)
-    return next((each.offset for each in reversed(said) if each.predicate.get("made") == report.made), None)
+    board = board_of(loaded)
+    said = results_of(board, report.package, report.service)
+    own = (each.offset for each in reversed(said) if each.predicate.get("made") == report.made)
+    return next(own, None), board
 
 
 def _write(report: GateReport, name: str, out: Path) -> None:
