@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from .behaviour import Confidence, Drift, LiveFairness, LiveLimit, Performance, Rollback, Rollout, Rule, Slo
 from .gates import GATES, GatesPolicy
 from .load import load_policy, parse_policy, schema
-from .model import Approvals, BreakGlass, Canary, Change, Drift, Policy, ServicePolicy, Shadow, Slo
+from .model import Approvals, BreakGlass, Canary, Change, Policy, ServicePolicy, Shadow
 
 __all__ = [
     "GATES",
@@ -12,9 +13,16 @@ __all__ = [
     "BreakGlass",
     "Canary",
     "Change",
+    "Confidence",
     "Drift",
     "GatesPolicy",
+    "LiveFairness",
+    "LiveLimit",
+    "Performance",
     "Policy",
+    "Rollback",
+    "Rollout",
+    "Rule",
     "ServicePolicy",
     "Shadow",
     "Slo",

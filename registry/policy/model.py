@@ -11,7 +11,8 @@ from pydantic import Field, model_validator
 
 from registry.manifest import canonical_json
 
-from .base import Count, Name, Part, Positive, Share
+from .base import Count, Name, Part, Share
+from .behaviour import Drift, LiveFairness, Performance, Rollout, Slo, later
 from .gates import GATES, GatesPolicy
 
 Roles = Annotated[Mapping[Name, Count], Field(min_length=1)]
@@ -53,31 +54,13 @@ class Canary(_Milder):
     """A share of live traffic. Its answers are used."""
 
     maximum_weight: Share = 0.1
-    """Largest share of the traffic."""
+    """Largest share of the traffic; steps that move by themselves may go beyond it when `rollout` is there."""
+    rollout: Rollout | None = later()
+    """Absent: a canary's share moves when somebody says so."""
 
 
 class Shadow(_Milder):
     """Answers that nobody is given."""
-
-
-class Drift(Part):
-    """Limits that the monitor holds live traffic to."""
-
-    psi: Positive | None = None
-    """Population stability index of a feature or the score."""
-    ks: Share | None = None
-    """Kolmogorov-Smirnov distance."""
-    minimum_rows: Count = 1000
-    """Fewer rows in a window are not judged."""
-
-
-class Slo(Part):
-    """Limits of the answers themselves."""
-
-    p99_milliseconds: Positive | None = None
-    """Of requests, over a window."""
-    errors: Share | None = None
-    """Share of requests that may fail."""
 
 
 class ServicePolicy(Part):
@@ -99,6 +82,10 @@ class ServicePolicy(Part):
     """Limits of the monitor."""
     slo: Slo = Slo()
     """Limits of the answers."""
+    performance: Performance | None = later()
+    """Limits of what labels say."""
+    live_fairness: LiveFairness | None = later()
+    """Limits of decisions by group."""
 
     @model_validator(mode="after")
     def _milder(self) -> Self:
@@ -136,6 +123,8 @@ class Policy(Part):
 
     def canonical(self) -> bytes:
         """Canonical JSON with every default written out: a new default in the code is another policy.
+
+        A key that came after format 1 is not there while it is absent (behaviour.py): old policies keep their digests.
 
         `parse_policy` reads it back to the same policy.
         """

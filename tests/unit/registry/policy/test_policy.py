@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from audit.errors import ConfigError
-from registry.policy import GATES, load_policy, parse_policy, schema
+from registry.policy import GATES, Rollback, load_policy, parse_policy, schema
 
 ROOT = Path(__file__).resolve().parents[4]
 EXAMPLES = [ROOT / "examples/credit/policy.yaml", ROOT / "examples/policies/medical.yaml"]
@@ -91,3 +92,29 @@ def test_an_absent_file_is_named(tmp_path: Path) -> None:
     """Not a traceback."""
     with pytest.raises(ConfigError, match=r"cannot read .*none\.yaml"):
         load_policy(tmp_path / "none.yaml")
+
+
+LATER = {
+    "drift": {"rule", "rollback", "retrain"},
+    "slo": {"refusals", "confidence", "period_days"},
+    "canary": {"rollout"},
+    "": {"performance", "live_fairness"},
+}
+
+
+def test_a_policy_that_was_signed_before_a_key_came_keeps_its_digest() -> None:
+    """Its digest stands in gates' results and approvals: a new key in the code must not make another policy of it."""
+    text = SMALL + "    canary: {}\n"
+    content = json.loads(parse_policy(text.encode()).canonical())
+    (service,) = content["services"].values()
+    for section, keys in LATER.items():
+        assert not keys & set(service[section] if section else service), section
+
+
+def test_a_key_that_came_later_is_in_the_digest_once_it_is_there() -> None:
+    """It is signed like every other, and read back from the canonical form."""
+    with_it = parse_policy((SMALL + "    drift: {rollback: {}}\n").encode())
+    assert with_it.digest != parse_policy(SMALL.encode()).digest
+    assert parse_policy(with_it.canonical()) == with_it
+    (service,) = with_it.services.values()
+    assert service.drift.rollback == Rollback()
