@@ -60,8 +60,8 @@ class Rule(Part):
 class Rollback(Part):
     """When the controller goes back to the last approved digest by itself."""
 
-    on: Annotated[tuple[Cause, ...], Field(min_length=1)] = ("prediction",)
-    """Causes. Another model does not mend the input by itself: `input` is for those who know that it does."""
+    causes: Annotated[tuple[Cause, ...], Field(min_length=1)] = ("prediction",)
+    """Another model does not mend the input by itself: `input` is for those who know that it does."""
     cooldown_minutes: Minutes = 30
     """After a deployment or a rollback, how long nothing is rolled back by itself."""
     maximum_per_day: Count = 3
