@@ -1,0 +1,124 @@
+"""Every metric that this room exports: its name, its labels, what it means. Rules and dashboards read it from here.
+
+Labels are `service`, `digest` (the first 12 hex digits), `slot` and `feature`; never a request, a caller or a raw
+category. `feature` is one of the package's columns, or `score:` and an output's name. All gauges can be computed anew
+from the log.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+
+class Name(NamedTuple):
+    """A metric."""
+
+    name: str
+    help: str
+    labels: tuple[str, ...] = ()
+    kind: str = "gauge"
+
+
+SHORT: Final = 12
+"""Hex digits of a digest in a label."""
+_PACKAGE: Final = ("service", "digest", "slot")
+_COLUMN: Final = (*_PACKAGE, "feature")
+
+KS_LOWER: Final = Name("affiant_drift_ks_lower", "KS distance of the window, at least.", _COLUMN)
+KS_UPPER: Final = Name("affiant_drift_ks_upper", "KS distance of the window, at most.", _COLUMN)
+PSI: Final = Name("affiant_drift_psi", "Population stability index of the window.", _COLUMN)
+PSI_DEBIASED: Final = Name(
+    "affiant_drift_psi_debiased", "The same, less its expectation without drift.", _COLUMN
+)
+LOG_E: Final = Name(
+    "affiant_drift_log_e_value", "Natural logarithm of the e-detector.", (*_COLUMN, "severity")
+)
+LOG_E_LIMIT: Final = Name(
+    "affiant_drift_log_e_limit", "The e-detector alarms from here on.", (*_PACKAGE, "severity")
+)
+EFFECT: Final = Name(
+    "affiant_drift_design_effect", "Variance between panes over that of single rows.", _COLUMN
+)
+MISSING: Final = Name("affiant_drift_missing_ratio", "Share of missing values in the window.", _COLUMN)
+OUTSIDE: Final = Name(
+    "affiant_drift_out_of_range_ratio", "Share of values outside the reference's range.", _COLUMN
+)
+UNSEEN: Final = Name(
+    "affiant_drift_unseen_ratio", "Share of values that are no category of the reference.", _COLUMN
+)
+ALARM: Final = Name("affiant_drift_alarm", "1 while the column has alarmed.", (*_COLUMN, "severity"))
+WINDOW_ROWS: Final = Name("affiant_drift_window_rows", "Rows in the window.", _PACKAGE)
+WINDOW_SECONDS: Final = Name(
+    "affiant_drift_window_seconds", "From the window's first pane to its last, by the log's clock.", _PACKAGE
+)
+CHECKS: Final = Name("affiant_drift_checks", "Panes that were judged.", _PACKAGE, "counter")
+REFERENCE: Final = Name(
+    "affiant_drift_reference_info",
+    "1; the reference's SHA-256 and rows.",
+    (*_PACKAGE, "sha256", "rows"),
+)
+CONFIDENCE: Final = Name(
+    "affiant_prediction_confidence", "Predictions by their largest class probability.", _PACKAGE, "histogram"
+)
+ROWS: Final = Name("affiant_monitor_rows", "Rows that were counted.", _PACKAGE, "counter")
+POSITION: Final = Name("affiant_monitor_position", "Next offset to be read.", ("partition",))
+LAG: Final = Name(
+    "affiant_monitor_lag_records", "Records of the log that are not counted yet.", ("partition",)
+)
+UNREADABLE: Final = Name(
+    "affiant_monitor_unreadable", "Records that could not be counted, by reason.", ("reason",), "counter"
+)
+LATE: Final = Name("affiant_monitor_late_panes", "Panes judged after others that are younger.", (), "counter")
+LEADER: Final = Name("affiant_monitor_leader", "1 on the monitor that judges.")
+READ_SECONDS: Final = Name(
+    "affiant_monitor_age_seconds",
+    "Age of the newest record that was counted; 0 when all are.",
+    ("partition",),
+)
+SLO_BAD: Final = Name(
+    "affiant_slo_bad_requests",
+    "Requests that an objective counts as bad.",
+    ("service", "slot", "objective"),
+    "counter",
+)
+SLO_ALL: Final = Name(
+    "affiant_slo_requests",
+    "Requests that an objective looks at.",
+    ("service", "slot", "objective"),
+    "counter",
+)
+SLO_BUDGET: Final = Name(
+    "affiant_slo_budget_ratio", "Share of bad requests that the objective allows.", ("service", "objective")
+)
+LABEL_DELAY: Final = Name(
+    "affiant_label_delay_seconds", "From prediction to label, by quantile.", (*_PACKAGE, "quantile")
+)
+LABEL_COVERAGE: Final = Name(
+    "affiant_label_coverage_ratio", "Share of the newest judged cohort that has labels.", _PACKAGE
+)
+METRIC: Final = Name(
+    "affiant_performance",
+    "A metric of the newest cohort: value, lower and upper.",
+    (*_PACKAGE, "metric", "bound"),
+)
+GROUP_RATE: Final = Name(
+    "affiant_group_favourable_ratio", "Share of favourable decisions.", (*_PACKAGE, "attribute", "group")
+)
+GROUP_ROWS: Final = Name("affiant_group_rows", "Decisions in the window.", (*_PACKAGE, "attribute", "group"))
+PERFORMANCE_ALARM: Final = Name(
+    "affiant_performance_alarm", "1 while a metric breaks its limit.", (*_PACKAGE, "metric", "severity")
+)
+ROLLBACKS: Final = Name(
+    "affiant_controller_rollbacks", "Rollbacks appended, by cause.", ("service", "cause"), "counter"
+)
+DECISIONS: Final = Name(
+    "affiant_controller_decisions", "Alerts decided about, by outcome.", ("service", "outcome"), "counter"
+)
+WEBHOOKS: Final = Name(
+    "affiant_controller_webhooks", "Webhooks, by what came of them.", ("outcome",), "counter"
+)
+ROLLOUT_WEIGHT: Final = Name(
+    "affiant_rollout_weight",
+    "Share of the requests that a canary answers, by its rollout.",
+    ("service", "digest"),
+)

@@ -1,0 +1,58 @@
+"""The tables of affiant.toml that this room reads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+
+from audit.config import Section
+
+Url = Annotated[str, Field(pattern=r"^https?://[^\s]+$")]
+
+
+class MonitorSettings(Section):
+    """[monitor]: reads the log, counts what packages are asked and answer, and judges it by the policy."""
+
+    group: str = Field("affiant-monitor", min_length=1, max_length=200)
+    """kafka: the consumer group; monitors of one group share the partitions."""
+    state_topic: str = Field("affiant-panes", pattern=r"^[A-Za-z0-9._-]+$", max_length=249)
+    """kafka: the compacted topic of panes and positions. A local log's monitor keeps a file in the data directory."""
+    pane_records: int = Field(256, ge=16, le=1 << 20)
+    """Offsets of a pane: what is counted, kept and judged together. Another number makes other panes: state that was
+    kept is counted again."""
+    metrics_host: str = "127.0.0.1"
+    """Where /metrics, /readyz, /figures and /evidence are served."""
+    metrics_port: int = Field(9466, ge=0, le=65_535)
+    """0 takes a free one and says which."""
+    evaluate: bool = True
+    """Whether the monitor also evaluates the alerts itself and sends them to `webhook`; switch it off where
+    Prometheus and Alertmanager do."""
+    webhook: Url | None = None
+    """Where alerts go, as Alertmanager's JSON; the controller of this machine when not set."""
+    labels_seconds: float = Field(2_592_000.0, gt=0)
+    """Predictions wait so long for their labels; of later ones only the count is told."""
+
+
+class ControllerSettings(Section):
+    """[controller]: hears of alerts, computes them again, and rolls back what the policy lets it."""
+
+    host: str = "127.0.0.1"
+    """Where the webhook listens; anything but a loopback address needs TLS with client certificates, or a token."""
+    port: int = Field(9467, ge=0, le=65_535)
+    """0 takes a free one and says which."""
+    token_file: Path = Path("controller.token")
+    """The webhook's bearer token, mode 0600; `affiant controller token` makes it."""
+    tls_certificate: Path | None = None
+    """PEM file with the server's certificate chain."""
+    tls_key: Path | None = None
+    """PEM file with its private key."""
+    client_ca: Path | None = None
+    """PEM file: clients must show a certificate of it."""
+    key_file: Path = Path("controller.key")
+    """Private key of a person of the root's role `controller`, mode 0600: it signs rollbacks, and nothing else."""
+    monitor_url: Url | None = None
+    """Where evidence is asked for; the monitor of this machine when not set."""
+    retrain_webhook: Url | None = None
+    """Told, as JSON, when the policy asks for retraining."""
