@@ -27,6 +27,8 @@ TABLES: Final = (
     "log",
     "sidecar",
     "notary",
+    "monitor",
+    "controller",
     "store",
     "governance",
     "telemetry",

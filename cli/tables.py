@@ -65,6 +65,8 @@ TABLES: Final = (
     Table("sidecar", "audit.settings:SidecarSettings"),
     Table("notary", "audit.settings:NotarySettings"),
     Table("notary.witnesses", "audit.settings:WitnessSettings", repeated=True, within=True),
+    Table("monitor", "monitoring.settings:MonitorSettings"),
+    Table("controller", "monitoring.settings:ControllerSettings"),
     Table("store", "registry.settings:StoreSettings"),
     Table("governance", "registry.settings:GovernanceSettings"),
     Table("telemetry", "service.settings:TelemetrySettings"),
