@@ -34,6 +34,7 @@ class Kind(IntEnum):
     LABEL = 9
     GOVERNANCE = 10
     ERASURE = 11
+    LABELLED = 12
 
 
 class Slot(IntEnum):
@@ -103,8 +104,11 @@ class Key(IntEnum):
 
 
 JOURNAL_KINDS: Final = frozenset(
-    {Kind.INFERENCE, Kind.ABORTED, Kind.NOT_RELEASED, Kind.OPENING, Kind.CLOSING, Kind.HEARTBEAT}
-)
+    {
+        Kind.INFERENCE, Kind.ABORTED, Kind.NOT_RELEASED, Kind.OPENING, Kind.CLOSING, Kind.HEARTBEAT,
+        Kind.LABELLED,
+    }
+)  # fmt: skip
 SIGNED_KINDS: Final = frozenset({Kind.OPENING, Kind.CLOSING, Kind.HEARTBEAT})
 
 _JOURNAL = frozenset(range(6))
@@ -135,6 +139,10 @@ _KEYS: Final[Mapping[int, tuple[frozenset[int], frozenset[int]]]] = {
     Kind.LABEL: (_PAYLOAD | {0, 52, 53, 54, 55}, frozenset({7, 18, 20})),
     Kind.GOVERNANCE: (_PAYLOAD | {0, 52, 53, 55}, frozenset({7, 8, 18, 20})),
     Kind.ERASURE: (frozenset({0, 53, 54, 55}), frozenset({15, 16, 17, 23, 52})),
+    Kind.LABELLED: (
+        _JOURNAL | _PAYLOAD | {Key.ARRIVED, Key.SERVICE, Key.BODY_TYPE, Key.TARGET},
+        frozenset({11, 12, 18, 20, 53}),
+    ),
 }
 
 _BYTES: Final = {1: 16, 4: 32, 8: 32, 11: 16, 12: 16, 15: 32, 18: 16, 32: 32, 42: 64, 50: 32, 51: 16, 53: 32}

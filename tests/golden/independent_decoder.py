@@ -260,6 +260,7 @@ KINDS: dict[int, tuple[str, set[int], set[int]]] = {
     9: ("label", {0, 52, 53, 54, 55, 15, 16, 17}, {7, 18, 20}),
     10: ("governance", {0, 52, 53, 55, 15, 16, 17}, {7, 8, 18, 20}),
     11: ("erasure", {0, 53, 54, 55}, {23, 15, 16, 17, 52}),
+    12: ("labelled", {*range(8), 15, 16, 17, 52, 54}, {11, 12, 18, 20, 53}),
 }
 
 
@@ -286,8 +287,8 @@ class Entry:
 
     @property
     def record_id(self) -> str | None:
-        """The record id of an inference or aborted entry."""
-        return f"{self.keys[1].hex()}-{self.keys[3]}" if self.kind in (1, 2) else None
+        """The record id of an inference, aborted or labelled entry."""
+        return f"{self.keys[1].hex()}-{self.keys[3]}" if self.kind in (1, 2, 12) else None
 
 
 def entry(raw: bytes) -> Entry:

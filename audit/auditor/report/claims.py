@@ -54,6 +54,7 @@ _KINDS: Final = {
     "hole": "the log has nothing readable there; the notary says so",
     "shipper": "who carries journals to the log began anew",
     "label": "what came of a prediction later",
+    "labelled": "what came of a prediction later, told to a gateway or imported",
     "governance": "a decision about models",
     "erasure": "payloads were erased",
 }

@@ -36,6 +36,7 @@ NOW: Final = 1_767_323_045_000_000_000  # 2026-01-02T03:04:05Z
 LONG: Final = 512
 # Key 64 and above are free: readers keep them.
 FREE_KEY: Final = 70_000
+WITH_IDS: Final = (Kind.INFERENCE, Kind.ABORTED, Kind.LABELLED)
 TOPIC: Final = {"backend": "kafka", "name": "affiant.records", "id": b"\x11" * 16, "partition": 3}
 
 
@@ -128,6 +129,9 @@ REQUEST: Final = {
 }
 WHO: Final = {"caller": b"\x21" * 16, "subject": b"\x22" * 16, "request_id": "größe-1"}
 BODY: Final = Parts(b"\x44" * 32, {}, b'{"outcome":1}')
+LABEL: Final = Parts(
+    b"\x45" * 32, {}, '{"label":"größer","row":1,"time":"2026-01-02T03:04:05.000000006Z"}'.encode()
+)
 
 
 def samples() -> list[Sample]:
@@ -161,6 +165,9 @@ def samples() -> list[Sample]:
         Sample(_own(Kind.LABEL, target=f"{JOURNAL_ID.hex()}-42", service="credit", **written, **payload), BODY),
         Sample(_own(Kind.GOVERNANCE, service="credit", digest=b"\x24" * 32, **written, **payload), BODY),
         Sample(_own(Kind.ERASURE, target="key " + "23" * 16, reason="asked for", suite=0, **written), BODY),
+        Sample(_journal(Kind.LABELLED, 2**16, arrived=NOW, service="credit", caller=b"\x21" * 16,
+                        subject=b"\x22" * 16, body_type="application/vnd.affiant.label+json",
+                        author=b"\x51" * 32, target="request:größe-1", **payload), LABEL),
     ]  # fmt: skip
 
 
@@ -170,7 +177,7 @@ def expected(sample: Sample) -> dict[str, Any]:
     out = {
         "entry": plain(entry),
         "leaf": plain(leaf_hash(entry)),
-        "record id": f"{JOURNAL_ID.hex()}-{fields[3]}" if sample.kind <= Kind.ABORTED else None,
+        "record id": f"{JOURNAL_ID.hex()}-{fields[3]}" if sample.kind in WITH_IDS else None,
         "fields": named(fields),
         "payload": None,
     }
