@@ -26,6 +26,9 @@ class MonitorSettings(Section):
     """Where /metrics, /readyz, /figures and /evidence are served."""
     metrics_port: int = Field(9466, ge=0, le=65_535)
     """0 takes a free one and says which."""
+    policy: Path | None = None
+    """A policy.yaml whose limits hold where no [governance] root is set. With one, the policy in force is that of the
+    governance log."""
     evaluate: bool = True
     """Whether the monitor also evaluates the alerts itself and sends them to `webhook`; switch it off where
     Prometheus and Alertmanager do."""
