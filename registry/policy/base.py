@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -18,3 +18,11 @@ class Part(BaseModel):
     """A section. A key that it does not have is refused; no text is taken for a number."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
+
+
+def later() -> Any:
+    """An optional key that came after format 1: absent, it is not in the canonical form.
+
+    So a policy that was signed before keeps its digest, and with it every result and approval that names it.
+    """
+    return Field(default=None, exclude_if=lambda value: value is None)

@@ -1,17 +1,16 @@
 """What a service's traffic must be like once it is live: drift, answers, performance, groups, rollout.
 
-A key or a section that is `None` when it is absent came later than format 1 did: it stays out of the canonical form, so
-that a policy signed before it keeps its digest (`later`).
+Keys that came later than format 1 are declared by `later()`: absent, they are not in the canonical form.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
-from .base import Count, Part, Positive, Share
+from .base import Count, Part, Positive, Share, later
 from .gates import Metric, Protected
 
 Delta = Annotated[float, Field(gt=0, le=0.5, allow_inf_nan=False)] | Literal["auto"]
@@ -24,11 +23,6 @@ DISTANCE: Final = 0.10
 """`Drift.ks` where it is absent."""
 INDEX: Final = 0.2
 """`Drift.psi` where it is absent."""
-
-
-def later() -> Any:
-    """An optional key that came after format 1: absent, it is not in the canonical form."""
-    return Field(default=None, exclude_if=lambda value: value is None)
 
 
 class Rule(Part):

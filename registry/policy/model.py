@@ -11,8 +11,8 @@ from pydantic import Field, model_validator
 
 from registry.manifest import canonical_json
 
-from .base import Count, Name, Part, Share
-from .behaviour import Drift, LiveFairness, Performance, Rollout, Slo, later
+from .base import Count, Name, Part, Share, later
+from .behaviour import Drift, LiveFairness, Performance, Rollout, Slo
 from .gates import GATES, GatesPolicy
 
 Roles = Annotated[Mapping[Name, Count], Field(min_length=1)]
