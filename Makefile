@@ -10,7 +10,8 @@ VENV := $(or $(AFFIANT_VENV),.venv)
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
 # Real components, by the names of scripts/tools. A missing one fails what needs it.
-TEST_TOOLS := kafka registry curl strace versitygw fsck posix-oneshot spicy litewitness tlogcheck chromium
+TEST_TOOLS := kafka registry curl strace versitygw fsck posix-oneshot spicy litewitness tlogcheck chromium \
+	prometheus alertmanager amtool promtool
 BENCH_TOOLS := kafka wrk strace
 BENCHES = $(sort $(wildcard bench/*.py))
 
@@ -65,7 +66,7 @@ format: dev ## let ruff put the code into form
 
 .PHONY: unit
 unit: dev ## the tests that start no component
-	@$(PYTEST) -m "not long and not kafka and not oci and not s3 and not mlflow and not spark and not tlog and not fault and not browser" tests
+	@$(PYTEST) -m "not long and not kafka and not oci and not s3 and not mlflow and not spark and not tlog and not fault and not browser and not prometheus" tests
 
 .PHONY: integration
 integration: dev tools ## the tests against real Kafka, a real registry and real clients
