@@ -37,8 +37,10 @@ ROOT: Final = "https://affiant.dev/trust-root/v1"
 DEPLOYMENT: Final = "https://affiant.dev/deployment/v1"
 DATA_DEPRECATION: Final = "https://affiant.dev/data-deprecation/v1"
 """A version of a data set is not to be trained on any more, or is again (registry/lineage/deprecation.py)."""
+RETRAINING: Final = "https://affiant.dev/retraining/v1"
+"""A package is to be trained anew: what it is asked has drifted (monitoring/controller/said.py)."""
 PREDICATES: Final = frozenset(
-    {GATES, APPROVAL, REJECTION, REVOCATION, POLICY, ROOT, DEPLOYMENT, DATA_DEPRECATION}
+    {GATES, APPROVAL, REJECTION, REVOCATION, POLICY, ROOT, DEPLOYMENT, DATA_DEPRECATION, RETRAINING}
 )
 
 _DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
