@@ -26,6 +26,9 @@
     │   ├── RecordNotSealed        the notary has not sealed it yet: come again
     │   ├── ReceiptRefused         what was found does not prove the record
     │   └── ReceiptUnavailable     the sidecar, or what it looks at, does not answer
+    ├── WrongLabel                 what came of a prediction, said wrongly: only counted, none of the request is taken
+    │   ├── InvalidLabel           a label that is none
+    │   └── TooManyLabels          more than a request may have, or none
     └── Disconnected               the client went away before its request was whole: nobody to answer
 
 Bodies are RFC 9457 problem details: type, title, status, detail, instance, and `field` and `row` where one is
@@ -184,6 +187,23 @@ class ReceiptUnavailable(NoReceipt):
         self.retry_after = max(1, retry_after)
 
 
+class WrongLabel(GatewayError):
+    """The labels of a request cannot be taken."""
+
+
+class InvalidLabel(WrongLabel):
+    """A label that is none: `field` is the member to blame, `row` its place in the list."""
+
+    def __init__(self, message: str, field: str | None = None, row: int | None = None) -> None:
+        super().__init__(message)
+        self.field = field
+        self.row = row
+
+
+class TooManyLabels(WrongLabel):
+    """More labels than one request may have, or an empty list."""
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """A line of the table: the HTTP status, the problem's type (short) and title."""
@@ -220,6 +240,8 @@ TABLE: Final[dict[type[GatewayError], Problem]] = {
     RecordNotSealed: Problem(404, "not-sealed", "The record is not sealed yet"),
     ReceiptRefused: Problem(502, "receipt-refused", "The receipt that was found does not hold"),
     ReceiptUnavailable: Problem(503, "receipt-unavailable", "Receipts are not to be had now"),
+    InvalidLabel: Problem(400, "invalid-label", "A label is not what it should be"),
+    TooManyLabels: Problem(400, "too-many-labels", "Too many labels in one request"),
     PredictionFailed: Problem(503, "prediction-failed", "The model did not answer"),
 }
 

@@ -11,6 +11,7 @@ from audit.proof.entry import Protocol as ProtocolNumber
 from .call import Gate, Receive, Route, Scope, Send
 from .cold import nothing_here
 from .errors import GatewayError, MethodNotAllowed, NotReady, UnknownService, UnknownVersion, quote
+from .labels import service_of, take
 from .models import EMPTY, Plan
 from .predict import answer
 
@@ -65,6 +66,10 @@ class Front:
             await self._inner(scope, receive, send)
 
     async def _other(self, scope: Scope, receive: Receive, send: Send) -> None:
+        labelled = service_of(scope["path"])
+        if labelled is not None and self.gate is not None:
+            await take(self.gate, labelled, self.plan, scope, receive, send)
+            return
         if self.cold is not None and await self.cold(scope, receive, send):
             return
         refused = self._refused(scope)

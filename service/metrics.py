@@ -91,6 +91,7 @@ class Metrics:
         self._seconds: dict[tuple[str, str], Histogram] = {}
         self._counted: Counter[tuple[str, str, str]] = Counter()
         self._recorded: Counter[int] = Counter()
+        self._labels: Counter[str] = Counter()
         self.events: Counter[str] = Counter()
         """Rare things by name: plan loads and failures, shadows dropped, refused packages."""
         self.batches: Final = Histogram(BATCHES)
@@ -116,6 +117,10 @@ class Metrics:
         """An answer has left whose record was durable before."""
         self._recorded[status] += 1
 
+    def labelled(self, service: str, count: int) -> None:
+        """So many labels are durable."""
+        self._labels[service] += count
+
     def count(self, reason: str, service: str = "", digest: str = "") -> None:
         """An exchange that is only counted; service and digest as far as they are known."""
         self._counted[service, digest, reason] += 1
@@ -136,6 +141,14 @@ class Metrics:
         for status, count in list(self._recorded.items()):
             recorded.add_metric((state.journal_id, str(status)), count)
         yield recorded
+        taken = CounterMetricFamily(
+            "affiant_labels",
+            "Labels that were taken, each durable before the answer left.",
+            labels=("service",),
+        )
+        for service, count in list(self._labels.items()):
+            taken.add_metric((service,), count)
+        yield taken
         seconds = HistogramMetricFamily(
             "affiant_request_seconds",
             "From a request's head to its answer, of answers with status 200.",

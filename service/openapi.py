@@ -9,7 +9,17 @@ import orjson
 
 from registry.signature import Feature, Signature
 
-from .errors import PROBLEM_JSON, TABLE, NoReceipt
+from .errors import (
+    PROBLEM_JSON,
+    TABLE,
+    GatewayError,
+    Invalid,
+    NoReceipt,
+    Refused,
+    Unavailable,
+    WrongLabel,
+)
+from .labels import MAX_LABELS, schema
 from .models import Plan, ServicePlan
 from .protocol import v2
 
@@ -19,7 +29,7 @@ _REF: Final = "#/components/schemas/"
 def describe(plan: Plan) -> bytes:
     """The OpenAPI document, as JSON."""
     paths: dict[str, Any] = {}
-    schemas: dict[str, Any] = {"Problem": _problem()}
+    schemas: dict[str, Any] = {"Problem": _problem(), "Label": schema()}
     for service in plan.values():
         signature = service.answering[0].loaded.signature
         schemas[f"{service.name}.row"] = row_schema(signature)
@@ -116,18 +126,58 @@ def _paths(service: ServicePlan, signature: Signature) -> dict[str, Any]:
             tensors,
             any_object,
         ),
+        f"/v1/models/{name}:label": _labels(name),
     }
 
 
-def _titles(*, receipts: bool) -> dict[int, str]:
-    """Status → title of what may be wrong with a prediction, or with the wish for a receipt."""
+_OF_PREDICTIONS: Final = (Refused, Invalid, Unavailable)
+_OF_LABELS: Final = (Refused, WrongLabel, Unavailable)
+
+
+def _titles(*kinds: type[GatewayError]) -> dict[int, str]:
+    """Status → title of what may be wrong; of several with one status, the last of the table."""
+    return {line.status: line.title for kind, line in TABLE.items() if issubclass(kind, kinds)}
+
+
+def _refusals(*kinds: type[GatewayError]) -> dict[str, Any]:
+    problem = {PROBLEM_JSON: {"schema": {"$ref": f"{_REF}Problem"}}}
     return {
-        line.status: line.title for kind, line in TABLE.items() if issubclass(kind, NoReceipt) == receipts
+        str(status): {"description": title, "content": problem}
+        for status, title in sorted(_titles(*kinds).items())
+    }
+
+
+def _labels(name: str) -> dict[str, Any]:
+    one = {"$ref": f"{_REF}Label"}
+    many = {"type": "array", "minItems": 1, "maxItems": MAX_LABELS, "items": one}
+    entry = {
+        "type": "object",
+        "properties": {
+            "entry": {"type": "string", "description": "Id of the label's own record"},
+            "record": {"type": "string"}, "request_id": {"type": "string"}, "row": {"type": "integer"},
+        },
+        "required": ["entry"],
+    }  # fmt: skip
+    answer = {"type": "object", "properties": {"accepted": {"type": "array", "items": entry}}}
+    return {
+        "post": {
+            "summary": f"Say what came of predictions of {name}",
+            "requestBody": {
+                "required": True,
+                "content": {"application/json": {"schema": {"oneOf": [one, many]}}},
+            },
+            "responses": {
+                "200": {
+                    "description": "Durable",
+                    "content": {"application/json": {"schema": answer}},
+                },
+                **_refusals(*_OF_LABELS),
+            },
+        }
     }
 
 
 def _receipt() -> dict[str, Any]:
-    problem = {PROBLEM_JSON: {"schema": {"$ref": f"{_REF}Problem"}}}
     name = {"name": "record", "in": "path", "required": True, "schema": {"type": "string"}}
     return {
         "get": {
@@ -138,10 +188,7 @@ def _receipt() -> dict[str, Any]:
                     "description": "A .tlog-proof (c2sp.org/tlog-proof)",
                     "content": {"text/plain": {"schema": {"type": "string"}}},
                 },
-                **{
-                    str(status): {"description": title, "content": problem}
-                    for status, title in _titles(receipts=True).items()
-                },
+                **_refusals(NoReceipt),
             },
         }
     }
@@ -151,11 +198,6 @@ def _post(summary: str, request: dict[str, Any], answer: dict[str, Any]) -> dict
     headers = {
         "Affiant-Record": {"schema": {"type": "string"}, "description": "Id of the record"},
         "Affiant-Model": {"schema": {"type": "string"}, "description": "Digest of the package"},
-    }
-    problem = {PROBLEM_JSON: {"schema": {"$ref": f"{_REF}Problem"}}}
-    refusals = {
-        str(status): {"description": title, "content": problem}
-        for status, title in sorted(_titles(receipts=False).items())
     }
     return {
         "post": {
@@ -167,7 +209,7 @@ def _post(summary: str, request: dict[str, Any], answer: dict[str, Any]) -> dict
                     "headers": headers,
                     "content": {"application/json": {"schema": answer}},
                 },
-                **refusals,
+                **_refusals(*_OF_PREDICTIONS),
             },
         }
     }
@@ -220,7 +262,7 @@ def _service_html(service: ServicePlan) -> str:
     return (
         f"<section><h2>{escape(service.name)}</h2><p>{escape(_prediction(signature)['description'])}.</p>"
         f"<ul>{versions}</ul><p><code>POST /v1/models/{escape(service.name)}:predict</code>, "
-        f"<code>:explain</code>, <code>POST /v2/models/{escape(service.name)}/infer</code></p>"
+        f"<code>:explain</code>, <code>:label</code>, <code>POST /v2/models/{escape(service.name)}/infer</code></p>"
         f"<pre>{escape(example)}</pre>"
         "<table><thead><tr><th>feature</th><th>type</th><th>missing</th><th>values</th></tr></thead>"
         f"<tbody>{rows}</tbody></table></section>"

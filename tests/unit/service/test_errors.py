@@ -31,7 +31,14 @@ def test_every_failure_is_drawn_in_the_tree() -> None:
     drawn = set(re.findall(r"[├└]── (\w+)", errors.__doc__ or ""))
     assert drawn == {
         kind.__name__
-        for kind in [*leaves(), errors.Refused, errors.Invalid, errors.Unavailable, errors.NoReceipt]
+        for kind in [
+            *leaves(),
+            errors.Refused,
+            errors.Invalid,
+            errors.Unavailable,
+            errors.NoReceipt,
+            errors.WrongLabel,
+        ]
     }
 
 
