@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+import re
+from itertools import pairwise
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -12,9 +14,11 @@ from .model import DigestArgument
 from .options import ConfigOption
 
 if TYPE_CHECKING:
-    from registry.deployment import Placed
+    from registry.deployment import Placed, Steps
 
 app = typer.Typer()
+_SECONDS: Final = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
+_SPAN: Final = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,3})?)([smhd])")
 
 
 def share(value: str) -> float:
@@ -29,6 +33,14 @@ def share(value: str) -> float:
     return found
 
 
+def span(value: str) -> float:
+    """Seconds of 90s, 10m, 2h or 1d. Raises typer.BadParameter."""
+    found = _SPAN.fullmatch(value.strip())
+    if found is None:
+        raise typer.BadParameter(f"{value!r} is no time; write it as 90s, 10m, 2h or 1d")
+    return float(found[1]) * _SECONDS[found[2]]
+
+
 @app.command()
 def deploy(  # noqa: PLR0917 - a command takes its options one by one
     service: ServiceArgument,
@@ -38,6 +50,20 @@ def deploy(  # noqa: PLR0917 - a command takes its options one by one
     canary: Annotated[
         float | None,
         typer.Option(parser=share, metavar="SHARE", help="As a canary that answers this share: 10%."),
+    ] = None,
+    then: Annotated[
+        list[float] | None,
+        typer.Option(
+            parser=share,
+            metavar="SHARE",
+            help="With --canary: the share after the next step; may be given again, 100% makes it live.",
+        ),
+    ] = None,
+    step: Annotated[
+        float | None,
+        typer.Option(
+            parser=span, metavar="TIME", help="With --then: from one step to the next, at least: 10m."
+        ),
     ] = None,
     shadow: Annotated[
         float | None,
@@ -52,15 +78,32 @@ def deploy(  # noqa: PLR0917 - a command takes its options one by one
     What admission does not admit, and a canary larger than the policy allows, are refused before anything is signed;
     gateways ask admission by themselves all the same. No request is dropped by the swap.
 
+    With --then and --step the canary's share moves on by itself: `affiant controller` takes the steps, which you sign
+    now, while the comparison with what is live holds (`canary.rollout` of the policy), and takes it back when not.
+
     Exit codes: 0 it counts; 1 it would not count, or somebody else's event came first; 2 wrong usage, settings or key;
     3 the log or the store does not answer.
 
-    Example: affiant deploy credit sha256:5e66a605fa8c --canary 10% --reason "gates and signatures are there"
-    --key ops.key
+    Example: affiant deploy credit sha256:5e66a605fa8c --canary 10% --then 50% --then 100% --step 10m
+    --reason "gates and signatures are there" --key ops.key
     """
     from registry.deployment.change import placed
 
     def plan(scene: Scene) -> list[Placed]:
         return placed(scene.before, digest_of(scene.store, digest), canary=canary, shadow=shadow)
 
-    change(config, Asked("deploy", service, key, reason, yes, as_json), plan)
+    steps = steps_of(canary, then, step)
+    change(config, Asked("deploy", service, key, reason, yes, as_json, steps), plan)
+
+
+def steps_of(canary: float | None, then: list[float] | None, step: float | None) -> Steps | None:
+    """The steps that the options name. Raises typer.BadParameter: they make no sense together."""
+    from registry.deployment import Steps
+
+    if not then and step is None:
+        return None
+    if canary is None or not then or step is None:
+        raise typer.BadParameter("--then and --step go together, and with --canary")
+    if any(before >= after for before, after in pairwise([canary, *then])):
+        raise typer.BadParameter("the shares of --canary and --then must ascend")
+    return Steps(shares=then, seconds=step)

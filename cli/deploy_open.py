@@ -19,7 +19,7 @@ from .text import json_text, printable
 
 if TYPE_CHECKING:
     from registry.approvals.board import Board
-    from registry.deployment import Deployed, Placed
+    from registry.deployment import Deployed, Deployment, Placed, Steps
     from registry.deployment.event import Action
     from registry.stores import Store
 
@@ -46,6 +46,7 @@ class Asked:
     reason: str
     yes: bool
     as_json: bool
+    steps: Steps | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,10 +108,10 @@ def change(config: Path | None, asked: Asked, plan_of: Callable[[Scene], list[Pl
     last = scene.before.last
     event = Deployment(
         service=asked.service, action=asked.action, plan=plan, after=None if last is None else last.offset,
-        reason=reason, actor=person, at=round(time.time(), 3),
+        reason=reason, actor=person, at=round(time.time(), 3), steps=asked.steps,
     )  # fmt: skip
     if not asked.as_json:
-        _show(scene, event.plan, person, reason)
+        _show(scene, event, person)
     confirm(f"Sign this with {asked.key}?", yes=asked.yes)
     append(loaded, signer, [encode_deployment(event)])
     _after(loaded, asked, event)
@@ -134,16 +135,24 @@ def _refusals(scene: Scene, asked: Asked, plan: list[Placed], key: str) -> tuple
         for each in plan
         if (each.digest, each.slot) not in was and (reasons := scene.admitted(each.digest, each.slot))
     ]
-    if (excess := too_much(scene.board.policy, asked.service, plan)) is not None:
-        why.append(excess)
+    for shares in (plan, *later_canaries(plan, asked.steps)):
+        if (excess := too_much(scene.board.policy, asked.service, shares)) is not None:
+            why.append(excess)
     return person or "", why
 
 
-def _show(scene: Scene, plan: Iterable[Placed], person: str, reason: str) -> None:
+def later_canaries(plan: Iterable[Placed], steps: Steps | None) -> list[list[Placed]]:
+    """The canary with the share of each later step; the one that makes it live asks admission for that."""
+    canaries = [each for each in plan if each.slot == "canary"]
+    shares = [] if steps is None else [share for share in steps.shares if share < 1]
+    return [[each.model_copy(update={"weight": share}) for each in canaries] for share in shares]
+
+
+def _show(scene: Scene, event: Deployment, person: str) -> None:
     out = screen()
     before = {each.digest: each for each in scene.before.plan}
     grid = table(scene.before.service, "slot", "share", "before")
-    for each in plan:
+    for each in event.plan:
         was = before.pop(each.digest, None)
         told = "" if was is None else f"{was.slot} {was.weight:.0%}"
         grid.add_row(
@@ -152,7 +161,10 @@ def _show(scene: Scene, plan: Iterable[Placed], person: str, reason: str) -> Non
     for was in before.values():
         grid.add_row(cell(was.digest), cell("goes", "red"), cell(""), cell(f"{was.slot} {was.weight:.0%}"))
     out.print(grid)
-    out.print(cell(f"signed by {person}: {reason}"))
+    if event.steps is not None:
+        shares = ", ".join(f"{each:.0%}" for each in event.steps.shares)
+        out.print(cell(f"then by itself, {event.steps.seconds:g} s apart: {shares}"))
+    out.print(cell(f"signed by {person}: {event.reason}"))
 
 
 def _after(loaded: Config, asked: Asked, event: Any) -> None:

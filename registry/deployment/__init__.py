@@ -1,11 +1,13 @@
 """Deployments: signed events in the governance log that say which packages answer for a service.
 
-`event` is what is signed, `fold` which events count and what they leave served, `change` how the next event comes
-about. All pure; the gateway (service/admitted.py) and `affiant deploy` (cli/deploy.py) bring log, clock and keys.
+`event` is what is signed, `steps` what moves on by itself, `fold` which events count and what they leave served,
+`change` how the next event comes about. All pure; the gateway (service/admitted.py) and `affiant deploy`
+(cli/deploy.py) bring log, clock and keys.
 """
 
-from .event import CONTROLLER_ROLE, DEPLOY_ROLE, Deployment, Placed, encode_deployment
+from .event import CONTROLLER_ROLE, DEPLOY_ROLE, Deployment, Placed, Steps, encode_deployment
 from .fold import Deployed, Event, Fold, fold_deployments
+from .steps import Rollout
 
 __all__ = [
     "CONTROLLER_ROLE",
@@ -15,6 +17,8 @@ __all__ = [
     "Event",
     "Fold",
     "Placed",
+    "Rollout",
+    "Steps",
     "encode_deployment",
     "fold_deployments",
 ]

@@ -9,6 +9,7 @@ from registry.errors import DeploymentRefused
 
 from .event import Placed
 from .fold import Deployed
+from .steps import next_plan
 
 FULL: Final = 1.0
 
@@ -110,6 +111,13 @@ def left_behind(before: Deployed) -> frozenset[str]:
         left.discard(now)
         live = now
     return frozenset(left)
+
+
+def stepped(before: Deployed) -> list[Placed]:
+    """The plan after the next step of the rollout that is under way. Raises DeploymentRefused: there is none."""
+    if before.rollout is None:
+        raise DeploymentRefused(f"no rollout of {before.service} is under way")
+    return next_plan(before.rollout, before.plan)
 
 
 def _live(before: Deployed) -> str | None:

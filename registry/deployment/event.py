@@ -1,8 +1,10 @@
 """One deployment event, as it is signed.
 
-    predicate of deployment/v1: {"format": 1, "service": …, "action": deploy | promote | rollback | pause | resume,
+    predicate of deployment/v1: {"format": 1, "service": …,
+        "action": deploy | promote | rollback | pause | resume | step,
         "plan": [{"digest": "sha256:…", "slot": live | canary | shadow, "weight": share}, …],
-        "after": offset | null, "reason": …, "actor": …, "at": s, "evidence": {…} | null}
+        "after": offset | null, "reason": …, "actor": …, "at": s, "evidence": {…} | null,
+        "steps": {"shares": [share, …], "seconds": s}}                                        steps: of a deploy alone
     subjects: every digest of the plan
 
 The plan is the whole of it: what is not in the newest event does not answer. `after` is the offset of the service's
@@ -14,6 +16,7 @@ from __future__ import annotations
 
 import json
 import math
+from itertools import pairwise
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -24,9 +27,10 @@ from registry.statement import DEPLOYMENT, Said, encode
 DEPLOY_ROLE: Final = "deploy"
 """Who may deploy, in the root. The packages must be admitted all the same."""
 CONTROLLER_ROLE: Final = "controller"
-"""Machines that may roll back, and nothing else; not while a service is paused."""
+"""Machines that may roll back to what was live, and take the steps that a deployment names; not while a service is
+paused."""
 
-Action = Literal["deploy", "promote", "rollback", "pause", "resume"]
+Action = Literal["deploy", "promote", "rollback", "pause", "resume", "step"]
 _MOST: Final = 16
 _ROUNDING: Final = 1e-9
 
@@ -44,6 +48,21 @@ class Placed(_Document):
     """live, canary: share of the requests that it answers. shadow: share of them that it is shown."""
 
 
+class Steps(_Document):
+    """How a canary's share moves on by itself, while its comparison with live holds."""
+
+    shares: Annotated[list[Annotated[float, Field(gt=0, le=1)]], Field(min_length=1, max_length=_MOST)]
+    """The shares after the first, ascending; 1: it becomes live, alone."""
+    seconds: Annotated[float, Field(ge=1, le=31_622_400, allow_inf_nan=False)]
+    """Between two moves, at least."""
+
+    @model_validator(mode="after")
+    def _ascending(self) -> Self:
+        if any(before >= after for before, after in pairwise(self.shares)):
+            raise ValueError("the shares of the steps do not ascend")
+        return self
+
+
 class Deployment(_Document):
     """The predicate."""
 
@@ -59,11 +78,17 @@ class Deployment(_Document):
     at: float = Field(ge=0)
     """Seconds since 1970 UTC, by the signer's clock."""
     evidence: dict[str, Any] | None = None
-    """Of a rollback by a controller: the alert, the figures, the offset ranges."""
+    """Of a controller's event: the alert, the figures, the offset ranges."""
+    steps: Steps | None = Field(default=None, exclude_if=lambda value: value is None)
+    """Of a deployment with one canary. Absent: its share moves when somebody says so."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         check_plan(self.plan)
+        if self.steps is not None:
+            canaries = [each.weight for each in self.plan if each.slot == "canary"]
+            if self.action != "deploy" or len(canaries) != 1 or self.steps.shares[0] <= canaries[0]:
+                raise ValueError("steps go with the deployment of one canary, and begin above its share")
         if not math.isfinite(self.at):
             raise ValueError("at is no time")
         return self

@@ -11,6 +11,7 @@ from registry.approvals.root import Roots
 from registry.statement import DEPLOYMENT, Said
 
 from .event import CONTROLLER_ROLE, DEPLOY_ROLE, Deployment, Placed, parse_deployment
+from .steps import Rollout, begun, moved, why_not
 
 STALE: Final = 3600.0
 """Seconds between the signer's clock and the log's after which an event counts for nothing: one that was kept back."""
@@ -41,6 +42,8 @@ class Deployed:
     last: Event | None = None
     """The newest that counts; None: none does."""
     paused: bool = False
+    rollout: Rollout | None = None
+    """The canary that moves on by itself; None: there is none, or it is through."""
 
     @property
     def plan(self) -> tuple[Placed, ...]:
@@ -56,9 +59,10 @@ class Deployed:
 class Fold:
     """Deployment events, taken one after another.
 
-    An event counts when a key that had the role `deploy` (or, for a rollback, `controller`) at that place of the log
-    has signed it, when it follows the service's event before it, and when it was not kept back. A deployment stays in
-    force when who signed it has left. An event that is appended again is as old as it was.
+    An event counts when a key that had the role `deploy` (or, for a rollback to what was live and for a step that a
+    deployment named, `controller`) at that place of the log has signed it, when it follows the service's event before
+    it, and when it was not kept back. A deployment stays in force when who signed it has left. An event that is
+    appended again is as old as it was.
     """
 
     def __init__(self) -> None:
@@ -87,10 +91,7 @@ class Fold:
             event = Event(each.offset, each.logged, content, person, role, why)
             service.events.append(event)
             if why is None:
-                service.last = event
-                service.paused = content.action == "pause" or (
-                    service.paused and content.action == "rollback"
-                )
+                service.count(event)
 
     def plans(self) -> Mapping[str, tuple[Placed, ...]]:
         """Service → what is to answer; services without an event that counts are not there."""
@@ -99,7 +100,7 @@ class Fold:
     def deployed(self) -> Mapping[str, Deployed]:
         """Service → what its events leave."""
         return {
-            name: Deployed(name, tuple(each.events), each.last, each.paused)
+            name: Deployed(name, tuple(each.events), each.last, each.paused, each.rollout)
             for name, each in self._services.items()
         }
 
@@ -116,6 +117,19 @@ class _Service:
     events: list[Event] = field(default_factory=list)
     last: Event | None = None
     paused: bool = False
+    rollout: Rollout | None = None
+    was_live: set[str] = field(default_factory=set)
+
+    def count(self, event: Event) -> None:
+        """An event that counts."""
+        content = event.content
+        if content.action == "step" and self.rollout is not None:
+            self.rollout = moved(self.rollout, event.logged)
+        elif content.action not in ("pause", "resume"):
+            self.rollout = begun(content, event.logged, event.offset)
+        self.last = event
+        self.was_live.add(content.live)
+        self.paused = content.action == "pause" or (self.paused and content.action == "rollback")
 
     @property
     def plan(self) -> tuple[Placed, ...]:
@@ -141,14 +155,26 @@ def _void(  # noqa: PLR0911 - one line a reason
         return f"it follows {_event(content.after)}, and the newest was {_event(last)}"
     if abs(said.logged / 1000 - content.at) > STALE:
         return "it was appended an hour or more from when it was signed"
-    if role == CONTROLLER_ROLE and content.action != "rollback":
-        return f"the role {CONTROLLER_ROLE} may only roll back"
-    if before.paused and (role == CONTROLLER_ROLE or content.action in ("deploy", "promote")):
+    if role == CONTROLLER_ROLE and content.action not in ("rollback", "step"):
+        return f"the role {CONTROLLER_ROLE} may only roll back, and take steps that were signed"
+    if before.paused and (role == CONTROLLER_ROLE or content.action in ("deploy", "promote", "step")):
         return "the service is paused"
+    if role == CONTROLLER_ROLE and content.action == "rollback" and not _back(content, before):
+        return f"the role {CONTROLLER_ROLE} may only go back to what was live"
+    if content.action == "step":
+        return why_not(content, said.logged, before.rollout, before.plan)
     kept = content.action in ("pause", "resume")
     if kept and tuple(content.plan) != before.plan:
         return f"{content.action} must leave the plan as it is"
     return None
+
+
+def _back(content: Deployment, before: _Service) -> bool:
+    """Whether what is live then was live before, and nothing answers that did not."""
+    kept = {(each.digest, each.slot) for each in before.plan}
+    return content.live in before.was_live and all(
+        (each.digest, each.slot) in kept for each in content.plan if each.slot != "live"
+    )
 
 
 def _event(offset: int | None) -> str:

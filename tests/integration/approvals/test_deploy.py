@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from registry.deployment.state import deployed_of
 from registry.stores import configured_store
 from tests.components.approvals import Done, House, affiant
 
@@ -64,6 +65,19 @@ def test_from_the_first_deployment_to_a_rollback(judged: House, other: str) -> N
     assert f"{judged.digest[:19]} live 100%" in shown
 
 
+def test_steps_are_signed_in_advance_and_held_to_the_policy(judged: House, other: str) -> None:
+    """None larger than a canary may be, except the last one, which makes it live."""
+    assert move(judged, "deploy", judged.digest).json["counts"]
+    steps = ("--canary", "1%", "--then", "5%", "--then", "100%", "--step", "10m")
+    too_many = move(judged, "deploy", other, "--canary", "1%", "--then", "50%", "--step", "10m")
+    assert "the policy allows a canary 10.0%" in too_many.err
+    assert move(judged, "deploy", other, *steps).json["counts"]
+    board = judged.board()
+    rollout = deployed_of(board.roots, board.said, "credit").rollout
+    assert rollout is not None
+    assert (rollout.digest, rollout.left, rollout.seconds) == (other, (0.05, 1.0), 600.0)
+
+
 def test_paused_only_a_rollback_moves(judged: House, other: str) -> None:
     """And resume ends it, once."""
     move(judged, "deploy", other)
@@ -83,6 +97,9 @@ def test_paused_only_a_rollback_moves(judged: House, other: str) -> None:
         (("deploy", "--canary", "0%"), 2, "not more than 0% and up to 100%"),
         (("deploy", "--canary", "ten"), 2, "is no share; write it as 10% or 0.1"),
         (("deploy", "--canary", "10%"), 1, "nothing is live for credit yet"),
+        (("deploy", "--canary", "10%", "--then", "50%"), 2, "--then and --step go together"),
+        (("deploy", "--canary", "10%", "--then", "5%", "--step", "1m"), 2, "must ascend"),
+        (("deploy", "--canary", "10%", "--then", "50%", "--step", "soon"), 2, "is no time"),
         (("promote",), 1, "credit has no canaries to promote"),
         (("rollback",), 1, "credit was never deployed"),
         (("pause",), 1, "credit was never deployed"),

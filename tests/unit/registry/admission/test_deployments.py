@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from registry.deployment import Deployed, Deployment, Placed
-from registry.deployment.change import left_behind, placed, promoted, rolled_back
+from registry.deployment.change import left_behind, placed, promoted, rolled_back, stepped
 from registry.errors import DeploymentRefused
 
 GOOD, OTHER, THIRD = "sha256:" + "ab" * 32, "sha256:" + "cd" * 32, "sha256:" + "ef" * 32
@@ -193,3 +193,102 @@ def test_an_event_is_what_its_parts_say() -> None:
     }  # fmt: skip
     with pytest.raises(ValueError, match="twice"):
         Deployment(**given)
+
+
+STEPS = {"shares": [0.5, 1.0], "seconds": 600.0}
+
+
+def plan_of(share: float, digest: str = OTHER) -> list[dict[str, Any]]:
+    """`digest` as a canary beside GOOD."""
+    return [
+        {"digest": GOOD, "slot": "live", "weight": 1.0 - share},
+        {"digest": digest, "slot": "canary", "weight": share},
+    ]
+
+
+def begin(world: Any) -> None:
+    """A rollout of OTHER: 10 %, 50 %, all."""
+    world.deploy("dan", GOOD)
+    world.deploy("dan", plan=plan_of(0.1), steps=STEPS)
+
+
+def test_a_controller_takes_the_steps_that_somebody_signed(world: Any) -> None:
+    """Each in its time; the last makes the canary live, and then there is no rollout any more."""
+    begin(world)
+    world.clock += 600
+    assert [each.model_dump() for each in stepped(world.deployed())] == plan_of(0.5)
+    world.deploy("pipeline", action="step", plan=plan_of(0.5))
+    world.clock += 600
+    world.deploy("pipeline", OTHER, "step")
+    assert why(world.deployed()) == ""
+    assert (live(world.deployed()), world.deployed().rollout) == (OTHER, None)
+    with pytest.raises(DeploymentRefused, match="no rollout"):
+        stepped(world.deployed())
+
+
+@pytest.mark.parametrize(
+    ("after", "plan", "reason"),
+    [
+        (599.0, plan_of(0.5), "it comes 599 s after"),
+        (600.0, plan_of(0.6), "not the next of the steps"),
+        (600.0, plan_of(0.5, THIRD), "not the next of the steps"),
+        (600.0, plan_of(0.5)[::-1], "not the next of the steps"),
+        (6000.0, [{"digest": OTHER, "slot": "live", "weight": 1.0}], "not the next of the steps"),
+    ],
+)
+def test_another_step_counts_for_nothing(
+    world: Any, after: float, plan: list[dict[str, Any]], reason: str
+) -> None:
+    """Whoever holds a controller's key moves as fast and as far as people have signed, and no further."""
+    begin(world)
+    world.clock += after
+    world.deploy("pipeline", action="step", plan=plan)
+    assert reason in why(world.deployed())
+    assert [each.weight for each in world.deployed().plan] == [0.9, 0.1]
+
+
+def test_steps_end_with_what_people_do_in_between(world: Any) -> None:
+    """A pause holds them; a promotion, a rollback or another deployment is the end of them."""
+    begin(world)
+    world.deploy("dan", action="pause", plan=plan_of(0.1))
+    world.clock += 600
+    world.deploy("pipeline", action="step", plan=plan_of(0.5))
+    assert why(world.deployed()) == "the service is paused"
+    world.deploy("dan", action="resume", plan=plan_of(0.1))
+    world.deploy("pipeline", action="step", plan=plan_of(0.5))
+    assert why(world.deployed()) == ""
+    world.deploy("pipeline", GOOD, "rollback")
+    world.clock += 600
+    world.deploy("pipeline", OTHER, "step")
+    assert why(world.deployed()) == "no rollout is under way"
+    assert live(world.deployed()) == GOOD
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"steps": {"shares": [0.5, 0.4], "seconds": 60.0}},
+        {"steps": {"shares": [0.1], "seconds": 60.0}},
+        {"steps": {"shares": [], "seconds": 60.0}},
+        {"steps": {"shares": [0.5], "seconds": 0.0}},
+        {"steps": STEPS, "action": "promote"},
+        {"steps": STEPS, "plan": [{"digest": GOOD, "slot": "live", "weight": 1.0}]},
+    ],
+)
+def test_steps_that_make_no_sense_make_no_event(world: Any, changed: dict[str, Any]) -> None:
+    """It is passed over like everything else that is none."""
+    world.deploy("dan", GOOD)
+    world.deploy("dan", **({"plan": plan_of(0.1)} | changed))
+    assert len(world.deployed().events) == 1
+
+
+def test_a_controller_goes_back_to_what_was_live_and_nowhere_else(world: Any) -> None:
+    """A stolen key of that role brings nothing in that people did not deploy before."""
+    world.deploy("dan", OTHER)
+    world.deploy("dan", GOOD)
+    world.deploy("pipeline", THIRD, "rollback")
+    assert why(world.deployed()) == "the role controller may only go back to what was live"
+    world.deploy("pipeline", action="rollback", plan=[*plan_of(0.5, THIRD)])
+    assert why(world.deployed()) == "the role controller may only go back to what was live"
+    world.deploy("pipeline", OTHER, "rollback")
+    assert live(world.deployed()) == OTHER

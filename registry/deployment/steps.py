@@ -1,0 +1,79 @@
+"""Steps that move by themselves: what a deployment lets a controller do, and what comes next.
+
+Who deploys a canary with steps signs them all in advance. Each move is an event of its own, `step`, that a controller
+signs once its comparison with live holds; it counts only when it is the next of those steps, and not too soon.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from .event import Placed
+
+if TYPE_CHECKING:
+    from .event import Deployment
+
+FULL = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Rollout:
+    """A canary on its way."""
+
+    digest: str
+    """The canary's."""
+    left: tuple[float, ...]
+    """Shares still to come; the last one may be 1: live, alone."""
+    seconds: float
+    """Between two moves, at least."""
+    moved: int
+    """When the last one was logged, ms since 1970 UTC."""
+    since: int
+    """When it began."""
+    offset: int
+    """Of the event that began it."""
+
+    def due(self, now: int) -> bool:
+        """Whether the next step may be taken at `now`, ms of the log's clock."""
+        return now >= self.moved + 1000 * self.seconds
+
+
+def begun(content: Deployment, logged: int, offset: int) -> Rollout | None:
+    """The rollout that a deployment begins; None: it names no steps."""
+    if content.steps is None:
+        return None
+    (canary,) = (each.digest for each in content.plan if each.slot == "canary")
+    return Rollout(canary, tuple(content.steps.shares), content.steps.seconds, logged, logged, offset)
+
+
+def next_plan(rollout: Rollout, plan: tuple[Placed, ...]) -> list[Placed]:
+    """The plan after the next step, of the plan before it; `rollout.left` MUST NOT be empty."""
+    share = rollout.left[0]
+    if share == FULL:
+        return [Placed(digest=rollout.digest)]
+    live = next(each.digest for each in plan if each.slot == "live")
+    return [
+        Placed(digest=live, weight=FULL - share),
+        Placed(digest=rollout.digest, slot="canary", weight=share),
+        *(each for each in plan if each.slot == "shadow"),
+    ]
+
+
+def moved(rollout: Rollout, logged: int) -> Rollout | None:
+    """The rollout after a step; None: that was the last."""
+    left = rollout.left[1:]
+    return replace(rollout, left=left, moved=logged) if left else None
+
+
+def why_not(
+    content: Deployment, logged: int, rollout: Rollout | None, plan: tuple[Placed, ...]
+) -> str | None:
+    """Why a `step` counts for nothing; None: it is the next one, and it is time."""
+    if rollout is None:
+        return "no rollout is under way"
+    if content.plan != next_plan(rollout, plan):
+        return "it is not the next of the steps that were signed"
+    if not rollout.due(logged):
+        return f"the steps are {rollout.seconds:g} s apart, and it comes {(logged - rollout.moved) / 1000:g} s after"
+    return None
