@@ -65,9 +65,10 @@ class Counter:
         missing = np.isnan(block)
         if len(tables.categories):
             block = _whole(block, tables.categories)
-        # Of two little-endian halves the second is the upper one.
-        upper = block.view("<u4") >> np.uint32(32 - tables.bits) if tables.bits < 16 else _upper_half(block)
-        found = tables.guide.take(np.add(upper, self._starts, dtype=np.intp))
+        upper = (
+            block.view(np.uint32) >> np.uint32(32 - tables.bits) if tables.bits < 16 else _upper_half(block)
+        )
+        found: NDArray[np.intp] = tables.guide.take(np.add(upper, self._starts, dtype=np.intp))
         for step in (1 << power for power in reversed(range(tables.steps))):
             beyond = tables.keys[step - 1 :].take(found) < block
             found += beyond if step == 1 else np.multiply(beyond, step, dtype=np.intp)
@@ -77,6 +78,7 @@ class Counter:
 
 
 def _upper_half(block: NDArray[np.float32]) -> NDArray[np.uint16]:
+    # Without a pass of shifting: of two little-endian halves the second is the upper one.
     halves: NDArray[np.uint16] = block.view(np.uint16)
     return halves[:, np.little_endian :: 2]
 

@@ -1,0 +1,73 @@
+"""The edges at which the e-detector and the design effect look: about 19 quantiles of each column's reference.
+
+For each of 0.05, 0.10, …, 0.95 the end of a cell whose share r of the reference is nearest. Atoms make some
+of them the same edge, which counts once. r is the share that the edge has, not the one that was aimed at: 0
+(before the first atom) and 1 (after the last) are edges too, so that a constant column that goes up, down or
+missing is seen.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .lines import Counts, Floats, Lines
+
+QUANTILES: Final = tuple(place / 20 for place in range(1, 20))
+
+
+@dataclass(frozen=True, slots=True)
+class Edges:
+    """Of all columns, one after the other.
+
+    Attributes:
+        cells: [edges] at whose ends they are, in the flat line order.
+        share: [edges] of the reference's rows at or below each.
+        column: [edges] whose edge it is.
+        starts: [columns] each column's first edge.
+    """
+
+    cells: NDArray[np.intp]
+    share: Floats
+    column: NDArray[np.intp]
+    starts: NDArray[np.intp]
+
+    def below(self, lines: Lines, counts: Counts) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """How many rows of `counts` are at or below each edge, and how many rows each column has.
+
+        Raises:
+            DetectError: counts of another shape.
+        """
+        line = lines.take(counts)
+        return lines.cumulative(line).take(self.cells), lines.totals(line)
+
+
+def choose_edges(lines: Lines) -> Edges:
+    """The edges of these columns; at least one each."""
+    cells: list[NDArray[np.intp]] = []
+    for place in range(len(lines.columns)):
+        part = lines.part(place)
+        cells.append(_nearest(lines.share[part]) + part.start)
+    sizes = np.array([len(each) for each in cells], np.intp)
+    flat = np.concatenate(cells or [np.empty(0, np.intp)]).astype(np.intp)
+    return Edges(
+        cells=flat,
+        share=lines.share[flat],
+        column=np.repeat(np.arange(len(cells)), sizes).astype(np.intp),
+        starts=(np.cumsum(sizes) - sizes).astype(np.intp),
+    )
+
+
+def _nearest(share: Floats) -> NDArray[np.intp]:
+    """The cells of one column, ascending. Of cells of one share the first; of those with none of it the last."""
+    chosen = set()
+    for wanted in QUANTILES:
+        after = int(np.searchsorted(share, wanted, side="left"))
+        before = after - 1  # the last cell whose share is smaller
+        if before >= 0 and wanted - share[before] < share[after] - wanted:
+            after = before if share[before] == 0 else int(np.searchsorted(share, share[before], side="left"))
+        chosen.add(after)
+    return np.array(sorted(chosen), np.intp)
