@@ -33,7 +33,7 @@ _MAX_REQUEST_ID: Final = 128
 _LARGEST: Final = float(2**53)
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _TIME: Final = re.compile(
-    r"(\d{4}-\d\d-\d\d)[Tt](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(?:[Zz]|([+-])([01]\d|2[0-3]):([0-5]\d))"
+    r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(?:[Zz]|([+-])([01]\d|2[0-3]):([0-5]\d))"
 )
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _LATEST: Final = 2**63 - 1
@@ -169,7 +169,7 @@ def _row(value: object) -> int | None:
 
 
 def parse_time(text: object) -> int:
-    """RFC 3339 → ns since 1970 UTC.
+    """RFC 3339, with T or a space → ns since 1970 UTC.
 
     Raises:
         NoLabel: no such time, or before 1970.

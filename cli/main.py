@@ -60,6 +60,7 @@ GROUPS: Final[dict[str, Group]] = {
     "gateway": Group("cli.gateway", "Answer predictions, each recorded before it leaves.", "gateway-cpu"),
     "sidecar": Group("cli.sidecar", "Ship the journals of this machine to the log.", "sidecar"),
     "notary": Group("cli.notary", "Seal the log, and keep the notary's key.", "notary"),
+    "label": Group("cli.label", "Say what came of predictions, from files.", "gateway-cpu"),
     "log": Group("cli.log", "Read and verify the log.", "sidecar"),
     "audit": Group("cli.audit", "Verify, look up, prove and replay what was recorded.", "auditor"),
     "topics": Group("cli.topics", "Make and check the topics of the log.", "sidecar"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import threading
 from collections.abc import Callable
@@ -13,6 +14,8 @@ import pytest
 from audit.check import Checked, check_log
 from audit.config import Config
 from audit.journal import JournalReader, JournalSettings
+from audit.label_import import NAME, write_labels
+from audit.labels import is_label, read_label, told
 from audit.log import Log, open_log
 from audit.proof.entry import Key, encode_entry, parse_entry, parse_record_id
 from audit.proof.receipt import parse_receipt
@@ -24,7 +27,7 @@ from audit.ship.route import read_route
 from audit.ship.sealed import SealedJournal
 from audit.ship.shipper import Shipper
 from audit.ship.watch import SealWatch
-from audit.show import find
+from audit.show import find, walk
 from tests.components.journals import write_journal
 from tests.components.process import wait_until
 from tests.components.sealer import Sealer
@@ -120,6 +123,27 @@ def test_every_durable_record_is_in_the_log_once_and_in_order(make: Make, tmp_pa
     assert exchange.payload.request == b"200"
     assert set(exchange.holds.values()) == {True}
     reader.close()
+
+
+def test_labels_are_shipped_like_every_entry_and_read_back(make: Make, tmp_path: Path) -> None:
+    """With the log's own time, which decides between labels that were known at the same one."""
+    said = [told(request_id=f"order-{n}", label=n, row=n, now=1) for n in range(20)]
+    asyncio.run(write_labels(tmp_path, JournalSettings(segment_bytes=64 << 10), said, "m"))
+    for folder in ("journals", "shipping"):  # where this module's shipper looks
+        if (tmp_path / folder / NAME).exists():
+            (tmp_path / folder / NAME).rename(tmp_path / folder / "0")
+    drain(tmp_path, make())
+    result = checked(make())
+    assert (result.flaws, result.exchanges, result.unknown_kinds) == ([], 0, 0)
+    reader = make().reader()
+    entries = list(walk(reader, 0, *reader.bounds(0)))
+    reader.close()
+    records = [(one.timestamp, parse_record(one.value or b"")) for one in entries]
+    found = [read_label(record, at) for at, record in records if is_label(record.entry)]
+    assert [(one.target, one.value, one.row, one.service) for one in found] == [
+        (f"order-{n}", n, n, "m") for n in range(20)
+    ]
+    assert all(one.logged_ms > 1_700_000_000_000 for one in found)
 
 
 def test_what_was_shipped_and_sealed_is_proved_entry_by_entry(make: Make, tmp_path: Path) -> None:
