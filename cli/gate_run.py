@@ -18,6 +18,7 @@ from .approvals_open import append, board_of, signer_of, warn
 from .approvals_show import cell, screen, table
 from .errors import WRONG
 from .model import DigestArgument, StoreOption, _find, _open, _progress
+from .model_signatures import signatures_of
 from .options import ConfigOption
 from .text import json_text, printable
 
@@ -112,7 +113,8 @@ def run(  # noqa: PLR0917 - a command takes its options one by one
         compared = None if before is None else _find(place, before)
         step("reading the data")
         deprecated = _deprecated(loaded) if "lineage" in gates else None
-        datasets = read_datasets(files, package, compared, deprecated)
+        signatures = signatures_of(config, store).kept(package.digest) if "model_signing" in gates else None
+        datasets = read_datasets(files, package, compared, deprecated, signatures)
         report = run_gates(package, datasets, rules, service, now=datetime.now(UTC), progress=step)
     # Signed first: what comes of a full disk is not worth another run.
     offset, board = (None, None) if signer is None or loaded is None else _append(loaded, signer, report)

@@ -19,24 +19,22 @@ from registry.package import Package
 from registry.stores import LayoutStore, Store, StoredPackage, configured_store
 
 from .errors import WRONG
+from .model_options import DigestArgument, JsonOption, StoreOption
 from .model_printed import ERRORS, SHORT, facts, judge_difference, predictions, tell, wide
+from .model_sign import attach_signature, sign
+from .model_signatures import PublicKeysOption, pulled, signatures, verify_signature
 from .model_source import given, runs_of, say_in_mlflow
 from .model_sync import sync_mlflow
 from .options import ConfigOption
 from .text import json_text, printable
+
+__all__ = ["DigestArgument", "StoreOption", "app"]
 
 app = typer.Typer(
     no_args_is_help=True,
     help="Model packages: publish, list, show, pull and verify.\n\nExample: affiant model list",
 )
 _STEPS = 6  # of registry.publish.publish
-
-StoreOption = Annotated[
-    Path | None,
-    typer.Option("--store", help="A layout directory, in place of the settings' store.", show_default=False),
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="As JSON.")]
-DigestArgument = Annotated[str, typer.Argument(help="sha256:…, or as much of it as is unique.")]
 
 
 @app.command()
@@ -234,17 +232,21 @@ def show(
 def pull(
     digest: DigestArgument,
     output: Annotated[Path, typer.Option("--output", "-o", help="A directory that is made for the files.")],
+    public_key: PublicKeysOption = None,
     config: ConfigOption = None,
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Copy a package's files, verified, into a directory of their own.
 
+    With --public-key only if it has an OpenSSF signature by that key (`affiant model verify-signature`).
+
     Example: affiant model pull sha256:5e66a605fa8c --output credit-model
     """
     with _progress("pulling", 2) as step:
         step("reading and verifying")
         package = _find(_open(config, store), digest)
+        by = pulled(config, store, package, public_key)
         step("writing")
         # A directory that is there already is not written into: its files could be taken for the package's.
         try:
@@ -255,7 +257,7 @@ def pull(
         for layer in package.parsed.layers:
             (output / layer.annotations.title).write_bytes(package.blobs[layer.digest])
     if as_json:
-        typer.echo(json_text({**facts(package), "directory": str(output)}))
+        typer.echo(json_text({**facts(package), "directory": str(output), "signed_by": by}))
         return
     typer.echo(f"{package.digest}\n{len(package.parsed.layers) + 1} files in {output}")
 
@@ -297,6 +299,10 @@ def verify(
         raise typer.Exit(WRONG)
 
 
+app.command()(sign)
+app.command("verify-signature")(verify_signature)
+app.command()(signatures)
+app.command("attach-signature")(attach_signature)
 app.command()(sync_mlflow)
 
 

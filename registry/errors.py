@@ -5,6 +5,7 @@ RegistryError
 │   ├── DigestMismatch     a blob or a manifest is not the bytes that its digest names
 │   ├── PickleRefused      the model file can run code when it is read
 │   ├── ModelRefused       the runtime cannot serve this model, or would not serve it safely
+│   ├── SignatureRefused   a model signature that is none, not the package's, or nobody's who is trusted
 │   ├── NotAdmitted        the policy, or what is known of the governance log, does not let it answer
 │   └── GoldenMismatch     the loaded model does not give the answers that it gave when it was published
 ├── PublishError           what was given cannot be made into a package; the message says what to change
@@ -39,6 +40,10 @@ class PickleRefused(PackageError):
 
 class ModelRefused(PackageError):
     """The runtime cannot serve this model, or would not serve it safely."""
+
+
+class SignatureRefused(PackageError):
+    """A model signature that is none, is not of this package, or is by nobody who is trusted."""
 
 
 class NotAdmitted(PackageError):

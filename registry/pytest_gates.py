@@ -36,6 +36,7 @@ from registry.gates.inputs import Files, read_datasets
 from registry.gates.run import run_gate
 from registry.package import Package
 from registry.policy import Policy, load_policy
+from registry.signing.kept import LayoutSignatures
 from registry.stores import LayoutStore
 
 _NAME: Final = "gates.yaml"
@@ -160,9 +161,10 @@ def _ready(path: Path, digest: str | None) -> _Ready:
         for name in ("holdout", "training", "documents", "suite")
         if (place := getattr(found, name)) is not None
     }
-    return _Ready(
-        package, read_datasets(Files(target=found.target, **places), package, live), policy, service
-    )
+    asked = policy.services[service].gates.model_signing is not None
+    signatures = LayoutSignatures(path.parent / found.store).kept(package.digest) if asked else None
+    files = Files(target=found.target, **places)
+    return _Ready(package, read_datasets(files, package, live, signatures=signatures), policy, service)
 
 
 def _read(path: Path, digest: str | None) -> _File:

@@ -6,7 +6,7 @@ every other exception. It MUST give the same outcome for the same input, times o
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
@@ -19,6 +19,7 @@ from registry.errors import RegistryError
 from registry.package import Package
 from registry.runtimes import LoadedModel, Rows, load
 from registry.signature import Signature
+from registry.signing.kept.base import Kept
 from registry.table import Table, encode, model_rows, texts
 
 
@@ -68,6 +69,8 @@ class Datasets:
     """Expectations of the hold-out."""
     deprecated: Mapping[str, str] | None = None
     """Version of data → why it is not to be used any more, by the governance log."""
+    signatures: Sequence[Kept] | None = None
+    """OpenSSF signatures that the store keeps with the package."""
 
     @cached_property
     def rows(self) -> Table:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -13,6 +13,7 @@ import yaml
 
 from audit.errors import ConfigError
 from registry.package import Package
+from registry.signing.kept import Kept
 from registry.table import read_table
 
 from .base import Datasets, Suite
@@ -41,8 +42,16 @@ def read_datasets(
     package: Package,
     live: Package | None = None,
     deprecated: Mapping[str, str] | None = None,
+    signatures: Sequence[Kept] | None = None,
 ) -> Datasets:
-    """Read them all. `deprecated`: see `registry.lineage.deprecation.deprecated`; None: nobody knows.
+    """Read them all, beside what the caller knows.
+
+    Args:
+        files: where they are.
+        package: to be judged.
+        live: to be compared with.
+        deprecated: see `registry.lineage.deprecation.deprecated`; None: nobody knows.
+        signatures: those that the store keeps with the package; None: nobody looked.
 
     Raises:
         PublishError: a table cannot be read.
@@ -59,6 +68,7 @@ def read_datasets(
         documents_digest=None if documents is None else documents[1],
         suite=None if suite is None else Suite(*suite),
         deprecated=deprecated,
+        signatures=signatures,
     )
 
 

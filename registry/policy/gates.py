@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from .base import Count, Part, Positive, Share
+from audit.errors import KeyRefused
+from registry.signing.keys import MAX_KEY, public_key
+
+from .base import Count, Part, Positive, Share, later
 
 Metric = Literal["auc", "accuracy", "balanced_accuracy", "precision", "recall", "f1", "brier", "mae", "rmse"]
 LOWER_IS_BETTER: Final[frozenset[str]] = frozenset({"brier", "mae", "rmse"})
@@ -184,6 +187,28 @@ class Lineage(Part):
     """Whether a package fails that was made from a work tree with changes that no commit has."""
 
 
+def _key(text: str) -> str:
+    """A key that cannot be used makes no policy. Raises ValueError."""
+    try:
+        public_key(text.encode(), "the key")
+    except KeyRefused as error:
+        raise ValueError(str(error)) from error
+    return text
+
+
+class ModelSigning(Part):
+    """The package has an OpenSSF model signature by a key that the policy names."""
+
+    public_keys: Annotated[
+        tuple[Annotated[str, Field(max_length=MAX_KEY), AfterValidator(_key)], ...],
+        Field(min_length=1, max_length=16),
+    ]
+    """In PEM, on P-256, P-384 or P-521. A signature by any of them is enough."""
+    required: bool = True
+    """Whether a package without a signature fails. Else only one fails that has signatures of which none holds; and
+    whoever can write to the store can take signatures away."""
+
+
 class GatesPolicy(Part):
     """The gates that must pass."""
 
@@ -191,6 +216,8 @@ class GatesPolicy(Part):
     """What people must have written."""
     lineage: Lineage | None = None
     """None of its data is deprecated, and where it came from is known."""
+    model_signing: ModelSigning | None = later()
+    """Who made it, by an OpenSSF model signature."""
     size: Size | None = None
     """How large it may be."""
     data_contract: DataContract | None = None

@@ -114,6 +114,16 @@ class MlflowStore:
                 return found
         return self._blob(kept[-1], package, digest, size, what)
 
+    def beside(self, digest: str) -> tuple[Files, ...]:
+        """The folders of a package, one a version that has it: for what is kept with it. Empty: there is none."""
+        return tuple(
+            Files(self._client, "model", _model(each), _folder(digest)) for each in self._kept(digest)
+        )
+
+    def put(self, place: Files, path: str, data: bytes) -> None:
+        """Write a file of such a folder, whole."""
+        self._client.put(f"{self._root(place.of)}/{place.whole(path)}", data, path)
+
     def _kept(self, digest: str) -> tuple[Version, ...]:
         if not is_digest(digest):  # it becomes part of a query and of a path
             return ()
@@ -179,8 +189,7 @@ class MlflowStore:
         )
 
     def _upload(self, model: str, package: Package) -> None:
-        info = mapping(self._client.get(f"logged-models/{model}"), "model", "info")
-        root = _proxied(str(info.get("artifact_uri")), self._client.server)
+        root = self._root(model)
         index = {"schemaVersion": 2, "mediaType": INDEX_TYPE, "manifests": [descriptor(package)]}
         files = {
             **{_blob_path(digest): blob for digest, blob in package.blobs.items()},
@@ -191,6 +200,11 @@ class MlflowStore:
         }
         for path, data in files.items():
             self._client.put(f"{root}/{_folder(package.digest)}/{path}", data, path)
+
+    def _root(self, model: str) -> str:
+        """Where the server's own store of artifacts has those of a logged model."""
+        info = mapping(self._client.get(f"logged-models/{model}"), "model", "info")
+        return _proxied(str(info.get("artifact_uri")), self._client.server)
 
     def _origin(self, package: Package) -> Mapping[str, Any]:
         """`mlflow` of the lineage, when it is of this server: another's names mean nothing here."""
