@@ -1,0 +1,212 @@
+"""Payloads of one package's answers, packed: what the model was given and what it answered, as matrices."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audit.proof import cbor
+from audit.proof.entry import Protocol
+from audit.proof.errors import FormatError
+from audit.proof.record import MAX_PAYLOAD_HEADER, SALT_SIZE, Header
+
+from .answers import read_binary, read_v1, read_v2
+from .heads import Heads
+from .packages import Profile
+from .reasons import Reason
+
+MAX_PAYLOAD: Final = 64 << 20
+"""Larger ones are not fetched from the object store: no gateway takes such a request."""
+_TOGETHER: Final = 16 << 20
+"""Bytes of inputs that are held at once, one record more."""
+_HEADS: Final = 4096
+_USUAL_HEAD: Final = 512
+"""Longer headers are not remembered."""
+_HEAD: Final = SALT_SIZE + 4
+_SUITE_PLAIN: Final = 0
+_V1: Final = int(Protocol.V1_PREDICT)
+_V2: Final = frozenset((int(Protocol.V2_INFER), int(Protocol.V2_INFER_BINARY)))
+
+External = Callable[[bytes], bytes | None]
+"""What the object store has under a digest; None: nothing. Raises LogUnavailable: it does not answer now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Answers of one package, in the order of their places."""
+
+    places: NDArray[np.int64]
+    """[requests], ascending."""
+    rows: NDArray[np.int64]
+    """[requests]: how many rows of the matrices are each request's."""
+    inputs: NDArray[np.float32]
+    """[n, width]"""
+    scores: NDArray[np.float32]
+    """[n, outputs]"""
+
+
+class _Parts(NamedTuple):
+    """What a payload's header says: where its parts end, counted from the header's end."""
+
+    response: int
+    input: int
+    end: int
+    schema: bytes
+    rows: int
+    columns: int
+    inference: int | None
+
+
+class BlockReader:
+    """Reads payloads; remembers the headers that it met. For one thread."""
+
+    def __init__(self, external: External | None) -> None:
+        """`external` fetches what is not in the log; None: such payloads are counted as absent."""
+        self._external: Final = external
+        self._known: dict[bytes, _Parts | None] = {}
+
+    def read(
+        self, heads: Heads, places: NDArray[np.int64], profile: Profile
+    ) -> Iterator[Block | tuple[int, Reason]]:
+        """Answers of one package, and why some of them cannot be counted.
+
+        Args:
+            heads: of the batch.
+            places: of answers of this package, ascending.
+            profile: the package's.
+
+        Raises:
+            LogUnavailable: the object store does not answer now.
+        """
+        digests = heads.digest[places].view("V32").ravel().tolist()
+        protocols, suites = heads.protocol[places].tolist(), heads.suite[places].tolist()
+        open_block = _Open(profile)
+        for at, digest, protocol, suite in zip(places.tolist(), digests, protocols, suites, strict=True):
+            payload = heads.payloads[at]
+            if not payload and heads.length[at]:
+                fetched = self._fetch(heads, at, digest)
+                if isinstance(fetched, Reason):
+                    yield at, fetched
+                    continue
+                payload = fetched
+            if sha256(payload).digest() != digest:
+                yield at, Reason.WRONG
+                continue
+            if suite != _SUITE_PLAIN:
+                yield at, Reason.ENCRYPTED
+                continue
+            wrong = self._take(open_block, at, payload, protocol)
+            if wrong is not None:
+                yield at, wrong
+            elif open_block.size >= _TOGETHER:
+                yield open_block.close()
+                open_block = _Open(profile)
+        if open_block.places:
+            yield open_block.close()
+
+    def _fetch(self, heads: Heads, at: int, digest: bytes) -> bytes | Reason:
+        if not heads.external[at] or self._external is None:
+            return Reason.ABSENT
+        if heads.length[at] > MAX_PAYLOAD:
+            return Reason.LARGE
+        found = self._external(digest)
+        if found is None:
+            return Reason.ABSENT
+        return found if len(found) <= MAX_PAYLOAD else Reason.WRONG
+
+    def _take(self, block: _Open, at: int, payload: bytes, protocol: int) -> Reason | None:
+        """Into the block; else why not."""
+        start = _HEAD + int.from_bytes(payload[SALT_SIZE:_HEAD], "big")
+        head = payload[_HEAD:start]
+        try:
+            parts = self._known[head]
+        except KeyError:
+            parts = self._learn(head)  # of a header alone, never of what stands behind it
+        if parts is None or start + parts.end != len(payload):
+            return Reason.PAYLOAD
+        profile, rows = block.profile, parts.rows
+        if parts.schema != profile.schema or parts.columns != profile.width:
+            return Reason.SCHEMA
+        if parts.end - parts.input != 4 * rows * parts.columns or not rows:
+            return Reason.PAYLOAD
+        response = payload[start + parts.response : start + parts.input]
+        if protocol == _V1:
+            scores = read_v1(response, rows, block.outputs)
+        elif protocol not in _V2:
+            scores = None
+        elif parts.inference is None:
+            scores = read_v2(response, rows, block.outputs)
+        else:
+            scores = read_binary(response, parts.inference, rows, block.outputs)
+        if scores is None:
+            return Reason.ANSWER
+        block.places.append(at)
+        block.rows.append(rows)
+        block.inputs.append(payload[start + parts.input :])
+        block.scores += scores
+        block.size += parts.end - parts.input
+        return None
+
+    def _learn(self, head: bytes) -> _Parts | None:
+        """Clients repeat themselves: reading a header strictly costs ten times as much as finding it again."""
+        parts = _read_head(head)
+        if len(head) <= _USUAL_HEAD:
+            if len(self._known) >= _HEADS:
+                self._known.clear()
+            self._known[head] = parts
+        return parts
+
+
+def _read_head(head: bytes) -> _Parts | None:
+    """None: it is no header; one that names no input is of a schema that nobody has."""
+    if len(head) > MAX_PAYLOAD_HEADER:
+        return None
+    try:
+        fields = cbor.decode(head)
+    except FormatError:
+        return None
+    if not isinstance(fields, dict) or fields.get(Header.COMPRESSION) != 0:
+        return None
+    lengths = fields.get(Header.LENGTHS)
+    if not isinstance(lengths, list) or len(lengths) != 3 or any(type(each) is not int for each in lengths):
+        return None
+    request, response, given = lengths
+    schema, rows, columns = _read_input(fields.get(Header.INPUT))
+    inference = fields.get(Header.RESPONSE_INFERENCE_LENGTH)
+    if inference is not None and type(inference) is not int:
+        return None
+    return _Parts(request, request + response, request + response + given, schema, rows, columns, inference)
+
+
+def _read_input(said: Any) -> tuple[bytes, int, int]:
+    match said:
+        case [bytes(schema), int(rows), int(columns)] if rows is not True and columns is not True:
+            return schema, rows, columns
+    return b"", 0, 0
+
+
+class _Open:
+    """A block that is being filled."""
+
+    def __init__(self, profile: Profile) -> None:
+        self.profile: Final = profile
+        self.outputs: Final = len(profile.reference.scores)
+        self.places: list[int] = []
+        self.rows: list[int] = []
+        self.inputs: list[bytes] = []
+        self.scores: list[float] = []
+        self.size = 0
+
+    def close(self) -> Block:
+        inputs = np.frombuffer(b"".join(self.inputs), "<f4").reshape(-1, self.profile.width)
+        with np.errstate(over="ignore"):  # what no float32 can hold is infinite, and counted so
+            scores = np.array(self.scores, np.float64).astype(np.float32)
+        return Block(
+            np.array(self.places, np.int64), np.array(self.rows, np.int64), inputs,
+            scores.reshape(-1, self.outputs),
+        )  # fmt: skip
