@@ -1,0 +1,147 @@
+"""Evidence: asked of the monitor, held to the log that it names, and computed again."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from typing import IO, Any, Final
+from urllib.parse import quote
+
+from pydantic import ValidationError
+
+from audit.errors import LogError
+from audit.log.base import LogReader, Topic
+from monitoring.figures import Evidence, Slot, evidence_of
+
+from .base import EvidenceUnavailable, EvidenceWrong, Shown
+
+MOST_BYTES: Final = 32 << 20
+MOST_OFFSETS: Final = 20_000_000
+"""Of all ranges of an evidence: what a controller reads before it decides."""
+TIMEOUT: Final = 10.0
+_READ: Final = 1 << 20
+
+Again = Callable[[Evidence, LogReader], Evidence]
+"""Counts and judges the evidence's ranges anew, under the policy in force.
+
+Raises LogError, and ValueError when it cannot be of these ranges.
+"""
+
+
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    """The monitor is where the settings say."""
+
+    def redirect_request(
+        self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: Any, newurl: str
+    ) -> None:
+        return None
+
+
+def fetch(monitor: str, service: str, digest: str, slot: Slot, timeout: float = TIMEOUT) -> Evidence:
+    """What the monitor has of a package.
+
+    Raises:
+        EvidenceUnavailable: it does not answer, or has none.
+        EvidenceWrong: what it answers is no evidence, or of another package.
+    """
+    where = "/".join(quote(each, safe="") for each in (service, digest, slot))
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirects)
+    try:
+        with opener.open(f"{monitor.rstrip('/')}/evidence/{where}", timeout=timeout) as answer:
+            raw = answer.read(MOST_BYTES + 1)
+    except urllib.error.HTTPError as error:
+        error.close()
+        raise EvidenceUnavailable(f"the monitor answers {error.code} for the evidence") from error
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        reason = getattr(error, "reason", error)
+        raise EvidenceUnavailable(f"the monitor does not answer ({type(reason).__name__})") from error
+    if len(raw) > MOST_BYTES:
+        raise EvidenceWrong(f"the monitor's evidence is over {MOST_BYTES} bytes")
+    try:
+        found = evidence_of(json.loads(raw))
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        raise EvidenceWrong(
+            f"the monitor's evidence: {'.'.join(map(str, first['loc']))}: {first['msg']}"
+        ) from error
+    except (ValueError, RecursionError) as error:
+        raise EvidenceWrong("what the monitor answers is not JSON") from error
+    short = found.digest.removeprefix("sha256:")
+    if (found.service, found.slot) != (service, slot) or not short.startswith(digest.removeprefix("sha256:")):
+        raise EvidenceWrong(f"the monitor's evidence is of {found.service} {found.digest} {found.slot}")
+    return found
+
+
+def show(evidence: Evidence, topic: Topic, reader: LogReader, again: Again) -> Shown:
+    """The evidence, computed again, and its times.
+
+    Args:
+        evidence: what somebody says; only where it is of is taken from it.
+        topic: of the log that `reader` reads.
+        reader: of the record log, or of what an archive has of it.
+        again: computes it.
+
+    Raises:
+        EvidenceWrong: it is of another log, or its panes are not such as a monitor judges.
+        EvidenceUnavailable: the log does not have all of it.
+    """
+    _check(evidence, topic)
+    try:
+        bounds = {each.partition: reader.bounds(each.partition) for each in evidence.ranges}
+        for each in evidence.ranges:
+            first, end = bounds[each.partition]
+            if each.first < first or each.end > end:
+                raise EvidenceUnavailable(
+                    f"partition {each.partition} has the offsets {first} to before {end}, and the evidence is of "
+                    f"{each.first} to before {each.end}"
+                )
+        times = {
+            (partition, number): _time(reader, partition, (number + 1) * evidence.pane_records - 1)
+            for partition in bounds
+            for number in _outermost(evidence, partition)
+        }
+        newest = {partition: _time(reader, partition, end - 1) for partition, (_, end) in bounds.items()}
+        found = again(evidence, reader)
+    except LogError as error:
+        raise EvidenceUnavailable(f"the log: {error}") from error
+    except ValueError as error:
+        raise EvidenceWrong(f"the evidence cannot be computed again: {error}") from error
+    last = max(times, key=lambda place: (times[place], place))
+    return Shown(
+        found,
+        begun=min(times.values()),
+        ended=times[last],
+        newest=max(newest.values()),
+        behind=bounds[last[0]][1] - (last[1] + 1) * evidence.pane_records,
+    )
+
+
+def _check(evidence: Evidence, topic: Topic) -> None:
+    if evidence.topic != topic.id.hex():
+        raise EvidenceWrong(
+            f"the evidence is of the topic {evidence.topic[:8]}…, the log is {topic.id.hex()[:8]}…"
+        )
+    if not evidence.panes:
+        raise EvidenceWrong("the evidence has no panes")
+    if len(set(evidence.panes)) != len(evidence.panes):
+        raise EvidenceWrong("the evidence has a pane twice")
+    if any(not 0 <= partition < topic.partitions or number < 0 for partition, number in evidence.panes):
+        raise EvidenceWrong("the evidence has a pane of no partition")
+    if not 0 < evidence.pane_records * len(evidence.panes) <= MOST_OFFSETS:
+        raise EvidenceWrong(f"the evidence is of more than {MOST_OFFSETS} offsets, or of none")
+
+
+def _outermost(evidence: Evidence, partition: int) -> tuple[int, int]:
+    numbers = [number for where, number in evidence.panes if where == partition]
+    return min(numbers), max(numbers)
+
+
+def _time(reader: LogReader, partition: int, offset: int) -> float:
+    """The log's time of what stands there, seconds since 1970 UTC."""
+    found = reader.read(partition, offset, _READ, TIMEOUT)
+    if not found or found[0].offset != offset:
+        raise EvidenceUnavailable(f"partition {partition} does not give the offset {offset}")
+    return found[0].timestamp / 1000

@@ -1,0 +1,233 @@
+"""Where alarms come in: POST /alerts, and what people and Prometheus ask of a controller.
+
+    POST /alerts      Alertmanager's webhook, version 4; 202 at once, decided later
+    GET  /decisions   the last ones, newest first, as JSON; asked for like /alerts
+    GET  /metrics, /livez, /readyz
+
+Who may ask for the first two shows the bearer token, or, where the settings name a `client_ca`, a certificate of it.
+The standard library serves it: one small message now and then, of a client that we know. It is the server that every
+other component has for its metrics (audit/scrape.py), with TLS, and with bounds (connections at once, seconds of
+silence, bytes of a body) that are held to before anything is read or parsed.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from socketserver import ThreadingMixIn
+from types import TracebackType
+from typing import Any, Final, Protocol, Self, cast
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+
+import structlog
+from prometheus_client import CollectorRegistry, make_wsgi_app
+
+from audit.errors import AuditError
+from audit.proof.errors import FormatError
+from audit.proof.printable import printable
+from audit.scrape import Page
+from monitoring.figures import Alarm
+from monitoring.names import WEBHOOKS
+
+from .alertmanager import parse_message
+from .metrics import ControllerMetrics
+from .run import Full
+
+MOST_BYTES: Final = 1 << 20
+"""Of a body."""
+_SHORT: Final = 64 << 10
+MOST_CONNECTIONS: Final = 32
+SILENCE: Final = 5.0
+"""Seconds that a connection may say nothing."""
+_PEER: Final = "affiant.peer"
+"""Whether the client has shown a certificate that holds."""
+
+log = structlog.get_logger("affiant.controller")
+
+Start = Callable[..., Any]
+
+
+class Ear(Protocol):
+    """What the webhook asks of a controller."""
+
+    def hear(self, alarms: Iterable[Alarm]) -> dict[str, int]:
+        """See `Controller.hear`. Raises Full."""
+        ...
+
+    def told(self) -> list[dict[str, Any]]:
+        """See `Controller.told`."""
+        ...
+
+    def trouble(self) -> str:
+        """See `Controller.trouble`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """Who is let in: with the token, or with a certificate that the TLS layer has verified. One of them is there."""
+
+    token: str | None
+    certificates: bool = False
+
+    def opens(self, environ: dict[str, Any]) -> bool:
+        """Whether to this request."""
+        if self.certificates:
+            return environ.get(_PEER) is True
+        scheme, _, given = str(environ.get("HTTP_AUTHORIZATION", "")).partition(" ")
+        wanted = self.token or ""
+        # Bytes: compare_digest takes no other text than ASCII, and headers come as Latin-1.
+        same = hmac.compare_digest(given.strip().encode("latin-1", "replace"), wanted.encode())
+        return bool(wanted) and scheme.lower() == "bearer" and same
+
+
+def application(controller: Ear, door: Door, metrics: ControllerMetrics) -> Page:
+    """The pages."""
+    registry = CollectorRegistry()
+    registry.register(metrics)
+    scraped = make_wsgi_app(registry)
+
+    def answer(  # noqa: PLR0911 - one return an answer
+        environ: dict[str, Any], start: Start
+    ) -> Iterable[bytes]:
+        path, method = environ.get("PATH_INFO", ""), environ.get("REQUEST_METHOD", "")
+        if path == "/metrics":
+            return cast("Iterable[bytes]", scraped(environ, start))
+        if path in {"/livez", "/readyz"}:
+            why = "" if path == "/livez" else controller.trouble()
+            return _text(start, "503 Service Unavailable" if why else "200 OK", why or "ok")
+        wanted = {"/alerts": "POST", "/decisions": "GET"}.get(path)
+        if wanted is None:
+            return _text(start, "404 Not Found", "there is no such page")
+        if not door.opens(environ):
+            metrics.count(WEBHOOKS, "unauthorized")
+            _let_go(environ)
+            return _text(start, "401 Unauthorized", "who are you?", [("WWW-Authenticate", "Bearer")])
+        if method != wanted:
+            return _text(start, "405 Method Not Allowed", f"{wanted} is wanted", [("Allow", wanted)])
+        if path == "/decisions":
+            return _json(start, "200 OK", {"decisions": controller.told()})
+        return _alerts(environ, start, controller, metrics)
+
+    return answer
+
+
+def _alerts(
+    environ: dict[str, Any], start: Start, controller: Ear, metrics: ControllerMetrics
+) -> Iterable[bytes]:
+    length = str(environ.get("CONTENT_LENGTH", ""))
+    if not (length.isascii() and length.isdigit()):
+        metrics.count(WEBHOOKS, "malformed")
+        return _text(start, "411 Length Required", "Content-Length is wanted")
+    if int(length) > MOST_BYTES:
+        metrics.count(WEBHOOKS, "too_large")
+        return _text(start, "413 Content Too Large", f"at most {MOST_BYTES} bytes")
+    body = environ["wsgi.input"].read(int(length))
+    try:
+        message = parse_message(body)
+    except FormatError as error:
+        metrics.count(WEBHOOKS, "malformed")
+        return _text(start, "400 Bad Request", printable(str(error)))
+    for why in message.malformed:
+        metrics.count(WEBHOOKS, "malformed")
+        log.warning("a webhook's alert was passed over", why=printable(why))
+    try:
+        counts = controller.hear(message.alarms)
+    except Full:
+        return _text(start, "503 Service Unavailable", "too many alarms wait", [("Retry-After", "5")])
+    return _json(start, "202 Accepted", {**counts, "malformed": len(message.malformed)})
+
+
+def _let_go(environ: dict[str, Any]) -> None:
+    """Read a short body that nobody looks at: a connection that is closed over it may take the answer with it."""
+    length = str(environ.get("CONTENT_LENGTH", ""))
+    if length.isascii() and length.isdigit() and int(length) <= _SHORT:
+        environ["wsgi.input"].read(int(length))
+
+
+def _text(start: Start, status: str, text: str, headers: Sequence[tuple[str, str]] = ()) -> Iterable[bytes]:
+    start(status, [("Content-Type", "text/plain; charset=utf-8"), *headers])
+    return [f"{text}\n".encode()]
+
+
+def _json(start: Start, status: str, content: Any) -> Iterable[bytes]:
+    start(status, [("Content-Type", "application/json")])
+    return [json.dumps(content).encode()]
+
+
+class _Handler(WSGIRequestHandler):
+    timeout = SILENCE
+
+    def get_environ(self) -> dict[str, Any]:
+        environ = super().get_environ()
+        environ[_PEER] = isinstance(self.connection, ssl.SSLSocket) and bool(self.connection.getpeercert())
+        return environ
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 — the base class's name
+        """Scrapes are not news."""
+
+
+class _Server(ThreadingMixIn, WSGIServer):
+    """One thread a connection, and not more of them than are allowed; TLS is shaken hands about in that thread."""
+
+    daemon_threads = True
+    tls: ssl.SSLContext | None = None
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        self._free = threading.BoundedSemaphore(MOST_CONNECTIONS)
+        super().__init__(*args, **more)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        if self._free.acquire(blocking=False):
+            super().process_request(request, client_address)
+        else:
+            self.shutdown_request(request)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        try:
+            request.settimeout(SILENCE)
+            if self.tls is not None:
+                request = self.tls.wrap_socket(request, server_side=True)
+            self.finish_request(request, client_address)
+        except OSError:
+            pass  # a client that went away, said nothing, or has no certificate that holds: ssl's errors are OSErrors
+        finally:
+            self.shutdown_request(request)
+            self._free.release()
+
+
+class WebhookServer:
+    """The pages at an address, in a thread. Listens at once."""
+
+    def __init__(self, host: str, port: int, pages: Page, tls: ssl.SSLContext | None = None) -> None:
+        """`port`: 0 takes a free one.
+
+        Raises:
+            AuditError: the address is taken, or is none.
+        """
+        server = type("Server", (_Server,), {"address_family": _family(host), "tls": tls})
+        try:
+            self._server: WSGIServer = make_server(host, port, pages, server, _Handler)
+        except OSError as error:
+            raise AuditError(f"[controller] cannot listen on {host}:{port}: {error.strerror}") from error
+        self.port: int = self._server.server_port
+        self._thread = threading.Thread(target=self._server.serve_forever, name="webhook", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+def _family(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
