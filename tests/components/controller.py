@@ -86,6 +86,7 @@ class Town:
         self.root = sign_root(RootModel(version=1, keys=keys, roles=roles), [KEYS["ann"], KEYS["bob"]])
         self.gone: set[str] = set()
         """Packages that the store does not have."""
+        self._read = Grounds(self.root, self.publisher)
         self.set_policy(self.policy)
 
     def append(self, who: str, body: bytes) -> int:
@@ -149,7 +150,10 @@ class Town:
 
     def ground(self) -> Ground:
         """What a decision stands on."""
-        return self.grounds().ground("credit", self.clock)
+        if self.gone:
+            return self.grounds().ground("credit", self.clock)
+        self._read.take(self.entries[self._read.end :])
+        return self._read.ground("credit", self.clock)
 
     def write(self, directory: Path) -> LocalLog:
         """The entries in a real local log, whose clock is the town's."""

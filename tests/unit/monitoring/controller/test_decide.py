@@ -11,7 +11,6 @@ from monitoring.controller.base import Decision
 from monitoring.controller.decide import decide, wants_evidence
 from registry.deployment import Placed, encode_deployment
 from tests.components.controller import (
-    DIGESTS,
     ONE,
     THREE,
     TWO,
