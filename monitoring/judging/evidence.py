@@ -1,0 +1,73 @@
+"""Evidence: a range of panes, judged anew from the first of them on. Pure: anybody makes it again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from monitoring.detect.figures import ColumnFigures
+from monitoring.figures import ColumnSaid, Evidence
+from monitoring.panes import Of
+from monitoring.read import Profile
+
+from .judging import NONE, Judging, Taken
+from .limits import Judged
+
+_PLACES: Final = 9
+"""Figures are told to so many digits after the point: the last bits of a logarithm may differ between processors."""
+
+
+def evidence_of_panes(
+    of: Of,
+    profile: Profile,
+    judged: Judged,
+    panes: Iterable[Taken],
+    *,
+    topic: str,
+    pane_records: int,
+    reached: Mapping[str, Mapping[str, int]],
+) -> Evidence:
+    """What these panes alone say of a package.
+
+    Args:
+        of: service, digest and slot.
+        profile: of that digest.
+        judged: by what it is judged.
+        panes: in the order in which they are judged; those without rows of it are left out.
+        topic: hex id of the log's topic.
+        pane_records: offsets of a pane.
+        reached: see `Evidence.reached`.
+    """
+    judging = Judging(profile, judged)
+    places = []
+    for taken in panes:
+        if taken.tally.rows:
+            judging.take(taken)
+            places.append((taken.partition, taken.number))
+    columns = [
+        _said(judging, place, figures, peak)
+        for place, (figures, peak) in enumerate(zip(judging.figures(), judging.peaks(), strict=True))
+    ]
+    return Evidence(
+        topic=topic, pane_records=pane_records, service=of.service, digest=of.digest, slot=of.slot,
+        policy=judged.policy, panes=tuple(places), reached=reached,
+        columns=tuple(sorted(columns, key=lambda each: (-each.ks_lower, -each.log_e["page"], each.column))),
+        rows=judging.rows, window_rows=judging.window_rows,
+    )  # fmt: skip
+
+
+def _said(judging: Judging, place: int, figures: ColumnFigures, peak: tuple[float, float]) -> ColumnSaid:
+    warn, page = peak
+    return ColumnSaid(
+        column=figures.name, rows=figures.rows,
+        ks_lower=_rounded(figures.ks_lower), ks_upper=_rounded(figures.ks_upper),
+        psi=_rounded(figures.psi), psi_debiased=_rounded(figures.psi_debiased),
+        log_e={"warn": _rounded(max(warn, NONE)), "page": _rounded(max(page, NONE))},
+        effect=_rounded(figures.effect), missing=_rounded(figures.missing),
+        out_of_range=_rounded(figures.out_of_range), unseen=_rounded(figures.unseen),
+        severity=judging.severity(place),
+    )  # fmt: skip
+
+
+def _rounded(number: float) -> float:
+    return round(number, _PLACES)

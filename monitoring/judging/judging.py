@@ -1,0 +1,166 @@
+"""One package in one slot: each of its panes is judged once, in their order."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Final
+
+import numpy as np
+
+from monitoring.detect.figures import ColumnFigures, Detector
+from monitoring.detect.judge import Change, Severity, Standing, judge
+from monitoring.detect.lines import Counts
+from monitoring.errors import DetectError
+from monitoring.panes import Tally
+from monitoring.read import Profile
+
+from .limits import Judged
+
+SCORE: Final = "score:"
+"""Before a score's name: a feature may be called the same."""
+NONE: Final = -1.0
+"""In place of the logarithm of an e-value that is 0: JSON has no infinity, and what is below 1 says nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A pane of this package, as long as it is in the window."""
+
+    partition: int
+    number: int
+    time: int
+    tally: Tally
+
+
+class Judging:
+    """For one thread. A pure function of the panes that were taken, the package's profile and the limits.
+
+    Of a reference that has too few rows for the limits' deltas `unsupported` says why, and the smallest deltas that
+    it supports are taken.
+    """
+
+    def __init__(self, profile: Profile, judged: Judged) -> None:
+        """Nothing was taken yet."""
+        self.profile: Final = profile
+        self.judged: Final = judged
+        self.unsupported: str | None = None
+        scores = [replace(column, name=SCORE + column.name) for column in profile.reference.scores]
+        self.columns: Final = (*profile.reference.features, *scores)
+        try:
+            self._detector = Detector(self.columns, profile.reference, judged.limits)
+        except DetectError as error:
+            self.unsupported = str(error)
+            widest = replace(judged.limits, warn_delta="auto", page_delta="auto")
+            self._detector = Detector(self.columns, profile.reference, widest)
+        self._state = self._detector.start()
+        self.standings: tuple[Standing, ...] = tuple(Standing() for _ in self.columns)
+        self._window: deque[Taken] = deque()
+        self._sum: Counts = np.zeros(self._detector.lines.size, np.int64)
+        self.window_rows = 0
+        self.rows = 0
+        """Of all panes."""
+        self.checks = 0
+        self._most = np.full((2, len(self.columns)), -np.inf)
+        """The largest logarithms, warn and page, of all panes."""
+
+    @property
+    def threshold(self) -> float:
+        """From which logarithm on the e-detector alarms."""
+        return self._detector.threshold
+
+    @property
+    def window(self) -> tuple[Taken, ...]:
+        """The panes in the window, oldest first."""
+        return tuple(self._window)
+
+    def take(self, taken: Taken) -> tuple[Change, ...]:
+        """The next pane; what changed by it. One without rows is passed over."""
+        if not taken.tally.rows:
+            return ()
+        counts = _counts(taken.tally)
+        self._slide(taken, counts)
+        self._state = self._detector.step(self._state, counts)
+        self.rows += taken.tally.rows
+        self.checks += 1
+        self._most = np.maximum(self._most, [self._state.log_e_warn, self._state.log_e_page])
+        self.standings, changes = judge(
+            self.standings, self.figures(), self._detector.limits, self.threshold,
+            now=taken.time / 1000, position=self.rows,
+        )  # fmt: skip
+        return tuple(each for each in changes if each.column not in self.judged.ignore)
+
+    def fill(self, taken: Taken) -> None:
+        """Put a pane that was judged before a restart back into the window."""
+        if taken.tally.rows:
+            self._slide(taken, _counts(taken.tally))
+
+    def figures(self) -> tuple[ColumnFigures, ...]:
+        """One a column: of the window, and of the detectors after the newest pane."""
+        return self._detector.figures(self._state, self._sum)
+
+    def peaks(self) -> Iterator[tuple[float, float]]:
+        """The largest logarithms of each column's e-detectors, warn and page, since the first pane."""
+        finite = np.where(np.isfinite(self._most), np.maximum(self._most, NONE), NONE)
+        yield from zip(*finite.tolist(), strict=True)
+
+    def severity(self, place: int) -> Severity | None:
+        """Of the alarm that a column's standing is; None for one that is ignored."""
+        return None if self.columns[place].name in self.judged.ignore else self.standings[place].severity
+
+    def encode(self) -> dict[str, Any]:
+        """All but the window: what goes on after a restart, for CBOR and JSON."""
+        return {
+            "detector": self._detector.encode(self._state).hex(),
+            "standings": [_written(each) for each in self.standings],
+            "rows": self.rows,
+            "checks": self.checks,
+            "most": self._most.astype("<f8").tobytes().hex(),
+        }
+
+    def restore(self, content: dict[str, Any]) -> None:
+        """Go on from there.
+
+        Raises:
+            DetectError: it is the state of other columns or limits, or none.
+        """
+        try:
+            state = self._detector.decode(bytes.fromhex(content["detector"]))
+            standings = tuple(_read(each) for each in content["standings"])
+            most = np.frombuffer(bytes.fromhex(content["most"]), "<f8").reshape(2, len(self.columns))
+            rows, checks = int(content["rows"]), int(content["checks"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise DetectError(f"not the state of these columns: {error}") from error
+        if len(standings) != len(self.columns):
+            raise DetectError(f"{len(standings)} standings for {len(self.columns)} columns")
+        self._state, self.standings, self._most = state, standings, most.astype(np.float64)
+        self.rows, self.checks = rows, checks
+
+    def _slide(self, taken: Taken, counts: Counts) -> None:
+        """Into the window; out of it the oldest panes that the newest do without."""
+        self._window.append(taken)
+        self._sum += counts
+        self.window_rows += taken.tally.rows
+        while self.window_rows - self._window[0].tally.rows >= self.judged.window_rows:
+            old = self._window.popleft()
+            self._sum -= _counts(old.tally)
+            self.window_rows -= old.tally.rows
+
+
+def _counts(tally: Tally) -> Counts:
+    return np.concatenate([tally.features.dense(), tally.scores.dense()])
+
+
+def _written(standing: Standing) -> dict[str, Any]:
+    content = asdict(standing)
+    # The one number that may be infinite, which JSON does not have.
+    content["quiet_until"] = None if standing.quiet_until == float("-inf") else standing.quiet_until
+    return content
+
+
+def _read(content: dict[str, Any]) -> Standing:
+    if content.keys() != asdict(Standing()).keys():
+        raise ValueError("a standing lacks something")
+    quiet = content["quiet_until"]
+    return Standing(**(content | {"quiet_until": float("-inf") if quiet is None else quiet}))

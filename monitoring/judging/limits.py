@@ -1,0 +1,71 @@
+"""A policy's section, as the detectors take it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from monitoring.detect.limits import Limits
+from monitoring.detect.limits import Rule as DetectRule
+from registry.policy import Policy, Rule
+from registry.policy.behaviour import DISTANCE, INDEX
+
+NOBODY: Final = "sha256:" + "0" * 64
+"""In place of a policy's digest where there is none: the defaults hold."""
+_WARN_OF_PAGE: Final = 0.5
+"""A fixed index warns at this part of what it pages at, as the usual 0.1 and 0.2 do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """By what a service is judged.
+
+    Attributes:
+        limits: of the detectors.
+        window_rows: rows that distances are computed of, at least.
+        ignore: features that never alarm.
+        policy: the digest of the policy that says so.
+    """
+
+    limits: Limits
+    window_rows: int
+    ignore: frozenset[str]
+    policy: str
+
+
+def judged_by(policy: Policy | None, service: str) -> Judged:
+    """What a policy says of a service; the defaults where it, or its section, is not there.
+
+    Raises:
+        DetectError: limits that contradict each other.
+    """
+    section = None if policy is None else policy.services.get(service)
+    drift = None if section is None else section.drift
+    rule = (drift.rule if drift is not None else None) or Rule()
+    page = INDEX if drift is None or drift.psi is None else drift.psi
+    distance = DISTANCE if drift is None or drift.ks is None else drift.ks
+    limits = Limits(
+        rule=_rule(rule),
+        warn_delta=rule.warn_delta if drift is not None else "auto",
+        page_delta=rule.page_delta if drift is not None else "auto",
+        run=float(rule.checks_between_false_alarms),
+        page_distance=distance,
+        page_rows=1000 if drift is None else drift.minimum_rows,
+        clear_distance=min(rule.clear_ks, distance),
+        clear_windows=rule.clear_windows,
+        cooldown=0,  # the controller's, which counts what it has done
+        alpha=rule.p_value,
+        psi_warn=_WARN_OF_PAGE * page,
+        psi_page=page,
+    )
+    return Judged(
+        limits, rule.window_rows, frozenset(rule.ignore), NOBODY if policy is None else policy.digest
+    )
+
+
+def _rule(rule: Rule) -> DetectRule:
+    if rule.detector == "psi":
+        return "psi"
+    if rule.detector == "ks":
+        return "ks-bonferroni" if rule.correction == "bonferroni" else "ks-benjamini-hochberg"
+    return "e-detector"

@@ -1,0 +1,213 @@
+"""Panes of all partitions in, what is said of each package that serves out. The monitor that leads has one.
+
+A pure function of the panes in their order and of what served when: who goes on from a state gets the same figures as
+who was never stopped. A crash between two states leaves panes that are judged again, to the same end.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final
+
+from monitoring.figures import Evidence
+from monitoring.judging import Judged, Judging, evidence_of_panes
+from monitoring.judging.judging import Taken
+from monitoring.order import Order
+from monitoring.panes import At, Of, Pane
+from monitoring.read import Packages
+from registry.deployment import Rollout
+
+from .life import MOST_PANES, Comparing, Life, Told
+
+_AGAIN: Final = 8
+"""Panes until a page that the kept ones did not support is tried once more."""
+
+
+class Aggregate:
+    """For one thread."""
+
+    def __init__(
+        self,
+        partitions: Iterable[int],
+        packages: Packages,
+        judged_by: Callable[[str], Judged],
+        *,
+        topic: str,
+        pane_records: int,
+    ) -> None:
+        """Nothing was judged yet.
+
+        Args:
+            partitions: all of the log's.
+            packages: where profiles are had.
+            judged_by: a service → its limits now. Other limits than before begin its detectors anew.
+            topic: hex id of the log's topic.
+            pane_records: offsets of a pane.
+        """
+        self._order: Final[Order[Pane]] = Order(partitions)
+        self._packages: Final = packages
+        self._judged_by: Final = judged_by
+        self.topic: Final = topic
+        self.pane_records: Final = pane_records
+        self.served: Mapping[Of, int] = {}
+        self.next: dict[int, int] = {}
+        """Partition → the pane that is judged next."""
+        self._history: dict[int, deque[tuple[int, Mapping[bytes, int]]]] = {}
+        """Partition → panes that were judged, with how far journals had come before each."""
+        self.lives: dict[Of, Life] = {}
+        self.comparing: dict[str, Comparing] = {}
+        """Service → its rollout."""
+        self.statuses: dict[At, Counter[int]] = {}
+        self._held: Pane | None = None
+        """Whose turn it was when its package could not be had."""
+        self.unreadable: Counter[str] = Counter()
+        self.panes = 0
+
+    @property
+    def late(self) -> int:
+        """See `Order.late`."""
+        return self._order.late
+
+    def serve(self, served: Mapping[Of, int], rollouts: Mapping[str, Rollout] | None = None) -> None:
+        """What answers now, and since when: of the governance log, or of the operator's plan.
+
+        `rollouts`: service → the canary that moves on by itself.
+        """
+        self.served = dict(served)
+        known = self.comparing
+        self.comparing = {}
+        for service, rollout in (rollouts or {}).items():
+            before = known.get(service)
+            same = before is not None and before.rollout.offset == rollout.offset
+            self.comparing[service] = Comparing(rollout, before.sides if same and before is not None else {})
+        for of in [
+            of for of in self.lives if of not in self.served or self.lives[of].since != self.served[of]
+        ]:
+            del self.lives[of]
+
+    def take(self, pane: Pane) -> None:
+        """A pane of any partition. Of each partition they come in their order; one that was judged is passed over."""
+        if pane.number >= self.next.get(pane.partition, 0):
+            self._order.take(pane)
+
+    def read_to_end(self, partition: int, time: int) -> None:
+        """See `Order.read_to_end`."""
+        self._order.read_to_end(partition, time)
+
+    def judge(self) -> list[Told]:
+        """Judge the panes whose turn it is; what changed by it.
+
+        Raises:
+            StoreUnavailable: a package cannot be had now; its pane waits, and those after it.
+        """
+        told: list[Told] = []
+        while (pane := self._held or next(self._order.ready(), None)) is not None:
+            self._held = pane
+            lives = {of: self._life(of, pane.time) for of in pane.tallies}  # one may have to be waited for
+            self._held = None
+            self._count(pane)
+            for of, tally in pane.tallies.items():
+                life = lives[of]
+                if life is not None:
+                    told += self._judge(of, life, Taken(pane.partition, pane.number, pane.time, tally))
+        return told
+
+    def refill(self, pane: Pane) -> None:
+        """A pane that was judged before a restart: into windows and what evidence is made of, and no further."""
+        self._remember(pane)
+        for of, tally in pane.tallies.items():
+            life = self.lives.get(of)
+            if life is not None and pane.time > life.since and tally.rows:
+                taken = Taken(pane.partition, pane.number, pane.time, tally)
+                life.judging.fill(taken)
+                life.keep(taken)
+
+    def evidence(self, of: Of) -> Evidence | None:
+        """Of the panes that are kept of a package; None: it does not serve, or nothing of it was judged yet."""
+        life = self.lives.get(of)
+        if life is None or not life.kept:
+            return None
+        firsts: dict[int, int] = {}
+        for taken in life.kept:
+            firsts[taken.partition] = min(taken.number, firsts.get(taken.partition, taken.number))
+        return evidence_of_panes(
+            of, life.judging.profile, life.judging.judged, life.kept,
+            topic=self.topic, pane_records=self.pane_records,
+            reached={str(partition): self._reached(partition, first) for partition, first in firsts.items()},
+        )  # fmt: skip
+
+    def _life(self, of: Of, time: int) -> Life | None:
+        """The life that a pane of this time belongs to; begun when it is the first of it."""
+        since = self.served.get(of)
+        if since is None or time <= since:
+            return None
+        found = self.lives.get(of)
+        if found is not None and found.judging.judged == self._judged_by(of.service):
+            return found
+        return self.begin(of, since)
+
+    def begin(self, of: Of, since: int) -> Life | None:
+        """A new life; None: there is no such package."""
+        profile = self._packages.get(of.service, of.digest)
+        if profile is None:
+            return None
+        life = self.lives[of] = Life(Judging(profile, self._judged_by(of.service)), since)
+        return life
+
+    def _count(self, pane: Pane) -> None:
+        """What is counted whoever serves."""
+        self.next[pane.partition] = pane.number + 1
+        self.panes += 1
+        self.unreadable.update(pane.unreadable)
+        for at, statuses in pane.statuses.items():
+            self.statuses.setdefault(at, Counter()).update(statuses)
+        for service, comparing in self.comparing.items():
+            comparing.add(service, pane)
+        self._remember(pane)
+
+    def _remember(self, pane: Pane) -> None:
+        self._history.setdefault(pane.partition, deque(maxlen=MOST_PANES)).append((pane.number, pane.reached))
+
+    def _judge(self, of: Of, life: Life, taken: Taken) -> list[Told]:
+        life.asked.add(taken.tally)
+        if not taken.tally.rows:
+            return []
+        life.keep(taken)
+        before = life.alarms()
+        life.judging.take(taken)
+        self._confirm(of, life)
+        after = life.alarms()
+        return [
+            Told(of, column, before.get(column), after.get(column), taken.time)
+            for column in sorted(before.keys() | after.keys())
+            if before.get(column) != after.get(column)
+        ]
+
+    def _confirm(self, of: Of, life: Life) -> None:
+        """Pages are told once the panes that are kept support them by themselves."""
+        paged = {
+            column.name
+            for place, column in enumerate(life.judging.columns)
+            if life.judging.severity(place) == "page"
+        }
+        life.confirmed &= paged
+        waiting = paged - life.confirmed
+        if not waiting:
+            life.tried = 0
+            return
+        if life.tried and life.judging.checks < life.tried + _AGAIN:
+            return
+        life.tried = life.judging.checks
+        evidence = self.evidence(of)
+        assert evidence is not None
+        life.confirmed |= waiting & {each.column for each in evidence.columns if each.severity == "page"}
+
+    def _reached(self, partition: int, first: int) -> dict[str, int]:
+        """How far each journal had come before the pane `first`, as far as panes since then show it."""
+        found: dict[str, int] = {}
+        for number, reached in self._history.get(partition, ()):
+            if number >= first:
+                for journal, sequence in reached.items():
+                    found.setdefault(journal.hex(), sequence)
+        return found

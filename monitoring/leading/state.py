@@ -1,0 +1,97 @@
+"""What a restart of the monitor that leads goes on from, beside the panes themselves. Plain values, for JSON."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from monitoring.asked import Asked
+from monitoring.errors import DetectError
+from monitoring.panes import At, Of, Pane
+
+from .aggregate import Aggregate
+
+FORMAT: Final = 1
+
+
+def state_of(aggregate: Aggregate) -> dict[str, Any]:
+    """All that panes do not tell again."""
+    return {
+        "format": FORMAT,
+        "topic": aggregate.topic,
+        "pane_records": aggregate.pane_records,
+        "next": {str(partition): number for partition, number in sorted(aggregate.next.items())},
+        "lives": [
+            {
+                "of": list(of), "since": life.since, "policy": life.judging.judged.policy,
+                "judging": life.judging.encode(), "confirmed": sorted(life.confirmed), "tried": life.tried,
+                "asked": life.asked.written(),
+            }
+            for of, life in sorted(aggregate.lives.items())
+        ],
+        "comparing": {
+            service: {
+                "offset": each.rollout.offset,
+                "sides": {slot: side.written() for slot, side in sorted(each.sides.items())},
+            }
+            for service, each in sorted(aggregate.comparing.items())
+        },
+        "statuses": [[*at, _texts(found)] for at, found in sorted(aggregate.statuses.items())],
+    }  # fmt: skip
+
+
+def restore(aggregate: Aggregate, state: Mapping[str, Any], panes: Iterable[Pane]) -> None:
+    """Go on from a state. MUST come before anything was taken, and after `serve`.
+
+    Args:
+        aggregate: a new one.
+        state: what `state_of` gave.
+        panes: those that are kept, in their order; what the state does not cover is judged by `judge`.
+
+    Raises:
+        DetectError: the state is of another log or other panes, or none. What it says of a life with other limits, or
+            of another time, is left out: that life begins anew.
+        StoreUnavailable: a package cannot be had now.
+    """
+    try:
+        if (state["format"], state["topic"], state["pane_records"]) != (
+            FORMAT, aggregate.topic, aggregate.pane_records,
+        ):  # fmt: skip
+            raise DetectError("the state is of another log, or of other panes")
+        aggregate.next.update({int(partition): int(number) for partition, number in state["next"].items()})
+        for each in state["lives"]:
+            _restore_life(aggregate, each)
+        for service, each in state["comparing"].items():
+            known = aggregate.comparing.get(service)
+            if known is not None and known.rollout.offset == each["offset"]:
+                known.sides = {slot: Asked.read(side) for slot, side in each["sides"].items()}
+        for service, slot, found in state["statuses"]:
+            aggregate.statuses[At(service, slot)] = Counter({int(key): int(n) for key, n in found.items()})
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise DetectError(f"not a state: {error}") from error
+    for pane in panes:
+        if pane.number < aggregate.next.get(pane.partition, 0):
+            aggregate.refill(pane)
+        else:
+            aggregate.take(pane)
+
+
+def _restore_life(aggregate: Aggregate, content: Mapping[str, Any]) -> None:
+    of, since = Of(*content["of"]), int(content["since"])
+    if aggregate.served.get(of) != since:
+        return
+    life = aggregate.begin(of, since)
+    if life is None or life.judging.judged.policy != content["policy"]:
+        return
+    try:
+        life.judging.restore(content["judging"])
+        life.asked = Asked.read(content["asked"])
+    except DetectError:
+        del aggregate.lives[of]
+        return
+    life.confirmed, life.tried = set(content["confirmed"]), int(content["tried"])
+
+
+def _texts(counts: Mapping[int, int]) -> dict[str, int]:
+    return {str(key): number for key, number in sorted(counts.items())}

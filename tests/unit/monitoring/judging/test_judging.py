@@ -1,0 +1,134 @@
+"""One package: what its panes say of it, whoever stops in between."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from monitoring.errors import DetectError
+from monitoring.judging import Judging, judged_by
+from monitoring.judging.judging import Taken
+from monitoring.read import Profile
+from registry.policy import parse_policy
+
+POLICY = """\
+format: 1
+change: {roles: {compliance: 1}}
+services:
+  credit:
+    gates: {size: {megabytes: 5}}
+    approvals: {roles: {legal: 1}}
+    drift: %s
+"""
+RULE = "{rule: {window_rows: 1000}}"
+
+
+def judging(profile: Profile, drift: str = RULE) -> Judging:
+    """Under a policy with this section."""
+    return Judging(profile, judged_by(parse_policy((POLICY % drift).encode()), "credit"))
+
+
+def take(one: Judging, stream: Any, numbers: range, shift: float = 0.0) -> None:
+    """Panes in a row."""
+    for number in numbers:
+        pane = stream.pane(number, shift)
+        one.take(Taken(0, number, pane.time, pane.tallies[stream.of]))
+
+
+def severities(one: Judging) -> dict[str, str | None]:
+    """Of each column."""
+    return {column.name: one.severity(place) for place, column in enumerate(one.columns)}
+
+
+def test_traffic_like_the_reference_is_calm(profile: Profile, stream: Callable[..., Any]) -> None:
+    """Of two hundred panes none alarms."""
+    one = judging(profile)
+    take(one, stream(), range(200))
+    assert set(severities(one).values()) == {None}
+    assert one.checks == 200
+
+
+def test_a_drifted_feature_and_its_score_page(profile: Profile, stream: Callable[..., Any]) -> None:
+    """And the other feature does not; by its name a score is none."""
+    one = judging(profile)
+    take(one, stream(), range(10))
+    take(one, stream(), range(10, 16), shift=1.0)
+    assert severities(one) == {"age": "page", "home": None, "score:bad": "page"}
+
+
+def test_the_window_has_the_newest_rows_and_whole_panes(profile: Profile, stream: Callable[..., Any]) -> None:
+    """A thousand, of panes of 250; of 300 it takes four, which are more."""
+    one, other = judging(profile), judging(profile)
+    take(one, stream(), range(9))
+    assert [taken.number for taken in one.window] == [5, 6, 7, 8]
+    assert {each.rows for each in one.figures()} == {1000}
+    take(other, stream(records=300), range(9))
+    assert other.window_rows == 1200
+
+
+def test_who_goes_on_from_a_state_says_the_same(profile: Profile, stream: Callable[..., Any]) -> None:
+    """To the bit, wherever it was stopped."""
+    whole = judging(profile)
+    take(whole, stream(), range(12), shift=0.4)
+    for stop in (1, 5, 11):
+        first, second = judging(profile), judging(profile)
+        take(first, stream(), range(stop), shift=0.4)
+        second.restore(json.loads(json.dumps(first.encode())))
+        for taken in first.window:
+            second.fill(taken)
+        take(second, stream(), range(stop, 12), shift=0.4)
+        assert second.figures() == whole.figures()
+        assert second.standings == whole.standings
+        assert second.encode() == whole.encode()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda state: state.pop("detector"),
+        lambda state: state.update(detector="00"),
+        lambda state: state.update(detector="zz"),
+        lambda state: state["standings"].pop(),
+        lambda state: state["standings"][0].pop("paged"),
+        lambda state: state.update(most="00"),
+        lambda state: state.update(rows="many"),
+    ],
+)
+def test_a_damaged_state_is_refused(profile: Profile, damage: Callable[[dict[str, Any]], Any]) -> None:
+    """Not gone on from."""
+    state = judging(profile).encode()
+    damage(state)
+    with pytest.raises(DetectError):
+        judging(profile).restore(state)
+
+
+def test_a_reference_that_is_too_small_says_so_and_is_judged_by_what_it_supports(profile: Profile) -> None:
+    """A delta of one percent takes 38,000 rows."""
+    one = judging(profile, "{rule: {warn_delta: 0.01}}")
+    assert "it takes a training table of" in (one.unsupported or "")
+    assert judging(profile).unsupported is None
+
+
+def test_an_ignored_feature_is_shown_and_never_alarms(profile: Profile, stream: Callable[..., Any]) -> None:
+    """Its figures are there."""
+    one = judging(profile, "{rule: {window_rows: 1000, ignore: [age]}}")
+    take(one, stream(), range(10), shift=1.0)
+    assert severities(one) == {"age": None, "home": None, "score:bad": "page"}
+    assert one.figures()[0].ks_lower > 0.3
+
+
+@pytest.mark.parametrize("detector", ["ks", "psi"])
+def test_the_classic_rules_can_be_had(profile: Profile, stream: Callable[..., Any], detector: str) -> None:
+    """For those who must."""
+    one = judging(profile, f"{{rule: {{detector: {detector}, window_rows: 1000}}}}")
+    take(one, stream(), range(10), shift=1.0)
+    assert severities(one) == {"age": "page", "home": None, "score:bad": "page"}
+
+
+def test_a_service_that_the_policy_does_not_name_is_judged_by_the_defaults(profile: Profile) -> None:
+    """And so is one where there is no policy."""
+    assert judged_by(parse_policy((POLICY % RULE).encode()), "other").window_rows == 2000
+    assert Judging(profile, judged_by(None, "credit")).unsupported is None

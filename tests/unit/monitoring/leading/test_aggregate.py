@@ -1,0 +1,220 @@
+"""What the leading monitor says is a function of the panes, whatever happens to it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from monitoring.errors import DetectError
+from monitoring.judging import judged_by
+from monitoring.leading import Aggregate, restore, state_of
+from monitoring.panes import Of, Pane
+from monitoring.read import Profile
+from registry.deployment import Rollout
+from registry.errors import StoreUnavailable
+from registry.policy import parse_policy
+from tests.unit.monitoring.conftest import CREDIT, DIGEST, Kept
+
+POLICY = parse_policy(b"""\
+format: 1
+change: {roles: {compliance: 1}}
+services:
+  credit:
+    gates: {size: {megabytes: 5}}
+    approvals: {roles: {legal: 1}}
+    drift: {rule: {window_rows: 1000}}
+""")
+NONE: dict[Of, int] = {}
+
+
+def aggregate(kept: Kept, partitions: int = 1, served: dict[Of, int] | None = None) -> Aggregate:
+    """With credit live since 0."""
+    found = Aggregate(
+        range(partitions), kept, lambda service: judged_by(POLICY, service), topic="00" * 16, pane_records=250
+    )
+    found.serve({CREDIT: 0} if served is None else served)
+    return found
+
+
+def said(one: Aggregate) -> Any:
+    """All that it says."""
+    return state_of(one), {of: one.evidence(of) for of in one.lives}
+
+
+def alarms(one: Aggregate) -> dict[str, str]:
+    """Of credit."""
+    return dict(one.lives[CREDIT].alarms())
+
+
+@pytest.fixture
+def kept(profile: Profile) -> Kept:
+    """The one package."""
+    return Kept({DIGEST: profile})
+
+
+@pytest.fixture
+def drifting(stream: Callable[..., Any]) -> list[Pane]:
+    """Ten calm panes of one partition, and ten that are not."""
+    one = stream(reached={b"\1" * 16: 5})
+    return [one.pane(number, shift=0.0 if number < 10 else 1.0) for number in range(20)]
+
+
+def test_a_page_is_told_once_and_stands(kept: Kept, drifting: list[Pane]) -> None:
+    """With its evidence, which says the same."""
+    one = aggregate(kept)
+    told = []
+    for pane in drifting:
+        one.take(pane)
+        told += one.judge()
+    paged = [each for each in told if each.after == "page"]
+    assert sorted(each.column for each in paged) == ["age", "score:bad"]
+    assert alarms(one) == {"age": "page", "score:bad": "page"}
+    evidence = one.evidence(CREDIT)
+    assert evidence is not None
+    assert {each.column: each.severity for each in evidence.columns} == {
+        "age": "page",
+        "score:bad": "page",
+        "home": None,
+    }
+    assert evidence.policy == POLICY.digest
+    assert evidence.reached == {"0": {"01" * 16: 5}}
+
+
+@pytest.mark.parametrize("stop", [1, 9, 12, 19])
+def test_killed_anywhere_it_says_the_same(kept: Kept, drifting: list[Pane], stop: int) -> None:
+    """From a state of before, and the panes that are kept: to the bit."""
+    whole, first, second = (aggregate(kept) for _ in range(3))
+    for pane in drifting:
+        whole.take(pane)
+        whole.judge()
+    for pane in drifting[:stop]:
+        first.take(pane)
+        first.judge()
+    state = json.loads(json.dumps(state_of(first)))
+    restore(second, state, drifting[: stop + 3])  # the store had three more than the state
+    second.judge()
+    for pane in drifting[stop:]:
+        second.take(pane)
+        second.judge()
+    assert said(second) == said(whole)
+
+
+def test_partitions_are_judged_in_one_order_whoever_comes_first(
+    kept: Kept, stream: Callable[..., Any]
+) -> None:
+    """Four of them, read one after another or in turns."""
+    streams = [stream(partition=each, step=1000 + each) for each in range(4)]
+    panes = [one.pane(number, shift=0.5) for one in streams for number in range(6)]
+    by_turns, one_by_one = aggregate(kept, 4), aggregate(kept, 4)
+    for pane in sorted(panes, key=lambda pane: (pane.number, -pane.partition)):
+        by_turns.take(pane)
+        by_turns.judge()
+    for pane in panes:
+        one_by_one.take(pane)
+    for one in (by_turns, one_by_one):
+        for partition in range(4):
+            one.read_to_end(partition, 10**9)
+        one.judge()
+    assert said(by_turns) == said(one_by_one)
+    assert by_turns.late == 0
+
+
+def test_a_package_that_cannot_be_had_is_waited_for(kept: Kept, drifting: list[Pane]) -> None:
+    """No pane is lost by it."""
+    one, whole = aggregate(kept), aggregate(kept)
+    kept.away = True
+    one.take(drifting[0])
+    with pytest.raises(StoreUnavailable):
+        one.judge()
+    with pytest.raises(StoreUnavailable):
+        one.judge()
+    kept.away = False
+    for pane in drifting[:5]:
+        one.take(pane) if pane.number else None
+        one.judge()
+        whole.take(pane)
+        whole.judge()
+    assert said(one) == said(whole)
+
+
+def test_deployed_again_it_begins_anew(kept: Kept, drifting: list[Pane], stream: Callable[..., Any]) -> None:
+    """What was said of it before is of its life before; panes up to the deployment are not its own."""
+    one = aggregate(kept)
+    for pane in drifting:
+        one.take(pane)
+        one.judge()
+    assert alarms(one)
+    one.serve(NONE)
+    assert one.evidence(CREDIT) is None
+    one.serve({CREDIT: 22_000})
+    calm = stream()
+    for number in range(20, 24):
+        one.take(calm.pane(number))
+    one.judge()
+    assert alarms(one) == {}
+    assert one.lives[CREDIT].judging.rows == 500  # panes 22 and 23 ended after it
+
+
+def test_what_nobody_serves_is_not_judged(kept: Kept, drifting: list[Pane]) -> None:
+    """A forger's records under a package's name among them."""
+    one = aggregate(kept, served=NONE)
+    one.take(drifting[0])
+    assert one.judge() == []
+    assert one.lives == {}
+    assert kept.asked == 0
+
+
+def test_a_rollout_compares_what_came_since_it_began(
+    profile: Profile, kept: Kept, stream: Callable[..., Any]
+) -> None:
+    """Live's requests of before are none of it, and a restart does not forget."""
+    other = "sha256:" + "cd" * 32
+    kept.profiles[other] = profile
+    canary = Of("credit", other, "canary")
+    rollout = Rollout(other, (0.5, 1.0), 600.0, 3000, 3000, 41)
+    one, live = aggregate(kept), stream()
+    one.serve({CREDIT: 0, canary: 3000}, {"credit": rollout})
+    beside = stream(of=canary, records=25)
+    for number in range(6):
+        pane = live.pane(number)
+        both = Pane(
+            0, number, pane.first, pane.end, pane.time,
+            tallies=dict(pane.tallies) | {canary: beside.tally(number)},
+            statuses=dict(pane.statuses) | dict(beside.pane(number).statuses),
+        )  # fmt: skip
+        one.take(both)
+        one.judge()
+    sides = one.comparing["credit"].sides
+    assert (sides["live"].rows, sides["canary"].rows) == (750, 75)
+    assert (sides["live"].reached, sides["canary"].reached) == (750, 75)
+    again = aggregate(kept)
+    again.serve({CREDIT: 0, canary: 3000}, {"credit": rollout})
+    restore(again, json.loads(json.dumps(state_of(one))), [])
+    assert state_of(again)["comparing"] == state_of(one)["comparing"]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda state: state.pop("next"),
+        lambda state: state.update(format=2),
+        lambda state: state.update(topic="11" * 16),
+        lambda state: state.update(pane_records=256),
+        lambda state: state["lives"][0].pop("of"),
+        lambda state: state.update(statuses=[["credit"]]),
+    ],
+)
+def test_a_state_of_something_else_is_refused(
+    kept: Kept, drifting: list[Pane], damage: Callable[[Any], Any]
+) -> None:
+    """It would be gone on from in silence."""
+    one = aggregate(kept)
+    one.take(drifting[0])
+    one.judge()
+    state = state_of(one)
+    damage(state)
+    with pytest.raises(DetectError):
+        restore(aggregate(kept), state, [])
