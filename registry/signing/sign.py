@@ -55,6 +55,8 @@ def _signing(config: Any, key: PrivateKey, certified: Certified | None) -> Any:
         return config.use_elliptic_key_signer(private_key=key.path, password=key.passphrase)
     if key.passphrase is not None:
         raise KeyRefused(f"{key.path}: with a certificate, model-signing takes no key with a passphrase")
+    # It takes no empty chain; the certificate once more says nothing new.
+    chain = list(certified.chain) or [certified.certificate]
     return config.use_certificate_signer(
-        private_key=key.path, signing_certificate=certified.certificate, certificate_chain=certified.chain
+        private_key=key.path, signing_certificate=certified.certificate, certificate_chain=chain
     )

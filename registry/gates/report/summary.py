@@ -75,6 +75,13 @@ def _size(figures: Mapping[str, Any]) -> str:
     return f"{figures['megabytes']:.3g} MB"
 
 
+def _signing(figures: Mapping[str, Any]) -> str:
+    kept, by = figures["signatures"], figures["signed_by"]
+    good = sum(each == "holds" for each in kept.values())
+    who = f"by {', '.join(each[:12] for each in by)}; " if by else ""
+    return f"{who}{good} of {len(kept)} signatures count{'s' if good == 1 else ''}"
+
+
 def _plain(figures: Mapping[str, Any]) -> str:
     return ", ".join(
         f"{name} {number(value)}" for name, value in figures.items() if isinstance(value, int | float | str)
@@ -91,4 +98,5 @@ _LINES: Final[Mapping[str, Callable[[Mapping[str, Any]], str]]] = {
     "robustness": _robustness,
     "latency": _latency,
     "size": _size,
+    "model_signing": _signing,
 }
