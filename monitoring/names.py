@@ -52,6 +52,11 @@ WINDOW_SECONDS: Final = Name(
     "affiant_drift_window_seconds", "From the window's first pane to its last, by the log's clock.", _PACKAGE
 )
 CHECKS: Final = Name("affiant_drift_checks", "Panes that were judged.", _PACKAGE, "counter")
+UNSUPPORTED: Final = Name(
+    "affiant_drift_unsupported",
+    "1 when the reference has too few rows for the policy's deltas: larger ones were taken.",
+    _PACKAGE,
+)
 REFERENCE: Final = Name(
     "affiant_drift_reference_info",
     "1; the reference's SHA-256 and rows.",

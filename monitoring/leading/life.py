@@ -15,6 +15,7 @@ from registry.deployment import Rollout
 
 WINDOWS: Final = 8
 """Of rows that evidence is made of, at least where there are so many: detectors need more than distances do."""
+_SIDES: Final[tuple[Slot, Slot]] = ("canary", "live")
 MOST_PANES: Final = 4096
 """Of one package that are kept for its evidence; and of the log that are known by how far journals had come."""
 
@@ -70,6 +71,12 @@ class Comparing:
 
     rollout: Rollout
     sides: dict[Slot, Asked] = field(default_factory=dict)
+
+    @property
+    def share(self) -> float:
+        """The canary's of the requests that either answered; 0 before the first."""
+        canary, live = (self.side(slot).reached for slot in _SIDES)
+        return canary / (canary + live) if canary + live else 0.0
 
     def side(self, slot: Slot) -> Asked:
         """Of a slot."""

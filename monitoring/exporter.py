@@ -1,0 +1,157 @@
+"""What the monitor says to Prometheus, computed when it is asked. Names and meanings are in names.py."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Final
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.metrics_core import Metric
+
+from registry.policy import Policy
+
+from . import names
+from .detect.figures import ColumnFigures
+from .judging.judging import NONE
+from .leading import Aggregate, Life
+from .names import SHORT, Name
+from .panes import LATENCY_BOUNDS, Of
+from .slo import Counted, Objective, objectives, of_confidence, of_latency, of_statuses
+
+_SECONDS: Final = tuple(bound / 1e9 for bound in LATENCY_BOUNDS)
+_SEVERITIES: Final = ("warn", "page")
+_COLUMN_GAUGES: Final[tuple[tuple[Name, str], ...]] = (
+    (names.KS_LOWER, "ks_lower"), (names.KS_UPPER, "ks_upper"), (names.PSI, "psi"),
+    (names.PSI_DEBIASED, "psi_debiased"), (names.EFFECT, "effect"), (names.MISSING, "missing"),
+    (names.OUTSIDE, "out_of_range"), (names.UNSEEN, "unseen"),
+)  # fmt: skip
+
+
+@dataclass(slots=True)
+class Seen:
+    """What a monitor says of its own work."""
+
+    position: dict[int, int] = field(default_factory=dict)
+    """Partition → next offset to be read."""
+    lag: dict[int, int] = field(default_factory=dict)
+    """Partition → records that are not counted yet."""
+    age: dict[int, float] = field(default_factory=dict)
+    """Partition → seconds since the newest counted record, 0 when all are."""
+    leads: bool = False
+
+
+class Families:
+    """Gauges and counters by name, filled label by label."""
+
+    def __init__(self) -> None:
+        self._found: dict[str, GaugeMetricFamily | CounterMetricFamily] = {}
+
+    def add(self, name: Name, labels: Iterable[str], value: float) -> None:
+        """A sample."""
+        family = self._found.get(name.name)
+        if family is None:
+            kind = CounterMetricFamily if name.kind == "counter" else GaugeMetricFamily
+            family = self._found[name.name] = kind(name.name, name.help, labels=name.labels)
+        family.add_metric(list(labels), value)
+
+    def __iter__(self) -> Iterator[Metric]:
+        yield from self._found.values()
+
+
+def families(aggregate: Aggregate | None, policy: Policy | None, seen: Seen) -> Iterator[Metric]:
+    """Every family. `aggregate`: of the monitor that leads; None: another one does."""
+    found = Families()
+    found.add(names.LEADER, (), int(seen.leads))
+    for partition in sorted(seen.position):
+        found.add(names.POSITION, (str(partition),), seen.position[partition])
+        found.add(names.LAG, (str(partition),), seen.lag.get(partition, 0))
+        found.add(names.READ_SECONDS, (str(partition),), seen.age.get(partition, 0.0))
+    histogram = HistogramMetricFamily(
+        names.CONFIDENCE.name, names.CONFIDENCE.help, labels=names.CONFIDENCE.labels
+    )
+    if aggregate is not None:
+        found.add(names.LATE, (), aggregate.late)
+        for reason, count in sorted(aggregate.unreadable.items()):
+            found.add(names.UNREADABLE, (reason,), count)
+        for of, life in sorted(aggregate.lives.items()):
+            _life(found, histogram, of, life)
+        for service, comparing in sorted(aggregate.comparing.items()):
+            share = comparing.share
+            found.add(names.ROLLOUT_WEIGHT, (service, short(comparing.rollout.digest)), share)
+        _slos(found, aggregate, policy)
+    yield from found
+    yield histogram
+
+
+def short(digest: str) -> str:
+    """A digest as a label."""
+    return digest.removeprefix("sha256:")[:SHORT]
+
+
+def _life(found: Families, histogram: HistogramMetricFamily, of: Of, life: Life) -> None:
+    judging, labels = life.judging, (of.service, short(of.digest), of.slot)
+    reference = judging.profile.reference
+    found.add(names.REFERENCE, (*labels, sha256(reference.encode()).hexdigest(), str(reference.rows)), 1)
+    found.add(names.ROWS, labels, life.asked.rows)
+    found.add(names.CHECKS, labels, judging.checks)
+    found.add(names.WINDOW_ROWS, labels, judging.window_rows)
+    window = judging.window
+    found.add(names.WINDOW_SECONDS, labels, (window[-1].time - window[0].time) / 1000 if window else 0.0)
+    found.add(names.UNSUPPORTED, labels, int(judging.unsupported is not None))
+    for severity in _SEVERITIES:
+        found.add(names.LOG_E_LIMIT, (*labels, severity), judging.threshold)
+    alarms = life.alarms()
+    for figures in judging.figures():
+        _column(found, labels, figures)
+        for severity in _SEVERITIES:
+            standing = alarms.get(figures.name)
+            stands = standing in {"page", severity}
+            found.add(names.ALARM, (*labels, figures.name, severity), int(stands))
+    if life.asked.confidence.any():
+        histogram.add_metric(list(labels), *_confidence(life.asked.confidence.tolist()))
+
+
+def _column(found: Families, labels: tuple[str, ...], figures: ColumnFigures) -> None:
+    where = (*labels, figures.name)
+    for name, field_ in _COLUMN_GAUGES:
+        found.add(name, where, getattr(figures, field_))
+    for severity, value in (("warn", figures.log_e_warn), ("page", figures.log_e_page)):
+        found.add(names.LOG_E, (*where, severity), max(value, NONE))
+
+
+def _confidence(counts: list[int]) -> tuple[list[tuple[str, float]], float]:
+    """Cumulative buckets of equal width, and what the sum may be: each prediction at its bin's middle."""
+    buckets, running, total = [], 0, 0.0
+    for place, count in enumerate(counts):
+        running += count
+        total += count * (place + 0.5) / len(counts)
+        bound = (place + 1) / len(counts)
+        buckets.append((f"{bound:g}" if place + 1 < len(counts) else "+Inf", float(running)))
+    return buckets, total
+
+
+def _slos(found: Families, aggregate: Aggregate, policy: Policy | None) -> None:
+    for service, section in (policy.services if policy is not None else {}).items():
+        for objective in objectives(section.slo):
+            found.add(names.SLO_BUDGET, (service, objective.name), objective.budget)
+            for slot, counted in _counted(aggregate, service, objective).items():
+                found.add(names.SLO_BAD, (service, slot, objective.name), counted.bad)
+                found.add(names.SLO_ALL, (service, slot, objective.name), counted.requests)
+
+
+def _counted(aggregate: Aggregate, service: str, objective: Objective) -> Mapping[str, Counted]:
+    """By slot."""
+    if objective.name in ("errors", "refusals"):
+        return {
+            at.slot: of_statuses(objective, statuses)
+            for at, statuses in aggregate.statuses.items()
+            if at.service == service
+        }
+    count: Callable[[Life], Counted] = (
+        (lambda life: of_latency(objective, _SECONDS, life.asked.latency.tolist()))
+        if objective.name == "latency"
+        else (lambda life: of_confidence(objective, life.asked.confidence.tolist()))
+    )
+    return {of.slot: count(life) for of, life in aggregate.lives.items() if of.service == service}
