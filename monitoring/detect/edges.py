@@ -1,9 +1,9 @@
 """The edges at which the e-detector and the design effect look: about 19 quantiles of each column's reference.
 
-For each of 0.05, 0.10, …, 0.95 the end of a cell whose share r of the reference is nearest. Atoms make some
-of them the same edge, which counts once. r is the share that the edge has, not the one that was aimed at: 0
-(before the first atom) and 1 (after the last) are edges too, so that a constant column that goes up, down or
-missing is seen.
+For each of 0.05, 0.10, …, 0.95 the end of a cell whose share r of the reference is nearest; where an atom
+jumps over it, both ends of the atom. r is the share that the edge has, not the one that was aimed at, and an
+edge that is chosen twice counts once. 0 (before the first atom) and 1 (after the last) are edges too, so that
+a constant column that goes up, down or missing is seen, and a large category that becomes an unseen one.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from .lines import Counts, Floats, Lines
 
 QUANTILES: Final = tuple(place / 20 for place in range(1, 20))
+JUMP: Final = 1 / 40
+"""A cell with more of the reference than this has both its ends chosen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +81,14 @@ def _nearest(share: Floats) -> NDArray[np.intp]:
     for wanted in QUANTILES:
         after = int(np.searchsorted(share, wanted, side="left"))
         before = after - 1  # the last cell whose share is smaller
-        if before >= 0 and wanted - share[before] < share[after] - wanted:
-            after = before if share[before] == 0 else int(np.searchsorted(share, share[before], side="left"))
-        chosen.add(after)
+        if before < 0:
+            chosen.add(after)
+            continue
+        if share[before] > 0:
+            before = int(np.searchsorted(share, share[before], side="left"))
+        if share[after] - share[before] > JUMP:
+            chosen |= {before, after}
+        else:
+            chosen.add(before if wanted - share[before] < share[after] - wanted else after)
     # At the end of the line everything is at or below, drifted or not.
     return np.array(sorted(chosen - {len(share) - 1}), np.intp)

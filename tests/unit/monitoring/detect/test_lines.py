@@ -56,7 +56,7 @@ def test_cumulative_sums_begin_anew_with_each_column() -> None:
     [
         (np.zeros(11, np.int32), r"int32 \[11\], and not int64 \[11\]"),
         (np.zeros(8, np.int64), r"int64 \[8\], and not int64 \[11\]"),
-        (np.full(9, -1, np.int64), "-1 is below zero"),
+        (np.full(11, -1, np.int64), "-1 is below zero"),
     ],
 )
 def test_counts_that_are_none_are_refused(counts: np.ndarray, said: str) -> None:
