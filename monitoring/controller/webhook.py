@@ -19,6 +19,7 @@ import ssl
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from socketserver import ThreadingMixIn
 from types import TracebackType
 from typing import Any, Final, Protocol, Self, cast
@@ -27,7 +28,7 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 import structlog
 from prometheus_client import CollectorRegistry, make_wsgi_app
 
-from audit.errors import AuditError
+from audit.errors import AuditError, KeyRefused
 from audit.proof.errors import FormatError
 from audit.proof.printable import printable
 from audit.scrape import Page
@@ -44,6 +45,8 @@ _SHORT: Final = 64 << 10
 MOST_CONNECTIONS: Final = 32
 SILENCE: Final = 5.0
 """Seconds that a connection may say nothing."""
+_POLL: Final = 0.1
+"""Seconds between two looks whether it is to end."""
 _PEER: Final = "affiant.peer"
 """Whether the client has shown a certificate that holds."""
 
@@ -161,7 +164,7 @@ def _json(start: Start, status: str, content: Any) -> Iterable[bytes]:
 
 
 class _Handler(WSGIRequestHandler):
-    timeout = SILENCE
+    timeout = None  # the connection's, of `process_request_thread`
 
     def get_environ(self) -> dict[str, Any]:
         environ = super().get_environ()
@@ -176,6 +179,7 @@ class _Server(ThreadingMixIn, WSGIServer):
     """One thread a connection, and not more of them than are allowed; TLS is shaken hands about in that thread."""
 
     daemon_threads = True
+    request_queue_size = 2 * MOST_CONNECTIONS
     tls: ssl.SSLContext | None = None
 
     def __init__(self, *args: Any, **more: Any) -> None:
@@ -216,7 +220,9 @@ class WebhookServer:
         except OSError as error:
             raise AuditError(f"[controller] cannot listen on {host}:{port}: {error.strerror}") from error
         self.port: int = self._server.server_port
-        self._thread = threading.Thread(target=self._server.serve_forever, name="webhook", daemon=True)
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(_POLL,), name="webhook", daemon=True
+        )
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -231,3 +237,22 @@ class WebhookServer:
 
 def _family(host: str) -> socket.AddressFamily:
     return socket.AF_INET6 if ":" in host else socket.AF_INET
+
+
+def server_tls(certificate: Path, key: Path, client_ca: Path | None) -> ssl.SSLContext:
+    """TLS of the webhook. With `client_ca` a certificate that a client shows must be of it; who shows none gets to the
+    pages that anybody may see: probes and scrapes.
+
+    Raises:
+        KeyRefused: a file is not there, or is not what it should be.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_cert_chain(certificate, key)
+        if client_ca is not None:
+            context.load_verify_locations(client_ca)
+            context.verify_mode = ssl.CERT_OPTIONAL
+    except OSError as error:  # ssl's are, too
+        raise KeyRefused(f"[controller] TLS: {error.strerror or error}") from error
+    return context

@@ -1,0 +1,268 @@
+"""The webhook over real connections: who is let in, what is read, and what comes of it."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+import ssl
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
+
+from audit.errors import AuditError, KeyRefused
+from monitoring.controller import webhook
+from monitoring.controller.metrics import ControllerMetrics
+from monitoring.controller.run import Full
+from monitoring.controller.token import make_token, read_token
+from monitoring.controller.webhook import (
+    MOST_BYTES,
+    MOST_CONNECTIONS,
+    Door,
+    WebhookServer,
+    application,
+    server_tls,
+)
+from monitoring.names import WEBHOOKS
+from tests.unit.monitoring.controller.test_alertmanager import alert, message
+
+TOKEN = "t" * 43
+
+
+class Ear:
+    """What a server hears."""
+
+    def __init__(self) -> None:
+        self.heard: list[Any] = []
+        self.full = False
+        self.why = ""
+
+    def hear(self, alarms: Any) -> dict[str, int]:
+        if self.full:
+            raise Full
+        self.heard += alarms
+        return {"accepted": len(list(alarms)), "duplicate": 0, "resolved": 0}
+
+    def told(self) -> list[dict[str, Any]]:
+        return [{"outcome": "wait"}]
+
+    def trouble(self) -> str:
+        return self.why
+
+
+class Site:
+    def __init__(self, port: int, ear: Ear, metrics: ControllerMetrics) -> None:
+        self.port, self.ear, self.metrics = port, ear, metrics
+
+    def ask(
+        self, method: str, path: str, body: bytes = b"", token: str | None = TOKEN, **more: Any
+    ) -> tuple[int, bytes]:
+        """Status and body."""
+        headers = {"Authorization": f"Bearer {token}"} if token is not None else {}
+        headers |= more.pop("headers", {})
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        if "tls" in more:
+            connection = http.client.HTTPSConnection("localhost", self.port, timeout=10, context=more["tls"])
+        try:
+            connection.request(method, path, body or None, headers)
+            answer = connection.getresponse()
+            return answer.status, answer.read()
+        finally:
+            connection.close()
+
+
+@contextmanager
+def site(door: Door | None = None, tls: ssl.SSLContext | None = None) -> Iterator[Site]:
+    """A server that listens."""
+    ear, metrics = Ear(), ControllerMetrics()
+    with WebhookServer("127.0.0.1", 0, application(ear, door or Door(TOKEN), metrics), tls) as server:
+        yield Site(server.port, ear, metrics)
+
+
+@pytest.fixture(name="open_site")
+def _open_site() -> Iterator[Site]:
+    with site() as found:
+        yield found
+
+
+def test_alarms_come_in_and_are_answered_at_once(open_site: Site) -> None:
+    """With what came of them; malformed ones are counted."""
+    status, body = open_site.ask("POST", "/alerts", message(alert(), alert(fingerprint="")))
+    assert status == 202
+    assert json.loads(body) == {"accepted": 1, "duplicate": 0, "resolved": 0, "malformed": 1}
+    assert [each.service for each in open_site.ear.heard] == ["credit"]
+
+
+@pytest.mark.parametrize("token", [None, "", "x" * 43, TOKEN[:-1], TOKEN + "t", "ü" * 20])
+def test_forged_without_the_token_nothing_is_heard(open_site: Site, token: str | None) -> None:
+    """Nor told; and it is counted."""
+    for method, path in (("POST", "/alerts"), ("GET", "/decisions")):
+        assert open_site.ask(method, path, message(alert()), token)[0] == 401
+    assert open_site.ear.heard == []
+    assert open_site.metrics.counted(WEBHOOKS, "unauthorized") == 2
+
+
+def test_another_scheme_is_none(open_site: Site) -> None:
+    """The token as a password, or bare."""
+    for value in (f"Basic {TOKEN}", TOKEN, "Bearer"):
+        headers = {"Authorization": value}
+        assert open_site.ask("POST", "/alerts", message(alert()), None, headers=headers)[0] == 401
+
+
+def test_no_token_opens_nothing() -> None:
+    """An empty one is none, whatever somebody gives."""
+    for given in ("Bearer ", "Bearer", ""):
+        assert not Door(None).opens({"HTTP_AUTHORIZATION": given})
+        assert not Door("").opens({"HTTP_AUTHORIZATION": given})
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "status", "outcome"),
+    [
+        (b"no json", {}, 400, "malformed"),
+        (message(alert(), version="5"), {}, 400, "malformed"),
+        (b"", {"Content-Length": str(MOST_BYTES + 1)}, 413, "too_large"),
+        (b"", {"Content-Length": "9" * 40}, 413, "too_large"),
+        (b"", {"Content-Length": "-1"}, 411, "malformed"),
+        (b"", {"Content-Length": "ten"}, 411, "malformed"),
+        (b"", {"Transfer-Encoding": "chunked"}, 411, "malformed"),
+    ],
+)
+def test_what_is_not_read(
+    open_site: Site, body: bytes, headers: dict[str, str], status: int, outcome: str
+) -> None:
+    """The size is looked at before anything is read or parsed."""
+    assert open_site.ask("POST", "/alerts", body, headers=headers)[0] == status
+    assert open_site.ear.heard == []
+    assert open_site.metrics.counted(WEBHOOKS, outcome) == 1
+
+
+def test_when_it_is_full_it_is_to_be_sent_again(open_site: Site) -> None:
+    """Alertmanager tries again after 5xx."""
+    open_site.ear.full = True
+    assert open_site.ask("POST", "/alerts", message(alert()))[0] == 503
+
+
+def test_the_other_pages(open_site: Site) -> None:
+    """Decisions for who has the token; readiness and metrics for anybody."""
+    assert json.loads(open_site.ask("GET", "/decisions")[1]) == {"decisions": [{"outcome": "wait"}]}
+    assert open_site.ask("GET", "/readyz", token=None) == (200, b"ok\n")
+    open_site.ear.why = "the governance log does not answer"
+    assert open_site.ask("GET", "/readyz", token=None) == (503, b"the governance log does not answer\n")
+    assert open_site.ask("GET", "/livez", token=None)[0] == 200
+    open_site.ask("POST", "/alerts", b"x")
+    scraped = open_site.ask("GET", "/metrics", token=None)[1]
+    assert b'affiant_controller_webhooks_total{outcome="malformed"} 1.0' in scraped
+    assert open_site.ask("GET", "/alerts")[0] == 405
+    assert open_site.ask("GET", "/", token=None)[0] == 404
+
+
+def test_connections_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those over it are closed at once; those before are served."""
+    monkeypatch.setattr(webhook, "SILENCE", 60.0)
+    with ExitStack() as stack, site() as found:
+        assert found.ask("POST", "/alerts", message(alert()))[0] == 202
+        for _ in range(MOST_CONNECTIONS + 1):  # the first of them may be there while that one still goes
+            stack.enter_context(socket.create_connection(("127.0.0.1", found.port)))
+        with pytest.raises((http.client.HTTPException, OSError)):
+            found.ask("GET", "/livez")
+
+
+def test_an_address_that_is_taken_is_said(open_site: Site) -> None:
+    """With the table of the settings."""
+    pages = application(Ear(), Door(TOKEN), ControllerMetrics())
+    with pytest.raises(AuditError, match=r"\[controller\] cannot listen on 127.0.0.1"):
+        WebhookServer("127.0.0.1", open_site.port, pages)
+
+
+def test_a_token_is_made_once_and_read_by_its_owner_alone(tmp_path: Path) -> None:
+    """No message has it."""
+    path = tmp_path / "controller.token"
+    with pytest.raises(KeyRefused, match="affiant controller token"):
+        read_token(path)
+    make_token(path)
+    token = read_token(path)
+    assert len(token) >= 43
+    with pytest.raises(KeyRefused, match="is there already"):
+        make_token(path)
+    assert read_token(path) == token
+    path.chmod(0o640)
+    with pytest.raises(KeyRefused, match="can be read by others") as caught:
+        read_token(path)
+    assert token not in str(caught.value)
+    path.chmod(0o600)
+    for wrong in ("", "short", "two words " * 10, "ü" * 40):
+        path.write_text(wrong)
+        with pytest.raises(KeyRefused, match="holds no token"):
+            read_token(path)
+
+
+class Authority:
+    """One that signs certificates."""
+
+    def __init__(self, directory: Path, name: str) -> None:
+        self.directory, self.name = directory, x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        self.key = ec.generate_private_key(ec.SECP256R1())
+        self.path = directory / f"{name}.pem"
+        made = self._build(self.name, self.key.public_key())
+        made = made.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        usage = x509.KeyUsage(
+            digital_signature=True, content_commitment=False, key_encipherment=False, data_encipherment=False,
+            key_agreement=False, key_cert_sign=True, crl_sign=True, encipher_only=False, decipher_only=False,
+        )  # fmt: skip
+        made = made.add_extension(usage, critical=True)
+        self.path.write_bytes(made.sign(self.key, hashes.SHA256()).public_bytes(Encoding.PEM))
+
+    def _build(self, subject: x509.Name, key: Any) -> x509.CertificateBuilder:
+        now = datetime.now(UTC)
+        return (
+            x509.CertificateBuilder()
+            .subject_name(subject)
+            .issuer_name(self.name)
+            .public_key(key)
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - timedelta(hours=1))
+            .not_valid_after(now + timedelta(hours=1))
+        )
+
+    def issue(self, name: str) -> Path:
+        """A file with a certificate for localhost, and its key."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        made = self._build(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]), key.public_key())
+        made = made.add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        path = self.directory / f"{name}-{id(self)}.pem"
+        private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        path.write_bytes(made.sign(self.key, hashes.SHA256()).public_bytes(Encoding.PEM) + private)
+        return path
+
+
+def test_certificates_open_the_door_and_nothing_else_does(tmp_path: Path) -> None:
+    """Of the authority that the settings name; probes need none; the token is none."""
+    ours, other = Authority(tmp_path, "ours"), Authority(tmp_path, "other")
+    server = ours.issue("server")
+    with site(Door(None, certificates=True), server_tls(server, server, ours.path)) as found:
+
+        def client(certificate: Path | None) -> ssl.SSLContext:
+            context = ssl.create_default_context(cafile=str(ours.path))
+            if certificate is not None:
+                context.load_cert_chain(certificate)
+            return context
+
+        body = message(alert())
+        assert found.ask("POST", "/alerts", body, None, tls=client(ours.issue("alertmanager")))[0] == 202
+        assert found.ask("POST", "/alerts", body, TOKEN, tls=client(None))[0] == 401
+        assert found.ask("GET", "/readyz", token=None, tls=client(None))[0] == 200
+        with pytest.raises((ssl.SSLError, OSError, http.client.HTTPException)):
+            found.ask("POST", "/alerts", body, TOKEN, tls=client(other.issue("stranger")))
+        with pytest.raises((OSError, http.client.HTTPException)):
+            found.ask("POST", "/alerts", body)
+        assert len(found.ear.heard) == 1
