@@ -11,8 +11,8 @@ from monitoring.figures import Evidence
 from monitoring.panes import Of, Pane
 from monitoring.read import External, Packages, Profile
 
-from .evidence import evidence_of_panes
-from .judging import Taken
+from .evidence import Where, judge_panes, written
+from .judging import Judging, Taken
 from .limits import Judged
 
 MOST_BETWEEN = 200_000_000
@@ -44,21 +44,33 @@ def again(
         LogUnavailable, OffsetGone: the log does not have, or does not give, what stood there.
         StoreUnavailable: a package cannot be had now.
     """
+    where = Where(evidence.topic, evidence.pane_records, evidence.reached)
+    return written(_of(evidence), *judged_again(evidence, reader, packages, judged, external), where)
+
+
+def judged_again(
+    evidence: Evidence,
+    reader: LogReader,
+    packages: Packages,
+    judged: Judged,
+    external: External | None = None,
+) -> tuple[Judging, list[tuple[int, int]]]:
+    """As `again`; all that is said after the last pane, for a report."""
     profile = packages.get(evidence.service, evidence.digest)
     if profile is None:
         raise NotThose(f"{evidence.digest} never answered for {evidence.service!r}")
     if len(set(evidence.panes)) != len(evidence.panes):
         raise NotThose("the evidence has a pane twice")
-    of = Of(evidence.service, evidence.digest, evidence.slot)
     found = {
         (partition, pane.number): pane
         for partition in sorted({each for each, _ in evidence.panes})
         for pane in _panes(evidence, partition, reader, packages, external)
     }
-    return evidence_of_panes(
-        of, profile, judged, _taken(evidence, of, found, profile),
-        topic=evidence.topic, pane_records=evidence.pane_records, reached=evidence.reached,
-    )  # fmt: skip
+    return judge_panes(profile, judged, _taken(evidence, _of(evidence), found, profile))
+
+
+def _of(evidence: Evidence) -> Of:
+    return Of(evidence.service, evidence.digest, evidence.slot)
 
 
 def _panes(

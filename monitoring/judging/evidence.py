@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from monitoring.detect.figures import ColumnFigures
@@ -17,40 +18,55 @@ _PLACES: Final = 9
 """Figures are told to so many digits after the point: the last bits of a logarithm may differ between processors."""
 
 
-def evidence_of_panes(
-    of: Of,
-    profile: Profile,
-    judged: Judged,
-    panes: Iterable[Taken],
-    *,
-    topic: str,
-    pane_records: int,
-    reached: Mapping[str, Mapping[str, int]],
-) -> Evidence:
-    """What these panes alone say of a package.
+@dataclass(frozen=True, slots=True)
+class Where:
+    """Of which part of which log panes are."""
+
+    topic: str
+    """Hex id of its topic."""
+    pane_records: int
+    """Offsets of a pane."""
+    reached: Mapping[str, Mapping[str, int]]
+    """See `Evidence.reached`."""
+
+
+def judge_panes(
+    profile: Profile, judged: Judged, panes: Iterable[Taken]
+) -> tuple[Judging, list[tuple[int, int]]]:
+    """Judge panes anew, in the order in which they are given.
 
     Args:
-        of: service, digest and slot.
-        profile: of that digest.
+        profile: of the package.
         judged: by what it is judged.
-        panes: in the order in which they are judged; those without rows of it are left out.
-        topic: hex id of the log's topic.
-        pane_records: offsets of a pane.
-        reached: see `Evidence.reached`.
+        panes: those without rows of it are left out.
+
+    Returns:
+        What is said after the last one, and (partition, number) of those that were judged.
     """
-    judging = Judging(profile, judged)
-    places = []
+    judging, places = Judging(profile, judged), []
     for taken in panes:
         if taken.tally.rows:
             judging.take(taken)
             places.append((taken.partition, taken.number))
+    return judging, places
+
+
+def evidence_of_panes(
+    of: Of, profile: Profile, judged: Judged, panes: Iterable[Taken], where: Where
+) -> Evidence:
+    """What these panes alone say of a package: see `judge_panes`."""
+    return written(of, *judge_panes(profile, judged, panes), where)
+
+
+def written(of: Of, judging: Judging, places: Iterable[tuple[int, int]], where: Where) -> Evidence:
+    """What `judge_panes` found, as it leaves the process."""
     columns = [
         _said(judging, place, figures, peak)
         for place, (figures, peak) in enumerate(zip(judging.figures(), judging.peaks(), strict=True))
     ]
     return Evidence(
-        topic=topic, pane_records=pane_records, service=of.service, digest=of.digest, slot=of.slot,
-        policy=judged.policy, panes=tuple(places), reached=reached,
+        topic=where.topic, pane_records=where.pane_records, service=of.service, digest=of.digest, slot=of.slot,
+        policy=judging.judged.policy, panes=tuple(places), reached=where.reached,
         columns=tuple(sorted(columns, key=lambda each: (-each.ks_lower, -each.log_e["page"], each.column))),
         rows=judging.rows, window_rows=judging.window_rows,
     )  # fmt: skip

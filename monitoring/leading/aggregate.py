@@ -12,6 +12,7 @@ from typing import Final
 
 from monitoring.figures import Evidence
 from monitoring.judging import Judged, Judging, evidence_of_panes
+from monitoring.judging.evidence import Where
 from monitoring.judging.judging import Taken
 from monitoring.order import Order
 from monitoring.panes import At, Of, Pane
@@ -131,11 +132,14 @@ class Aggregate:
         firsts: dict[int, int] = {}
         for taken in life.kept:
             firsts[taken.partition] = min(taken.number, firsts.get(taken.partition, taken.number))
+        reached = {str(partition): self._reached(partition, first) for partition, first in firsts.items()}
         return evidence_of_panes(
-            of, life.judging.profile, life.judging.judged, life.kept,
-            topic=self.topic, pane_records=self.pane_records,
-            reached={str(partition): self._reached(partition, first) for partition, first in firsts.items()},
-        )  # fmt: skip
+            of,
+            life.judging.profile,
+            life.judging.judged,
+            life.kept,
+            Where(self.topic, self.pane_records, reached),
+        )
 
     def _life(self, of: Of, time: int) -> Life | None:
         """The life that a pane of this time belongs to; begun when it is the first of it."""
