@@ -3,7 +3,7 @@
 Nothing is believed but the first root, whose digest is remembered from the first start on. What was read of the log is
 remembered by its length and hash, on the gateway's own disk: a log that is shorter, other or another topic's is
 refused. The time that was reached is remembered, too. While the process runs, what it has read stays in memory and
-only what is new is read.
+only what is new is read. Through a restart an index of it is kept (view.py), since reading is quick and parsing is not.
 
 A crash between a swap and `served` forgets which digest was served last: a revocation then takes the service off
 instead of falling back to it.
@@ -14,23 +14,19 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 from audit.errors import LogError
 from audit.files import make_directory, parse_json, replace_file
 from audit.governance import PARTITION
-from audit.log.base import Log, LogEntry, LogReader, Topic
-from audit.notary.holes import entry_of
-from audit.proof.hashing import leaf_hash
-from audit.proof.merkle import LeafNodes
-from audit.proof.merkle import root as merkle_root
+from audit.log.base import Log, LogReader
 from audit.show import walk
 from audit.trees import Trees
 from registry.approvals.root import Root, parse_root
 from registry.errors import NotAdmitted
 from registry.ledger import Ledger
+
+from .view import GrowingTree, KeptIndex, View
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +72,10 @@ class Seen:
         self._log = governance
         self._clock = clock
         self._trees = trees
-        self._view: _View | None = None
+        self._kept = KeptIndex(path.with_suffix(".index"))
+        self._view: View | None = None
+        self._reader: LogReader | None = None
+        """The one that read last: it knows where the log goes on."""
 
     def look(self) -> tuple[Ledger, Memory]:
         """Read on, hold what is there to what is remembered, and remember it.
@@ -92,11 +91,7 @@ class Seen:
         known = known or Memory(first.digest)
         if known.root != first.digest:
             raise NotAdmitted(f"{self._root} is another first root than the one that this gateway began with")
-        reader = self._log.reader()
-        try:
-            view = self._read(reader, first, known)
-        finally:
-            reader.close()
+        view = self._read(first, known)
         now = replace(
             known,
             topic=view.id,
@@ -109,7 +104,9 @@ class Seen:
         return view.ledger, now
 
     def served(self, live: dict[str, str], keep: int) -> None:
-        """Remember which digest is live for each service; `keep` of each."""
+        """Remember which digest is live for each service, `keep` of each; and, now and then, the index: no load is to
+        wait for that.
+        """
         known = Memory.read(self._path)
         assert known is not None
         served = {service: list(digests) for service, digests in known.served.items()}
@@ -118,6 +115,8 @@ class Seen:
             served[service] = [*digests, digest][-keep:]
         if served != known.served:
             replace(known, served=served).write(self._path)
+        if self._view is not None:
+            self._kept.write(self._view)
 
     def end(self) -> int | None:
         """Where the log ends; None when it does not say: `look` says why."""
@@ -138,9 +137,37 @@ class Seen:
         except OSError as error:
             raise NotAdmitted(f"{self._root}: {error.strerror}") from error
 
-    def _read(self, reader: LogReader, first: Root, known: Memory) -> _View:
+    def _read(self, first: Root, known: Memory) -> View:
+        reader = self._log.reader()
+        try:
+            start, end = reader.bounds(PARTITION)
+            reader = self._going_on(reader, (start, end))
+            view = self._read_to(reader, start, end, first, known)
+        except BaseException:
+            reader.close()
+            raise
+        self._reader = reader
+        return view
+
+    def _going_on(self, fresh: LogReader, bounds: tuple[int, int]) -> LogReader:
+        """The reader of the last look, else `fresh`; the other one is closed.
+
+        To find the place where a log goes on may take longer than all the rest, and who has read up to there knows it.
+        What bounds the log has MUST be asked of `fresh`: the other one may still see files that somebody has replaced.
+        """
+        last, self._reader = self._reader, None
+        if last is None:
+            return fresh
+        try:
+            sees = last.bounds(PARTITION)
+        except LogError:
+            sees = (-1, -1)
+        kept, other = (last, fresh) if sees[0] == bounds[0] and sees[1] >= bounds[1] else (fresh, last)
+        other.close()
+        return kept
+
+    def _read_to(self, reader: LogReader, start: int, end: int, first: Root, known: Memory) -> View:
         topic = self._log.topic().id.hex()
-        start, end = reader.bounds(PARTITION)
         if start != 0:
             raise NotAdmitted(f"the governance log begins at offset {start}: its beginning is gone")
         if known.topic not in ("", topic):
@@ -152,7 +179,8 @@ class Seen:
         # Another view when its memory was taken away, or never was: then everything is read once.
         view = self._view
         if view is None or (view.id, view.end, view.hash.hexdigest()) != (known.topic, known.end, known.hash):
-            view = _View(self._log.topic(), Ledger(first), leaves=None if self._trees is None else [])
+            tree = None if self._trees is None else GrowingTree()
+            view = View(self._log.topic(), Ledger(first), self._kept.read(), tree)
         for entry in walk(reader, PARTITION, view.end, end, name="governance log"):
             view.take(entry)
             if view.end == known.end and view.hash.hexdigest() != known.hash:
@@ -162,47 +190,9 @@ class Seen:
         self._sealed(view)
         return view
 
-    def _sealed(self, view: _View) -> None:
+    def _sealed(self, view: View) -> None:
         """Hold what was read to the notary's newest checkpoint."""
         if self._trees is None:
             return
         sealed = self._trees.tree(view.topic.id, PARTITION).published().opened.checkpoint
-        if view.end < sealed.size:
-            raise NotAdmitted(
-                f"the notary has sealed {sealed.size} entries of the governance log, and it has {view.end}"
-            )
-        if view.leaves is None or view.sealed == (sealed.size, sealed.root):
-            return
-        if merkle_root(LeafNodes(view.leaves[: sealed.size]), sealed.size) != sealed.root:
-            raise NotAdmitted("the governance log is not the one that the notary has sealed")
-        view.sealed = (sealed.size, sealed.root)
-
-
-@dataclass(slots=True)
-class _View:
-    """What was read of the log, up to `end`."""
-
-    topic: Topic
-    ledger: Ledger
-    leaves: list[bytes] | None
-    """Leaf hashes, for the checkpoints; None: nobody asks for them."""
-    end: int = 0
-    hash: Any = field(default_factory=sha256)
-    sealed: tuple[int, bytes] | None = None
-    """The checkpoint that it was held to last."""
-
-    @property
-    def id(self) -> str:
-        """The topic's, hex."""
-        return self.topic.id.hex()
-
-    def take(self, entry: LogEntry) -> None:
-        """The next entry. Raises NotAdmitted: it is not the next one."""
-        if entry.offset != self.end:
-            raise NotAdmitted(f"the governance log has no offset {self.end}")
-        value = entry.value or b""
-        self.hash.update(len(value).to_bytes(8, "big") + value)
-        self.ledger.take([entry])
-        if self.leaves is not None:
-            self.leaves.append(leaf_hash(entry_of(entry.value, self.topic, PARTITION, entry.offset).entry))
-        self.end += 1
+        view.hold_to(sealed.size, sealed.root)

@@ -16,14 +16,18 @@ ROOT = "registry/approvals/root.py"
 FOLD = "registry/deployment/fold.py"
 CHANGE = "registry/deployment/change.py"
 EVENT = "registry/deployment/event.py"
-LEDGER = "registry/ledger.py"
+LEDGER = "registry/ledger/ledger.py"
+INDEX = "registry/ledger/index.py"
+MENTIONS = "registry/ledger/mentions.py"
 SEEN = "service/seen.py"
+VIEW = "service/view.py"
 ADMITTED = "service/admitted.py"
 
 ON = "tests/unit/registry/admission"
+SAID = "tests/property/test_mentions.py"
 
 COPIED = (
-    "audit", "registry", "service", "tests/__init__.py", "tests/components/__init__.py", ON,
+    "audit", "registry", "service", "tests/__init__.py", "tests/components/__init__.py", ON, SAID,
 )  # fmt: skip
 
 MUTATIONS = (
@@ -160,7 +164,47 @@ MUTATIONS = (
     Mutation(
         "one live package", EVENT, 'if sum(each.slot == "live" for each in plan) != 1:', "if False:", ON
     ),
-    Mutation("what a new root changes", LEDGER, "            self._checked.clear()\n", "", ON),
+    Mutation(
+        "what a new root changes",
+        LEDGER,
+        "                del self._checked[offset]\n",
+        "                pass\n",
+        ON,
+    ),
+    Mutation("what only names a digest", LEDGER, " if digest in each.subjects]", "]", ON),
+    Mutation("an escaped letter", MENTIONS, 'b"\\\\" not in body and ', "", SAID),
+    Mutation("another coding", MENTIONS, ' and b"\\0" not in body', "", SAID),
+    Mutation(
+        "a part that comes twice",
+        MENTIONS,
+        " or not _SIGNATURE.fullmatch(request, end + len(_TYPE))",
+        "",
+        SAID,
+    ),
+    Mutation("an escaped payload", MENTIONS, "strict_mode=True", "strict_mode=False", SAID),
+    Mutation(
+        "an index's hash",
+        INDEX,
+        "if sha256(memoryview(raw)[:-_SHA256]).digest() != raw[-_SHA256:]:",
+        "if False:",
+        ON,
+    ),
+    Mutation("an index beyond its end", INDEX, "if found and max(found) >= self._end:", "if False:", ON),
+    Mutation(
+        "an index of another log",
+        VIEW,
+        "        if covered == self.covered:\n",
+        "        if True:\n",
+        ON,
+        short=True,
+    ),
+    Mutation(
+        "a reader of a log that was",
+        SEEN,
+        "start, end = reader.bounds(PARTITION)\n            reader = self._going_on(reader, (start, end))",
+        "reader = self._reader or reader\n            start, end = reader.bounds(PARTITION)",
+        ON,
+    ),
     Mutation(
         "events folded under another root",
         LEDGER,

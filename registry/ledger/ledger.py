@@ -1,0 +1,154 @@
+"""The statements of one governance log, for who asks again and again: what cannot change is not read again.
+
+Entries are kept as they came. What they may be about is told quickly (`mentions.py`); they are parsed, and their
+signatures checked, when somebody asks for what they are about, each once.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final
+
+from audit.log.base import LogEntry
+from registry.admission import InForce, Verdict, evaluate, policy_in_force
+from registry.approvals.root import Root, Roots, fold_roots
+from registry.deployment import Fold, Placed
+from registry.lineage.deprecation import deprecated
+from registry.statement import DATA_DEPRECATION, DEPLOYMENT, POLICY, PREDICATES, ROOT, Said, said_in
+
+from .index import Index
+from .mentions import mentions
+
+_FOLDED: Final = (ROOT, POLICY, DEPLOYMENT, DATA_DEPRECATION)
+
+
+class Ledger:
+    """The statements of one governance log, from its first entry on. Not for several threads at once."""
+
+    def __init__(self, first: Root) -> None:
+        """`first`: the first root, which is believed.
+
+        Raises:
+            NotProved: it is not signed by its own people.
+        """
+        self._first: Final = first
+        self._values: Final[list[bytes | None]] = []
+        """Of each offset; None where nothing is said."""
+        self._logged: Final = array("q")
+        self._index = Index()
+        self._checked: Final[dict[int, Said | None]] = {}
+        self._folded: Final = dict.fromkeys(_FOLDED, 0)
+        """Type → of its offsets, how many are in what was folded of them."""
+        self._roots = fold_roots(first, ())
+        self._policy: InForce | None = None
+        self._deployments = Fold()
+        self._deprecated: Mapping[str, str] = {}
+
+    def take(self, entries: Iterable[LogEntry]) -> None:
+        """Read on. The entries MUST follow those that were taken before, without a gap. What strangers wrote is
+        passed over.
+        """
+        for entry in entries:
+            self._values.append(entry.value)
+            self._logged.append(entry.timestamp)
+
+    def recall(self, index: Index) -> None:
+        """Take an index of the first entries that was made earlier, in place of making it again.
+
+        It MUST be of the very entries that were taken, or of the first of them; and nothing was asked yet.
+        """
+        assert self._index.end == 0
+        assert index.end <= len(self._values)
+        self._index = index
+        for offset, said in enumerate(index.mentioned()):
+            if not said:
+                self._values[offset] = None
+
+    @property
+    def index(self) -> Index:
+        """Of all that was taken."""
+        for offset in range(self._index.end, len(self._values)):
+            found = mentions(self._entry(offset))
+            self._index.add(found)
+            if found is None:
+                self._values[offset] = None
+        return self._index
+
+    @property
+    def roots(self) -> Roots:
+        """The chain of roots."""
+        if self._new(ROOT):
+            # Other keys: what nobody could check before may hold now. What held, or did not, does so for ever; policies
+            # and deployments are held to the root of their own time, which a later one does not change.
+            for offset in [
+                each for each, said in self._checked.items() if said is not None and said.holds is None
+            ]:
+                del self._checked[offset]
+            # Again from the first: what did not hold when it was folded would not be known for what is sent again.
+            self._deployments, self._folded[DEPLOYMENT] = Fold(), 0
+            self._folded[POLICY] = self._folded[DATA_DEPRECATION] = 0
+            self._roots = fold_roots(self._first, self._said(self.index.of_type(ROOT), []))
+            self._done(ROOT)
+        return self._roots
+
+    @property
+    def policy(self) -> InForce | None:
+        """The policy in force; None: there is none."""
+        roots = self.roots
+        if self._new(POLICY):
+            self._policy = policy_in_force(roots, self._known(self.index.of_type(POLICY)))
+            self._done(POLICY)
+        return self._policy
+
+    @property
+    def plans(self) -> Mapping[str, tuple[Placed, ...]]:
+        """Service → what its deployment events say is to answer."""
+        roots = self.roots
+        if self._new(DEPLOYMENT):
+            new = self.index.of_type(DEPLOYMENT)[self._folded[DEPLOYMENT] :]
+            self._deployments.take(roots, self._known(new))
+            self._done(DEPLOYMENT)
+        return self._deployments.plans()
+
+    @property
+    def deprecated(self) -> Mapping[str, str]:
+        """Version of data → why nothing new is to be deployed that was made of it."""
+        roots = self.roots
+        if self._new(DATA_DEPRECATION):
+            self._deprecated = deprecated(roots, self._known(self.index.of_type(DATA_DEPRECATION)))
+            self._done(DATA_DEPRECATION)
+        return self._deprecated
+
+    def about(self, digest: str) -> list[Said]:
+        """The statements about a package in the log's order, their signatures checked."""
+        return [each for each in self._known(self.index.about(digest)) if digest in each.subjects]
+
+    def verdict(self, service: str, digest: str, slot: str, *, now: float, publisher: str | None) -> Verdict:
+        """Whether a package may answer; see `registry.admission.evaluate`."""
+        return evaluate(
+            self.roots, self.policy, self.about(digest),
+            service=service, digest=digest, slot=slot, now=now, publisher=publisher,
+        )  # fmt: skip
+
+    def _new(self, type_: str) -> bool:
+        return self._folded[type_] < len(self.index.of_type(type_))
+
+    def _done(self, type_: str) -> None:
+        self._folded[type_] = len(self.index.of_type(type_))
+
+    def _known(self, offsets: Iterable[int]) -> Iterator[Said]:
+        """Checked against the keys of all roots, each once. What only looks like a statement of ours is passed over."""
+        keys = self.roots.public_keys()
+        for offset in offsets:
+            if offset not in self._checked:
+                self._checked[offset] = next(self._said([offset], keys), None)
+            said = self._checked[offset]
+            if said is not None and said.type in PREDICATES:
+                yield said
+
+    def _said(self, offsets: Iterable[int], keys: list[bytes]) -> Iterator[Said]:
+        return said_in(map(self._entry, offsets), keys)
+
+    def _entry(self, offset: int) -> LogEntry:
+        return LogEntry(offset, self._logged[offset], None, self._values[offset])
