@@ -15,6 +15,7 @@ from monitoring.detect.lines import Counts
 from monitoring.errors import DetectError
 from monitoring.panes import Tally
 from monitoring.read import Profile
+from registry.reference import EXTRA, Column
 
 from .limits import Judged
 
@@ -99,6 +100,14 @@ class Judging:
     def figures(self) -> tuple[ColumnFigures, ...]:
         """One a column: of the window, and of the detectors after the newest pane."""
         return self._detector.figures(self._state, self._sum)
+
+    def counts(self) -> Iterator[tuple[Column, Counts]]:
+        """Each column with what the window has in its bins and the six beyond them."""
+        start = 0
+        for column in self.columns:
+            end = start + len(column.counts) + len(EXTRA)
+            yield column, self._sum[start:end].copy()
+            start = end
 
     def peaks(self) -> Iterator[tuple[float, float]]:
         """The largest logarithms of each column's e-detectors, warn and page, since the first pane."""
