@@ -1,0 +1,68 @@
+"""Two-sided intervals.
+
+    proportions   Wilson, Journal of the American Statistical Association 22 (1927)
+    estimates     normal, by the influence of each row (the delta method; van der Vaart, Asymptotic Statistics, 1998,
+                  chapters 3 and 20): the standard error is that of the mean of the influences
+    resampled     percentile bootstrap, Efron and Tibshirani, An Introduction to the Bootstrap, 1993, section 13.3
+
+All take rows for independent. Rows of one request, and of one person, are not: their intervals are too narrow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import sqrt
+from statistics import NormalDist
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+SEED: Final = 0
+"""Of resampling: the same rows give the same interval."""
+RESAMPLES: Final = 200
+MOST_RESAMPLED: Final = 20_000
+"""Rows; of more the interval is that of so many, and too wide."""
+
+
+class Interval(NamedTuple):
+    """Both ends."""
+
+    low: float
+    high: float
+
+
+def quantile(confidence: float) -> float:
+    """Of the standard normal distribution, for a two-sided interval."""
+    return NormalDist().inv_cdf(0.5 + confidence / 2)
+
+
+def wilson(count: int, rows: int, confidence: float) -> Interval:
+    """Of the share `count` / `rows`; `rows` MUST NOT be 0."""
+    z = quantile(confidence)
+    share, weight = count / rows, z * z / rows
+    middle = (share + weight / 2) / (1 + weight)
+    half = z / (1 + weight) * sqrt(share * (1 - share) / rows + weight / rows / 4)
+    return Interval(
+        0.0 if count == 0 else max(0.0, middle - half), 1.0 if count == rows else min(1.0, middle + half)
+    )
+
+
+def normal(
+    value: float, influence: NDArray[np.float64], confidence: float, least: float, most: float
+) -> Interval:
+    """Of an estimate whose rows have these influences; within [least, most]."""
+    rows = len(influence)
+    if rows < 2:
+        return Interval(least, most)
+    half = quantile(confidence) * float(influence.std(ddof=1)) / sqrt(rows)
+    return Interval(max(least, value - half), min(most, value + half))
+
+
+def resampled(statistic: Callable[[NDArray[np.intp]], float], rows: int, confidence: float) -> Interval:
+    """Of a statistic of rows, which are given to it by their places, some more than once."""
+    random = np.random.default_rng(SEED)
+    size = min(rows, MOST_RESAMPLED)
+    found = [statistic(random.integers(0, rows, size)) for _ in range(RESAMPLES)]
+    low, high = np.quantile(found, (0.5 - confidence / 2, 0.5 + confidence / 2))
+    return Interval(float(low), float(high))

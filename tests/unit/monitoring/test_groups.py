@@ -1,0 +1,160 @@
+"""Decisions by group: the gate's groups, fairlearn's rates, counts that add up, small groups shown and not judged."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from monitoring.groups import Attribute, Tally, attributes_of, codes_of, judge
+from monitoring.intervals import wilson
+from monitoring.labels import Joined, Task, favoured
+from registry.gates.fairness import groups_of, measure
+from registry.policy.gates import Protected
+from registry.table import Table, encode, model_rows
+from tests.components.packages import credit_package, credit_table
+
+EDGES = (26.0, 60.0)
+ALLOWED = (Protected(column="age_in_years", edges=EDGES), Protected(column="housing"))
+
+
+@pytest.fixture(scope="module")
+def credit() -> tuple[Table, tuple[Attribute, ...], np.ndarray]:
+    """The table, two attributes of its model, and the group of each row."""
+    signature = credit_package().signature
+    attributes, left = attributes_of(signature, ALLOWED)
+    assert left == {}
+    inputs = model_rows(encode(credit_table().frame, signature), signature)
+    return credit_table(), attributes, codes_of(inputs, attributes, len(inputs))
+
+
+def test_groups_are_those_of_the_gate(credit: tuple[Table, tuple[Attribute, ...], np.ndarray]) -> None:
+    """Out of the model's input, row by row, as out of the table."""
+    table, attributes, codes = credit
+    for at, (attribute, protected) in enumerate(zip(attributes, ALLOWED, strict=True)):
+        names = np.array(attribute.groups)[codes[:, at]]
+        assert names.tolist() == groups_of(table, protected).tolist()
+
+
+def test_what_is_missing_or_unknown_is_a_group_of_its_own() -> None:
+    """NaN, which the model sees for both; and a code that no category has."""
+    number = Attribute("age", 0, (30.0,), ("below 30", "30 and above", "missing"))
+    category = Attribute("sex", 1, (), ("a", "b", "missing"))
+    inputs = np.array([[29, 0], [30, 1], [math.nan, math.nan], [1e30, 2], [-1, -1], [5, 0.5]], np.float32)
+    assert codes_of(inputs, (number, category), 6).T.tolist() == [[0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 0]]
+    assert codes_of(None, (number,), 2).tolist() == [[2], [2]]
+
+
+def test_columns_that_cannot_be_looked_at_are_named_with_the_reason() -> None:
+    """No feature; a number without edges; a category with some."""
+    allowed = [
+        Protected(column="nobody"),
+        Protected(column="age_in_years"),
+        Protected(column="housing", edges=(1.0,)),
+    ]
+    found, left = attributes_of(credit_package().signature, allowed)
+    assert found == ()
+    assert left == {
+        "nobody": "no feature of the model",
+        "age_in_years": "a number, and has no edges",
+        "housing": "a category, and has edges",
+    }
+
+
+def test_rates_and_gaps_are_fairlearns(credit: tuple[Table, tuple[Attribute, ...], np.ndarray]) -> None:
+    """Selection rates, true and false ones, their largest differences and the ratio, by the gate's own measure."""
+    table, attributes, codes = credit
+    random = np.random.default_rng(3)
+    wanted, got = random.random(1000) < 0.6, random.random(1000) < 0.4 + 0.001 * codes[:, 0]
+    found = judge(attributes, Tally.of(attributes, codes, got, wanted.astype(float)), 30)
+    for at, protected in enumerate(ALLOWED):
+        names = groups_of(table, protected)
+        theirs = measure(wanted, got, names, 30)
+        ours = found[at]
+        for group in ours.groups:
+            about = theirs["groups"][group.name]
+            assert (group.rows, group.judged) == (about["count"], about["judged"])
+            assert group.favourable.value == pytest.approx(about["rate"])
+            assert group.true_favourable.value == pytest.approx(about["true_positive_rate"])
+            assert group.false_favourable.value == pytest.approx(about["false_positive_rate"])
+            assert group.favourable.interval == wilson(round(about["rate"] * group.rows), group.rows, 0.95)
+        assert len(ours.groups) == len(theirs["groups"])
+        assert ours.gaps["favourable"].value == pytest.approx(theirs["demographic_parity_difference"])
+        assert ours.gaps["favourable"].ratio == pytest.approx(theirs["demographic_parity_ratio"])
+
+
+def test_small_groups_are_shown_and_not_judged() -> None:
+    """They are in no difference; with one judged group there is none."""
+    attribute = Attribute("sex", 0, (), ("a", "b", "c", "missing"))
+    codes = np.array([0] * 100 + [1] * 100 + [2] * 5, np.int16)[:, None]
+    favoured_ = np.array([True] * 60 + [False] * 40 + [True] * 50 + [False] * 50 + [False] * 5)
+    (found,) = judge([attribute], Tally.of([attribute], codes, favoured_), 100)
+    assert [(group.name, group.rows, group.judged) for group in found.groups] == [
+        ("a", 100, True), ("b", 100, True), ("c", 5, False),
+    ]  # fmt: skip
+    gap = found.gaps["favourable"]
+    assert (gap.low, gap.high, gap.value, gap.ratio) == ("b", "a", pytest.approx(0.1), pytest.approx(5 / 6))
+    assert "true_favourable" not in found.gaps
+    assert judge([attribute], Tally.of([attribute], codes, favoured_), 101)[0].gaps == {}
+
+
+def test_the_interval_of_a_gap_is_newcombes() -> None:
+    """His example (Statistics in Medicine 17, 1998, table II, method 10): 56/70 and 48/80."""
+    attribute = Attribute("sex", 0, (), ("a", "b", "missing"))
+    codes = np.array([0] * 70 + [1] * 80, np.int16)[:, None]
+    got = np.array([True] * 56 + [False] * 14 + [True] * 48 + [False] * 32)
+    (found,) = judge([attribute], Tally.of([attribute], codes, got), 1)
+    assert found.gaps["favourable"].interval == pytest.approx((0.0524, 0.3339), abs=1e-4)
+
+
+rows = st.lists(
+    st.tuples(st.integers(0, 2), st.booleans(), st.sampled_from([0.0, 1.0, math.nan])), max_size=30
+)
+
+
+@settings(max_examples=50)
+@given(rows, rows)
+def test_counts_add_up(first: list[tuple[int, bool, float]], second: list[tuple[int, bool, float]]) -> None:
+    """What is counted in pieces is what is counted at once."""
+    attribute = Attribute("sex", 0, (), ("a", "b", "missing"))
+
+    def tally(some: list[tuple[int, bool, float]]) -> Tally:
+        return Tally.of(
+            [attribute],
+            np.array([one[0] for one in some], np.int16)[:, None],
+            np.array([one[1] for one in some], bool),
+            np.array([one[2] for one in some], float),
+        )
+
+    whole = tally(first + second).counts[0]
+    assert ((tally(first) + tally(second) + Tally.empty([attribute])).counts[0] == whole).all()
+
+
+def test_joined_rows_are_counted_with_the_labels_that_there_are() -> None:
+    """The favourable decision of a credit is that against the positive class, `bad`."""
+    attribute = Attribute("sex", 0, (), ("a", "b", "missing"))
+    nan = math.nan
+    joined = Joined(
+        Task("binary", ("good", "bad"), 0.5), (attribute,), np.arange(6, dtype=np.int64),
+        np.array([[0.1], [0.9], [0.1], [0.9], [nan], [0.1]], np.float32), np.array([0, 0, 1, nan, 0, 0]),
+        np.zeros(6, np.int64), np.array([[0], [0], [0], [1], [1], [1]], np.int16), np.arange(6, dtype=np.uint64),
+        np.zeros(6, np.int64), 0, 0,
+    )  # fmt: skip
+    tally = favoured(joined, "negative", until=5)
+    assert tally is not None
+    assert tally.counts[0].tolist() == [[3, 2, 1, 1, 2, 1], [1, 0, 0, 0, 0, 0], [0] * 6]
+    positive = favoured(joined, "positive")
+    assert positive is not None
+    assert positive.counts[0][:, 1].tolist() == [1, 1, 0]
+    assert (
+        favoured(
+            Joined(
+                **{**{name: getattr(joined, name) for name in joined.__slots__}, "task": Task("regression")}
+            ),
+            "positive",
+        )
+        is None
+    )
