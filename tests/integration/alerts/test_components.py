@@ -59,7 +59,6 @@ def test_a_missing_tool_names_the_command_that_fetches_it(
 
 def test_the_checkers_see_what_is_wrong(tmp_path: Path) -> None:
     """Both promtools and amtool fail on a file that is not what it should be."""
-    assert " 3.16." in promtool("--version").stdout.splitlines()[0].replace("0.316", "3.16")
     file = tmp_path / "wrong.yml"
     file.write_text('{"groups": [{"name": "g", "rules": [{"alert": "A", "expr": "rate(("}]}]}')
     for debian in (False, True):

@@ -1,0 +1,275 @@
+"""The rules of the record's own way, from the gateway's journal to the sealed log, and of the monitor and controller.
+
+What a service's policy says changes none of them; limits do. Metrics of the other rooms are named here by their text:
+their modules need libraries that a monitor does not. A test holds that each is exported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from monitoring import names
+
+from .form import Group, Labels, Level, Match, Nobody, Rose, Rule, Select, Severity, Since, Until
+from .limits import Limits
+
+DAY, HOUR, MINUTE = 86_400, 3600, 60
+JOURNAL: Final[Labels] = ("instance", "journal")
+TREE: Final[Labels] = ("topic", "partition")
+PROCESS: Final[Labels] = ("instance",)
+
+APPROVAL_EXPIRES: Final = "affiant_approval_expires_timestamp_seconds"
+"""Of what is to answer now, by service and digest, s since 1970 UTC (`monitoring.alerts.expiry`)."""
+CERTIFICATE_EXPIRES: Final = "affiant_gateway_certificate_expires_timestamp_seconds"
+"""Of the gateway's TLS certificate, s since 1970 UTC."""
+JOBS: Final = "affiant.*|"
+"""Jobs whose absence is told; where the monitor evaluates itself there are no jobs."""
+
+
+def path_groups(limits: Limits) -> Iterator[Group]:
+    """The groups, in the order of a record's way."""
+    yield Group("affiant-gateway", tuple(_gateway(limits)))
+    yield Group("affiant-sidecar", tuple(_sidecar(limits)))
+    yield Group("affiant-notary", tuple(_notary(limits)))
+    yield Group("affiant-completeness", tuple(_completeness(limits)), 60)
+    yield Group("affiant-expiry", tuple(_expiry(limits)), 60)
+    yield Group("affiant-monitor", tuple(_monitor(limits)))
+    yield Group("affiant-controller", tuple(_controller()))
+
+
+def _both(
+    alert: str, select: Select, by: Labels, limits: tuple[float, float], summary: str, *, below: bool = False
+) -> Iterator[Rule]:
+    """A page and a warning on one number."""
+    grave: tuple[tuple[Severity, float], ...] = (("page", limits[1]), ("warn", limits[0]))
+    for severity, limit in grave:
+        level = Level(select, by, "<" if below else ">", limit, "min" if below else "max")
+        yield Rule(alert, level, severity, summary, wait=30)
+
+
+def _switch(
+    alert: str, metric: str, by: Labels, severity: Severity, summary: str, *, on: bool = True, wait: int = 0
+) -> Rule:
+    """A gauge that is 1, or 0 where `on` is false."""
+    level = Level(Select(metric), by, "==", 1, "max") if on else Level(Select(metric), by, "==", 0, "min")
+    return Rule(alert, level, severity, summary, wait=wait)
+
+
+def _gateway(limits: Limits) -> Iterator[Rule]:
+    yield Rule(
+        "AffiantTargetDown",
+        Level(Select("up", (Match("job", "=~", JOBS),)), ("job", "instance"), "==", 0, "min"),
+        "page",
+        "{job} {instance} does not answer a scrape",
+        wait=MINUTE,
+    )
+    yield _switch(
+        "AffiantNotReady", "affiant_ready", PROCESS, "page", "the gateway {instance} answers no predictions",
+        on=False, wait=MINUTE,
+    )  # fmt: skip
+    yield _switch(
+        "AffiantUnaudited",
+        "affiant_unaudited",
+        PROCESS,
+        "page",
+        "the gateway {instance} answers without a record",
+    )
+    yield _switch(
+        "AffiantPlanBehind", "affiant_plan_behind", PROCESS, "warn",
+        "something of the plan is not served by {instance}", wait=5 * MINUTE,
+    )  # fmt: skip
+    yield from _both(
+        "AffiantJournalFilling",
+        Select("affiant_journal_hours_to_full"),
+        PROCESS,
+        (limits.hours_to_full_warn, limits.hours_to_full_page),
+        "the journal of {instance} is full in {value} hours, and refuses requests then",
+        below=True,
+    )
+    for where, metric in (
+        ("gateway", "affiant_governance_seconds"), ("sidecar", "affiant_sidecar_governance_seconds")
+    ):  # fmt: skip
+        yield Rule(
+            "AffiantGovernanceOld",
+            Level(Select(metric), PROCESS, ">", limits.governance_seconds_warn),
+            "warn",
+            "what {instance} knows of the governance log is {value} s old",
+            {"copy": where},
+            wait=30,
+        )
+
+
+def _sidecar(limits: Limits) -> Iterator[Rule]:
+    yield from _both(
+        "AffiantUnshipped",
+        Select("affiant_sidecar_oldest_unshipped_seconds"),
+        JOURNAL,
+        (limits.unshipped_seconds_warn, limits.unshipped_seconds_page),
+        "the oldest record of journal {journal} that the log has not acknowledged is {value} s old",
+    )
+    yield from _both(
+        "AffiantUnsealed",
+        Select("affiant_sidecar_oldest_unsealed_seconds"),
+        JOURNAL,
+        (limits.unsealed_seconds_warn, limits.unsealed_seconds_page),
+        "the oldest record of journal {journal} that is not proved to be sealed is {value} s old",
+    )
+    yield _switch(
+        "AffiantShippingStopped", "affiant_sidecar_alarm", JOURNAL, "page",
+        "shipping of journal {journal} has stopped until a person looks",
+    )  # fmt: skip
+    yield _switch(
+        "AffiantSealNotBelieved", "affiant_sidecar_seal_alarm", JOURNAL, "page",
+        "what is sealed of journal {journal} is not believed, or is not what was shipped",
+    )  # fmt: skip
+
+
+def _notary(limits: Limits) -> Iterator[Rule]:
+    yield Rule(
+        "AffiantNotaryAlarm",
+        Rose(Select("affiant_notary_alarms_total"), (*TREE, "alarm"), HOUR),
+        "page",
+        "the notary has found something wrong in {topic}/{partition}: {alarm}",
+    )
+    yield _switch(
+        "AffiantNotaryHeld", "affiant_notary_held", TREE, "page",
+        "nothing is sealed of {topic}/{partition}", wait=MINUTE,
+    )  # fmt: skip
+    yield _switch(
+        "AffiantNotSealing", "affiant_notary_sealing", ("instance", "log"), "page",
+        "the notary has not found the topic of {log}", on=False, wait=2 * MINUTE,
+    )  # fmt: skip
+    yield from _both(
+        "AffiantNotaryBehind",
+        Select("affiant_notary_lag_seconds"),
+        TREE,
+        (limits.notary_seconds_warn, limits.notary_seconds_page),
+        "the oldest record of {topic}/{partition} that is not sealed is {value} s old",
+    )
+    yield Rule(
+        "AffiantCheckpointOld",
+        Level(Select("affiant_notary_checkpoint_age_seconds"), TREE, ">", limits.checkpoint_seconds_warn),
+        "warn",
+        "the newest checkpoint of {topic}/{partition} was renewed {value} s ago",
+        wait=30,
+    )
+    yield Rule(
+        "AffiantWitnessMissing",
+        Level(Select("affiant_notary_witnesses_missing"), TREE, ">", 0),
+        "warn",
+        "{value} witnesses do not vouch for {topic}/{partition}",
+        wait=15 * MINUTE,
+    )
+    yield Rule(
+        "AffiantAlarmsUntold",
+        Level(Select("affiant_notary_alarms_untold"), TREE, ">", 0),
+        "warn",
+        "{value} alarms of {topic}/{partition} are not in the governance log",
+        wait=10 * MINUTE,
+    )
+
+
+def _completeness(limits: Limits) -> Iterator[Rule]:
+    yield Rule(
+        "AffiantRecordsMissing",
+        Level(Select("affiant_audit_missing"), ("journal",), ">", 0),
+        "page",
+        "{value} entries of journal {journal} are recorded and not sealed",
+    )
+    yield Rule(
+        "AffiantAnswersUnrecorded",
+        Level(Select("affiant_audit_unrecorded"), ("journal",), ">", 0),
+        "page",
+        "{value} answers of journal {journal} have no sealed entry",
+    )
+    yield Rule(
+        "AffiantCompletenessOld",
+        Since(Select("affiant_audit_looked_seconds"), (), limits.completeness_hours_warn * HOUR),
+        "warn",
+        "completeness was not looked at for {value} s",
+    )
+
+
+def _expiry(limits: Limits) -> Iterator[Rule]:
+    for alert, metric, by, summary in (
+        (
+            "AffiantApprovalExpires", APPROVAL_EXPIRES, ("service", "digest"),
+            "an approval of {digest} for {service} ends in {value} s",
+        ),
+        (
+            "AffiantCertificateExpires", CERTIFICATE_EXPIRES, PROCESS,
+            "the certificate of {instance} ends in {value} s",
+        ),
+    ):  # fmt: skip
+        days: tuple[tuple[Severity, float], ...] = (
+            ("page", limits.expiry_days_page),
+            ("warn", limits.expiry_days_warn),
+        )
+        for severity, left in days:
+            yield Rule(alert, Until(Select(metric), by, left * DAY), severity, summary)
+
+
+def _monitor(limits: Limits) -> Iterator[Rule]:
+    yield Rule(
+        "AffiantNoMonitor",
+        Nobody(Select(names.LEADER.name)),
+        "page",
+        "no monitor judges: drift is not seen",
+        wait=2 * MINUTE,
+    )
+    yield Rule(
+        "AffiantTwoMonitors",
+        Level(Select(names.LEADER.name), (), ">", 1, "sum"),
+        "warn",
+        "{value} monitors judge",
+        wait=2 * MINUTE,
+    )
+    yield from _both(
+        "AffiantMonitorBehind",
+        Select(names.READ_SECONDS.name),
+        ("partition",),
+        (limits.monitor_seconds_warn, limits.monitor_seconds_page),
+        "the newest record of partition {partition} that was counted is {value} s old, and there are newer ones",
+    )
+    yield Rule(
+        "AffiantMonitorUnreadable",
+        Rose(Select(f"{names.UNREADABLE.name}_total"), ("reason",), 10 * MINUTE),
+        "warn",
+        "{value} records could not be counted: {reason}",
+    )
+    yield Rule(
+        "AffiantMonitorLate",
+        Rose(Select(f"{names.LATE.name}_total"), (), 10 * MINUTE),
+        "warn",
+        "{value} panes were judged after younger ones",
+    )
+
+
+def _controller() -> Iterator[Rule]:
+    yield Rule(
+        "AffiantRolledBack",
+        Rose(Select(f"{names.ROLLBACKS.name}_total"), ("service", "cause"), 10 * MINUTE),
+        "warn",
+        "{service} was rolled back for {cause}",
+    )
+    yield Rule(
+        "AffiantRollbackRefused",
+        Rose(
+            Select(f"{names.DECISIONS.name}_total", (Match("outcome", "=~", "refuse|dry_run"),)),
+            ("service", "outcome"),
+            10 * MINUTE,
+        ),
+        "warn",
+        "the controller was told of {service}, and did not roll it back: {outcome}",
+    )
+    yield Rule(
+        "AffiantWebhookRefused",
+        Rose(
+            Select(f"{names.WEBHOOKS.name}_total", (Match("outcome", "!~", "accepted|duplicate|resolved"),)),
+            ("outcome",),
+            10 * MINUTE,
+        ),
+        "warn",
+        "{value} webhooks came to the controller that it did not take: {outcome}",
+    )
