@@ -29,9 +29,7 @@ from .pane import SLOTS, At, Of, Pane
 from .reached import Reached
 
 _TOGETHER: Final = 16_384
-"""Entries that are read at once …"""
-_TOGETHER_BYTES: Final = 16 << 20
-"""… and bytes of them, one entry more."""
+"""Entries that are read at once, at most. Their bytes are bounded by who reads the log."""
 _LATEST: Final = 1 << 53
 """Log times beyond are no times."""
 _OK: Final = 200
@@ -108,9 +106,10 @@ class Collector:
             StoreUnavailable: a package cannot be had now.
             LogUnavailable: the object store, or the governance log, does not answer now.
         """
-        entries = [entry for entry in entries if entry.offset >= self.offset]
-        for some in _some(entries):
-            yield from self._take(some)
+        if entries and entries[0].offset < self.offset:
+            entries = [entry for entry in entries if entry.offset >= self.offset]
+        for at in range(0, len(entries), _TOGETHER):
+            yield from self._take(entries[at : at + _TOGETHER])
 
     def _take(self, entries: Sequence[LogEntry]) -> Iterator[Finished]:
         heads = self._heads.read(entries)
@@ -206,18 +205,6 @@ class Collector:
             self._building[int(theirs[start])].answers(
                 of, profile, block.inputs[rows], block.scores[rows], latency[start:end]
             )
-
-
-def _some(entries: Sequence[LogEntry]) -> Iterator[Sequence[LogEntry]]:
-    """Parts that are held in memory together."""
-    start = size = 0
-    for at, entry in enumerate(entries):
-        size += len(entry.value or b"")
-        if size >= _TOGETHER_BYTES or at - start + 1 >= _TOGETHER:
-            yield entries[start : at + 1]
-            start, size = at + 1, 0
-    if start < len(entries):
-        yield entries[start:]
 
 
 def _by_value(

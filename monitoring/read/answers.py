@@ -54,6 +54,8 @@ def read_binary(response: bytes, head: int, rows: int, outputs: int) -> list[flo
 
 
 def _scores(found: list[Any]) -> list[float] | None:
+    if len(found) == 1 and type(found[0]) is float:  # what almost all are
+        return found
     kinds = set(map(type, found))
     if kinds <= _NUMBERS:
         return found

@@ -51,7 +51,7 @@ class Block:
 
 
 class _Parts(NamedTuple):
-    """What a payload's header says: where its parts end, counted from the header's end."""
+    """What a payload's header says: where the parts behind it begin, counted from the payload's first byte."""
 
     response: int
     input: int
@@ -85,10 +85,14 @@ class BlockReader:
         """
         digests = heads.digest[places].view("V32").ravel().tolist()
         protocols, suites = heads.protocol[places].tolist(), heads.suite[places].tolist()
-        open_block = _Open(profile)
-        for at, digest, protocol, suite in zip(places.tolist(), digests, protocols, suites, strict=True):
-            payload = heads.payloads[at]
-            if not payload and heads.length[at]:
+        payloads, lengths = heads.payloads, heads.length[places].tolist()
+        opened = _Open(profile)
+        take = opened.take
+        for at, digest, length, protocol, suite in zip(
+            places.tolist(), digests, lengths, protocols, suites, strict=True
+        ):
+            payload = payloads[at]
+            if length and not payload:
                 fetched = self._fetch(heads, at, digest)
                 if isinstance(fetched, Reason):
                     yield at, fetched
@@ -96,18 +100,16 @@ class BlockReader:
                 payload = fetched
             if sha256(payload).digest() != digest:
                 yield at, Reason.WRONG
-                continue
-            if suite != _SUITE_PLAIN:
+            elif suite != _SUITE_PLAIN:
                 yield at, Reason.ENCRYPTED
-                continue
-            wrong = self._take(open_block, at, payload, protocol)
-            if wrong is not None:
+            elif (wrong := take(at, payload, protocol, self._parts(payload))) is not None:
                 yield at, wrong
-            elif open_block.size >= _TOGETHER:
-                yield open_block.close()
-                open_block = _Open(profile)
-        if open_block.places:
-            yield open_block.close()
+            elif opened.size >= _TOGETHER:
+                yield opened.close()
+                opened = _Open(profile)
+                take = opened.take
+        if opened.places:
+            yield opened.close()
 
     def _fetch(self, heads: Heads, at: int, digest: bytes) -> bytes | Reason:
         if not heads.external[at] or self._external is None:
@@ -119,42 +121,15 @@ class BlockReader:
             return Reason.ABSENT
         return found if len(found) <= MAX_PAYLOAD else Reason.WRONG
 
-    def _take(self, block: _Open, at: int, payload: bytes, protocol: int) -> Reason | None:
-        """Into the block; else why not."""
+    def _parts(self, payload: bytes) -> _Parts | None:
+        """What its header says. Clients repeat themselves: to find one costs a tenth of reading it strictly."""
         start = _HEAD + int.from_bytes(payload[SALT_SIZE:_HEAD], "big")
         head = payload[_HEAD:start]
         try:
-            parts = self._known[head]
+            return self._known[head]
         except KeyError:
-            parts = self._learn(head)  # of a header alone, never of what stands behind it
-        if parts is None or start + parts.end != len(payload):
-            return Reason.PAYLOAD
-        profile, rows = block.profile, parts.rows
-        if parts.schema != profile.schema or parts.columns != profile.width:
-            return Reason.SCHEMA
-        if parts.end - parts.input != 4 * rows * parts.columns or not rows:
-            return Reason.PAYLOAD
-        response = payload[start + parts.response : start + parts.input]
-        if protocol == _V1:
-            scores = read_v1(response, rows, block.outputs)
-        elif protocol not in _V2:
-            scores = None
-        elif parts.inference is None:
-            scores = read_v2(response, rows, block.outputs)
-        else:
-            scores = read_binary(response, parts.inference, rows, block.outputs)
-        if scores is None:
-            return Reason.ANSWER
-        block.places.append(at)
-        block.rows.append(rows)
-        block.inputs.append(payload[start + parts.input :])
-        block.scores += scores
-        block.size += parts.end - parts.input
-        return None
-
-    def _learn(self, head: bytes) -> _Parts | None:
-        """Clients repeat themselves: reading a header strictly costs ten times as much as finding it again."""
-        parts = _read_head(head)
+            # Of the header alone, never of what stands behind it: it is remembered.
+            parts = _read_head(head)
         if len(head) <= _USUAL_HEAD:
             if len(self._known) >= _HEADS:
                 self._known.clear()
@@ -175,12 +150,12 @@ def _read_head(head: bytes) -> _Parts | None:
     lengths = fields.get(Header.LENGTHS)
     if not isinstance(lengths, list) or len(lengths) != 3 or any(type(each) is not int for each in lengths):
         return None
-    request, response, given = lengths
-    schema, rows, columns = _read_input(fields.get(Header.INPUT))
     inference = fields.get(Header.RESPONSE_INFERENCE_LENGTH)
     if inference is not None and type(inference) is not int:
         return None
-    return _Parts(request, request + response, request + response + given, schema, rows, columns, inference)
+    response = _HEAD + len(head) + lengths[0]
+    given = response + lengths[1]
+    return _Parts(response, given, given + lengths[2], *_read_input(fields.get(Header.INPUT)), inference)
 
 
 def _read_input(said: Any) -> tuple[bytes, int, int]:
@@ -194,19 +169,52 @@ class _Open:
     """A block that is being filled."""
 
     def __init__(self, profile: Profile) -> None:
-        self.profile: Final = profile
-        self.outputs: Final = len(profile.reference.scores)
         self.places: list[int] = []
-        self.rows: list[int] = []
-        self.inputs: list[bytes] = []
-        self.scores: list[float] = []
         self.size = 0
+        self._rows: list[int] = []
+        self._inputs: list[bytes] = []
+        self._scores: list[float] = []
+        self._schema: Final = profile.schema
+        self._width: Final = profile.width
+        self._outputs: Final = len(profile.reference.scores)
+
+    def take(self, at: int, payload: bytes, protocol: int, parts: _Parts | None) -> Reason | None:
+        """One more request; else why not."""
+        if parts is None:
+            return Reason.PAYLOAD
+        response_at, input_at, end, schema, rows, columns, inference = parts
+        if end != len(payload):
+            return Reason.PAYLOAD
+        if schema != self._schema or columns != self._width:
+            return Reason.SCHEMA
+        if end - input_at != 4 * rows * columns or not rows:
+            return Reason.PAYLOAD
+        response = payload[response_at:input_at]
+        if protocol == _V1:
+            scores = read_v1(response, rows, self._outputs)
+        elif protocol not in _V2:
+            scores = None
+        elif inference is None:
+            scores = read_v2(response, rows, self._outputs)
+        else:
+            scores = read_binary(response, inference, rows, self._outputs)
+        if scores is None:
+            return Reason.ANSWER
+        self.places.append(at)
+        self._rows.append(rows)
+        self._inputs.append(payload[input_at:])
+        self._scores += scores
+        self.size += end - input_at
+        return None
 
     def close(self) -> Block:
-        inputs = np.frombuffer(b"".join(self.inputs), "<f4").reshape(-1, self.profile.width)
+        """All of them."""
+        inputs = np.frombuffer(b"".join(self._inputs), "<f4").reshape(-1, self._width)
         with np.errstate(over="ignore"):  # what no float32 can hold is infinite, and counted so
-            scores = np.array(self.scores, np.float64).astype(np.float32)
+            scores = np.array(self._scores, np.float64).astype(np.float32)
         return Block(
-            np.array(self.places, np.int64), np.array(self.rows, np.int64), inputs,
-            scores.reshape(-1, self.outputs),
-        )  # fmt: skip
+            np.array(self.places, np.int64),
+            np.array(self._rows, np.int64),
+            inputs,
+            scores.reshape(-1, self._outputs),
+        )

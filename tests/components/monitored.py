@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
@@ -23,12 +23,48 @@ from audit.log.local import LocalLog
 from audit.proof.entry import Key, Kind, Protocol, encode_entry
 from audit.proof.record import Header, encode_payload, frame_record
 from monitoring.read import Profile
-from registry.package import Package
+from registry.golden import Golden
+from registry.manifest import canonical_json
+from registry.package import Package, PackageContent, build
+from registry.reference import build as build_reference
+from registry.signature import Feature, Signature
 
 START: Final = 1_790_000_000_000
 """ms since 1970 UTC: the log's time of the first record."""
 V1, EXPLAIN = int(Protocol.V1_PREDICT), int(Protocol.V1_EXPLAIN)
 V2, BINARY = int(Protocol.V2_INFER), int(Protocol.V2_INFER_BINARY)
+
+
+@cache
+def made_package(classes: int = 2, name: str = "numbers") -> Package:
+    """Three numbers and a category, two classes or more: a package that is right, of a model that nobody trained."""
+    names = tuple(f"class {at}" for at in range(classes))
+    signature = Signature(
+        name=name,
+        task="binary" if classes == 2 else "multiclass",
+        features=(
+            *(Feature(name=each, type="number", missing=True) for each in "abc"),
+            Feature(name="grade", type="category", categories=("low", "middle", "high"), missing=True),
+        ),
+        classes=names,
+        positive_class=names[1] if classes == 2 else None,
+        threshold=0.5 if classes == 2 else None,
+    )
+    random = np.random.default_rng(7)
+    inputs = random.normal(size=(3000, 4)).astype(np.float32)
+    inputs[:, 3] = random.integers(0, 3, 3000)
+    scores = random.dirichlet(np.ones(classes), 3000).astype(np.float32)[:, : signature.outputs]
+    return build(
+        PackageContent(
+            model=b"{L\x00\x00\x00\x00\x00\x00\x00\x07learner{}}",
+            model_type="xgboost-ubj",
+            signature_json=canonical_json(signature.model_dump(mode="json")),
+            reference=build_reference(inputs, scores, signature).encode(),
+            golden=Golden(inputs[:5], scores[:5], "by hand").encode(),
+            lineage_json=canonical_json({"format": 1, "created": "2026-01-02T03:04:05Z", "actor": "tests"}),
+            card=b"# made up\n",
+        )
+    )
 
 
 @dataclass
@@ -72,14 +108,17 @@ class Traffic:
 
     def rows(self, count: int) -> NDArray[np.float32]:
         """Rows that the model might be asked, [count, width]: of its reference's range, and some beyond it."""
-        width = self.package.signature.width
-        rows = self._random.normal(size=(count, width)).astype(np.float32)
+        features = self.package.signature.features
+        rows = self._random.normal(size=(count, len(features))).astype(np.float32)
+        for at, feature in enumerate(features):
+            if feature.type == "category":
+                rows[:, at] = self._random.integers(0, len(feature.categories), count)
         rows[self._random.random(rows.shape) < 0.05] = np.nan
         return rows
 
     def answers(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
         """Scores that no model gave, [n] or [n, classes]: a function of the rows."""
-        scores = 1 / (1 + np.exp(-np.nan_to_num(rows[:, :1], nan=-3.0)))
+        scores = 1 / (1 + np.exp(-np.clip(np.nan_to_num(rows[:, :1], nan=-3.0), -30, 30)))
         outputs = self.package.signature.outputs
         if outputs == 1:
             return scores[:, 0].astype(np.float32)

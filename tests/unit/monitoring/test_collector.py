@@ -14,15 +14,14 @@ from monitoring.batch import panes_of
 from monitoring.panes import LATENCY_BOUNDS, At, Of, Pane, add, add_statuses
 from monitoring.panes.collector import Collector, State
 from registry.package import Package
-from tests.components.monitored import BINARY, V2, Known, Traffic, local_log, logged, parts
-from tests.components.packages import number_package
+from tests.components.monitored import BINARY, V2, Known, Traffic, local_log, logged, made_package, parts
 
 SIZE = 64
 
 
 @pytest.fixture(scope="module")
 def package() -> Package:
-    return number_package()
+    return made_package()
 
 
 def collected(package: Package, entries: list[LogEntry], state: State | None = None) -> list[Pane]:
@@ -34,7 +33,7 @@ def collected(package: Package, entries: list[LogEntry], state: State | None = N
 @pytest.mark.parametrize("classes", [2, 4])
 def test_a_pane_holds_what_column_count_says_of_the_rows_that_were_sent(classes: int) -> None:
     """Of V1, V2 and binary answers together, by package and slot."""
-    package = number_package(classes=classes)
+    package = made_package(classes=classes)
     traffic = Traffic(package)
     rows = [traffic.rows(count) for count in (1, 5, 2) * 24]
     values = [
