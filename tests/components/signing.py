@@ -18,7 +18,9 @@ from cryptography.hazmat.primitives.serialization import (
     NoEncryption,
     PrivateFormat,
     PublicFormat,
+    load_pem_private_key,
 )
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from registry.signing.bundle import BUNDLE_TYPE, PREDICATE, files_of
 from registry.signing.keys import PublicKey, public_key
@@ -38,11 +40,16 @@ class Key:
     """A key that signs models, in files."""
 
     def __init__(self, directory: Path, name: str = "model", curve: ec.EllipticCurve | None = None) -> None:
-        """NAME.pem, mode 0600, and NAME.pub; the directory is there."""
-        self.private = ec.generate_private_key(curve or ec.SECP256R1())
+        """NAME.pem, mode 0600, and NAME.pub, made when they are not there; the directory is."""
         self.path = directory / f"{name}.pem"
         self.public_path = directory / f"{name}.pub"
-        self.write()
+        if self.path.exists():
+            found = load_pem_private_key(self.path.read_bytes(), None)
+            assert isinstance(found, ec.EllipticCurvePrivateKey)
+            self.private = found
+        else:
+            self.private = ec.generate_private_key(curve or ec.SECP256R1())
+            self.write()
         pem = self.private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
         self.public_path.write_bytes(pem)
         self.pem = pem.decode()
@@ -136,7 +143,7 @@ class Authority:
             .not_valid_after(start + timedelta(days=30))
             .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
             .add_extension(x509.KeyUsage(**usage), critical=True)
-            .add_extension(x509.ExtendedKeyUsage([x509.ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+            .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         )
         return builder.sign(self.key.private, hashes.SHA256())
 
