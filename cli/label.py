@@ -1,4 +1,4 @@
-"""`affiant label`: what came of predictions, into the log from files."""
+"""`affiant label`: what came of predictions, into the log from files and topics."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -18,9 +18,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 
 from audit.config import Config, load, suggest
 from audit.errors import ConfigError
-from audit.label_import import NAME, write_labels
-from audit.labels import NoLabel
-from audit.settings import JournalSettings
+from audit.label_import import NAME, Written, write_labels
+from audit.label_topic import LabelTopic
+from audit.labels import NoLabel, Told
+from audit.log import open_log
+from audit.settings import JournalSettings, LogSettings
 
 from .errors import WRONG
 from .label_source import LabelFile, label_of
@@ -33,28 +35,44 @@ _SHOWN: Final = 20
 
 
 def import_(
-    file: Annotated[
-        Path, typer.Argument(help=".csv or .parquet: label, record or request_id, perhaps time, row.")
-    ],
     service: Annotated[str, typer.Option(help="The service whose predictions these are.")],
+    file: Annotated[
+        Path | None,
+        typer.Argument(help=".csv or .parquet: label, record or request_id, perhaps time, row."),
+    ] = None,
+    kafka: Annotated[
+        str | None,
+        typer.Option(
+            help="In place of a file: a topic of [log]'s brokers, from where the last import ended."
+        ),
+    ] = None,
     config: ConfigOption = None,
     check: Annotated[bool, typer.Option("--check", help="Only say what is wrong with the file.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
-    """Say what came of predictions, a row a label, from a file.
+    """Say what came of predictions, a row a label, from a file; or a message a label, from a Kafka topic.
 
     Columns: `label`; `record` (Affiant-Record of the answer) or `request_id` (the client's own id); `time`, when it
     was known, RFC 3339, else now counts; `row` of the request, from 0. Others are passed over. Either the whole file
     is right or nothing of it is taken. The labels are durable in the data directory when this ends, and its sidecar
     ships them. Repeating an import is harmless: a label that is said twice counts once.
 
-    Exit codes: 0 all are taken; 1 rows that are no labels, nothing is taken; 2 no such file, or not its columns;
-    3 another import is at work, or the journal is full.
+    Messages of a topic are JSON: one such object, or a list. What is no label there is told and passed over, and the
+    next import goes on behind it.
+
+    Exit codes: 0 all are taken; 1 rows that are no labels, nothing is taken, or messages that are none, the others are
+    taken; 2 no such file, or not its columns; 3 another import is at work, the journal is full, or Kafka is away.
 
     Example: affiant label import outcomes.csv --service credit
     """
     loaded = load(config)
     _check_service(loaded, service)
+    if (file is None) == (kafka is None) or (check and file is None):
+        raise ConfigError("give either a file, which --check may look at, or --kafka TOPIC")
+    if file is None:
+        assert kafka is not None
+        _topic(loaded, kafka, service, as_json=as_json)
+        return
     table, now = LabelFile(file), time.time_ns()
     digest = table.digest()
     total, wrong = _look(table, now)
@@ -64,22 +82,57 @@ def import_(
             raise typer.Exit(WRONG)
         return
     with _bar("importing", total) as progress:
-        written = asyncio.run(
-            write_labels(
-                loaded.data,
-                loaded.section("journal", JournalSettings),
-                (label_of(row, now) for row in table.rows()),
-                service,
-                source=digest,
-                progress=progress,
-            )
-        )
+        written = _write(loaded, (label_of(row, now) for row in table.rows()), service, digest, progress)
     if as_json:
         typer.echo(json.dumps({"file": str(file), "source": digest, "service": service, **asdict(written)}))
-        return
+    else:
+        _tell_written(loaded, service, written)
+
+
+def _topic(config: Config, name: str, service: str, *, as_json: bool) -> None:
+    """Labels out of a topic."""
+    settings = config.section("log", LogSettings)
+    if settings.backend != "kafka":
+        raise ConfigError("--kafka: [log] backend is local, so no brokers are known")
+    log = open_log(_named(settings, name), config, create=False)
+    topic = LabelTopic(log, name, config.data, time.time_ns())
+    with _bar("importing", None) as progress:
+        written = _write(config, topic.said(), service, f"kafka:{name}", progress)
+    topic.keep()
+    if as_json:
+        told = {"topic": name, "service": service, **asdict(written)}
+        typer.echo(json.dumps({**told, "passed_over": topic.passed_over, "wrong": topic.wrong}))
+    else:
+        for one in topic.wrong:
+            place = f"partition {one['partition']}, offset {one['offset']}"
+            typer.echo(printable(f"WRONG  {name}, {place}: {one['why']}"))
+        if topic.passed_over:
+            typer.echo(
+                f"{counted(topic.passed_over, 'message is', 'messages are')} no labels, and passed over"
+            )
+        _tell_written(config, service, written)
+    if topic.passed_over:
+        raise typer.Exit(WRONG)
+
+
+def _named(settings: LogSettings, name: str) -> LogSettings:
+    try:
+        return LogSettings.model_validate({**settings.model_dump(), "topic": name})
+    except ValidationError as error:
+        raise ConfigError(f"--kafka: {name!r} is no name of a topic") from error
+
+
+def _write(
+    config: Config, said: Iterable[Told], service: str, source: str, progress: Callable[[int], None]
+) -> Written:
+    settings = config.section("journal", JournalSettings)
+    return asyncio.run(write_labels(config.data, settings, said, service, source=source, progress=progress))
+
+
+def _tell_written(config: Config, service: str, written: Written) -> None:
     typer.echo(
         f"{counted(written.labels, 'label')} of {printable(service)} in journal {written.journal} "
-        f"({loaded.data / 'journals' / NAME})"
+        f"({config.data / 'journals' / NAME})"
     )
     if written.first is not None:
         typer.echo(f"  {written.first} to {written.last}; the sidecar of this data directory ships them")

@@ -88,9 +88,13 @@ class LabelFile:
             raise ConfigError(f"{self.path.name} is no CSV in UTF-8: {error}") from error
 
     def _parquet(self) -> Iterator[Row]:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
+        try:
+            import pyarrow as pa
+            import pyarrow.parquet as pq
+        except ModuleNotFoundError as error:
+            raise ConfigError(
+                f"{self.path.name}: Parquet needs pyarrow (affiant[notary] brings it); .csv does not"
+            ) from error
         try:
             with pq.ParquetFile(self.path) as file:
                 names = file.schema_arrow.names

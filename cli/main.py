@@ -59,9 +59,12 @@ GROUPS: Final[dict[str, Group]] = {
     "up": Group("cli.up", "Run gateway, sidecar and notary under one supervisor.", "gateway-cpu"),
     "gateway": Group("cli.gateway", "Answer predictions, each recorded before it leaves.", "gateway-cpu"),
     "sidecar": Group("cli.sidecar", "Ship the journals of this machine to the log.", "sidecar"),
+    "controller": Group("cli.controller", "Roll back by itself what drifts, with evidence.", "monitoring"),
+    "monitor": Group("cli.monitor", "Drift and objectives of what was asked and answered.", "monitoring"),
     "notary": Group("cli.notary", "Seal the log, and keep the notary's key.", "notary"),
-    "label": Group("cli.label", "Say what came of predictions, from files.", "gateway-cpu"),
+    "label": Group("cli.label", "Say what came of predictions, from files or Kafka.", "sidecar"),
     "log": Group("cli.log", "Read and verify the log.", "sidecar"),
+    "alerts": Group("cli.alerts", "Alert rules for Prometheus, made from the policy.", "registry"),
     "audit": Group("cli.audit", "Verify, look up, prove and replay what was recorded.", "auditor"),
     "topics": Group("cli.topics", "Make and check the topics of the log.", "sidecar"),
 }

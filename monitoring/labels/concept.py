@@ -18,8 +18,8 @@ from .join import Joined
 from .performance import losses, usable
 
 DELTA: Final = 0.002
-MOST_ROWS: Final = 50_000
-"""The newest ones; river takes a microsecond for each."""
+MOST_ROWS: Final = 20_000
+"""The newest ones: about a second's work."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,6 +89,7 @@ class Kept:
     _parts: list[Columns] = field(default_factory=list)
     _requests: int = 0
     _newest: int = 0
+    _settled: bool = False
 
     def add(self, answers: Answers, groups: NDArray[np.int16]) -> None:
         """Take some; `groups` is [rows, attributes]."""
@@ -109,6 +110,7 @@ class Kept:
             )
         )
         self._requests += len(rows)
+        self._settled = False
         if self._requests > _SLACK * self.most + 1:
             self.settled()
 
@@ -121,6 +123,8 @@ class Kept:
                 empty, empty, empty, none, none, np.zeros(1, np.int64),
                 np.empty((0, self.outputs), np.float32), np.empty((0, self.attributes), np.int16),
             )  # fmt: skip
+        if self._settled:
+            return self._parts[0]
         columns = _columns(self._parts) if len(self._parts) > 1 else self._parts[0]
         order = np.lexsort((columns.record, columns.time))
         record = columns.record[order]
@@ -131,5 +135,5 @@ class Kept:
         self.dropped += int(first.sum()) - len(order)
         if len(self._parts) > 1 or len(order) < len(columns) or (np.diff(order) != 1).any():
             columns = _taken(columns, order)
-        self._parts, self._requests = [columns], len(columns)
+        self._parts, self._requests, self._settled = [columns], len(columns), True
         return columns

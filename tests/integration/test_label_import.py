@@ -19,14 +19,15 @@ from audit.errors import JournalFull
 from audit.journal import Journal, JournalReader, JournalSettings
 from audit.label_import import NAME, write_labels
 from audit.labels import Label, is_label, read_label, told
-from audit.log import configured_log
-from audit.proof.entry import Kind
+from audit.log import configured_log, open_log
+from audit.proof.entry import Key, Kind
 from audit.proof.record import parse_payload, parse_record
-from audit.settings import SidecarSettings
+from audit.settings import LogSettings, SidecarSettings
 from audit.ship.sidecar import Sidecar
 from audit.show import walk
 from cli.main import run
 from tests.components.journals import OPENING
+from tests.components.process import wait_until
 
 RECORD = "00" * 16 + "-42"
 CSV = f"""label,record,request_id,comment,row,time
@@ -225,3 +226,86 @@ def test_a_journal_at_its_bound_waits_for_the_sidecar(tmp_path: Path) -> None:
         shipping.join(60)
     assert written.labels == 600
     assert durable == [600]
+
+
+def label_times(data: Path) -> list[tuple[int, int]]:
+    """When each label was known, and when it arrived in the journal."""
+    reader = JournalReader(data / "journals" / NAME)
+    records = [parse_record(one.record) for one in reader.read(1 << 20)]
+    reader.close()
+    return [
+        (read_label(one, 0).known_ns, one.entry.fields[Key.ARRIVED]) for one in records if is_label(one.entry)
+    ]
+
+
+@pytest.mark.kafka
+def test_a_topic_is_imported_from_where_the_last_import_ended(
+    kafka: str, kafka_topic: Any, config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Messages that are no labels are told and passed over; the time of a message is when its label was known."""
+    name = kafka_topic("outcomes", partitions=2)
+    config.write_text(f'{config.read_text()}[log]\nbackend = "kafka"\nbootstrap = "{kafka}"\n')
+    log = open_log(LogSettings(backend="kafka", bootstrap=kafka, topic=name), load(config))
+
+    def send(partition: int, *values: bytes) -> None:
+        writer = log.writer(partition)
+        for value in values:
+            writer.send(value, b"")
+        wait_until(lambda: writer.delivered().sends == len(values), what="they are there")
+        writer.close()
+
+    def told_so_far() -> list[tuple[str, Any]]:
+        reader = JournalReader(load(config).data / "journals" / NAME)
+        records = [parse_record(one.record) for one in reader.read(1 << 20)]
+        reader.close()
+        return [
+            (one.target, one.value)
+            for record in records
+            if is_label(record.entry)
+            for one in [read_label(record, 0)]
+        ]
+
+    send(
+        0,
+        b'{"request_id":"a","label":"bad"}',
+        b"{",
+        b'[{"request_id":"b","label":1},{"request_id":"c","label":2}]',
+    )
+    send(1, b'{"request_id":"d","label":"good","time":"2026-01-02T03:04:05Z"}', b'[{"request_id":"e"}]', b"7")
+    code, out, _ = affiant(capsys, config, "--kafka", name, "--service", "credit", "--json")
+    said = json.loads(out)
+    assert (code, said["labels"], said["passed_over"]) == (1, 4, 3)
+    assert [(one["partition"], one["offset"]) for one in said["wrong"]] == [(0, 1), (1, 1), (1, 2)]
+    first = [("a", "bad"), ("b", 1), ("c", 2), ("d", "good")]
+    assert told_so_far() == first
+    known = label_times(load(config).data)
+    assert all(told < arrived for told, arrived in known)
+    assert known[3][0] == 1_767_323_045 * 10**9
+    send(0, b'{"request_id":"a","label":"good"}')
+    code, out, _ = affiant(capsys, config, "--kafka", name, "--service", "credit")
+    assert code == 0
+    assert "1 label of credit" in out
+    assert told_so_far() == [*first, ("a", "good")]
+    code, out, _ = affiant(capsys, config, "--kafka", name, "--service", "credit", "--json")
+    assert (code, json.loads(out)["labels"]) == (0, 0)
+    (load(config).data / "label-topics" / f"{name}.json").write_text("{}")
+    code, _, error = affiant(capsys, config, "--kafka", name, "--service", "credit")
+    assert code == 2
+    assert "is damaged" in error
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ((), "give either a file"),
+        (("a.csv", "--kafka", "x"), "give either a file"),
+        (("--kafka", "x", "--check"), "give either a file"),
+        (("--kafka", "x"), "backend is local"),
+    ],
+)
+def test_what_contradicts_itself_is_refused(
+    config: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], says: str
+) -> None:
+    """Exit code 2."""
+    code, _, error = affiant(capsys, config, *words, "--service", "credit")
+    assert (code, says in error) == (2, True)
