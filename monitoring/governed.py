@@ -1,81 +1,123 @@
-"""Which policy's limits hold, and what is to answer: of the governance log, read on from where it was.
+"""Which policy's limits hold, what answers, and since when: of the governance log, read on from where it was.
 
-Where nobody governs, both are the operator's: a policy file and the plans of the settings.
+What nobody governs is the operator's: a policy file, and the plans of the settings.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
-from audit.errors import LogUnavailable
-from audit.governance import PARTITION
 from audit.log.base import Log
-from audit.show import walk
+from monitoring.controller.ground import Follower
+from monitoring.judging.served import served_since
+from monitoring.panes import Of
 from registry.approvals.root import Root
-from registry.deployment import Placed
-from registry.ledger import Ledger
+from registry.deployment import Deployed, Placed, Rollout
 from registry.policy import Policy, load_policy
 
+Plans = Mapping[str, tuple[Placed, ...]]
+"""Service → what the settings say is to answer."""
 
-class Governed:
-    """The governance log as far as it was read. For one thread.
 
-    Signatures are checked by the ledger; a log that was made again is another one, and refused.
-    """
+class Governing(Protocol):
+    """For one thread."""
 
-    def __init__(self, log: Log, first: Root) -> None:
-        """`first`: the root that is believed."""
-        self._log: Final = log
-        self._first: Final = first
-        self.ledger = Ledger(first)
-        self._topic: bytes | None = None
-        self._end = 0
-
-    def read_on(self) -> bool:
-        """Take what is new; whether anything was.
-
-        Raises:
-            LogUnavailable: the log does not answer, was made again, or its beginning is gone.
-        """
-        topic = self._log.topic().id
-        if self._topic not in (None, topic):
-            raise LogUnavailable("the governance log was made again: it is not the one that was read before")
-        reader = self._log.reader()
-        try:
-            first, end = reader.bounds(PARTITION)
-            if first > self._end or end < self._end:
-                raise LogUnavailable(
-                    f"the governance log has offsets {first} to {end}, and was read up to {self._end}"
-                )
-            new = end > self._end
-            self.ledger.take(walk(reader, PARTITION, self._end, end, name="governance log"))
-        finally:
-            reader.close()
-        self._topic, self._end = topic, end
-        return new
+    def read_on(self) -> None:
+        """Take what is new. Raises LogUnavailable: the governance log does not answer, or is another one."""
+        ...
 
     @property
     def policy(self) -> Policy | None:
-        """The policy in force; None: there is none yet."""
-        found = self.ledger.policy
+        """The policy in force; None: there is none."""
+        ...
+
+    @property
+    def served(self) -> Mapping[Of, int]:
+        """What answers now → since when, ms since 1970 UTC by the log's clock; 0: since ever."""
+        ...
+
+    @property
+    def rollouts(self) -> Mapping[str, Rollout]:
+        """Service → the canary that moves on by itself."""
+        ...
+
+    def named(self, service: str, digest: str) -> bool:
+        """Whether any plan, also one of the past, names this digest for this service."""
+        ...
+
+
+class Governed:
+    """The governance log, and the settings' plans for services that it never deployed: as gateways have it."""
+
+    def __init__(self, log: Log, first: Root, plans: Plans) -> None:
+        """`first`: the root that is believed. Nothing is read yet."""
+        self._follower: Final = Follower(log, first, lambda _: None)
+        self._plans: Final = plans
+        self._deployed: Mapping[str, Deployed] = {}
+        self._end = -1
+
+    def read_on(self) -> None:
+        """See `Governing.read_on`."""
+        grounds = self._follower.read_on()
+        if grounds.end != self._end:
+            self._deployed, self._end = grounds.services(), grounds.end
+
+    @property
+    def policy(self) -> Policy | None:
+        """See `Governing.policy`."""
+        found = self._follower.grounds.ledger.policy
         return None if found is None else found.policy
 
     @property
-    def plans(self) -> Mapping[str, tuple[Placed, ...]]:
-        """Service → what is to answer."""
-        return self.ledger.plans
+    def served(self) -> Mapping[Of, int]:
+        """See `Governing.served`."""
+        deployed = {service: each for service, each in self._deployed.items() if each.plan}
+        others = {service: plan for service, plan in self._plans.items() if service not in deployed}
+        return served_since(deployed) | _since_ever(others)
+
+    @property
+    def rollouts(self) -> Mapping[str, Rollout]:
+        """See `Governing.rollouts`."""
+        return {service: each.rollout for service, each in self._deployed.items() if each.rollout is not None}
+
+    def named(self, service: str, digest: str) -> bool:
+        """See `Governing.named`. The log is read to its end when it does not name it yet.
+
+        Raises:
+            LogUnavailable: it does not answer.
+        """
+        if self._names(service, digest):
+            return True
+        self.read_on()
+        return self._names(service, digest)
+
+    def _names(self, service: str, digest: str) -> bool:
+        deployed = self._deployed.get(service)
+        plans = [event.content.plan for event in deployed.counted] if deployed is not None else []
+        return any(
+            placed.digest == digest for plan in (*plans, self._plans.get(service, ())) for placed in plan
+        )
 
 
 class Ungoverned:
-    """A policy file, and plans that the settings name."""
+    """A policy file, and the settings' plans."""
 
-    def __init__(self, policy: Path | None, plans: Mapping[str, tuple[Placed, ...]]) -> None:
+    def __init__(self, policy: Path | None, plans: Plans) -> None:
         """The file is read now. Raises ConfigError: it is no policy."""
         self.policy: Final = None if policy is None else load_policy(policy)
-        self.plans: Final = plans
+        self.served: Final[Mapping[Of, int]] = _since_ever(plans)
+        self.rollouts: Final[Mapping[str, Rollout]] = {}
+        self._plans: Final = plans
 
-    def read_on(self) -> bool:
+    def read_on(self) -> None:
         """Nothing changes while the process runs."""
-        return False
+
+    def named(self, service: str, digest: str) -> bool:
+        """See `Governing.named`. Of plans of the past nothing is known: what the store has may have answered."""
+        return True
+
+
+def _since_ever(plans: Plans) -> dict[Of, int]:
+    return {Of(service, placed.digest, placed.slot): 0 for service, plan in plans.items() for placed in plan}

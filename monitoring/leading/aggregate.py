@@ -46,7 +46,8 @@ class Aggregate:
             topic: hex id of the log's topic.
             pane_records: offsets of a pane.
         """
-        self._order: Final[Order[Pane]] = Order(partitions)
+        self.partitions: Final = tuple(partitions)
+        self._order: Final[Order[Pane]] = Order(self.partitions)
         self._packages: Final = packages
         self._judged_by: Final = judged_by
         self.topic: Final = topic
@@ -54,6 +55,7 @@ class Aggregate:
         self.served: Mapping[Of, int] = {}
         self.next: dict[int, int] = {}
         """Partition → the pane that is judged next."""
+        self._taken: dict[int, int] = {}
         self._history: dict[int, deque[tuple[int, Mapping[bytes, int]]]] = {}
         """Partition → panes that were judged, with how far journals had come before each."""
         self.lives: dict[Of, Life] = {}
@@ -89,8 +91,13 @@ class Aggregate:
 
     def take(self, pane: Pane) -> None:
         """A pane of any partition. Of each partition they come in their order; one that was judged is passed over."""
-        if pane.number >= self.next.get(pane.partition, 0):
+        if pane.number >= self.taken(pane.partition):
+            self._taken[pane.partition] = pane.number + 1
             self._order.take(pane)
+
+    def taken(self, partition: int) -> int:
+        """The partition's pane that comes next."""
+        return max(self._taken.get(partition, 0), self.next.get(partition, 0))
 
     def read_to_end(self, partition: int, time: int) -> None:
         """See `Order.read_to_end`."""

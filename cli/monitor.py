@@ -1,0 +1,127 @@
+"""`affiant monitor`: count what packages are asked and answer, and judge it by the policy."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from typing import TYPE_CHECKING
+
+import structlog
+import typer
+
+from audit.config import Config, load
+
+from .options import ConfigOption
+
+if TYPE_CHECKING:
+    from monitoring.governed import Governing, Plans
+    from monitoring.monitor import Monitor
+
+app = typer.Typer()
+
+
+@app.command()
+def monitor(config: ConfigOption = None) -> None:
+    """Follow the log until SIGTERM: distances from the reference, alarms, objectives; /metrics, /figures, /evidence.
+
+    On Kafka several monitors of one group share the partitions, and one of them judges. Survives the absence of log
+    and store for any time, and goes on where it was: nothing is lost, and nothing counted twice.
+
+    Example: affiant monitor --config affiant.toml
+    """
+    from audit.scrape import MetricsServer
+    from monitoring.pages import pages
+    from monitoring.settings import MonitorSettings
+
+    loaded = load(config)
+    settings = loaded.section("monitor", MonitorSettings)
+    running = configured_monitor(loaded)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    say = structlog.get_logger("monitor")
+    with MetricsServer(
+        settings.metrics_host, settings.metrics_port, running, lambda: running.trouble, table="monitor",
+        pages=pages(running),
+    ) as server:  # fmt: skip
+        say.info("ready", metrics=f"http://{settings.metrics_host}:{server.port}/metrics")
+        running.run(stop)
+    say.info("ended: everything that was counted is kept")
+
+
+def configured_monitor(config: Config) -> Monitor:
+    """The monitor of a settings file. Nothing is contacted yet.
+
+    Raises:
+        ConfigError: settings that contradict each other, or a policy or root that is none.
+    """
+    from audit.log import configured_log
+    from audit.log.kafka import KafkaLog
+    from audit.settings import SidecarSettings
+    from audit.ship.external import ExternalStore
+    from monitoring.consume import Following, LocalFollowing
+    from monitoring.consume_kafka import KafkaFollowing
+    from monitoring.monitor import Monitor
+    from monitoring.read.packages import StorePackages
+    from monitoring.settings import MonitorSettings
+    from monitoring.store.feed import Feed, KafkaFeed, LocalFeed
+    from monitoring.store.states import FileStates, KafkaStates
+    from monitoring.state_topic import state_log
+    from registry.stores import configured_store
+
+    settings = config.section("monitor", MonitorSettings)
+    governing = configured_governing(config)
+    packages = StorePackages(configured_store(config), governing.named)
+    external = ExternalStore(
+        config.section("sidecar", SidecarSettings).object_store or config.data / "objects"
+    ).get
+    log, state = configured_log(config, create=False), state_log(config)
+    size = settings.pane_records
+    following: Following
+    if state is None:
+        local = LocalFeed()
+        directory = config.data / "monitor"
+        following = LocalFollowing(log, directory, size, packages, local.hand, external)
+        return Monitor(
+            following, lambda _: local, log, governing, packages,
+            lambda _: FileStates(directory / "judged"), pane_records=size,
+        )  # fmt: skip
+    assert isinstance(log, KafkaLog)
+    following = KafkaFollowing(log, state, config, packages, lambda _: None, external)
+
+    def feed(topic: bytes) -> Feed:
+        return KafkaFeed(state, config, topic, size)
+
+    return Monitor(
+        following, feed, log, governing, packages, lambda topic: KafkaStates(state, topic), pane_records=size
+    )
+
+
+def configured_governing(config: Config) -> Governing:
+    """The governance log where there is a root, else the operator's policy and plans.
+
+    Raises:
+        ConfigError: the policy or the root is none.
+    """
+    from audit.log import configured_governance_log
+    from monitoring.governed import Governed, Ungoverned
+    from monitoring.settings import MonitorSettings
+    from registry.approvals.board import first_root_of
+    from registry.settings import GovernanceSettings
+
+    plans = plans_of(config)
+    if config.section("governance", GovernanceSettings).root is not None:
+        return Governed(configured_governance_log(config, create=False), first_root_of(config), plans)
+    policy = config.section("monitor", MonitorSettings).policy
+    return Ungoverned(None if policy is None else config.resolve(policy), plans)
+
+
+def plans_of(config: Config) -> Plans:
+    """Service → what [[plan]] says is to answer."""
+    from registry.deployment import Placed
+    from service.settings import read_plan
+
+    found: dict[str, tuple[Placed, ...]] = {}
+    for entry in read_plan(config):
+        found[entry.service] = (*found.get(entry.service, ()), Placed(digest=entry.digest, slot=entry.slot))
+    return found

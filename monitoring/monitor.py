@@ -1,0 +1,332 @@
+"""The monitor: counts its partitions of the log, and judges those of all while it leads.
+
+One thread does all of it; who asks for metrics or evidence takes a lock. What a crash leaves: panes that are kept, and
+a state of a moment before, from which the next to lead comes to the same figures.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Final, Protocol
+
+import structlog
+from prometheus_client.metrics_core import Metric
+
+from audit.errors import LogUnavailable
+from audit.log.base import Log, LogReader
+from registry.errors import StoreUnavailable
+
+from .consume import Following
+from .errors import DetectError
+from .exporter import Seen, families
+from .figures import Evidence
+from .governed import Governing
+from .judging import judged_by
+from .leading import Aggregate, Told, restore, state_of
+from .panes import Of, Pane
+from .read import Packages
+from .store.feed import Feed
+
+STEP: Final = 0.2
+"""Seconds that a round waits for records."""
+GOVERN: Final = 1.0
+"""Seconds between two looks at the governance log."""
+SAVE: Final = 2.0
+"""Seconds between two states that are kept."""
+SLACK: Final = 1000
+"""ms by which the clock here may be ahead of the log's."""
+
+
+class States(Protocol):
+    """Keeps the newest state of whoever leads. Raises LogUnavailable when what is beneath does not answer."""
+
+    def get(self) -> Mapping[str, Any] | None:
+        """The newest one; None: there is none, or it is none."""
+        ...
+
+    def put(self, state: Mapping[str, Any]) -> None:
+        """Keep it in place of the one before; durable on return."""
+        ...
+
+
+FeedOf = Callable[[bytes], Feed]
+"""Of the log with this topic id."""
+
+
+class Monitor:
+    """See above. `step` and `run` are for one thread, the rest for any."""
+
+    def __init__(
+        self,
+        following: Following,
+        feed: FeedOf,
+        log: Log,
+        governing: Governing,
+        packages: Packages,
+        states: Callable[[bytes], States],
+        *,
+        pane_records: int,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Nothing is read yet.
+
+        Args:
+            following: counts the partitions that are this monitor's.
+            feed: the panes of all partitions.
+            log: whose records are counted.
+            governing: limits and plans.
+            packages: where profiles are had.
+            states: of whoever leads, of the log with a topic id.
+            pane_records: offsets of a pane.
+            clock: seconds since 1970 UTC.
+        """
+        self._following: Final = following
+        self._feed_of: Final = feed
+        self._log: Final = log
+        self._governing: Final = governing
+        self._packages: Final = packages
+        self._states_of: Final = states
+        self._pane_records: Final = pane_records
+        self._clock: Final = clock
+        self._say: Final = structlog.get_logger("monitor")
+        self._lock: Final = threading.Lock()
+        self._lead: _Lead | None = None
+        self._seen = Seen()
+        self._governed_at = self._saved_at = float("-inf")
+        self._trouble = "nothing was read yet"
+        self.told: list[Told] = []
+        """Changes of what stands alarmed; who takes them empties the list."""
+
+    def run(self, stop: threading.Event) -> None:
+        """Go on until `stop` is set; then keep a last state, and let go."""
+        try:
+            while not stop.is_set():
+                self.step()
+        finally:
+            self._save(now=float("inf"))
+            self._let_go()
+            self._following.close()
+
+    def step(self) -> None:
+        """One round. What is outside and away is waited for, and said by `trouble`."""
+        self._following.step(STEP)
+        trouble = ""
+        try:
+            self._govern()
+            if self._following.leads:
+                self._judge()
+            else:
+                self._let_go()
+        except (LogUnavailable, StoreUnavailable) as error:
+            trouble = str(error)
+        standings = self._following.standings()
+        waiting = [f"partition {one}: {each.waiting}" for one, each in standings.items() if each.waiting]
+        self._said(trouble or "; ".join(waiting))
+        now = self._clock()
+        with self._lock:
+            self._seen = Seen(
+                {one: each.position for one, each in standings.items()},
+                {one: each.end - each.position for one, each in standings.items()},
+                {
+                    one: max(0.0, now - each.time / 1000) if each.time and each.end > each.position else 0.0
+                    for one, each in standings.items()
+                },
+                self._lead is not None,
+            )
+
+    @property
+    def trouble(self) -> str:
+        """Why it is not ready; empty when it is."""
+        return self._trouble
+
+    def collect(self) -> Iterable[Metric]:
+        """For prometheus_client."""
+        with self._lock:
+            aggregate = None if self._lead is None else self._lead.aggregate
+            return list(families(aggregate, self._governing.policy, self._seen))
+
+    def evidence(self, service: str, digest: str, slot: str) -> Evidence | None:
+        """Of a package that serves; `digest` may be its beginning. None: none does, or another monitor leads."""
+        with self._lock:
+            if self._lead is None:
+                return None
+            aggregate = self._lead.aggregate
+            return next((aggregate.evidence(of) for of in self._named(service, digest, slot)), None)
+
+    def comparison(self, service: str) -> dict[str, Any] | None:
+        """What was asked of a rollout's canary and of live since it began; None: there is none, or another leads."""
+        with self._lock:
+            comparing = None if self._lead is None else self._lead.aggregate.comparing.get(service)
+            if comparing is None:
+                return None
+            return {
+                "service": service,
+                "digest": comparing.rollout.digest,
+                "offset": comparing.rollout.offset,
+                "sides": {slot: comparing.side(slot).written() for slot in ("canary", "live")},
+            }
+
+    def figures(self) -> list[dict[str, Any]]:
+        """What stands of each package that serves, for JSON."""
+        with self._lock:
+            lives = {} if self._lead is None else self._lead.aggregate.lives
+            return [
+                {
+                    **of._asdict(), "rows": life.judging.rows, "window_rows": life.judging.window_rows,
+                    "checks": life.judging.checks, "threshold": life.judging.threshold,
+                    "unsupported": life.judging.unsupported, "policy": life.judging.judged.policy,
+                    "alarms": life.alarms(),
+                    "columns": [
+                        {"column": each.name, "ks_lower": each.ks_lower, "ks_upper": each.ks_upper,
+                         "psi": each.psi, "psi_debiased": each.psi_debiased,
+                         "log_e": {"warn": max(each.log_e_warn, -1.0), "page": max(each.log_e_page, -1.0)},
+                         "effect": each.effect, "missing": each.missing, "out_of_range": each.out_of_range,
+                         "unseen": each.unseen}
+                        for each in life.judging.figures()
+                    ],
+                }
+                for of, life in sorted(lives.items())
+            ]  # fmt: skip
+
+    def _named(self, service: str, digest: str, slot: str) -> Iterator[Of]:
+        assert self._lead is not None
+        for of in self._lead.aggregate.lives:
+            if (of.service, of.slot) == (service, slot) and of.digest.removeprefix("sha256:").startswith(
+                digest.removeprefix("sha256:")
+            ):
+                yield of
+
+    def _govern(self) -> None:
+        now = time.monotonic()
+        if now - self._governed_at >= GOVERN:
+            self._governed_at = now
+            self._governing.read_on()
+
+    def _judge(self) -> None:
+        lead = self._lead or self._begin()
+        if lead is None:
+            return
+        panes = lead.feed.poll(0.0)
+        ends = lead.ends(self._clock)
+        with self._lock:
+            lead.aggregate.serve(self._governing.served, self._governing.rollouts)
+            for pane in panes:
+                lead.aggregate.take(pane)
+            for partition, time_ in ends.items():
+                lead.aggregate.read_to_end(partition, time_)
+            told = lead.aggregate.judge()
+        for each in told:
+            self._say.warning(
+                "an alarm stands" if each.after else "an alarm has ended", service=each.of.service,
+                digest=each.of.digest, slot=each.of.slot, column=each.column, severity=each.after or each.before,
+            )  # fmt: skip
+        self.told += told
+        self._save(time.monotonic())
+
+    def _begin(self) -> _Lead | None:
+        """Lead: everything that is kept is read first, then the state of who led before."""
+        topic = self._following.topic
+        if topic is None:
+            return None
+        feed = self._feed_of(topic)
+        try:
+            kept: dict[tuple[int, int], Pane] = {}
+            while True:
+                kept |= {(pane.partition, pane.number): pane for pane in feed.poll(STEP)}
+                if feed.whole:
+                    break
+            partitions = range(self._log.topic().partitions)
+            panes = sorted(kept.values(), key=lambda pane: (pane.time, pane.partition, pane.number))
+            states = self._states_of(topic)
+            aggregate = self._restored(topic, partitions, states.get(), panes)
+            lead = _Lead(aggregate, feed, self._log.reader(), states, self._pane_records)
+        except BaseException:
+            feed.close()
+            raise
+        self._say.info("leads", panes=len(kept))
+        with self._lock:
+            self._lead = lead
+        return lead
+
+    def _restored(
+        self, topic: bytes, partitions: range, state: Mapping[str, Any] | None, panes: list[Pane]
+    ) -> Aggregate:
+        """From the state, as far as it is one, and the panes in their order."""
+        if state is not None:
+            aggregate = self._aggregate(topic, partitions)
+            try:
+                restore(aggregate, state, panes)
+            except DetectError as error:
+                self._say.warning("what was judged before is judged again", reason=str(error))
+            else:
+                return aggregate
+        aggregate = self._aggregate(topic, partitions)
+        for pane in panes:
+            aggregate.take(pane)
+        return aggregate
+
+    def _aggregate(self, topic: bytes, partitions: range) -> Aggregate:
+        found = Aggregate(
+            partitions, self._packages, lambda service: judged_by(self._governing.policy, service),
+            topic=topic.hex(), pane_records=self._pane_records,
+        )  # fmt: skip
+        found.serve(self._governing.served, self._governing.rollouts)
+        return found
+
+    def _save(self, now: float) -> None:
+        lead = self._lead
+        if lead is None or now - self._saved_at < SAVE or lead.saved == lead.aggregate.panes:
+            return
+        self._saved_at = now
+        try:
+            lead.states.put(state_of(lead.aggregate))
+            lead.saved = lead.aggregate.panes
+        except LogUnavailable as error:
+            self._say.warning("the state is not kept", reason=str(error))
+
+    def _let_go(self) -> None:
+        lead = self._lead
+        if lead is None:
+            return
+        with self._lock:
+            self._lead = None
+        lead.feed.close()
+        lead.reader.close()
+        self._say.info("leads no more")
+
+    def _said(self, trouble: str) -> None:
+        if trouble != self._trouble:
+            if trouble:
+                self._say.error("waits", reason=trouble)
+            self._trouble = trouble
+
+
+class _Lead:
+    """What only the monitor that leads has."""
+
+    def __init__(
+        self, aggregate: Aggregate, feed: Feed, reader: LogReader, states: States, pane_records: int
+    ) -> None:
+        self.aggregate: Final = aggregate
+        self.feed: Final = feed
+        self.reader: Final = reader
+        self.states: Final = states
+        self.saved = -1
+        """Panes that were judged when the state was last kept."""
+        self._pane_records: Final = pane_records
+        self._known: dict[int, int] = {}
+
+    def ends(self, clock: Callable[[], float]) -> dict[int, int]:
+        """Partitions of which no pane is missing → until when: no record of a later pane is older.
+
+        A pane that is not there yet has at least one record that is not in the log yet.
+        """
+        before = int(clock() * 1000) - SLACK
+        found = {}
+        for partition in self.aggregate.partitions:
+            end = self.reader.bounds(partition)[1]
+            if end < (self.aggregate.taken(partition) + 1) * self._pane_records:
+                found[partition] = before
+        return found
