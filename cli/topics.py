@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
+from typing import TYPE_CHECKING
 
 import typer
 
-from audit.config import load
+from audit.config import Config, load
 from audit.errors import NoSuchTopic
 from audit.log import configured_governance_log, configured_log
-from audit.log.base import Finding, Log
+from audit.log.base import Finding
 from audit.settings import LogSettings
 
 from .errors import WRONG
 from .options import ConfigOption
+
+if TYPE_CHECKING:
+    from audit.log.kafka import KafkaLog
 
 app = typer.Typer(
     no_args_is_help=True, help="Make and check the topics of the log.\n\nExample: affiant topics check"
@@ -39,6 +45,7 @@ def create(config: ConfigOption = None) -> None:
             f"id {topic.id.hex()}"
         )
         findings.append((topic.name, log.check()))
+    findings += _make_panes(loaded)
     for name, found in findings:
         _tell(name, found)
 
@@ -57,7 +64,10 @@ def check(
         settings.topic: configured_log(loaded, create=False),
         settings.governance_topic: configured_governance_log(loaded, create=False),
     }
-    findings = {name: _findings(name, log) for name, log in logs.items()}
+    findings = {name: _findings(name, log.check) for name, log in logs.items()}
+    panes = _state_log(loaded)
+    if panes is not None:
+        findings[panes.settings.topic] = _findings(panes.settings.topic, partial(_check_panes, panes))
     if as_json:
         listed = [{"topic": name, **asdict(finding)} for name, found in findings.items() for finding in found]
         typer.echo(json.dumps(listed, indent=2))
@@ -68,12 +78,40 @@ def check(
         raise typer.Exit(WRONG)
 
 
-def _findings(name: str, log: Log) -> list[Finding]:
+def _findings(name: str, check: Callable[[], list[Finding]]) -> list[Finding]:
     """What a topic lacks; that it is not there, first of all."""
     try:
-        return log.check()
+        return check()
     except NoSuchTopic:
         return [Finding("topic", "absent", name, "`affiant topics create` makes it with the right settings")]
+
+
+def _state_log(config: Config) -> KafkaLog | None:
+    """The monitor's topic; None over a local log."""
+    from monitoring.state_topic import state_log
+
+    return state_log(config)
+
+
+def _check_panes(log: KafkaLog) -> list[Finding]:
+    from monitoring.state_topic import check_state_topic
+
+    return check_state_topic(log)
+
+
+def _make_panes(config: Config) -> list[tuple[str, list[Finding]]]:
+    from monitoring.state_topic import create_state_topic
+
+    log = _state_log(config)
+    if log is None:
+        return []
+    made = create_state_topic(log)
+    topic = log.topic()
+    typer.echo(
+        f"{'made' if made else 'there'}: {topic.backend} topic {topic.name}, {topic.partitions} partitions, "
+        f"id {topic.id.hex()}"
+    )
+    return [(topic.name, _check_panes(log))]
 
 
 def _tell(name: str, findings: list[Finding]) -> None:

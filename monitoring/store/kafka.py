@@ -76,7 +76,7 @@ class KafkaStore:
         if stale:
             self._say.warning(
                 "panes are counted again", partition=partition, panes=len(stale),
-                reason="what is kept is of another log, or of panes of another size",
+                reason="what is kept is of panes of another size, or cannot be read",
             )  # fmt: skip
         newest = sorted(found)
         self._send(partition, [(key, None) for key in sorted(stale)])
@@ -121,7 +121,8 @@ class KafkaStore:
         return partition % self._partitions
 
     def _messages(self, partition: int) -> Iterator[tuple[bytes, bytes | None]]:
-        """All that the state topic has of a partition, also of a log before this one."""
+        """All that the state topic has of a partition of this log; those of other logs may have a monitor."""
+        theirs = self._topic + partition.to_bytes(4, "big")
         with closing(self._log.reader()) as reader:
             place = self._place(partition)
             offset, end = reader.bounds(place)
@@ -133,7 +134,7 @@ class KafkaStore:
                     )
                 for entry in entries:
                     key = entry.key
-                    if key is not None and len(key) == _KEY and key[16:20] == partition.to_bytes(4, "big"):
+                    if key is not None and len(key) == _KEY and key.startswith(theirs):
                         yield key, entry.value
                 offset = entries[-1].offset + 1
 

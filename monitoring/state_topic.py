@@ -1,4 +1,4 @@
-"""The state topic: made with the settings that it needs, and checked for them."""
+"""The state topic: made with the settings that it needs, and checked for them. Needs nothing of what counts."""
 
 from __future__ import annotations
 
