@@ -6,6 +6,7 @@ import typer
 
 from .audit_bundle import bundle
 from .audit_completeness import completeness
+from .audit_recompute import recompute
 from .audit_records import prove, show
 from .audit_replay import replay
 from .audit_search import search
@@ -16,7 +17,7 @@ app = typer.Typer(
     no_args_is_help=True,
     help="Verify, look up, prove and replay what was recorded.\n\nExample: affiant audit verify",
 )
-for command in (verify, show, search, prove, trace, replay, bundle, completeness):
+for command in (verify, show, search, prove, trace, replay, recompute, bundle, completeness):
     app.command()(command)
 
 

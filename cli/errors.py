@@ -37,6 +37,7 @@ from audit.errors import (
 )
 from audit.proof.errors import FormatError, NotProved
 from audit.proof.printable import printable
+from monitoring.errors import EvidenceUnavailable, EvidenceWrong
 from registry.errors import (
     DeploymentRefused,
     NotAdmitted,
@@ -76,6 +77,8 @@ _CODES: Final[tuple[tuple[type[Exception], int, str], ...]] = (
     (FormatError, WRONG, ""),
     (NotProved, WRONG, ""),
     (IndexUnusable, UNAVAILABLE, ""),
+    (EvidenceWrong, WRONG, ""),
+    (EvidenceUnavailable, UNAVAILABLE, ""),
     (AuditError, UNAVAILABLE, ""),
     (RegistryError, UNAVAILABLE, ""),
 )

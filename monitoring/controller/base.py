@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from monitoring.errors import MonitoringError
 from monitoring.figures import Evidence
 from registry.admission import InForce
 from registry.deployment import Deployed, Placed
@@ -15,14 +14,6 @@ from registry.policy import ServicePolicy
 Outcome = Literal["roll_back", "dry_run", "wait", "refuse"]
 """roll_back: to be signed. dry_run: it would be. wait: it may be later. refuse: this alarm changes nothing."""
 OUTCOMES: Final[tuple[Outcome, ...]] = ("roll_back", "dry_run", "wait", "refuse")
-
-
-class EvidenceUnavailable(MonitoringError):  # noqa: N818 - the name says what happened
-    """The monitor does not give it, or the log does not have what it is computed of: it may later."""
-
-
-class EvidenceWrong(MonitoringError):  # noqa: N818
-    """What was given is no evidence, or is of another log."""
 
 
 @dataclass(frozen=True, slots=True)

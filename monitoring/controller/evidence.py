@@ -12,11 +12,13 @@ from urllib.parse import quote
 
 from pydantic import ValidationError
 
-from audit.errors import LogError
+from audit.errors import ArchiveGap, AuditError, OffsetGone
 from audit.log.base import LogReader, Topic
+from monitoring.errors import EvidenceGone, EvidenceUnavailable, EvidenceWrong
 from monitoring.figures import Evidence, Slot, evidence_of
+from registry.errors import RegistryError
 
-from .base import EvidenceUnavailable, EvidenceWrong, Shown
+from .base import Shown
 
 MOST_BYTES: Final = 32 << 20
 MOST_OFFSETS: Final = 20_000_000
@@ -47,7 +49,7 @@ def fetch(monitor: str, service: str, digest: str, slot: Slot, timeout: float = 
         EvidenceUnavailable: it does not answer, or has none.
         EvidenceWrong: what it answers is no evidence, or of another package.
     """
-    where = "/".join(quote(each, safe="") for each in (service, digest, slot))
+    where = "/".join(quote(each, safe=":") for each in (service, digest, slot))
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirects)
     try:
         with opener.open(f"{monitor.rstrip('/')}/evidence/{where}", timeout=timeout) as answer:
@@ -94,7 +96,8 @@ def show(evidence: Evidence, topic: Topic, reader: LogReader, again: Again) -> S
         for each in evidence.ranges:
             first, end = bounds[each.partition]
             if each.first < first or each.end > end:
-                raise EvidenceUnavailable(
+                kind = EvidenceGone if each.first < first else EvidenceUnavailable
+                raise kind(
                     f"partition {each.partition} has the offsets {first} to before {end}, and the evidence is of "
                     f"{each.first} to before {each.end}"
                 )
@@ -105,8 +108,10 @@ def show(evidence: Evidence, topic: Topic, reader: LogReader, again: Again) -> S
         }
         newest = {partition: _time(reader, partition, end - 1) for partition, (_, end) in bounds.items()}
         found = again(evidence, reader)
-    except LogError as error:
-        raise EvidenceUnavailable(f"the log: {error}") from error
+    except (OffsetGone, ArchiveGap) as error:
+        raise EvidenceGone(f"the log: {error}") from error
+    except (AuditError, RegistryError) as error:
+        raise EvidenceUnavailable(f"the log or the store: {error}") from error
     except ValueError as error:
         raise EvidenceWrong(f"the evidence cannot be computed again: {error}") from error
     last = max(times, key=lambda place: (times[place], place))

@@ -17,12 +17,13 @@ import structlog
 
 from audit.errors import AuditError
 from audit.proof.printable import printable
+from monitoring.errors import EvidenceUnavailable, EvidenceWrong
 from monitoring.figures import Alarm
 from monitoring.names import DECISIONS, ROLLBACKS, WEBHOOKS
 from registry.errors import RegistryError
 
 from .act import Append, act, event_of, person_of, retraining_of
-from .base import Decision, EvidenceUnavailable, EvidenceWrong, Ground, Outcome, Shown
+from .base import Decision, Ground, Outcome, Shown
 from .decide import decide, to_retrain, wants_evidence
 from .ground import Follower, Grounds
 from .metrics import OTHER, ControllerMetrics

@@ -155,9 +155,9 @@ class Town:
         self._read.take(self.entries[self._read.end :])
         return self._read.ground("credit", self.clock)
 
-    def write(self, directory: Path) -> LocalLog:
+    def write(self, directory: Path, name: str = "governance") -> LocalLog:
         """The entries in a real local log, whose clock is the town's."""
-        log = LocalLog(directory, "governance", clock=lambda: int(self.clock * 1e9))
+        log = LocalLog(directory, name, clock=lambda: int(self.clock * 1e9))
         put(log, self.entries)
         return log
 

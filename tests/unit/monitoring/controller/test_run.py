@@ -13,10 +13,11 @@ from audit.governance import Governance
 from audit.log.local import LocalLog
 from audit.show import walk
 from monitoring.controller.act import appender
-from monitoring.controller.base import EvidenceUnavailable, EvidenceWrong, Shown
+from monitoring.controller.base import Shown
 from monitoring.controller.ground import Follower
 from monitoring.controller.run import FORGOTTEN, MOST_WAITING, Controller, Full
 from monitoring.controller.said import because_of
+from monitoring.errors import EvidenceUnavailable, EvidenceWrong
 from monitoring.names import DECISIONS, ROLLBACKS, WEBHOOKS
 from registry.deployment import Deployed
 from registry.errors import RegistryError

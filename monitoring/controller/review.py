@@ -1,0 +1,169 @@
+"""Whether a rollback was right: decided again, years later, from the governance log and the record log."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from audit.log.base import LogEntry, LogReader, Topic
+from audit.proof.errors import FormatError
+from monitoring.figures import ColumnSaid, Evidence
+from registry.admission import InForce
+from registry.approvals.root import Root
+from registry.deployment import Event
+
+from .base import Shown
+from .decide import decide
+from .evidence import Again, show
+from .ground import Grounds, Publisher
+from .said import Because, parse_because
+from .weigh import pages
+
+AgainUnder = Callable[[InForce | None, str], Again]
+"""(the policy of that time, service) → what computes evidence under it."""
+CLOCKS: Final = 1e-6
+"""Times are floats of whole milliseconds."""
+
+
+class NoSuchEvent(FormatError):  # noqa: N818 - the name says what happened
+    """The governance log has no deployment event there, or it has no evidence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One question, and its answer."""
+
+    what: str
+    holds: bool
+    said: str
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """What an auditor is told of an event."""
+
+    event: Event
+    because: Because
+    computed: Evidence
+    checks: tuple[Check, ...]
+
+    @property
+    def right(self) -> bool:
+        """Whether every check holds."""
+        return all(each.holds for each in self.checks)
+
+    @property
+    def columns(self) -> tuple[tuple[ColumnSaid | None, ColumnSaid | None], ...]:
+        """(signed, computed) by column, the signed ones first."""
+        signed = {each.column: each for each in self.because.evidence.columns}
+        computed = {each.column: each for each in self.computed.columns}
+        return tuple((signed.get(each), computed.get(each)) for each in dict.fromkeys((*signed, *computed)))
+
+
+def find_event(grounds: Grounds, wanted: str) -> Event:
+    """The event of an offset, or the newest with evidence of SERVICE@latest.
+
+    Raises:
+        NoSuchEvent: there is none.
+    """
+    services = grounds.services()
+    service, at, _ = wanted.rpartition("@latest")
+    if at:
+        events = services[service].events if service in services else ()
+        found = [each for each in events if each.content.evidence is not None]
+        if not found:
+            raise NoSuchEvent(f"{service} has no event with evidence")
+        return found[-1]
+    for deployed in services.values():
+        for each in deployed.events:
+            if str(each.offset) == wanted:
+                return each
+    raise NoSuchEvent(f"the governance log has no deployment event at offset {wanted}")
+
+
+def review(
+    entries: Sequence[LogEntry],
+    first: Root,
+    publisher: Publisher,
+    event: Event,
+    topic: Topic,
+    reader: LogReader,
+    again: AgainUnder,
+) -> Review:
+    """Decide about an event once more.
+
+    Args:
+        entries: the whole governance log.
+        first: the root that is believed.
+        publisher: of packages.
+        event: one of it (`find_event`).
+        topic: of the record log.
+        reader: of the record log, or of its archive.
+        again: computes evidence under the policy of that time.
+
+    Raises:
+        NoSuchEvent: the event has no evidence.
+        FormatError: its evidence is not what it should be.
+        EvidenceWrong: its evidence is of another log, or of no panes that a monitor judges.
+        EvidenceGone: neither the log nor the archive has its ranges any more.
+        EvidenceUnavailable: they cannot be read now.
+    """
+    content = event.content
+    if content.evidence is None or content.evidence.get("kind") != "drift":
+        raise NoSuchEvent(
+            f"the event at offset {event.offset} has no evidence of drift: a person decided, or a rollout"
+        )
+    because = parse_because(content.evidence)
+    grounds = Grounds(first, publisher)
+    grounds.take(entries[: min(because.governance_end, event.offset)])
+    ground = grounds.ground(content.service, content.at)
+    found = show(because.evidence, topic, reader, again(ground.policy, content.service))
+    # How far the log had come then, nobody can tell now: that much is the controller's word.
+    shown = replace(found, newest=because.newest, behind=because.behind)
+    decision = decide(because.alert, shown, ground, content.at)
+    meant = (tuple(content.plan), content.after, because.to, because.digest)
+    decided = (decision.plan, decision.after, decision.to, decision.digest)
+    policy = "none" if ground.policy is None else ground.policy.digest
+    columns = pages(because.alert.cause, shown)
+    reasons = ground.admitted(because.to)
+    checks = (
+        Check(
+            "signed by who may", bool(event.person), f"{event.person or 'nobody of the root'} ({event.role})"
+        ),
+        Check("it counts", event.void is None, event.void or "it followed the service's newest event"),
+        Check(
+            "read before it was signed",
+            because.governance_end <= event.offset,
+            f"{because.governance_end} entries",
+        ),
+        Check("figures", found.evidence == because.evidence, _differences(because.evidence, found.evidence)),
+        Check("times", _same_times(because, found), f"{found.begun:.3f} to {found.ended:.3f}"),
+        Check("policy of that time", because.policy == policy == because.evidence.policy, policy),
+        Check("it pages", bool(columns), ", ".join(columns) or f"nothing pages for {because.alert.cause}"),
+        Check("the target was admitted", not reasons, "; ".join(reasons) or because.to),
+        Check(
+            "decided the same again",
+            decision.outcome == "roll_back" and decided == meant,
+            f"{decision.outcome}: {decision.why}",
+        ),
+    )
+    return Review(event, because, found.evidence, checks)
+
+
+def _same_times(because: Because, found: Shown) -> bool:
+    said = (because.begun, because.ended)
+    close = all(
+        abs(one - other) < CLOCKS for one, other in zip(said, (found.begun, found.ended), strict=True)
+    )
+    return close and because.ended <= because.newest and found.newest >= because.newest - CLOCKS
+
+
+def _differences(signed: Evidence, computed: Evidence) -> str:
+    if signed == computed:
+        return "equal, to the bit"
+    one, other = signed.model_dump(), computed.model_dump()
+    found = [name for name in one if one[name] != other[name] and name != "columns"]
+    by = {each["column"]: each for each in other["columns"]}
+    found += [each["column"] for each in one["columns"] if by.get(each["column"]) != each]
+    return f"others: {', '.join(found) or 'the order of the columns'}"

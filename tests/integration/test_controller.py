@@ -1,0 +1,237 @@
+"""The controller as a process, on a real log with drifted traffic; and its event, recomputed by an auditor."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from audit.governance import Governance
+from audit.log import configured_governance_log
+from monitoring.controller.act import appender
+from monitoring.controller.said import because_of
+from registry.deployment import Deployment, encode_deployment
+from tests.components.alertmanager import Alertmanager
+from tests.components.approvals import affiant
+from tests.components.controlled import PANE, TOKEN, Site
+from tests.components.controller import KEYS, put
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Site:
+    """Once a module."""
+    return Site.build(tmp_path_factory.mktemp("site") / "built")
+
+
+@pytest.fixture
+def site(built: Site, tmp_path: Path) -> Site:
+    """A copy of one's own."""
+    return built.copy(tmp_path / "site")
+
+
+@pytest.fixture(scope="module")
+def rolled(built: Site, tmp_path_factory: pytest.TempPathFactory) -> Site:
+    """One that a controller has rolled back; tests read it, or copy it."""
+    found = built.copy(tmp_path_factory.mktemp("rolled") / "site")
+    with found.monitor() as page, found.controller() as controller:
+        for wrong in (None, TOKEN[::-1]):
+            assert controller.post(found.alert(), token=wrong) == 401
+        assert controller.decisions() == page.asked == []
+        assert controller.post(found.alert()) == 202
+        told = controller.wait_for("roll_back")
+        assert told["to"] == found.first
+        shown = affiant("controller", "decisions", *found.config)
+        assert shown.code == 0
+        assert "roll_back" in shown.out
+        assert TOKEN not in shown.out
+        scraped = controller.ask("GET", "/metrics", token=None)[1].decode()
+        assert 'affiant_controller_rollbacks_total{cause="prediction",service="credit"} 1.0' in scraped
+        controller.stop()
+        assert "ended" in controller.process.log_text()
+        assert TOKEN not in controller.process.log_text()
+    return found
+
+
+def test_from_a_webhook_to_a_rollback(rolled: Site) -> None:
+    """The event counts; alert, figures and ranges are in it."""
+    event = rolled.deployed().counted[-1]
+    assert (event.content.action, event.content.live, event.role) == ("rollback", rolled.first, "controller")
+    because = because_of(event)
+    assert because is not None
+    assert [each.column for each in because.evidence.columns if each.severity == "page"]
+    assert [(each.first, each.end) for each in because.ranges] == [(0, 1536)]
+    assert because.alert.labels["alertname"] == "AffiantScoreDrift"
+
+
+def test_an_auditor_finds_it_right(rolled: Site) -> None:
+    """By its offset and by its service, as a table and as JSON."""
+    offset = rolled.deployed().counted[-1].offset
+    done = affiant("audit", "recompute", offset, *rolled.config)
+    assert done.code == 0, done
+    assert "it was right" in done.out
+    assert "0:0-1535" in done.out
+    told = affiant("audit", "recompute", "credit@latest", "--json", *rolled.config).json
+    assert told["right"] is True
+    assert [each["what"] for each in told["checks"] if not each["holds"]] == []
+    assert told["signed"] == told["computed"]
+    assert told["offset"] == offset
+
+
+def retold(site: Site, **changed: Any) -> Deployment:
+    """The controller's event, said otherwise; its key signs it."""
+    event = site.deployed().counted[-1].content
+    evidence = json.loads(json.dumps(event.evidence))
+    for path, value in changed.items():
+        place = evidence
+        *way, last = path.split("__")
+        for each in way:
+            place = place[int(each) if each.isdigit() else each]
+        place[last] = value
+    return event.model_copy(update={"evidence": evidence, "at": round(time.time(), 3)})
+
+
+@pytest.mark.parametrize(
+    ("changed", "wrong"),
+    [
+        ({"evidence__columns__0__ks_lower": 0.99}, ["figures"]),
+        ({"evidence__rows": 1537}, ["figures"]),
+        ({"begun": 1.0}, ["times"]),
+        ({"policy": "sha256:" + "00" * 32}, ["policy of that time"]),
+        ({"alert__cause": "slo"}, ["it pages", "decided the same again"]),
+        ({"alert__slot": "canary"}, ["decided the same again"]),
+        ({"alert__severity": "warn"}, ["decided the same again"]),
+    ],
+)
+def test_an_auditor_finds_what_is_wrong(
+    rolled: Site, tmp_path: Path, changed: dict[str, Any], wrong: list[str]
+) -> None:
+    """Whoever has the controller's key can sign it; nobody can make it right."""
+    site = rolled.copy(tmp_path / "site")
+    said = retold(site, **changed)
+    append = appender(Governance(configured_governance_log(site.loaded), KEYS["robot"]))
+    append([encode_deployment(said)])
+    done = affiant("audit", "recompute", "credit@latest", "--json", *site.config)
+    assert done.code == 1
+    assert done.json["right"] is False
+    found = [each["what"] for each in done.json["checks"] if not each["holds"]]
+    # It follows an event that is not the newest: whatever else is wrong, it counts for nothing.
+    assert [each for each in found if each != "it counts"] == wrong
+    assert "NOT right" in affiant("audit", "recompute", "credit@latest", *site.config).out
+
+
+def test_an_auditor_finds_a_target_that_was_not_admitted(rolled: Site, tmp_path: Path) -> None:
+    """What was signed later does not count for then; the reason is said."""
+    site = rolled.copy(tmp_path / "site")
+    event = site.deployed().counted[-1]
+    # As if the approvals of the target had been revoked before: the event is signed again behind the revocation.
+    site.town.entries.clear()
+    site.town.clock = time.time()
+    site.town.revoke(site.first)
+    log = configured_governance_log(site.loaded)
+    append = appender(Governance(log, KEYS["robot"]))
+    put(log, site.town.entries)  # type: ignore[arg-type]
+    evidence = dict(event.content.evidence or {}) | {"governance_end": event.offset + 2}
+    said = event.content.model_copy(
+        update={"evidence": evidence, "after": event.content.after, "at": round(time.time(), 3)}
+    )
+    append([encode_deployment(said)])
+    done = affiant("audit", "recompute", "credit@latest", "--json", *site.config)
+    checks = {each["what"]: each for each in done.json["checks"]}
+    assert not checks["the target was admitted"]["holds"]
+    assert "revoked: no" in checks["the target was admitted"]["said"]
+    assert done.code == 1
+
+
+@pytest.mark.parametrize(
+    ("event", "code", "told"),
+    [
+        ("1000", 2, "no deployment event at offset 1000"),
+        ("0", 2, "no deployment event at offset 0"),
+        ("cards@latest", 2, "cards has no event with evidence"),
+        ("latest", 2, "wanted an offset of the governance log or SERVICE@latest"),
+        ("first deployment", 2, "has no evidence of drift"),
+    ],
+)
+def test_what_is_no_event_with_evidence(rolled: Site, event: str, code: int, told: str) -> None:
+    """In a line."""
+    wanted = str(rolled.deployed().counted[0].offset) if event == "first deployment" else event
+    done = affiant("audit", "recompute", wanted, *rolled.config)
+    assert (done.code, done.out) == (code, "")
+    assert told in done.err
+
+
+def test_a_well_formed_lie_does_nothing(site: Site) -> None:
+    """The token is right and the alert is whole; the log says that no input has drifted."""
+    before = site.deployed().events
+    drifted = site.evidence()
+    site.record(4 * PANE, shift=0.0)
+    calm = drifted.model_copy(update={"panes": tuple((0, number) for number in range(6, 10))})
+    elsewhere = drifted.model_copy(update={"topic": "00" * 16})
+    lies = (
+        (calm, "does not page for input"),
+        (elsewhere, "of the topic 00000000"),
+        (b"{}", "not to be believed"),
+    )
+    with site.monitor() as page, site.controller() as controller:
+        for number, (evidence, why) in enumerate(lies):
+            page.say(evidence)
+            alert = site.alert(cause="input") | {"fingerprint": f"f{number}"}
+            assert controller.post(alert) == 202
+            assert why in controller.wait_for("wait", f"f{number}")["why"]
+            assert controller.post(alert | {"status": "resolved"}) == 202
+    assert site.deployed().events == before
+    assert site.live() == site.second
+
+
+def test_real_alertmanager_tells_it(site: Site) -> None:
+    """With the token out of the same file."""
+    import urllib.request
+
+    receiver = {
+        "name": "controller",
+        "webhook_configs": [
+            {
+                "url": f"http://127.0.0.1:{site.port}/alerts",
+                "http_config": {
+                    "authorization": {"credentials_file": str(site.directory / "controller.token")}
+                },
+            }
+        ],
+    }
+    route = {
+        "receiver": "controller", "group_by": ["service"], "group_wait": "0s", "group_interval": "1s",
+        "repeat_interval": "1m",
+    }  # fmt: skip
+    manager = Alertmanager(site.directory / "alertmanager", {"route": route, "receivers": [receiver]})
+    with site.monitor(), site.controller() as controller, manager:
+        alert = site.alert()
+        body = json.dumps([{"labels": alert["labels"], "annotations": alert["annotations"]}]).encode()
+        request = urllib.request.Request(
+            f"{manager.url}/api/v2/alerts", body, {"Content-Type": "application/json"}
+        )
+        urllib.request.urlopen(request, timeout=10).close()
+        told = controller.wait_for("roll_back")
+    assert told["alert"] == "AffiantScoreDrift"
+    assert site.live() == site.first
+
+
+def test_a_token_is_made_once(site: Site) -> None:
+    """And never printed."""
+    path = site.directory / "controller.token"
+    assert affiant("controller", "token", *site.config).code == 2
+    path.unlink()
+    assert affiant("controller", "run", *site.config).code == 2
+    done = affiant("controller", "token", *site.config)
+    assert done.code == 0
+    assert path.read_text().strip() not in done.out
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_nobody_there_to_ask(site: Site) -> None:
+    """The command says so."""
+    done = affiant("controller", "decisions", *site.config)
+    assert done.code == 3
+    assert "does not answer" in done.err
