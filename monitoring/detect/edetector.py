@@ -8,9 +8,10 @@ edge,
     L = (q / p)^k · ((1 - q) / (1 - p))^(n - k)          M ← (M + 1) · L
 
 While the true share is on the reference's side of p, E[L] ≤ 1 and M is a Shiryaev–Roberts e-detector (Shin,
-Ramdas and Rinaldo 2023, section 3); so is the mean of M over all edges, sides and alternatives of a column.
-An alarm at mean M ≥ A · columns comes, over all columns together, at most once in A panes on average
-(their theorem 2.4 and a union bound), whatever the dependence between columns.
+Ramdas and Rinaldo, "E-detectors: a nonparametric framework for sequential change detection"); so is the mean of
+M over all edges, sides and alternatives of a column. When one column's mean reaches A · columns, the mean over
+all columns, an e-detector too, reaches A: the mean run to a false alarm on any column is at least A panes,
+whatever the dependence between columns.
 
 log L is divided by the column's design effect (monitoring/detect/effect.py), which MUST be known before the
 pane: L^(1/d) with d ≥ 1 keeps E ≤ 1 only then (Jensen). Everything is in logarithms.

@@ -4,7 +4,7 @@ Records that come in bursts, twice, or from few callers carry less than they cou
 detector alarms on them. At each edge of a column the shares of two panes that follow each other differ by a
 variance of s (1 - s) (1/n₁ + 1/n₂) if the records are independent, s the share of both together. The squared
 difference over that variance, averaged over the edges and with exponential weights over the panes, is the
-design effect (Kish 1965, section 8.2: the variance over that of a simple random sample), and at least 1.
+design effect (Kish 1965: the variance over that of a simple random sample), and at least 1.
 
 Differences of neighbours, and not deviations from the reference or a mean: a drift that stays is then in one
 difference only, and cannot excuse itself as variance.

@@ -31,7 +31,7 @@ Severity = Literal["warn", "page"]
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What is said of one column, and what is remembered for it. Plain values: it can be stored as JSON.
+    """What is said of one column, and what is remembered for it: plain values.
 
     Attributes:
         severity: of the alarm that stands.

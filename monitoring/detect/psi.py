@@ -2,8 +2,8 @@
 
 PSI = Σ (q - p) · ln(q / p), p of the reference and q of the window, each (count + ½) / (rows + B / 2): the
 Jeffreys prior in place of an epsilon, so that one empty bin is no infinity and no constant to argue about.
-Without drift its expectation is (B - 1) · (1 / n + 1 / m) (Yurdakul and Naranjo 2020; it is a sum of two
-G-statistics): the debiased one is less that, and may be negative.
+Without drift PSI / (1 / n + 1 / m) is about chi-square with B - 1 degrees of freedom (Yurdakul and Naranjo 2020),
+so its expectation is (B - 1) · (1 / n + 1 / m): the debiased one is less that, and may be negative.
 
 Unions are made from the reference alone: neighbours on the line until they hold a tenth of the rows; a bin
 with a tenth of its own stays alone; up to ten categories are a union each. Too low (below and -inf), too
