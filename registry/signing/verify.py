@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from registry.errors import SignatureRefused
 from registry.package import Package
@@ -21,6 +21,9 @@ from .bundle import Claim, check_files, files_of, read
 from .kept import Kept
 from .keys import PublicKey
 from .library import Hashed, Library, folder, library
+
+_SAID: Final = 300
+"""Characters of a problem: it holds what strangers wrote, and goes into the governance log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +92,7 @@ def findings(kept: Sequence[Kept], package: Package, trust: Trust) -> list[Findi
                 raise SignatureRefused(each.problem)
             found.append(Finding(each.digest, verify(each.raw, package, trust), ""))
         except SignatureRefused as error:
-            found.append(Finding(each.digest, None, str(error)))
+            found.append(Finding(each.digest, None, str(error)[:_SAID]))
     return found
 
 

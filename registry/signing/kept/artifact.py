@@ -9,7 +9,7 @@ The form in which cosign 3 attaches bundles, so that others' tools find it among
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -147,9 +147,12 @@ def _parsed(raw: bytes, digest: str) -> _Manifest:
         raise SignatureRefused(f"the signature's manifest: {first_problem(error)}") from error
 
 
-def few(found: list[Kept], limit: int) -> tuple[Kept, ...]:
-    """Each once, by digest. Raises SignatureRefused: more than `limit`."""
-    each = {kept.digest: kept for kept in found}
-    if len(each) > limit:
-        raise SignatureRefused(f"more than {limit} signatures are kept with one package")
+def few(found: Iterable[Kept | None], limit: int) -> tuple[Kept, ...]:
+    """Each once, by digest; no more is read than that. Raises SignatureRefused: more than `limit`."""
+    each: dict[str, Kept] = {}
+    for kept in found:
+        if kept is not None and (kept.raw is not None or kept.digest not in each):
+            each[kept.digest] = kept
+        if len(each) > limit:
+            raise SignatureRefused(f"more than {limit} signatures are kept with one package")
     return tuple(each[digest] for digest in sorted(each))

@@ -37,8 +37,8 @@ class LayoutSignatures(LayoutStore):
 
     def kept(self, package: str) -> tuple[Kept, ...]:
         """See `Signatures.kept`."""
-        found = [kept_of(entry, package, self._manifest, self._read) for entry in self._entries()]
-        return few([each for each in found if each is not None], MAX_KEPT)
+        found = (kept_of(entry, package, self._manifest, self._read) for entry in self._entries())
+        return few(found, MAX_KEPT)
 
     def _manifest(self, digest: str) -> bytes:
         return self._read(digest, MAX_MANIFEST, "the signature's manifest")

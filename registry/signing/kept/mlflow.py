@@ -39,18 +39,13 @@ class MlflowSignatures(MlflowStore):
 
     def kept(self, package: str) -> tuple[Kept, ...]:
         """See `Signatures.kept`."""
-        found: dict[str, Kept] = {}
-        for place in self.beside(package):
-            for file in place.listing(_FOLDER):
-                name = _NAME.fullmatch(file.path)
-                if name is None or file.directory:
-                    continue
-                each = _read(place, file.path, f"sha256:{name[1]}")
-                if (
-                    each.raw is not None or each.digest not in found
-                ):  # of several versions' the one that is right
-                    found[each.digest] = each
-        return few(list(found.values()), MAX_KEPT)
+        found = (
+            _read(place, file.path, f"sha256:{name[1]}")
+            for place in self.beside(package)
+            for file in place.listing(_FOLDER)
+            if (name := _NAME.fullmatch(file.path)) is not None and not file.directory
+        )
+        return few(found, MAX_KEPT)  # of several versions' the one that is right
 
 
 def _read(place: Files, path: str, digest: str) -> Kept:

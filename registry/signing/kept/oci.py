@@ -28,5 +28,5 @@ class OciSignatures(Referrers):
         """See `Signatures.kept`."""
         if not is_digest(package):  # it becomes part of an address
             return ()
-        found = [kept_of(entry, package, self.manifest, self._blob) for entry in self._referrers(package)]
-        return few([each for each in found if each is not None], MAX_KEPT)
+        found = (kept_of(entry, package, self.manifest, self._blob) for entry in self._referrers(package))
+        return few(found, MAX_KEPT)

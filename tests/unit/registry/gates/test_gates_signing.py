@@ -17,7 +17,8 @@ from registry.gates.report.summary import summary
 from registry.manifest import digest_of
 from registry.policy import parse_policy
 from registry.signing.bundle import files_of
-from registry.signing.kept import Kept
+from registry.signing.kept import Kept, LayoutSignatures
+from registry.stores import LayoutStore
 from tests.components.packages import number_package
 from tests.components.signing import Key, signed
 
@@ -96,6 +97,13 @@ def test_a_signature_that_does_not_count_passes_no_gate(key: Key, other: Key) ->
         assert (result.verdict, said in result.reason) == ("failed", True), result.reason
 
 
+def test_what_a_stranger_signs_does_not_fill_the_log(key: Key) -> None:
+    """A problem names the files; somebody else's statement may have thousands of letters of them."""
+    raw = signed(number_package(), key, files={f"{each:02}" + "x" * 254: "00" * 32 for each in range(64)})
+    (problem,) = judged(kept(raw), public_keys=[key.pem]).figures["signatures"].values()
+    assert 100 < len(str(problem)) <= 300
+
+
 def test_the_gate_that_cannot_judge_has_failed(key: Key, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody looked for signatures, or the library is not there: then what to install is said."""
     rules = {"public_keys": [key.pem], "required": False}
@@ -118,3 +126,18 @@ def test_a_policy_with_a_key_that_cannot_be_used_is_none(key: Key, tmp_path: Pat
         policy(public_keys=[key.path.read_text()])
     found = policy(public_keys=[key.pem])
     assert parse_policy(found.canonical()).digest == found.digest
+
+
+def test_the_pytest_plugin_looks_for_signatures_beside_the_package(key: Key, tmp_path: Path) -> None:
+    """In the store that its file names."""
+    from registry.pytest_gates import _ready
+
+    package = number_package()
+    LayoutStore(tmp_path / "store").push(package)
+    LayoutSignatures(tmp_path / "store").keep(package, signed(package, key))
+    (tmp_path / "policy.yaml").write_bytes(policy(public_keys=[key.pem]).canonical())
+    words = {"policy": "policy.yaml", "service": "credit", "store": "store", "digest": package.digest}
+    (tmp_path / "gates.yaml").write_text(json.dumps(words))
+    ready = _ready(tmp_path / "gates.yaml", None)
+    report = run_gates(ready.package, ready.datasets, ready.policy, ready.service, now=NOW)
+    assert report.passed, report.results
