@@ -6,6 +6,8 @@ variance of s (1 - s) (1/n₁ + 1/n₂) if the records are independent, s the sh
 difference over that variance, averaged over the edges and with exponential weights over the panes, is the
 design effect (Kish 1965: the variance over that of a simple random sample), and at least 1.
 
+A mean below CHANCE counts as 1: independent records come to it too, and dividing by it would only cost delay.
+
 Differences of neighbours, and not deviations from the reference or a mean: a drift that stays is then in one
 difference only, and cannot excuse itself as variance.
 """
@@ -28,6 +30,9 @@ MEMORY: Final = 64
 """Panes that the mean remembers: the newest difference has a weight of 1 / MEMORY at least."""
 PRIOR: Final = 8
 """Panes of independent records that the mean begins with: one odd first pair decides nothing."""
+
+CHANCE: Final = 1.25
+"""What the mean of MEMORY panes of independent records exceeds one time in twenty (its deviation is 0.14)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +70,8 @@ class Effects:
         return EffectState(np.zeros(len(self._edges.cells)), zeros, ones, PRIOR * ones)
 
     def effect(self, state: EffectState) -> Floats:
-        """[columns] at least 1."""
-        return np.maximum(state.mean, 1.0)
+        """[columns] 1, or at least CHANCE."""
+        return np.where(state.mean < CHANCE, 1.0, state.mean)
 
     def step(self, state: EffectState, below: NDArray[np.int64], rows: NDArray[np.int64]) -> EffectState:
         """Take one pane, as `Edges.below` gives it. A column without rows in it stays as it is."""

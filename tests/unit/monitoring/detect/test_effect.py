@@ -35,9 +35,9 @@ def quiet(panes: int, seed: int, rows: int = 250, repeats: int = 1) -> list[np.n
 
 
 def test_independent_records_have_an_effect_of_one() -> None:
-    """Never below, and hardly above."""
+    """Exactly one, but for a column in twenty: what chance reaches is no effect."""
     found = EFFECTS.effect(after(quiet(150, 1)))
-    assert (found >= 1).all()
+    assert (found == 1).sum() >= WIDTH - 1
     assert found.mean() < 1.1
     assert (EFFECTS.effect(EFFECTS.start()) == 1).all()
 
