@@ -8,6 +8,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from audit.check import check_log
@@ -15,15 +16,20 @@ from audit.config import load
 from audit.journal import Journal
 from audit.labels import Label, is_label, read_label
 from audit.log import configured_log
-from audit.proof.entry import Key, Kind
-from audit.proof.record import Record, parse_record
+from audit.proof.entry import Key, Kind, Slot
+from audit.proof.record import Header, Record, parse_payload, parse_record
 from audit.settings import SidecarSettings
 from audit.ship.sidecar import Sidecar
 from audit.show import describe, find, walk
+from monitoring.labels import HOUR, Outcomes, Prediction, Task, answers_of, cohorts, compare
+from registry.infer import Wanted
+from registry.package import Package
+from registry.publish import publish
+from registry.runtimes import load as load_model
 from service.auth import add_key, list_keys
 from service.labels import MAX_LABELS
 from tests.components.gateway import JSON, Answer, Site, ask, open_gateway
-from tests.components.packages import number_package
+from tests.components.packages import MADE, number_package, number_table
 
 PREDICT = "/v1/models/numbers:predict"
 LABEL = "/v1/models/numbers:label"
@@ -239,3 +245,63 @@ async def test_a_journal_that_is_full_takes_some_and_says_503(full: Site) -> Non
     whole = 200 * (len(answers) - 1)
     assert taken[:whole] == list(range(200)) * (len(answers) - 1)
     assert taken[whole:] == list(range(len(taken) - whole))
+
+
+def prediction_of(record: Record, logged: int) -> Prediction:
+    """As a reader of the log has it."""
+    fields, payload = record.entry.fields, parse_payload(record.payload)
+    rows = payload.header[Header.INPUT][1]
+    return Prediction(
+        record.entry.record_id, fields.get(Key.REQUEST_ID), fields[Key.ARRIVED], fields[Key.SERVICE],
+        f"sha256:{fields[Key.DIGEST].hex()}", Slot(fields[Key.SLOT]).name.lower(),
+        np.array(json.loads(payload.response)["predictions"], np.float32).reshape(rows, -1), logged,
+    )  # fmt: skip
+
+
+def weaker() -> Package:
+    """A model of the same table with a single tree."""
+    import xgboost
+
+    table = number_table()
+    data = xgboost.DMatrix(table.frame[["a", "b", "c"]], table.frame["y"])
+    booster = xgboost.train({"objective": "binary:logistic", "max_depth": 1, "nthread": 1}, data, 1)
+    return publish(bytes(booster.save_raw("ubj")), table, Wanted("weaker", "y"), now=lambda: MADE).package
+
+
+async def test_live_and_shadow_are_judged_by_labels_that_came_through_the_gateway(site: Site) -> None:
+    """From HTTP to figures: the accuracy is that of the model on these rows; both packages by the same labels."""
+    site.serve("numbers", weaker(), "shadow")
+    frame = number_table().frame
+    rows = json.loads(frame[["a", "b", "c"]].head(40).to_json(orient="values"))
+    truth = frame["y"].head(40).tolist()
+    async with open_gateway(site) as front:
+        said: list[dict[str, Any]] = []
+        for number, (row, label) in enumerate(zip(rows, truth, strict=True)):
+            body = json.dumps({"instances": [row]}).encode()
+            headers = {**JSON, "x-request-id": f"n-{number}"} if number % 2 else JSON
+            answer = await ask(front, PREDICT, body, headers=headers)
+            named = (
+                {"request_id": f"n-{number}"} if number % 2 else {"record": answer.headers["affiant-record"]}
+            )
+            said.append({**named, "label": label})
+        assert (await ask(front, LABEL, json.dumps([*said[:30], *said[:3]]).encode())).status == 200
+    outcomes, task = Outcomes("numbers"), Task.of(number_package().signature)
+    for logged, record in ship(site):
+        if is_label(record.entry):
+            outcomes.say(read_label(record, logged))
+        elif record.entry.kind == Kind.INFERENCE:
+            one = prediction_of(record, logged)
+            outcomes.predict(one.package, task, answers_of([one]))
+    found, waiting = outcomes.joined()
+    live, shadow = sorted(found, key=lambda package: package.slot)
+    assert (live.slot, shadow.slot, waiting, outcomes.repeated) == ("live", "shadow", 0, 3)
+    (cohort,) = cohorts(found[live], 1000 * HOUR)
+    inputs = np.ascontiguousarray(frame[["a", "b", "c"]].head(30), np.float32)
+    scores = load_model(number_package()).predict(inputs)
+    right = (scores >= np.float32(task.threshold or 0)) == np.array(truth[:30], bool)
+    assert (cohort.rows, cohort.labelled) == (40, 30)
+    assert cohort.metrics["accuracy"].value == pytest.approx(right.mean())
+    compared = compare(found[shadow], found[live])
+    assert (compared.rows, compared.labelled) == (40, 30)
+    brier = compared.differences["brier"]
+    assert brier.interval.low > 0  # a single tree is told from eight by thirty rows
