@@ -21,7 +21,6 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
     load_pem_public_key,
 )
-from cryptography.x509 import load_pem_x509_certificates
 
 from audit.errors import KeyRefused
 
@@ -76,6 +75,8 @@ def read_public(path: Path) -> PublicKey:
 
 def read_certificates(paths: Iterable[Path]) -> bytes:
     """Certificates' files, one after the other. Raises KeyRefused: one is not there, or none in PEM."""
+    from cryptography.x509 import load_pem_x509_certificates  # policies need keys alone
+
     found = []
     for path in paths:
         raw, _ = _read(path, MAX_CERTIFICATES)

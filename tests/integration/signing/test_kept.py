@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from registry.errors import NotFound, SignatureRefused
+from audit.config import load
+from registry.errors import NotFound, SignatureRefused, StoreUnavailable
 from registry.manifest import EMPTY_DIGEST, canonical_json, digest_of
 from registry.package import Package
 from registry.settings import mlflow_access
 from registry.signing.bundle import BUNDLE_TYPE, MAX_SIGNATURE
-from registry.signing.kept import LayoutSignatures, Signatures
+from registry.signing.kept import LayoutSignatures, Signatures, configured_signatures
 from registry.signing.kept.artifact import KIND, entry_of, manifest_of
 from registry.signing.kept.mlflow import MlflowSignatures
 from registry.signing.kept.oci import OciSignatures
@@ -197,3 +198,27 @@ def test_a_manifest_that_is_too_long_or_no_manifest_is_told(tmp_path: Path) -> N
     (tmp_path / "index.json").write_bytes(canonical_json(index))
     (found,) = signatures.kept(package.digest)
     assert (found.raw, found.problem) == (None, "the signature: over 262144 bytes")
+
+
+@pytest.mark.parametrize(
+    ("settings", "kind"),
+    [
+        ("", LayoutSignatures),
+        ('[store]\nbackend = "oci"\nreference = "127.0.0.1:1/models/credit"\n', OciSignatures),
+        ('[store]\nbackend = "mlflow"\ntracking_uri = "http://127.0.0.1:1"\n', MlflowSignatures),
+    ],
+    ids=["layout", "oci", "mlflow"],
+)
+def test_signatures_are_where_the_packages_are(settings: str, kind: type, tmp_path: Path) -> None:
+    """By the settings' store; nothing is asked yet, and one that does not answer has no signatures to be judged."""
+    path = tmp_path / "affiant.toml"
+    path.write_text('[data]\ndirectory = "data"\n' + settings)
+    found = configured_signatures(load(path))
+    assert isinstance(found, kind)
+    if settings:
+        with pytest.raises(StoreUnavailable):
+            found.kept(number_package().digest)
+    else:
+        LayoutStore(tmp_path / "data" / "store").push(number_package())
+        found.keep(number_package(), b"{}")
+        assert len(LayoutSignatures(tmp_path / "data" / "store").kept(number_package().digest)) == 1
