@@ -124,6 +124,8 @@ def told(
 
 _SKEW: Final = 300 * 10**9
 """ns that somebody's clock may be ahead of ours."""
+_AHEAD: Final = 86_400 * 10**9
+"""ns that a gateway's clock may be ahead of the log's."""
 
 
 def _request_id(value: object) -> str:
@@ -261,7 +263,8 @@ def read_label(record: Record, logged_ms: int) -> Label:
         logged_ms: the log's time, ms since 1970 UTC.
 
     Raises:
-        FormatError: no payload (erased, or elsewhere), another one than the digest covers, or no label.
+        FormatError: no payload (erased, or elsewhere), another one than the digest covers, no label, or one that is
+            known a day or more after it was logged.
     """
     entry = record.entry
     if entry.get(Key.BODY_TYPE) != BODY_TYPE or entry.get(Key.SUITE) != 0:
@@ -278,6 +281,8 @@ def read_label(record: Record, logged_ms: int) -> Label:
     except ValueError as error:
         raise FormatError(f"label: {error}") from error
     at = known if said.known is None else said.known
+    if at > min(_LATEST, logged_ms * 10**6 + _AHEAD if logged_ms > 0 else _LATEST):
+        raise FormatError("label: known after it was logged: no other could ever correct it")
     return Label(entry.get(Key.SERVICE) or "", said.target, said.by, said.row, said.value, at, logged_ms)
 
 

@@ -19,7 +19,7 @@ from .task import Task
 
 Values = NDArray[np.float64]
 
-LOWER_IS_BETTER: Final = frozenset({"brier", "log_loss", "mae", "rmse", "ece", "bias"})
+LOWER_IS_BETTER: Final = frozenset({"brier", "log_loss", "mae", "rmse", "ece"})
 _LEAST: Final = 1e-7
 """Probabilities nearer to 0 or 1 count as this near: float32 has no nearer one to 1, and the loss of 0 is infinite."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -83,24 +84,24 @@ def test_what_was_told_is_read_back(
     )
     record = recorded(said, caller=b"\5" * 16, source="sha256:00")
     assert is_label(record.entry)
-    label = read_label(record, 7)
-    assert label == Label("credit", name, by, row, value, NOW if known is None else known, 7)
+    label = read_label(record, 0)
+    assert label == Label("credit", name, by, row, value, NOW if known is None else known, 0)
     assert type(label.value) is type(value)
     assert record.entry.get(Key.CALLER) == b"\5" * 16
 
 
 def test_a_request_id_that_looks_like_a_record_id_stays_a_request_id() -> None:
     """The target says which of the two it is."""
-    label = read_label(recorded(told(request_id=RECORD, label=1, now=NOW)), 7)
+    label = read_label(recorded(told(request_id=RECORD, label=1, now=NOW)), 0)
     assert (label.target, label.by) == (RECORD, "request")
-    twice = read_label(recorded(told(request_id="request:x", label=1, now=NOW)), 7)
+    twice = read_label(recorded(told(request_id="request:x", label=1, now=NOW)), -1)
     assert (twice.target, twice.by) == ("request:x", "request")
 
 
 def test_a_label_without_a_journal_is_read_the_same_way() -> None:
     """Kind 9: its own time where the body has none; members that nobody knows are passed over."""
-    label = read_label(own(b'{"label":"bad","later":[1]}'), 7)
-    assert label == Label("", RECORD, "record", None, "bad", NOW, 7)
+    label = read_label(own(b'{"label":"bad","later":[1]}'), 0)
+    assert label == Label("", RECORD, "record", None, "bad", NOW, 0)
     service = read_label(own(b'{"label":"bad","time":"1970-01-01T00:00:01Z"}', {Key.SERVICE: "credit"}), 7)
     assert (service.service, service.known_ns) == ("credit", 10**9)
 
@@ -187,3 +188,45 @@ def test_a_label_whose_payload_was_changed_is_not_read() -> None:
     assert orjson.loads(parse_payload(changed).request) == {"label": "bud"}
     with pytest.raises(FormatError, match="digest"):
         read_label(replace(record, payload=changed), 7)
+
+
+DAY = 86_400_000
+
+
+def test_a_label_that_nothing_could_correct_is_not_read() -> None:
+    """Known a day after it was logged, or when no clock goes: whoever writes to the log could write it."""
+    logged = NOW // 10**6
+    assert read_label(own(b'{"label":1}'), logged - DAY + 1).known_ns == NOW
+    for record, at in (
+        (own(b'{"label":1}'), logged - DAY),
+        (own(b'{"label":1,"time":"2261-01-01T00:00:00Z"}'), logged),
+        (own(b'{"label":1}', {Key.TIME: 2**64 - 1}), 0),
+        (own(b'{"label":1}', {Key.TIME: 2**63}), 0),
+    ):
+        with pytest.raises(FormatError, match="correct"):
+            read_label(record, at)
+
+
+members = st.sampled_from(["label", "row", "time", "source", "x"])
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats() | st.text(max_size=9),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3), inner, max_size=2),
+    max_leaves=4,
+)
+
+
+@given(
+    st.dictionaries(members, anything, max_size=4).map(lambda content: json.dumps(content).encode())
+    | st.binary(max_size=40),
+    st.text(st.characters(exclude_categories=["Cs"]), max_size=40) | st.just(RECORD),
+    st.integers(0, 2**64 - 1),
+)
+def test_whatever_a_log_holds_is_read_or_refused(body: bytes, target: str, time: int) -> None:
+    """Nothing else is raised, and what is read can be counted with."""
+    try:
+        label = read_label(own(body, {Key.TARGET: target, Key.TIME: time}), 1)
+    except FormatError:
+        return
+    assert 0 <= label.known_ns < 2**63
+    assert label.row is None or 0 <= label.row < 2**31
+    assert isinstance(label.value, str | bool) or abs(label.value) <= 2**53
