@@ -64,7 +64,7 @@ def counters(draw: st.DrawFn, steps: int) -> list[float | None]:
 
 def _labelled(draw: st.DrawFn, names: Sequence[str], values: st.SearchStrategy[Any]) -> list[Line]:
     places = [(group, target) for group in ("x", "y") for target in ("t1", "t2")]
-    chosen = draw(st.lists(st.sampled_from(places), min_size=1, max_size=3, unique=True))
+    chosen = draw(st.lists(st.sampled_from(places), min_size=1, max_size=4, unique=True))
     return [
         Line(name, (("g", group), ("n", str(i))), target, draw(values))
         for i, (group, target) in enumerate(chosen)
@@ -107,6 +107,7 @@ def scenario(draw: st.DrawFn) -> tuple[Rule, list[Line]]:
             for share in _labelled(draw, ["m"], values)
             for each in (share, Line("rows", share.labels, share.target, draw(rows)))
         ]
+        one, by = Select("m"), draw(st.sampled_from([(), (), ("g",)]))
         when = Spread(one, Select("rows"), by, 2, 0.5, as_ratio=draw(st.booleans()))
     else:
         parts = _labelled(draw, ["m"], counters(steps))

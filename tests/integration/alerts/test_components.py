@@ -18,7 +18,7 @@ _RULES = {"groups": [{"name": "g", "rules": [{"alert": "Zero", "expr": "affiant_
 
 
 def test_a_metric_goes_all_the_way_to_a_webhook(tmp_path: Path) -> None:
-    """Scraped, evaluated, told with its token; and told again when it is over, though Alertmanager was killed between."""
+    """Scraped, evaluated, told with its token; told again when it is over, though Alertmanager was killed between."""
     rules, token = tmp_path / "rules.yml", tmp_path / "token"
     rules.write_text(json.dumps(_RULES))
     token.write_text("secret")
