@@ -9,15 +9,18 @@ The monitor is one page that serves evidence; what the evidence says, the contro
 
 from __future__ import annotations
 
+import atexit
 import http.client
 import json
 import shutil
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Self
@@ -65,6 +68,14 @@ class Site:
     traffic: Traffic
     port: int = 0
     monitor_port: int = 0
+
+    @classmethod
+    @cache
+    def built(cls) -> Self:
+        """One that is made once a process, to be copied."""
+        directory = Path(tempfile.mkdtemp(prefix="controlled-"))
+        atexit.register(shutil.rmtree, directory, ignore_errors=True)
+        return cls.build(directory)
 
     @classmethod
     def build(cls, directory: Path, rollback: str = ROLLBACK) -> Self:

@@ -20,22 +20,16 @@ from tests.components.controlled import PANE, TOKEN, Site
 from tests.components.controller import KEYS, put
 
 
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Site:
-    """Once a module."""
-    return Site.build(tmp_path_factory.mktemp("site") / "built")
-
-
 @pytest.fixture
-def site(built: Site, tmp_path: Path) -> Site:
+def site(tmp_path: Path) -> Site:
     """A copy of one's own."""
-    return built.copy(tmp_path / "site")
+    return Site.built().copy(tmp_path / "site")
 
 
 @pytest.fixture(scope="module")
-def rolled(built: Site, tmp_path_factory: pytest.TempPathFactory) -> Site:
+def rolled(tmp_path_factory: pytest.TempPathFactory) -> Site:
     """One that a controller has rolled back; tests read it, or copy it."""
-    found = built.copy(tmp_path_factory.mktemp("rolled") / "site")
+    found = Site.built().copy(tmp_path_factory.mktemp("rolled") / "site")
     with found.monitor() as page, found.controller() as controller:
         for wrong in (None, TOKEN[::-1]):
             assert controller.post(found.alert(), token=wrong) == 401
