@@ -5,6 +5,7 @@ they are decoded, since a value that stands once in a dictionary may stand in a 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import pyarrow as pa
@@ -14,6 +15,7 @@ import pyarrow.parquet as pq
 from audit.proof.entry import MAX_ENTRY
 from audit.proof.errors import FormatError
 
+from .footer import Footer, Physical
 from .names import ArchiveFile, Part
 
 MAX_ROWS: Final = 2 << 20
@@ -28,35 +30,40 @@ _ITEMS: Final = 64
 _BATCH: Final = 4096
 
 
-def check_bounds(file: ArchiveFile, found: pq.ParquetFile) -> None:
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A file whose footer has passed. What it says of itself is looked up in `footer`: pyarrow's own way to it can end
+    the process.
+    """
+
+    parquet: pq.ParquetFile
+    footer: Footer
+
+
+def check_bounds(file: ArchiveFile, footer: Footer) -> None:
     """See that a file's own word of itself is that of an archive file of its name. Nothing is decoded.
 
     Raises:
         FormatError: more rows than its name says, or more than an archive file has; says how many.
     """
-    metadata = found.metadata
-    groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
-    named, rows = file.end - file.first, sum(group.num_rows for group in groups)
+    named, rows = file.end - file.first, sum(group.rows for group in footer.groups)
     most = MAX_HEADS if file.part is Part.CHECKPOINTS else min(named, MAX_ROWS)
-    if rows != metadata.num_rows or rows > most:
-        raise FormatError(
-            f"{file.name}: has {max(rows, metadata.num_rows)} rows, its name says at most {most}"
-        )
-    size, limit = sum(group.total_byte_size for group in groups), _limit(file, rows)
+    if rows != footer.rows or rows > most:
+        raise FormatError(f"{file.name}: has {max(rows, footer.rows)} rows, its name says at most {most}")
+    size, limit = sum(group.bytes for group in footer.groups), _limit(file, rows)
     if size > limit:
         raise FormatError(f"{file.name}: {size} bytes when it is unpacked, at most {limit}")
-    for group in groups:
-        for number in range(group.num_columns):
-            column = group.column(number)
-            nested = "." in column.path_in_schema
-            if column.num_values > (_ITEMS * group.num_rows + MAX_HEADS if nested else group.num_rows) or (
-                nested and _repeats(column) and column.num_values * column.total_uncompressed_size > limit
+    for group in footer.groups:
+        for column in group.columns:
+            nested = column.leaf.nested
+            if column.values > (_ITEMS * group.rows + MAX_HEADS if nested else group.rows) or (
+                nested and column.repeats and column.values * column.unpacked > limit
             ):
-                raise FormatError(f"{file.name}: too many values in its column {column.path_in_schema}")
+                raise FormatError(f"{file.name}: too many values in its column {column.leaf.name}")
 
 
 def batches(
-    file: ArchiveFile, found: pq.ParquetFile, columns: Sequence[str] | None, groups: Sequence[int]
+    file: ArchiveFile, found: Opened, columns: Sequence[str] | None, groups: Sequence[int]
 ) -> Iterator[pa.RecordBatch]:
     """Rows of some row groups of a file that `check_bounds` has let pass, as plain columns, in order.
 
@@ -64,8 +71,10 @@ def batches(
         FormatError: decoded they are more than such a file has.
         As the library does, for damaged bytes.
     """
-    left = limit = _limit(file, found.metadata.num_rows)
-    for batch in found.iter_batches(_BATCH, row_groups=list(groups), columns=columns, use_threads=False):
+    left = limit = _limit(file, found.footer.rows)
+    for batch in found.parquet.iter_batches(
+        _BATCH, row_groups=list(groups), columns=columns, use_threads=False
+    ):
         plain = []
         for column in batch.columns:
             left -= _decoded(column)
@@ -83,20 +92,16 @@ def plain_schema(schema: pa.Schema) -> pa.Schema:
     )
 
 
-def dictionaries(found: pq.ParquetFile) -> list[str]:
+def dictionaries(footer: Footer) -> list[str]:
     """Columns of texts or bytes with a dictionary: to be read as that, so that their size is known before they are."""
-    metadata, names = found.metadata, set()
-    for number in range(metadata.num_row_groups):
-        group = metadata.row_group(number)
-        for place in range(group.num_columns):
-            column = group.column(place)
-            if column.physical_type == "BYTE_ARRAY" and _repeats(column) and "." not in column.path_in_schema:
-                names.add(column.path_in_schema)
-    return sorted(names)
-
-
-def _repeats(column: pq.ColumnChunkMetaData) -> bool:
-    return bool(column.has_dictionary_page) or any("DICTIONARY" in each for each in column.encodings)
+    return sorted(
+        {
+            column.leaf.name
+            for group in footer.groups
+            for column in group.columns
+            if column.leaf.type is Physical.BYTE_ARRAY and column.repeats and not column.leaf.nested
+        }
+    )
 
 
 def _limit(file: ArchiveFile, rows: int) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from typing import Any
+from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.dataset as ds
@@ -16,6 +16,10 @@ from .files import open_file
 from .names import Part
 from .reader import Archive
 from .schema import PAYLOADS
+
+_FORMAT: Final = ds.ParquetFileFormat(
+    default_fragment_scan_options=ds.ParquetFragmentScanOptions(page_checksum_verification=True)
+)
 
 
 def payloads_dataset(archive: Archive) -> ds.Dataset:
@@ -31,7 +35,7 @@ def payloads_dataset(archive: Archive) -> ds.Dataset:
     return ds.dataset(
         list(files),
         schema=schema,
-        format="parquet",
+        format=_FORMAT,
         filesystem=PyFileSystem(_Files({name: _Reader(archive, file) for name, file in files.items()})),
         partitioning=ds.partitioning(folders, flavor="hive"),
         partition_base_dir=f"archive/{Part.PAYLOADS}",
@@ -47,9 +51,8 @@ class _Reader:
 
     def open(self) -> pa.PythonFile:
         content = self._archive.content(self._file)
-        if dictionaries(
-            open_file(self._file, content)
-        ):  # a scan decodes what it likes: no value may stand in many rows
+        # A scan decodes what it likes: no value may stand in many rows.
+        if dictionaries(open_file(self._file, content).footer):
             raise FormatError(
                 f"{self._file.name}: has a dictionary, and is not scanned: its size cannot be told before"
             )

@@ -15,7 +15,8 @@ import pyarrow.parquet as pq
 
 from audit.proof.errors import FormatError
 
-from .bounds import batches, check_bounds, dictionaries, plain_schema
+from .bounds import Opened, batches, check_bounds, dictionaries, plain_schema
+from .footer import read_footer
 from .names import ArchiveFile
 from .schema import CHECKPOINTS, ENTRIES, PAYLOADS
 
@@ -63,10 +64,11 @@ def encode_checkpoints(table: pa.Table) -> bytes:
 
 def _write(table: pa.Table, group: int, **options: object) -> bytes:
     sink = io.BytesIO()
-    # Without Arrow's own schema beside Parquet's: types are then the same to every reader.
+    # Without Arrow's own schema beside Parquet's: types are then the same to every reader. With a checksum of each
+    # page: one that is damaged is not decoded.
     pq.write_table(
         table, sink, row_group_size=group, compression="zstd", compression_level=COMPRESSION_LEVEL,
-        store_schema=False, version="2.6", data_page_version="1.0", **options,
+        store_schema=False, version="2.6", data_page_version="1.0", write_page_checksum=True, **options,
     )  # fmt: skip
     return sink.getvalue()
 
@@ -83,40 +85,40 @@ def payloads_table(offsets: Sequence[int], digests: Sequence[bytes], payloads: S
     return pa.Table.from_arrays(columns, schema=PAYLOADS)
 
 
-def open_file(file: ArchiveFile, content: bytes | BinaryIO) -> pq.ParquetFile:
-    """A file of the archive, its columns checked; rows are read as they are asked for.
+def open_file(file: ArchiveFile, content: bytes | BinaryIO) -> Opened:
+    """A file of the archive, its footer and columns checked; rows are read as they are asked for.
 
     Args:
         file: which.
         content: its bytes, or a file to seek in.
 
-    Rows MUST be read by `bounds.batches`, which sees how much they are.
+    The footer MUST be checked before the library is given the file: it may end the process over one. Rows MUST be read
+    by `bounds.batches`, which sees how much they are.
 
     Raises:
         FormatError: not Parquet, without the columns of its kind, or with more in it than such a file has.
     """
     wanted = {"entries": ENTRIES, "payloads": PAYLOADS, "checkpoints": CHECKPOINTS}[file.part]
     try:
-        found = _parquet(content)
-        schema = found.schema_arrow
+        footer = read_footer(content)
+    except FormatError as error:
+        raise FormatError(f"{file.name}: not a Parquet file ({error})") from error
+    check_bounds(file, footer)
+    try:
+        found = _parquet(content, dictionaries(footer))
+        schema = plain_schema(found.schema_arrow)
     except PARQUET_ERRORS as error:
         raise FormatError(f"{file.name}: not a Parquet file ({error})") from error
     for field in wanted:
         at = schema.get_field_index(field.name)
         if at < 0 or schema.field(at).type != field.type:
             raise FormatError(f"{file.name}: its column {field.name} is missing, or not {field.type}")
-    try:
-        check_bounds(file, found)
-        repeated = dictionaries(found)
-        return _parquet(content, metadata=found.metadata, read_dictionary=repeated) if repeated else found
-    except FormatError:
-        raise
-    except PARQUET_ERRORS as error:
-        raise FormatError(f"{file.name}: damaged ({error})") from error
+    return Opened(found, footer)
 
 
-def _parquet(content: bytes | BinaryIO, **options: object) -> pq.ParquetFile:
-    return pq.ParquetFile(pa.BufferReader(content) if isinstance(content, bytes) else content, **options)
+def _parquet(content: bytes | BinaryIO, read_dictionary: Sequence[str]) -> pq.ParquetFile:
+    source = pa.BufferReader(content) if isinstance(content, bytes) else content
+    return pq.ParquetFile(source, read_dictionary=list(read_dictionary), page_checksum_verification=True)
 
 
 def read_file(file: ArchiveFile, content: bytes, columns: Sequence[str] | None = None) -> pa.Table:
@@ -127,10 +129,10 @@ def read_file(file: ArchiveFile, content: bytes, columns: Sequence[str] | None =
     """
     found = open_file(file, content)
     try:
-        read = list(batches(file, found, columns, range(found.num_row_groups)))
+        read = list(batches(file, found, columns, range(len(found.footer.groups))))
         if read:
             return pa.Table.from_batches(read).combine_chunks()
-        schema = plain_schema(found.schema_arrow)
+        schema = plain_schema(found.parquet.schema_arrow)
         return pa.schema(each for each in schema if columns is None or each.name in columns).empty_table()
     except FormatError:
         raise

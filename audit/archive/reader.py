@@ -20,6 +20,7 @@ from audit.proof.record import frame_record
 
 from .bounds import batches
 from .files import PARQUET_ERRORS, open_file, read_file
+from .footer import Group
 from .names import ArchiveFile, Part, files_of
 
 
@@ -192,16 +193,22 @@ def _batches(
 ) -> Iterator[pa.RecordBatch]:
     """Rows of the row groups that may hold offsets of [start, end)."""
     opened = open_file(file, content)
-    place = opened.schema_arrow.get_field_index("offset")
+    groups = [number for number, group in enumerate(opened.footer.groups) if _may_hold(group, start, end)]
     try:
-        groups = []
-        for number in range(opened.num_row_groups):
-            statistics = opened.metadata.row_group(number).column(place).statistics
-            if statistics is None or not (statistics.min >= end or statistics.max < start):
-                groups.append(number)
         if groups:
             yield from batches(file, opened, columns, groups)
     except FormatError:
         raise
     except PARQUET_ERRORS as error:
         raise FormatError(f"{file.name}: damaged ({error})") from error
+
+
+def _may_hold(group: Group, start: int, end: int) -> bool:
+    """Whether offsets of [start, end) may be in a row group, by the least and the greatest that it says."""
+    for column in group.columns:
+        if column.leaf.path == ("offset",) and column.least is not None and column.most is not None:
+            least, most = (
+                int.from_bytes(each, "little", signed=True) for each in (column.least, column.most)
+            )
+            return least < end and most >= start
+    return True

@@ -241,10 +241,7 @@ class Archived:
 
     def _other_writer(self, file: ArchiveFile, content: bytes, verified: TreeVerified) -> None:
         """The rows are right, the file's bytes are not those that we would write."""
-        try:
-            writer = open_file(file, content).metadata.created_by
-        except PARQUET_ERRORS:  # its name is no text: no writer's that we know
-            writer = ""
+        writer = open_file(file, content).footer.writer
         if writer == _OURS or not _WRITER.fullmatch(writer):
             verified.flaw(
                 "archive", "its rows are right, its statistics or other bytes beside them are not: what searches by "

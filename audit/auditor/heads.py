@@ -23,6 +23,7 @@ from audit.proof.merkle import consistency_proof, verify_consistency
 from audit.proof.note import VerifierKey, parse_note
 from audit.proof.receipt import HEADER, parse_receipt
 from audit.proof.tiles import TileNodes
+from audit.proof.whole import UNFINISHED
 from audit.sealed import CHECKPOINT, Published, SealedTree
 
 from .verified import TreeVerified
@@ -31,6 +32,10 @@ _LOOKS: Final = 30
 _PAUSE: Final = 0.1
 """A checkpoint is published after the state was swapped, and after witnesses answered: so often it is looked for once
 more, and so many seconds apart, before it is said to be an old one."""
+_RENEWAL: Final = 0.5
+_RENEWALS: Final = 30
+"""A notary that is at work swaps its state every 8 seconds at least (`notary.session.IDLE_SEAL`): so often it is looked
+for, and so many seconds apart, before none is said to be."""
 
 
 class Heads:
@@ -102,6 +107,23 @@ class Heads:
         heads += [] if published is None else [published]
         heads += [] if state is None else [_head(state)]
         return state, max(heads, key=lambda head: head.size)
+
+    def reached(self, first: Checkpoint, size: int) -> tuple[State | None, Checkpoint, bool]:
+        """As `again`, once a signed head covers `size` leaves; when none comes to, after as long as a notary that is at
+        work would have swapped its state in.
+
+        Returns:
+            What `again` gives, and whether a notary has swapped the state meanwhile: then it is at work.
+        """
+        began, latest = self.again(first)
+        state, alive = began, False
+        for _ in range(_RENEWALS if began is not None else 0):
+            if latest.size >= size or latest.size + UNFINISHED < size:
+                break
+            self._pause(_RENEWAL)
+            state, latest = self.again(first)
+            alive |= state != began
+        return state, latest, alive
 
     def _published_now(self) -> Checkpoint | None:
         try:

@@ -24,41 +24,26 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from hashlib import sha256
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
-import numpy as np
 import pyarrow as pa
 
 from audit.archive import Archive, ArchiveFile
-from audit.archive.columns import entries_table
-from audit.follow import Journals, of_journal
 from audit.log.base import LogReader, Topic
 from audit.objects.base import Objects
-from audit.proof.checkpoint import Checkpoint
-from audit.proof.entry import Entry, Key, Kind, parse_entry
-from audit.proof.errors import FormatError
-from audit.proof.whole import UNFINISHED, TreeCheck
-from audit.sealed import CHECKPOINT, SealedTree, TreeId
-from audit.shapes import Sorted, Sorter
-from audit.shapes.payloads import payloads_of
-from audit.shapes.runs import Chains
+from audit.proof.whole import TreeCheck
+from audit.sealed import SealedTree, TreeId
 from audit.trees import Trees
 
 from .archived import Archived, Beside
 from .heads import Heads
+from .leftovers import other_files
 from .logged import Logged
+from .said import Said
 from .verified import TreeVerified
 
 _CHUNK: Final = 16_384
 """Entries of the tail, which no archive file has, that are looked at together."""
-_PIECE: Final = 8192
-_OWN: Final = frozenset({"checkpoint", "state"})
-_DIGEST: Final = int(Key.PAYLOAD_DIGEST)
-_LENGTH: Final = int(Key.PAYLOAD_LENGTH)
-_INFERENCE: Final = int(Kind.INFERENCE)
-_HOLE: Final = int(Kind.HOLE)
-_OPENING: Final = int(Kind.OPENING)
 
 
 class LiveLog(NamedTuple):
@@ -152,19 +137,23 @@ class TreeVerification:
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
         self.verified = TreeVerified(tree.tree.origin)
-        self.topic: str | None = None
-        """The topic's name, as the openings of journals say."""
-        self.journals: set[bytes] = set()
+        self._said = Said(tree.tree, self.verified)
         self._objects = objects
         self._tree = tree
         self._archive = archive
         self._log = log
         self._pause = pause
         self._key = tree.tree.key(trees.trust.public_key())
-        self._follow = Journals()
-        self._sorter = Sorter()
-        self._newest = 0
-        """When the newest entry was logged, ms since 1970 UTC, as far as the archive says."""
+
+    @property
+    def topic(self) -> str | None:
+        """The topic's name, as the openings of journals say."""
+        return self._said.topic
+
+    @property
+    def journals(self) -> set[bytes]:
+        """Those that have entries here."""
+        return self._said.journals
 
     def run(self, wanted: Wanted, progress: Progress = lambda _: None) -> None:
         """See the steps above; what is found is in `verified`."""
@@ -188,17 +177,13 @@ class TreeVerification:
         self._all_parts(check, archived, logged, progress)
         self._tell_tree(check, archived)
         if wanted.whole:
-            for flaw in self._follow.overdue(self._newest, id_.partition):
-                verified.journal(flaw)
+            self._said.overdue()
         if wanted.files:
-            self._other_files(check, heads, newest)
+            other_files(self._objects, id_.prefix, check, heads, newest, verified)
             archived.checkpoint_files()
             self._tell_tree(check, archived)
         heads.earlier(newest, self._archive, wanted.kept)  # 3
-        self.journals |= {journal.name for journal in self._follow}
-        verified.journals = len(self.journals)
-        verified.signatures, verified.unchecked_signatures = self._follow.signatures, self._follow.unchecked
-        verified.duplicates = self._follow.duplicates
+        self._said.tell()
 
     def _tell_beyond(self, wanted: Wanted, size: int) -> None:
         """What was asked for and is not there: said, since nothing of it can be wrong."""
@@ -224,7 +209,7 @@ class TreeVerification:
                     beside = archived.open(file, first, entries)
                 if logged is not None:
                     logged.check(first, entries, beside.logged, beside.payloads)  # 5
-                made = self._entries(first, entries, hashes, beside)  # 6, 7
+                made = self._said.look(first, entries, hashes, beside)  # 6, 7
                 # One file is compared while the next one is read: the libraries need no interpreter for most of it.
                 if comparing is not None:
                     self.verified.take(comparing.result())
@@ -291,133 +276,6 @@ class TreeVerification:
                         )
             self.verified.flaws.append(flaw._replace(path=f"{self._tree.tree.prefix}/{flaw.path}"))
         check.flaws.clear()
-
-    def _other_files(self, check: TreeCheck, heads: Heads, newest: Checkpoint) -> None:
-        prefix = f"{self._tree.tree.prefix}/"
-        for name in self._objects.list(prefix):
-            path = name.removeprefix(prefix)
-            if path not in _OWN:
-                check.other(path)
-        state, latest = heads.again(newest)  # after the list: it may have come to them by now
-        beyond = [size for size in check.beyond if size > latest.size]
-        if not beyond:
-            return
-        said = f"{len(beyond)} {'file is' if len(beyond) == 1 else 'files are'} of a larger tree than is signed: "
-        if state is None or max(beyond) > latest.size + UNFINISHED:
-            said += f"of {max(beyond)} leaves at least, and the newest checkpoint covers {latest.size}: the store was "
-            said += "rolled back, or its state is missing" if state is None else "rolled back"
-            self.verified.flaw("checkpoint", said, path=f"{prefix}{CHECKPOINT}")
-        else:
-            self.verified.remark("file", said + "the notary is sealing, or was ended in it")
-
-    # ---------------------------------------------------------------- what the entries say
-
-    def _entries(
-        self, first: int, entries: Sequence[bytes | None], hashes: Sequence[bytes], beside: Beside
-    ) -> pa.Table | None:
-        """The rows that the entries give, when the archive's file is to be compared with them."""
-        logged = beside.logged
-        self._newest = max(self._newest, max((time for time in logged if time is not None), default=0))
-        self.verified.entries += len(entries) - entries.count(None)
-        tables = []
-        # In pieces that stay in the processor's cache.
-        for at in range(0, len(entries), _PIECE):
-            some, leaves = entries[at : at + _PIECE], hashes[at : at + _PIECE]
-            whole = [raw for raw in some if raw is not None]
-            found = self._sorter.sort(whole)
-            if len(whole) == len(some):
-                sound = self._together(first, at, whole, leaves, beside, found)
-            else:
-                sound = False
-                for place, (raw, leaf) in enumerate(zip(some, leaves, strict=True), at):
-                    if raw is not None:
-                        self._look(first, place, raw, leaf, beside)
-            if sound and beside.file is not None:
-                offsets = range(first + at, first + at + len(some))
-                tables.append(entries_table(offsets, logged[at : at + _PIECE], whole, leaves, found))
-        if beside.file is None or sum(table.num_rows for table in tables) != len(entries):
-            return None
-        return pa.concat_tables(tables).combine_chunks()
-
-    def _together(
-        self,
-        first: int,
-        start: int,
-        entries: Sequence[bytes],
-        hashes: Sequence[bytes],
-        beside: Beside,
-        found: Sorted,
-    ) -> bool:
-        """Entries from place `start` on, none of which is missing; False when one of them is no entry."""
-        count = len(entries)
-        chains = Chains(count, found.alike, hashes)
-        theirs = [beside.payloads.get(at) for at in range(start, start + count)]
-        hold, absent = np.zeros(count, np.bool_), np.zeros(count, np.bool_)
-        for alike in found.alike:
-            payloads = payloads_of(alike, theirs)
-            hold[alike.places], absent[alike.places] = payloads.hold, payloads.absent
-            chains.plain[alike.places[payloads.wrong]] = False
-        sound = True
-        for at in chains.odd_ones(self._follow):
-            hold[at] = absent[at] = False  # it is counted there
-            sound &= self._look(first, start + at, entries[at], hashes[at], beside)
-        self.verified.payloads += int(hold.sum())
-        self.verified.without_payload += int(absent.sum())
-        return sound
-
-    def _look(self, first: int, at: int, raw: bytes, leaf: bytes, beside: Beside) -> bool:
-        """One entry, closely; whether it is one."""
-        offset, time, payload = first + at, beside.logged[at], beside.payloads.get(at)
-        try:
-            entry = parse_entry(raw)
-        except FormatError as error:
-            self.verified.flaw("entry", f"was sealed, and is none: {error}", offset=offset)
-            return False
-        fields = entry.fields
-        if payload is not None or _DIGEST in fields:
-            self._payload(fields, payload, offset, beside)
-        kind = fields[0]
-        if kind == _INFERENCE or of_journal(entry):
-            partition, whole = self._tree.tree.partition, self.verified.first == 0
-            for flaw in self._follow.follow(
-                entry, leaf, partition=partition, offset=offset, timestamp=time or 0, whole=whole
-            ):
-                self.verified.journal(flaw)
-            if kind == _OPENING:
-                self.journals.add(fields[1])
-                if (topic := entry.get(Key.TOPIC)) is not None:
-                    self._opening(topic, offset)
-        elif kind == _HOLE:
-            self._hole(entry, offset)
-        return True
-
-    def _payload(self, fields: Mapping[int, Any], payload: bytes | None, offset: int, beside: Beside) -> None:
-        digest = fields.get(_DIGEST)
-        if payload is None:
-            self.verified.without_payload += fields[_LENGTH] != 0
-        elif digest is None:
-            self.verified.flaw("payload", "belongs to an entry that has none", offset=offset)
-        elif sha256(payload).digest() != digest or len(payload) != fields[_LENGTH]:
-            path = beside.payload_path(offset)
-            self.verified.flaw("payload", "is not what the entry's digest covers", offset=offset, path=path)
-        else:
-            self.verified.payloads += 1
-
-    def _opening(self, topic: Mapping[str, object], offset: int) -> None:
-        id_ = self._tree.tree
-        if (topic["id"], topic["partition"]) != (id_.topic, id_.partition):
-            self.verified.flaw("journal", "was opened for another topic or partition", offset=offset)
-        else:
-            self.topic = str(topic["name"])
-
-    def _hole(self, entry: Entry, offset: int) -> None:
-        """A hole says where it is: one that was moved shows. That there is one is told."""
-        fields, id_ = entry.fields, self._tree.tree
-        self.verified.holes += 1
-        place = fields[Key.TOPIC]["id"], fields[Key.PARTITION], fields[Key.OFFSET]
-        if place != (id_.topic, id_.partition, offset):
-            self.verified.flaw("hole", "is of another place", offset=offset)
-        self.verified.remark("hole", f"the log had no record here: {fields[Key.REASON]}", offset=offset)
 
 
 def _compare(archived: Archived, beside: Beside, made: pa.Table, origin: str) -> TreeVerified:

@@ -95,8 +95,8 @@ MUTATIONS = (
     check("offsets that no file has", "auditor/archived", "            if file.first > at:", "            if False:", ATTACKS,
           also=("        if before is not None and at < before.archived:", "        if False:")),
     check("offsets beyond the head", "auditor/archived", "        if last.end > size:", "        if False:", ATTACKS),
-    check("tiles beyond the head", "auditor/verify",
-          "        if state is None or max(beyond) > latest.size + UNFINISHED:", "        if False:", ATTACKS),
+    check("tiles beyond the head", "auditor/leftovers", "    if not beyond:", "    if True:", ATTACKS),
+    check("a notary that is not there", "auditor/leftovers", "    if alive and not far:", "    if not far:", ATTACKS),
     check("columns of a range", "auditor/archived",
           "                if made.equals(table):", "                if made.equals(table) or not whole:", ATTACKS),
     check("the archive's bytes", "auditor/archived", "            if whole and encode_entries(made) == content:",
@@ -106,10 +106,10 @@ MUTATIONS = (
     check("the log's end", "auditor/logged", "        if self._end < size:", "        if False:", ATTACKS),
     check("the log's times", "auditor/logged",
           "        if logged is not None and logged != read.timestamp:", "        if False:", ATTACKS),
-    check("payloads of the archive", "auditor/verify",
+    check("payloads of the archive", "auditor/said",
           "        elif sha256(payload).digest() != digest or len(payload) != fields[_LENGTH]:", "        elif False:", ATTACKS),
-    check("a silent journal", "auditor/verify",
-          "            for flaw in self._follow.overdue(self._newest, id_.partition):", "            for flaw in ():", ATTACKS),
+    check("a silent journal", "auditor/said",
+          "        for flaw in self._follow.overdue(self._newest, self._tree.partition):", "        for flaw in ():", ATTACKS),
 )  # fmt: skip
 
 

@@ -20,6 +20,7 @@ from audit.auditor.verified import TreeVerified
 from audit.auditor.verify import LiveLog, Wanted, verify_trees
 from audit.notary.holes import entry_of
 from audit.notary.seal import Seal
+from audit.notary.session import IDLE_SEAL
 from audit.trees import Trees, Trust
 from tests.components.sealed import KeySigner, SealedLog, write_log
 from tests.fault.notary.store import FaultyObjects, MemoryObjects
@@ -143,3 +144,38 @@ def test_a_checkpoint_that_never_comes_is_told(log: SealedLog) -> None:
     (flaw,) = found.flaws
     assert (flaw.what, flaw.path, "rolled back" in flaw.message) == ("checkpoint", checkpoint, True)
     assert 1 < sum(waited) < 10
+
+
+@pytest.mark.parametrize("goes_on", [False, True])
+def test_tiles_that_a_notary_at_work_has_not_signed_for_are_only_said(log: SealedLog, goes_on: bool) -> None:
+    """It renews its state, or seals on; the tiles that an ended one has left are nobody's roll-back then."""
+    store = MemoryObjects()
+    entries = [entry_of(read.value, log.topic, 0, at).entry for at, read in enumerate(log.entries())]
+
+    def opened(objects: FaultyObjects | MemoryObjects) -> Seal:
+        return Seal(objects, log.tree_id, KeySigner(), workers=1)
+
+    with closing(opened(store)) as notary:
+        notary.append(entries[:9])
+        notary.seal()
+    swapped = store.content[f"{log.tree_id.prefix}/state"], store.content[f"{log.tree_id.prefix}/checkpoint"]
+    with closing(opened(store)) as ended:
+        ended.append(entries[9:20])
+        ended.seal()
+    store.content[f"{log.tree_id.prefix}/state"], store.content[f"{log.tree_id.prefix}/checkpoint"] = swapped
+    trees = Trees(Trust(log.vkey.name, Path(), (), 0, log.vkey), store)
+    with closing(opened(store)) as notary:
+        if goes_on:
+            notary.append(entries[9:])
+        pauses: list[float] = []
+
+        def pause(seconds: float) -> None:
+            pauses.append(seconds)
+            if len(pauses) == 3:
+                notary.seal()
+
+        (found,) = verify_trees(trees, [log.tree_id], Archive(store), {}, Wanted(), pause=pause)
+    assert found.flaws == []
+    assert [each.what for each in found.remarks] == ([] if goes_on else ["file"])
+    assert 3 <= len(pauses) <= 30
+    assert sum(pauses) > IDLE_SEAL or goes_on

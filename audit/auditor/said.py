@@ -1,0 +1,167 @@
+"""What the entries of a tree say: payloads against their digests, journals and holes against their places.
+
+Entries that are alike are looked at together (audit/shapes); the others, and whatever is odd, one by one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+
+from audit.archive.columns import entries_table
+from audit.follow import Journals, of_journal
+from audit.proof.entry import Entry, Key, Kind, parse_entry
+from audit.proof.errors import FormatError
+from audit.sealed import TreeId
+from audit.shapes import Sorted, Sorter
+from audit.shapes.payloads import payloads_of
+from audit.shapes.runs import Chains
+
+from .archived import Beside
+from .verified import TreeVerified
+
+_PIECE: Final = 8192
+_DIGEST: Final = int(Key.PAYLOAD_DIGEST)
+_LENGTH: Final = int(Key.PAYLOAD_LENGTH)
+_INFERENCE: Final = int(Kind.INFERENCE)
+_HOLE: Final = int(Kind.HOLE)
+_OPENING: Final = int(Kind.OPENING)
+
+
+class Said:
+    """Of one tree, or a range of it; entries MUST come in their order. What is wrong is told in `verified`."""
+
+    def __init__(self, tree: TreeId, verified: TreeVerified) -> None:
+        self.topic: str | None = None
+        """The topic's name, as the openings of journals say."""
+        self.journals: set[bytes] = set()
+        self._tree = tree
+        self._verified = verified
+        self._follow = Journals()
+        self._sorter = Sorter()
+        self._newest = 0
+        """When the newest entry was logged, ms since 1970 UTC, as far as the archive says."""
+
+    def overdue(self) -> None:
+        """All was looked at: journals that have been silent for too long are told."""
+        for flaw in self._follow.overdue(self._newest, self._tree.partition):
+            self._verified.journal(flaw)
+
+    def tell(self) -> None:
+        """What was counted."""
+        verified = self._verified
+        self.journals |= {journal.name for journal in self._follow}
+        verified.journals = len(self.journals)
+        verified.signatures, verified.unchecked_signatures = self._follow.signatures, self._follow.unchecked
+        verified.duplicates = self._follow.duplicates
+
+    def look(
+        self, first: int, entries: Sequence[bytes | None], hashes: Sequence[bytes], beside: Beside
+    ) -> pa.Table | None:
+        """The rows that the entries give, when the archive's file is to be compared with them."""
+        logged = beside.logged
+        self._newest = max(self._newest, max((time for time in logged if time is not None), default=0))
+        self._verified.entries += len(entries) - entries.count(None)
+        tables = []
+        # In pieces that stay in the processor's cache.
+        for at in range(0, len(entries), _PIECE):
+            some, leaves = entries[at : at + _PIECE], hashes[at : at + _PIECE]
+            whole = [raw for raw in some if raw is not None]
+            found = self._sorter.sort(whole)
+            if len(whole) == len(some):
+                sound = self._together(first, at, whole, leaves, beside, found)
+            else:
+                sound = False
+                for place, (raw, leaf) in enumerate(zip(some, leaves, strict=True), at):
+                    if raw is not None:
+                        self._look(first, place, raw, leaf, beside)
+            if sound and beside.file is not None:
+                offsets = range(first + at, first + at + len(some))
+                tables.append(entries_table(offsets, logged[at : at + _PIECE], whole, leaves, found))
+        if beside.file is None or sum(table.num_rows for table in tables) != len(entries):
+            return None
+        return pa.concat_tables(tables).combine_chunks()
+
+    def _together(
+        self,
+        first: int,
+        start: int,
+        entries: Sequence[bytes],
+        hashes: Sequence[bytes],
+        beside: Beside,
+        found: Sorted,
+    ) -> bool:
+        """Entries from place `start` on, none of which is missing; False when one of them is no entry."""
+        count = len(entries)
+        chains = Chains(count, found.alike, hashes)
+        theirs = [beside.payloads.get(at) for at in range(start, start + count)]
+        hold, absent = np.zeros(count, np.bool_), np.zeros(count, np.bool_)
+        for alike in found.alike:
+            payloads = payloads_of(alike, theirs)
+            hold[alike.places], absent[alike.places] = payloads.hold, payloads.absent
+            chains.plain[alike.places[payloads.wrong]] = False
+        sound = True
+        for at in chains.odd_ones(self._follow):
+            hold[at] = absent[at] = False  # it is counted there
+            sound &= self._look(first, start + at, entries[at], hashes[at], beside)
+        self._verified.payloads += int(hold.sum())
+        self._verified.without_payload += int(absent.sum())
+        return sound
+
+    def _look(self, first: int, at: int, raw: bytes, leaf: bytes, beside: Beside) -> bool:
+        """One entry, closely; whether it is one."""
+        offset, time, payload = first + at, beside.logged[at], beside.payloads.get(at)
+        try:
+            entry = parse_entry(raw)
+        except FormatError as error:
+            self._verified.flaw("entry", f"was sealed, and is none: {error}", offset=offset)
+            return False
+        fields = entry.fields
+        if payload is not None or _DIGEST in fields:
+            self._payload(fields, payload, offset, beside)
+        kind = fields[0]
+        if kind == _INFERENCE or of_journal(entry):
+            partition, whole = self._tree.partition, self._verified.first == 0
+            for flaw in self._follow.follow(
+                entry, leaf, partition=partition, offset=offset, timestamp=time or 0, whole=whole
+            ):
+                self._verified.journal(flaw)
+            if kind == _OPENING:
+                self.journals.add(fields[1])
+                if (topic := entry.get(Key.TOPIC)) is not None:
+                    self._opening(topic, offset)
+        elif kind == _HOLE:
+            self._hole(entry, offset)
+        return True
+
+    def _payload(self, fields: Mapping[int, Any], payload: bytes | None, offset: int, beside: Beside) -> None:
+        digest = fields.get(_DIGEST)
+        if payload is None:
+            self._verified.without_payload += fields[_LENGTH] != 0
+        elif digest is None:
+            self._verified.flaw("payload", "belongs to an entry that has none", offset=offset)
+        elif sha256(payload).digest() != digest or len(payload) != fields[_LENGTH]:
+            path = beside.payload_path(offset)
+            self._verified.flaw("payload", "is not what the entry's digest covers", offset=offset, path=path)
+        else:
+            self._verified.payloads += 1
+
+    def _opening(self, topic: Mapping[str, object], offset: int) -> None:
+        id_ = self._tree
+        if (topic["id"], topic["partition"]) != (id_.topic, id_.partition):
+            self._verified.flaw("journal", "was opened for another topic or partition", offset=offset)
+        else:
+            self.topic = str(topic["name"])
+
+    def _hole(self, entry: Entry, offset: int) -> None:
+        """A hole says where it is: one that was moved shows. That there is one is told."""
+        fields, id_ = entry.fields, self._tree
+        self._verified.holes += 1
+        place = fields[Key.TOPIC]["id"], fields[Key.PARTITION], fields[Key.OFFSET]
+        if place != (id_.topic, id_.partition, offset):
+            self._verified.flaw("hole", "is of another place", offset=offset)
+        self._verified.remark("hole", f"the log had no record here: {fields[Key.REASON]}", offset=offset)
