@@ -135,7 +135,8 @@ def _tell_written(config: Config, service: str, written: Written) -> None:
         f"({config.data / 'journals' / NAME})"
     )
     if written.first is not None:
-        typer.echo(f"  {written.first} to {written.last}; the sidecar of this data directory ships them")
+        which = written.first if written.labels == 1 else f"{written.first} to {written.last}"
+        typer.echo(f"  {which}; the sidecar of this data directory ships what is there")
 
 
 def _check_service(config: Config, service: str) -> None:

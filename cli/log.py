@@ -174,7 +174,7 @@ def _line(partition: int, entry: LogEntry, as_json: bool) -> None:
     name = "UNREADABLE" if parsed is None else _kind(parsed)
     details = [
         printable(str(fields[key])[:19] if key == "digest" else f"{fields[key]}")
-        for key in ("service", "status", "digest", "slot", "reason")
+        for key in ("service", "status", "digest", "slot", "target", "reason")
         if key in fields
     ]
     record = parsed.record_id if parsed is not None and Key.JOURNAL in parsed.fields else ""
@@ -199,6 +199,7 @@ def print_exchange(described: dict[str, Any]) -> None:
         "status": entry.get("status"),
         "caller": entry.get("caller"),
         "request id": entry.get("request_id"),
+        "target": entry.get("target"),
         "arrived": _time(entry["arrived"] // 1_000_000) if "arrived" in entry else None,
         "committing": _time(entry["committing"] // 1_000_000),
         "batch": _batch(*entry["batch"]) if "batch" in entry else None,
@@ -211,7 +212,7 @@ def print_exchange(described: dict[str, Any]) -> None:
         table.add_row(_SAID[holds], escape(printable(what)))
     screen.print(table)
     for part in ("request", "answer"):
-        if part in described:
+        if part in described and any(described[part].values()):  # a label has no answer
             screen.print(f"\n[bold]{part}[/]  {escape(printable(str(described[part].get('content_type'))))}")
             screen.print(json_for_people(described[part]["body"]))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import threading
 from datetime import UTC, datetime
 from pathlib import Path
@@ -97,6 +98,12 @@ def test_a_csv_file_is_in_the_log_row_by_row(
     ]  # fmt: skip
     assert [one.known_ns for _, one, _ in found[:2]] == [1_767_323_045 * 10**9] * 2
     assert {body["source"] for _, _, body in found} == {said["source"]}
+    with pytest.raises(SystemExit):
+        run(["log", "show", f"{said['journal']}-2", "--config", str(config)])
+    shown = capsys.readouterr().out
+    assert re.search(r"^target +request:order-7 *$", shown, re.MULTILINE)
+    assert '"label": "good"' in shown
+    assert "answer" not in shown
     code, out, _ = affiant(capsys, config, str(file), "--service", "credit")
     assert code == 0
     assert f"3 labels of credit in journal {said['journal']}" in out
