@@ -60,7 +60,7 @@ class View:
 
     topic: Topic
     ledger: Ledger
-    kept: tuple[Index, Covered] | None
+    kept: tuple[Index, Covered, Any] | None
     """An index that may be of the entries that come; None: there is none, or it was looked at."""
     tree: GrowingTree | None
     """Of the entries, for the checkpoints; None: nobody asks for it."""
@@ -110,11 +110,11 @@ class View:
             raise NotAdmitted("the governance log is not the one that the notary has sealed")
         self.sealed = (size, root)
 
-    def _recall(self, index: Index, covered: Covered) -> None:
+    def _recall(self, index: Index, covered: Covered, more: object) -> None:
         """Take the index when it is of these very bytes."""
         self.kept = None
         if covered == self.covered:
-            self.ledger.recall(index)
+            self.ledger.recall(index, more)
             self.written = self.end
 
 
@@ -126,7 +126,7 @@ class KeptIndex:
         self._path = path
         self._worth = worth
 
-    def read(self) -> tuple[Index, Covered] | None:
+    def read(self) -> tuple[Index, Covered, Any] | None:
         """What is there; None: nothing that can be used."""
         try:
             return Index.decode(self._path.read_bytes())
@@ -144,7 +144,8 @@ class KeptIndex:
             return
         view.written = view.end
         try:
-            replace_file(self._path, view.ledger.index.encode(view.covered))
+            index, more = view.ledger.keep()
+            replace_file(self._path, index.encode(view.covered, more))
         except OSError as error:
             log.warning(
                 "the index of the governance log is not kept", path=str(self._path), reason=str(error)

@@ -6,7 +6,8 @@
 """
 
 from .event import CONTROLLER_ROLE, DEPLOY_ROLE, Deployment, Placed, Steps, encode_deployment
-from .fold import Deployed, Event, Fold, fold_deployments
+from .fold import Deployed, Fold, fold_deployments
+from .standing import Event
 from .steps import Rollout
 
 __all__ = [

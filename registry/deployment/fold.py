@@ -2,34 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Final
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
 from audit.proof.errors import FormatError
 from registry.approvals.root import Roots
-from registry.statement import DEPLOYMENT, Said
+from registry.statement import DEPLOYMENT, Said, once
 
 from .event import CONTROLLER_ROLE, DEPLOY_ROLE, Deployment, Placed, parse_deployment
-from .steps import Rollout, begun, moved, why_not
+from .standing import Event, Standing, standings
+from .steps import Rollout, why_not
 
 STALE: Final = 3600.0
 """Seconds between the signer's clock and the log's after which an event counts for nothing: one that was kept back."""
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """An event of a service, and whether it counts."""
-
-    offset: int
-    logged: int
-    """ms since 1970 UTC, by the log's clock."""
-    content: Deployment
-    person: str
-    """Whose key signed it; empty when nobody's who may."""
-    role: str
-    void: str | None = None
-    """Why it changes nothing; None: it counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +43,7 @@ class Deployed:
 
 
 class Fold:
-    """Deployment events, taken one after another.
+    """Deployment events, taken one after another, and what they leave; the events themselves are let go.
 
     An event counts when a key that had the role `deploy` (or, for a rollback to what was live and for a step that a
     deployment named, `controller`) at that place of the log has signed it, when it follows the service's event before
@@ -66,74 +52,103 @@ class Fold:
     """
 
     def __init__(self) -> None:
-        self._services: dict[str, _Service] = {}
-        self._seen: set[tuple[str, bytes]] = set()
+        self._services: dict[str, Standing] = {}
 
-    def take(self, roots: Roots, said: Iterable[Said]) -> None:
+    def take(self, roots: Roots, said: Iterable[Said]) -> list[Event]:
         """The next statements.
 
         Args:
             roots: the chain that is believed; a later one may be given than before.
             said: statements in the log's order, `holds` decided by the roots' keys; others than deployments are
                 passed over.
+
+        Returns:
+            The events among them, whether or not they count.
         """
-        for each in said:
-            if each.type != DEPLOYMENT or not each.holds or (each.author, each.raw) in self._seen:
-                continue
-            self._seen.add((each.author, each.raw))
-            try:
-                content = parse_deployment(each)
-            except FormatError:
-                continue  # its signer may be anybody who ever had a key; nothing can be said of a service by it
-            service = self._services.setdefault(content.service, _Service())
-            person, role = _who(roots, each)
-            why = _void(content, person, role, each, service)
-            event = Event(each.offset, each.logged, content, person, role, why)
-            service.events.append(event)
-            if why is None:
-                service.count(event)
+        return [event for each in said if (event := self._take(roots, each)) is not None]
+
+    def _take(self, roots: Roots, said: Said) -> Event | None:
+        if said.type != DEPLOYMENT or not said.holds:
+            return None
+        try:
+            content = parse_deployment(said)
+        except FormatError:
+            return (
+                None  # its signer may be anybody who ever had a key; nothing can be said of a service by it
+            )
+        service = self._services.setdefault(content.service, Standing())
+        if (said.author, said.raw) in service.refused:
+            return None
+        event = _judged(roots, said, content, service)
+        if event.void is None:
+            service.count(event)
+        else:
+            service.refuse(said, content.after)
+        return event
 
     def plans(self) -> Mapping[str, tuple[Placed, ...]]:
         """Service → what is to answer; services without an event that counts are not there."""
         return {name: each.plan for name, each in self._services.items() if each.last is not None}
 
-    def deployed(self) -> Mapping[str, Deployed]:
-        """Service → what its events leave."""
-        return {
-            name: Deployed(name, tuple(each.events), each.last, each.paused, each.rollout)
-            for name, each in self._services.items()
-        }
+    def standing(self) -> Mapping[str, Standing]:
+        """Service → how it stands; also of services of which no event counts."""
+        return self._services
+
+    def kept(self) -> dict[str, Any]:
+        """What `resume` needs, as JSON."""
+        return {name: each.kept() for name, each in self._services.items()}
+
+    @classmethod
+    def resume(cls, kept: object, roots: Roots, said_at: Callable[[int], Said | None]) -> Fold:
+        """Go on from where another fold was.
+
+        Which events count is believed of `kept`; what an event says, and whose it is, is not: those that a service
+        stands on are read again, and MUST hold, each after the one before it.
+
+        Args:
+            kept: what `kept` said, of the first statements of the very same log.
+            roots: as of `take`. No key that signed any of those statements is in them that was not in them then.
+            said_at: the statement at an offset, its signature checked; None: there is none.
+
+        Raises:
+            FormatError: it is not of that form, or not what those statements leave.
+        """
+        fold = cls()
+        for name, one in standings(kept).items():
+            service = fold._services[name] = one.begin()
+            for offset in one.since:
+                said = said_at(offset)
+                if said is None or said.type != DEPLOYMENT or not said.holds:
+                    raise FormatError(f"standing of {name}: there is no deployment at offset {offset}")
+                content = parse_deployment(said)
+                event = _judged(roots, said, content, service)
+                # What came before the first one is not known here.
+                if content.service != name or not event.person or (service.since and event.void is not None):
+                    raise FormatError(f"standing of {name}: the event at offset {offset} does not count")
+                service.count(replace(event, void=None))
+            for offset in one.refused:
+                said = said_at(offset)
+                if said is None:
+                    raise FormatError(f"standing of {name}: there is no deployment at offset {offset}")
+                service.refuse(said, parse_deployment(said).after)
+        return fold
+
+    def live_at(self, service: str, offset: int) -> str | None:
+        """What was live for a service before that offset of the log; None: nothing, by its events."""
+        found = self._services.get(service)
+        return None if found is None else found.live_at(offset)
 
 
 def fold_deployments(roots: Roots, said: Iterable[Said]) -> Mapping[str, Deployed]:
-    """Service → what its events leave, of a whole log; see `Fold`."""
-    fold = Fold()
-    fold.take(roots, said)
-    return fold.deployed()
-
-
-@dataclass(slots=True)
-class _Service:
-    events: list[Event] = field(default_factory=list)
-    last: Event | None = None
-    paused: bool = False
-    rollout: Rollout | None = None
-    was_live: set[str] = field(default_factory=set)
-
-    def count(self, event: Event) -> None:
-        """An event that counts."""
-        content = event.content
-        if content.action == "step" and self.rollout is not None:
-            self.rollout = moved(self.rollout, event.logged)
-        elif content.action not in ("pause", "resume"):
-            self.rollout = begun(content, event.logged, event.offset)
-        self.last = event
-        self.was_live.add(content.live)
-        self.paused = content.action == "pause" or (self.paused and content.action == "rollback")
-
-    @property
-    def plan(self) -> tuple[Placed, ...]:
-        return () if self.last is None else tuple(self.last.content.plan)
+    """Service → what its events leave, of a whole log, with the events; see `Fold`."""
+    fold, events = Fold(), dict[str, list[Event]]()
+    for event in fold.take(roots, once(each for each in said if each.type == DEPLOYMENT and each.holds)):
+        events.setdefault(event.content.service, []).append(event)
+    standing = fold.standing()
+    return {
+        name: Deployed(name, tuple(own), standing[name].last, standing[name].paused, standing[name].rollout)
+        for name, own in events.items()
+    }
 
 
 def _who(roots: Roots, said: Said) -> tuple[str, str]:
@@ -145,14 +160,19 @@ def _who(roots: Roots, said: Said) -> tuple[str, str]:
     return "", ""
 
 
+def _judged(roots: Roots, said: Said, content: Deployment, before: Standing) -> Event:
+    person, role = _who(roots, said)
+    why = _void(content, person, role, said, before)
+    return Event(said.offset, said.logged, content, person, role, why)
+
+
 def _void(  # noqa: PLR0911 - one line a reason
-    content: Deployment, person: str, role: str, said: Said, before: _Service
+    content: Deployment, person: str, role: str, said: Said, before: Standing
 ) -> str | None:
     if not person:
         return f"its key has not the role {DEPLOY_ROLE}"
-    last = None if before.last is None else before.last.offset
-    if content.after != last:
-        return f"it follows {_event(content.after)}, and the newest was {_event(last)}"
+    if content.after != before.after:
+        return f"it follows {_event(content.after)}, and the newest was {_event(before.after)}"
     if abs(said.logged / 1000 - content.at) > STALE:
         return "it was appended an hour or more from when it was signed"
     if role == CONTROLLER_ROLE and content.action not in ("rollback", "step"):
@@ -169,7 +189,7 @@ def _void(  # noqa: PLR0911 - one line a reason
     return None
 
 
-def _back(content: Deployment, before: _Service) -> bool:
+def _back(content: Deployment, before: Standing) -> bool:
     """Whether what is live then was live before, and nothing answers that did not."""
     kept = {(each.digest, each.slot) for each in before.plan}
     return content.live in before.was_live and all(

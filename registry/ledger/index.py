@@ -2,8 +2,9 @@
 
     magic ‖ header length:u32 ‖ header ‖ offsets of each type ‖ digests, 32 bytes each ‖ offsets of each ‖ SHA-256
 
-The header is JSON: what the log was (`Covered`), each type with its number of offsets, and the numbers of those of the
-digests; offsets are u64, and everything is little-endian. The SHA-256 is of all bytes before it.
+The header is JSON: what the log was (`Covered`), the types that were looked for, each type's number of offsets, the
+numbers of those of the digests, and `more`, of whoever keeps it. Offsets are u64, and everything is little-endian. The
+SHA-256 is of all bytes before it.
 
 What was kept is worth as much as the disk that it is on, and no more. It says where to look: what stands there is read
 from the log, and its signatures are checked. It is of the log only when the values up to `end` have the hash that it
@@ -83,13 +84,15 @@ class Index:
                 found[offset] = 1
         return found
 
-    def encode(self, covered: Covered) -> bytes:
-        """As bytes. `covered.end` MUST be `end`."""
+    def encode(self, covered: Covered, more: object = None) -> bytes:
+        """As bytes. `covered.end` MUST be `end`; `more` is JSON."""
         assert covered.end == self.end
         header = {
             "topic": covered.topic,
             "end": self.end,
             "hash": covered.hash,
+            "known": sorted(PREDICATES),
+            "more": more,
             "types": {type_: len(offsets) for type_, offsets in self._types.items()},
             "digests": [len(offsets) for offsets in self._digests.values()],
         }
@@ -102,8 +105,8 @@ class Index:
         return content + sha256(content).digest()
 
     @classmethod
-    def decode(cls, raw: bytes) -> tuple[Index, Covered]:
-        """What `encode` made.
+    def decode(cls, raw: bytes) -> tuple[Index, Covered, Any]:
+        """What `encode` made: the index, what it is of, and `more`.
 
         Raises:
             IndexDamaged: it is not what was written.
@@ -114,7 +117,7 @@ class Index:
             raise IndexDamaged("its hash does not hold")
         start = len(_MAGIC) + _HEAD.size
         (length,) = _HEAD.unpack_from(raw, len(_MAGIC))
-        covered, types, digests = _header(raw[start : start + length])
+        covered, types, digests, more = _header(raw[start : start + length])
         parts = _Parts(memoryview(raw)[start + length : -_SHA256], covered.end)
         found = cls(covered.end)
         found._types = {type_: parts.offsets(count) for type_, count in types.items()}
@@ -123,7 +126,7 @@ class Index:
             found._digests[bytes(names[place * _SHA256 : (place + 1) * _SHA256])] = parts.offsets(count)
         if parts.left:
             raise IndexDamaged("it has more than its header says")
-        return found, covered
+        return found, covered, more
 
 
 class _Parts:
@@ -153,19 +156,17 @@ class _Parts:
         return found
 
 
-def _header(raw: bytes) -> tuple[Covered, Mapping[str, int], list[int]]:
+def _header(raw: bytes) -> tuple[Covered, Mapping[str, int], list[int], Any]:
     try:
         content: Any = parse_json(raw)
         match content:
             case {
-                "topic": str(topic),
-                "end": int(end),
-                "hash": str(value),
-                "types": dict(types),
-                "digests": list(digests),
-            }:
-                if types.keys() <= PREDICATES and _counts([end, *types.values(), *digests]):
-                    return Covered(topic, end, value), types, digests
+                "topic": str(topic), "end": int(end), "hash": str(value), "known": list(known), "more": more,
+                "types": dict(types), "digests": list(digests),
+            }:  # fmt: skip
+                # A type that nobody looked for when it was made would be missed.
+                if known == sorted(PREDICATES) and _counts([end, *types.values(), *digests]):
+                    return Covered(topic, end, value), types, digests, more
     except ValueError as error:
         raise IndexDamaged("its header is no JSON") from error
     raise IndexDamaged("its header is not of this format")

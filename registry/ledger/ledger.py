@@ -11,6 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from audit.log.base import LogEntry
+from audit.proof.dsse import key_id
+from audit.proof.errors import FormatError
 from registry.admission import InForce, Verdict, evaluate, policy_in_force
 from registry.approvals.root import Root, Roots, fold_roots
 from registry.deployment import Fold, Placed
@@ -43,6 +45,10 @@ class Ledger:
         self._roots = fold_roots(first, ())
         self._policy: InForce | None = None
         self._deployments = Fold()
+        self._strangers: Final[set[str]] = set()
+        """Keys of deployments that no root has: what they signed is not in the fold."""
+        self._recalled: tuple[object] | None = None
+        """What was folded before a restart, and not looked at yet."""
         self._deprecated: Mapping[str, str] = {}
 
     def take(self, entries: Iterable[LogEntry]) -> None:
@@ -53,17 +59,24 @@ class Ledger:
             self._values.append(entry.value)
             self._logged.append(entry.timestamp)
 
-    def recall(self, index: Index) -> None:
-        """Take an index of the first entries that was made earlier, in place of making it again.
+    def recall(self, index: Index, more: object) -> None:
+        """Take an index of the first entries, and what was folded of them, as `keep` gave them, in place of making them
+        again.
 
-        It MUST be of the very entries that were taken, or of the first of them; and nothing was asked yet.
+        They MUST be of the very entries that were taken, or of the first of them; and nothing was asked yet.
         """
         assert self._index.end == 0
         assert index.end <= len(self._values)
-        self._index = index
+        self._index, self._recalled = index, (more,)
+        self._folded[DEPLOYMENT] = len(index.of_type(DEPLOYMENT))
         for offset, said in enumerate(index.mentioned()):
             if not said:
                 self._values[offset] = None
+
+    def keep(self) -> tuple[Index, object]:
+        """For `recall`: the index of all that was taken, and what was folded of it, as JSON."""
+        assert self.plans is not None  # folds what is new
+        return self.index, {"strangers": sorted(self._strangers), "deployments": self._deployments.kept()}
 
     @property
     def index(self) -> Index:
@@ -85,11 +98,12 @@ class Ledger:
                 each for each, said in self._checked.items() if said is not None and said.holds is None
             ]:
                 del self._checked[offset]
-            # Again from the first: what did not hold when it was folded would not be known for what is sent again.
-            self._deployments, self._folded[DEPLOYMENT] = Fold(), 0
-            self._folded[POLICY] = self._folded[DATA_DEPRECATION] = 0
             self._roots = fold_roots(self._first, self._said(self.index.of_type(ROOT), []))
             self._done(ROOT)
+            self._folded[POLICY] = self._folded[DATA_DEPRECATION] = 0
+            if self._strangers & set(map(key_id, self._roots.public_keys())):
+                # What did not hold when it was folded would not be known for what is sent again.
+                self._fold_anew()
         return self._roots
 
     @property
@@ -105,11 +119,49 @@ class Ledger:
     def plans(self) -> Mapping[str, tuple[Placed, ...]]:
         """Service → what its deployment events say is to answer."""
         roots = self.roots
+        if self._recalled is not None:
+            self._resume(roots)
         if self._new(DEPLOYMENT):
             new = self.index.of_type(DEPLOYMENT)[self._folded[DEPLOYMENT] :]
-            self._deployments.take(roots, self._known(new))
+            self._deployments.take(roots, self._noting_strangers(roots, new))
             self._done(DEPLOYMENT)
         return self._deployments.plans()
+
+    def live_at(self, service: str, offset: int) -> str | None:
+        """What was live for a service before that offset, by its deployment events; None: nothing."""
+        assert self.plans is not None  # folds what is new
+        return self._deployments.live_at(service, offset)
+
+    def _resume(self, roots: Roots) -> None:
+        """Go on from what was folded before a restart; from the first event, when anything is wrong with that."""
+        assert self._recalled is not None
+        (recalled,), self._recalled = self._recalled, None
+        keys = roots.public_keys()
+
+        def said_at(offset: int) -> Said | None:
+            return next(self._said([offset], keys), None) if 0 <= offset < len(self._values) else None
+
+        try:
+            match recalled:
+                case {"strangers": list(strangers), "deployments": deployments}:
+                    if set(map(key_id, keys)).isdisjoint(strangers):
+                        self._deployments = Fold.resume(deployments, roots, said_at)
+                        self._strangers.update(strangers)
+                        return
+        except (FormatError, TypeError):
+            pass
+        self._fold_anew()
+
+    def _fold_anew(self) -> None:
+        self._deployments, self._folded[DEPLOYMENT] = Fold(), 0
+        self._strangers.clear()
+
+    def _noting_strangers(self, roots: Roots, offsets: Iterable[int]) -> Iterator[Said]:
+        """Deployments, each looked at once: they are not remembered."""
+        for said in self._said(offsets, roots.public_keys()):
+            if said.holds is None and said.type == DEPLOYMENT:
+                self._strangers.add(said.author)
+            yield said
 
     @property
     def deprecated(self) -> Mapping[str, str]:

@@ -5,8 +5,8 @@ be more than an entry says, and MUST NOT be less: the predicate type and each su
 finds in an entry are among what `mentions` tells of it. So whoever looks up a digest reads a few entries too many, and
 misses none.
 
-Almost all entries are envelopes as `audit.proof.dsse` writes them, with a statement in UTF-8 and without escapes. In one
-of those each JSON string stands as it is, so a digest or a type that the statement has is found between quotes.
+Almost all entries are envelopes as `audit.proof.dsse` writes them, with a statement in UTF-8 and without escapes. In
+one of those each JSON string stands as it is, so a digest or a type that the statement has is found between quotes.
 Everything else is parsed.
 """
 

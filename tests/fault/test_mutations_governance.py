@@ -14,6 +14,7 @@ EVALUATE = "registry/admission/evaluate.py"
 POLICY = "registry/admission/policy.py"
 ROOT = "registry/approvals/root.py"
 FOLD = "registry/deployment/fold.py"
+STANDING = "registry/deployment/standing.py"
 CHANGE = "registry/deployment/change.py"
 EVENT = "registry/deployment/event.py"
 LEDGER = "registry/ledger/ledger.py"
@@ -25,9 +26,10 @@ ADMITTED = "service/admitted.py"
 
 ON = "tests/unit/registry/admission"
 SAID = "tests/property/test_mentions.py"
+KEPT = "tests/property/test_deployments_kept.py"
 
 COPIED = (
-    "audit", "registry", "service", "tests/__init__.py", "tests/components/__init__.py", ON, SAID,
+    "audit", "registry", "service", "tests/__init__.py", "tests/components/__init__.py", ON, SAID, KEPT,
 )  # fmt: skip
 
 MUTATIONS = (
@@ -147,16 +149,17 @@ MUTATIONS = (
     Mutation(
         "an event sent again",
         FOLD,
-        " or (each.author, each.raw) in self._seen",
-        "",
-        ON,
+        "        if (said.author, said.raw) in service.refused:\n",
+        "        if False:\n",
+        f"{ON} {KEPT}",
     ),
     Mutation(
         "an event's signature",
         FOLD,
-        "each.type != DEPLOYMENT or not each.holds or",
-        "each.type != DEPLOYMENT or",
+        "        if said.type != DEPLOYMENT or not said.holds:\n",
+        "        if said.type != DEPLOYMENT:\n",
         ON,
+        ("if each.type == DEPLOYMENT and each.holds)", "if each.type == DEPLOYMENT)"),
     ),
     Mutation("what a rollback has left", CHANGE, "(to is not None or digest not in left)", "True", ON),
     Mutation("what is admitted", CHANGE, "        if not reasons and (", "        if (", ON),
@@ -208,8 +211,8 @@ MUTATIONS = (
     Mutation(
         "events folded under another root",
         LEDGER,
-        "            self._deployments, self._folded = Fold(), 0\n",
-        "",
+        "                self._fold_anew()\n        return self._roots\n",
+        "                pass\n        return self._roots\n",
         ON,
     ),
     Mutation("a shorter log", SEEN, "        if end < known.end:\n", "        if False:\n", ON, short=True),

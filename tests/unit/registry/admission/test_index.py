@@ -13,6 +13,7 @@ import pytest
 from audit.proof.merkle import LeafNodes
 from audit.proof.merkle import root as merkle_root
 from audit.show import walk
+from registry.approvals.root import KeyModel
 from registry.errors import NotAdmitted
 from registry.ledger import Covered, Index, IndexDamaged, Ledger
 from registry.ledger.mentions import Mentions
@@ -61,8 +62,8 @@ def gateway(approved: Any, tmp_path: Path) -> Callable[[], Admission]:
 
 def test_an_index_comes_back_as_it_was() -> None:
     """Offsets by type and by digest; nothing is about what was never mentioned."""
-    found, covered = Index.decode(made().encode(COVERED))
-    assert covered == COVERED
+    found, covered, more = Index.decode(made().encode(COVERED, {"a": [1]}))
+    assert (covered, more) == (COVERED, {"a": [1]})
     assert list(found.of_type(GATES)) == [0, 2]
     assert list(found.of_type(REVOCATION)) == []
     assert [list(found.about(each)) for each in (GOOD, OTHER, "sha256:" + "00" * 32)] == [[0, 2], [2], []]
@@ -88,12 +89,19 @@ def test_each_byte_of_an_index_counts() -> None:
         (b'"end":3', b'"and":3', "not of this format"),
         (b'"digests":[2,1]', b'"digests":[2,9]', "less than its header"),
         (b'"digests":[2,1]', b'"digests":[2,0]', "more than its header"),
-        (b"gates/v1", b"gates/v7", "not of this format"),
+        (b'"known":["https://affiant.dev/approval/v1",', b'"known":[', "not of this format"),
+        (b'"more":null,', b"", "not of this format"),
     ],
 )
 def test_an_index_that_contradicts_itself_is_none(old: bytes, new: bytes, why: str) -> None:
     """Also when whoever wrote it has hashed it."""
-    raw = made().encode(COVERED)[:-32].replace(old, new)
+    raw = made().encode(COVERED)[:-32]
+    start = raw.index(b"\n") + 5
+    length = int.from_bytes(raw[start - 4 : start], "little")
+    head, rest = raw[start : start + length], raw[start + length :]
+    assert old in head
+    changed = head.replace(old, new)
+    raw = raw[: start - 4] + len(changed).to_bytes(4, "little") + changed + rest
     with pytest.raises(IndexDamaged, match=why):
         Index.decode(raw + sha256(raw).digest())
 
@@ -108,6 +116,65 @@ def test_what_was_kept_is_taken_at_the_next_start(approved: Any, tmp_path: Path)
     assert after.written == before.end == after.end - 1
     assert after.ledger.about(GOOD) == approved.said()[1:]
     assert list(after.ledger.index.of_type(REVOCATION)) == [before.end]
+
+
+def test_deployments_go_on_from_what_was_kept(approved: Any, tmp_path: Path) -> None:
+    """Without looking at each again; and as they would from the first, whatever was kept of them."""
+    path = tmp_path / "0.index"
+    kept = KeptIndex(path, worth=1)
+    first, second = approved.deploy("dan", GOOD), approved.deploy("cyd", OTHER)
+    void = approved.deploy("ann", GOOD)
+    approved.deploy("dan", OTHER, "pause")
+    before = read(approved, kept)
+    kept.write(before)
+    approved.deploy("dan", OTHER, "resume")
+    approved.replay(void, void + 1)
+    third = approved.deploy("dan", GOOD)
+    for damage in (
+        None,
+        {},
+        {"strangers": [], "deployments": {"credit": 7}},
+        {"strangers": 1, "deployments": {}},
+    ):
+        if damage is not None:
+            index, covered, _ = Index.decode(path.read_bytes())
+            path.write_bytes(index.encode(covered, damage))
+        view = read(approved, kept)
+        assert view.written == before.end
+        assert {name: [each.digest for each in plan] for name, plan in view.ledger.plans.items()} == {
+            "credit": [GOOD]
+        }
+        places = (first, first + 1, second + 1, third, third + 1)
+        assert [view.ledger.live_at("credit", each) for each in places] == [None, GOOD, OTHER, OTHER, GOOD]
+        assert view.ledger.live_at("cards", third) is None
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_a_deployment_of_a_key_that_came_later_is_known_after_a_restart(
+    approved: Any, tmp_path: Path, restarted: bool
+) -> None:
+    """It was nobody's when it was read; sent again when its key may deploy, it is as old as it was."""
+    kept = KeptIndex(tmp_path / "0.index", worth=1)
+    early = approved.deploy("eve", GOOD)
+    view = read(approved, kept)
+    kept.write(view)
+    eve, content = approved.keys["eve"], approved.content()
+    keys = content.keys | {eve.id: KeyModel(public=eve.public_key.hex(), person="eve")}
+    deploy = content.roles["deploy"].model_copy(update={"keys": [*content.roles["deploy"].keys, eve.id]})
+    roles = content.roles | {"deploy": deploy}
+    approved.change_root(approved.root(version=2, previous=approved.first.digest, keys=keys, roles=roles))
+    if restarted:
+        view = read(approved, kept)
+        assert view.written == early + 1
+    else:
+        view.ledger.take(list(walk(approved.log.reader(), 0, view.end, len(approved.said()))))
+    assert view.ledger.plans == {}
+    approved.replay(early, early + 1)
+    view.ledger.take(list(walk(approved.log.reader(), 0, early + 2, early + 3)))
+    assert view.ledger.plans == {}
+    approved.deploy("eve", OTHER)
+    view.ledger.take(list(walk(approved.log.reader(), 0, early + 3, early + 4)))
+    assert [each.digest for each in view.ledger.plans["credit"]] == [OTHER]
 
 
 def test_nothing_is_kept_for_a_few_entries(approved: Any, tmp_path: Path) -> None:

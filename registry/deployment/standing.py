@@ -1,0 +1,146 @@
+"""How one service stands after the events that count: all that the next event is judged by."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+
+from audit.proof.errors import FormatError
+from registry.statement import Said
+
+from .event import Deployment, Placed
+from .steps import Rollout, begun, moved
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """An event of a service, and whether it counts."""
+
+    offset: int
+    logged: int
+    """ms since 1970 UTC, by the log's clock."""
+    content: Deployment
+    person: str
+    """Whose key signed it; empty when nobody's who may."""
+    role: str
+    void: str | None = None
+    """Why it changes nothing; None: it counts."""
+
+
+@dataclass(slots=True)
+class Standing:
+    """See the module."""
+
+    last: Event | None = None
+    """The newest event that counts; None: none does."""
+    paused: bool = False
+    rollout: Rollout | None = None
+    lives: list[tuple[int, str]] = field(default_factory=list)
+    """From which offset on which digest was live: an item for each change."""
+    was_live: set[str] = field(default_factory=set)
+    """Each of them."""
+    since: list[int] = field(default_factory=list)
+    """The offsets of the newest event that brought a plan of its own, and of those that count after it: what `rollout`,
+    `paused` and `last` come of."""
+    paused_then: bool = False
+    """Whether it was paused before the first of those."""
+    refused: dict[tuple[str, bytes], tuple[int, int | None]] = field(default_factory=dict)
+    """Author and bytes → offset, and what it follows, of events that do not count and might if they were sent again:
+    they are as old as they were."""
+
+    @property
+    def plan(self) -> tuple[Placed, ...]:
+        """What is to answer; empty when no event counts."""
+        return () if self.last is None else tuple(self.last.content.plan)
+
+    @property
+    def after(self) -> int | None:
+        """What the next event must follow."""
+        return None if self.last is None else self.last.offset
+
+    def count(self, event: Event) -> None:
+        """Take an event that counts."""
+        content = event.content
+        if content.action == "step" and self.rollout is not None:
+            self.rollout = moved(self.rollout, event.logged)
+        elif content.action not in ("pause", "resume"):
+            self.rollout = begun(content, event.logged, event.offset)
+            self.since, self.paused_then = [], self.paused
+        self.last = event
+        if not self.lives or self.lives[-1][1] != content.live:
+            self.lives.append((event.offset, content.live))
+            self.was_live.add(content.live)
+        self.paused = content.action == "pause" or (self.paused and content.action == "rollback")
+        self.since.append(event.offset)
+        self.refused = {name: each for name, each in self.refused.items() if self._may_follow(each[1])}
+
+    def refuse(self, said: Said, after: int | None) -> None:
+        """Take an event that does not count. `after`: what it follows."""
+        if self._may_follow(after):
+            self.refused[said.author, said.raw] = said.offset, after
+
+    def _may_follow(self, after: int | None) -> bool:
+        """Whether such an event could count now or later: one that follows an older event than the newest cannot."""
+        return self.last is None or (after is not None and after >= self.last.offset)
+
+    def live_at(self, offset: int) -> str | None:
+        """What was live before that offset of the log; None: nothing."""
+        place = bisect_left(self.lives, (offset, ""))
+        return self.lives[place - 1][1] if place else None
+
+    def kept(self) -> dict[str, Any]:
+        """As JSON: where to look for what it stands on."""
+        digests = sorted(self.was_live)
+        places = {digest: place for place, digest in enumerate(digests)}
+        return {
+            "since": self.since,
+            "paused": self.paused_then,
+            "digests": digests,
+            "starts": [offset for offset, _ in self.lives],
+            "lives": [places[digest] for _, digest in self.lives],
+            "refused": [offset for offset, _ in self.refused.values()],
+        }
+
+
+class KeptStanding(BaseModel):
+    """What `Standing.kept` says."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    since: list[int]
+    paused: bool
+    digests: list[str]
+    starts: list[int]
+    """From which offsets on …"""
+    lives: list[int]
+    """… which of the digests was live."""
+    refused: list[int]
+
+    def begin(self) -> Standing:
+        """As it was before the first event of `since`. Raises FormatError."""
+        first = self.since[0] if self.since else 0
+        if len(self.starts) != len(self.lives) or not all(0 <= at < len(self.digests) for at in self.lives):
+            raise FormatError("standing: there is no such digest")
+        lives = [
+            (start, self.digests[at])
+            for start, at in zip(self.starts, self.lives, strict=True)
+            if start < first
+        ]
+        return Standing(paused=self.paused, lives=lives, was_live={digest for _, digest in lives})
+
+
+def standings(kept: object) -> dict[str, KeptStanding]:
+    """Service → what was kept of it.
+
+    Raises:
+        FormatError: it is not of that form.
+    """
+    try:
+        return _KEPT.validate_python(kept)
+    except ValidationError as error:
+        raise FormatError("standing: not what was kept") from error
+
+
+_KEPT: Final = TypeAdapter(dict[str, KeptStanding])
