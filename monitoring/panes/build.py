@@ -54,7 +54,8 @@ class Counting:
             latency: [requests], in ns.
         """
         profile = self.profile
-        self.features += profile.features.count(inputs)
+        features = profile.features.count(inputs)
+        self.features = features if not self.requests else self.features + features
         self.scores += profile.scores.count(scores)
         self.latency += np.bincount(np.searchsorted(_BOUNDS, latency), minlength=_LATENCIES)
         if profile.probabilities:
@@ -93,14 +94,43 @@ class Building:
     _before: dict[bytes, int] = field(default_factory=dict)
     _met: set[bytes] = field(default_factory=set)
 
-    def once(self, reached: Reached, journal: bytes, sequence: int) -> bool:
-        """The next entry of a journal; whether it is new. What is told of the journal is what was known before."""
+    def once(
+        self,
+        reached: Reached,
+        kinds: NDArray[np.uint8],
+        journals: NDArray[np.void],
+        sequences: NDArray[np.uint64],
+    ) -> list[int]:
+        """The next entries, of which those with a kind are of journals; places of those that had come before.
+
+        What is told of a journal is what was known before this pane.
+        """
+        if kinds.all() and (journals == journals[0]).all() and (np.diff(sequences) == 1).all():
+            # What most logs hold: one journal, one after another. As below, without a look at each.
+            journal = journals[0].tobytes()
+            self._meet(reached, journal)
+            newest = reached[journal]
+            if newest is None or newest < int(sequences[0]):
+                reached.take(journal, int(sequences[0]))
+                reached.take(journal, int(sequences[-1]))
+                return []
+        again = []
+        for at, (kind, journal, sequence) in enumerate(
+            zip(kinds.tolist(), journals.tolist(), sequences.tolist(), strict=True)
+        ):
+            if kind:
+                if journal not in self._met:
+                    self._meet(reached, journal)
+                if not reached.take(journal, sequence):
+                    again.append(at)
+        return again
+
+    def _meet(self, reached: Reached, journal: bytes) -> None:
         if journal not in self._met:
             self._met.add(journal)
             before = reached[journal]
             if before is not None:
                 self._before[journal] = before
-        return reached.take(journal, sequence)
 
     def answers(
         self,

@@ -142,16 +142,15 @@ class Collector:
     ) -> dict[int, tuple[int, _Reached]]:
         """Take out what had come before; for each pane, the time at its last entry here and how far journals came."""
         cuts = [0, *(np.flatnonzero(np.diff(numbers)) + 1).tolist(), len(numbers)]
-        journals, sequences = heads.journal.view("V16").ravel().tolist(), heads.sequence.tolist()
-        kinds = heads.kind.tolist()
+        journals, sequences = heads.journal.view("V16").ravel(), heads.sequence
         states = {}
         for start, end in pairwise(cuts):
-            number = int(numbers[start])
+            number, part = int(numbers[start]), slice(start, end)
             building = self._building.setdefault(number, Building())
-            for at in range(start, end):
-                if kinds[at] and not building.once(self._reached, journals[at], sequences[at]):
-                    heads.kind[at] = 0
-                    building.unreadable[Reason.DUPLICATE] += 1
+            again = building.once(self._reached, heads.kind[part], journals[part], sequences[part])
+            if again:
+                heads.kind[[start + at for at in again]] = 0
+                building.unreadable[Reason.DUPLICATE] += len(again)
             states[number] = int(times[end - 1]), self._reached.state()
         return states
 

@@ -36,11 +36,14 @@ class Counts:
     @classmethod
     def of(cls, dense: NDArray[Any]) -> Self:
         """Of an array [size] of integers, none below zero."""
-        places = np.flatnonzero(dense)
+        places = np.flatnonzero(dense != 0)  # of truths, several times as fast as of numbers
         if not len(places):
             return cls(len(dense))
-        gaps = np.diff(places, prepend=-1) - 1
-        numbers = dense[places] - 1
+        gaps = np.empty(len(places), np.int64)
+        gaps[0] = places[0]
+        np.subtract(places[1:], places[:-1], out=gaps[1:])
+        gaps[1:] -= 1
+        numbers = dense.take(places) - 1
         narrow, wide = _width(int(gaps.max())), _width(int(numbers.max()))
         return cls(
             len(dense),

@@ -26,6 +26,8 @@ def read_v1(response: bytes, rows: int, outputs: int) -> list[float] | None:
         return None
     if type(found) is not list or len(found) != rows:
         return None
+    if rows == 1 == outputs and type(found[0]) is float:  # what almost all are
+        return found
     if outputs > 1:
         if any(type(row) is not list or len(row) != outputs for row in found):
             return None
@@ -54,8 +56,6 @@ def read_binary(response: bytes, head: int, rows: int, outputs: int) -> list[flo
 
 
 def _scores(found: list[Any]) -> list[float] | None:
-    if len(found) == 1 and type(found[0]) is float:  # what almost all are
-        return found
     kinds = set(map(type, found))
     if kinds <= _NUMBERS:
         return found

@@ -60,6 +60,12 @@ class _Parts(NamedTuple):
     rows: int
     columns: int
     inference: int | None
+    whole: bool
+    """Whether the input has as many bytes as its rows and columns say."""
+
+
+_MALFORMED: Final = _Parts(0, 0, -1, b"", 0, 0, None, whole=False)
+"""Of what is no header: no payload ends there."""
 
 
 class BlockReader:
@@ -68,7 +74,7 @@ class BlockReader:
     def __init__(self, external: External | None) -> None:
         """`external` fetches what is not in the log; None: such payloads are counted as absent."""
         self._external: Final = external
-        self._known: dict[bytes, _Parts | None] = {}
+        self._known: dict[bytes, _Parts] = {}
 
     def read(
         self, heads: Heads, places: NDArray[np.int64], profile: Profile
@@ -85,29 +91,30 @@ class BlockReader:
         """
         digests = heads.digest[places].view("V32").ravel().tolist()
         protocols, suites = heads.protocol[places].tolist(), heads.suite[places].tolist()
-        payloads, lengths = heads.payloads, heads.length[places].tolist()
-        opened = _Open(profile)
-        take = opened.take
-        for at, digest, length, protocol, suite in zip(
-            places.tolist(), digests, lengths, protocols, suites, strict=True
+        payloads = [heads.payloads[at] for at in places.tolist()]
+        found = [sha256(payload).digest() for payload in payloads]
+        known, opened = self._known, _Open(profile)
+        for at, payload, sum_, digest, protocol, suite in zip(
+            places.tolist(), payloads, found, digests, protocols, suites, strict=True
         ):
-            payload = payloads[at]
-            if length and not payload:
-                fetched = self._fetch(heads, at, digest)
+            if sum_ != digest:
+                fetched = self._fetch(heads, at, digest) if not payload and heads.length[at] else Reason.WRONG
                 if isinstance(fetched, Reason):
                     yield at, fetched
                     continue
-                payload = fetched
-            if sha256(payload).digest() != digest:
-                yield at, Reason.WRONG
-            elif suite != _SUITE_PLAIN:
+                payload = fetched  # noqa: PLW2901 - what the record stands for
+            if suite != _SUITE_PLAIN:
                 yield at, Reason.ENCRYPTED
-            elif (wrong := take(at, payload, protocol, self._parts(payload))) is not None:
+                continue
+            # Clients repeat themselves: to find a header costs a tenth of reading it strictly.
+            head = payload[_HEAD : _HEAD + int.from_bytes(payload[SALT_SIZE:_HEAD], "big")]
+            parts = known.get(head) or self._learn(head)
+            wrong = opened.take(at, payload, protocol, parts)
+            if wrong is not None:
                 yield at, wrong
             elif opened.size >= _TOGETHER:
                 yield opened.close()
                 opened = _Open(profile)
-                take = opened.take
         if opened.places:
             yield opened.close()
 
@@ -119,17 +126,11 @@ class BlockReader:
         found = self._external(digest)
         if found is None:
             return Reason.ABSENT
-        return found if len(found) <= MAX_PAYLOAD else Reason.WRONG
+        return found if sha256(found).digest() == digest else Reason.WRONG
 
-    def _parts(self, payload: bytes) -> _Parts | None:
-        """What its header says. Clients repeat themselves: to find one costs a tenth of reading it strictly."""
-        start = _HEAD + int.from_bytes(payload[SALT_SIZE:_HEAD], "big")
-        head = payload[_HEAD:start]
-        try:
-            return self._known[head]
-        except KeyError:
-            # Of the header alone, never of what stands behind it: it is remembered.
-            parts = _read_head(head)
+    def _learn(self, head: bytes) -> _Parts:
+        """Of the header alone, never of what stands behind it: it is remembered."""
+        parts = _read_head(head)
         if len(head) <= _USUAL_HEAD:
             if len(self._known) >= _HEADS:
                 self._known.clear()
@@ -137,25 +138,27 @@ class BlockReader:
         return parts
 
 
-def _read_head(head: bytes) -> _Parts | None:
-    """None: it is no header; one that names no input is of a schema that nobody has."""
+def _read_head(head: bytes) -> _Parts:
+    """One that names no input is of a schema that nobody has."""
     if len(head) > MAX_PAYLOAD_HEADER:
-        return None
+        return _MALFORMED
     try:
         fields = cbor.decode(head)
     except FormatError:
-        return None
+        return _MALFORMED
     if not isinstance(fields, dict) or fields.get(Header.COMPRESSION) != 0:
-        return None
+        return _MALFORMED
     lengths = fields.get(Header.LENGTHS)
     if not isinstance(lengths, list) or len(lengths) != 3 or any(type(each) is not int for each in lengths):
-        return None
+        return _MALFORMED
     inference = fields.get(Header.RESPONSE_INFERENCE_LENGTH)
     if inference is not None and type(inference) is not int:
-        return None
+        return _MALFORMED
+    schema, rows, columns = _read_input(fields.get(Header.INPUT))
     response = _HEAD + len(head) + lengths[0]
     given = response + lengths[1]
-    return _Parts(response, given, given + lengths[2], *_read_input(fields.get(Header.INPUT)), inference)
+    whole = lengths[2] == 4 * rows * columns and rows > 0
+    return _Parts(response, given, given + lengths[2], schema, rows, columns, inference, whole)
 
 
 def _read_input(said: Any) -> tuple[bytes, int, int]:
@@ -178,16 +181,14 @@ class _Open:
         self._width: Final = profile.width
         self._outputs: Final = len(profile.reference.scores)
 
-    def take(self, at: int, payload: bytes, protocol: int, parts: _Parts | None) -> Reason | None:
+    def take(self, at: int, payload: bytes, protocol: int, parts: _Parts) -> Reason | None:
         """One more request; else why not."""
-        if parts is None:
-            return Reason.PAYLOAD
-        response_at, input_at, end, schema, rows, columns, inference = parts
+        response_at, input_at, end, schema, rows, columns, inference, whole = parts
         if end != len(payload):
             return Reason.PAYLOAD
         if schema != self._schema or columns != self._width:
             return Reason.SCHEMA
-        if end - input_at != 4 * rows * columns or not rows:
+        if not whole:
             return Reason.PAYLOAD
         response = payload[response_at:input_at]
         if protocol == _V1:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from audit.log.base import LogEntry
 from audit.proof.entry import Key, Kind, Slot, parse_entry
 from audit.proof.errors import FormatError
+from audit.proof.record import FORMAT
 from audit.shapes import Alike, Sorter
 
 from .reasons import Reason
@@ -100,10 +101,11 @@ def _split(batch: Sequence[LogEntry], heads: Heads) -> list[bytes]:
     payloads = heads.payloads
     for at, logged in enumerate(batch):
         value = logged.value
-        # A record, as `split_record` reads it, without a call for each.
-        if value is not None and value[:2] == b"\x00\x01" and len(value) >= 4:
-            end = 4 + (value[2] << 8 | value[3])
-            if len(value) >= end:
+        if value is not None:
+            # A record, as `split_record` reads it, without a call for each.
+            head = int.from_bytes(value[:4], "big")
+            end = 4 + (head & 0xFFFF)
+            if head >> 16 == FORMAT and end <= len(value):
                 entries.append(value[4:end])
                 payloads.append(value[end:])
                 continue
