@@ -116,8 +116,7 @@ def said_of(
     said = {"summary": FIELD.sub(filled, rule.summary)}
     for figure in rule.figures:
         number = shown(figure, labels, history, now)
-        if number is not None:
-            said[figure.name] = NUMBER % number
+        said[figure.name] = "" if number is None else NUMBER % number
     if runbooks:
         said["runbook_url"] = runbook(runbooks, rule)
     return said

@@ -1,0 +1,168 @@
+"""Alerts on a machine without Prometheus: the same rules, over what this machine's processes say of themselves.
+
+It scrapes, evaluates and tells by itself, and finds what Prometheus finds: tests/property/test_alerts_agree.py.
+What it does not have: samples from before its start (a burn rate sees what came since), and silences.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final, Protocol
+
+import structlog
+from prometheus_client.parser import text_string_to_metric_families
+
+from audit.proof.printable import printable
+
+from .form import Group
+from .samples import History, Sample
+from .sender import Sender
+from .standing import Alert, Standing
+
+INTERVAL: Final = 1.0
+"""Seconds from one look to the next."""
+MOST_BYTES: Final = 32 << 20
+"""Of another process's page."""
+TIMEOUT: Final = 2.0
+LEFT_OUT: Final = "it has more series than are kept"
+
+log = structlog.get_logger("affiant.alerts")
+
+Source = Callable[[], Iterable[Sample]]
+"""What one target says now. Raises OSError or ValueError: it does not, or not what can be read."""
+
+
+class Collector(Protocol):
+    """As prometheus_client has them."""
+
+    def collect(self) -> Iterable[Any]:
+        """Families of samples."""
+        ...
+
+
+def own(collector: Collector) -> Source:
+    """The samples of a collector in this process."""
+
+    def samples() -> Iterable[Sample]:
+        for family in collector.collect():
+            for each in family.samples:
+                yield Sample(each.name, each.labels, each.value)
+
+    return samples
+
+
+def page(url: str, *, timeout: float = TIMEOUT) -> Source:
+    """The samples of another process's /metrics; the URL is of the settings."""
+
+    def samples() -> Iterable[Sample]:
+        with urllib.request.urlopen(url, timeout=timeout) as answer:  # noqa: S310 - settings take http(s) alone
+            raw = answer.read(MOST_BYTES + 1)
+        if len(raw) > MOST_BYTES:
+            raise ValueError(f"over {MOST_BYTES} bytes")
+        return [
+            Sample(each.name, each.labels, each.value)
+            for family in text_string_to_metric_families(raw.decode())
+            for each in family.samples
+        ]
+
+    return samples
+
+
+class Embedded:
+    """See the module. For one thread; `firing` may be read from any."""
+
+    def __init__(
+        self,
+        groups: Sequence[Group],
+        sources: Mapping[str, Source],
+        senders: Sequence[Sender],
+        *,
+        runbooks: str = "",
+        clock: Callable[[], float] = time.time,
+        history: History | None = None,
+    ) -> None:
+        """Nothing runs yet.
+
+        Args:
+            groups: the rules.
+            sources: target → what it says; the target is the label `instance`.
+            senders: who is told.
+            runbooks: address before each runbook's name.
+            clock: seconds since 1970 UTC.
+            history: of the rules; a fresh one when not given.
+        """
+        self._groups = tuple(groups)
+        self._sources: Final = dict(sources)
+        self._senders: Final = tuple(senders)
+        self._clock: Final = clock
+        self._history: Final = history if history is not None else History(groups)
+        self._standing: Final = Standing(runbooks=runbooks)
+        self._due: dict[str, float] = {}
+        self._fires: dict[str, tuple[Alert, ...]] = {}
+        self._now = 0.0
+        self._trouble: dict[str, str] = {}
+
+    @property
+    def firing(self) -> tuple[Alert, ...]:
+        """What fires, as of the last look."""
+        return tuple(alert for alerts in list(self._fires.values()) for alert in alerts)
+
+    def follow(self, groups: Sequence[Group]) -> None:
+        """Other rules from now on: those of a policy that came into force. Alerts of rules that are gone have ended."""
+        if tuple(groups) == self._groups:
+            return
+        self._groups = tuple(groups)
+        self._history.want(groups)
+        self._due = {}
+        ended = self._standing.keep(groups, self._now)
+        names = {group.name for group in groups}
+        self._fires = {name: alerts for name, alerts in self._fires.items() if name in names}
+        self._tell(ended)
+
+    def step(self) -> None:
+        """Look once: scrape every target, evaluate what is due, hand on what was found. Waits for no webhook."""
+        # A clock that was set back stands still here until it has caught up: times of samples only grow.
+        now = self._now = max(self._now, self._clock())
+        for target, source in self._sources.items():
+            self._history.observe(target, now, self._scraped(target, source))
+        found: list[Alert] = []
+        for group in self._groups:
+            if now < self._due.get(group.name, now):
+                continue
+            self._due[group.name] = now + group.interval
+            alerts = self._standing.evaluate(group, self._history, now)
+            self._fires[group.name] = tuple(alert for alert in alerts if alert.ends is None)
+            found += alerts
+        self._tell(found)
+
+    def run(self, stop: threading.Event, interval: float = INTERVAL) -> None:
+        """Look every `interval` seconds until `stop` is set; the senders run in threads of their own."""
+        threads = [sender.start(stop) for sender in self._senders]
+        while not stop.is_set():
+            begun = time.monotonic()
+            self.step()
+            stop.wait(max(0.0, interval - (time.monotonic() - begun)))
+        for thread in threads:
+            thread.join()
+
+    def _tell(self, alerts: Sequence[Alert]) -> None:
+        if alerts:
+            for sender in self._senders:
+                sender.tell(alerts)
+
+    def _scraped(self, target: str, source: Source) -> list[Sample] | None:
+        found: list[Sample] | None = None
+        try:
+            found = list(source())
+        except (OSError, ValueError) as error:
+            why = printable(str(error))
+        else:
+            why = LEFT_OUT if self._history.left_out else ""
+        if why != self._trouble.get(target, ""):
+            self._trouble[target] = why
+            if why:
+                log.warning("a target cannot be read", target=target, why=why)
+        return found
