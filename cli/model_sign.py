@@ -59,7 +59,7 @@ def sign(  # noqa: PLR0917 - a command takes its options one by one
     from registry.signing.keys import read_private
     from registry.signing.sign import Certified
 
-    from .model import _find, _open
+    from .model import _find, _open, _progress
 
     if chain and certificate is None:
         raise typer.BadParameter("it goes with --certificate", param_hint="--chain")
@@ -67,11 +67,15 @@ def sign(  # noqa: PLR0917 - a command takes its options one by one
         check_output(out, force=force)
     private = read_private(key, secret)
     certified = None if certificate is None else Certified(certificate, tuple(chain or ()))
-    package = _find(_open(config, store), digest)
-    place = signatures_of(config, store)
-    before = _before(place, package, private) if certified is None else None
-    raw = before or _made(package, private, certified)
-    name = place.keep(package, raw)
+    with _progress("signing", 3) as step:
+        step("reading and verifying")
+        package = _find(_open(config, store), digest)
+        step("signing")
+        place = signatures_of(config, store)
+        before = _before(place, package, private) if certified is None else None
+        raw = before or _made(package, private, certified)
+        step("keeping")
+        name = place.keep(package, raw)
     if out is not None:
         write_output(out, raw, force=force)
     if as_json:

@@ -112,13 +112,18 @@ def verify_signature(
     from registry.signing.kept import Kept
     from registry.signing.verify import findings
 
-    from .model import _find, _open
+    from .model import _find, _open, _progress
 
     trust = trust_of(public_key, certificates)
     raw = None if signature is None else read_signature(signature)
-    package = _find(_open(config, store), digest)
-    kept = signatures_of(config, store).kept(package.digest) if raw is None else (Kept(digest_of(raw), raw),)
-    found = findings(kept, package, trust)
+    with _progress("verifying", 3) as step:
+        step("reading the package")
+        package = _find(_open(config, store), digest)
+        step("reading signatures")
+        given = None if raw is None else (Kept(digest_of(raw), raw),)
+        kept = given or signatures_of(config, store).kept(package.digest)
+        step("verifying")
+        found = findings(kept, package, trust)
     holds = any(each.holds for each in found)
     if as_json:
         typer.echo(
