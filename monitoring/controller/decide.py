@@ -31,11 +31,13 @@ from registry.policy import Rollback
 
 from .base import Decision, Ground, Outcome, Shown
 from .said import Because, because_of
-from .weigh import COMPUTED, MOVES, pages, unsound
+from .weigh import COMPUTED, pages, unsound
 
 DAY: Final = 86_400.0
 BEHIND: Final = 1800.0
 """Seconds that this machine's clock may be behind the log's: half of what makes an event count for nothing."""
+COOLED: Final = ("deploy", "promote", "rollback")
+"""Actions that begin a cool-down; and a rollout's last step. Its others come at short intervals: it would never end."""
 ATTEMPTS: Final = 3
 """Events of one alarm that may come to nothing before it is left to people."""
 
@@ -70,9 +72,6 @@ def decide(  # noqa: PLR0911 - one return a rule
     if (why := unsound(placed, shown, ground)) is not None:
         return _told("wait", why, alarm, placed)
     if not (columns := pages(alarm.cause, shown)):
-        if alarm.cause not in COMPUTED:
-            why = f"nothing of the cause {alarm.cause} is computed again from the log: people decide"
-            return _told("refuse", why, alarm, placed)
         return _told("wait", f"what the log has does not page for {alarm.cause}", alarm, placed)
     return _back(alarm, placed, ground, columns, allowed, known)
 
@@ -111,6 +110,8 @@ def _not_allowed(alarm: Alarm, ground: Ground) -> str | None:
         return f"the policy lets nothing roll {alarm.service} back by itself"
     if alarm.cause not in allowed.causes:
         return f"the policy rolls back for {', '.join(allowed.causes)}, not for {alarm.cause}"
+    if alarm.cause not in COMPUTED:
+        return f"nothing of the cause {alarm.cause} is computed again from the log: people decide"
     return None
 
 
@@ -172,7 +173,7 @@ def _waits(
         )
     # The log's clock stands still where nothing is recorded, this machine's may be wrong: that which is behind counts.
     passed = min(now, log) if shown is not None else now
-    moves = [each for each in counted if each.content.action in MOVES]
+    moves = [each for each in counted if each.content.action in COOLED or _last_step(each)]
     if moves:
         last = max(each.logged for each in moves) / 1000
         free = last + 60 * allowed.cooldown_minutes
@@ -189,6 +190,11 @@ def _waits(
             f"{service} was rolled back {len(recent)} times in 24 h, and {allowed.maximum_per_day} are allowed",
             free,
         )
+
+
+def _last_step(event: Event) -> bool:
+    """Whether a rollout has made its canary live with it."""
+    return event.content.action == "step" and not any(each.slot == "canary" for each in event.content.plan)
 
 
 def _back(

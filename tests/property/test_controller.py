@@ -1,4 +1,4 @@
-"""A controller among people and false alarms, on a simulated clock: neither flapping, nor overdoing, nor below approval."""
+"""A controller among people and false alarms, by a simulated clock: no flapping, at most N, none below approval."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitoring.controller.act import event_of
-from monitoring.controller.decide import MOVES, decide
+from monitoring.controller.decide import decide
+from monitoring.controller.weigh import MOVES
 from registry.deployment import Event, encode_deployment
 from tests.components.controller import DIGESTS, Town, alarm_of, plan_of, policy_of, shown_of
 

@@ -239,6 +239,26 @@ def test_cool_down_after_a_deployment_and_after_a_rollback(town: Town) -> None:
     assert decided(town, other, shown_of(town)).to == ONE
 
 
+def test_the_steps_of_a_rollout_begin_no_cool_down(town: Town) -> None:
+    """They come at shorter intervals: it would never end. The last one, which makes the canary live, does."""
+    from registry.deployment import Steps
+
+    steps = Steps(shares=[0.5], seconds=1)
+    town.deploy(plan_of(TWO, canary=THREE), steps=steps)
+    town.clock += 1801
+    half = [Placed(digest=TWO, weight=0.5), Placed(digest=THREE, slot="canary", weight=0.5)]
+    town.deploy(half, "step", "robot")
+    assert town.ground().deployed.events[-1].void is None
+    town.clock += 10
+    shown = shown_of(town, THREE, slot="canary")
+    assert decided(town, alarm_of(THREE, slot="canary"), shown).outcome == "roll_back"
+    town.deploy(plan_of(TWO, canary=THREE), steps=Steps(shares=[1.0], seconds=1))
+    town.clock += 1801
+    town.deploy(THREE, "step", "robot")
+    town.clock += 10
+    assert "the cool-down is 30 min" in decided(town, alarm_of(THREE), shown_of(town, THREE)).why
+
+
 def test_at_most_so_many_a_day(town: Town) -> None:
     """People's count, too; the oldest of them frees a place."""
     for digest in (ONE, TWO, ONE):
