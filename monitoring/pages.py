@@ -18,7 +18,7 @@ from audit.scrape import Page
 
 from .monitor import Monitor
 
-_JSON: Final = [("Content-Type", "application/json"), ("Cache-Control", "no-store")]
+_JSON: Final = (("Content-Type", "application/json"), ("Cache-Control", "no-store"))
 Start = Callable[..., Any]
 
 
@@ -48,7 +48,7 @@ def _parts(environ: dict[str, Any]) -> list[str]:
 
 def _answer(start: Start, found: Any) -> Iterable[bytes]:
     if found is None:
-        start("404 Not Found", _JSON)
+        start("404 Not Found", list(_JSON))  # the server adds to the list
         return [b'{"detail":"there is none, or another monitor leads"}\n']
-    start("200 OK", _JSON)
+    start("200 OK", list(_JSON))
     return [json.dumps(found, allow_nan=False).encode() + b"\n"]
