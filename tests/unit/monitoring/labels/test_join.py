@@ -101,9 +101,10 @@ def test_of_several_labels_the_one_that_was_known_last_holds() -> None:
     one = prediction(1, [0.1], request_id="a")
     old, new = label(1, "good", known_ns=START + 1), label("a", "bad", known_ns=START + 2)
     late = label("a", "good", known_ns=START + 2, logged_ms=START // 10**6 + 9)
+    early = label(1, "good", known_ns=START + 1, logged_ms=START // 10**6 + 99)
     for said, truth in (
         ([old], 0.0), ([old, new], 1.0), ([new, old], 1.0), ([new, old, new, new], 1.0),
-        ([late, new, old], 0.0), ([new, late], 0.0),
+        ([late, new, old], 0.0), ([new, late], 0.0), ([new, early], 1.0), ([early, new], 1.0),
     ):  # fmt: skip
         found, _, _ = joined([one], list(said))
         assert truths(found) == [truth], said

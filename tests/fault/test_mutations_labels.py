@@ -1,0 +1,90 @@
+"""Each guard of labels, from the gateway to the join, is taken out once, in a copy, and the tests must fail."""
+
+# ruff: noqa: E501 — a check and what takes it out, on a line
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.fault.mutation import Mutation, assert_caught, copy_code, params, run
+
+pytestmark = [pytest.mark.fault, pytest.mark.timeout(400)]
+
+SAID = "tests/unit/audit/test_labels.py"
+GATEWAY = "tests/integration/test_labels.py"
+IMPORT = "tests/integration/test_label_import.py"
+JOIN = "tests/unit/monitoring/labels/test_join.py"
+FIGURES = "tests/unit/monitoring/labels/test_performance.py"
+GROUPS = "tests/unit/monitoring/test_groups.py"
+COPIED = (
+    "audit", "cli", "service", "registry", "monitoring", "examples/credit/german_credit.csv", "tests/__init__.py",
+    "tests/conftest.py", "tests/components", "tests/fault/__init__.py", SAID, GATEWAY, IMPORT, "tests/unit/monitoring/labels", GROUPS,
+)  # fmt: skip
+
+
+def check(name: str, file: str, old: str, new: str, tests: str, *, short: bool = False) -> Mutation:
+    return Mutation(name, f"{file}.py", old, new, tests, short=short)
+
+
+MUTATIONS = (
+    # ---------------------------------------------------------------- what is a label
+    check("a label from the future", "audit/labels", "    if known is not None and known > now + _SKEW:", "    if False:", SAID),
+    check("the payload's digest", "audit/labels", "    if not payload_holds(record):", "    if False:", SAID),
+    check("a request id that looks like a record", "audit/labels",
+          '    return said.target if said.by == "record" else REQUEST + said.target', "    return said.target", SAID),
+    # ---------------------------------------------------------------- the gateway
+    check("the wait for the disk", "service/labels", "        return list(await asyncio.gather(*pending))",
+          '        return ["x"] * len(pending)', f"{GATEWAY} -k before_it_is_durable", short=True),
+    check("the key", "service/labels", "        call.caller = gate.keys.authenticate(call.headers, scope)", "        pass", GATEWAY),
+    check("too many", "service/labels", "    if not 1 <= len(given) <= MAX_LABELS:", "    if False:", GATEWAY),
+    check("members that nobody knows", "service/labels", "        if name not in MEMBERS:", "        if False:", GATEWAY),
+    check("a service that is not there", "service/labels", "    if call.route.plan is None:", "    if False:", GATEWAY),
+    check("a label is no exchange", "service/labels", "        gate.metrics.labelled(service, len(said))",
+          '        gate.metrics.answered(service, "", 200, 0.0)', GATEWAY),
+    # ---------------------------------------------------------------- the import
+    check("a file with wrong rows", "cli/label_import", "        if wrong:\n            raise typer.Exit(WRONG)\n        return\n",
+          "        pass\n", IMPORT),
+    check("a journal at its bound", "audit/label_import", "            except JournalFull as error:",
+          "            except ZeroDivisionError as error:", IMPORT),
+    # ---------------------------------------------------------------- the join
+    check("the newest label", "monitoring/labels/said", "            if known >= holds:", "            if False:", JOIN, short=True),
+    check("known before logged", "monitoring/labels/join", "np.lexsort((rank, logged, known))", "np.lexsort((rank, known, logged))", JOIN),
+    check("another service", "monitoring/labels/join", '        if label.service not in ("", self.service):', "        if False:", JOIN),
+    check("rows that are not there", "monitoring/labels/join", "    fits = (row >= 0) & (row < rows)", "    fits = row < rows", JOIN),
+    check("an answer that is said again", "monitoring/labels/kept",
+          "        first = np.concatenate(([True], record[1:] != record[:-1]))", "        first = np.ones(len(record), bool)", JOIN),
+    check("a clock that is ahead", "monitoring/labels/kept", " & (time <= self._newest + _AHEAD)", "", JOIN),
+    check("shadows of a record", "monitoring/labels/join", "            self.located[wanted[found]] = True", "            pass", JOIN),
+    # ---------------------------------------------------------------- figures
+    check("pairs", "monitoring/labels/performance", "    influence = after.influence - before.influence",
+          "    influence = np.hypot(after.influence, before.influence)", FIGURES),
+    check("an AUC of few rows", "monitoring/labels/performance", "    if found.low < found.high or each.most == np.inf:",
+          "    if True:", FIGURES),
+    check("small groups", "monitoring/groups", "    judged = [(rate, name) for rate, name in rates if rate.rows >= minimum]",
+          "    judged = [(rate, name) for rate, name in rates if rate.rows]", GROUPS),
+)  # fmt: skip
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """A copy of what the tests of labels need."""
+    copied = copy_code(tmp_path, COPIED)
+    ini = (copied / "pytest.ini").read_text()
+    (copied / "pytest.ini").write_text(f"{ini}    oci: as in the project\n    cuda: as in the project\n")
+    return copied
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("tests", sorted({mutation.tests for mutation in MUTATIONS}))
+def test_without_a_mutation_the_tests_pass(copy: Path, tests: str) -> None:
+    """Else the failures below would show nothing."""
+    done = run(copy, tests)
+    assert done.returncode == 0, done.stdout[-3000:]
+
+
+@pytest.mark.parametrize("mutation", params(MUTATIONS))
+def test_the_tests_fail_without(copy: Path, mutation: Mutation) -> None:
+    """One guard less, one failing test at least."""
+    assert_caught(copy, mutation)
