@@ -27,7 +27,7 @@ from registry.package import Package
 from registry.publish import publish
 from registry.runtimes import load as load_model
 from service.auth import add_key, list_keys
-from service.labels import MAX_LABELS
+from service.labels import MAX_LABELS, MEMBERS
 from tests.components.gateway import JSON, Answer, Site, ask, open_gateway
 from tests.components.packages import MADE, number_package, number_table
 
@@ -83,7 +83,14 @@ async def test_labels_are_in_the_log_under_the_ids_that_were_answered(site: Site
             ).encode(),
         )
         metrics = (await ask(front, "/metrics", method="GET")).body.decode()
+        described = (await ask(front, "/openapi.json", method="GET")).json
     assert (one.status, many.status) == (200, 200)
+    (taken,) = described["paths"][LABEL].values()
+    single, several = taken["requestBody"]["content"]["application/json"]["schema"]["oneOf"]
+    assert several["maxItems"] == MAX_LABELS
+    assert single == several["items"] == {"$ref": "#/components/schemas/Label"}
+    assert set(described["components"]["schemas"]["Label"]["properties"]) == set(MEMBERS)
+    assert set(taken["responses"]) == {"200", "400", "401", "403", "404", "405", "413", "415", "429", "503"}
     (first,) = one.json["accepted"]
     assert first == {"entry": first["entry"], "record": record, "row": 0}
     assert [sorted(each) for each in many.json["accepted"]] == [
