@@ -73,6 +73,14 @@ def test_every_upper_half_of_a_float_is_counted_in_its_place() -> None:
         assert (Counter(chosen).count(block) == expected(chosen, block)).all()
 
 
+def test_a_zero_with_a_sign_is_a_zero_as_an_edge_too() -> None:
+    """A package may be made elsewhere: its edges and its least value may be -0.0."""
+    zero = np.float32(-0.0)
+    column = Column("x", "number", zero, np.array([zero, 1], np.float32), np.array([1, 1], np.uint64))
+    block = np.array([[0.0], [-0.0], [float(TINY)], [-float(TINY)], [1.0], [2.0]], np.float32)
+    assert (Counter((column,)).count(block) == column.count(block[:, 0])).all()
+
+
 @pytest.mark.parametrize("rows", [0, 1, ROWS - 1, ROWS, ROWS + 1, 3 * ROWS + 7])
 def test_blocks_of_any_length_and_layout_are_counted(rows: int) -> None:
     """Empty, one row, around the size of a part; also when the memory lies column by column or backwards."""

@@ -34,6 +34,13 @@ def test_the_bounds_hold_scipys_distance_within_a_thousandth(name: str, scale: f
     assert found.upper[0] - truth <= 0.001
 
 
+def test_atoms_and_gaps_leave_nothing_uncertain() -> None:
+    """Where every bin holds one value of the reference, or none, the bounds are the distance itself."""
+    column = number_column("x", floats(1, 1, 2, 5, 5, 5))
+    found = bounds(Lines([column]), column.count(floats(1, 3, 4, 5)))
+    assert found.lower[0] == found.upper[0] == pytest.approx(0.25)
+
+
 def test_the_reference_is_at_distance_zero_from_itself() -> None:
     """Exactly: the same rationals divide to the same floats."""
     reference = drawn("lognormal", 3_000, 1)
