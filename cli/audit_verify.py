@@ -103,6 +103,8 @@ def verify(  # noqa: PLR0917 — one parameter an option
         check_notes(whole, (live.topic for live in logs.values()))
         named = trees_to_verify(trees, _records(logs), kept, whole)
         _not_compared(whole, absent, {each.topic for each in named} - logs.keys(), as_json)
+        if not named and whole.flaws:
+            _tell([], as_json, whole)  # what lies there all the same; then that nothing is sealed
         which = _of_partition(named, partition, trees)
         wanted = Wanted(first, None if last is None else last + 1, kept=kept)
         columns = (SpinnerColumn(), TextColumn("verifying"), BarColumn(), MofNCompleteColumn(), Remaining())

@@ -47,10 +47,14 @@ class Found:
 class Receipts:
     """Asks, verifies, hands out."""
 
-    def __init__(self, trust: Trust, fetch: Callable[[str], Found]) -> None:
-        """`fetch` asks for a record's receipt, blocking. It raises OSError or HTTPException when nobody answers."""
+    def __init__(self, trust: Trust, fetch: Callable[[str], Found], *, known: bool = True) -> None:
+        """`fetch` asks for a record's receipt, blocking. It raises OSError or HTTPException when nobody answers.
+
+        `known`: whether the settings say where the sidecar answers; it does not where any free port is its.
+        """
         self._trust = trust
         self._fetch = fetch
+        self._known = known
         self._asked = 0
 
     async def receipt(self, record: str, caller: bytes | None, *, anybodys: bool) -> bytes:
@@ -66,6 +70,11 @@ class Receipts:
             parse_record_id(record)
         except FormatError as error:
             raise UnknownRecord(str(error)) from error
+        if not self._known:
+            raise ReceiptUnavailable(
+                "the settings do not say where the sidecar answers: set [gateway] receipts_url, or a [sidecar] "
+                "metrics_port that is not 0", 60,
+            )  # fmt: skip
         if self._asked >= AT_ONCE:
             raise ReceiptUnavailable(f"{AT_ONCE} receipts are being asked for", 1)
         self._asked += 1
@@ -130,7 +139,7 @@ def configured_receipts(config: Config) -> Receipts:
     else:
         sidecar = config.section("sidecar", SidecarSettings)
         host, port = _EVERYWHERE.get(sidecar.metrics_host, sidecar.metrics_host), sidecar.metrics_port
-    return Receipts(configured_trust(config), lambda record: fetch(host, port, record))
+    return Receipts(configured_trust(config), lambda record: fetch(host, port, record), known=port != 0)
 
 
 def fetch(host: str, port: int, record: str) -> Found:

@@ -1,7 +1,8 @@
 """The notary's notes of its topics, against the trees that there are and the logs that answer.
 
-A note is signed by nobody. What only the notary could decide is a remark: a tree that no note names may be that of a
-topic that was made again since, and partitions that a note does not count may have been added a moment ago.
+A note is signed by nobody, and is there before the topic's first tree. What only the notary could decide is a remark: a
+tree that no note names may be that of a topic that was made again since, where there is a note of another topic or the
+log does not say; and partitions that a note does not count may have been added a moment ago.
 """
 
 from __future__ import annotations
@@ -29,12 +30,13 @@ def check_notes(found: Survey, topics: Iterable[Topic]) -> None:
     for unnamed in sorted({topic for topic, _ in found.stored} - names):
         known = live.get(unnamed)
         where = TOPICS if known is None else note_name(known.name)
-        why = (
-            "it was removed"
-            if known is not None
-            else "the topic was made again since, or the note was removed"
-        )
-        found.remark("topic", f"{unnamed.hex()} has trees, and no note of the notary names it: {why}", where)
+        said = f"{unnamed.hex()} has trees, and no note of the notary names it: "
+        if known is not None and (known.name in found.noted or known.name in found.unread):
+            continue  # what its note says instead is told
+        if known is not None or not (found.noted or found.unread):
+            found.flaw("topic", said + "the note was removed", where)
+        else:
+            found.remark("topic", said + "the topic was made again since, or the note was removed", where)
 
 
 def _trees(found: Survey) -> None:

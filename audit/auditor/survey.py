@@ -14,6 +14,7 @@ from audit.archive import Part
 from audit.archive.names import parse_name
 from audit.notary.noted import TOPICS, Noted, noted_topic
 from audit.objects.base import Objects
+from audit.objects.bucket import BucketObjects
 from audit.objects.directory import DirectoryObjects
 from audit.proof.errors import FormatError
 from audit.proof.flaws import Flaw
@@ -42,6 +43,8 @@ class Survey:
     """Those that archive files are named after."""
     noted: dict[str, Noted] = field(default_factory=dict)
     """The notary's notes that can be read, by the topic's name."""
+    unread: set[str] = field(default_factory=set)
+    """Topics whose notes are there and cannot be read, by their names."""
     flaws: list[Flaw] = field(default_factory=list)
     remarks: list[Flaw] = field(default_factory=list)
     more: int = 0
@@ -80,9 +83,9 @@ def survey(objects: Objects, payload_objects: Objects | None = None) -> Survey:
         ObjectsUnavailable: a store does not answer.
     """
     found = Survey()
-    # What a store is called is its place: the payloads' may be the same one, or a folder in it.
-    here = repr(objects)
-    there = here if payload_objects is None else repr(payload_objects)
+    # The payloads' may be the same one, or a folder in it.
+    here = _place(objects)
+    there = here if payload_objects is None else _place(payload_objects)
     inside = there.removeprefix(f"{here}/") + "/" if there.startswith(f"{here}/") else None
     aside = 0
     # Before the trees: a notary that runs meanwhile notes partitions when it has made their trees.
@@ -95,6 +98,12 @@ def survey(objects: Objects, payload_objects: Objects | None = None) -> Survey:
             aside += 1
         else:
             _name(name, found)
+    if {topic for topic, _ in found.stored} - {note.topic for note in found.noted.values()}:
+        # A notary that has begun meanwhile has noted its topic before its first tree.
+        for name in objects.list(TOPICS):
+            topic = noted_topic(name)
+            if topic is not None and topic not in found.noted and topic not in found.unread:
+                _note(objects, name, found)
     if aside:
         said = (
             f"{aside} payload files are in the store itself, and are not looked at: they are kept elsewhere"
@@ -104,6 +113,11 @@ def survey(objects: Objects, payload_objects: Objects | None = None) -> Survey:
         for name in (*payload_objects.list(_ARCHIVE), *_hidden(payload_objects)):
             _archive_file(name, found, _PAYLOADS)
     return found
+
+
+def _place(objects: Objects) -> str:
+    """Where a store is; two that do not say are taken for the same when they are called the same."""
+    return objects.place if isinstance(objects, DirectoryObjects | BucketObjects) else repr(objects)
 
 
 def _name(name: str, found: Survey) -> None:
@@ -164,6 +178,7 @@ def _note(objects: Objects, name: str, found: Survey) -> None:
         if stored is not None:
             found.noted[topic] = Noted.decode(stored.content)
     except FormatError as error:
+        found.unread.add(topic)
         found.flaw("topic", f"is not what a notary has written: {error}", name)
 
 

@@ -22,7 +22,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Final
 
-from audit.errors import LogUnavailable, NoSuchTopic
+from audit.errors import LogDamaged, LogUnavailable, NoSuchTopic
 from audit.files import make_directory, parse_json, sync_directory, write_once
 from audit.mark import Mark, MarkUnreadable, MarkWriter, read_mark
 
@@ -98,7 +98,12 @@ class LocalLog:
         return topic
 
     def writer(self, partition: int) -> LocalWriter:
-        """See `Log.writer`. Raises LogUnavailable when another process writes this partition."""
+        """See `Log.writer`.
+
+        Raises:
+            LogUnavailable: another process writes this partition.
+            LogDamaged: what was durable is not there any more; nothing was changed.
+        """
         directory = self._partition(partition)
         with translated(directory):
             return LocalWriter(directory, self._clock)
@@ -286,7 +291,7 @@ class LocalWriter:
                 break
             following, end = following + 1, place
         if mark is not None and mark.first > following:
-            raise LogUnavailable(
+            raise LogDamaged(
                 f"{self._directory}: damaged at byte {end} of {base:020d}.log (offset {following}); "
                 f"offsets up to {mark.first - 1} were durable. Nothing was changed"
             )

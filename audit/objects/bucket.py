@@ -68,7 +68,8 @@ def open_bucket(url: str) -> BucketObjects:
         )
     except (BaseError, ValueError) as error:
         raise ConfigError(f"the store s3://{parts.netloc}: {error}") from error
-    return BucketObjects(store, f"s3://{parts.netloc}/{prefix}".rstrip("/"))
+    # The environment's where the URL has none: two that are taken from it are the same.
+    return BucketObjects(store, f"s3://{parts.netloc}/{prefix}".rstrip("/"), options.get("endpoint", ""))
 
 
 class BucketObjects:
@@ -77,10 +78,16 @@ class BucketObjects:
     A stranger's may hold anything: an object that is larger than one of its name can be raises `NoObject`, unread.
     """
 
-    def __init__(self, store: S3Store, name: str) -> None:
-        """`store` as obstore opens it; `name` is for messages."""
+    def __init__(self, store: S3Store, name: str, endpoint: str = "") -> None:
+        """`store` as obstore opens it; `name` is for messages; `endpoint` is the URL's, empty when it has none."""
         self._store = store
         self._told = name
+        self._endpoint = endpoint.rstrip("/")
+
+    @property
+    def place(self) -> str:
+        """What no other store has: buckets of one name may be at several endpoints."""
+        return f"{self._endpoint}#{self._told}"
 
     def __repr__(self) -> str:
         return self._told

@@ -44,6 +44,11 @@ class DirectoryObjects:
         self._root = root.absolute()
         self._durable: set[Path] = set()
 
+    @property
+    def place(self) -> str:
+        """What no other store has."""
+        return repr(self)
+
     def __repr__(self) -> str:
         return f"directory {self._root}"
 

@@ -292,7 +292,11 @@ def _verify_tree(folder: Path, key: VerifierKey, witnesses: Sequence[VerifierKey
             raise FormatError(f"cannot be read ({error.strerror})") from error
 
     check = TreeCheck(origin, fetch, size, root)
-    entries = sum(len(part.entries) - part.entries.count(None) for part in check.entries())
+    entries = 0
+    with Progress("verifying", size) as progress:
+        for part in check.entries():
+            entries += len(part.entries) - part.entries.count(None)
+            progress(len(part.entries))
     for each in sorted((folder / "tile").rglob("*")):
         if not each.is_dir() and not each.name.startswith("."):
             check.other(each.relative_to(folder).as_posix())

@@ -17,6 +17,7 @@ from audit.journal import JournalReader
 from audit.log.base import LogEntry, Topic
 from audit.log.local import LocalLog
 from audit.notary.holes import entry_of
+from audit.notary.noted import Noted, note_name
 from audit.notary.seal import Seal
 from audit.objects.directory import DirectoryObjects
 from audit.proof.note import VerifierKey
@@ -154,6 +155,9 @@ def seal_log(
     `change`: what a sidecar or a broker did to the entries before the notary read them.
     """
     entries = change(made.entries())
+    made.objects.create(
+        note_name(made.topic.name), Noted(made.topic.id, 1).encode()
+    )  # as the notary does, first
     seal = Seal(made.objects, made.tree_id, KeySigner(seed))
     archiver = Archiver(
         made.objects,

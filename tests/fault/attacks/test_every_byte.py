@@ -131,7 +131,7 @@ def free_bytes(name: str, raw: bytes) -> range:
 
 
 def tree_files(auditor: Auditor) -> list[str]:
-    return [name for name in auditor.files if not name.startswith("archive/")]
+    return [name for name in auditor.files if not name.startswith(("archive/", "topics/"))]
 
 
 def archive_files(auditor: Auditor) -> list[str]:

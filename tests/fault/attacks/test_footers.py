@@ -11,8 +11,8 @@ import pytest
 
 from tests.components.sealed import sealed_log
 
-STEP = 7
-CHANGES = 60
+STEP = 13
+CHANGES = 25
 
 
 @pytest.fixture(scope="module")

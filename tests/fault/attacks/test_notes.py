@@ -133,13 +133,40 @@ def test_what_lies_in_a_notes_place_is_a_flaw(log: SealedLog, verify: Verify, od
 
 
 @pytest.mark.parametrize("live", [True, False])
-def test_a_note_that_was_removed_is_said(log: SealedLog, verify: Verify, live: bool) -> None:
-    """A remark: the topic may have been made again, where no log says otherwise."""
+def test_a_note_that_was_removed_is_told(log: SealedLog, verify: Verify, live: bool) -> None:
+    """A remark where the topic may have been made again: no log says otherwise, and another topic has a note."""
     note(log).unlink()
     code, told, _ = verify() if live else verify("--no-log")
-    (remark,) = told["remarks"]
-    assert (code, told["flaws"], remark["what"]) == (0, [], "topic")
-    assert log.topic.id.hex() in remark["message"]
+    assert (code, len(told["flaws"]), len(told["remarks"])) == ((WRONG, 1, 0) if live else (0, 0, 1))
+    (found,) = told["flaws"] or told["remarks"]
+    assert found["what"] == "topic"
+    assert log.topic.id.hex() in found["message"]
+    assert found["message"].endswith("the note was removed")
+
+
+def test_trees_without_any_note_are_nobodys(log: SealedLog, verify: Verify) -> None:
+    """A notary notes each topic before its first tree: with the log and without."""
+    shutil.rmtree(note(log).parent)
+    code, told, _ = verify("--no-log")
+    assert (code, [flaw["what"] for flaw in told["flaws"]]) == (WRONG, ["topic", "topic"])
+    assert len(verify()[1]["flaws"]) == 2
+
+
+def test_a_notary_that_begins_while_the_names_are_read_has_its_note(log: SealedLog) -> None:
+    """Its note comes before its first tree, and after the notes were read."""
+
+    class Late(DirectoryObjects):
+        def __init__(self) -> None:
+            super().__init__(log.store)
+            self.lists = 0
+
+        def list(self, prefix: str) -> Iterator[str]:
+            self.lists += 1
+            return iter(()) if self.lists == 1 else super().list(prefix)
+
+    found = survey(Late())
+    check_notes(found, [log.topic])
+    assert (found.flaws, found.remarks) == ([], [])
 
 
 def surveyed(log: SealedLog, **notes: Noted) -> Survey:

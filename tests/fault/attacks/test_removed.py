@@ -64,15 +64,11 @@ def test_a_tree_without_checkpoint_and_state_is_missed(log: SealedLog, verify: V
 @pytest.mark.parametrize("named", ["archive", "log", "topics"])
 def test_a_tree_that_was_removed_whole_is_missed(log: SealedLog, verify: Verify, named: str) -> None:
     """Each of those that name it is enough."""
-    topic = log.topic
     shutil.rmtree(log.folder)
     if named != "archive":
         shutil.rmtree(log.store / "archive")
-    if named == "topics":
-        (log.store / "topics").mkdir()
-        (log.store / "topics" / f"topic={topic.name}").write_text(
-            f'{{"id":"{topic.id.hex()}","partitions":1}}'
-        )
+    if named != "topics":
+        shutil.rmtree(log.store / "topics")
     code, told = verify(live=named == "log")
     assert (code, f"{log.tree_id.origin}: nothing is sealed yet" in told) == (WRONG, True)
 
@@ -98,7 +94,6 @@ def test_every_tree_of_a_store_is_looked_at(log: SealedLog, tmp_path: Path) -> N
     shutil.copytree(log.folder, log.store / OTHER.hex() / "3")
     found = trees_to_verify(trees, [(log.topic.id, 0)], [])
     assert found == sorted([log.tree_id, TreeId(NAME, OTHER, 3)], key=lambda tree: tree.prefix)
-    (log.store / "topics").mkdir()
     for number, told in enumerate(
         ("no json", '{"id":"zz","partitions":1}', '{"id":"00","partitions":1}', "[]")
     ):

@@ -14,9 +14,10 @@ import duckdb
 import pytest
 
 from audit.archive import Archive, Part
-from audit.auditor.survey import MAX_GAPS, survey
+from audit.auditor.survey import MAX_GAPS, _place, survey
 from audit.auditor.which import trees_of, trees_to_verify
 from audit.notary.noted import Noted, note_name
+from audit.objects.bucket import open_bucket
 from audit.objects.directory import DirectoryObjects
 from audit.proof.errors import FormatError
 from audit.sealed import TreeId
@@ -32,10 +33,8 @@ Verify = Callable[..., tuple[int, dict]]
 
 @pytest.fixture(scope="module")
 def sound(tmp_path_factory: pytest.TempPathFactory) -> SealedLog:
-    """Sealed and archived, with the note that a notary writes."""
-    made = sealed_log(tmp_path_factory.mktemp("sound"))
-    made.objects.create(note_name(made.topic.name), Noted(made.topic.id, 1).encode())
-    return made
+    """Sealed and archived."""
+    return sealed_log(tmp_path_factory.mktemp("sound"))
 
 
 @pytest.fixture
@@ -186,6 +185,18 @@ def test_payloads_that_are_kept_elsewhere_are_looked_at_there(log: SealedLog, tm
         assert [flaw.path for flaw in survey(log.objects, elsewhere).flaws] == [name.as_posix()]
         shutil.rmtree(place)
     assert survey(log.objects, DirectoryObjects(log.store)).remarks == []
+
+
+def test_buckets_of_one_name_at_two_endpoints_are_two_stores() -> None:
+    """And a folder of a bucket is in it at the same endpoint alone."""
+    places = [
+        (_place(open_bucket(f"s3://sealed/{path}?region=x{endpoint}")))
+        for path in ("a", "a/b")
+        for endpoint in ("", "&endpoint=http://127.0.0.1:1", "&endpoint=http://127.0.0.1:2/")
+    ]
+    assert len(set(places)) == len(places)
+    within = [(one, two) for one in places for two in places if two.startswith(f"{one}/")]
+    assert within == list(zip(places[:3], places[3:], strict=True))
 
 
 def test_what_a_flood_of_files_leaves_unsaid_is_counted(log: SealedLog, verify: Verify) -> None:

@@ -98,7 +98,14 @@ def test_what_is_wrong_with_the_command_line_is_not_wrong_with_the_log(verify: C
     for kept in (tmp_path / "none", tmp_path, tmp_path / "shopping list"):
         code, _, err = verify("--checkpoint", str(kept))
         assert (code, f"--checkpoint {kept}: " in err) == (2, True)
-    code, out, err = verify("--store", str(tmp_path))  # a file of another kind is no tree
+    code, out, err = verify("--store", str(tmp_path))  # a file of another kind is no tree, and is named
+    assert (code, "nothing is sealed" in err) == (1, True)
+    assert "shopping list" in out
+    assert "1 thing is wrong" in out
+    code, out, _ = verify("--store", str(tmp_path), "--json")
+    assert (code, [flaw["path"] for flaw in json.loads(out)["flaws"]]) == (1, ["shopping list"])
+    (tmp_path / "empty").mkdir()
+    code, out, err = verify("--store", str(tmp_path / "empty"))
     assert (code, "nothing is sealed" in err, out) == (1, True, "")
 
 

@@ -11,12 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from audit.config import load
 from audit.proof.entry import Key, Kind, encode_entry
 from audit.proof.receipt import Receipt, parse_receipt
 from audit.proof.record import frame_record
 from audit.trees import Trust
 from service.errors import ReceiptRefused, ReceiptUnavailable, RecordNotSealed, UnknownRecord
-from service.receipts import AT_ONCE, Found, Receipts
+from service.receipts import AT_ONCE, Found, Receipts, configured_receipts
 from tests.components.sealer import NAME, Sealer
 from tests.fault.ship.memory import MemoryLog
 
@@ -174,6 +175,15 @@ def test_what_is_no_record_id_is_never_sent_anywhere(tmp_path: Path, record: str
 
     with pytest.raises(UnknownRecord):
         asyncio.run(Receipts(trust, fetch).receipt(record, CALLER, anybodys=True))
+
+
+def test_a_sidecar_at_any_free_port_is_asked_for_nothing(tmp_path: Path) -> None:
+    """`metrics_port = 0` says nowhere where it answers: what to set is told, in place of "it does not answer"."""
+    file = tmp_path / "affiant.toml"
+    file.write_text("[sidecar]\nmetrics_port = 0\n")
+    receipts = configured_receipts(load(file))
+    with pytest.raises(ReceiptUnavailable, match="receipts_url"):
+        asyncio.run(receipts.receipt(RECORD, CALLER, anybodys=True))
 
 
 def test_only_so_many_wait_at_a_time(tmp_path: Path) -> None:

@@ -249,6 +249,10 @@ def test_how_far_it_is_is_said_on_a_terminal_alone(
     monkeypatch.setattr(sys, "stderr", said)
     assert main([*BUNDLE, "--extract", str(tmp_path / "two")]) == 0
     assert said.getvalue() == "\rverifying 17 of 17\r\x1b[K\rwriting 17 of 17\r\x1b[K"
+    said.truncate(0)
+    said.seek(0)
+    assert main(["log", str(GOLDEN / "size-257"), *KEY]) == 0
+    assert said.getvalue().endswith("\rverifying 257 of 257\r\x1b[K")
 
 
 def test_nothing_is_printed_or_written_of_a_bundle_with_flaws(
