@@ -60,6 +60,7 @@ GROUPS: Final[dict[str, Group]] = {
     "gateway": Group("cli.gateway", "Answer predictions, each recorded before it leaves.", "gateway-cpu"),
     "sidecar": Group("cli.sidecar", "Ship the journals of this machine to the log.", "sidecar"),
     "controller": Group("cli.controller", "Roll back by itself what drifts, with evidence.", "monitoring"),
+    "drift": Group("cli.drift", "How far requests are from the training data.", "monitoring"),
     "monitor": Group("cli.monitor", "Drift and objectives of what was asked and answered.", "monitoring"),
     "notary": Group("cli.notary", "Seal the log, and keep the notary's key.", "notary"),
     "label": Group("cli.label", "Say what came of predictions, from files or Kafka.", "sidecar"),

@@ -61,17 +61,21 @@ def configured_monitor(config: Config) -> Monitor:
     from audit.ship.external import ExternalStore
     from monitoring.consume import Following, LocalFollowing
     from monitoring.consume_kafka import KafkaFollowing
+    from monitoring.governed import Governed
     from monitoring.monitor import Monitor
     from monitoring.read.packages import StorePackages
     from monitoring.settings import MonitorSettings
+    from monitoring.state_topic import state_log
     from monitoring.store.feed import Feed, KafkaFeed, LocalFeed
     from monitoring.store.states import FileStates, KafkaStates
-    from monitoring.state_topic import state_log
     from registry.stores import configured_store
 
     settings = config.section("monitor", MonitorSettings)
     governing = configured_governing(config)
-    packages = StorePackages(configured_store(config), governing.named)
+    # Where nobody governs, of plans of the past nothing is known: what the store has may have answered.
+    packages = StorePackages(
+        configured_store(config), governing.named if isinstance(governing, Governed) else None
+    )
     external = ExternalStore(
         config.section("sidecar", SidecarSettings).object_store or config.data / "objects"
     ).get

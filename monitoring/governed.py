@@ -43,10 +43,6 @@ class Governing(Protocol):
         """Service → the canary that moves on by itself."""
         ...
 
-    def named(self, service: str, digest: str) -> bool:
-        """Whether any plan, also one of the past, names this digest for this service."""
-        ...
-
 
 class Governed:
     """The governance log, and the settings' plans for services that it never deployed: as gateways have it."""
@@ -83,7 +79,8 @@ class Governed:
         return {service: each.rollout for service, each in self._deployed.items() if each.rollout is not None}
 
     def named(self, service: str, digest: str) -> bool:
-        """See `Governing.named`. The log is read to its end when it does not name it yet.
+        """Whether any plan, also one of the past, names this digest for this service. The log is read to its end when
+        it does not name it yet.
 
         Raises:
             LogUnavailable: it does not answer.
@@ -113,10 +110,6 @@ class Ungoverned:
 
     def read_on(self) -> None:
         """Nothing changes while the process runs."""
-
-    def named(self, service: str, digest: str) -> bool:
-        """See `Governing.named`. Of plans of the past nothing is known: what the store has may have answered."""
-        return True
 
 
 def _since_ever(plans: Plans) -> dict[Of, int]:

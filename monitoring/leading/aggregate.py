@@ -56,7 +56,7 @@ class Aggregate:
         self.next: dict[int, int] = {}
         """Partition → the pane that is judged next."""
         self._taken: dict[int, int] = {}
-        self._history: dict[int, deque[tuple[int, Mapping[bytes, int]]]] = {}
+        self._history: dict[int, deque[tuple[int, Mapping[bytes, int], frozenset[bytes]]]] = {}
         """Partition → panes that were judged, with how far journals had come before each."""
         self.lives: dict[Of, Life] = {}
         self.comparing: dict[str, Comparing] = {}
@@ -178,7 +178,9 @@ class Aggregate:
         self._remember(pane)
 
     def _remember(self, pane: Pane) -> None:
-        self._history.setdefault(pane.partition, deque(maxlen=MOST_PANES)).append((pane.number, pane.reached))
+        self._history.setdefault(pane.partition, deque(maxlen=MOST_PANES)).append(
+            (pane.number, pane.reached, pane.fresh)
+        )
 
     def _judge(self, of: Of, life: Life, taken: Taken) -> list[Told]:
         life.asked.add(taken.tally)
@@ -216,9 +218,11 @@ class Aggregate:
 
     def _reached(self, partition: int, first: int) -> dict[str, int]:
         """How far each journal had come before the pane `first`, as far as panes since then show it."""
-        found: dict[str, int] = {}
-        for number, reached in self._history.get(partition, ()):
+        found: dict[str, int | None] = {}
+        for number, reached, fresh in self._history.get(partition, ()):
             if number >= first:
+                for journal in fresh:
+                    found.setdefault(journal.hex(), None)  # none of it was before
                 for journal, sequence in reached.items():
                     found.setdefault(journal.hex(), sequence)
-        return found
+        return {journal: sequence for journal, sequence in found.items() if sequence is not None}

@@ -93,6 +93,7 @@ class Building:
     unreadable: Tallies[str] = field(default_factory=Tallies)
     _before: dict[bytes, int] = field(default_factory=dict)
     _met: set[bytes] = field(default_factory=set)
+    _fresh: list[bytes] = field(default_factory=list)
 
     def once(
         self,
@@ -129,7 +130,9 @@ class Building:
         if journal not in self._met:
             self._met.add(journal)
             before = reached[journal]
-            if before is not None:
+            if before is None:
+                self._fresh.append(journal)
+            else:
                 self._before[journal] = before
 
     def answers(
@@ -160,6 +163,8 @@ class Building:
             time,
             {of: self.counting[of].tally() for of in sorted(self.counting)},
             {at: dict(sorted(self.statuses[at].items())) for at in sorted(self.statuses)},
-            dict(sorted(self.unreadable.items())),
+            # Texts, which an encoder takes: a reason is more than that.
+            {str(reason): count for reason, count in sorted(self.unreadable.items())},
             dict(sorted(self._before.items())),
+            frozenset(self._fresh),
         )

@@ -83,6 +83,7 @@ def _pane_fields(pane: Pane) -> dict[int, object]:
         ],
         8: dict(pane.unreadable),
         9: _pack(sorted(pane.reached.items())),
+        10: b"".join(sorted(pane.fresh)),
     }
 
 
@@ -113,8 +114,8 @@ def _unpack(packed: object) -> tuple[tuple[bytes, int], ...]:
 
 
 def _read_pane(content: object) -> Pane:
-    if not isinstance(content, dict) or set(content) != set(range(10)):
-        raise FormatError("pane: not a map of the keys 0 to 9")
+    if not isinstance(content, dict) or set(content) != set(range(11)):
+        raise FormatError("pane: not a map of the keys 0 to 10")
     if content[0] != FORMAT:
         raise FormatError(f"pane: format {content[0]!r}, this reader knows {FORMAT}")
     partition, number, first, end, time = (_natural(content[key], key) for key in range(1, 6))
@@ -133,8 +134,14 @@ def _read_pane(content: object) -> Pane:
     return Pane(
         partition, number, first, end, time, tallies, statuses,
         {_text(reason): _positive(count) for reason, count in unreadable.items()},
-        dict(_unpack(content[9])),
+        dict(_unpack(content[9])), _read_fresh(content[10]),
     )  # fmt: skip
+
+
+def _read_fresh(packed: object) -> frozenset[bytes]:
+    if not isinstance(packed, bytes) or len(packed) % _JOURNAL:
+        raise FormatError("pane: journals are not of 16 bytes each")
+    return frozenset(packed[at : at + _JOURNAL] for at in range(0, len(packed), _JOURNAL))
 
 
 def _read_of(said: object) -> Of:

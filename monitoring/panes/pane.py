@@ -81,6 +81,8 @@ class Pane:
     """Records that could not be counted, by reason (`read.Reason`)."""
     reached: Mapping[bytes, int] = field(default_factory=dict)
     """Journal → its newest sequence before this pane, of those journals that are in it and were known."""
+    fresh: frozenset[bytes] = frozenset()
+    """Journals that are in it and were not known before."""
 
     def __post_init__(self) -> None:
         for name in ("tallies", "statuses", "unreadable", "reached"):
@@ -96,7 +98,7 @@ class Pane:
 def _plain(pane: Pane) -> tuple[Any, ...]:
     return (
         pane.partition, pane.number, pane.first, pane.end, pane.time, dict(pane.tallies),
-        {at: dict(some) for at, some in pane.statuses.items()}, dict(pane.unreadable), dict(pane.reached),
+        {at: dict(some) for at, some in pane.statuses.items()}, dict(pane.unreadable), dict(pane.reached), pane.fresh,
     )  # fmt: skip
 
 

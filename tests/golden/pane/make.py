@@ -48,6 +48,7 @@ def pane() -> Pane:
         statuses={At("credit", "live"): {200: 7, 422: 2}, At("", "live"): {0: 1, 404: 3}},
         unreadable={"not a record": 1, "duplicate": 12},
         reached={JOURNALS[1]: 41, JOURNALS[0]: 2**64 - 1},
+        fresh=frozenset({b"f" * 16, b"e" * 16}),
     )
 
 

@@ -1,0 +1,185 @@
+"""`affiant drift report`: reference against window, as a page."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, cast
+
+import typer
+from rich.console import Console
+
+from audit.config import Config, load
+from audit.errors import ConfigError
+from audit.log import configured_log
+from audit.log.base import LogReader, Topic
+
+from .approvals_open import JsonOption
+from .audit_recompute_source import opened
+from .controller_parts import monitor_url
+from .drift_monitor import figures_of
+from .options import ConfigOption
+from .output import ForceOption, check_output, write_output
+from .text import json_text
+
+if TYPE_CHECKING:
+    from monitoring.figures import Evidence, Slot
+    from monitoring.judging import Judged, Judging
+    from monitoring.read import StorePackages
+    from registry.package import Package
+
+
+def report(
+    service: Annotated[str, typer.Argument(help="The service.", show_default=False)],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The page's file.")] = Path("drift.html"),
+    digest: Annotated[
+        str | None, typer.Option(help="The package, or its beginning; what is live.", show_default=False)
+    ] = None,
+    slot: Annotated[str, typer.Option(help="live, canary or shadow.")] = "live",
+    event: Annotated[
+        int | None,
+        typer.Option(
+            help="Of a rollback in the governance log, by its offset: what it was for.", show_default=False
+        ),
+    ] = None,
+    force: ForceOption = False,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a page with the distribution of each column in the reference and in the window, most drifted first.
+
+    Which records are looked at is the monitor's evidence, or a rollback's; what the page says is counted and judged
+    again from the log. It opens anywhere, with nothing from elsewhere in it.
+
+    Exit codes: 0 written; 2 wrong usage or settings, or nothing of that package was judged; 3 the log, the store or the
+    monitor does not answer.
+
+    Example: affiant drift report credit --out drift.html
+    """
+    loaded = load(config)
+    check_output(out, force=force)
+    busy: Any = Console(stderr=True).status("counting the records") if sys.stderr.isatty() else nullcontext()
+    with busy:
+        found = _now(loaded, service, digest, slot) if event is None else _event(loaded, service, event)
+        judging, said, package, span = _again(loaded, found)
+        source = f"affiant drift report {service}" + (f" --event {event}" if event is not None else "")
+        write_output(out, _page(said, judging, package, span, source).encode(), force=force)
+    if as_json:
+        typer.echo(json_text({"file": str(out), "evidence": said.model_dump(mode="json")}))
+    else:
+        worst = said.columns[0]
+        typer.echo(
+            f"{out}: {len(said.columns)} columns; {worst.column} is furthest away (KS {worst.ks_lower:.3f})"
+        )
+
+
+class _Found(NamedTuple):
+    """What is to be counted again, by which limits, and from where."""
+
+    evidence: Evidence
+    judged: Judged
+    source: AbstractContextManager[tuple[Topic, LogReader]]
+
+
+def _now(config: Config, service: str, digest: str | None, slot: str) -> _Found:
+    """What the monitor has now. Raises ConfigError: nothing of it."""
+    from monitoring.controller.evidence import fetch
+    from monitoring.judging import judged_by
+    from monitoring.settings import ControllerSettings
+
+    from .monitor import configured_governing
+
+    found = [each for each in figures_of(config) if (each["service"], each["slot"]) == (service, slot)]
+    wanted = "" if digest is None else digest.removeprefix("sha256:")
+    named = [each["digest"] for each in found if each["digest"].removeprefix("sha256:").startswith(wanted)]
+    if not named:
+        raise ConfigError(f"the monitor has judged nothing of {service} {slot} {digest or ''}".rstrip())
+    if len(named) > 1:
+        raise ConfigError(f"{service} {slot} is {', '.join(named)}: --digest says which")
+    address = monitor_url(config, config.section("controller", ControllerSettings))
+    governing = configured_governing(config)
+    governing.read_on()
+    evidence = fetch(address, service, named[0], cast("Slot", slot))
+    return _Found(evidence, judged_by(governing.policy, service), _log(config))
+
+
+@contextmanager
+def _log(config: Config) -> Iterator[tuple[Topic, LogReader]]:
+    log = configured_log(config, create=False)
+    with closing(log.reader()) as reader:
+        yield log.topic(), reader
+
+
+def _event(config: Config, service: str, offset: int) -> _Found:
+    """What a rollback was for. Raises ConfigError: there is no such event."""
+    from audit.log import configured_governance_log
+    from monitoring.controller.ground import Grounds, entries_of
+    from monitoring.controller.review import NoSuchEvent, find_event
+    from monitoring.controller.said import parse_because
+    from monitoring.judging import judged_by
+    from registry.approvals.board import first_root_of
+
+    grounds = Grounds(first_root_of(config), lambda _: None)
+    grounds.take(entries_of(configured_governance_log(config, create=False), 0, None))
+    try:
+        found = find_event(grounds, str(offset))
+    except NoSuchEvent as error:
+        raise ConfigError(f"--event {offset}: {error}") from error
+    if found.content.service != service:
+        raise ConfigError(f"--event {offset}: it is of {found.content.service}")
+    policy = grounds.ledger.policy
+    then = None if policy is None else policy.at(found.offset)
+    judged = judged_by(None if then is None else then.policy, service)
+    evidence = parse_because(found.content.evidence or {}).evidence
+    return _Found(evidence, judged, opened(config, found, archive_only=False))
+
+
+def _again(config: Config, found: _Found) -> tuple[Judging, Evidence, Package, str]:
+    """Counted and judged again; the package, and the time of the records."""
+    from audit.settings import SidecarSettings
+    from audit.ship.external import ExternalStore
+    from monitoring.judging.again import judged_again
+    from monitoring.judging.evidence import Where, written
+    from monitoring.panes import Of
+    from monitoring.read import StorePackages
+    from registry.stores import configured_store
+
+    evidence, store = found.evidence, configured_store(config)
+    package = store.pull(evidence.digest)
+    packages: StorePackages = StorePackages(store)
+    external = ExternalStore(
+        config.section("sidecar", SidecarSettings).object_store or config.data / "objects"
+    ).get
+    with found.source as (topic, reader):
+        if topic.id.hex() != evidence.topic:
+            raise ConfigError(
+                f"the evidence is of the topic {evidence.topic[:8]}…, and the log is another one"
+            )
+        judging, places = judged_again(evidence, reader, packages, found.judged, external)
+    of = Of(evidence.service, evidence.digest, evidence.slot)
+    said = written(of, judging, places, Where(evidence.topic, evidence.pane_records, evidence.reached))
+    window = judging.window
+    span = f"up to {_time(window[-1].time / 1000)}; the window begins at {_time(window[0].time / 1000)}"
+    return judging, said, package, span
+
+
+def _page(evidence: Evidence, judging: Judging, package: Package, span: str, source: str) -> str:
+    from monitoring.report import page, shares_of
+
+    features = {each.name: each for each in package.signature.features}
+    shares = {
+        column.name: shares_of(column, counts, features.get(column.name))
+        for column, counts in judging.counts()
+    }
+    return page(
+        evidence, shares, name=package.signature.name, threshold=judging.threshold, made=_time(time.time()),
+        span=span, source=source,
+    )  # fmt: skip
+
+
+def _time(seconds: float) -> str:
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S} UTC"
