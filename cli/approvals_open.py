@@ -185,7 +185,7 @@ def publisher_in(store: Store, digest: str) -> tuple[bool, str | None]:
         StoreUnavailable: it does not answer.
     """
     from registry.errors import NotFound
-    from service.admitted import publisher_of
+    from registry.lineage.publisher import publisher_of
 
     try:
         return True, publisher_of(store.pull(digest))

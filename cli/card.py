@@ -181,9 +181,9 @@ def _cards(loaded: Config, digest: str, documents: Path | None) -> tuple[Facts, 
     """The facts of a package now, and its cards."""
     from registry.cards.cards import render as made
     from registry.cards.facts import facts_of
+    from registry.lineage.publisher import publisher_of
     from registry.settings import GovernanceSettings
     from registry.stores import configured_store
-    from service.admitted import publisher_of
 
     package = configured_store(loaded).pull(digest)
     governed = loaded.section("governance", GovernanceSettings).root is not None

@@ -47,8 +47,8 @@ def certificate(
     from audit.trees import configured_trees
     from registry.certificate import make_certificate, sealed_of
     from registry.certificate.make import entries_of
+    from registry.lineage.publisher import publisher_of
     from registry.stores import configured_store
-    from service.admitted import publisher_of
 
     check_output(out, force=force)
     loaded = load(config)

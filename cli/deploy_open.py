@@ -61,7 +61,7 @@ class Scene:
         """Why a digest may not be in a slot of the service; empty: it may."""
         from registry.errors import NotFound
         from registry.lineage.deprecation import deprecated, deprecated_in
-        from service.admitted import actor_of
+        from registry.lineage.publisher import actor_of
 
         try:
             lineage = self.store.pull(digest).lineage

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import typer
 
 from .approvals_open import JsonOption, KeyOption, YesOption
-from .deploy_open import Asked, ReasonOption, Scene, ServiceArgument, change
+from .deploy_open import Asked, ReasonOption, ServiceArgument, change
 from .options import ConfigOption
-
-if TYPE_CHECKING:
-    from registry.deployment import Placed
 
 app = typer.Typer()
 
@@ -34,7 +29,5 @@ def pause(
     """
     from registry.deployment.change import kept
 
-    def plan(scene: Scene) -> list[Placed]:
-        return kept(scene.before, paused=False)
-
-    change(config, Asked("pause", service, key, reason, yes, as_json), plan)
+    asked = Asked("pause", service, key, reason, yes, as_json)
+    change(config, asked, lambda scene: kept(scene.before, paused=False))

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import structlog
 import typer
@@ -99,25 +99,28 @@ def run(  # noqa: PLR0917 - a command takes its options one by one
 
     loaded = load(config) if store is None or key is not None or policy is None else None
     place = _open(config, store)
-    rules, signer = _ready(loaded, policy, key)
+    log = _Log(loaded)
+    rules, signer = _ready(log, policy, key)
     if service not in rules.services:
         raise ConfigError(f"the policy has no service {service!r}; it has {', '.join(rules.services)}")
     if out is not None and not out.absolute().parent.is_dir():
         raise typer.BadParameter(f"there is no directory {out.parent}", param_hint="--out")
+    before = _compared(log, rules, service, live, signs=signer is not None)
     gates = rules.services[service].gates.required
     files = Files(holdout, target, training, documents, suite)
     with _progress("judging", _READING + len(gates)) as step:
         step("reading the package")
         package = _find(place, digest)
-        before = live or _live(loaded, service, rules)
         compared = None if before is None else _find(place, before)
         step("reading the data")
-        deprecated = _deprecated(loaded) if "lineage" in gates else None
+        deprecated = _deprecated(log) if "lineage" in gates else None
         signatures = signatures_of(config, store).kept(package.digest) if "model_signing" in gates else None
         datasets = read_datasets(files, package, compared, deprecated, signatures)
         report = run_gates(package, datasets, rules, service, now=datetime.now(UTC), progress=step)
     # Signed first: what comes of a full disk is not worth another run.
-    offset, board = (None, None) if signer is None or loaded is None else _append(loaded, signer, report)
+    offset, board = (
+        (None, None) if signer is None or loaded is None else _append(loaded, signer, report, rules)
+    )
     if out is not None:
         _write(report, package.name, out)
     _tell(report, offset=offset, out=out, as_json=as_json)
@@ -130,7 +133,33 @@ def run(  # noqa: PLR0917 - a command takes its options one by one
         announce(loaded, report.service, report.package, board=board)
 
 
-def _ready(loaded: Config | None, policy: Path | None, key: Path | None) -> tuple[Policy, KeySigner | None]:
+class _Log:
+    """The governance log of the settings, read once, when somebody asks."""
+
+    def __init__(self, loaded: Config | None) -> None:
+        self._loaded = loaded
+        self._board: Board | None = None
+
+    @property
+    def governed(self) -> bool:
+        """Whether the settings name a root: else nobody's word counts."""
+        from registry.settings import GovernanceSettings
+
+        return (
+            self._loaded is not None
+            and self._loaded.section("governance", GovernanceSettings).root is not None
+        )
+
+    @property
+    def board(self) -> Board:
+        """What it says. There MUST be settings."""
+        assert self._loaded is not None
+        if self._board is None:
+            self._board = board_of(self._loaded)
+        return self._board
+
+
+def _ready(log: _Log, policy: Path | None, key: Path | None) -> tuple[Policy, KeySigner | None]:
     """The policy, and who signs: whatever is wrong with either is said before anything is measured.
 
     Raises:
@@ -139,64 +168,65 @@ def _ready(loaded: Config | None, policy: Path | None, key: Path | None) -> tupl
     from registry.gates.said import refusal, remark
     from registry.policy import load_policy
 
-    board: Board | None = None
-    if loaded is not None and (key is not None or policy is None):
-        board = board_of(loaded)
     if policy is not None:
         rules = load_policy(policy)
-    elif board is not None and board.policy is not None:
-        rules = board.policy.policy
+    elif log.board.policy is not None:
+        rules = log.board.policy.policy
     else:
         raise ConfigError("no policy is in force, and --policy names none")
-    if key is None or board is None:
+    if key is None:
         return rules, None
-    signer = signer_of(key)
+    board, signer = log.board, signer_of(key)
     if (why := refusal(board, signer.id)) is not None:
-        typer.echo(f"refused: {printable(why)}; no gate was run", err=True)
-        raise typer.Exit(WRONG)
+        _refuse(why)
     if (said := remark(board, rules)) is not None:
         warn(said)
     return rules, signer
 
 
-def _live(loaded: Config | None, service: str, rules: Policy) -> str | None:
-    """What answers now, by the governance log, where the policy holds a metric against it; a limit that nobody has to
-    keep by leaving an option out.
+def _refuse(why: str) -> NoReturn:
+    typer.echo(f"refused: {printable(why)}; no gate was run", err=True)
+    raise typer.Exit(WRONG)
+
+
+def _compared(log: _Log, rules: Policy, service: str, named: str | None, *, signs: bool) -> str | None:
+    """What to compare with: where the policy holds a metric against what is live, that is what is live by the
+    governance log, and nobody need name it.
+
+    Raises:
+        typer.Exit: 1: another was named, and the results would be signed: admission would not take them.
     """
-    from registry.deployment.state import deployed_of
-    from registry.settings import GovernanceSettings
-
-    quality = rules.services[service].gates.quality
-    wanted = quality is not None and any(
-        each.worse_than_live_by is not None for each in quality.metrics.values()
-    )
-    if not wanted or loaded is None or loaded.section("governance", GovernanceSettings).root is None:
-        return None
-    board = board_of(loaded)
-    last = deployed_of(board.roots, board.said, service).last
-    return None if last is None else last.content.live
+    wanted = rules.services[service].gates.compares
+    live = log.board.live_at(service, log.board.end) if wanted and log.governed else None
+    if live is None or named is None:
+        return live or named
+    if signs and not live.removeprefix("sha256:").startswith(named.removeprefix("sha256:")):
+        _refuse(f"--live names {named}, and {live} is live for {service}: such results do not count")
+    return named
 
 
-def _deprecated(loaded: Config | None) -> Mapping[str, str] | None:
+def _deprecated(log: _Log) -> Mapping[str, str] | None:
     """Which data is deprecated, by the governance log; None where there is no root: then nobody's word counts."""
     from registry.lineage.deprecation import deprecated
-    from registry.settings import GovernanceSettings
 
-    if loaded is None or loaded.section("governance", GovernanceSettings).root is None:
-        return None
-    board = board_of(loaded)
-    return deprecated(board.roots, board.said)
+    return deprecated(log.board.roots, log.board.said) if log.governed else None
 
 
-def _append(loaded: Config, signer: KeySigner, report: GateReport) -> tuple[int | None, Board]:
+def _append(loaded: Config, signer: KeySigner, report: GateReport, rules: Policy) -> tuple[int | None, Board]:
     """Append the results; the offset where they are, and the log as it was read after them."""
     from registry.gates.said import results_of, statement
 
     append(loaded, signer, [statement(report)])
     board = board_of(loaded)
     said = results_of(board, report.package, report.service)
-    own = (each.offset for each in reversed(said) if each.predicate.get("made") == report.made)
-    return next(own, None), board
+    offset = next((each.offset for each in reversed(said) if each.predicate.get("made") == report.made), None)
+    if offset is not None and rules.services[report.service].gates.compares:
+        was = board.live_at(report.service, offset)
+        if was not in (None, report.live):
+            warn(
+                f"{was} became live for {report.service} while the gates ran: the results do not count, run them again"
+            )
+    return offset, board
 
 
 def _write(report: GateReport, name: str, out: Path) -> None:

@@ -28,7 +28,7 @@ from registry.deployment.state import too_much
 from registry.errors import RegistryError
 from registry.ledger import Ledger
 from registry.lineage.deprecation import deprecated_in
-from registry.package import Package
+from registry.lineage.publisher import actor_of
 from registry.settings import GovernanceSettings
 
 from .seen import Memory, Seen
@@ -89,17 +89,6 @@ def copy_age(config: Config, clock: Callable[[], int] = time.time_ns) -> float |
         return None
     contact = contact_of(governance_copy(config))
     return math.inf if contact is None else max(0.0, (clock() - contact) / 1e9)
-
-
-def publisher_of(package: Package) -> str | None:
-    """Who published a package, by its lineage: the digest covers it. Raises PackageError."""
-    return actor_of(package.lineage)
-
-
-def actor_of(lineage: Mapping[str, Any]) -> str | None:
-    """Who published the package of that lineage.json; None: it does not say."""
-    actor = lineage.get("actor")
-    return actor if isinstance(actor, str) and actor else None
 
 
 class Admission:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import subprocess
 import sys
@@ -11,6 +10,7 @@ from pathlib import Path
 from harness.processes import BenchError
 
 PEERS = Path(__file__).resolve().parent.parent / "peers"
+MAKER = PEERS.parent.parent / "scripts" / "environment"
 
 
 def cache() -> Path:
@@ -21,25 +21,15 @@ def cache() -> Path:
 def ensure(peer: str) -> Path:
     """The environment of `peer`, made or brought up to date when its requirements have changed.
 
-    The mark is written last, so an environment whose making was cut short is made again.
+    `scripts/environment` installs the list as it stands: MLServer's plugin asks for the xgboost with CUDA, which is
+    replaced by the same version without it (overrides.txt), and resolving again would not know that.
     """
     requirements = PEERS / peer / "requirements.txt"
-    wanted = hashlib.sha256(requirements.read_bytes() + sys.version.encode()).hexdigest()
-    directory = cache() / peer
-    mark = directory / "affiant-bench.sha256"
-    if mark.exists() and mark.read_text() == wanted:
-        return directory
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    uv = _uv()
-    _run([*uv, "venv", "--quiet", "--allow-existing", "--python", sys.executable, str(directory)], peer)
-    # `sync` installs the list as it stands. MLServer's plugin asks for the xgboost with CUDA, which is
-    # replaced by the same version without it (overrides.txt): resolving again would not know that.
-    python = directory / "bin" / "python"
-    _run(
-        [*uv, "pip", "sync", "--quiet", "--require-hashes", "--python", str(python), str(requirements)], peer
-    )
-    mark.write_text(wanted)
-    return directory
+    command = [sys.executable, str(MAKER), f"bench-{peer}", str(requirements)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise BenchError(f"the environment of {peer} could not be made:\n{done.stderr[-2000:]}")
+    return Path(done.stdout.strip())
 
 
 def installed(directory: Path, package: str) -> str:
@@ -50,20 +40,3 @@ def installed(directory: Path, package: str) -> str:
         if distribution.lower() == name:
             return version
     return "absent"
-
-
-def _uv() -> list[str]:
-    """The uv that made the project's own environment, fetched by the same script where the machine has none."""
-    bootstrap = PEERS.parent.parent / "scripts" / "bootstrap"
-    done = subprocess.run([bootstrap, "--uv"], stdout=subprocess.PIPE, text=True, check=False)
-    if done.returncode != 0:
-        raise BenchError(
-            "uv, which makes the peers' environments, could not be had (the reason stands above)"
-        )
-    return [done.stdout.strip()]
-
-
-def _run(command: list[str], peer: str) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise BenchError(f"the environment of {peer} could not be made:\n{done.stderr[-2000:]}")

@@ -1,7 +1,17 @@
 """Whether a package may answer: a pure function of the root, the policy and what was signed."""
 
-from .evaluate import Verdict, evaluate, may_revoke
+from .evaluate import LiveAt, Verdict, compared_with_another, evaluate, may_revoke
 from .policy import InForce, policy_in_force
 from .rules import Rules, SlotRules
 
-__all__ = ["InForce", "Rules", "SlotRules", "Verdict", "evaluate", "may_revoke", "policy_in_force"]
+__all__ = [
+    "InForce",
+    "LiveAt",
+    "Rules",
+    "SlotRules",
+    "Verdict",
+    "compared_with_another",
+    "evaluate",
+    "may_revoke",
+    "policy_in_force",
+]

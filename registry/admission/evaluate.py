@@ -4,7 +4,8 @@ In this order:
 1  there is a policy in force, and it has rules for the slot;
 2  nobody's revocation is newer than what is counted below: it voids every approval before it;
 3  nobody who may sign has rejected it and not approved since;
-4  the gates passed, under this policy, by the word of the role `gates`;
+4  the gates passed, under this policy, by the word of the role `gates`, compared with what was live when they said so,
+   where the policy compares;
 5  of each role enough different people have approved this digest for this service under this policy, nobody for two
    roles, not the publisher, not in the future, not expired;
 6  or enough people of the break-glass roles say so: then 3 to 5 are not asked, and the verdict says it.
@@ -13,7 +14,7 @@ In this order:
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
@@ -23,6 +24,9 @@ from registry.statement import APPROVAL, GATES, REJECTION, REVOCATION, Said, onc
 
 from .policy import InForce
 from .rules import SlotRules
+
+LiveAt = Callable[[str, int], str | None]
+"""Service and offset → the digest that was live before that offset of the log; None: nothing."""
 
 SKEW: Final = 300.0
 """Seconds that a signer's clock may be ahead of the log's."""
@@ -70,6 +74,7 @@ def evaluate(
     slot: str,
     now: float,
     publisher: str | None,
+    live_at: LiveAt | None = None,
 ) -> Verdict:
     """Whether `digest` may answer in that slot of that service.
 
@@ -83,6 +88,7 @@ def evaluate(
         slot: live, canary or shadow.
         now: seconds since 1970 UTC; MUST NOT go back between calls.
         publisher: the person who published the package; None when nobody knows.
+        live_at: by the log's deployments; None: nobody knows, and where the policy compares nothing is admitted.
     """
     if policy is None:
         return Verdict(False, ("no policy is in force",))
@@ -100,7 +106,7 @@ def evaluate(
     ]
     after = revoked[-1].offset if revoked else -1
     fresh = [each for each in about if each.offset > after]
-    context = _Context(roots.now, policy, service, publisher, now, rules)
+    context = _Context(roots.now, policy, service, publisher, now, rules, live_at)
     why = [f"revoked: {_text(revoked[-1].predicate)}"] if revoked else []
 
     # A revocation is final for what stands before it, break-glass included: only new signatures count.
@@ -129,6 +135,7 @@ class _Context:
     publisher: str | None
     now: float
     rules: SlotRules
+    live_at: LiveAt | None
 
     def count(
         self, said: Sequence[Said], wanted: Mapping[str, int], valid: float | None, *, glass: bool = False
@@ -214,7 +221,29 @@ class _Context:
             and isinstance(each.get("name"), str)
         }
         failed = sorted(self.rules.gates - passed)
-        return [f"gates that did not pass, or did not run: {', '.join(failed)}"] if failed else []
+        found = [f"gates that did not pass, or did not run: {', '.join(failed)}"] if failed else []
+        other = compared_with_another(own[-1], self.rules, self.service, self.live_at)
+        return found if other is None else [*found, other]
+
+
+def compared_with_another(
+    results: Said, rules: SlotRules, service: str, live_at: LiveAt | None
+) -> str | None:
+    """Why gate results do not say what the policy asks for, since they name something else as live than was; None: they
+    do, or it does not compare, or nothing was live.
+
+    Held against the place where the results stand: a pipeline that could name an earlier one could choose what it is
+    compared with.
+    """
+    if not rules.compared:
+        return None
+    if live_at is None:
+        return "nobody knows with what the gates had to compare it"
+    was, named = live_at(service, results.offset), results.predicate.get("live")
+    if was is None or named == was:
+        return None
+    told = named if isinstance(named, str) and named else "nothing"
+    return f"the gates compared it with {told}, and {was} was live: run them again"
 
 
 def may_revoke(roots: Roots, policy: InForce, key: str, service: str, offset: int) -> bool:

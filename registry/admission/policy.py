@@ -93,8 +93,10 @@ def rules_of(policy: Policy, service: str) -> Rules | None:
     if section is None:
         return None
     glass = section.break_glass
+    compared = section.gates.compares
     live = SlotRules(
         gates=frozenset(section.gates.required),
+        compared=compared,
         signers=MappingProxyType(dict(section.approvals.roles)),
         valid_seconds=section.approvals.valid_days * DAY,
         publisher_may_approve=section.approvals.publisher_may_approve,
@@ -107,8 +109,8 @@ def rules_of(policy: Policy, service: str) -> Rules | None:
             live
             if milder is None
             else SlotRules(
-                frozenset(milder.gates), MappingProxyType(dict(milder.roles)), live.valid_seconds,
-                live.publisher_may_approve, live.break_glass, live.break_glass_seconds,
+                frozenset(milder.gates), compared and "quality" in milder.gates, MappingProxyType(dict(milder.roles)),
+                live.valid_seconds, live.publisher_may_approve, live.break_glass, live.break_glass_seconds,
             )
         )  # fmt: skip
     return Rules(MappingProxyType(slots), section.approvals.on_expiry == "stop")

@@ -13,6 +13,8 @@ class SlotRules:
 
     gates: frozenset[str]
     """The gates that must have passed."""
+    compared: bool = False
+    """Whether they must have compared it with what was live."""
     signers: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
     """Role → how many people of it."""
     valid_seconds: float | None = None

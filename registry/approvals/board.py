@@ -16,6 +16,7 @@ from audit.log.base import Log, LogEntry
 from audit.show import walk
 from registry.admission import InForce, SlotRules, Verdict, evaluate, may_revoke, policy_in_force
 from registry.admission.evaluate import SKEW
+from registry.deployment import Fold
 from registry.errors import NotAdmitted
 from registry.settings import GovernanceSettings
 from registry.statement import (
@@ -40,14 +41,32 @@ _STEP: Final = 1000
 """Entries between two words about the progress."""
 
 
+class Lives:
+    """What was live, and when, by the log's deployments; they are folded when somebody asks."""
+
+    def __init__(self, roots: Roots, said: tuple[Said, ...]) -> None:
+        self._of: Final = (roots, said)
+        self._fold: Fold | None = None
+
+    def at(self, service: str, offset: int) -> str | None:
+        """See `registry.admission.LiveAt`."""
+        if self._fold is None:
+            self._fold = Fold()
+            self._fold.take(*self._of)
+        return self._fold.live_at(service, offset)
+
+
 @dataclass(frozen=True, slots=True)
 class Board:
-    """The governance log as it was read: up to, not including, `end`. `said`: statements, their signatures checked."""
+    """The governance log as it was read: up to, not including, `end`. `said`: statements, their signatures checked.
+    `lives`: of `said`, when not given; who leaves out some of that MUST keep it.
+    """
 
     roots: Roots
     policy: InForce | None
     said: tuple[Said, ...]
     end: int
+    lives: Lives | None = None
     _of: Mapping[str, tuple[Said, ...]] = field(init=False, repr=False, compare=False)
     """Digest → what people and pipelines of the root have said of it, in the log's order."""
 
@@ -57,6 +76,8 @@ class Board:
             if each.holds and each.type in _ABOUT:
                 for digest in dict.fromkeys(each.subjects):
                     found.setdefault(digest, []).append(each)
+        if self.lives is None:
+            object.__setattr__(self, "lives", Lives(self.roots, self.said))
         object.__setattr__(self, "_of", {digest: tuple(said) for digest, said in found.items()})
 
     def verdict(
@@ -79,7 +100,13 @@ class Board:
             slot=slot,
             now=now,
             publisher=publisher,
+            live_at=self.live_at,
         )
+
+    def live_at(self, service: str, offset: int) -> str | None:
+        """See `registry.admission.LiveAt`."""
+        assert self.lives is not None
+        return self.lives.at(service, offset)
 
     def rules(self, service: str, slot: str) -> SlotRules | None:
         """What the policy in force wants; None: it has no such service, or slot."""

@@ -12,6 +12,7 @@ from hashlib import sha256
 from typing import Any, Final
 
 from audit.errors import ConfigError
+from registry.admission import compared_with_another
 from registry.statement import APPROVAL, REJECTION, Said, encode
 
 from .board import SLOTS, Board
@@ -145,17 +146,23 @@ def _passed_over(intent: Intent, each: Said) -> bool:
 def _gates(board: Board, intent: Intent) -> list[str]:
     """None when the gates of some slot that wants this role have passed."""
     results = board.gates(intent.service, intent.digest)
-    needed = {
-        slot: rules.gates
-        for slot in SLOTS
-        if (rules := board.rules(intent.service, slot)) is not None and intent.role in rules.signers
-    }
-    passed = verdicts(results)
-    if any(all(passed.get(gate) == "passed" for gate in gates) for gates in needed.values()):
-        return []
+    passed, others = verdicts(results), list[str]()
+    for slot in SLOTS:
+        rules = board.rules(intent.service, slot)
+        if rules is None or intent.role not in rules.signers:
+            continue
+        other = None
+        if results is not None:
+            other = compared_with_another(results, rules, intent.service, board.live_at)
+        if other is not None:
+            others.append(other)
+        elif all(passed.get(gate) == "passed" for gate in rules.gates):
+            return []
     if results is None:
         return ["there are no gate results under the policy in force; `affiant gate run` makes them"]
-    return [f"gates that did not pass, or did not run: {', '.join(waits_for(board, intent))}"]
+    failed = waits_for(board, intent)
+    why = [f"gates that did not pass, or did not run: {', '.join(failed)}"] if failed else []
+    return [*why, *dict.fromkeys(others)]
 
 
 def waits_for(board: Board, intent: Intent) -> list[str]:

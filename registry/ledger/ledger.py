@@ -180,7 +180,7 @@ class Ledger:
         """Whether a package may answer; see `registry.admission.evaluate`."""
         return evaluate(
             self.roots, self.policy, self.about(digest),
-            service=service, digest=digest, slot=slot, now=now, publisher=publisher,
+            service=service, digest=digest, slot=slot, now=now, publisher=publisher, live_at=self.live_at,
         )  # fmt: skip
 
     def _new(self, type_: str) -> bool:

@@ -240,6 +240,12 @@ class GatesPolicy(Part):
         """The names of the gates that must pass, in the order in which they run."""
         return tuple(name for name in GATES if getattr(self, name) is not None)
 
+    @property
+    def compares(self) -> bool:
+        """Whether quality is held against what is live."""
+        limits = () if self.quality is None else self.quality.metrics.values()
+        return any(each.worse_than_live_by is not None for each in limits)
+
 
 GATES: Final = tuple(GatesPolicy.model_fields)
 """Every gate's name."""

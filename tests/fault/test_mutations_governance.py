@@ -89,6 +89,21 @@ MUTATIONS = (
         ON,
     ),
     Mutation("gates that failed", EVALUATE, 'each.get("verdict") == "passed"', "True", ON),
+    Mutation(
+        "what the gates compared with",
+        EVALUATE,
+        "if was is None or named == was:",
+        "if True:",
+        ON,
+        short=True,
+    ),
+    Mutation(
+        "what was live where they stand",
+        EVALUATE,
+        "live_at(service, results.offset), results",
+        "live_at(service, 1 << 60), results",
+        ON,
+    ),
     Mutation("a rejection", EVALUATE, "if each.type == REJECTION:", "if False:", ON),
     Mutation(
         "who revokes",

@@ -203,3 +203,8 @@ def test_what_is_live_is_compared_with_whether_or_not_it_is_named(house: House) 
     house.ok(*words, *house.config)
     assert run(house, "--policy", compared).json["report"]["live"] == house.digest
     assert run(house).json["report"]["live"] is None  # its policy compares nothing
+    named = ["--policy", compared, "--key", house.key("pipeline"), "--live"]
+    done = run(house, *named, "sha256:" + "00" * 32)
+    assert (done.code, done.out) == (1, "")
+    assert f"and {house.digest} is live for credit: such results do not count; no gate was run" in done.err
+    assert run(house, *named, house.digest[:20]).json["report"]["live"] == house.digest

@@ -25,11 +25,12 @@ from audit.proof.record import Header, encode_payload, frame_record, parse_paylo
 from audit.show import walk
 from registry.approvals.root import parse_root, root_predicate
 from registry.errors import NotAdmitted
+from registry.lineage.publisher import publisher_of
 from registry.package import Package
 from registry.policy import load_policy, parse_policy
 from registry.statement import APPROVAL, GATES, POLICY, REVOCATION, ROOT
 from registry.stores import LayoutStore
-from service.admitted import Admission, configured_admission, memory_path, publisher_of
+from service.admitted import Admission, configured_admission, memory_path
 from service.settings import PlanSettings
 from tests.components.approvals import House, affiant
 from tests.components.sealer import Sealer

@@ -13,14 +13,26 @@ import pytest
 from audit.config import load
 from audit.errors import ConfigError
 from audit.governance import Governance
+from audit.show import walk
 from registry.approvals.root import KeyModel
 from registry.errors import NotAdmitted
+from registry.ledger import Ledger
 from registry.lineage.deprecation import encode_deprecation
+from registry.policy import parse_policy
 from registry.statement import REVOCATION, append
 from service.admitted import Admission, configured_admission
 from service.settings import PlanSettings
 
-GOOD, OTHER = "sha256:" + "ab" * 32, "sha256:" + "cd" * 32
+TEXT = """
+format: 1
+change: {roles: {policy: 1}}
+services:
+  credit:
+    gates: {documentation: {}}
+    approvals: {roles: {legal: 1, compliance: 1}, valid_days: 10}
+    canary: {gates: [documentation], roles: {legal: 1}}
+"""
+GOOD, OTHER, WEAK = (f"sha256:{each * 32}" for each in ("ab", "cd", "ef"))
 
 
 def plan(digest: str) -> tuple[PlanSettings, ...]:
@@ -225,3 +237,56 @@ def test_a_package_that_cannot_be_loaded_is_replaced_by_what_was_live(approved: 
     assert running.fallback("credit", frozenset({GOOD, OTHER})) is None
     approved.approve("bob", "compliance", OTHER, type_=REVOCATION)
     assert running.fallback("credit", frozenset({GOOD})) is None
+
+
+@pytest.fixture
+def judge(approved: Any) -> Callable[[str, object], str]:
+    """Judges a package under a policy that compares, naming something as live; says why it may not be live then, by the
+    ledger of a gateway.
+    """
+    text = TEXT.replace(
+        "gates: {documentation: {}}", "gates: {quality: {metrics: {auc: {worse_than_live_by: 0.01}}}}"
+    )
+    approved.policy = parse_policy(text.replace("gates: [documentation]", "gates: []").encode())
+    approved.set_policy(version=2)
+
+    def judged(digest: str, live: object) -> str:
+        approved.gates(subject=digest, results=[{"name": "quality", "verdict": "passed"}], live=live)
+        for who, role in (("dan", "legal"), ("bob", "compliance")):
+            approved.approve(who, role, digest)
+        ledger = Ledger(approved.first)
+        ledger.take(walk(approved.log.reader(), 0, 0, approved.log.reader().bounds(0)[1]))
+        return "; ".join(
+            ledger.verdict("credit", digest, "live", now=approved.clock, publisher="zoe").reasons
+        )
+
+    return judged
+
+
+def test_before_anything_was_live_gates_compare_with_nothing(judge: Any) -> None:
+    """Whatever they name: nothing is lost by it."""
+    assert judge(GOOD, None) == judge(OTHER, WEAK) == ""
+
+
+@pytest.mark.parametrize("named", [None, OTHER, WEAK, 7])
+def test_gates_that_compared_with_another_model_than_was_live_do_not_count(
+    approved: Any, judge: Any, named: object
+) -> None:
+    """A pipeline does not choose: not itself, nor a weak model that was live once, nor nothing. What is live later
+    takes nothing back.
+    """
+    approved.deploy("dan", WEAK)
+    approved.deploy("dan", GOOD)
+    assert f"and {GOOD} was live: run them again" in judge(OTHER, named)
+    assert judge(OTHER, GOOD) == ""
+    approved.deploy("dan", WEAK)
+    assert judge(GOOD, WEAK) == ""
+    assert f"and {WEAK} was live: run them again" in judge(OTHER, GOOD)
+
+
+def test_a_slot_that_does_not_want_the_comparison_does_not_ask_for_it(approved: Any, judge: Any) -> None:
+    """A canary, by this policy; and who does not know what was live admits nothing that compares."""
+    approved.deploy("dan", GOOD)
+    assert judge(OTHER, WEAK) != ""
+    assert approved.verdict(OTHER, slot="canary").admitted
+    assert "nobody knows with what" in "; ".join(approved.verdict(OTHER).reasons)
