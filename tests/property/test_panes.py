@@ -185,3 +185,4 @@ def test_a_pane_does_not_depend_on_how_its_entries_were_cut(cuts: list[int], ski
     for start, end in pairwise(ends):
         found += collector.take(entries[start:end])
     assert found == wanted[skipped:]
+    assert [decode_finished(encode_finished(one)) for one in found] == found
