@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -270,11 +270,14 @@ def verify(
     golden: Annotated[
         bool, typer.Option("--golden", help="Load each and ask its golden rows as well.")
     ] = False,
+    public_key: PublicKeysOption = None,
     config: ConfigOption = None,
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Check every byte of packages in the store; exit code 1 when one is wrong.
+
+    With --public-key one is wrong, too, that has no OpenSSF signature by that key (`affiant model verify-signature`).
 
     Example: affiant model verify --golden
     """
@@ -282,11 +285,12 @@ def verify(
     wanted = (
         [_whole(place, digest) for digest in digests] if digests else [item.digest for item in place.list()]
     )
+    signed = (lambda package: pulled(config, store, package, public_key)) if public_key else None
     results = []
     with _progress("verifying", len(wanted)) as step:
         for digest in wanted:
             step(digest[:SHORT])
-            results.append(_verified(place, digest, golden))
+            results.append(_verified(place, digest, golden, signed))
     if as_json:
         typer.echo(json_text(results))
     else:
@@ -306,13 +310,17 @@ app.command("attach-signature")(attach_signature)
 app.command()(sync_mlflow)
 
 
-def _verified(store: Store, digest: str, golden: bool) -> dict[str, object]:
+def _verified(
+    store: Store, digest: str, golden: bool, signed: Callable[[Package], str | None] | None
+) -> dict[str, object]:
     """One package's result; a store that does not answer is not a wrong package, and ends the command."""
     from registry.errors import PackageError, StoreDamaged
 
     try:
         package = store.pull(digest)
         result: dict[str, object] = {"digest": digest, "name": package.name, "holds": True}
+        if signed is not None:
+            result["signed_by"] = signed(package)
         if golden:
             from registry.runtimes import load as load_model
 

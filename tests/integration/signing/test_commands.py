@@ -175,6 +175,17 @@ def test_pull_says_that_nobody_has_looked_or_looks(store: Path, key: Key, tmp_pa
     assert found["signed_by"] == key.id
 
 
+def test_verify_wants_a_signature_of_each_package_where_a_key_is_trusted(store: Path, key: Key) -> None:
+    """Its bytes may be whole all the same; without a key nothing is asked of signatures."""
+    model("sign", DIGEST, "--key", key.path, store=store)
+    trusted = ("--public-key", key.public_path)
+    assert model("verify", DIGEST, *trusted, "--json", store=store).json[0]["signed_by"] == key.id
+    done = model("verify", *trusted, "--json", store=store)
+    wrong = [each for each in done.json if not each["holds"]]
+    assert (done.code, [each["problem"] for each in wrong]) == (1, ["it has no signature"])
+    assert model("verify", store=store).code == 0
+
+
 def test_the_commands_say_what_is_wrong(
     store: Path, key: Key, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
