@@ -81,6 +81,8 @@ class State:
     """Whether something of the plan is not served."""
     governance: Callable[[], float | None]
     """Seconds since the copy of the governance log was last whole; None: there is no copy."""
+    certificate: Callable[[], float | None] = lambda: None
+    """When the TLS certificate that is served ends, s since 1970 UTC; None: there is none."""
 
 
 class Metrics:
@@ -193,6 +195,12 @@ def _state_families(state: State) -> Iterator[Metric]:
             "affiant_governance_seconds",
             "Since this machine's copy of the governance log was last known to have all of it.",
             age,
+        )
+    if (end := state.certificate()) is not None:
+        yield GaugeMetricFamily(
+            "affiant_gateway_certificate_expires_timestamp_seconds",
+            "When the TLS certificate that is served ends, since 1970 UTC.",
+            end,
         )
     for name, value in state.journal().items():
         yield GaugeMetricFamily(f"affiant_journal_{name}", JOURNAL_NUMBERS[name], value)

@@ -30,6 +30,7 @@ from .auth import read_keys
 from .batching import Batcher
 from .bench import Unrecorded
 from .call import Gate, Recorder
+from .certificate import certificate_end
 from .cold import Cold
 from .debts import Debts
 from .follow import PlanFollower, follow, stamp
@@ -68,6 +69,7 @@ class Worker:
         self._journal: Journal | None = None
         self._debts: Final = Debts()
         self._unaudited = bench_unaudited()
+        self._certificate_end = certificate_end(config, self.settings)
         endpoint = self.telemetry.otlp_endpoint
         self._spans: Final = SpanExport.to(endpoint) if endpoint else None
 
@@ -231,6 +233,7 @@ class Worker:
             worker=self._number,
             behind=lambda: self._follower is not None and self._follower.problem is not None,
             governance=lambda: copy_age(self._config),
+            certificate=lambda: self._certificate_end,
         )
         more = (ProcessCollector(registry=None), PlatformCollector(registry=None))
         return exposition(self.metrics, state, more)

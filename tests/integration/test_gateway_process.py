@@ -375,7 +375,9 @@ def test_no_resolver_and_nobody_else_is_asked(tmp_path: Path) -> None:
 
 
 def test_tls_from_the_settings(tmp_path: Path) -> None:
-    """A client that trusts the certificate is answered; plain HTTP is not."""
+    """A client that trusts the certificate is answered, plain HTTP is not; /metrics says when the certificate ends."""
+    from cryptography import x509
+
     site = Site(tmp_path, gateway={"tls_certificate": "cert.pem", "tls_key": "key.pem"})
     site.serve("credit", credit_package())
     certificate(tmp_path)
@@ -384,8 +386,14 @@ def test_tls_from_the_settings(tmp_path: Path) -> None:
         context = ssl.create_default_context(cafile=str(tmp_path / "cert.pem"))
         connection = http.client.HTTPSConnection("127.0.0.1", served.port, context=context, timeout=30)
         connection.request("POST", PREDICT, BODY, {"Content-Type": "application/json"})
-        assert connection.getresponse().status == 200
+        response = connection.getresponse()
+        assert (response.status, bool(response.read())) == (200, True)
         assert context.minimum_version >= ssl.TLSVersion.TLSv1_2
+        connection.request("GET", "/metrics")
+        said = re.search(rb"_certificate_expires_timestamp_seconds ([0-9].*)", connection.getresponse().read())
+        leaf = x509.load_pem_x509_certificate((tmp_path / "cert.pem").read_bytes())
+        assert said is not None
+        assert float(said[1]) == leaf.not_valid_after_utc.timestamp()
         connection.close()
         with pytest.raises((OSError, http.client.HTTPException)):
             post(served.port)

@@ -1,0 +1,128 @@
+"""Rules, runbooks and metrics belong together: none without the others."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import typer
+
+from audit.auditor import complete_metrics
+from audit.notary import metrics as notary
+from audit.ship import metrics as sidecar
+from cli.main import app
+from monitoring import names
+from monitoring.alerts.expiry import EXPIRES
+from monitoring.alerts.form import Figure, Rule, Select, selects
+from monitoring.alerts.limits import NAMES
+from monitoring.alerts.path import CERTIFICATE_EXPIRES
+from monitoring.alerts.rules import groups_of
+from monitoring.alerts.slos import SECONDS
+from service import metrics as gateway
+from tests.components.alerts import full_policy
+
+DOCS = Path(__file__).parents[2] / "docs"
+RUNBOOKS = DOCS / "runbooks"
+RULES: list[Rule] = [rule for group in groups_of(full_policy()) for rule in group.rules]
+ALERTS = sorted({rule.alert for rule in RULES})
+OF_MONITOR = {each.name: each for each in [*vars(names).values(), EXPIRES] if isinstance(each, names.Name)}
+
+
+def _read() -> list[tuple[Rule, Select, tuple[str, ...]]]:
+    """What rules read, and the labels that they group it by or look it up with."""
+    found = []
+    for rule in RULES:
+        found += [(rule, select, getattr(rule.when, "by", ())) for select in selects(rule.when)]
+        found += [(rule, each.select, each.on) for each in rule.figures if isinstance(each, Figure)]
+    return found
+
+
+def test_each_alert_has_a_runbook_and_each_runbook_an_alert() -> None:
+    """And the list has all of them."""
+    pages = sorted(page.stem for page in RUNBOOKS.glob("*.md") if page.stem != "README")
+    assert pages == ALERTS
+    listed = re.findall(r"^\| \[(\w+)\]\((\w+)\.md\)", (RUNBOOKS / "README.md").read_text(), re.MULTILINE)
+    assert sorted(listed) == [(each, each) for each in ALERTS]
+
+
+@pytest.mark.parametrize("alert", ALERTS)
+def test_a_runbook_says_what_it_means_where_to_look_and_what_to_do(alert: str) -> None:
+    """Three parts, commands that there are, and links that lead somewhere."""
+    text = (RUNBOOKS / f"{alert}.md").read_text()
+    assert re.findall(r"^#+ (.+)$", text, re.MULTILINE) == [alert, "What it means", "Look", "Do"]
+    for words in re.findall(r"`affiant ([a-z][a-z -]*[a-z])", text):
+        assert _is_command(words.split()), words
+    for target in re.findall(r"\]\(([^)#]+)", text):
+        assert (RUNBOOKS / target).is_file(), target
+
+
+def _is_command(words: list[str]) -> bool:
+    """Whether the first words are a command: `audit verify`, `history`."""
+    command = typer.main.get_command(app)
+    context = typer.Context(command)
+    first = command.get_command(context, words[0])  # type: ignore[attr-defined]
+    if first is None or not hasattr(first, "commands") or not first.commands:
+        return first is not None
+    return len(words) > 1 and words[1] in first.commands
+
+
+def test_each_metric_that_a_rule_reads_is_exported() -> None:
+    """By some process of ours, under that very name; histograms and counters with their endings."""
+    counters = {f"{each.name}_total" for each in OF_MONITOR.values() if each.kind == "counter"}
+    gauges = {each.name for each in OF_MONITOR.values() if each.kind == "gauge"}
+    made = set(re.findall(r'"(affiant_[a-z_]+)"', Path(gateway.__file__).read_text()))
+    of_gateway = {*made, *(f"affiant_journal_{each}" for each in gateway.JOURNAL_NUMBERS)}
+    of_gateway |= {f"{name}{end}" for name in made for end in ("_total", "_bucket", "_count")}
+    looked = Path(complete_metrics.__file__).read_text()
+    of_audit = {f"affiant_audit_{each}" for each in re.findall(r'"([a-z_]+)"', looked)}
+    of_audit |= set(re.findall(r'"(affiant_audit_[a-z_]+)"', looked))
+    of_sidecar = {*sidecar.GAUGES, *sidecar.COPY_GAUGES, *(f"{each}_total" for each in sidecar.COUNTERS)}
+    of_notary = {*notary.GAUGES, notary.UP, f"{notary.ALARMS}_total"}
+    known = counters | gauges | of_gateway | of_audit | of_sidecar | of_notary | {"up"}
+    assert {select.name for _, select, _ in _read()} <= known
+    assert CERTIFICATE_EXPIRES in made
+
+
+def test_the_monitor_s_metrics_have_the_labels_that_rules_ask_for() -> None:
+    """A rule on a label that there is not would be silent for ever."""
+    seen = 0
+    for rule, select, labels in _read():
+        name = OF_MONITOR.get(select.name) or OF_MONITOR.get(select.name.removesuffix("_total"))
+        if name is not None:
+            seen += 1
+            asked = {*labels, *(match.label for match in select.matches)} - {"instance"}
+            assert asked <= set(name.labels), (rule.alert, select.name)
+    assert seen > 30
+
+
+def test_texts_name_labels_that_the_alert_has() -> None:
+    """What is filled in is there: of the condition's groups, or of the rule."""
+    for rule in RULES:
+        known = {*getattr(rule.when, "by", ()), *rule.labels, "severity", "value"}
+        assert set(re.findall(r"\{([a-z_]+)\}", rule.summary)) <= known, rule.alert
+        for figure in rule.figures:
+            assert set(figure.on) <= known
+
+
+def test_no_two_rules_make_the_same_alert() -> None:
+    """One name, one set of labels: else one would say that it fires, and the other that it does not."""
+    made = [
+        (
+            rule.alert, rule.severity, tuple(sorted(rule.labels.items())),
+            tuple((m.label, m.value) for m in selects(rule.when)[0].matches if m.label != "severity"),
+        )
+        for rule in RULES
+    ]  # fmt: skip
+    assert len(made) == len(set(made))
+
+
+def test_the_gateway_s_bounds_are_those_that_rules_count_on() -> None:
+    """A bucket that there is not would never be slow."""
+    assert SECONDS == gateway.SECONDS
+
+
+def test_the_page_lists_every_limit() -> None:
+    """docs/alerts.md, and none that is not there."""
+    text = (DOCS / "alerts.md").read_text()
+    assert set(re.findall(r"`([a-z]+_[a-z_]+_(?:warn|page))`", text)) == set(NAMES)
