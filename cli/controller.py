@@ -34,8 +34,9 @@ def run(config: ConfigOption = None) -> None:
     """Hear alarms at POST /alerts and decide about each, until SIGTERM.
 
     Nothing of an alarm is believed: the evidence is asked of the monitor and computed again from the log. What the
-    policy lets it do becomes a signed event in the governance log, which gateways follow. Nothing else is kept, so
-    any number of controllers may run, and each may be killed at any time.
+    policy lets it do becomes a signed event in the governance log, which gateways follow. Canaries whose steps were
+    signed (`affiant deploy --then`) are moved on, or taken back, by their comparison with live. Nothing else is kept,
+    so any number of controllers may run, and each may be killed at any time.
 
     Exit codes: 0 told to end; 2 wrong usage, settings, key or token; 3 the address is taken, or there is no log.
 
@@ -43,12 +44,12 @@ def run(config: ConfigOption = None) -> None:
     """
     from monitoring.controller.webhook import WebhookServer, application
 
-    from .controller_parts import configured_controller, door_of, tls_of
+    from .controller_parts import configured_controller, configured_mover, door_of, tls_of
 
     loaded = load(config)
     settings = loaded.section("controller", ControllerSettings)
     door, tls = door_of(loaded, settings), tls_of(loaded, settings)
-    controller = configured_controller(loaded, settings)
+    controller, mover = configured_controller(loaded, settings), configured_mover(loaded, settings)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
@@ -57,7 +58,10 @@ def run(config: ConfigOption = None) -> None:
     with WebhookServer(settings.host, settings.port, pages, tls) as server:
         scheme = "http" if tls is None else "https"
         say.info("ready", metrics=f"{scheme}://{settings.host}:{server.port}/metrics")
+        moving = threading.Thread(target=mover.run, args=(stop,), name="rollouts")
+        moving.start()
         controller.run(stop)
+        moving.join()
     say.info("ended")
 
 

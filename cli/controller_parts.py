@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from monitoring.controller.run import Controller, Show
     from monitoring.controller.webhook import Door
     from monitoring.figures import Alarm, Evidence
+    from monitoring.rollout.mover import Mover
     from registry.admission import InForce
     from registry.stores import Store
 
@@ -191,3 +192,18 @@ def configured_controller(config: Config, settings: ControllerSettings) -> Contr
         signer.id,
         tell=None if webhook is None else tell,
     )
+
+
+def configured_mover(config: Config, settings: ControllerSettings) -> Mover:
+    """What takes the steps of rollouts. Raises: as `configured_controller`."""
+    from monitoring.controller.act import appender
+    from monitoring.controller.ground import Follower
+    from monitoring.rollout.mover import Mover, fetched
+    from registry.approvals.board import first_root_of
+    from registry.stores import configured_store
+
+    signer = signer_of(config.resolve(settings.key_file))
+    governance = configured_governance_log(config, create=False)
+    follower = Follower(governance, first_root_of(config), publisher_of_store(configured_store(config)))
+    append = appender(Governance(Patient(governance), signer))
+    return Mover(follower, fetched(monitor_url(config, settings)), append, signer.id)

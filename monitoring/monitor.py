@@ -165,6 +165,8 @@ class Monitor:
                 "service": service,
                 "digest": comparing.rollout.digest,
                 "offset": comparing.rollout.offset,
+                "moved": comparing.rollout.moved,
+                "fresh": comparing.fresh,
                 "sides": {slot: comparing.side(slot).written() for slot in ("canary", "live")},
             }
 

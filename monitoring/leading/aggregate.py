@@ -82,8 +82,11 @@ class Aggregate:
         self.comparing = {}
         for service, rollout in (rollouts or {}).items():
             before = known.get(service)
-            same = before is not None and before.rollout.offset == rollout.offset
-            self.comparing[service] = Comparing(rollout, before.sides if same and before is not None else {})
+            if before is None or before.rollout.offset != rollout.offset:
+                self.comparing[service] = Comparing(rollout)
+            else:
+                fresh = before.fresh if before.rollout.moved == rollout.moved else 0
+                self.comparing[service] = Comparing(rollout, before.sides, fresh)
         for of in [
             of for of in self.lives if of not in self.served or self.lives[of].since != self.served[of]
         ]:

@@ -71,6 +71,8 @@ class Comparing:
 
     rollout: Rollout
     sides: dict[Slot, Asked] = field(default_factory=dict)
+    fresh: int = 0
+    """Requests of the canary since the last step: what it is to move on by."""
 
     @property
     def share(self) -> float:
@@ -93,3 +95,5 @@ class Comparing:
         for at, statuses in pane.statuses.items():
             if at.service == service and at.slot != "shadow":
                 self.side(at.slot).count(statuses)
+                if at.slot == "canary" and pane.time > self.rollout.moved:
+                    self.fresh += sum(statuses.values())

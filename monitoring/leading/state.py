@@ -32,7 +32,7 @@ def state_of(aggregate: Aggregate) -> dict[str, Any]:
         ],
         "comparing": {
             service: {
-                "offset": each.rollout.offset,
+                "offset": each.rollout.offset, "moved": each.rollout.moved, "fresh": each.fresh,
                 "sides": {slot: side.written() for slot, side in sorted(each.sides.items())},
             }
             for service, each in sorted(aggregate.comparing.items())
@@ -66,6 +66,7 @@ def restore(aggregate: Aggregate, state: Mapping[str, Any], panes: Iterable[Pane
             known = aggregate.comparing.get(service)
             if known is not None and known.rollout.offset == each["offset"]:
                 known.sides = {slot: Asked.read(side) for slot, side in each["sides"].items()}
+                known.fresh = int(each["fresh"]) if known.rollout.moved == each["moved"] else 0
         for service, slot, found in state["statuses"]:
             aggregate.statuses[At(service, slot)] = Counter({int(key): int(n) for key, n in found.items()})
     except (KeyError, TypeError, ValueError, AttributeError) as error:

@@ -1,0 +1,196 @@
+"""Takes the steps of rollouts while their comparison holds, and takes canaries back when it does not.
+
+Nothing is kept but in the governance log: whoever dies here leaves a rollout where it is. What the monitor counted is
+believed: a lying one can make a controller take steps early that people have signed, or go back, and nothing else.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+from urllib.parse import quote
+
+import structlog
+
+from audit.errors import AuditError
+from monitoring.asked import Asked
+from monitoring.controller.act import Append, act, person_of
+from monitoring.controller.base import Ground
+from monitoring.controller.ground import Follower
+from monitoring.errors import DetectError, MonitoringError
+from monitoring.panes import LATENCY_BOUNDS
+from registry.deployment import Deployed, Deployment, Placed, Rollout
+from registry.deployment.change import stepped
+from registry.errors import RegistryError
+from registry.policy import Rollout as Limits
+
+from .compare import Comparison, Side, compare
+
+INTERVAL: Final = 2.0
+"""Seconds between two looks."""
+_SECONDS: Final = tuple(bound / 1e9 for bound in LATENCY_BOUNDS)
+_MOST: Final = 1 << 20
+_TIMEOUT: Final = 10.0
+_LONGEST: Final = 2000
+
+log = structlog.get_logger("affiant.controller")
+
+Fetch = Callable[[str], Mapping[str, Any] | None]
+"""A service → what the monitor has of its rollout; None: nothing. Raises MonitoringError: it does not answer."""
+
+
+class RolloutWaits(MonitoringError):  # noqa: N818 - the name says what happened
+    """A rollout stays where it is; the message says why."""
+
+
+def fetched(monitor: str) -> Fetch:
+    """Asks the monitor at that address."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+    def fetch(service: str) -> Mapping[str, Any] | None:
+        try:
+            address = f"{monitor.rstrip('/')}/comparison/{quote(service, safe='')}"
+            with opener.open(address, timeout=_TIMEOUT) as answer:
+                found = json.loads(answer.read(_MOST))
+        except urllib.error.HTTPError as error:
+            error.close()
+            if error.code == http.client.NOT_FOUND:
+                return None
+            raise RolloutWaits(f"the monitor answers {error.code}") from error
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            raise RolloutWaits(f"the monitor does not answer ({type(error).__name__})") from error
+        return found if isinstance(found, dict) else None
+
+    return fetch
+
+
+class Mover:
+    """For one thread."""
+
+    def __init__(
+        self,
+        follower: Follower,
+        fetch: Fetch,
+        append: Append,
+        key: str,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Nothing is read yet.
+
+        Args:
+            follower: of the governance log.
+            fetch: what the monitor has counted.
+            append: signs and appends.
+            key: the id of the key that it signs with.
+            clock: seconds since 1970 UTC.
+        """
+        self._follower: Final = follower
+        self._fetch: Final = fetch
+        self._append: Final = append
+        self._key: Final = key
+        self._clock: Final = clock
+        self._told: dict[str, str] = {}
+
+    def run(self, stop: threading.Event) -> None:
+        """Look every now and then until `stop` is set."""
+        while not stop.wait(INTERVAL):
+            self.step()
+
+    def step(self) -> None:
+        """Look once at each rollout."""
+        try:
+            services = self._follower.read_on().services()
+        except (AuditError, RegistryError) as error:
+            self._say("", f"the governance log: {error}")
+            return
+        for service, deployed in services.items():
+            if deployed.rollout is None or deployed.paused:
+                self._told.pop(service, None)
+                continue
+            try:
+                self._say(service, self._about(deployed))
+            except (MonitoringError, AuditError, RegistryError) as error:
+                self._say(service, str(error))
+
+    def _about(self, deployed: Deployed) -> str:
+        """What was done. Raises RolloutWaits: why nothing was."""
+        grounds, now = self._follower.grounds, round(self._clock(), 3)
+        ground, rollout = grounds.ground(deployed.service, now), deployed.rollout
+        assert rollout is not None
+        person = person_of(grounds.ledger.roots, self._key, grounds.end)
+        if person is None:
+            raise RolloutWaits("the controller's key has not the role controller in the root")
+        found = self._counted(deployed.service, rollout)
+        came_of = _compare(found, limits_of(ground), due=rollout.due(int(now * 1000)))
+        if came_of.verdict == "hold":
+            raise RolloutWaits("; ".join(came_of.reasons))
+        back = came_of.verdict == "back"
+        if not back and rollout.left[0] == 1 and (why := ground.admitted(rollout.digest)):
+            raise RolloutWaits(f"the next step makes it live, and it may not be: {'; '.join(why)}")
+        plan = _live(deployed) if back else stepped(deployed)
+        reason = "; ".join(came_of.reasons) if back else f"the comparison with live holds; {_shares(plan)}"
+        assert deployed.last is not None
+        event = Deployment(
+            service=deployed.service, action="rollback" if back else "step", plan=plan,
+            after=deployed.last.offset, reason=reason[:_LONGEST], actor=person, at=now,
+            evidence={"kind": "rollout", "comparison": dict(found), "figures": came_of.figures},
+        )  # fmt: skip
+        done = act(
+            event, self._append, lambda: self._follower.read_on().ground(deployed.service, now).deployed
+        )
+        if done.why is not None:
+            raise RolloutWaits(f"it was signed, and changes nothing: {done.why}")
+        return f"{'taken back' if back else 'moved on'}: {reason}"
+
+    def _counted(self, service: str, rollout: Rollout) -> Mapping[str, Any]:
+        found = self._fetch(service)
+        if found is None or (found.get("digest"), found.get("offset")) != (rollout.digest, rollout.offset):
+            raise RolloutWaits("the monitor has nothing of this rollout yet")
+        return found
+
+    def _say(self, service: str, what: str) -> None:
+        """Each thing once."""
+        if self._told.get(service) != what:
+            self._told[service] = what
+            log.info("rollout", service=service, what=what)
+
+
+def limits_of(ground: Ground) -> Limits:
+    """By what a service's canaries are compared. Raises RolloutWaits: the policy does not say."""
+    section = ground.section
+    limits = section.canary.rollout if section is not None and section.canary is not None else None
+    if limits is None:
+        raise RolloutWaits("the policy has no canary.rollout: the steps do not move by themselves")
+    return limits
+
+
+def _live(deployed: Deployed) -> list[Placed]:
+    return [Placed(digest=each.digest) for each in deployed.plan if each.slot == "live"]
+
+
+def _compare(found: Mapping[str, Any], limits: Limits, *, due: bool) -> Comparison:
+    """Raises RolloutWaits: what the monitor answers is none."""
+    try:
+        canary, live = (_side(Asked.read(found["sides"][slot])) for slot in ("canary", "live"))
+        came_of = compare(canary, live, limits, _SECONDS, due=due)
+        fresh = int(found["fresh"])
+    except (DetectError, KeyError, TypeError, ValueError) as error:
+        raise RolloutWaits(f"what the monitor answers is no comparison: {error}") from error
+    if came_of.verdict == "move" and fresh < limits.minimum_requests:
+        why = f"{fresh} requests of the canary since the last step; {limits.minimum_requests} are needed"
+        return Comparison("hold", (why,), came_of.figures)
+    return came_of
+
+
+def _side(asked: Asked) -> Side:
+    return Side(asked.reached, asked.failed, asked.latency, asked.confidence)
+
+
+def _shares(plan: list[Placed]) -> str:
+    return ", ".join(f"{each.slot} {each.weight:.0%}" for each in plan)

@@ -1,0 +1,155 @@
+"""Steps on a real governance log: taken while the comparison holds, taken back when it does not, each once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from audit.governance import Governance
+from audit.log.local import LocalLog
+from monitoring.asked import Asked
+from monitoring.controller.act import appender
+from monitoring.controller.ground import Follower
+from monitoring.panes import CONFIDENCE_BINS, LATENCY_BOUNDS
+from monitoring.rollout.mover import Mover, RolloutWaits
+from registry.deployment import Deployed, Steps
+from registry.policy import parse_policy
+from tests.components.controller import KEYS, ONE, TWO, Town, plan_of
+
+POLICY = """
+format: 1
+change: {{roles: {{policy: 1}}}}
+services:
+  credit:
+    gates: {{documentation: {{}}}}
+    approvals: {{roles: {{legal: 1}}, valid_days: 10, publisher_may_approve: true}}
+    canary: {{maximum_weight: 0.5{rollout}}}
+"""
+
+
+class Stage:
+    """ONE is live, TWO is a canary at 25 % with steps to 50 % and all, ten minutes apart."""
+
+    def __init__(self, directory: Path, rollout: str = ", rollout: {minimum_requests: 100}") -> None:
+        self.town = Town(parse_policy(POLICY.format(rollout=rollout).encode()))
+        self.town.approve(ONE, TWO)
+        self.town.deploy(ONE)
+        self.offset = self.town.deploy(plan_of(ONE, TWO), steps=Steps(shares=[0.5, 1.0], seconds=600.0))
+        self.log: LocalLog = self.town.write(directory)
+        self.found: dict[str, Any] | None = self.comparison()
+        self.append = appender(Governance(self.log, KEYS["robot"], lambda: int(self.town.clock * 1e9)))
+        self.mover = self.another()
+
+    def another(self) -> Mover:
+        """A second one, or the same after a restart."""
+        follower = Follower(self.log, self.town.root, self.town.publisher)
+        return Mover(follower, lambda _: self.found, self.append, KEYS["robot"].id, lambda: self.town.clock)
+
+    def comparison(self, errors: int = 0, requests: int = 2000, **changed: Any) -> dict[str, Any]:
+        """What a monitor tells: so many of the canary's requests have failed."""
+        sides = {}
+        for slot, failed in (("canary", errors), ("live", 0)):
+            side = Asked(rows=requests, confidence=np.full(CONFIDENCE_BINS, requests // CONFIDENCE_BINS))
+            side.latency = np.zeros(len(LATENCY_BOUNDS) + 1, np.int64)
+            side.latency[10] = requests
+            side.count({200: requests - failed, 500: failed})
+            sides[slot] = side.written()
+        return {"digest": TWO, "offset": self.offset, "fresh": requests, "sides": sides} | changed
+
+    def deployed(self) -> Deployed:
+        """By the log."""
+        return Follower(self.log, self.town.root, self.town.publisher).read_on().services()["credit"]
+
+    def shares(self) -> list[tuple[str, float]]:
+        """What answers."""
+        return [(each.slot, each.weight) for each in self.deployed().plan]
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Stage:
+    """As the rollout begins."""
+    return Stage(tmp_path)
+
+
+def test_it_moves_on_in_time_to_the_end(stage: Stage) -> None:
+    """Step by step, each signed by the controller with what it was compared by; once through, nothing more."""
+    stage.mover.step()
+    assert stage.shares() == [("live", 0.75), ("canary", 0.25)]
+    for wanted in ([("live", 0.5), ("canary", 0.5)], [("live", 1.0)], [("live", 1.0)]):
+        stage.town.clock += 601
+        stage.mover.step()
+        stage.mover.step()
+        assert stage.shares() == wanted
+    events = stage.deployed().counted
+    assert [each.content.action for each in events] == ["deploy", "deploy", "step", "step"]
+    assert stage.deployed().last is not None
+    assert events[-1].content.live == TWO
+    assert events[-1].role == "controller"
+    assert (events[-1].content.evidence or {})["kind"] == "rollout"
+
+
+def test_a_worse_canary_is_taken_back_at_once(stage: Stage) -> None:
+    """What is live stays."""
+    stage.found = stage.comparison(errors=200)
+    stage.mover.step()
+    last = stage.deployed().last
+    assert last is not None
+    assert (last.content.action, last.content.live, len(last.content.plan)) == ("rollback", ONE, 1)
+    assert "share of failed requests" in last.content.reason
+    assert stage.deployed().rollout is None
+
+
+def test_two_movers_take_one_step(stage: Stage) -> None:
+    """Both saw the same; the log lets one count."""
+    other = stage.another()
+    stage.town.clock += 601
+    stage.mover.step()
+    other.step()
+    assert stage.shares() == [("live", 0.5), ("canary", 0.5)]
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"requests": 99}, "99 requests of the canary were seen"),
+        ({"fresh": 99}, "99 requests of the canary since the last step"),
+        ({"offset": 1}, "the monitor has nothing of this rollout yet"),
+        ({"digest": ONE}, "the monitor has nothing of this rollout yet"),
+        ({"sides": {}}, "is no comparison"),
+    ],
+)
+def test_it_waits_when_too_little_is_known(stage: Stage, change: dict[str, Any], told: str) -> None:
+    """And when the monitor tells of something else, or nonsense."""
+    stage.town.clock += 601
+    stage.found = stage.comparison(**change)
+    with pytest.raises(RolloutWaits, match=told):
+        stage.mover._about(stage.mover._follower.read_on().services()["credit"])
+    stage.mover.step()
+    assert stage.shares() == [("live", 0.75), ("canary", 0.25)]
+
+
+def test_the_last_step_needs_all_that_live_needs(stage: Stage) -> None:
+    """A canary whose approval was taken away on its way stays where it is."""
+    stage.town.clock += 601
+    stage.mover.step()
+    entries = len(stage.town.entries)
+    stage.town.revoke(TWO)
+    writer = stage.log.writer(0)
+    writer.send(stage.town.entries[entries].value or b"", b"")
+    while not writer.delivered().sends:
+        writer.wait(1)
+    writer.close()
+    stage.town.clock += 601
+    stage.mover.step()
+    assert stage.shares() == [("live", 0.5), ("canary", 0.5)]
+
+
+def test_without_limits_in_the_policy_nothing_moves_by_itself(tmp_path: Path) -> None:
+    """Nobody said what is good enough."""
+    stage = Stage(tmp_path, rollout="")
+    stage.town.clock += 601
+    stage.mover.step()
+    assert stage.shares() == [("live", 0.75), ("canary", 0.25)]
