@@ -28,7 +28,9 @@ from typing import Any, Self
 from audit.config import Config, load
 from audit.log import configured_governance_log, configured_log
 from cli.controller_parts import again_under, publisher_of_store
+from monitoring.controller.evidence import fetch
 from monitoring.controller.ground import Follower
+from monitoring.errors import EvidenceUnavailable
 from monitoring.figures import Evidence
 from registry.deployment import Deployed
 from registry.policy import parse_policy
@@ -113,7 +115,7 @@ class Site:
         """The files that the command reads."""
         (self.directory / "affiant.toml").write_text(
             f'[data]\ndirectory = "data"\n[governance]\nroot = "root.json"\n[controller]\nport = {self.port}\n'
-            f'monitor_url = "http://127.0.0.1:{self.monitor_port}"\n'
+            f"[monitor]\nmetrics_port = {self.monitor_port}\npane_records = {PANE}\n"
         )
         (self.directory / "root.json").write_bytes(self.town.root.envelope.encode())
         key, token = self.directory / "controller.key", self.directory / "controller.token"
@@ -191,6 +193,26 @@ class Site:
         page.say(self.evidence())
         with page:
             yield page
+
+    @contextmanager
+    def real_monitor(self) -> Iterator[Process]:
+        """`affiant monitor`, once it has evidence that pages."""
+        program = [sys.executable, "-m", "cli.main", "monitor", *self.config]
+        process = Process(program, log=self.directory / "monitor.log", cwd=Path.cwd())
+
+        def pages() -> bool:
+            try:
+                found = fetch(f"http://127.0.0.1:{self.monitor_port}", "credit", self.second[7:19], "live")
+            except EvidenceUnavailable:
+                return False
+            return any(each.severity == "page" for each in found.columns)
+
+        process.start()
+        try:
+            process.wait_until(pages, what="evidence", deadline_s=60.0)
+            yield process
+        finally:
+            process.stop()
 
     def controller(self, port: int | None = None) -> Running:
         """The process."""

@@ -180,8 +180,9 @@ def test_a_well_formed_lie_does_nothing(site: Site) -> None:
     assert site.live() == site.second
 
 
-def test_real_alertmanager_tells_it(site: Site) -> None:
-    """With the token out of the same file."""
+@pytest.mark.prometheus
+def test_real_alertmanager_and_monitor_and_an_auditor(site: Site) -> None:
+    """The token is out of the same file; the evidence is the monitor's, counted from the same log."""
     import urllib.request
 
     receiver = {
@@ -200,7 +201,7 @@ def test_real_alertmanager_tells_it(site: Site) -> None:
         "repeat_interval": "1m",
     }  # fmt: skip
     manager = Alertmanager(site.directory / "alertmanager", {"route": route, "receivers": [receiver]})
-    with site.monitor(), site.controller() as controller, manager:
+    with site.real_monitor(), site.controller() as controller, manager:
         alert = site.alert()
         body = json.dumps([{"labels": alert["labels"], "annotations": alert["annotations"]}]).encode()
         request = urllib.request.Request(
@@ -210,6 +211,7 @@ def test_real_alertmanager_tells_it(site: Site) -> None:
         told = controller.wait_for("roll_back")
     assert told["alert"] == "AffiantScoreDrift"
     assert site.live() == site.first
+    assert affiant("audit", "recompute", "credit@latest", *site.config).code == 0
 
 
 def test_a_token_is_made_once(site: Site) -> None:
