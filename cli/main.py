@@ -56,7 +56,7 @@ GROUPS: Final[dict[str, Group]] = {
     "history": Group("cli.deploy_history", "What was deployed, when, by whom and why.", "registry"),
     "lineage": Group("cli.lineage", "What a prediction or package came from, where data went.", "auditor"),
     "data": Group("cli.data", "Versions of data: list them, deprecate one, signed.", "registry"),
-    "up": Group("cli.up", "Run gateway, sidecar and notary under one supervisor.", "gateway-cpu"),
+    "up": Group("cli.up", "Run gateway, sidecar, notary, monitor under one roof.", "gateway-cpu"),
     "gateway": Group("cli.gateway", "Answer predictions, each recorded before it leaves.", "gateway-cpu"),
     "sidecar": Group("cli.sidecar", "Ship the journals of this machine to the log.", "sidecar"),
     "controller": Group("cli.controller", "Roll back by itself what drifts, with evidence.", "monitoring"),

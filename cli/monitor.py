@@ -11,6 +11,7 @@ import typer
 
 from audit.config import Config, load
 
+from .monitor_alerts import configured_evaluating
 from .options import ConfigOption
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ app = typer.Typer()
 def monitor(config: ConfigOption = None) -> None:
     """Follow the log until SIGTERM: distances from the reference, alarms, objectives; /metrics, /figures, /evidence.
 
+    Where no Prometheus does, it evaluates the policy's alerts by itself and tells the controller's webhook.
     On Kafka several monitors of one group share the partitions, and one of them judges. Survives the absence of log
     and store for any time, and goes on where it was: nothing is lost, and nothing counted twice.
 
@@ -35,7 +37,9 @@ def monitor(config: ConfigOption = None) -> None:
 
     loaded = load(config)
     settings = loaded.section("monitor", MonitorSettings)
-    running = configured_monitor(loaded)
+    governing = configured_governing(loaded)
+    running = configured_monitor(loaded, governing)
+    evaluating = configured_evaluating(loaded, settings, running, lambda: governing.policy)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
@@ -45,11 +49,15 @@ def monitor(config: ConfigOption = None) -> None:
         pages=pages(running),
     ) as server:  # fmt: skip
         say.info("ready", metrics=f"http://{settings.metrics_host}:{server.port}/metrics")
+        if evaluating is not None:
+            evaluating.start()
         running.run(stop)
+        if evaluating is not None:
+            evaluating.end()
     say.info("ended: everything that was counted is kept")
 
 
-def configured_monitor(config: Config) -> Monitor:
+def configured_monitor(config: Config, governing: Governing) -> Monitor:
     """The monitor of a settings file. Nothing is contacted yet.
 
     Raises:
@@ -71,7 +79,6 @@ def configured_monitor(config: Config) -> Monitor:
     from registry.stores import configured_store
 
     settings = config.section("monitor", MonitorSettings)
-    governing = configured_governing(config)
     # Where nobody governs, of plans of the past nothing is known: what the store has may have answered.
     packages = StorePackages(
         configured_store(config), governing.named if isinstance(governing, Governed) else None

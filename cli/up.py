@@ -57,6 +57,8 @@ class Part:
     """Whether the others end when it cannot be kept up."""
     command: tuple[str, ...] = ()
     """What follows `affiant`, when it is not the name alone."""
+    wanted: Callable[[Config], bool] = lambda _: True
+    """Whether it runs when nobody names it."""
 
 
 def gateway_address(config: Config) -> Address:
@@ -102,8 +104,50 @@ def notary_grace(_: Config) -> float:
     return 90.0
 
 
-# In the order in which they end: the gateway drains first, the sidecar ships the rest, the notary seals it.
+def monitor_address(config: Config) -> Address:
+    """Where the monitor's metrics are."""
+    from monitoring.settings import MonitorSettings
+
+    settings = config.section("monitor", MonitorSettings)
+    return Address("http", _reachable(settings.metrics_host), settings.metrics_port)
+
+
+def controller_address(config: Config) -> Address:
+    """Where the controller hears of alerts."""
+    from monitoring.settings import ControllerSettings
+
+    settings = config.section("controller", ControllerSettings)
+    return Address("https" if settings.tls_certificate else "http", _reachable(settings.host), settings.port)
+
+
+def controller_wanted(config: Config) -> bool:
+    """Where somebody governs, and has given this machine a controller's key."""
+    from monitoring.settings import ControllerSettings
+    from registry.settings import GovernanceSettings
+
+    governed = config.section("governance", GovernanceSettings).root is not None
+    settings = config.section("controller", ControllerSettings)
+    return governed and config.resolve(settings.key_file).exists()
+
+
+def quick_grace(_: Config) -> float:
+    """What keeps nothing has nothing to finish."""
+    return 30.0
+
+
+# In the order in which they end: who decides and judges first, then the gateway drains, the sidecar ships the rest, the
+# notary seals it.
 PARTS: Final = (
+    Part(
+        "controller",
+        controller_address,
+        "/readyz",
+        quick_grace,
+        vital=False,
+        command=("controller", "run"),
+        wanted=controller_wanted,
+    ),
+    Part("monitor", monitor_address, "/readyz", quick_grace, vital=False),
     Part("gateway", gateway_address, "/readyz", gateway_grace),
     Part("sidecar", sidecar_address, "/readyz", sidecar_grace, settle=20.0),
     Part(
@@ -118,18 +162,19 @@ OnlyOption = Annotated[
 
 @app.command()
 def up(config: ConfigOption = None, only: OnlyOption = None) -> None:
-    """Run the gateway, the sidecar and the notary under one supervisor until Ctrl-C.
+    """Run the gateway, the sidecar, the notary and the monitor under one supervisor until Ctrl-C.
 
     A component that crashes is started again, with growing pauses. Gateway or sidecar that cannot be kept up end
     them all, with exit code 3; without the notary the others go on, loudly, until the journal is full. On Ctrl-C
-    or SIGTERM the gateway drains first, then the sidecar ships the rest, and the notary seals it.
+    or SIGTERM the gateway drains first, then the sidecar ships the rest, and the notary seals it. The controller runs
+    too where there is a governance root and its key.
 
     Example: affiant up --config affiant.toml --only gateway
     """
     loaded = load(config)
     if found := problems(loaded):
         raise ConfigError("; ".join(found))
-    parts = chosen(only)
+    parts = chosen(only, loaded)
     if any(part.name == "notary" for part in parts):
         need_key(loaded)
     console = Console([part.name for part in parts])
@@ -150,14 +195,15 @@ def need_key(config: Config) -> None:
     FileKey(config.resolve(config.section("notary", NotarySettings).key_file))
 
 
-def chosen(only: str | None) -> tuple[Part, ...]:
-    """The parts that `--only` names, in the order of the table.
+def chosen(only: str | None, config: Config) -> tuple[Part, ...]:
+    """The parts that `--only` names, or those that are wanted, in the order of the table.
 
     Raises:
         ConfigError: there is no such component.
     """
     known = tuple(part.name for part in PARTS)
-    names = known if only is None else tuple(name.strip() for name in only.split(","))
+    wanted = tuple(part.name for part in PARTS if part.wanted(config))
+    names = wanted if only is None else tuple(name.strip() for name in only.split(","))
     for name in names:
         if name not in known:
             raise ConfigError(f"--only: no component {name!r}{suggest(name, known)}")

@@ -141,6 +141,11 @@ class Monitor:
         """Why it is not ready; empty when it is."""
         return self._trouble
 
+    @property
+    def leads(self) -> bool:
+        """Whether it judges."""
+        return self._lead is not None
+
     def collect(self) -> Iterable[Metric]:
         """For prometheus_client."""
         with self._lock:

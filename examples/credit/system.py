@@ -59,6 +59,8 @@ def write_settings(
     """
     port = free_port()
     sidecar = free_port(port + 1)
+    notary = free_port(sidecar + 1)
+    monitor = free_port(notary + 1)
     text = commented_toml(
         {
             "data": {"directory": "affiant-data"},
@@ -66,7 +68,9 @@ def write_settings(
             "journal": {"segment_bytes": 16 << 20, "max_bytes": 256 << 20},
             "log": {"backend": "local"},
             "sidecar": {"metrics_port": sidecar},
-            "notary": {"metrics_port": free_port(sidecar + 1)},
+            "notary": {"metrics_port": notary},
+            "monitor": {"metrics_port": monitor},
+            "controller": {"port": free_port(monitor + 1)},
             **more,
         }
     )

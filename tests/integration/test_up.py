@@ -83,6 +83,7 @@ class Running:
             "journal": {"segment_bytes": 1 << 20, "max_bytes": 16 << 20},
             "sidecar": {"metrics_port": self.metrics},
             "notary": {"metrics_port": free_port()},
+            "monitor": {"metrics_port": free_port()},
             "store": {"directory": store},
         }
         plan = f'\n[[plan]]\nservice = "credit"\ndigest = "{digest}"\n'
