@@ -15,7 +15,7 @@ from audit.errors import LogUnavailable, OffsetGone
 from audit.log.base import Log, LogReader
 from monitoring.read import External, Packages
 from monitoring.store import FileStore
-from monitoring.waits import Clock, Waits
+from monitoring.waits import ALL, Clock, Waits
 from monitoring.worker import Hand, Worker
 from registry.errors import StoreUnavailable
 
@@ -51,6 +51,11 @@ class Following(Protocol):
         """Whether this monitor judges what all of the group have counted. Of a group, one does, or none for a while;
         two never write different things, whatever they believe.
         """
+        ...
+
+    @property
+    def trouble(self) -> str | None:
+        """Why nothing at all can be read now; None: something can. Of single partitions `standings` says it."""
         ...
 
     def step(self, timeout: float) -> int:
@@ -116,13 +121,18 @@ class LocalFollowing:
         """See `Following.topic`."""
         return None if self._opened is None else self._opened.topic
 
+    @property
+    def trouble(self) -> str | None:
+        """See `Following.trouble`."""
+        return self._waits.reason(ALL)
+
     def step(self, timeout: float) -> int:
         """See `Following.step`."""
         done = read = 0
         try:
             opened = self._open()
         except UNAVAILABLE as error:
-            self._waits.failed(-1, str(error))
+            self._waits.failed(ALL, str(error))
             self._pause(min(timeout, _PAUSE))
             return 0
         for worker in opened.workers.values():
@@ -159,8 +169,8 @@ class LocalFollowing:
     def _open(self) -> _Opened:
         if self._opened is not None:
             return self._opened
-        if not self._waits.over(-1):
-            raise LogUnavailable(self._waits.reason(-1) or "")
+        if not self._waits.over(ALL):
+            raise LogUnavailable(self._waits.reason(ALL) or "")
         topic = self._log.topic()
         store = FileStore(self._directory, topic.id, self._size)
         try:
@@ -172,7 +182,7 @@ class LocalFollowing:
         except BaseException:
             store.close()
             raise
-        self._waits.went_on(-1)
+        self._waits.went_on(ALL)
         return self._opened
 
     def _read(self, opened: _Opened, worker: Worker) -> tuple[int, int]:
@@ -207,8 +217,9 @@ class LocalFollowing:
         try:
             changed = self._log.topic().id != self._opened.topic
         except LogUnavailable as error:
-            self._waits.failed(-1, str(error))
+            self._waits.failed(ALL, str(error))
             return
+        self._waits.went_on(ALL)
         if changed:
             self.close()
 

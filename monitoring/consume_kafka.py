@@ -20,7 +20,7 @@ from monitoring.consume import UNAVAILABLE, Standing
 from monitoring.read import External, Packages
 from monitoring.settings import MonitorSettings
 from monitoring.store.kafka import KafkaStore
-from monitoring.waits import Clock, Waits
+from monitoring.waits import ALL, Clock, Waits
 from monitoring.worker import Hand, Worker
 
 if TYPE_CHECKING:
@@ -30,7 +30,6 @@ _SESSION_MS: Final = 10_000
 """A monitor that is not heard of for so long is dead, and others go on with its partitions."""
 _HEARTBEAT_MS: Final = 2_000
 _TOGETHER: Final = 8192
-_ALL: Final = -1
 
 
 class KafkaFollowing:
@@ -81,15 +80,20 @@ class KafkaFollowing:
             for place in self._consumer.assignment()
         )
 
+    @property
+    def trouble(self) -> str | None:
+        """See `Following.trouble`."""
+        return self._waits.reason(ALL)
+
     def step(self, timeout: float) -> int:
         """See `Following.step`."""
-        if not self._waits.over(_ALL):
+        if not self._waits.over(ALL):
             time.sleep(min(timeout, 0.05))
             return 0
         try:
             return self._step(timeout)
         except UNAVAILABLE as error:
-            self._waits.failed(_ALL, str(error))
+            self._waits.failed(ALL, str(error))
             self._disconnect()
             return 0
 
@@ -101,7 +105,7 @@ class KafkaFollowing:
             place = self._place(partition)
             if self._consumer is not None and place in self._consumer.assignment():
                 end = self._consumer.highwater(place)
-            reason = self._waits.reason(partition) or self._waits.reason(_ALL)
+            reason = self._waits.reason(partition) or self._waits.reason(ALL)
             found[partition] = Standing(worker.offset, max(end or 0, worker.offset), worker.time, reason)
         return found
 
@@ -118,7 +122,7 @@ class KafkaFollowing:
         except OffsetGone:
             self._out_of_range(consumer)
             return 0
-        self._waits.went_on(_ALL)
+        self._waits.went_on(ALL)
         done = 0
         for place, records in polled.items():
             worker = self._workers.get(place.partition)

@@ -9,6 +9,8 @@ import structlog
 
 FIRST: Final = 0.5
 MOST: Final = 30.0
+ALL: Final = -1
+"""In place of a partition: all of them."""
 Clock = Callable[[], float]
 
 
@@ -26,7 +28,7 @@ class Waits:
         pause = min(MOST, 2 * pause)
         self._until[partition] = self._clock() + pause, pause, reason
         if reason != before:
-            self._say.error("a partition waits", partition=partition, reason=reason)
+            self._say.error("counting waits", partition=_name(partition), reason=reason)
 
     def over(self, partition: int) -> bool:
         """Whether it may be tried."""
@@ -35,7 +37,7 @@ class Waits:
     def went_on(self, partition: int) -> None:
         """It did."""
         if self._until.pop(partition, None) is not None:
-            self._say.info("a partition goes on", partition=partition)
+            self._say.info("counting goes on", partition=_name(partition))
 
     def reason(self, partition: int) -> str | None:
         """Why it waits; None: it does not."""
@@ -45,3 +47,7 @@ class Waits:
     def forget(self, partition: int) -> None:
         """Somebody else has it now."""
         self._until.pop(partition, None)
+
+
+def _name(partition: int) -> int | str:
+    return "all" if partition == ALL else partition

@@ -145,11 +145,13 @@ def test_a_log_that_is_not_there_yet_is_waited_for(tmp_path: Path) -> None:
     with closing(site.following()) as following:
         assert following.step(0.0) == 0
         assert following.standings() == {}
+        assert "there is no log yet" in str(following.trouble)
         assert not (tmp_path / "absent").exists()
         shutil.copytree(tmp_path / "made" / "log", tmp_path / "absent")
         assert following.step(0.0) == 0
         site.clock.now += MOST
         assert site.run(following) == 6
+        assert following.trouble is None
 
 
 def test_a_log_that_was_made_again_is_counted_anew(site: Site) -> None:
