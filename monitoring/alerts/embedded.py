@@ -6,6 +6,7 @@ What it does not have: samples from before its start (a burn rate sees what came
 
 from __future__ import annotations
 
+import http.client
 import threading
 import time
 import urllib.request
@@ -58,15 +59,21 @@ def page(url: str, *, timeout: float = TIMEOUT) -> Source:
     """The samples of another process's /metrics; the URL is of the settings."""
 
     def samples() -> Iterable[Sample]:
-        with urllib.request.urlopen(url, timeout=timeout) as answer:  # noqa: S310 - settings take http(s) alone
-            raw = answer.read(MOST_BYTES + 1)
+        try:
+            with urllib.request.urlopen(url, timeout=timeout) as answer:  # noqa: S310 - settings take http(s) alone
+                raw = answer.read(MOST_BYTES + 1)
+        except http.client.HTTPException as error:
+            raise OSError(f"no HTTP: {type(error).__name__}") from error
         if len(raw) > MOST_BYTES:
             raise ValueError(f"over {MOST_BYTES} bytes")
-        return [
-            Sample(each.name, each.labels, each.value)
-            for family in text_string_to_metric_families(raw.decode())
-            for each in family.samples
-        ]
+        try:
+            return [
+                Sample(each.name, each.labels, each.value)
+                for family in text_string_to_metric_families(raw.decode())
+                for each in family.samples
+            ]
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            raise ValueError(f"no metrics: {type(error).__name__}") from error
 
     return samples
 
@@ -82,6 +89,7 @@ class Embedded:
         *,
         runbooks: str = "",
         clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
         history: History | None = None,
     ) -> None:
         """Nothing runs yet.
@@ -92,12 +100,15 @@ class Embedded:
             senders: who is told.
             runbooks: address before each runbook's name.
             clock: seconds since 1970 UTC.
+            monotonic: seconds that pass, whatever is done to the clock.
             history: of the rules; a fresh one when not given.
         """
         self._groups = tuple(groups)
         self._sources: Final = dict(sources)
         self._senders: Final = tuple(senders)
         self._clock: Final = clock
+        self._monotonic: Final = monotonic
+        self._tick = monotonic()
         self._history: Final = history if history is not None else History(groups)
         self._standing: Final = Standing(runbooks=runbooks)
         self._due: dict[str, float] = {}
@@ -124,8 +135,10 @@ class Embedded:
 
     def step(self) -> None:
         """Look once: scrape every target, evaluate what is due, hand on what was found. Waits for no webhook."""
-        # A clock that was set back stands still here until it has caught up: times of samples only grow.
-        now = self._now = max(self._now, self._clock())
+        # A clock that was set back goes on from where it was, here: times of samples only grow, and nothing waits.
+        tick, before = self._monotonic(), self._tick
+        self._tick = tick
+        now = self._now = max(self._clock(), self._now + max(0.0, tick - before))
         for target, source in self._sources.items():
             self._history.observe(target, now, self._scraped(target, source))
         found: list[Alert] = []

@@ -120,14 +120,15 @@ class Receiver(_Server):
 class Exporter(_Server):
     """Serves `text` as /metrics."""
 
-    def __init__(self, text: str = "") -> None:
-        self.text = text
+    def __init__(self, text: str | bytes = "") -> None:
+        self.text: str | bytes = text
         self.scrapes = 0
         exporter = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                content = exporter.text.encode()
+                text = exporter.text
+                content = text.encode() if isinstance(text, str) else text
                 exporter.scrapes += 1
                 self.send_response(200)
                 self.send_header("Content-Type", "text/plain; version=0.0.4")
