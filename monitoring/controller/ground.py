@@ -13,6 +13,7 @@ from registry.approvals.root import Root
 from registry.deployment import Deployed, fold_deployments
 from registry.errors import RegistryError
 from registry.ledger import Ledger
+from registry.ledger.mentions import mentions
 from registry.statement import DEPLOYMENT, RETRAINING, Said, said_in
 
 from .base import Ground
@@ -46,7 +47,9 @@ class Grounds:
         """Read on. The entries MUST follow those that were taken before, without a gap."""
         for entry in entries:
             self.ledger.take([entry])
-            self._kept.extend(entry for said in said_in([entry]) if said.type in _OURS)
+            found = mentions(entry)  # quicker than to parse it, and misses nothing
+            if found is not None and not _OURS.isdisjoint(found.types):
+                self._kept.append(entry)
             self.end, self.newest = entry.offset + 1, max(self.newest, entry.timestamp)
 
     def ground(self, service: str, now: float) -> Ground:

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from audit.archive import Archiver, Limits
 from audit.governance import Governance
-from audit.log import configured_governance_log
+from audit.log import configured_governance_log, configured_log
+from audit.log.frames import encode_frame
+from audit.proof.record import split_record
+from audit.show import walk
+from audit.trees import configured_trees
 from monitoring.controller.act import appender
 from monitoring.controller.said import because_of
 from registry.deployment import Deployment, encode_deployment
 from tests.components.alertmanager import Alertmanager
 from tests.components.approvals import affiant
+from tests.components.archives import ArchiveSeal
 from tests.components.controlled import PANE, TOKEN, Site
 from tests.components.controller import KEYS, put
 
@@ -137,6 +144,46 @@ def test_an_auditor_finds_a_target_that_was_not_admitted(rolled: Site, tmp_path:
     assert not checks["the target was admitted"]["holds"]
     assert "revoked: no" in checks["the target was admitted"]["said"]
     assert done.code == 1
+
+
+def test_an_auditor_without_the_log_reads_the_archive(rolled: Site, tmp_path: Path) -> None:
+    """All of it, or what the log does not have any more; without either, its records are gone."""
+    site = rolled.copy(tmp_path / "site")
+    log = configured_log(site.loaded)
+    reader, topic = log.reader(), log.topic().id
+    entries = list(walk(reader, 0, 0, 1536))
+    reader.close()
+    archiver = Archiver(configured_trees(site.loaded).objects, topic, 0, 0, 0, Limits(records=600))
+    for entry in entries:
+        archiver.add(entry.offset, entry.timestamp, *split_record(entry.value or b""))
+    seal = ArchiveSeal(1536)
+    while archiver.archive(seal, 0.0, flush=True):
+        pass
+    directory = site.directory / "data" / "log"
+
+    def younger(first: int) -> None:
+        """A log of the same topic that begins there."""
+        for each in (directory / "0").glob("*.log"):
+            each.unlink()
+        frames = b"".join(
+            encode_frame(each.offset, each.timestamp, each.key or b"", each.value) for each in entries[first:]
+        )
+        (directory / "0" / f"{first:020d}.log").write_bytes(frames)
+        (directory / "0" / "end").unlink()
+        log.writer(0).close()
+
+    younger(700)
+    assert affiant("audit", "recompute", "credit@latest", *site.config).code == 0
+    shutil.rmtree(directory)
+    assert affiant("audit", "recompute", "credit@latest", *site.config).code == 3
+    done = affiant("audit", "recompute", "credit@latest", "--archive", "--json", *site.config)
+    assert done.code == 0, done
+    assert done.json["right"] is True
+    oldest = min(each for each in (site.directory / "data").rglob("*.parquet") if "entries" in str(each))
+    oldest.unlink()
+    done = affiant("audit", "recompute", "credit@latest", "--archive", *site.config)
+    assert (done.code, done.out) == (1, "")
+    assert "has the offsets 600 to before 1536" in done.err
 
 
 @pytest.mark.parametrize(
