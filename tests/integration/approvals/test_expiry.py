@@ -1,8 +1,9 @@
-"""When approvals end, as a gauge, and what becomes of the alert."""
+"""Alerts of a governed house: the rules of the policy in force, and when approvals end."""
 
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
@@ -13,7 +14,8 @@ from audit.show import walk
 from monitoring.alerts.expiry import Expiry, expiries
 from registry.approvals.board import first_root_of
 from registry.ledger import Ledger
-from tests.components.approvals import House
+from registry.policy import load_policy
+from tests.components.approvals import House, affiant
 
 DAY = 86_400
 
@@ -51,3 +53,16 @@ def test_the_first_approval_that_ends_is_told_of_what_answers(judged: House) -> 
     short = judged.digest.removeprefix("sha256:")[:12]
     line = f'affiant_approval_expires_timestamp_seconds{{digest="{short}",service="credit"}}'
     assert line in generate_latest(registry).decode()
+
+
+def test_without_a_policy_s_file_the_rules_are_those_in_force(house: House, tmp_path: Path) -> None:
+    """Of the governance log; a file of another policy is seen."""
+    assert house.ok("alerts", "render", "--out", tmp_path, *house.config)
+    rules = tmp_path / "affiant-rules.yml"
+    assert f"# Of the policy {load_policy(house.file('policy.yaml')).digest}\n" in rules.read_text()
+    house.ok("alerts", "check", rules, *house.config)
+    other = tmp_path / "other.yaml"
+    other.write_text(house.file("policy.yaml").read_text().replace("  cards:", "  cars:"))
+    done = affiant("alerts", "check", rules, "--policy", other)
+    assert done.code == 1
+    assert "affiant-cars: AffiantScoreDrift is not there" in done.out
