@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from typing import Final
 
-MOST: Final = 4096
+MOST: Final = 1024
 """Journals that are known at once. Of more, the one that was not met for the longest time is forgotten."""
 BEHIND: Final = 65_536
 """An entry so far behind its journal's newest one is no second delivery: what is in flight is far less. It is counted,
