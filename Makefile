@@ -31,6 +31,11 @@ demo-governed: ## from a training run to three signatures, and what they are wor
 	@scripts/bootstrap demo
 	@$(BIN)/python examples/credit/governed.py
 
+.PHONY: demo-drift
+demo-drift: ## version 2 is deployed, its input breaks, version 1 is brought back; and whether that was right
+	@scripts/bootstrap demo
+	@$(BIN)/python examples/credit/drifting.py
+
 .PHONY: test
 test: dev tools ## all that must hold: lint, types, imports, and every test against real components
 	@# One run tells all: the tests run also when lint has failed, and either fails the target.

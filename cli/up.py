@@ -135,9 +135,15 @@ def quick_grace(_: Config) -> float:
     return 30.0
 
 
-# In the order in which they end: who decides and judges first, then the gateway drains, the sidecar ships the rest, the
-# notary seals it.
+# In the order in which they end: the gateway drains first, the sidecar ships the rest, the notary seals it, the monitor
+# counts it.
 PARTS: Final = (
+    Part("gateway", gateway_address, "/readyz", gateway_grace),
+    Part("sidecar", sidecar_address, "/readyz", sidecar_grace, settle=20.0),
+    Part(
+        "notary", notary_address, "/readyz", notary_grace, settle=20.0, vital=False, command=("notary", "run")
+    ),
+    Part("monitor", monitor_address, "/readyz", quick_grace, vital=False),
     Part(
         "controller",
         controller_address,
@@ -146,12 +152,6 @@ PARTS: Final = (
         vital=False,
         command=("controller", "run"),
         wanted=controller_wanted,
-    ),
-    Part("monitor", monitor_address, "/readyz", quick_grace, vital=False),
-    Part("gateway", gateway_address, "/readyz", gateway_grace),
-    Part("sidecar", sidecar_address, "/readyz", sidecar_grace, settle=20.0),
-    Part(
-        "notary", notary_address, "/readyz", notary_grace, settle=20.0, vital=False, command=("notary", "run")
     ),
 )
 OnlyOption = Annotated[
