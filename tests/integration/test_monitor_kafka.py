@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+from click.testing import Result
+from typer.testing import CliRunner
 
 from audit.config import Config
 from audit.log.kafka import KafkaLog, create
 from audit.settings import LogSettings
+from cli.main import app
 from monitoring.batch import panes_of
 from monitoring.consume_kafka import KafkaFollowing
 from monitoring.panes import Pane
@@ -148,3 +152,27 @@ def test_what_the_log_lost_is_skipped_to_the_next_whole_pane(site: Site) -> None
     assert [pane.number for pane in site.found(0)] == [2]
     assert site.found(0) == site.wanted(0, 2 * SIZE)
     assert site.found(1) == site.wanted(1)
+
+
+def test_the_command_makes_and_checks_the_state_topic_with_the_others(kafka: str, tmp_path: Path) -> None:
+    """By the settings' name; absent, it is told what makes it."""
+    name = uuid.uuid4().hex[:12]
+    config = tmp_path / "affiant.toml"
+    config.write_text(
+        f'[log]\nbackend = "kafka"\nbootstrap = "{kafka}"\ntopic = "entries-{name}"\nreplication = 1\n'
+        f'governance_topic = "governance-{name}"\npartitions = 3\n[monitor]\nstate_topic = "panes-{name}"\n'
+    )
+
+    def topics(*arguments: str) -> Result:
+        return CliRunner().invoke(app, ["topics", *arguments, "--config", str(config)])
+
+    absent = topics("check", "--json")
+    assert absent.exit_code == 1
+    assert [one["found"] for one in json.loads(absent.output) if one["topic"] == f"panes-{name}"] == [
+        "absent"
+    ]
+    made = topics("create")
+    assert made.exit_code == 0, made.output
+    assert f"made: kafka topic panes-{name}, 3 partitions" in made.output
+    assert f"there: kafka topic panes-{name}" in topics("create").output
+    assert topics("check").exit_code == 0
