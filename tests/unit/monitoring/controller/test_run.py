@@ -12,7 +12,7 @@ from audit.errors import LogUnavailable
 from audit.governance import Governance
 from audit.log.local import LocalLog
 from audit.show import walk
-from monitoring.controller.act import appender
+from monitoring.controller.act import appender, retraining_of
 from monitoring.controller.base import Shown
 from monitoring.controller.ground import Follower
 from monitoring.controller.run import FORGOTTEN, MOST_WAITING, Controller, Full
@@ -394,6 +394,18 @@ def test_retraining_is_asked_for_once_for_each_set_of_columns(tmp_path: Path) ->
     stage.monotonic += 60
     stage.hear()
     assert len(retrainings(stage)) == 2
+
+
+@pytest.mark.parametrize(("who", "said"), [("lea", 2), ("eve", 2), ("robot", 1)])
+def test_only_a_controllers_word_ends_the_asking(tmp_path: Path, who: str, said: int) -> None:
+    """Whoever else writes it to the log silences nobody."""
+    stage = Stage(tmp_path / "log", town_of("", ", retrain: true"))
+    shown = shown_of(stage.town)
+    statement, _ = retraining_of(alarm_of(), TWO, ("age", "score:p"), shown, who, stage.town.clock)
+    appender(Governance(stage.log, KEYS[who]))([statement])
+    stage.town.clock += 1
+    stage.hear()
+    assert len(retrainings(stage)) == said
 
 
 def test_no_retraining_for_what_carries_nothing(tmp_path: Path) -> None:

@@ -1,0 +1,277 @@
+"""What keeps a controller from harm: each rule taken out of a copy, and a test fails."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.fault.mutation import Mutation, assert_caught, copy_code, params, run
+
+pytestmark = pytest.mark.fault
+
+DECIDE, WEIGH = "monitoring/controller/decide.py", "monitoring/controller/weigh.py"
+RUN, WEBHOOK = "monitoring/controller/run.py", "monitoring/controller/webhook.py"
+EVIDENCE, GROUND = "monitoring/controller/evidence.py", "monitoring/controller/ground.py"
+ALERTMANAGER, SAID = "monitoring/controller/alertmanager.py", "monitoring/controller/said.py"
+
+ON = "tests/unit/monitoring/controller"
+DECIDED, WORKED = f"{ON}/test_decide.py", f"{ON}/test_run.py"
+HEARD, SHOWN, PARSED = f"{ON}/test_webhook.py", f"{ON}/test_evidence.py", f"{ON}/test_alertmanager.py"
+DAY = "tests/property/test_controller.py"
+
+COPIED = (
+    "audit", "registry", "monitoring", "cli", "tests/__init__.py", "tests/components", ON, DAY,
+)  # fmt: skip
+
+MUTATIONS = (
+    Mutation(
+        "the latch of an alarm",
+        DECIDE,
+        '            return f"this alarm was acted on at offset {event.offset}"\n',
+        "            pass\n",
+        DECIDED,
+    ),
+    Mutation(
+        "the latch of a digest",
+        DECIDE,
+        "        if (because.digest, because.slot, because.alert.cause) == "
+        "(placed.digest, placed.slot, alarm.cause):\n",
+        "        if False:\n",
+        DECIDED,
+        short=True,
+    ),
+    Mutation("no end of events that come to nothing", DECIDE, "if void >= ATTEMPTS:", "if False:", DECIDED),
+    Mutation("the cool-down", DECIDE, "        if passed < free:\n", "        if False:\n", DECIDED),
+    Mutation("the cool-down over a day", DECIDE, "        if passed < free:\n", "        if False:\n", DAY),
+    Mutation(
+        "so many a day",
+        DECIDE,
+        "    if len(recent) >= allowed.maximum_per_day:\n",
+        "    if False:\n",
+        DECIDED,
+    ),
+    Mutation(
+        "a clock ahead",
+        DECIDE,
+        "passed = min(now, log) if shown is not None else now",
+        "passed = now",
+        DECIDED,
+    ),
+    Mutation("a clock behind", DECIDE, "    if log - now > BEHIND:\n", "    if False:\n", DECIDED),
+    Mutation("a pause", DECIDE, "    if ground.deployed.paused:\n", "    if False:\n", DECIDED),
+    Mutation("the causes", DECIDE, "    if alarm.cause not in allowed.causes:\n", "    if False:\n", DECIDED),
+    Mutation("a dry run", DECIDE, '"dry_run" if allowed.dry_run else "roll_back"', '"roll_back"', DECIDED),
+    Mutation("a warning", DECIDE, 'alarm.severity == "page"', "True", DECIDED),
+    Mutation("a resolved one", DECIDE, 'if alarm.status != "firing":', "if False:", DECIDED),
+    Mutation(
+        "the slot",
+        DECIDE,
+        "        if each.slot == alarm.slot and each.digest",
+        "        if each.digest",
+        DECIDED,
+    ),
+    Mutation(
+        "the digest that answers",
+        DECIDE,
+        ".startswith(short)\n",
+        '.startswith("")\n',
+        DECIDED,
+    ),
+    Mutation(
+        "approval",
+        DECIDE,
+        "        elif reasons := ground.admitted(digest):\n",
+        "        elif reasons := ():\n",
+        DECIDED,
+        short=True,
+    ),
+    Mutation(
+        "what a rollback has left", DECIDE, "        if digest in left:\n", "        if False:\n", DECIDED
+    ),
+    Mutation(
+        "what a rollback has left, over a day",
+        DECIDE,
+        "        if digest in left:\n",
+        "        if False:\n",
+        DAY,
+    ),
+    Mutation("the same cause", DECIDE, "        elif digest in same:\n", "        elif False:\n", DECIDED),
+    Mutation(
+        "of what the evidence is",
+        WEIGH,
+        "    if about != (ground.deployed.service, placed.digest, placed.slot):\n",
+        "    if False:\n",
+        DECIDED,
+    ),
+    Mutation("by which policy", WEIGH, " or evidence.policy != ground.policy.digest", "", DECIDED),
+    Mutation(
+        "from before its place",
+        WEIGH,
+        "if since is None or shown.begun < since.logged / 1000:",
+        "if since is None:",
+        DECIDED,
+    ),
+    Mutation(
+        "the newest event",
+        WEIGH,
+        "    if shown.ended < moves[-1].logged / 1000:\n",
+        "    if False:\n",
+        DECIDED,
+    ),
+    Mutation("an old story", WEIGH, "    if far and shown", "    if False and shown", DECIDED),
+    Mutation(
+        "enough rows",
+        WEIGH,
+        "    if evidence.window_rows < section.drift.minimum_rows:\n",
+        "    if False:\n",
+        DECIDED,
+    ),
+    Mutation("that it pages", WEIGH, 'if each.severity == "page"]', "]", DECIDED),
+    Mutation(
+        "that it pages for the cause",
+        WEIGH,
+        'if each.startswith(SCORE) == (cause == "prediction"))',
+        ")",
+        DECIDED,
+    ),
+    Mutation(
+        "the monitor's word",
+        EVIDENCE,
+        "        found = again(evidence, reader)\n",
+        "        again(evidence, reader)\n        found = evidence\n",
+        SHOWN,
+        short=True,
+    ),
+    Mutation("which log", EVIDENCE, "    if evidence.topic != topic.id.hex():\n", "    if False:\n", SHOWN),
+    Mutation(
+        "a pane twice",
+        EVIDENCE,
+        "    if len(set(evidence.panes)) != len(evidence.panes):\n",
+        "    if False:\n",
+        SHOWN,
+    ),
+    Mutation(
+        "how much is read",
+        EVIDENCE,
+        "    if not 0 < evidence.pane_records",
+        "    if False and 0 < evidence.pane_records",
+        SHOWN,
+    ),
+    Mutation(
+        "what others did meanwhile",
+        RUN,
+        "        grounds, ground, now = self._ground(alarm)  # that took its time: what others did meanwhile counts\n",
+        "",
+        WORKED,
+    ),
+    Mutation(
+        "what was heard already",
+        RUN,
+        "        if now - table.done.get(key, -REPEAT) < REPEAT:\n",
+        "        if False:\n",
+        WORKED,
+    ),
+    Mutation("room", RUN, "        if len(table.waiting) >= MOST_WAITING:\n", "        if False:\n", WORKED),
+    Mutation(
+        "an alarm that is told by its fingerprint alone",
+        RUN,
+        "alarm.starts_at, alarm.service, alarm.digest, alarm.slot, alarm.cause, alarm.severity,\n",
+        'alarm.starts_at, "", "", "", "", "",\n',
+        WORKED,
+    ),
+    Mutation(
+        "the role",
+        RUN,
+        "        if person is None:\n            return _unknown",
+        "        if False:\n            return _unknown",
+        WORKED,
+    ),
+    Mutation(
+        "once for retraining",
+        RUN,
+        "        if not set(columns) - grounds.asked_for(alarm.service, digest) or person is None:\n",
+        "        if person is None:\n",
+        WORKED,
+    ),
+    Mutation(
+        "sound evidence for retraining",
+        RUN,
+        "        if retrain is not None and unsound(retrain, shown, ground) is None:\n",
+        "        if retrain is not None:\n",
+        WORKED,
+    ),
+    Mutation(
+        "who asked for retraining",
+        SAID,
+        "        if roots.at(each.offset).person(each.author, CONTROLLER_ROLE, each.offset) is None:\n",
+        "        if False:\n",
+        WORKED,
+    ),
+    Mutation(
+        "another log in its place",
+        GROUND,
+        "        if self._topic not in (None, topic):\n",
+        "        if False:\n",
+        WORKED,
+    ),
+    Mutation(
+        "the token",
+        WEBHOOK,
+        '        same = hmac.compare_digest(given.strip().encode("latin-1", "replace"), wanted.encode())\n',
+        "        same = True\n",
+        HEARD,
+        short=True,
+    ),
+    Mutation("no token", WEBHOOK, "        return bool(wanted) and scheme", "        return scheme", HEARD),
+    Mutation("the door", WEBHOOK, "        if not door.opens(environ):\n", "        if False:\n", HEARD),
+    Mutation("the size", WEBHOOK, "    if int(length) > MOST_BYTES:\n", "    if False:\n", HEARD),
+    Mutation(
+        "the certificate",
+        WEBHOOK,
+        "            return environ.get(_PEER) is True\n",
+        "            return True\n",
+        HEARD,
+    ),
+    Mutation(
+        "whose certificate",
+        WEBHOOK,
+        "            context.load_verify_locations(client_ca)\n            context.verify_mode = ssl.CERT_OPTIONAL\n",
+        "            pass\n",
+        HEARD,
+    ),
+    Mutation(
+        "connections",
+        WEBHOOK,
+        "        if self._free.acquire(blocking=False):\n",
+        "        if True:\n",
+        HEARD,
+    ),
+    Mutation("the version", ALERTMANAGER, '    version: Literal["4"]\n', "    version: str\n", PARSED),
+    Mutation(
+        "labels that are missing",
+        ALERTMANAGER,
+        "    if missing := sorted(_OURS - labels.keys()):\n",
+        "    if missing := ():\n",
+        PARSED,
+    ),
+)
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """The code and its tests, elsewhere."""
+    return copy_code(tmp_path / "copy", COPIED)
+
+
+@pytest.mark.long
+def test_without_a_mutation_the_tests_pass(copy: Path) -> None:
+    """Else the failures below would show nothing."""
+    done = run(copy, f"{ON} {DAY}")
+    assert done.returncode == 0, done.stdout[-3000:]
+
+
+@pytest.mark.parametrize("mutation", params(MUTATIONS))
+def test_the_tests_fail_without(copy: Path, mutation: Mutation) -> None:
+    """One guard less, one failing test at least."""
+    assert_caught(copy, mutation)
