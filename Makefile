@@ -12,7 +12,7 @@ PYTEST := $(BIN)/python -m pytest
 # Real components, by the names of scripts/tools. A missing one fails what needs it.
 TEST_TOOLS := kafka registry curl strace versitygw fsck posix-oneshot spicy litewitness tlogcheck chromium \
 	prometheus alertmanager amtool promtool
-BENCH_TOOLS := kafka wrk strace
+BENCH_TOOLS := kafka wrk strace prometheus alertmanager
 BENCHES = $(sort $(wildcard bench/*.py))
 
 .PHONY: help

@@ -56,11 +56,8 @@ def holds(condition: Condition, history: History, now: float) -> Vector:  # noqa
 
 def shown(figure: Figure, labels: Mapping[str, str], history: History, now: float) -> float | None:
     """The number that an alert with these labels shows; None: there is none."""
-    found = [
-        value
-        for own, value in history.newest(figure.select, now)
-        if all(own.get(label, "") == labels.get(label, "") for label in figure.on)
-    ]
+    values = tuple(labels.get(label, "") for label in figure.on)
+    found = history.looked_up(figure.select, figure.on, values, now)
     return _MOST["max"](found) if found else None
 
 
