@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from hashlib import sha256
 from itertools import accumulate
 from types import MappingProxyType
 from typing import Final
-from zlib import crc32
 
 import orjson
 
@@ -102,16 +102,19 @@ class ServicePlan:
     lone: Served | None = field(default=None)
     """The live one, when nothing else answers."""
 
-    def choose(self, request_id: str | None) -> Served:
+    def choose(self, key: str | None) -> Served:
         """Live or a canary, by weight.
 
-        Deterministic: a request id always falls to the same one, so that a retry asks the same model; without
-        an id requests take turns, evenly after any number of them.
+        Deterministic: a key always falls to the same one, so that a person meets the same model, and a retry asks it
+        again; without a key requests take turns, evenly after any number of them. A key that falls to a canary still
+        does when its share has grown: canaries have the upper end of the interval.
         """
         if self.lone is not None:
             return self.lone
-        if request_id is not None:
-            point = crc32(request_id.encode()) / 2**32
+        if key is not None:
+            # Of the service, too: who is in one service's canary is not for that in another's.
+            digest = sha256(b"%b\x00%b" % (self.name.encode(), key.encode())).digest()
+            point = int.from_bytes(digest[:8], "big") / 2**64
         else:
             self.turn += 1
             point = self.turn * _GOLDEN_RATIO % 1.0

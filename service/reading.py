@@ -106,7 +106,18 @@ def pin(call: Call) -> Served:
     if route.version is not None:
         return route.version
     assert route.plan is not None
-    return route.plan.lone or route.plan.choose(call.request_id)
+    return route.plan.lone or route.plan.choose(split_key(call))
+
+
+def split_key(call: Call) -> str | None:
+    """By what a request falls to live or a canary: the caller's own key where there is one, else the request's id.
+
+    Raises:
+        Unparseable: the key is over 128 bytes, or has control characters.
+    """
+    if (given := call.headers.get(b"affiant-split")) is not None:
+        return check_request_id(given.decode("latin-1"))
+    return call.request_id
 
 
 def parse(call: Call, served: Served) -> Query:

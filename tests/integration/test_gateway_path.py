@@ -428,6 +428,16 @@ async def test_canaries_answer_by_weight_and_a_request_id_always_asks_the_same(s
             ).headers["affiant-model"]
             for number in range(20)
         ]
+        by_key = {
+            (
+                await ask(
+                    front, PREDICT, body(ROWS[0]),
+                    headers={**JSON, "x-request-id": f"id-{number}", "affiant-split": "customer 7"},
+                )
+            ).headers["affiant-model"]
+            for number in range(12)
+        }  # fmt: skip
+        long = await ask(front, PREDICT, body(ROWS[0]), headers={**JSON, "affiant-split": "x" * 129})
         asked = await ask(
             front,
             f"/v2/models/credit/versions/{canary}/infer",
@@ -438,6 +448,8 @@ async def test_canaries_answer_by_weight_and_a_request_id_always_asks_the_same(s
     share = Counter(answer.headers["affiant-model"] for answer in answers)
     assert share[canary] == pytest.approx(20, abs=1)
     assert all(by_id[number] == by_id[number + 5] for number in range(15))
+    assert len(by_key) == 1
+    assert long.status == 400
     assert asked.headers["affiant-model"] == canary
     slots = Counter(one.fields[Key.SLOT] for one in site.exchanges()[:100])
     assert slots == {Slot.LIVE: share.total() - share[canary], Slot.CANARY: share[canary]}
