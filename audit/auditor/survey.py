@@ -98,12 +98,7 @@ def survey(objects: Objects, payload_objects: Objects | None = None) -> Survey:
             aside += 1
         else:
             _name(name, found)
-    if {topic for topic, _ in found.stored} - {note.topic for note in found.noted.values()}:
-        # A notary that has begun meanwhile has noted its topic before its first tree.
-        for name in objects.list(TOPICS):
-            topic = noted_topic(name)
-            if topic is not None and topic not in found.noted and topic not in found.unread:
-                _note(objects, name, found)
+    _noted_meanwhile(objects, found)
     if aside:
         said = (
             f"{aside} payload files are in the store itself, and are not looked at: they are kept elsewhere"
@@ -166,6 +161,16 @@ def _archive_file(name: str, found: Survey, prefix: str = _ARCHIVE) -> None:
         )  # fmt: skip
     elif draft is None:
         found.archived.add((file.topic, file.partition))
+
+
+def _noted_meanwhile(objects: Objects, found: Survey) -> None:
+    """A notary that has begun since the notes were read has noted its topic before its first tree."""
+    if not {topic for topic, _ in found.stored} - {note.topic for note in found.noted.values()}:
+        return
+    for name in objects.list(TOPICS):
+        topic = noted_topic(name)
+        if topic is not None and topic not in found.noted and topic not in found.unread:
+            _note(objects, name, found)
 
 
 def _note(objects: Objects, name: str, found: Survey) -> None:
