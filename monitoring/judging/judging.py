@@ -86,11 +86,22 @@ class Judging:
         self.rows += taken.tally.rows
         self.checks += 1
         self._most = np.maximum(self._most, [self._state.log_e_warn, self._state.log_e_page])
+        if self._rests():
+            return ()
         self.standings, changes = judge(
             self.standings, self.figures(), self._detector.limits, self.threshold,
             now=taken.time / 1000, position=self.rows,
         )  # fmt: skip
         return tuple(each for each in changes if each.column not in self.judged.ignore)
+
+    def _rests(self) -> bool:
+        """Whether this check changes nothing: no column has, or had, a sign of drift. No distance need be known."""
+        if self._detector.limits.rule != "e-detector":
+            return False
+        signs = np.maximum(self._state.log_e_warn, self._state.log_e_page) >= self.threshold
+        return not signs.any() and all(
+            each.severity is None and not each.warned and not each.paged for each in self.standings
+        )
 
     def fill(self, taken: Taken) -> None:
         """Put a pane that was judged before a restart back into the window."""

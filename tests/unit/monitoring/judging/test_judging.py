@@ -132,3 +132,22 @@ def test_a_service_that_the_policy_does_not_name_is_judged_by_the_defaults(profi
     """And so is one where there is no policy."""
     assert judged_by(parse_policy((POLICY % RULE).encode()), "other").window_rows == 2000
     assert Judging(profile, judged_by(None, "credit")).unsupported is None
+
+
+def test_what_is_not_looked_at_while_nothing_alarms_changes_nothing(
+    profile: Profile, stream: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Calm, drifted, calm again, and once more: the same alarms as when each check looks at everything."""
+    shifts = [0.0] * 8 + [0.6] * 8 + [0.0] * 40 + [0.6] * 8
+    quick, thorough = judging(profile), judging(profile)
+    monkeypatch.setattr(thorough, "_rests", lambda: False)
+    seen = []
+    for number, shift in enumerate(shifts):
+        for one in (quick, thorough):
+            take(one, stream(), range(number, number + 1), shift)
+        assert severities(quick) == severities(thorough)
+        seen.append(severities(quick)["age"])
+    assert seen[7] is None
+    assert "page" in seen[8:16]
+    assert seen[55] is None
+    assert "page" in seen[56:]
