@@ -107,6 +107,13 @@ def test_the_statistic_is_its_formula() -> None:
     assert log_e(column, panes) == pytest.approx(math.log(sum(values) / len(values)), rel=1e-12)
 
 
+def test_an_alternative_that_one_row_would_decide_is_left_out() -> None:
+    """At r = 0.0805 and δ = 0.05 the lower one is 0.0005, the others below zero: the three upper ones remain."""
+    one = np.zeros(1, np.intp)
+    assert EDetector(Edges(one, np.array([0.0805]), one, one, one), 0.05, 1_000).size == 3
+    assert EDetector(Edges(one, np.array([0.0815]), one, one, one), 0.05, 1_000).size == 4
+
+
 def test_a_design_effect_divides_the_evidence() -> None:
     """What four panes of a quarter of the rows' worth say together, one says with an effect of 1 / 4."""
     column = number_column("x", drawn("normal", 20_000, 1))

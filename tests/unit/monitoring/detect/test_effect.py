@@ -63,8 +63,18 @@ def test_empty_panes_and_columns_that_do_not_vary_teach_nothing() -> None:
     state = after(quiet(20, 5))
     nothing = after([np.empty((0, WIDTH), np.float32)], state)
     assert (EFFECTS.numbers(nothing) == EFFECTS.numbers(state)).all()
-    far = after([np.full((250, WIDTH), 1e9, np.float32)] * 3, EFFECTS.start())
-    assert (EFFECTS.effect(far) == 1).all()
+    bursts = after(quiet(20, 5, repeats=25))
+    far = after([np.full((250, WIDTH), 1e9, np.float32)], bursts)
+    still = after([np.full((250, WIDTH), 1e9, np.float32)] * 9, far)
+    assert (EFFECTS.effect(still) == EFFECTS.effect(far)).all()
+
+
+def test_what_is_long_ago_is_forgotten() -> None:
+    """Bursts that begin after a long quiet are measured as soon as those after a short one."""
+    quickly, slowly = (after(quiet(panes, 10)) for panes in (MEMORY, 6 * MEMORY))
+    for state in (quickly, slowly):
+        assert EFFECTS.effect(after(quiet(MEMORY, 11, repeats=10), state)).mean() > 5
+    assert (slowly.panes == MEMORY).all()
 
 
 def test_panes_of_different_sizes_are_compared_by_their_shares() -> None:
