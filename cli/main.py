@@ -66,6 +66,7 @@ GROUPS: Final[dict[str, Group]] = {
     "label": Group("cli.label", "Say what came of predictions, from files or Kafka.", "sidecar"),
     "log": Group("cli.log", "Read and verify the log.", "sidecar"),
     "alerts": Group("cli.alerts", "Alert rules for Prometheus, made from the policy.", "registry"),
+    "dashboards": Group("cli.dashboards", "Dashboards for Grafana, with the policy's limits.", "dashboards"),
     "audit": Group("cli.audit", "Verify, look up, prove and replay what was recorded.", "auditor"),
     "topics": Group("cli.topics", "Make and check the topics of the log.", "sidecar"),
 }

@@ -1,0 +1,150 @@
+"""Rows of the drift dashboard: the monitor's own work, late labels, groups."""
+
+from __future__ import annotations
+
+from monitoring import names
+from monitoring.names import Name
+
+from .form import RATE, Ground, Row, Step, above, lines, number
+
+PACKAGES = 'service=~"$service",digest=~"$digest",slot=~"$slot"'
+"""The packages that the reader has chosen."""
+PACKAGE = "{{service}} {{digest}} {{slot}}"
+
+
+def of_package(name: Name) -> str:
+    """A metric of the chosen packages."""
+    return f"{name.name}{{{PACKAGES}}}"
+
+
+def monitor(ground: Ground) -> Row:
+    """The monitor's own work."""
+    limits = ground.limits
+    return Row(
+        "Monitor",
+        (
+            number(
+                "Monitors that judge",
+                "Exactly one should: with none nobody sees drift.",
+                f"sum({names.LEADER.name})",
+                unit="none",
+                base="red",
+                steps=(Step(1, "green"), Step(2, "orange")),
+                alerts=("AffiantNoMonitor", "AffiantTwoMonitors"),
+            ),
+            number(
+                "Panes judged late",
+                "Panes that were judged after younger ones, since the monitor's start.",
+                f"sum({names.LATE.name}_total)",
+                unit="none",
+                steps=(Step(1, "orange"),),
+                alerts=("AffiantMonitorLate",),
+            ),
+            lines(
+                "Age of what was counted",
+                "Age of the newest record that was counted, while there are newer ones; else 0.",
+                (names.READ_SECONDS.name, "partition {{partition}}"),
+                unit="s",
+                least=0,
+                steps=above(limits.monitor_seconds_warn, limits.monitor_seconds_page),
+                alerts=("AffiantMonitorBehind",),
+            ),
+            lines(
+                "Records not counted yet",
+                "Records of the log that the monitor has not counted.",
+                (names.LAG.name, "partition {{partition}}"),
+                unit="none",
+                least=0,
+            ),
+            lines(
+                "Position in the log",
+                "The next offset that is read.",
+                (names.POSITION.name, "partition {{partition}}"),
+                unit="none",
+            ),
+            lines(
+                "Rows counted",
+                "Rows counted so far, by package.",
+                (f"{names.ROWS.name}_total{{{PACKAGES}}}", PACKAGE),
+                unit="none",
+            ),
+            lines(
+                "Panes judged",
+                "Checks so far, by package: what the policy's rate of false alarms is counted in.",
+                (f"{names.CHECKS.name}_total{{{PACKAGES}}}", PACKAGE),
+                unit="none",
+            ),
+            lines(
+                "Records that could not be counted",
+                "By reason: poisoned or unknown records are counted here, and stop nothing.",
+                (f"sum by (reason) ({names.UNREADABLE.name}_total)", "{{reason}}"),
+                unit="none",
+                alerts=("AffiantMonitorUnreadable",),
+            ),
+            lines(
+                "Requests by objective",
+                "Requests a second that objectives look at, as the monitor reads them from the log.",
+                (
+                    f"sum by (service, objective) (rate({names.SLO_ALL.name}_total[{RATE}]))",
+                    "{{service}} {{objective}}",
+                ),
+                unit="reqps",
+            ),
+        ),
+    )
+
+
+def labels() -> Row:
+    """What labels say, and how groups fare."""
+    return Row(
+        "Labels and groups",
+        (
+            lines(
+                "Performance",
+                "A metric of the newest cohort that has labels: its value, and the bounds of what is known.",
+                (of_package(names.METRIC), f"{PACKAGE} {{{{metric}}}} {{{{bound}}}}"),
+                unit="none",
+                alerts=("AffiantPerformance",),
+            ),
+            lines(
+                "Performance alarms",
+                "1 while a metric breaks the policy's limit.",
+                (of_package(names.PERFORMANCE_ALARM), f"{PACKAGE} {{{{metric}}}} {{{{severity}}}}"),
+                unit="none",
+                least=0,
+                alerts=("AffiantPerformance",),
+            ),
+            lines(
+                "Labels that came",
+                "Share of the newest judged cohort that has labels.",
+                (of_package(names.LABEL_COVERAGE), PACKAGE),
+                unit="percentunit",
+                least=0,
+                most=1,
+                alerts=("AffiantLabelsLate",),
+            ),
+            lines(
+                "Delay of labels",
+                "From prediction to label, by quantile.",
+                (of_package(names.LABEL_DELAY), f"{PACKAGE} {{{{quantile}}}}"),
+                unit="s",
+                least=0,
+            ),
+            lines(
+                "Favourable decisions by group",
+                "Share of favourable decisions of each group of the policy's attributes.",
+                (of_package(names.GROUP_RATE), f"{PACKAGE} {{{{attribute}}}} {{{{group}}}}"),
+                unit="percentunit",
+                least=0,
+                most=1,
+                alerts=("AffiantGroupsDiffer",),
+            ),
+            lines(
+                "Decisions by group",
+                "Decisions in the window, by group: small groups are shown, and not judged.",
+                (of_package(names.GROUP_ROWS), f"{PACKAGE} {{{{attribute}}}} {{{{group}}}}"),
+                unit="none",
+                least=0,
+            ),
+        ),
+    )
