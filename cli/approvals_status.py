@@ -14,6 +14,7 @@ from audit.config import load
 from .approvals_open import JsonOption, board_of, digest_of, publisher_in
 from .approvals_show import cell, day, gates_table, of_roles, screen, table
 from .errors import WRONG
+from .lineage_open import board_about
 from .options import ConfigOption
 
 if TYPE_CHECKING:
@@ -56,16 +57,15 @@ def status(
     from registry.stores import configured_store
 
     loaded = load(config)
-    found_board, store = board_of(loaded).under(policy), configured_store(loaded)
-    if found_board is None:
-        raise typer.BadParameter(f"{policy} is neither in force nor proposed", param_hint="--policy")
-    board = found_board
-    services = _services(board, service)
+    store = configured_store(loaded)
     if digest is None:
-        _overview(board, store, services, slot, as_json=as_json)
+        board = _under(board_of(loaded), policy)
+        _overview(board, store, _services(board, service), slot, as_json=as_json)
         return
     whole = digest_of(store, digest)
-    found = _of(board, store, services, whole, every=service is not None)
+    with board_about(loaded, whole) as now:
+        board = _under(now, policy)
+        found = _of(board, store, _services(board, service), whole, every=service is not None)
     if as_json:
         told = {
             "digest": whole,
@@ -82,6 +82,13 @@ def status(
     may = [each.slot(slot) for each in found]
     if not may or not all(each is not None and each.admitted for each in may):
         raise typer.Exit(WRONG)
+
+
+def _under(board: Board, policy: str | None) -> Board:
+    found = board.under(policy)
+    if found is None:
+        raise typer.BadParameter(f"{policy} is neither in force nor proposed", param_hint="--policy")
+    return found
 
 
 def _services(board: Board, service: str | None) -> list[str]:

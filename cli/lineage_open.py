@@ -22,6 +22,7 @@ from .audit_open import _bar, opened
 from .text import printable
 
 if TYPE_CHECKING:
+    from registry.approvals.board import Board
     from registry.graph import Lineage, Place
 
 JsonOption = Annotated[bool, typer.Option("--json", help="As JSON.")]
@@ -81,6 +82,33 @@ def open_lineage(config: Config, *, packages: bool = True) -> Iterator[Lineage]:
         for each in wrong:
             typer.echo(printable(f"WRONG  {each}"), err=True)
         yield lineage
+
+
+@contextmanager
+def board_about(config: Config, digest: str) -> Iterator[Board]:
+    """What the governance log says of one package, out of the same index: the whole log is read once, not each time.
+
+    Raises:
+        ConfigError: the settings name no root, or an unsigned one.
+        NotProved, NotAdmitted, LogUnavailable: see `registry.graph.board.read_board_about`.
+    """
+    from audit.log import configured_governance_log
+    from registry.approvals.board import first_root_of
+    from registry.graph.board import read_board_about
+    from registry.graph.index import Index
+
+    from .approvals_open import board_of
+
+    first, log = first_root_of(config), configured_governance_log(config, create=False)
+    try:
+        opened_index = Index(default_directory(config))
+    except IndexUnusable:
+        yield board_of(config)  # there is no place for an index: slower, and no other answer
+        return
+    with opened_index as index:
+        with _bar("reading the governance log") as begin:
+            board = read_board_about(index, log, first, digest, begin)
+        yield board
 
 
 def _plan(config: Config) -> tuple[Place, ...]:

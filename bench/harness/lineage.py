@@ -182,8 +182,10 @@ def _timed(action: Callable[[], Any]) -> tuple[float, Any]:
     return time.perf_counter() - begin, found
 
 
-def statements(digests: list[str], count: int, random: Random) -> Iterator[bytes]:
-    """What a governance log has: for each package gates, approvals, now and then a deployment."""
+def statements(digests: list[str], count: int, random: Random, start: int = 0) -> Iterator[bytes]:
+    """What a governance log has: for each package gates, approvals, now and then a deployment. `start`: the first one's
+    offset in the log.
+    """
     last: dict[str, int] = {}
     for offset in range(count):
         digest, service = random.choice(digests), f"service-{random.randrange(SERVICES)}"
@@ -196,7 +198,7 @@ def statements(digests: list[str], count: int, random: Random) -> Iterator[bytes
                     reason=f"the {offset}th", actor="ann", at=NOW,
                 )
             )  # fmt: skip
-            last[service] = offset
+            last[service] = start + offset
         elif which == EVENTS and offset < 50_000:
             found = sha256(b"data %d" % random.randrange(VERSIONS)).hexdigest()
             yield encode_deprecation(f"md5:{found[:32]}", "consent withdrawn", "ann", NOW)

@@ -44,15 +44,17 @@ _STEP: Final = 1000
 class Lives:
     """What was live, and when, by the log's deployments; they are folded when somebody asks."""
 
-    def __init__(self, roots: Roots, said: tuple[Said, ...]) -> None:
-        self._of: Final = (roots, said)
+    def __init__(self, roots: Roots, said: Callable[[], Iterable[Said]]) -> None:
+        """`said`: gives the deployments among the log's statements, `holds` decided by the roots' keys."""
+        self._roots: Final = roots
+        self._said: Final = said
         self._fold: Fold | None = None
 
     def at(self, service: str, offset: int) -> str | None:
         """See `registry.admission.LiveAt`."""
         if self._fold is None:
             self._fold = Fold()
-            self._fold.take(*self._of)
+            self._fold.take(self._roots, self._said())
         return self._fold.live_at(service, offset)
 
 
@@ -77,7 +79,8 @@ class Board:
                 for digest in dict.fromkeys(each.subjects):
                     found.setdefault(digest, []).append(each)
         if self.lives is None:
-            object.__setattr__(self, "lives", Lives(self.roots, self.said))
+            said = self.said
+            object.__setattr__(self, "lives", Lives(self.roots, lambda: said))
         object.__setattr__(self, "_of", {digest: tuple(said) for digest, said in found.items()})
 
     def verdict(

@@ -75,16 +75,21 @@ class Standing:
             self.was_live.add(content.live)
         self.paused = content.action == "pause" or (self.paused and content.action == "rollback")
         self.since.append(event.offset)
-        self.refused = {name: each for name, each in self.refused.items() if self._may_follow(each[1])}
+        self.refused = {name: each for name, each in self.refused.items() if self._may_follow(*each)}
 
     def refuse(self, said: Said, after: int | None) -> None:
         """Take an event that does not count. `after`: what it follows."""
-        if self._may_follow(after):
+        if self._may_follow(said.offset, after):
             self.refused[said.author, said.raw] = said.offset, after
 
-    def _may_follow(self, after: int | None) -> bool:
-        """Whether such an event could count now or later: one that follows an older event than the newest cannot."""
-        return self.last is None or (after is not None and after >= self.last.offset)
+    def _may_follow(self, offset: int, after: int | None) -> bool:
+        """Whether the event at `offset` could count now or later, were it sent again: it follows the newest, or one
+        that was still to come.
+        """
+        newest = self.after
+        return after == newest or (
+            after is not None and after > offset and (newest is None or after > newest)
+        )
 
     def live_at(self, offset: int) -> str | None:
         """What was live before that offset of the log; None: nothing."""

@@ -19,13 +19,13 @@ from registry.errors import PackageError
 from registry.lineage.versions import data_of
 from registry.manifest import load_json, read_manifest
 from registry.package import Package
-from registry.statement import DATA_DEPRECATION, DEPLOYMENT, PREDICATES, ROOT, Said, said_in
+from registry.statement import DATA_DEPRECATION, DEPLOYMENT, POLICY, PREDICATES, ROOT, Said, said_in
 
 SHORT: Final = {type_: type_.rpartition("/")[0].rpartition("/")[2] for type_ in PREDICATES}
 """A predicate's type → its name: gates, approval, …"""
 DEPLOYED: Final = SHORT[DEPLOYMENT]
 DEPRECATED: Final = SHORT[DATA_DEPRECATION]
-_MORE: Final = frozenset({DEPLOYMENT, DATA_DEPRECATION, ROOT})
+_MORE: Final = frozenset({DEPLOYMENT, DATA_DEPRECATION, ROOT, POLICY})
 
 
 class Row(NamedTuple):

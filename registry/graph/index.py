@@ -33,6 +33,11 @@ Progress = Callable[[int], None]
 Begin = Callable[[int], Progress]
 
 
+def nothing_said(_: int) -> Progress:
+    """A `Begin` for who shows no progress."""
+    return lambda _: None
+
+
 class Index(Tables):
     """The index in a directory. Used by one thread."""
 
@@ -43,7 +48,7 @@ class Index(Tables):
         log: Log | None,
         store: Store | None,
         first: Root | None,
-        begin: Begin = lambda _: lambda _: None,
+        begin: Begin = nothing_said,
     ) -> list[str]:
         """Bring it up to what log and store have now.
 

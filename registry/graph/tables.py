@@ -23,7 +23,7 @@ from typing import Any, Final, Self
 from audit.errors import IndexUnusable
 
 NAME: Final = "lineage.sqlite"
-FORMAT: Final = 1
+FORMAT: Final = 2
 _BUSY_SECONDS: Final = 30.0
 _VALUES: Final = 500
 """Of one SELECT; SQLite takes 999 everywhere."""

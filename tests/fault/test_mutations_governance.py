@@ -145,21 +145,23 @@ MUTATIONS = (
         ON,
     ),
     Mutation("who deploys", FOLD, "    if not person:\n", "    if False:\n", ON, short=True),
-    Mutation("the event before", FOLD, "    if content.after != last:\n", "    if False:\n", ON, short=True),
+    Mutation(
+        "the event before", FOLD, "    if content.after != before.after:\n", "    if False:\n", ON, short=True
+    ),
     Mutation(
         "an event that was kept back", FOLD, "abs(said.logged / 1000 - content.at) > STALE", "False", ON
     ),
     Mutation(
         "what a controller may",
         FOLD,
-        'if role == CONTROLLER_ROLE and content.action != "rollback":',
+        'if role == CONTROLLER_ROLE and content.action not in ("rollback", "step"):',
         "if False:",
         ON,
     ),
     Mutation("a pause", FOLD, "if before.paused and (role", "if False and (role", ON),
     Mutation("a pause that moves", FOLD, "if kept and tuple(content.plan) != before.plan:", "if False:", ON),
     Mutation(
-        "a pause that a rollback ends", FOLD, 'service.paused and content.action == "rollback"', "False", ON
+        "a pause that a rollback ends", STANDING, 'self.paused and content.action == "rollback"', "False", ON
     ),
     Mutation(
         "an event sent again",
@@ -228,6 +230,31 @@ MUTATIONS = (
         LEDGER,
         "                self._fold_anew()\n        return self._roots\n",
         "                pass\n        return self._roots\n",
+        ON,
+    ),
+    Mutation(
+        "a kept event that nobody signed",
+        FOLD,
+        "if said is None or said.type != DEPLOYMENT or not said.holds:",
+        "if said is None:",
+        KEPT,
+    ),
+    Mutation(
+        "a kept event that does not count", FOLD, "(service.since and event.void is not None)", "False", KEPT
+    ),
+    Mutation("a kept event of nobody who may", FOLD, "not event.person or ", "", KEPT),
+    Mutation(
+        "an event that waits",
+        STANDING,
+        "        return after == newest or (\n",
+        "        return after == newest or False and (\n",
+        KEPT,
+    ),
+    Mutation(
+        "strangers who come to be known",
+        LEDGER,
+        "if set(map(key_id, keys)).isdisjoint(strangers):",
+        "if True:",
         ON,
     ),
     Mutation("a shorter log", SEEN, "        if end < known.end:\n", "        if False:\n", ON, short=True),

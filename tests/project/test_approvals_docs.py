@@ -24,6 +24,7 @@ def test_the_commands_of_the_page_work_as_they_stand(tmp_path: Path, monkeypatch
     """In one directory, in their order; each ends with 0, or with what its comment says."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("AFFIANT_CONFIG", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     assert affiant("init").code == 0
     settings = Path("affiant.toml")
     settings.write_text(settings.read_text().replace("# root = …", 'root = "root.json"'))

@@ -17,6 +17,12 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> House:
     return House.build(tmp_path_factory.mktemp("house"), [credit_package(), credit_package("other")])
 
 
+@pytest.fixture(autouse=True)
+def _cache_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The index of each test's house goes with it."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
 @pytest.fixture
 def house(built: House, tmp_path: Path) -> House:
     """A copy of one's own."""

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import getpass
 import json
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from audit.log import configured_governance_log
 from registry.admission import Verdict
+from registry.approvals.board import first_root_of
+from registry.approvals.status import status_of
+from registry.graph.board import read_board_about
+from registry.graph.index import Index
 from registry.package import Package
+from registry.policy import parse_policy
 from registry.statement import APPROVAL
 from tests.components.approvals import Done, House, affiant
 
@@ -241,3 +248,51 @@ def test_admission_has_the_last_word(judged: House, monkeypatch: pytest.MonkeyPa
     done = judged.sign("approve", "dan", "legal")
     assert (done.code, signed(judged)) == (1, before)
     assert "admission would not count it" in done.err
+
+
+def test_status_out_of_the_index_is_what_the_whole_log_says(judged: House, tmp_path: Path) -> None:
+    """Of each package, under the policy in force and one that is proposed; read on, and made again when damaged."""
+    log, first = configured_governance_log(judged.loaded, create=False), first_root_of(judged.loaded)
+    proposed = judged.file("policy.yaml").read_text().replace("valid_days: 10", "valid_days: 11")
+    judged.file("next.yaml").write_text(proposed)
+
+    def same() -> None:
+        with Index(tmp_path / "index") as index:
+            for digest in (judged.digest, OTHER):
+                some, whole = read_board_about(index, log, first, digest), judged.board()
+                for policy in (None, parse_policy(proposed.encode()).digest):
+                    told = [
+                        None
+                        if each is None
+                        else status_of(each, "credit", digest, now=time.time(), publisher="zoe")
+                        for each in (some.under(policy), whole.under(policy))
+                    ]
+                    assert told[0] == told[1]
+                assert (some.end, some.policy) == (whole.end, whole.policy)
+                assert some.live_at("credit", some.end) == whole.live_at("credit", whole.end)
+
+    same()
+    for person, role in (("dan", "legal"), ("bob", "compliance")):
+        assert judged.sign("approve", person, role).code == 0
+    judged.gates(digest=OTHER)
+    same()
+    words = ["deploy", "credit", judged.digest, "--reason", "because", "--key", judged.key("dan"), "--yes"]
+    judged.ok(*words, *judged.config)
+    judged.ok(
+        "policy", "propose", judged.file("next.yaml"), "--role", "legal", "--rationale", "longer", "--key",
+        judged.key("ann"), "--yes", *judged.config,
+    )  # fmt: skip
+    assert judged.sign("revoke", "bob").code == 0
+    same()
+    (tmp_path / "index" / "lineage.sqlite").write_bytes(b"no index at all, and longer than a header" * 9)
+    same()
+
+
+def test_status_needs_no_place_for_an_index(judged: House, tmp_path: Path) -> None:
+    """A file where its directory would be: the whole log is read instead."""
+    (tmp_path / "cache").write_text("")
+    done = judged.status()
+    assert (done.code, done.json["services"][0]["gates"]) == (
+        1,
+        {"documentation": "passed", "size": "passed"},
+    )
