@@ -41,6 +41,13 @@ def _service(service: str, section: ServicePolicy) -> Iterator[Rule]:
     for severity in ("page", "warn"):
         yield _drift("AffiantScoreDrift", "prediction", "=~", service, section, severity)
         yield _drift("AffiantInputDrift", "input", "!~", service, section, severity)
+    yield Rule(
+        "AffiantReferenceSmall",
+        Level(Select(names.UNSUPPORTED.name, (Match("service", "=", service),)), PACKAGE, "==", 1),
+        "warn",
+        "the reference of {service} {slot} {digest} has too few rows for the policy's deltas: larger ones hold",
+        keep=TAKEN_OVER,
+    )
     if section.performance is not None:
         yield from _performance(service, section)
     if section.live_fairness is not None:

@@ -86,6 +86,8 @@ CASES = [
     Case(
         "AffiantInputDrift", {f'affiant_drift_alarm{{{PACKAGE},feature="age",severity="warn"}}': "1x15 stale"},
     ),
+    Case("AffiantReferenceSmall", _on("affiant_drift_unsupported", PACKAGE), [P | {"severity": "warn"}]),
+    Case("AffiantReferenceSmall", _on("affiant_drift_unsupported", PACKAGE, "0")),
     Case(
         "AffiantPerformance", _on("affiant_performance_alarm", f'{PACKAGE},metric="auc",severity="page"'),
         [P | {"metric": "auc", "severity": "page", "cause": "performance", "affiant_action": "rollback"}],
