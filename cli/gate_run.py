@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from registry.approvals.board import Board
     from registry.approvals.keys import KeySigner
     from registry.gates import GateReport
+    from registry.gates.base import Measure
     from registry.policy import Policy
 
 _READING = 2
@@ -116,6 +118,8 @@ def run(  # noqa: PLR0917 - a command takes its options one by one
         deprecated = _deprecated(log) if "lineage" in gates else None
         signatures = signatures_of(config, store).kept(package.digest) if "model_signing" in gates else None
         datasets = read_datasets(files, package, compared, deprecated, signatures)
+        if "drift" in gates:
+            datasets = replace(datasets, measure=_measure())
         report = run_gates(package, datasets, rules, service, now=datetime.now(UTC), progress=step)
     # Signed first: what comes of a full disk is not worth another run.
     offset, board = (
@@ -131,6 +135,13 @@ def run(  # noqa: PLR0917 - a command takes its options one by one
         from .approvals_webhook import announce
 
         announce(loaded, report.service, report.package, board=board)
+
+
+def _measure() -> Measure:
+    """What an upper room owns is handed down: how far rows are from a reference."""
+    from monitoring.gate import distances
+
+    return distances
 
 
 class _Log:

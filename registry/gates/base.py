@@ -6,10 +6,10 @@ every other exception. It MUST give the same outcome for the same input, times o
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +37,23 @@ class Outcome:
     """JSON; what was measured."""
     versions: Mapping[str, str] = field(default_factory=dict)
     """Library → version."""
+
+
+class Distance(NamedTuple):
+    """How far rows are from a column of a reference, as a Kolmogorov–Smirnov distance between two bounds."""
+
+    column: str
+    lower: float
+    upper: float
+    rows: int
+    reference_rows: int
+
+
+Measure = Callable[[Package, Rows, NDArray[np.float32]], Sequence[Distance]]
+"""(package, inputs [n, width], scores [n, outputs]) → each feature's and score's distance from its reference.
+
+The monitor's room has it; who runs the gates hands it down.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +88,8 @@ class Datasets:
     """Version of data → why it is not to be used any more, by the governance log."""
     signatures: Sequence[Kept] | None = None
     """OpenSSF signatures that the store keeps with the package."""
+    measure: Measure | None = None
+    """How distances from the reference are measured."""
 
     @cached_property
     def rows(self) -> Table:

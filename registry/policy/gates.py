@@ -209,6 +209,19 @@ class ModelSigning(Part):
     whoever can write to the store can take signatures away."""
 
 
+class DriftGate(Part):
+    """The hold-out, and the answers to it, are distributed as the package's own reference says."""
+
+    ks: Share = 0.05
+    """Kolmogorov–Smirnov distance of a column that may be there beyond what chance explains."""
+    confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.99
+    """Of all columns together: how sure one must be that a distance is larger."""
+    minimum_rows: Count = 100
+    """Fewer rows in the hold-out fail the gate."""
+    ignore: tuple[str, ...] = ()
+    """Columns that are shown, and not judged."""
+
+
 class GatesPolicy(Part):
     """The gates that must pass."""
 
@@ -234,6 +247,8 @@ class GatesPolicy(Part):
     """Missing and extreme inputs."""
     latency: Latency | None = None
     """How long a prediction takes."""
+    drift: DriftGate | None = later()
+    """The hold-out is like the reference."""
 
     @property
     def required(self) -> tuple[str, ...]:

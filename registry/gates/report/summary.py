@@ -44,6 +44,12 @@ def _documentation(figures: Mapping[str, Any]) -> str:
     return f"{sum(bool(each) for each in there.values())} of {len(there)} texts"
 
 
+def _drift(figures: Mapping[str, Any]) -> str:
+    columns = figures["columns"]
+    worst = max(columns, key=lambda name: columns[name]["ks_lower"])
+    return f"{worst} is furthest away: KS {columns[worst]['ks_lower']:.3f}, on {figures['rows']:,} rows"
+
+
 def _contract(figures: Mapping[str, Any]) -> str:
     columns = f", {len(figures['columns'])} columns" if "columns" in figures else ""
     suite = figures.get("suite")
@@ -93,6 +99,7 @@ _LINES: Final[Mapping[str, Callable[[Mapping[str, Any]], str]]] = {
     "fairness": _fairness,
     "documentation": _documentation,
     "data_contract": _contract,
+    "drift": _drift,
     "privacy": _privacy,
     "explanation": _explanation,
     "robustness": _robustness,

@@ -1,0 +1,34 @@
+"""What the drift gate is handed: distances from a package's reference, as the monitor computes them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from registry.gates.base import Distance
+from registry.package import Package
+
+from .detect.count import Counter
+from .detect.ks import bounds
+from .detect.lines import Lines
+from .judging.judging import SCORE
+
+
+def distances(
+    package: Package, inputs: NDArray[np.float32], scores: NDArray[np.float32]
+) -> Sequence[Distance]:
+    """Of each feature and score; see `registry.gates.base.Measure`."""
+    reference = package.reference
+    columns = (*reference.features, *(replace(each, name=SCORE + each.name) for each in reference.scores))
+    lines = Lines(columns)
+    counts = np.concatenate(
+        [Counter(reference.features).count(inputs), Counter(reference.scores).count(scores)]
+    )
+    found = bounds(lines, counts)
+    return [
+        Distance(column.name, float(lower), float(upper), len(inputs), reference.rows)
+        for column, lower, upper in zip(columns, found.lower, found.upper, strict=True)
+    ]
