@@ -176,6 +176,13 @@ class KafkaFollowing:
             )
             topics = [self._log.settings.topic, self._state.settings.topic]
             consumer.subscribe(topics, listener=_listener(consumer, self._fresh, topics[0]))
+            # Who leads the group shares out what it knows of: a member that has not heard of the topics yet would give
+            # everybody nothing, and nothing would happen until somebody joins or leaves.
+            unknown = [topic for topic in topics if not consumer.partitions_for_topic(topic)]
+        if unknown:
+            with suppress(LogUnavailable), translated("kafka"):
+                consumer.close(autocommit=False)
+            raise LogUnavailable(f"kafka: the brokers do not tell of topic {unknown[0]!r} yet")
         return consumer
 
     def _resume(self, consumer: KafkaConsumer) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import uuid
 from collections.abc import Callable
 from contextlib import closing
@@ -62,7 +63,15 @@ class Site:
             wait_until(lambda: writer.wait(0.2) or writer.delivered().sends == count, what="acknowledgement")
 
     def following(self) -> KafkaFollowing:
-        return KafkaFollowing(self.log, self.state, self.config, self.known, self.panes.extend)
+        """Whose pauses are short: nobody waits for half a minute here."""
+        return KafkaFollowing(
+            self.log,
+            self.state,
+            self.config,
+            self.known,
+            self.panes.extend,
+            clock=lambda: 20 * time.monotonic(),
+        )
 
     def wanted(self, partition: int, first: int = 0) -> list[Pane]:
         with closing(self.log.reader()) as reader:
@@ -97,7 +106,7 @@ def site(kafka: str, tmp_path: Path) -> Site:
 
 def until(following: KafkaFollowing, condition: Callable[[], bool], what: str) -> None:
     """Step on until then."""
-    wait_until(lambda: following.step(0.1) * 0 + condition(), what=what, deadline_s=60, interval_s=0.01)
+    wait_until(lambda: following.step(0.1) * 0 + condition(), what=what, deadline_s=120, interval_s=0.01)
 
 
 def read_up(following: KafkaFollowing, end: int) -> Callable[[], bool]:
