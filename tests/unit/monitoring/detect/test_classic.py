@@ -31,6 +31,7 @@ def test_rare_categories_are_taken_together() -> None:
     p = [
         homogeneity(random.multinomial(500, shares), random.multinomial(20_000, shares)).p for _ in range(500)
     ]
+    assert homogeneity(random.multinomial(500, shares), random.multinomial(20_000, shares)).degrees == 2
     assert np.mean(np.array(p) < 0.05) == pytest.approx(0.05, abs=0.03)
 
 

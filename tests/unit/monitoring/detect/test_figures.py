@@ -114,9 +114,16 @@ def test_a_state_that_is_none_is_refused() -> None:
     """Short, long, of another tolerance's pairs, or NaN."""
     data = DETECTOR.encode(DETECTOR.start())
     other = Detector(COLUMNS, REFERENCE, Limits(warn_delta=0.2, page_delta=0.3))
-    nan = np.frombuffer(data, "<f8").copy()
-    nan[-1] = NAN
-    for damaged in (data[:-8], data + bytes(8), b"", other.encode(other.start()), nan.tobytes()):
+    nan, below_one = (np.frombuffer(data, "<f8").copy() for _ in range(2))
+    nan[-1], below_one[-1] = NAN, 0.5
+    for damaged in (
+        data[:-8],
+        data + bytes(8),
+        b"",
+        other.encode(other.start()),
+        nan.tobytes(),
+        below_one.tobytes(),
+    ):
         with pytest.raises(DetectError, match="state"):
             DETECTOR.decode(damaged)
 

@@ -97,9 +97,11 @@ def test_an_alarm_ends_after_three_calm_windows_and_not_before() -> None:
 
 def test_an_empty_window_is_not_a_calm_one() -> None:
     """Traffic that stops does not clear an alarm."""
-    watch = Watch()
-    watch.see(PAGING)
-    assert watch.see(replace(QUIET, rows=0, ks_lower=0.0, ks_upper=1.0), checks=100) == "page"
+    nothing = replace(QUIET, rows=0, ks_lower=0.0, ks_upper=0.0, psi=0.0)
+    for limits in (LIMITS, Limits(rule="psi"), Limits(rule="ks-bonferroni")):
+        watch = Watch(limits)
+        watch.see(replace(PAGING, p=0.0))
+        assert watch.see(nothing, checks=100) == "page"
 
 
 def test_drift_between_the_tolerance_and_the_clear_distance_does_not_flicker() -> None:
