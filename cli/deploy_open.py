@@ -135,10 +135,29 @@ def _refusals(scene: Scene, asked: Asked, plan: list[Placed], key: str) -> tuple
         for each in plan
         if (each.digest, each.slot) not in was and (reasons := scene.admitted(each.digest, each.slot))
     ]
+    if not rollback:
+        why += too_small(scene, {each.digest for each in plan} - {each.digest for each in scene.before.plan})
     for shares in (plan, *later_canaries(plan, asked.steps)):
         if (excess := too_much(scene.board.policy, asked.service, shares)) is not None:
             why.append(excess)
     return person or "", why
+
+
+def too_small(scene: Scene, digests: Iterable[str]) -> list[str]:
+    """New packages whose reference has too few rows for the drift that the policy wants to be told from chance."""
+    from monitoring.judging.limits import judged_by, unsupported
+    from registry.errors import NotFound
+
+    policy = None if scene.board.policy is None else scene.board.policy.policy
+    judged, why = judged_by(policy, scene.before.service), []
+    for digest in sorted(digests):
+        try:
+            reason = unsupported(judged, scene.store.pull(digest).reference)
+        except NotFound:
+            continue  # admission says so
+        if reason is not None:
+            why.append(f"{digest}: {reason}")
+    return why
 
 
 def later_canaries(plan: Iterable[Placed], steps: Steps | None) -> list[list[Placed]]:

@@ -5,10 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from monitoring.detect.edetector import choose_delta
+from monitoring.detect.figures import PAGE_DELTA, WARN_DELTA
 from monitoring.detect.limits import Limits
 from monitoring.detect.limits import Rule as DetectRule
+from monitoring.errors import DeltaRefused
 from registry.policy import Policy, Rule
 from registry.policy.behaviour import DISTANCE, INDEX
+from registry.reference import Reference
 
 NOBODY: Final = "sha256:" + "0" * 64
 """In place of a policy's digest where there is none: the defaults hold."""
@@ -41,13 +45,14 @@ def judged_by(policy: Policy | None, service: str) -> Judged:
     """
     section = None if policy is None else policy.services.get(service)
     drift = None if section is None else section.drift
-    rule = (drift.rule if drift is not None else None) or Rule()
+    # Who names no rule asks for no delta: then it is as small as each reference supports.
+    rule = (drift.rule if drift is not None else None) or Rule(warn_delta="auto", page_delta="auto")
     page = INDEX if drift is None or drift.psi is None else drift.psi
     distance = DISTANCE if drift is None or drift.ks is None else drift.ks
     limits = Limits(
         rule=_rule(rule),
-        warn_delta=rule.warn_delta if drift is not None else "auto",
-        page_delta=rule.page_delta if drift is not None else "auto",
+        warn_delta=rule.warn_delta,
+        page_delta=rule.page_delta,
         run=float(rule.checks_between_false_alarms),
         page_distance=distance,
         page_rows=1000 if drift is None else drift.minimum_rows,
@@ -69,3 +74,15 @@ def _rule(rule: Rule) -> DetectRule:
     if rule.detector == "ks":
         return "ks-bonferroni" if rule.correction == "bonferroni" else "ks-benjamini-hochberg"
     return "e-detector"
+
+
+def unsupported(judged: Judged, reference: Reference) -> str | None:
+    """Why a reference has too few rows for what a service is judged by; None: it has enough."""
+    if judged.limits.rule != "e-detector":
+        return None
+    try:
+        choose_delta(judged.limits.warn_delta, WARN_DELTA, reference)
+        choose_delta(judged.limits.page_delta, PAGE_DELTA, reference)
+    except DeltaRefused as error:
+        return str(error)
+    return None

@@ -74,7 +74,7 @@ class Drift(Part):
     minimum_rows: Count = 1000
     """Fewer rows in a window never page."""
     rule: Rule | None = later()
-    """How drift is told from chance; the defaults when absent."""
+    """How drift is told from chance; when absent the defaults, with deltas as small as each reference supports."""
     rollback: Rollback | None = later()
     """Absent: nothing is rolled back by itself."""
     retrain: bool | None = later()

@@ -11,6 +11,7 @@ import pytest
 from monitoring.errors import DetectError
 from monitoring.judging import Judging, judged_by
 from monitoring.judging.judging import Taken
+from monitoring.judging.limits import unsupported
 from monitoring.read import Profile
 from registry.policy import parse_policy
 
@@ -151,3 +152,14 @@ def test_what_is_not_looked_at_while_nothing_alarms_changes_nothing(
     assert "page" in seen[8:16]
     assert seen[55] is None
     assert "page" in seen[56:]
+
+
+def test_whether_a_reference_has_enough_rows_is_known_before_it_serves(profile: Profile) -> None:
+    """A policy that names no rule asks for nothing that cannot be had; a fixed threshold asks for none."""
+    policy = parse_policy((POLICY % "{rule: {warn_delta: 0.01}}").encode())
+    assert "it takes a training table of" in (
+        unsupported(judged_by(policy, "credit"), profile.reference) or ""
+    )
+    for drift in ("{}", "{rule: {warn_delta: auto}}", "{rule: {detector: psi, warn_delta: 0.01}}", RULE):
+        judged = judged_by(parse_policy((POLICY % drift).encode()), "credit")
+        assert unsupported(judged, profile.reference) is None

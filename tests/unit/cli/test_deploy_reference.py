@@ -1,0 +1,63 @@
+"""What is deployed must be able to be watched as the policy wants."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from cli import deploy_open
+from cli.deploy_open import Asked, Scene, too_small
+from registry.deployment import Deployed, Placed
+from registry.policy import parse_policy
+from registry.stores import LayoutStore
+from tests.components.packages import number_package
+
+POLICY = """
+format: 1
+change: {{roles: {{legal: 1}}}}
+services:
+  credit:
+    gates: {{size: {{megabytes: 5}}}}
+    approvals: {{roles: {{legal: 1}}}}
+    drift: {{rule: {{warn_delta: {delta}, page_delta: auto}}}}
+"""
+
+
+def scene(directory: Path, delta: str) -> tuple[Scene, str]:
+    """A package, and a policy that wants differences of that size to be told from chance."""
+    store = LayoutStore(directory / "store")
+    digest = store.push(number_package())
+    policy = parse_policy(POLICY.format(delta=delta).encode())
+    board: Any = SimpleNamespace(policy=SimpleNamespace(policy=policy), roots=None, end=0)
+    return Scene(board, store, Deployed("credit", ())), digest
+
+
+def test_a_reference_that_is_too_small_is_said_with_the_rows_that_it_takes(tmp_path: Path) -> None:
+    """Before anything is signed; a package that the store does not have is somebody else's to refuse."""
+    found, digest = scene(tmp_path, "0.001")
+    (why,) = too_small(found, {digest, "sha256:" + "0" * 64})
+    assert why.startswith(f"{digest}: delta 0.001 is less than the reference knows")
+    assert "it takes a training table of 3,800,452 rows" in why
+
+
+def test_auto_takes_what_there_is(tmp_path: Path) -> None:
+    """Nothing is refused."""
+    found, digest = scene(tmp_path, "auto")
+    assert too_small(found, {digest}) == []
+
+
+@pytest.mark.parametrize(("action", "refused"), [("deploy", True), ("rollback", False)])
+def test_a_deployment_asks_and_a_rollback_does_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, action: Any, refused: bool
+) -> None:
+    """What answered before must be able to answer again, whatever the policy has become."""
+    found, digest = scene(tmp_path, "0.001")
+    monkeypatch.setattr(Scene, "admitted", lambda *_: ())
+    monkeypatch.setattr("registry.deployment.state.may_deploy", lambda *_, **__: "dan")
+    monkeypatch.setattr("registry.deployment.state.too_much", lambda *_: None)
+    asked = Asked(action, "credit", tmp_path / "key", "because", yes=True, as_json=True)
+    _, why = deploy_open._refusals(found, asked, [Placed(digest=digest)], "key")
+    assert bool(why) is refused
