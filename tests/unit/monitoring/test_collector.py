@@ -90,6 +90,31 @@ def test_an_entry_that_comes_twice_is_counted_once(package: Package) -> None:
     assert twice.reached == {bytes(range(16)): SIZE - 1}
 
 
+def test_an_entry_that_comes_twice_in_one_pane_is_counted_once(package: Package) -> None:
+    """Also where one journal alone is there, and nothing of it was known."""
+    traffic = Traffic(package)
+    values = [traffic.value() for _ in range(SIZE // 2)]
+    (pane,) = collected(package, logged(values + values))
+    assert pane.unreadable == {"duplicate": SIZE // 2}
+    assert pane.tallies[Of("numbers", package.digest, "live")].requests == SIZE // 2
+
+
+def test_a_pane_is_as_old_as_the_newest_record_up_to_its_end(package: Package) -> None:
+    """A clock that is set back, or gives nonsense, makes no pane older than the one before it."""
+    values = Traffic(package).values(3 * SIZE)
+    entries = logged(values[:SIZE], time=9000) + logged(values[SIZE:], SIZE, time=100)
+    entries[SIZE + 3] = entries[SIZE + 3]._replace(timestamp=2**62)
+    entries[SIZE + 4] = entries[SIZE + 4]._replace(timestamp=-1)
+    newest = 9000 + SIZE - 1
+    assert [pane.time for pane in collected(package, entries)] == [newest] * 3
+    collector = Collector(0, SIZE, Known.of(package, "numbers"), State(0))
+    found = [
+        one.pane.time for at in range(0, 3 * SIZE, SIZE) for one in collector.take(entries[at : at + SIZE])
+    ]
+    assert found == [newest] * 3
+    assert collector.time == newest
+
+
 def test_a_forged_sequence_does_not_make_later_entries_duplicates(package: Package) -> None:
     """The highest of all, under another journal's name."""
     traffic = Traffic(package)

@@ -14,7 +14,7 @@ from audit.proof.record import Header, encode_payload, frame_record, split_recor
 from monitoring.panes import At, Of, Pane
 from monitoring.panes.collector import Collector, State
 from monitoring.panes.reached import BEHIND, MOST, Reached
-from monitoring.read import BlockReader, Reason
+from monitoring.read import BlockReader, HeadReader, Reason
 from monitoring.read.answers import read_binary, read_v1, read_v2
 from registry.errors import StoreUnavailable
 from registry.package import Package
@@ -82,7 +82,7 @@ BAD: dict[str, tuple[Reason, Callable[[Traffic], bytes | None]]] = {
     "lengths beyond the payload": (
         Reason.PAYLOAD,
         lambda traffic: with_payload(
-            traffic, bytes(32) + b"\0\0\0\x0f" + b"\xa2\x06\x00\x08\x83\x1b" + b"\xff" * 8 + b"\0\0" + b"x" * 40
+            traffic, bytes(32) + b"\0\0\0\x10" + b"\xa2\x06\x00\x08\x83\x1b" + b"\xff" * 8 + b"\0\0" + b"x" * 40
         ),
     ),
     "rows beyond the input": (
@@ -200,6 +200,13 @@ def test_a_flood_of_invented_names_makes_no_tally_and_no_service(package: Packag
     assert set(pane.tallies) == {Of("numbers", package.digest, "live")}
     assert pane.unreadable == {Reason.PACKAGE: 20}
     assert pane.statuses == {At("numbers", "live"): {200: SIZE - 40}, At("", "live"): {503: 20}}
+
+
+def test_slots_that_are_none_are_one(package: Package) -> None:
+    """Else a flood of them would be as many packages to be told apart."""
+    traffic = Traffic(package)
+    values = [traffic.value(fields={Key.SLOT: slot}) for slot in (0, *range(3, 40), 2**64 - 1)]
+    assert len(HeadReader().read(logged(values)).who) == 2
 
 
 def test_an_aborted_request_has_no_status(package: Package) -> None:
