@@ -21,7 +21,6 @@ from harness.drift_rules import (
     Judged,
     Policy,
     Tolerance,
-    Watched,
     evidently_rate,
     fixed_rules,
     normal,
@@ -224,6 +223,3 @@ def _said(found: np.ndarray) -> str:
     middle = _median(found)
     said = "never" if np.isinf(middle) else f"{middle:,.0f}"
     return said if missed in (0, 1) else f"{said} ({missed:.0%} missed)"
-
-
-__all__ = ["Measured", "Watched", "exactness", "policies", "speed"]
