@@ -1,0 +1,150 @@
+"""Several monitors over one log on Kafka: they say what one says, also when the one that judges is killed."""
+
+from __future__ import annotations
+
+import json
+import sys
+import uuid
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from audit.config import load
+from audit.log.kafka import KafkaLog, create
+from audit.settings import LogSettings
+from cli.monitor import configured_governing, configured_monitor
+from monitoring.monitor import Monitor
+from monitoring.state_topic import create_state_topic, state_log
+from registry.package import Package
+from registry.stores import LayoutStore
+from tests.components.monitored import Traffic
+from tests.components.packages import number_package
+from tests.components.ports import free_port
+from tests.components.process import Process, wait_until
+
+pytestmark = [pytest.mark.kafka, pytest.mark.slow]
+
+ROOT = Path(__file__).resolve().parents[2]
+SIZE = 64
+PARTITIONS = 8
+PANES = 6
+
+
+class Site:
+    """A log of eight partitions; the newest half of each has drifted."""
+
+    def __init__(self, kafka: str, directory: Path, package: Package) -> None:
+        self.directory, self.kafka = directory, kafka
+        self.name = uuid.uuid4().hex[:12]
+        self.digest = LayoutStore(directory / "data" / "store").push(package)
+        config = load(self.settings("group"))
+        self.log = KafkaLog(config.section("log", LogSettings), config)
+        create(self.log)
+        for partition in range(PARTITIONS):
+            traffic = Traffic(package, "credit", bytes([partition]) * 16, partition)
+            shift = [0.0] * (PANES // 2 * SIZE) + [4.0] * (PANES // 2 * SIZE + 3)
+            values = [traffic.value(traffic.rows(1) + each) for each in shift]
+            self.send(partition, values)
+
+    def send(self, partition: int, values: list[bytes]) -> None:
+        """Acknowledged when this returns."""
+        with closing(self.log.writer(partition)) as writer:
+            for value in values:
+                writer.send(value, b"k" * 16)
+            wait_until(
+                lambda: writer.wait(0.2) or writer.delivered().sends == len(values), what="acknowledgement"
+            )
+
+    def settings(self, group: str) -> Path:
+        """Of one group, whose panes are its own."""
+        path = self.directory / f"{group}-{free_port()}.toml"
+        path.write_text(
+            f'[data]\ndirectory = "data"\n[log]\nbackend = "kafka"\nbootstrap = "{self.kafka}"\n'
+            f'topic = "entries-{self.name}"\npartitions = {PARTITIONS}\nreplication = 1\n'
+            f'[monitor]\npane_records = {SIZE}\nstate_topic = "panes-{self.name}-{group}"\n'
+            f'group = "{group}-{self.name}"\nmetrics_port = 0\nevaluate = false\n'
+            f'[[plan]]\nservice = "credit"\ndigest = "{getattr(self, "digest", "sha256:" + "0" * 64)}"\n'
+        )
+        return path
+
+    def make_state(self, settings: Path) -> None:
+        """Its topic."""
+        state = state_log(load(settings))
+        assert state is not None
+        create_state_topic(state)
+
+    def monitor(self, settings: Path) -> Monitor:
+        """In this process."""
+        config = load(settings)
+        return configured_monitor(config, configured_governing(config))
+
+
+def process(site: Site, settings: Path) -> Process:
+    """A monitor that counts, and judges when it leads."""
+    argv = [sys.executable, "-P", "-m", "cli.main", "monitor", "--config", settings]
+    return Process(argv, log=settings.with_suffix(".txt"), cwd=ROOT)
+
+
+def judged(monitor: Monitor) -> Any:
+    """All that it says of credit, once every whole pane was judged."""
+    wanted = PARTITIONS * PANES
+
+    def all_of_it() -> bool:
+        monitor.step()
+        return bool(monitor.figures()) and monitor.figures()[0]["checks"] == wanted
+
+    wait_until(
+        all_of_it,
+        what="every pane to be judged",
+        deadline_s=150,
+        details=lambda: json.dumps(monitor.figures())[:300],
+    )
+    evidence = monitor.evidence("credit", monitor.figures()[0]["digest"], "live")
+    assert evidence is not None
+    return monitor.figures(), evidence
+
+
+@pytest.fixture(scope="module")
+def site(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Site:
+    """Eight partitions."""
+    return Site(kafka, tmp_path_factory.mktemp("monitors"), number_package("monitored"))
+
+
+@pytest.mark.timeout(420)
+def test_four_monitors_one_of_them_killed_say_what_one_says(site: Site) -> None:
+    """Figures, evidence and the order in which panes were judged: to the bit."""
+    alone = site.settings("alone")
+    site.make_state(alone)
+    one = site.monitor(alone)
+    try:
+        wanted = judged(one)
+    finally:
+        one._following.close()
+    together = [site.settings("together") for _ in range(4)]
+    site.make_state(together[0])
+    children = [process(site, each) for each in together[:3]]
+    try:
+        for child in children:
+            child.start()
+        wait_until(
+            lambda: any("leads" in child.log_text() for child in children), what="a leader", deadline_s=120,
+            details=lambda: "\n".join(child.log_text()[-500:] for child in children),
+        )  # fmt: skip
+        leader = next(child for child in children if "leads" in child.log_text())
+        leader.kill()
+        # The fourth comes while the others go on; then it is left alone, leads, and has what all have counted.
+        last = site.monitor(together[3])
+        for _ in range(10):
+            last.step()
+        for child in children:
+            child.kill()
+        try:
+            found = judged(last)
+        finally:
+            last._following.close()
+    finally:
+        for child in children:
+            child.kill()
+    assert found == wanted
