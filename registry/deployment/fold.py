@@ -190,10 +190,10 @@ def _void(  # noqa: PLR0911 - one line a reason
 
 
 def _back(content: Deployment, before: Standing) -> bool:
-    """Whether what is live then was live before, and nothing answers that did not."""
-    kept = {(each.digest, each.slot) for each in before.plan}
+    """Whether what is live then was live before, and nothing else answers that did not, or more than it did."""
+    kept = {(each.digest, each.slot): each.weight for each in before.plan}
     return content.live in before.was_live and all(
-        (each.digest, each.slot) in kept for each in content.plan if each.slot != "live"
+        each.weight <= kept.get((each.digest, each.slot), 0.0) for each in content.plan if each.slot != "live"
     )
 
 

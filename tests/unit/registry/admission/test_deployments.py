@@ -292,3 +292,12 @@ def test_a_controller_goes_back_to_what_was_live_and_nowhere_else(world: Any) ->
     assert why(world.deployed()) == "the role controller may only go back to what was live"
     world.deploy("pipeline", OTHER, "rollback")
     assert live(world.deployed()) == OTHER
+
+
+def test_a_controller_raises_no_canary_by_rolling_back(world: Any) -> None:
+    """Its share grows by the steps that people have signed, and by nothing else."""
+    begin(world)
+    world.deploy("pipeline", action="rollback", plan=plan_of(0.5))
+    assert why(world.deployed()) == "the role controller may only go back to what was live"
+    world.deploy("pipeline", action="rollback", plan=plan_of(0.05))
+    assert why(world.deployed()) == ""
