@@ -21,12 +21,17 @@ from audit.log.base import LogReader, Topic
 from .approvals_open import JsonOption
 from .audit_recompute_source import opened
 from .controller_parts import monitor_url
+from .drift_evidently import Beside, beside, held
+from .drift_evidently import write as write_beside
 from .drift_monitor import figures_of
 from .options import ConfigOption
 from .output import ForceOption, check_output, write_output
 from .text import json_text
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from monitoring.figures import Evidence, Slot
     from monitoring.judging import Judged, Judging
     from monitoring.read import StorePackages
@@ -35,6 +40,7 @@ if TYPE_CHECKING:
 
 def report(
     service: Annotated[str, typer.Argument(help="The service.", show_default=False)],
+    *,
     out: Annotated[Path, typer.Option("--out", "-o", help="The page's file.")] = Path("drift.html"),
     digest: Annotated[
         str | None, typer.Option(help="The package, or its beginning; what is live.", show_default=False)
@@ -46,6 +52,14 @@ def report(
             help="Of a rollback in the governance log, by its offset: what it was for.", show_default=False
         ),
     ] = None,
+    evidently: Annotated[
+        Path | None,
+        typer.Option(help="Evidently's own page too, of the same rows, in this file.", show_default=False),
+    ] = None,
+    reference: Annotated[
+        Path | None,
+        typer.Option(help="For it: the table that the package was trained on.", show_default=False),
+    ] = None,
     force: ForceOption = False,
     config: ConfigOption = None,
     as_json: JsonOption = False,
@@ -53,23 +67,28 @@ def report(
     """Write a page with the distribution of each column in the reference and in the window, most drifted first.
 
     Which records are looked at is the monitor's evidence, or a rollback's; what the page says is counted and judged
-    again from the log. It opens anywhere, with nothing from elsewhere in it.
+    again from the log. It opens anywhere, with nothing from elsewhere in it. With --evidently the window's inputs are
+    also given to Evidently (extra `reports`), against the training table: log and package keep no rows of that.
 
-    Exit codes: 0 written; 2 wrong usage or settings, or nothing of that package was judged; 3 the log, the store or the
-    monitor does not answer.
+    Exit codes: 0 written; 2 wrong usage or settings, nothing of that package was judged, or another table; 3 the log,
+    the store or the monitor does not answer.
 
-    Example: affiant drift report credit --out drift.html
+    Example: affiant drift report credit --out drift.html --evidently evidently.html --reference train.csv
     """
     loaded = load(config)
     check_output(out, force=force)
+    more = beside(evidently, reference, force=force)
     busy: Any = Console(stderr=True).status("counting the records") if sys.stderr.isatty() else nullcontext()
     with busy:
         found = _now(loaded, service, digest, slot) if event is None else _event(loaded, service, event)
-        judging, said, package, span = _again(loaded, found)
+        judging, said, package, span, rows = _again(loaded, found, more)
         source = f"affiant drift report {service}" + (f" --event {event}" if event is not None else "")
         write_output(out, _page(said, judging, package, span, source).encode(), force=force)
+        if more is not None and rows is not None:
+            write_beside(more, package, rows, force=force)
     if as_json:
-        typer.echo(json_text({"file": str(out), "evidence": said.model_dump(mode="json")}))
+        both = {"file": str(out)} | ({} if more is None else {"evidently": str(more.page)})
+        typer.echo(json_text(both | {"evidence": said.model_dump(mode="json")}))
     else:
         worst = said.columns[0]
         typer.echo(
@@ -83,6 +102,16 @@ class _Found(NamedTuple):
     evidence: Evidence
     judged: Judged
     source: AbstractContextManager[tuple[Topic, LogReader]]
+
+
+class _Again(NamedTuple):
+    """What was counted and judged again: the package, the time of the records, and, if wanted, the window's rows."""
+
+    judging: Judging
+    said: Evidence
+    package: Package
+    span: str
+    rows: NDArray[np.float32] | None
 
 
 def _now(config: Config, service: str, digest: str | None, slot: str) -> _Found:
@@ -138,18 +167,21 @@ def _event(config: Config, service: str, offset: int) -> _Found:
     return _Found(evidence, judged, opened(config, found, archive_only=False))
 
 
-def _again(config: Config, found: _Found) -> tuple[Judging, Evidence, Package, str]:
-    """Counted and judged again; the package, and the time of the records."""
+def _again(config: Config, found: _Found, more: Beside | None) -> _Again:
+    """Counted and judged again; the rows only where somebody wants them."""
     from audit.settings import SidecarSettings
     from audit.ship.external import ExternalStore
     from monitoring.judging.again import judged_again
     from monitoring.judging.evidence import Where, written
     from monitoring.panes import Of
     from monitoring.read import StorePackages
+    from monitoring.report.rows import rows_of
     from registry.stores import configured_store
 
     evidence, store = found.evidence, configured_store(config)
     package = store.pull(evidence.digest)
+    if more is not None:
+        held(package, more.table)
     packages: StorePackages = StorePackages(store)
     external = ExternalStore(
         config.section("sidecar", SidecarSettings).object_store or config.data / "objects"
@@ -160,11 +192,12 @@ def _again(config: Config, found: _Found) -> tuple[Judging, Evidence, Package, s
                 f"the evidence is of the topic {evidence.topic[:8]}…, and the log is another one"
             )
         judging, places = judged_again(evidence, reader, packages, found.judged, external)
+        rows = None if more is None else rows_of(evidence, judging, reader, packages, external)
     of = Of(evidence.service, evidence.digest, evidence.slot)
     said = written(of, judging, places, Where(evidence.topic, evidence.pane_records, evidence.reached))
     window = judging.window
     span = f"up to {_time(window[-1].time / 1000)}; the window begins at {_time(window[0].time / 1000)}"
-    return judging, said, package, span
+    return _Again(judging, said, package, span, rows)
 
 
 def _page(evidence: Evidence, judging: Judging, package: Package, span: str, source: str) -> str:
