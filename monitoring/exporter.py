@@ -18,7 +18,7 @@ from .judging.judging import NONE
 from .leading import Aggregate, Life
 from .names import SHORT, Name
 from .panes import LATENCY_BOUNDS, Of
-from .slo import Counted, Objective, objectives, of_confidence, of_latency, of_statuses
+from .slo import Counted, Objective, added, objectives, of_confidence, of_latency, of_statuses
 
 _SECONDS: Final = tuple(bound / 1e9 for bound in LATENCY_BOUNDS)
 _SEVERITIES: Final = ("warn", "page")
@@ -154,4 +154,5 @@ def _counted(aggregate: Aggregate, service: str, objective: Objective) -> Mappin
         if objective.name == "latency"
         else (lambda life: of_confidence(objective, life.asked.confidence.tolist()))
     )
-    return {of.slot: count(life) for of, life in aggregate.lives.items() if of.service == service}
+    own = [(of.slot, count(life)) for of, life in aggregate.lives.items() if of.service == service]
+    return {slot: added(each for where, each in own if where == slot) for slot, _ in own}

@@ -106,8 +106,12 @@ class Monitor:
                 self.step()
         finally:
             self._save(now=float("inf"))
-            self._let_go()
-            self._following.close()
+            self.close()
+
+    def close(self) -> None:
+        """Let go, without a last state."""
+        self._let_go()
+        self._following.close()
 
     def step(self) -> None:
         """One round. What is outside and away is waited for, and said by `trouble`."""
@@ -145,6 +149,12 @@ class Monitor:
     def leads(self) -> bool:
         """Whether it judges."""
         return self._lead is not None
+
+    @property
+    def judged(self) -> int:
+        """Panes that it has judged since it leads."""
+        lead = self._lead
+        return 0 if lead is None else lead.aggregate.panes
 
     def collect(self) -> Iterable[Metric]:
         """For prometheus_client."""

@@ -121,7 +121,7 @@ def test_four_monitors_one_of_them_killed_say_what_one_says(site: Site) -> None:
     try:
         wanted = judged(one)
     finally:
-        one._following.close()
+        one.close()
     together = [site.settings("together") for _ in range(4)]
     site.make_state(together[0])
     children = [process(site, each) for each in together[:3]]
@@ -143,7 +143,7 @@ def test_four_monitors_one_of_them_killed_say_what_one_says(site: Site) -> None:
         try:
             found = judged(last)
         finally:
-            last._following.close()
+            last.close()
     finally:
         for child in children:
             child.kill()
