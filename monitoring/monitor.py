@@ -127,7 +127,7 @@ class Monitor:
             trouble = str(error)
         standings = self._following.standings()
         waiting = [f"partition {one}: {each.waiting}" for one, each in standings.items() if each.waiting]
-        self._said(trouble or "; ".join(waiting))
+        self._said(trouble or self._following.trouble or "; ".join(waiting))
         now = self._clock()
         with self._lock:
             self._seen = Seen(

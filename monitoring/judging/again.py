@@ -40,7 +40,7 @@ def again(
         external: what the object store has under a digest.
 
     Raises:
-        NotThose: a pane twice, panes too far apart, or no such package.
+        NotThose: a pane twice or left out, panes too far apart, or no such package.
         LogUnavailable, OffsetGone: the log does not have, or does not give, what stood there.
         StoreUnavailable: a package cannot be had now.
     """
@@ -93,11 +93,18 @@ def _panes(
 def _taken(
     evidence: Evidence, of: Of, found: dict[tuple[int, int], Pane], profile: Profile
 ) -> Iterator[Taken]:
+    """The panes in their order. None with rows of the package may be left out: who chooses finds any drift."""
+    told = set(evidence.panes)
+    for place, pane in found.items():
+        if place not in told and of in pane.tallies and pane.tallies[of].rows:
+            raise NotThose(
+                f"partition {place[0]}, pane {place[1]} is left out, and has answers of {profile.digest}"
+            )
     for partition, number in evidence.panes:
-        pane = found.get((partition, number))
-        tally = pane.tallies.get(of) if pane is not None else None
-        if pane is None or tally is None:
+        pane_ = found.get((partition, number))
+        tally = pane_.tallies.get(of) if pane_ is not None else None
+        if pane_ is None or tally is None:
             raise NotThose(
                 f"partition {partition}, pane {number}: {profile.digest} has not answered anything in it"
             )
-        yield Taken(partition, number, pane.time, tally)
+        yield Taken(partition, number, pane_.time, tally)

@@ -126,6 +126,17 @@ def test_evidence_of_something_else_is_refused(site: Site, change: dict[str, Any
         again(evidence.model_copy(update=changed), reader, site.packages, judged_by(None, SERVICE))
 
 
+def test_evidence_that_leaves_a_pane_out_is_refused(site: Site) -> None:
+    """Who may choose the panes finds any drift."""
+    evidence = site.evidence(run(site.monitor()))
+    chosen = evidence.model_copy(update={"panes": tuple(each for each in evidence.panes if each != (0, 2))})
+    with (
+        closing(site.log.reader()) as reader,
+        pytest.raises(NotThose, match="partition 0, pane 2 is left out"),
+    ):
+        again(chosen, reader, site.packages, judged_by(None, SERVICE))
+
+
 @pytest.mark.parametrize("end", ["stopped", "killed"])
 def test_stopped_or_killed_it_goes_on_to_the_same_figures(site: Site, end: str) -> None:
     """What came meanwhile is counted once."""
