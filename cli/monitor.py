@@ -119,10 +119,16 @@ def configured_governing(config: Config) -> Governing:
     from monitoring.settings import MonitorSettings
     from registry.approvals.board import first_root_of
     from registry.settings import GovernanceSettings
+    from registry.stores import configured_store
+
+    from .controller_parts import publisher_of_store
 
     plans = plans_of(config)
     if config.section("governance", GovernanceSettings).root is not None:
-        return Governed(configured_governance_log(config, create=False), first_root_of(config), plans)
+        governance = configured_governance_log(config, create=False)
+        return Governed(
+            governance, first_root_of(config), plans, publisher_of_store(configured_store(config))
+        )
     policy = config.section("monitor", MonitorSettings).policy
     return Ungoverned(None if policy is None else config.resolve(policy), plans)
 

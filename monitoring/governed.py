@@ -5,18 +5,23 @@ What nobody governs is the operator's: a policy file, and the plans of the setti
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final, Protocol
 
 from audit.log.base import Log
-from monitoring.controller.ground import Follower
+from monitoring.alerts.expiry import expiries
+from monitoring.controller.ground import Follower, Publisher
 from monitoring.judging.served import served_since
 from monitoring.panes import Of
 from registry.approvals.root import Root
 from registry.deployment import Deployed, Placed, Rollout
+from registry.errors import RegistryError
 from registry.policy import Policy, load_policy
 
+_EXPIRY: Final = 60.0
+"""Seconds between two looks at when approvals end, while the log has nothing new."""
 Plans = Mapping[str, tuple[Placed, ...]]
 """Service → what the settings say is to answer."""
 
@@ -43,22 +48,55 @@ class Governing(Protocol):
         """Service → the canary that moves on by itself."""
         ...
 
+    @property
+    def expires(self) -> Mapping[tuple[str, str], float]:
+        """Service and digest of what is to answer → when its first approval ends, seconds since 1970 UTC."""
+        ...
+
 
 class Governed:
     """The governance log, and the settings' plans for services that it never deployed: as gateways have it."""
 
-    def __init__(self, log: Log, first: Root, plans: Plans) -> None:
-        """`first`: the root that is believed. Nothing is read yet."""
-        self._follower: Final = Follower(log, first, lambda _: None)
+    def __init__(
+        self,
+        log: Log,
+        first: Root,
+        plans: Plans,
+        publisher: Publisher = lambda _: None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Nothing is read yet.
+
+        Args:
+            log: the governance log.
+            first: the root that is believed.
+            plans: of the settings.
+            publisher: of packages.
+            clock: seconds since 1970 UTC.
+        """
+        self._follower: Final = Follower(log, first, publisher)
         self._plans: Final = plans
+        self._publisher: Final = publisher
+        self._clock: Final = clock
+        self._looked = float("-inf")
+        self.expires: Mapping[tuple[str, str], float] = {}
         self._deployed: Mapping[str, Deployed] = {}
         self._end = -1
 
     def read_on(self) -> None:
         """See `Governing.read_on`."""
-        grounds = self._follower.read_on()
+        grounds, now = self._follower.read_on(), self._clock()
         if grounds.end != self._end:
-            self._deployed, self._end = grounds.services(), grounds.end
+            self._deployed, self._end, self._looked = grounds.services(), grounds.end, float("-inf")
+        if not 0 <= now - self._looked < _EXPIRY:
+            self._looked = now
+            self.expires = expiries(grounds.ledger, self._published, now)
+
+    def _published(self, digest: str) -> str | None:
+        try:
+            return self._publisher(digest)
+        except RegistryError:
+            return None  # whose publisher nobody knows is admitted by nobody, and has no end to be told of
 
     @property
     def policy(self) -> Policy | None:
@@ -106,6 +144,7 @@ class Ungoverned:
         self.policy: Final = None if policy is None else load_policy(policy)
         self.served: Final[Mapping[Of, int]] = _since_ever(plans)
         self.rollouts: Final[Mapping[str, Rollout]] = {}
+        self.expires: Final[Mapping[tuple[str, str], float]] = {}
         self._plans: Final = plans
 
     def read_on(self) -> None:

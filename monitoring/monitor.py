@@ -18,6 +18,7 @@ from audit.errors import LogUnavailable
 from audit.log.base import Log, LogReader
 from registry.errors import StoreUnavailable
 
+from .alerts.expiry import Expiry
 from .consume import Following
 from .errors import DetectError
 from .exporter import Seen, families
@@ -92,6 +93,7 @@ class Monitor:
         self._clock: Final = clock
         self._say: Final = structlog.get_logger("monitor")
         self._lock: Final = threading.Lock()
+        self._expiry: Final = Expiry()
         self._lead: _Lead | None = None
         self._seen = Seen()
         self._governed_at = self._saved_at = float("-inf")
@@ -160,7 +162,8 @@ class Monitor:
         """For prometheus_client."""
         with self._lock:
             aggregate = None if self._lead is None else self._lead.aggregate
-            return list(families(aggregate, self._governing.policy, self._seen))
+            self._expiry.now = self._governing.expires if aggregate is not None else {}
+            return [*families(aggregate, self._governing.policy, self._seen), *self._expiry.collect()]
 
     def evidence(self, service: str, digest: str, slot: str) -> Evidence | None:
         """Of a package that serves; `digest` may be its beginning. None: none does, or another monitor leads."""

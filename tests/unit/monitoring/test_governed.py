@@ -1,0 +1,72 @@
+"""Which limits hold, what answers and since when, and when approvals end: as the governance log says it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from monitoring.governed import Governed, Ungoverned
+from monitoring.panes import Of
+from registry.deployment import Placed, Steps
+from tests.components.controller import NOW, ONE, THREE, TWO, Town, plan_of
+
+DAY = 86_400.0
+MS = 1000
+
+
+def governed(town: Town, directory: Path, **plans: tuple[Placed, ...]) -> Governed:
+    """A reader of what was written so far."""
+    found = Governed(town.write(directory), town.root, plans, town.publisher, lambda: town.clock)
+    found.read_on()
+    return found
+
+
+def test_what_answers_since_when(tmp_path: Path) -> None:
+    """From the event by which it came into its place; a canary whose share grows is the same."""
+    town = Town()
+    town.approve(ONE, TWO)
+    town.deploy(ONE)
+    town.clock += 60
+    town.deploy(plan_of(ONE, TWO), steps=Steps(shares=[0.5], seconds=1.0))
+    since = int(town.clock * MS)
+    found = governed(town, tmp_path / "one", other=(Placed(digest=THREE),), credit=(Placed(digest=THREE),))
+    assert found.served == {
+        Of("credit", ONE, "live"): int(NOW * MS), Of("credit", TWO, "canary"): since, Of("other", THREE, "live"): 0,
+    }  # fmt: skip
+    assert found.rollouts["credit"].digest == TWO
+    assert found.policy == town.policy
+    town.clock += 60
+    town.deploy(TWO, "promote")
+    again = governed(town, tmp_path / "two")
+    assert again.served == {Of("credit", TWO, "live"): int(town.clock * MS)}
+    assert again.rollouts == {}
+
+
+def test_what_was_ever_named_may_have_answered(tmp_path: Path) -> None:
+    """Also what has left; and nothing else: its records would be a forger's."""
+    town = Town()
+    town.deploy(ONE)
+    town.deploy(TWO)
+    found = governed(town, tmp_path, credit=(Placed(digest=THREE),))
+    assert [found.named("credit", each) for each in (ONE, TWO, THREE)] == [True, True, True]
+    assert not found.named("other", ONE)
+
+
+def test_when_approvals_end_is_told_of_what_answers(tmp_path: Path) -> None:
+    """Ten days after they were signed; of what has no approval there is nothing to tell."""
+    town = Town()
+    town.approve(ONE)
+    town.deploy(ONE)
+    assert governed(town, tmp_path / "one").expires == {("credit", ONE): NOW + 10 * DAY}
+    town.deploy(TWO)
+    assert governed(town, tmp_path / "two").expires == {}
+
+
+def test_where_nobody_governs_the_settings_do(tmp_path: Path) -> None:
+    """Since ever, and by a policy file where there is one."""
+    found = Ungoverned(None, {"credit": (Placed(digest=ONE),)})
+    found.read_on()
+    assert found.served == {Of("credit", ONE, "live"): 0}
+    assert found.policy is None
+    policy = tmp_path / "policy.yaml"
+    policy.write_bytes(Town().policy.canonical())
+    assert Ungoverned(policy, {}).policy == Town().policy
