@@ -109,32 +109,42 @@ class Admission:
         self._lineages: dict[str, Mapping[str, Any]] = {}
         self._serving: frozenset[tuple[str, str]] = frozenset()
         """(service, digest), in whatever slot."""
+        self._live: dict[str, PlanSettings] = {}
+        """Service → what was to be live when `admit` was last asked."""
 
     def admit(self, entries: tuple[PlanSettings, ...]) -> Admitted:
         """What may answer now, of the deployments in the log and of the settings' plan.
 
-        A live digest that may not is replaced by the newest that was live and still may; where there is none, the
-        service goes. A canary or a shadow that may not is left out.
+        A live digest that may not is replaced by the newest that was live, still may and was not left by a rollback;
+        where there is none, the service goes. A canary or a shadow that may not is left out; and so are canaries, the
+        last first, while those of a service have more together than the policy lets them have of what then answers.
 
         Raises:
             NotAdmitted: the log, the root or what is remembered is not what it should be: nothing may change.
             LogUnavailable: the log is not to be read.
         """
         ledger, known = self._seen.look()
-        return _filter(
-            _deployed(entries, ledger.plans), self._ask(ledger, known), known.served, ledger.policy
-        )
+        found = _filter(_deployed(entries, ledger.plans), self._ask(ledger, known), known.served, ledger)
+        self._live = {each.service: each for each in found.entries if each.slot == "live"}
+        return found
 
     def fallback(self, service: str, failed: frozenset[str]) -> PlanSettings | None:
-        """What may be live for a service whose packages `failed` cannot be loaded; None: nothing.
+        """What may be live for a service whose packages `failed` cannot be loaded; None: nothing. Its weight is that of
+        what it stands in for: else the canaries would have more than they may.
 
         Raises: as `admit`.
         """
         ledger, known = self._seen.look()
         ask = self._ask(ledger, known)
+        left = ledger.left_behind(service)
+        wanted = self._live.get(service)
         for digest in reversed(known.served.get(service, [])):
             entry = PlanSettings(service=service, digest=digest)
-            if digest not in failed and _may(entry, ask(entry), known.served, ledger.policy):
+            if wanted is not None:
+                entry = wanted.model_copy(update={"digest": digest})
+            if digest in failed or digest in left:
+                continue
+            if _may(entry, ask(entry), known.served, ledger.policy):
                 return entry
         return None
 
@@ -211,35 +221,55 @@ def _filter(
     entries: tuple[PlanSettings, ...],
     ask: Callable[[PlanSettings], Verdict],
     served: Mapping[str, list[str]],
-    policy: InForce | None,
+    ledger: Ledger,
 ) -> Admitted:
     kept: list[PlanSettings] = []
     refused: list[str] = []
 
-    def may(entry: PlanSettings, total: float) -> bool:
-        verdict = ask(entry)
-        reasons = list(verdict.reasons)
-        if _may(entry, verdict, served, policy):
-            placed = Placed(digest=entry.digest, slot=entry.slot, weight=min(1.0, entry.weight / total))
-            excess = too_much(policy, entry.service, [placed])
-            if excess is None:
-                return True
-            reasons = [excess]
+    def refuse(entry: PlanSettings, *reasons: str) -> None:
         refused.append(f"{entry.service}: {entry.digest} may not be {entry.slot}: {'; '.join(reasons)}")
-        return False
+
+    def may(entry: PlanSettings, left: frozenset[str] = frozenset()) -> bool:
+        if entry.digest in left:
+            refuse(entry, "a rollback has left it")
+            return False
+        verdict = ask(entry)
+        if not _may(entry, verdict, served, ledger.policy):
+            refuse(entry, *verdict.reasons)
+            return False
+        return True
 
     for service in dict.fromkeys(each.service for each in entries):
         own = [each for each in entries if each.service == service]
         live = next(each for each in own if each.slot == "live")
-        total = sum(each.weight for each in own if each.slot != "shadow")
+        left = ledger.left_behind(service)
         before = [live.model_copy(update={"digest": each}) for each in reversed(served.get(service, []))]
         found = next(
-            (each for each in (live, *(one for one in before if one != live)) if may(each, total)), None
+            (each for each in (live, *(one for one in before if one != live)) if may(each, left)), None
         )
-        if found is None:
-            continue
-        kept.append(found)
-        kept += [
-            each for each in own if each.slot != "live" and each.digest != found.digest and may(each, total)
-        ]
+        if found is not None:
+            others = [
+                each for each in own if each.slot != "live" and each.digest != found.digest and may(each)
+            ]
+            kept += _limited([found, *others], ledger.policy, refuse)
     return Admitted(tuple(kept), tuple(refused))
+
+
+def _limited(
+    own: list[PlanSettings], policy: InForce | None, refuse: Callable[[PlanSettings, str], None]
+) -> list[PlanSettings]:
+    """A service's without the canaries that are too many. What is loaded of it then MAY be less: a canary that goes
+    leaves the others no more, together, than they had with it.
+    """
+    while True:
+        total = math.fsum(each.weight for each in own if each.slot != "shadow")
+        canaries = [each for each in own if each.slot == "canary"]
+        shares = [
+            Placed(digest=each.digest, slot="canary", weight=min(1.0, each.weight / total))
+            for each in canaries
+        ]
+        excess = too_much(policy, own[0].service, shares)
+        if excess is None:
+            return own
+        refuse(canaries[-1], excess)
+        own = [each for each in own if each != canaries[-1]]

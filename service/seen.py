@@ -2,8 +2,11 @@
 
 Nothing is believed but the first root, whose digest is remembered from the first start on. What was read of the log is
 remembered by its length and hash, on the gateway's own disk: a log that is shorter, other or another topic's is
-refused. The time that was reached is remembered, too. While the process runs, what it has read stays in memory and
-only what is new is read. Through a restart an index of it is kept (view.py), since reading is quick and parsing is not.
+refused. The time that was reached is remembered, too, and that the log was held to the notary's checkpoints: the
+settings cannot end that. A worker without a memory begins with what the others of its directory remember.
+
+While the process runs, what it has read stays in memory and only what is new is read. Through a restart an index of it
+is kept (view.py), since reading is quick and parsing is not.
 
 A crash between a swap and `served` forgets which digest was served last: a revocation then takes the service off
 instead of falling back to it.
@@ -42,6 +45,8 @@ class Memory:
     clock: float = 0.0
     served: dict[str, list[str]] = field(default_factory=dict)
     """Service → digests that were live, newest last."""
+    checkpoint: bool = False
+    """Whether what was read was held to the notary's checkpoint."""
 
     @classmethod
     def read(cls, path: Path) -> Memory | None:
@@ -88,9 +93,14 @@ class Seen:
         known = Memory.read(self._path)
         if known is None and self._view is not None:
             raise NotAdmitted(f"{self._path} is gone: somebody takes the gateway's memory away")
-        known = known or Memory(first.digest)
+        known = known or self._of_others(first) or Memory(first.digest)
         if known.root != first.digest:
             raise NotAdmitted(f"{self._root} is another first root than the one that this gateway began with")
+        if known.checkpoint and self._trees is None:
+            raise NotAdmitted(
+                "[governance] checkpoint is off, and the log was held to the notary's checkpoints before; whoever "
+                f"means that removes {self._path.parent}"
+            )
         view = self._read(first, known)
         now = replace(
             known,
@@ -98,6 +108,7 @@ class Seen:
             end=view.end,
             hash=view.hash.hexdigest(),
             clock=max(self._clock(), known.clock),
+            checkpoint=self._trees is not None,
         )
         now.write(self._path)
         self._view = view
@@ -130,6 +141,25 @@ class Seen:
             return None
         finally:
             reader.close()
+
+    def _of_others(self, first: Root) -> Memory | None:
+        """What the one of the other workers that has read most remembers; None: there is none.
+
+        A worker that is new MUST NOT take what those before it refuse. Raises NotAdmitted: one of them began with
+        another root, or its memory is damaged.
+        """
+        others = [each for path in sorted(self._path.parent.glob("*.json")) if (each := Memory.read(path))]
+        if any(each.root != first.digest for each in others):
+            raise NotAdmitted(
+                f"{self._root} is another first root than the one that another worker began with"
+            )
+        if not others:
+            return None
+        return replace(
+            max(others, key=lambda each: each.end),
+            clock=max(each.clock for each in others),
+            checkpoint=any(each.checkpoint for each in others),
+        )
 
     def _first(self) -> Root:
         try:

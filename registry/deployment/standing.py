@@ -42,6 +42,8 @@ class Standing:
     """From which offset on which digest was live: an item for each change."""
     was_live: set[str] = field(default_factory=set)
     """Each of them."""
+    left: dict[str, int] = field(default_factory=dict)
+    """What a rollback took off that was live, and was not live again since → the rollback's offset."""
     since: list[int] = field(default_factory=list)
     """The offsets of the newest event that brought a plan of its own, and of those that count after it: what `rollout`,
     `paused` and `last` come of."""
@@ -71,6 +73,9 @@ class Standing:
             self.since, self.paused_then = [], self.paused
         self.last = event
         if not self.lives or self.lives[-1][1] != content.live:
+            if self.lives and content.action == "rollback":
+                self.left[self.lives[-1][1]] = event.offset
+            self.left.pop(content.live, None)
             self.lives.append((event.offset, content.live))
             self.was_live.add(content.live)
         self.paused = content.action == "pause" or (self.paused and content.action == "rollback")
@@ -106,6 +111,7 @@ class Standing:
             "digests": digests,
             "starts": [offset for offset, _ in self.lives],
             "lives": [places[digest] for _, digest in self.lives],
+            "left": {digest: self.left[digest] for digest in sorted(self.left)},
             "refused": [offset for offset, _ in self.refused.values()],
         }
 
@@ -121,6 +127,8 @@ class KeptStanding(BaseModel):
     """From which offsets on …"""
     lives: list[int]
     """… which of the digests was live."""
+    left: dict[str, int]
+    """Which of them a rollback has left, and where."""
     refused: list[int]
 
     def begin(self) -> Standing:
@@ -128,12 +136,16 @@ class KeptStanding(BaseModel):
         first = self.since[0] if self.since else 0
         if len(self.starts) != len(self.lives) or not all(0 <= at < len(self.digests) for at in self.lives):
             raise FormatError("standing: there is no such digest")
+        if not self.left.keys() <= set(self.digests):
+            raise FormatError("standing: what was left was never live")
         lives = [
             (start, self.digests[at])
             for start, at in zip(self.starts, self.lives, strict=True)
             if start < first
         ]
-        return Standing(paused=self.paused, lives=lives, was_live={digest for _, digest in lives})
+        # Those that an event of `since` has left are left again when it is taken.
+        left = {digest: offset for digest, offset in self.left.items() if offset < first}
+        return Standing(paused=self.paused, lives=lives, was_live={digest for _, digest in lives}, left=left)
 
 
 def standings(kept: object) -> dict[str, KeptStanding]:

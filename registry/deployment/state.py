@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 from registry.admission import InForce
@@ -27,15 +28,19 @@ def may_deploy(roots: Roots, key: str, end: int, *, rollback: bool) -> str | Non
 
 
 def too_much(policy: InForce | None, service: str, plan: Iterable[Placed]) -> str | None:
-    """Why a canary of the plan has more than the policy lets it have; None: none has."""
+    """Why the canaries of the plan have more, all together, than the policy lets a canary have; None: they have not.
+
+    Many small ones would answer as much as a large one: `maximum_weight` is the share of requests that may come to
+    something that is not approved for live.
+    """
     section = policy.policy.services.get(service) if policy is not None else None
     if section is None or section.canary is None:
         return None
     most = section.canary.maximum_weight
-    for each in plan:
-        if each.slot == "canary" and each.weight > most * (1 + 1e-9):
-            return (
-                f"{each.digest} would answer {each.weight:.1%} of the requests, and the policy allows a canary "
-                f"{most:.1%}"
-            )
-    return None
+    canaries = [each for each in plan if each.slot == "canary"]
+    share = math.fsum(each.weight for each in canaries)
+    if share <= most * (1 + 1e-9):
+        return None
+    names = ", ".join(each.digest for each in canaries)
+    together = " together" if len(canaries) > 1 else ""
+    return f"{names} would answer {share:.1%} of the requests{together}, and the policy allows a canary {most:.1%}"

@@ -132,6 +132,12 @@ class Ledger:
         assert self.plans is not None  # folds what is new
         return self._deployments.live_at(service, offset)
 
+    def left_behind(self, service: str) -> frozenset[str]:
+        """What a rollback has left of a service, and nobody has deployed again; see `change.left_behind`."""
+        assert self.plans is not None  # folds what is new
+        found = self._deployments.standing().get(service)
+        return frozenset() if found is None else frozenset(found.left)
+
     def _resume(self, roots: Roots) -> None:
         """Go on from what was folded before a restart; from the first event, when anything is wrong with that."""
         assert self._recalled is not None

@@ -17,6 +17,7 @@ FOLD = "registry/deployment/fold.py"
 STANDING = "registry/deployment/standing.py"
 CHANGE = "registry/deployment/change.py"
 EVENT = "registry/deployment/event.py"
+STATE = "registry/deployment/state.py"
 LEDGER = "registry/ledger/ledger.py"
 INDEX = "registry/ledger/index.py"
 MENTIONS = "registry/ledger/mentions.py"
@@ -271,7 +272,45 @@ MUTATIONS = (
     ),
     Mutation("a clock set back", SEEN, "clock=max(self._clock(), known.clock)", "clock=self._clock()", ON),
     Mutation("a memory that is gone", SEEN, "if known is None and self._view is not None:", "if False:", ON),
-    Mutation("a canary's share", ADMITTED, "            if excess is None:\n", "            if True:\n", ON),
+    Mutation(
+        "a canary's share", ADMITTED, "        if excess is None:\n", "        if True:\n", ON, short=True
+    ),
+    Mutation(
+        "canaries together",
+        STATE,
+        "share = math.fsum(each.weight for each in canaries)",
+        "share = max((each.weight for each in canaries), default=0.0)",
+        ON,
+    ),
+    Mutation(
+        "a share of what then answers",
+        ADMITTED,
+        'total = math.fsum(each.weight for each in own if each.slot != "shadow")',
+        "total = 100.0",
+        ON,
+    ),
+    Mutation("the weight of what stands in", ADMITTED, "if wanted is not None:", "if False:", ON),
+    Mutation(
+        "what a rollback has left, when live may not", ADMITTED, "if entry.digest in left:", "if False:", ON
+    ),
+    Mutation(
+        "what a rollback has left, when live cannot be loaded", ADMITTED, " or digest in left:", ":", ON
+    ),
+    Mutation(
+        "what a rollback leaves",
+        STANDING,
+        'if self.lives and content.action == "rollback":',
+        "if False:",
+        KEPT,
+    ),
+    Mutation("a worker that is new", SEEN, "known or self._of_others(first) or", "known or", ON),
+    Mutation(
+        "a checkpoint that was asked for",
+        SEEN,
+        "if known.checkpoint and self._trees is None:",
+        "if False:",
+        ON,
+    ),
     Mutation(
         "what the log deploys",
         ADMITTED,
@@ -285,8 +324,8 @@ MUTATIONS = (
     Mutation(
         "a fallback that may not",
         ADMITTED,
-        "if digest not in failed and _may(entry, ask(entry), known.served, ledger.policy):",
-        "if digest not in failed:",
+        "if _may(entry, ask(entry), known.served, ledger.policy):",
+        "if True:",
         ON,
     ),
 )

@@ -14,6 +14,7 @@ from audit.proof.dsse import key_id
 from audit.proof.errors import FormatError
 from registry.approvals.root import KeyModel, RoleModel, Root, RootModel, fold_roots, sign_root
 from registry.deployment import Fold, fold_deployments
+from registry.deployment.change import left_behind
 from registry.statement import DEPLOYMENT, Said, encode
 
 DIGESTS = [f"sha256:{letter * 64}" for letter in "abc"]
@@ -119,6 +120,16 @@ def test_a_fold_that_was_kept_goes_on_as_if_it_had_never_ended(log: list[Said], 
 
 
 @given(logs())
+@settings(max_examples=60)
+def test_what_a_rollback_has_left_is_told_without_the_events(log: list[Said]) -> None:
+    """As those who have all of them tell it."""
+    fold = Fold()
+    fold.take(ROOTS, log)
+    told = {name: set(each.left) for name, each in fold.standing().items()}
+    assert told == {name: left_behind(each) for name, each in fold_deployments(ROOTS, log).items()}
+
+
+@given(logs())
 @settings(max_examples=30)
 def test_what_was_live_is_told_of_each_place(log: list[Said]) -> None:
     """As a fold of what stands before it says."""
@@ -153,6 +164,7 @@ def line(*plans: int) -> list[Said]:
         (lambda kept, _: kept | {"lives": [7, 7, 7]}, "no such digest"),
         (lambda kept, _: kept | {"starts": [0]}, "no such digest"),
         (lambda kept, _: kept | {"refused": [9]}, "no deployment at offset 9"),
+        (lambda kept, _: kept | {"left": {"sha256:" + "f" * 64: 1}}, "never live"),
         (lambda kept, _: kept | {"more": 1}, "not what was kept"),
         (lambda kept, log: (log.__setitem__(2, log[2]._replace(author=KEYS[2])), kept)[1], "does not count"),
         (lambda kept, log: (log.__setitem__(2, log[2]._replace(holds=False)), kept)[1], "no deployment"),

@@ -313,6 +313,20 @@ def test_a_revocation_withheld_from_a_new_gateway_shows_by_the_checkpoint(
     assert Gateway(approved).refused() == ""  # without the checkpoint nobody could tell: docs say so
 
 
+def test_the_settings_do_not_end_the_checkpoint(approved: House, sealed: Sealer) -> None:
+    """`checkpoint = false` after it was true: refused, by a worker that is new as well, with how to mean it."""
+    assert Gateway(approved, sealed).refused() == ""
+    with pytest.raises(NotAdmitted, match=r"checkpoint is off.*whoever means that removes .*admission$"):
+        Gateway(approved).refused()
+    memory = memory_path(approved.loaded.data, 0)
+    memory.rename(memory.with_name("1.json"))
+    with pytest.raises(NotAdmitted, match="checkpoint is off"):
+        Gateway(approved).refused()
+    assert Gateway(approved, sealed).refused() == ""
+    shutil.rmtree(memory.parent)
+    assert Gateway(approved).refused() == ""  # meant
+
+
 def test_a_clock_set_back_revives_nothing(approved: House) -> None:
     """Approvals ended; the time that was reached is remembered."""
     gateway = Gateway(approved)

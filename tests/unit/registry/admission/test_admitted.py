@@ -142,6 +142,80 @@ def test_a_canary_has_no_more_than_the_policy_allows(approved: Any, gateway: Any
         assert allowed or "11.0% of the requests, and the policy allows a canary 10.0%" in refused[0]
 
 
+def may_be_canaries(world: Any, *digests: str) -> None:
+    """Gates, and the one signature that a canary needs."""
+    for digest in digests:
+        world.gates(subject=digest)
+        world.approve("dan", "legal", digest)
+
+
+def shares(live: float, *canaries: tuple[str, float]) -> list[dict[str, Any]]:
+    """A plan of the log."""
+    return [
+        {"digest": GOOD, "slot": "live", "weight": live},
+        *({"digest": digest, "slot": "canary", "weight": share} for digest, share in canaries),
+    ]
+
+
+def test_what_is_refused_leaves_a_canary_no_more_than_it_may_have(approved: Any, gateway: Any) -> None:
+    """Its share is that of what then answers, not of what was wanted: 2 beside 10 is 83%."""
+    may_be_canaries(approved, OTHER)
+    approved.deploy(plan=shares(0.02, (OTHER, 0.1), (WEAK, 0.88)))
+    entries, refused = gateway().admit(())
+    assert [(each.digest, each.slot) for each in entries] == [(GOOD, "live")]
+    assert f"{WEAK} may not be canary" in refused[0]
+    assert f"{OTHER} would answer 83.3% of the requests, and the policy allows a canary 10.0%" in refused[1]
+
+
+def test_many_small_canaries_have_no_more_than_one(approved: Any, gateway: Any) -> None:
+    """Those that are last in the plan go, until the others have no more together than the policy allows."""
+    canaries = [f"sha256:{number:064x}" for number in range(9)]
+    may_be_canaries(approved, *canaries)
+    approved.deploy(plan=shares(0.1, *((each, 0.1) for each in canaries)))
+    entries, refused = gateway().admit(())
+    assert [each.slot for each in entries] == ["live"]
+    assert "would answer 90.0% of the requests together, and the policy allows a canary 10.0%" in refused[0]
+    approved.deploy(plan=shares(0.85, *((each, 0.05) for each in canaries[:3])))
+    entries, refused = gateway().admit(())
+    assert [each.digest for each in entries] == [GOOD, canaries[0]]
+    assert [canaries[2] in refused[0], canaries[1] in refused[1]] == [True, True]
+
+
+def test_what_takes_the_place_of_live_takes_its_weight(approved: Any, gateway: Any) -> None:
+    """Else a canary would have more beside it than it may."""
+    may_be_canaries(approved, OTHER)
+    running = gateway()
+    running.admit(plan(GOOD))
+    running.served(plan(GOOD))
+    may_be_canaries(approved, WEAK)
+    approved.approve("bob", "compliance", WEAK)
+    wanted = (
+        PlanSettings(service="credit", digest=WEAK, weight=90_000),
+        PlanSettings(service="credit", digest=OTHER, slot="canary", weight=10_000),
+    )
+    assert running.admit(wanted) == (wanted, ())
+    found = running.fallback("credit", frozenset({WEAK}))
+    assert found == PlanSettings(service="credit", digest=GOOD, weight=90_000)
+
+
+def test_what_a_rollback_has_left_is_not_fallen_back_to(approved: Any, gateway: Any) -> None:
+    """People went back from it: when what they went back to may not answer, nothing does, until somebody deploys it."""
+    may_be_canaries(approved, OTHER)
+    approved.approve("bob", "compliance", OTHER)
+    running = gateway()
+    for digest, action in ((GOOD, "deploy"), (OTHER, "deploy"), (GOOD, "rollback")):
+        approved.deploy("dan", digest, action)
+        running.served(running.admit(()).entries)
+    assert running.fallback("credit", frozenset({GOOD})) is None
+    approved.approve("bob", "compliance", type_=REVOCATION)
+    for each in (running, gateway()):
+        entries, refused = each.admit(())
+        assert entries == ()
+        assert f"{OTHER} may not be live: a rollback has left it" in refused[1]
+    approved.deploy("dan", OTHER)
+    assert running.admit(()) == gateway().admit(()) == (plan(OTHER), ())
+
+
 def test_reading_on_sees_what_reading_anew_sees(approved: Any, gateway: Any) -> None:
     """One process that goes on, beside one that is started each time."""
     lasting = gateway()
@@ -222,6 +296,57 @@ def test_a_memory_that_is_taken_away_is_noticed(approved: Any, gateway: Any, tmp
     (tmp_path / "admission" / "0.json").unlink()
     with pytest.raises(NotAdmitted, match="memory"):
         running.admit(plan(GOOD))
+
+
+@pytest.fixture
+def worker(approved: Any, tmp_path: Path) -> Callable[..., Admission]:
+    """A worker of that number, with that root and those trees."""
+    root = tmp_path / "root.json"
+    root.write_bytes(approved.first.envelope.encode())
+    return lambda number, root=root, trees=None: Admission(
+        tmp_path / "admission" / f"{number}.json", root, approved.log, lambda _: approved.lineage,
+        lambda: approved.clock, trees,
+    )  # fmt: skip
+
+
+def test_a_new_worker_does_not_take_what_the_others_refuse(
+    approved: Any, worker: Any, tmp_path: Path
+) -> None:
+    """`workers = 2`, and another root, a log that was cut, or a clock set back: it begins with what they remember."""
+    shutil.copytree(tmp_path / "log", tmp_path / "kept")
+    approved.approve("bob", "compliance", type_=REVOCATION)
+    worker(0).admit(plan(GOOD))
+    theirs = tmp_path / "theirs.json"
+    theirs.write_bytes(
+        approved.root(
+            version=1, roles=approved.content().roles | {"x": approved.content().roles["legal"]}
+        ).envelope.encode()
+    )
+    with pytest.raises(NotAdmitted, match="another worker began with"):
+        worker(1, theirs).admit(plan(GOOD))
+    assert not (tmp_path / "admission" / "1.json").exists()
+    shutil.move(tmp_path / "log", tmp_path / "longer")
+    shutil.copytree(tmp_path / "kept", tmp_path / "log")
+    with pytest.raises(NotAdmitted, match="read before"):
+        worker(1).admit(plan(GOOD))
+    shutil.rmtree(tmp_path / "log")
+    shutil.move(tmp_path / "longer", tmp_path / "log")
+    reached = approved.clock
+    approved.clock -= 60
+    worker(1).admit(plan(GOOD))
+    assert json.loads((tmp_path / "admission" / "1.json").read_text())["clock"] == reached
+
+
+def test_a_checkpoint_that_was_asked_for_is_remembered(approved: Any, worker: Any, tmp_path: Path) -> None:
+    """Through a restart without it, by each worker; who never asked for it may go on without."""
+    worker(0).admit(plan(GOOD))
+    memory = tmp_path / "admission" / "0.json"
+    memory.write_text(json.dumps(json.loads(memory.read_text()) | {"checkpoint": True}))
+    for number in (0, 1):
+        with pytest.raises(NotAdmitted, match="checkpoint is off"):
+            worker(number).admit(plan(GOOD))
+    (tmp_path / "admission" / "2.json").write_text(json.dumps({"root": approved.first.digest}))
+    assert worker(2).admit(plan(GOOD)) == (plan(GOOD), ())
 
 
 def test_a_package_that_cannot_be_loaded_is_replaced_by_what_was_live(approved: Any, gateway: Any) -> None:
