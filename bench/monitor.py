@@ -11,6 +11,7 @@ machine does are not in them.
 from __future__ import annotations
 
 import argparse
+import gc
 import statistics
 import sys
 import time
@@ -119,8 +120,9 @@ def bare(bootstrap: str, topic: str, count: int) -> float:
 
 def monitored(settings: Path, count: int) -> float:
     """The same of the monitor: from its first step to where it has judged all whole panes."""
-    from cli.monitor import configured_governing, configured_monitor
+    from cli.monitor import configured_governing, configured_monitor, quiet_collector
 
+    quiet_collector()  # as the command does
     config = load(settings)
     state = state_log(config)
     assert state is not None
@@ -138,6 +140,8 @@ def monitored(settings: Path, count: int) -> float:
                 return (time.process_time() - cpu) / (checks * size - first) * 1e6
     finally:
         monitor.close()
+        gc.unfreeze()
+        gc.set_threshold(700, 10, 10)
 
 
 def measure(run: cli.Run) -> Report:
