@@ -37,7 +37,7 @@ from audit.errors import (
 )
 from audit.proof.errors import FormatError, NotProved
 from audit.proof.printable import printable
-from monitoring.errors import EvidenceUnavailable, EvidenceWrong
+from monitoring.errors import EvidenceUnavailable, EvidenceWrong, MonitoringError
 from registry.errors import (
     DeploymentRefused,
     NotAdmitted,
@@ -79,6 +79,7 @@ _CODES: Final[tuple[tuple[type[Exception], int, str], ...]] = (
     (IndexUnusable, UNAVAILABLE, ""),
     (EvidenceWrong, WRONG, ""),
     (EvidenceUnavailable, UNAVAILABLE, ""),
+    (MonitoringError, WRONG, ""),
     (AuditError, UNAVAILABLE, ""),
     (RegistryError, UNAVAILABLE, ""),
 )

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from audit.log.base import LogReader
 from monitoring.batch import panes_of
-from monitoring.errors import MonitoringError
+from monitoring.errors import EvidenceWrong
 from monitoring.figures import Evidence
 from monitoring.panes import Of, Pane
 from monitoring.read import External, Packages, Profile
@@ -19,7 +19,7 @@ MOST_BETWEEN = 200_000_000
 """Offsets from the first pane of a partition to its last: what is read for one evidence."""
 
 
-class NotThose(MonitoringError, ValueError):  # noqa: N818 - the name says what happened
+class NotThose(EvidenceWrong, ValueError):
     """The evidence's panes are not such as could be judged."""
 
 
