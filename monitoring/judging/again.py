@@ -19,7 +19,7 @@ MOST_BETWEEN = 200_000_000
 """Offsets from the first pane of a partition to its last: what is read for one evidence."""
 
 
-class NotThose(EvidenceWrong, ValueError):
+class NotThose(EvidenceWrong, ValueError):  # noqa: N818 - the name says what happened
     """The evidence's panes are not such as could be judged."""
 
 
