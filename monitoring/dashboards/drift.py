@@ -59,7 +59,7 @@ def _now() -> Row:
             ),
             number(
                 "Rows in the smallest window",
-                "Rows that the figures of a package are computed of: with few, the bounds are far apart.",
+                "Rows that the figures of a package are computed of: with few, chance alone moves them.",
                 f"min({of_package(names.WINDOW_ROWS)})",
                 unit="none",
             ),
@@ -69,6 +69,7 @@ def _now() -> Row:
                 f"sum({of_package(names.UNSUPPORTED)})",
                 unit="none",
                 steps=(Step(1, "orange"),),
+                alerts=("AffiantReferenceSmall",),
             ),
             Panel(
                 "References",
@@ -120,8 +121,8 @@ def _distance(ground: Ground) -> Row:
         (
             lines(
                 "KS distance",
-                "Largest difference of the distribution functions of reference and window: at least, and at most, by "
-                "the rows there are. A page wants the lower bound above the limit.",
+                "Largest difference of the distribution functions of reference and window; the reference's bins leave "
+                "it between two bounds. A page wants the lower one above the limit.",
                 (_f(names.KS_LOWER), f"{_OF} at least"),
                 (_f(names.KS_UPPER), f"{_OF} at most"),
                 *_limits(ground, names.KS_LOWER),

@@ -15,12 +15,25 @@ _FEW: Final = 6
 """Parts that have a label each."""
 _LONGEST: Final = 22
 """Characters of a label."""
+_LINE: Final = 16
+_NAMESPACE: Final = 'xmlns="http://www.w3.org/2000/svg"'
+_SURE: Final = 30
+"""Characters that lie beside each other on the narrowest screen."""
 _EXTRA_GAP: Final = 0.5
 """Of a part, between the range and what is beyond it."""
 
 # Only what audit/auditor/style.py does not have.
 CSS: Final = """
 svg.both{padding:10px 6px 60px 48px;height:220px}
+svg .narrow{display:none}
+@media print,(max-width:860px){
+svg .broad{display:none}svg .narrow{display:inline}
+svg.both:has(.narrow){padding-bottom:0;height:calc(176px + 16px*var(--rows))}
+}
+h2{overflow-wrap:anywhere}
+main th{white-space:nowrap}main th:nth-child(6){white-space:normal}
+main td:first-child{white-space:normal;overflow-wrap:anywhere;min-width:13em}
+@media print{main td:first-child{min-width:9em}}
 rect.window{fill:var(--warn);fill-opacity:.75}
 rect.window.page{fill:var(--bad)}rect.window.calm{fill:var(--good)}
 rect.reference{fill:var(--other);fill-opacity:.35}
@@ -46,7 +59,7 @@ def both(shares: Shares, style: str, what: str) -> str:
     width = 100 / max(1.0, slots)
     top = _top(float(max(np.max(shares.reference, initial=0), np.max(shares.window, initial=0))))
     parts = [
-        f'<svg class="both" role="img" aria-label="{escape(what)}" xmlns="http://www.w3.org/2000/svg">',
+        f'<svg class="both" style="--rows:{_lines(shares)}" role="img" aria-label="{escape(what)}" {_NAMESPACE}>',
         *_grid(top),
     ]
     for at, (label, reference, window) in enumerate(
@@ -84,22 +97,40 @@ def _grid(top: float) -> list[str]:
 
 
 def _ticks(shares: Shares, width: float) -> list[str]:
-    """Below the axis: each part where they are few, else the ends and the middle of the range; then what is beyond."""
-    inner = len(shares.labels) - shares.extra
+    """Below the axis: each part where they are few, else the ends and the middle of the range; then what is beyond.
+
+    Where labels might lie on each other there are two sets, and the style shows the one that fits: side by side, or, on
+    a narrow screen and on paper, each on a line of its own.
+    """
+    inner, count = len(shares.labels) - shares.extra, len(shares.labels)
     named = range(inner) if inner <= _FEW else (0, inner // 2, inner - 1)
-    ticks = [((at + 0.5) * width, _HEIGHT + 18, shares.labels[at]) for at in named]
+    ticks = [((at + 0.5) * width, _HEIGHT + 18, at) for at in named]
     ticks += [
-        ((at + 0.5 + _EXTRA_GAP) * width, _HEIGHT + (34 if (at - inner) % 2 == 0 else 50), shares.labels[at])
-        for at in range(inner, len(shares.labels))
+        ((at + 0.5 + _EXTRA_GAP) * width, _HEIGHT + (34 if (at - inner) % 2 == 0 else 50), at)
+        for at in range(inner, count)
     ]
+    if sum(len(_short(shares.labels[at])) + 2 for at in named) <= _SURE:
+        return [_tick("", place, y, shares.labels[at]) for place, y, at in ticks]
+    lines = [(place, _HEIGHT + 18 + _LINE * line, at) for line, (place, _, at) in enumerate(ticks)]
     return [
-        f'<text class="tick" text-anchor="{_anchor(place)}" x="{place:.2f}%" y="{y}">{escape(_short(text))}</text>'
-        for place, y, text in ticks
+        *(_tick("broad", place, y, shares.labels[at]) for place, y, at in ticks),
+        *(_tick("narrow", place, y, shares.labels[at]) for place, y, at in lines),
     ]
 
 
-def _anchor(place: float) -> str:
-    return "start" if place < 8 else "end" if place > 92 else "middle"
+def _lines(shares: Shares) -> int:
+    """How many labels there are."""
+    inner = len(shares.labels) - shares.extra
+    return (inner if inner <= _FEW else 3) + shares.extra
+
+
+def _tick(style: str, place: float, y: int, text: str) -> str:
+    edge = 35 if style == "narrow" else 8
+    anchor = "start" if place < edge else "end" if place > 100 - edge else "middle"
+    return (
+        f'<text class="{f"tick {style}".rstrip()}" text-anchor="{anchor}" x="{place:.2f}%" y="{y}">'
+        f"{escape(_short(text))}</text>"
+    )
 
 
 def _short(text: str) -> str:

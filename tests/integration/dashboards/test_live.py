@@ -33,7 +33,6 @@ NOT_YET = {
     "affiant_label_coverage": "no process exports it",
     "affiant_label_delay": "no process exports it",
     "affiant_group": "no process exports it",
-    "affiant_approval_expires": "no process exports it",
 }
 """Metrics that have a name, rules and panels, and no data in any system so far."""
 
