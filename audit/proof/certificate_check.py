@@ -21,7 +21,7 @@ from .certificate import CHECKPOINT, POLICY_FILE, ROOT_FILE, Certificate, Kept, 
 from .certificate_found import Certified, Signed
 from .certificate_policy import InForce, policy_in_force
 from .certificate_rows import Contents, rows_of
-from .certificate_rules import Judged, judge, passed
+from .certificate_rules import Judged, judge, passed, publisher_of
 from .certificate_said import (
     DEPLOYMENT,
     KINDS,
@@ -176,7 +176,7 @@ class _Check:
         for name, content in self.of.package.items():
             if name != "manifest.json" and layers.get(name) != f"sha256:{sha256(content).hexdigest()}":
                 self.flaw("package", "is not what the manifest names", f"package/{name}")
-        return actor if isinstance(actor, str) and actor else None
+        return publisher_of(actor)
 
     def _judge(
         self, roots: Roots, policy: InForce | None, said: Sequence[Said], publisher: str | None

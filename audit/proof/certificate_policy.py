@@ -55,9 +55,12 @@ class SlotRules(NamedTuple):
 
 
 def policy_in_force(roots: Roots, said: Iterable[Said]) -> InForce | None:
-    """The newest policy that enough people have signed, each by the root of that time; None: there is none."""
+    """The newest policy that enough people have signed; None: there is none.
+
+    Each by the root of their time, and by that of the last who was wanted.
+    """
     found: InForce | None = None
-    signed: dict[tuple[str, int], dict[str, str]] = {}
+    signed: dict[tuple[str, int], list[tuple[str, str, int]]] = {}
     for each in once(one for one in said if one.type == POLICY and one.holds):
         version, role = each.predicate.get("version"), each.predicate.get("role")
         if type(version) is not int or not isinstance(role, str):
@@ -69,10 +72,10 @@ def policy_in_force(roots: Roots, said: Iterable[Said]) -> InForce | None:
         if person is None or text is None:
             continue
         wanted = _wanted(root, found)
-        people = signed.setdefault((each.subjects[0], version), {})
+        pending = signed.setdefault((each.subjects[0], version), [])
         if role in wanted:
-            people.setdefault(person, role)
-        if wanted and not missing(wanted, people):
+            pending.append((each.author, role, each.offset))
+        if wanted and not missing(wanted, _people(root, pending)):
             found = InForce(text, version, each.offset, found)
             signed.clear()
     return found
@@ -142,6 +145,16 @@ def _wanted(root: Root, found: InForce | None) -> Mapping[str, int]:
             return {"": 1}  # nobody can change what says nobody may
     role = root.roles.get("policy")
     return {"policy": role.threshold} if role is not None else {"": 1}
+
+
+def _people(root: Root, pending: Iterable[tuple[str, str, int]]) -> dict[str, str]:
+    """Person → role, of those signatures (key, role, offset) whose keys still have their role."""
+    people: dict[str, str] = {}
+    for key, role, offset in pending:
+        person = root.person(key, role, offset)
+        if person is not None:
+            people.setdefault(person, role)
+    return people
 
 
 def missing(wanted: Mapping[str, int], by: Mapping[str, str]) -> dict[str, int]:

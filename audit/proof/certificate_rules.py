@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final, NamedTuple
 
 from .certificate_policy import InForce, SlotRules, missing, revokers, rules_of
@@ -60,7 +61,11 @@ def judge(
     revoked = [
         each for each in about if each.type == REVOCATION and _may_revoke(roots, policy, each, service)
     ]
-    fresh = [each for each in about if not revoked or each.offset > revoked[-1].offset]
+    fresh = [
+        each
+        for each in about
+        if (not revoked or each.offset > revoked[-1].offset) and not _ended(each, revoked)
+    ]
 
     emergency = count.approvals(fresh, rules.glass, rules.glass_valid, glass=True)
     if rules.glass and not missing(rules.glass, emergency.by):
@@ -144,7 +149,7 @@ class _Counting:
 
     def rejections(self, said: Sequence[Said]) -> list[str]:
         """Of people who may sign and have not approved since."""
-        standing: dict[str, str] = {}
+        standing: dict[str, tuple[float, str]] = {}
         for each in said:
             role = each.predicate.get("role")
             if not isinstance(role, str) or role not in self.rules.signers:
@@ -153,10 +158,10 @@ class _Counting:
             if person is None or each.predicate.get("service") != self.service:
                 continue
             if each.type == REJECTION:
-                standing[person] = f"rejected by {person} ({role}) at offset {each.offset}"
-            elif each.type == APPROVAL:
-                standing.pop(person, None)
-        return list(standing.values())
+                standing[person] = _at(each), f"rejected by {person} ({role}) at offset {each.offset}"
+            elif each.type == APPROVAL and person in standing and _at(each) >= standing[person][0]:
+                del standing[person]
+        return [why for _, why in standing.values()]
 
     def gates(self, said: Sequence[Said]) -> tuple[int | None, list[str]]:
         """Where the newest gate results under this policy are, and what is wrong with them."""
@@ -174,6 +179,11 @@ class _Counting:
         return own[-1].offset, [
             f"gates that did not pass, or did not run: {', '.join(failed)}"
         ] if failed else []
+
+
+def publisher_of(actor: object) -> str | None:
+    """Who published a package, by the `actor` of its lineage; None: nobody knows. An account without a name says so."""
+    return actor if isinstance(actor, str) and actor.strip().casefold() not in ("", "unknown") else None
 
 
 def passed(said: Said) -> list[str]:
@@ -201,3 +211,20 @@ def _at(said: Said) -> float:
         with suppress(OverflowError):  # JSON has integers of any size
             return float(at) if math.isfinite(at) else math.inf
     return math.inf
+
+
+def _made(said: Said) -> float:
+    made = said.predicate.get("made")
+    with suppress(ValueError, OverflowError):
+        time = datetime.fromisoformat(made) if isinstance(made, str) else None
+        if time is not None and time.tzinfo is not None:
+            return time.timestamp()
+    return -math.inf
+
+
+def _ended(said: Said, revoked: Iterable[Said]) -> bool:
+    """Whether it lets something answer, and was signed before a revocation, by the times that were signed."""
+    if said.type not in (APPROVAL, GATES):
+        return False
+    signed = _at(said) if said.type == APPROVAL else _made(said)
+    return any(signed < _at(each) for each in revoked)

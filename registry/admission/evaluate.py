@@ -2,8 +2,9 @@
 
 In this order:
 1  there is a policy in force, and it has rules for the slot;
-2  nobody's revocation is newer than what is counted below: it voids every approval before it;
-3  nobody who may sign has rejected it and not approved since;
+2  nobody's revocation is newer than what is counted below: it voids what stands before it in the log, and approvals and
+   gate results that were signed before it, wherever they stand;
+3  nobody who may sign has rejected it and not approved since, by place and by the signed times;
 4  the gates passed, under this policy, by the word of the role `gates`, compared with what was live when they said so,
    where the policy compares;
 5  of each role enough different people have approved this digest for this service under this policy, nobody for two
@@ -13,9 +14,7 @@ In this order:
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -24,6 +23,7 @@ from registry.statement import APPROVAL, GATES, REJECTION, REVOCATION, Said, onc
 
 from .policy import InForce
 from .rules import SlotRules
+from .times import at, ended
 
 LiveAt = Callable[[str, int], str | None]
 """Service and offset → the digest that was live before that offset of the log; None: nothing."""
@@ -105,7 +105,8 @@ def evaluate(
         and may_revoke(roots, policy, each.author, service, each.offset)
     ]
     after = revoked[-1].offset if revoked else -1
-    fresh = [each for each in about if each.offset > after]
+    late = [each for each in about if each.offset > after and ended(each, revoked)]
+    fresh = [each for each in about if each.offset > after and not ended(each, revoked)]
     context = _Context(roots.now, policy, service, publisher, now, rules, live_at)
     why = [f"revoked: {_text(revoked[-1].predicate)}"] if revoked else []
 
@@ -122,6 +123,7 @@ def evaluate(
     why += other + [
         f"{count} more of {role} must approve" for role, count in missing.items()
     ] + list(usual.remarks)  # fmt: skip
+    why += [f"what stands at offset {each.offset} was signed before the revocation" for each in late]
     return Verdict(
         False, tuple(why), missing, _pairs(usual), expired=bool(missing) and not lasting and not other
     )
@@ -156,7 +158,7 @@ class _Context:
                 continue
             by[person] = role
             if valid is not None:
-                ends.append(_at(each) + valid)
+                ends.append(at(each) + valid)
         return _Count(by, tuple(ends), tuple(remarks))
 
     def _problem(  # noqa: PLR0911 — one line a reason
@@ -168,10 +170,10 @@ class _Context:
             return f"it is for {each.predicate.get('service')}"
         if each.predicate.get("policy") != self.policy.digest:
             return "it was given under another policy"
-        at = _at(each)
-        if at > each.logged / 1000 + SKEW or at > self.now + SKEW:
+        signed = at(each)
+        if signed > each.logged / 1000 + SKEW or signed > self.now + SKEW:
             return "it is dated in the future"
-        if valid is not None and self.now >= at + valid:
+        if valid is not None and self.now >= signed + valid:
             return "it has expired"
         if person in by:
             return f"{person} has signed already"
@@ -184,7 +186,7 @@ class _Context:
 
     def rejections(self, said: Sequence[Said]) -> list[str]:
         """Of people who may sign and have not approved since."""
-        standing: dict[str, str] = {}
+        standing: dict[str, tuple[float, str]] = {}
         for each in said:
             role = each.predicate.get("role")
             if not isinstance(role, str) or role not in self.rules.signers:
@@ -193,10 +195,10 @@ class _Context:
             if person is None or each.predicate.get("service") != self.service:
                 continue
             if each.type == REJECTION:
-                standing[person] = f"rejected by {person} ({role}): {_text(each.predicate)}"
-            elif each.type == APPROVAL:
-                standing.pop(person, None)
-        return list(standing.values())
+                standing[person] = at(each), f"rejected by {person} ({role}): {_text(each.predicate)}"
+            elif each.type == APPROVAL and person in standing and at(each) >= standing[person][0]:
+                del standing[person]  # an approval of before, which somebody kept back, takes nothing back
+        return [why for _, why in standing.values()]
 
     def gates(self, said: Sequence[Said]) -> list[str]:
         """What is wrong with the newest gate results under this policy."""
@@ -269,16 +271,6 @@ def _admit(count: _Count, *, glass: bool = False) -> Verdict:
 
 def _pairs(count: _Count) -> tuple[tuple[str, str], ...]:
     return tuple(sorted((role, person) for person, role in count.by.items()))
-
-
-def _at(said: Said) -> float:
-    """When its signer says that it was said, seconds since 1970; never, when it says nothing."""
-    at = said.predicate.get("at")
-    if isinstance(at, int | float) and not isinstance(at, bool):
-        # json reads NaN, and a comparison with it is never true: it would never expire. And integers of any size.
-        with suppress(OverflowError):
-            return float(at) if math.isfinite(at) else math.inf
-    return math.inf
 
 
 def _text(predicate: Mapping[str, Any]) -> str:

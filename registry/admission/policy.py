@@ -60,7 +60,7 @@ def policy_in_force(roots: Roots, said: Iterable[Said]) -> InForce | None:
         said: the log's statements in its order, `holds` decided by the roots' keys.
     """
     found: InForce | None = None
-    signed: dict[tuple[str, int], dict[str, str]] = {}
+    signed: dict[tuple[str, int], list[tuple[str, str, int]]] = {}
     # Each where it stands first: a signature on a policy that was given up does not come back by being sent again.
     for each in once(one for one in said if one.type == POLICY and one.holds):
         version, role = each.predicate.get("version"), each.predicate.get("role")
@@ -68,15 +68,16 @@ def policy_in_force(roots: Roots, said: Iterable[Said]) -> InForce | None:
             continue
         if found is not None and version <= found.version:
             continue
-        # Of the root of that time: a policy stays in force when those who signed it have left.
+        # Of the root of that time: a policy stays in force when those who signed it have left. Who leaves before
+        # enough have signed takes their signature along.
         root = roots.at(each.offset)
         person, policy = root.person(each.author, role, each.offset), _policy(each)
         if person is None or policy is None:
             continue
-        people = signed.setdefault((policy.digest, version), {})
+        pending = signed.setdefault((policy.digest, version), [])
         if role in _wanted(root, found):
-            people.setdefault(person, role)
-        if _enough(people, _wanted(root, found)):
+            pending.append((each.author, role, each.offset))
+        if _enough(people_of(root, pending), _wanted(root, found)):
             found = InForce(policy, version, each.offset, found)
             signed.clear()  # what was signed for a change of the policy before it is no signature for the next one
     return found
@@ -121,6 +122,16 @@ def _wanted(root: Root, found: InForce | None) -> dict[str, int]:
         return dict(found.policy.change.roles)
     role = root.content.roles.get(POLICY_ROLE)
     return {POLICY_ROLE: role.threshold} if role is not None else {}
+
+
+def people_of(root: Root, pending: Iterable[tuple[str, str, int]]) -> dict[str, str]:
+    """Person → role, of those signatures (key, role, offset) whose keys still have their role."""
+    people: dict[str, str] = {}
+    for key, role, offset in pending:
+        person = root.person(key, role, offset)
+        if person is not None:
+            people.setdefault(person, role)
+    return people
 
 
 def _enough(people: dict[str, str], wanted: dict[str, int]) -> bool:

@@ -5,7 +5,7 @@ For people who sign and who look. It decides nothing: `registry.admission` does,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -16,6 +16,7 @@ from audit.log.base import Log, LogEntry
 from audit.show import walk
 from registry.admission import InForce, SlotRules, Verdict, evaluate, may_revoke, policy_in_force
 from registry.admission.evaluate import SKEW
+from registry.admission.times import ended
 from registry.deployment import Fold
 from registry.errors import NotAdmitted
 from registry.settings import GovernanceSettings
@@ -137,27 +138,34 @@ class Board:
         """The gate results that admission looks at: the newest of the role `gates` under the policy in force, and
         after the last revocation.
         """
-        after = self.revoked(service, digest)
+        revoked = self._revocations(service, digest)
         own = [
             each
             for each in self._under_policy(service, digest, GATES)
-            if each.offset > (after.offset if after else -1)
+            if not _over(each, revoked)
             and self.roots.now.person(each.author, GATES_ROLE, each.offset) is not None
         ]
         return own[-1] if own else None
 
     def revoked(self, service: str, digest: str) -> Said | None:
         """The last revocation of somebody who may."""
-        own = [
+        own = self._revocations(service, digest)
+        return own[-1] if own else None
+
+    def over(self, service: str, digest: str, said: Said) -> bool:
+        """Whether a revocation has ended it: by their places in the log, or by the times that were signed."""
+        return _over(said, self._revocations(service, digest))
+
+    def _revocations(self, service: str, digest: str) -> list[Said]:
+        return [
             each
             for each in once(self.about(digest, (REVOCATION,)))
             if each.predicate.get("service") == service and self.may_revoke(service, each.author, each.offset)
         ]
-        return own[-1] if own else None
 
     def emergency(self, service: str, digest: str, now: float) -> dict[str, str]:
         """Person → role of the break-glass approvals that count now; a verdict shows them only when all are there."""
-        rules, after = self.rules(service, "live"), self.revoked(service, digest)
+        rules, revoked = self.rules(service, "live"), self._revocations(service, digest)
         found: dict[str, str] = {}
         for each in self._under_policy(service, digest, APPROVAL):
             role, at = each.predicate.get("role"), each.predicate.get("at")
@@ -168,7 +176,7 @@ class Board:
                 person is not None
                 and role in rules.break_glass
                 and each.predicate.get("break_glass") is True
-                and each.offset > (after.offset if after else -1)
+                and not _over(each, revoked)
                 and now - rules.break_glass_seconds < at <= min(now, each.logged / 1000) + SKEW
             ):
                 found.setdefault(person, role)
@@ -222,6 +230,10 @@ class Board:
             if (each.policy.digest, each.version) == (now.digest, now.version)
         ]
         return own[0] if own else Proposal(now.policy, now.version, now.offset, {}, {})
+
+
+def _over(said: Said, revoked: Sequence[Said]) -> bool:
+    return bool(revoked) and (said.offset <= revoked[-1].offset or ended(said, revoked))
 
 
 def read_board(log: Log, first: Root, progress: Callable[[int, int], None] = lambda _, __: None) -> Board:

@@ -1,6 +1,6 @@
 """Policies that some have signed and that are not in force, or are: who has, and who is missing.
 
-It counts as `registry.admission.policy` does: by the root of that time, each person once.
+It counts as `registry.admission.policy` does: by the root of that time and of now, each person once.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 from audit.errors import ConfigError
 from registry.admission import InForce
-from registry.admission.policy import wanted_for_change
+from registry.admission.policy import people_of, wanted_for_change
 from registry.policy import Policy, parse_policy
 from registry.statement import POLICY, Said, once
 
@@ -43,6 +43,7 @@ def proposals_of(roots: Roots, said: Iterable[Said], found: InForce | None) -> l
     """
     after = found.offset if found is not None else -1
     kept: dict[tuple[str, int], Proposal] = {}
+    pending: dict[tuple[str, int], list[tuple[str, str, int]]] = {}
     for each in once(one for one in said if one.type == POLICY and one.holds):
         version, role = each.predicate.get("version"), each.predicate.get("role")
         if each.offset <= after:
@@ -58,13 +59,11 @@ def proposals_of(roots: Roots, said: Iterable[Said], found: InForce | None) -> l
         wanted = wanted_for_change(then, found)
         if person is None or policy is None or role not in wanted:
             continue
-        before = kept.get((policy.digest, version))
-        signed = dict(before.signed if before else {})
-        signed.setdefault(person, role)
-        kept[policy.digest, version] = Proposal(
-            policy, version, before.offset if before else each.offset, signed, missing(wanted, signed)
-        )
-    return list(kept.values())
+        key = policy.digest, version
+        pending.setdefault(key, []).append((each.author, role, each.offset))
+        signed = people_of(roots.now, pending[key])
+        kept[key] = Proposal(policy, version, pending[key][0][2], signed, missing(wanted, signed))
+    return [one for one in kept.values() if one.signed]
 
 
 def missing(wanted: Mapping[str, int], signed: Mapping[str, str]) -> dict[str, int]:

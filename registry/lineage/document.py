@@ -15,6 +15,7 @@ from typing import Any, Final
 from registry.manifest import canonical_json
 
 from .origin import Origin
+from .publisher import UNKNOWN
 
 FORMAT: Final = 1
 _LIBRARIES: Final = (
@@ -106,7 +107,7 @@ def _actor() -> str:
     try:
         return getpass.getuser()
     except (KeyError, OSError):
-        return "unknown"
+        return UNKNOWN
 
 
 def _versions() -> dict[str, str]:

@@ -120,12 +120,11 @@ def _gates(board: Board, service: str, digest: str) -> dict[str, str]:
 
 def _signatures(board: Board, service: str, digest: str) -> dict[str, str]:
     revoked = board.revoked(service, digest)
-    after = revoked.offset if revoked is not None else -1
     people: dict[tuple[str, str], dict[str, str]] = {}
     for each in once(board.about(digest, (APPROVAL, REJECTION))):
         role = each.predicate.get("role")
         person = board.roots.now.person(each.author, role, each.offset) if isinstance(role, str) else None
-        if each.predicate.get("service") != service or person is None or each.offset <= after:
+        if each.predicate.get("service") != service or person is None or board.over(service, digest, each):
             continue
         glass = each.predicate.get("break_glass") is True
         kind = "rejected" if each.type == REJECTION else "break-glass" if glass else "approved"

@@ -8,10 +8,10 @@ from __future__ import annotations
 import io
 import json
 import shutil
-import time
 from collections.abc import Iterable, Mapping
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
@@ -168,8 +168,9 @@ class House:
         """Gate results: all passed, unless `changed` says otherwise."""
         policy = load_policy(self.file("policy.yaml"))
         results = [{"name": name, "verdict": "passed", "reason": ""} for name in ("documentation", "size")]
+        now = datetime.now(UTC).isoformat()
         # Two runs are not made at the same time: the very same bytes would count where they stood first.
-        made = {"service": "credit", "policy": policy.digest, "results": results, "made": time.time_ns()}
+        made = {"service": "credit", "policy": policy.digest, "results": results, "made": now}
         content = made | changed
         self.say(person, GATES, content, digest)
 

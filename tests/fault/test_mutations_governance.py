@@ -11,6 +11,8 @@ from tests.fault.mutation import Mutation, assert_caught, copy_code, params, run
 pytestmark = pytest.mark.fault
 
 EVALUATE = "registry/admission/evaluate.py"
+TIMES = "registry/admission/times.py"
+PUBLISHER = "registry/lineage/publisher.py"
 POLICY = "registry/admission/policy.py"
 ROOT = "registry/approvals/root.py"
 FOLD = "registry/deployment/fold.py"
@@ -50,7 +52,43 @@ MUTATIONS = (
         "list((each for each in said if",
         ON,
     ),
-    Mutation("what a revocation voids", EVALUATE, "if each.offset > after]", "if True]", ON),
+    Mutation(
+        "what a revocation voids",
+        EVALUATE,
+        "if each.offset > after and not ended(each, revoked)]",
+        "if not ended(each, revoked)]",
+        ON,
+    ),
+    Mutation(
+        "what was kept back until after a revocation",
+        EVALUATE,
+        "if each.offset > after and not ended(each, revoked)]",
+        "if each.offset > after]",
+        ON,
+    ),
+    Mutation(
+        "a revocation that was kept back",
+        TIMES,
+        "for each in revoked)",
+        "for each in list(revoked)[-1:])",
+        ON,
+    ),
+    Mutation("gate results without a time", TIMES, "    return -math.inf\n", "    return math.inf\n", ON),
+    Mutation(
+        "a rejection taken back by what was said before",
+        EVALUATE,
+        "person in standing and at(each) >= standing[person][0]:",
+        "person in standing:",
+        ON,
+    ),
+    Mutation(
+        "who leaves before a policy is in force",
+        POLICY,
+        "        person = root.person(key, role, offset)\n",
+        "        person = key\n",
+        ON,
+    ),
+    Mutation("a publisher without a name", PUBLISHER, 'not in ("", UNKNOWN)', 'not in ("",)', ON),
     Mutation(
         "the service of an approval",
         EVALUATE,
@@ -68,14 +106,14 @@ MUTATIONS = (
     Mutation(
         "a date in the future",
         EVALUATE,
-        "if at > each.logged / 1000 + SKEW or at > self.now + SKEW:",
+        "if signed > each.logged / 1000 + SKEW or signed > self.now + SKEW:",
         "if False:",
         ON,
     ),
     Mutation(
         "the end of an approval",
         EVALUATE,
-        "if valid is not None and self.now >= at + valid:",
+        "if valid is not None and self.now >= signed + valid:",
         "if False:",
         ON,
     ),
@@ -123,9 +161,7 @@ MUTATIONS = (
         "(one for one in said if one.type == POLICY and one.holds)",
         ON,
     ),
-    Mutation(
-        "integers of any size", EVALUATE, "with suppress(OverflowError):", "with suppress(KeyError):", ON
-    ),
+    Mutation("integers of any size", TIMES, "with suppress(OverflowError):", "with suppress(KeyError):", ON),
     Mutation(
         "an older policy", POLICY, "if found is not None and version <= found.version:", "if False:", ON
     ),

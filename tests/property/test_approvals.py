@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
+from math import isfinite
 from typing import Any, Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -106,6 +108,7 @@ def board_with(told: list[tuple[str, str, str, str, int, bool, str, float]]) -> 
         predicate = {
             "service": service, "role": role, "policy": POLICIES[policy].digest, "at": NOW + offset + ago,
             "break_glass": glass, "results": [{"name": "documentation", "verdict": verdict}],
+            "made": datetime.fromtimestamp(NOW + offset + (ago if isfinite(ago) else 0), UTC).isoformat(),
         }  # fmt: skip
         statements.append(said(offset, who, type_, DIGEST, predicate))
     return board_of(statements)

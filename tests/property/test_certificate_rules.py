@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import pytest
@@ -73,14 +75,15 @@ class Key:
 KEYS: Final = {name: Key(number) for number, name in enumerate(PEOPLE, 1)}
 
 
-def root(version: int, previous: Root | None, until: dict[str, int], *signers: str) -> Root:
-    """A root in which these people's keys were rotated."""
+def root(version: int, previous: Root | None, until: dict[str, int], *signers: str, gone: str = "") -> Root:
+    """A root in which these people's keys were rotated, and one person has no role but `root`."""
     keys = {
         each.id: KeyModel(public=each.public_key.hex(), person=name, until=until.get(name))
         for name, each in KEYS.items()
     }
     roles = {
-        role: RoleModel(keys=[KEYS[each].id for each in names], threshold=1) for role, names in HAS.items()
+        role: RoleModel(keys=[KEYS[each].id for each in names if role == "root" or each != gone], threshold=1)
+        for role, names in HAS.items()
     }
     content = RootModel(
         version=version, previous=previous.digest if previous else None, keys=keys, roles=roles
@@ -91,6 +94,7 @@ def root(version: int, previous: Root | None, until: dict[str, int], *signers: s
 FIRST: Final = root(1, None, {}, "ann")
 SECOND: Final = {
     "follows": root(2, FIRST, {"bob": 4}, "ann"),
+    "leaves": root(2, FIRST, {}, "bob", gone="bob"),
     "unsigned": root(2, FIRST, {"bob": 4}, "cyd"),
     "leaps": root(3, FIRST, {"bob": 4}, "ann"),
 }
@@ -119,6 +123,12 @@ ADMITTED: Final = (
 events = st.lists(st.one_of(event, st.sampled_from(ADMITTED)), max_size=12)
 
 
+def made(at: object) -> object:
+    """As gate results say it, of a time that has one."""
+    usual = isinstance(at, float) and math.isfinite(at)
+    return datetime.fromtimestamp(at, UTC).isoformat() if usual else at  # type: ignore[arg-type]
+
+
 def told(drawn: list[tuple[Any, ...]]) -> list[Said]:
     """The log: a policy in force, and what was drawn after it."""
     drawn = [(POLICY, "ann", "policy", "credit", 0, False, 1, 0, ""), *drawn]
@@ -134,6 +144,7 @@ def told(drawn: list[tuple[Any, ...]]) -> list[Said]:
         predicate: dict[str, Any] = {
             "service": service, "role": role, "policy": POLICIES[number].digest, "at": at, "break_glass": flag,
             "results": [{"name": "documentation", "verdict": verdict}, {"name": "size", "verdict": "passed"}],
+            "made": made(at),
         }  # fmt: skip
         if type_ == POLICY:
             subject = POLICIES[number].digest
@@ -223,6 +234,34 @@ def test_a_revocation_stays_when_a_later_policy_knows_its_role_no_more() -> None
     assert agree([*before, *change], "credit", "live", "zoe")
     assert not agree([*before, revoked, *change], "credit", "live", "zoe")
     assert agree([*before, *change, revoked], "credit", "live", "zoe")
+
+
+def test_what_was_kept_back_until_after_a_revocation_counts_on_neither_side() -> None:
+    """Approvals, gates, a rejection taken back: signed an hour before and appended after."""
+    revoked = (REVOCATION, "ann", "legal", "credit", 0, False, "passed", 0, "")
+    kept = [(*each[:7], -3600, "") for each in ADMITTED]
+    assert agree([*ADMITTED], "credit", "live", "zoe")
+    assert not agree([revoked, *kept], "credit", "live", "zoe")
+    assert agree([revoked, *ADMITTED], "credit", "live", "zoe")
+    for place in range(len(kept)):
+        told = [*ADMITTED[:place], kept[place], *ADMITTED[place + 1 :]]
+        assert not agree([revoked, *told], "credit", "live", "zoe")
+        assert agree(told, "credit", "live", "zoe")
+    rejected = (REJECTION, *ADMITTED[1][1:])
+    assert not agree([*ADMITTED, rejected, kept[1]], "credit", "live", "zoe")
+    assert agree([*ADMITTED, rejected, ADMITTED[1]], "credit", "live", "zoe")
+
+
+def test_who_leaves_takes_their_signature_on_a_policy_along_on_both_sides() -> None:
+    """Bob signs and loses the role; ann's later signature is alone."""
+    signed = [
+        (POLICY, "bob", "compliance", "credit", 2, False, 1, 0, ""),
+        (ROOT, "ann", "root", "credit", 0, False, "passed", 0, "leaves"),
+        (POLICY, "ann", "legal", "credit", 2, False, 1, 0, ""),
+    ]
+    under = [(*each[:4], 2, *each[5:]) for each in ADMITTED[:2]]
+    assert agree([signed[0], signed[2], *under], "credit", "live", "zoe")
+    assert not agree([*signed, *under], "credit", "live", "zoe")
 
 
 def agree(drawn: list[Any], service: str, slot: str, publisher: str | None) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -119,7 +120,13 @@ class World:
         self, who: str = "pipeline", subject: str = GOOD, *, passed: bool = True, **changed: Any
     ) -> None:
         results = [{"name": "documentation", "verdict": "passed" if passed else "failed"}]
-        content = {"service": "credit", "policy": self.policy.digest, "results": results} | changed
+        made = datetime.fromtimestamp(self.clock, UTC).isoformat(timespec="milliseconds")
+        content = {
+            "service": "credit",
+            "policy": self.policy.digest,
+            "results": results,
+            "made": made,
+        } | changed
         self.say(who, GATES, content, subject)
 
     def approve(

@@ -6,8 +6,11 @@ from typing import Any
 
 import pytest
 
+from audit.proof.certificate_rules import publisher_of
 from registry.admission import policy_in_force
+from registry.approvals.proposals import proposals_of
 from registry.approvals.root import KeyModel, fold_roots
+from registry.lineage.publisher import actor_of
 from registry.policy import parse_policy
 from registry.statement import POLICY, REJECTION, REVOCATION
 
@@ -51,6 +54,70 @@ def test_approvals_sent_again_after_a_revocation_do_not_count(approved: Any) -> 
     approved.replay(0, before)
     assert len(approved.said()) == 2 * before + 1
     assert approved.verdict().missing == {"legal": 1, "compliance": 1}
+
+
+def test_what_was_kept_back_until_after_a_revocation_does_not_count(world: Any) -> None:
+    """Signed before it and appended after it, one after the other: who can write to the broker chooses the order."""
+    signed = {"at": world.clock}
+    world.clock += DAY
+    world.approve("bob", "compliance", type_=REVOCATION, rationale="biased")
+    world.gates(made="2023-11-14T22:13:20.000+00:00")
+    world.approve("dan", "legal", **signed)
+    world.approve("bob", "compliance", **signed)
+    verdict = world.verdict()
+    assert verdict.missing == {"legal": 1, "compliance": 1}
+    assert "there are no gate results under the policy in force" in verdict.reasons
+    assert "what stands at offset 3 was signed before the revocation" in verdict.reasons
+    world.approve("dan", "legal")
+    world.approve("bob", "compliance")
+    for made in ("2023-11-15T22:13:20", "today", 1_800_000_000, None, "2023-11-15T23:13:19+01:00"):
+        world.gates(made=made)
+        assert not world.verdict().admitted, made
+    world.gates(made="2023-11-15T23:13:20+01:00")
+    assert world.verdict().admitted
+
+
+def test_a_revocation_that_was_kept_back_ends_what_was_signed_before_it(approved: Any) -> None:
+    """Appended before an older one, it is none the less the newest that was said."""
+    approved.approve("bob", "compliance", type_=REVOCATION, at=approved.clock + 60)
+    approved.approve("dan", "legal", type_=REVOCATION)
+    for again in (30, 60):
+        approved.clock += 30
+        approved.gates()
+        approved.approve("dan", "legal")
+        approved.approve("bob", "compliance")
+        assert approved.verdict().admitted == (again == 60)
+
+
+def test_a_revocation_without_a_time_is_final(approved: Any) -> None:
+    """Nobody can say that anything was signed after it."""
+    approved.approve("bob", "compliance", type_=REVOCATION, at=None)
+    approved.clock += DAY
+    approved.gates()
+    approved.approve("dan", "legal")
+    approved.approve("bob", "compliance")
+    assert approved.verdict().missing == {"legal": 1, "compliance": 1}
+
+
+def test_an_emergency_that_was_kept_back_does_not_count(world: Any) -> None:
+    """Break-glass approvals are approvals."""
+    signed = {"at": world.clock, "break_glass": True}
+    world.clock += 60
+    world.approve("dan", "officer", type_=REVOCATION)
+    world.approve("ann", "officer", **signed)
+    world.approve("bob", "officer", **signed)
+    assert not world.verdict().admitted
+
+
+def test_an_approval_that_was_kept_back_takes_no_rejection_back(approved: Any) -> None:
+    """Ann approved, thought better of it, and somebody appended the first word last."""
+    signed = approved.clock
+    approved.clock += 60
+    approved.approve("ann", "legal", type_=REJECTION, rationale="no data sheet")
+    approved.approve("ann", "legal", at=signed)
+    assert approved.verdict().reasons[0] == "rejected by ann (legal): no data sheet"
+    approved.approve("ann", "legal")
+    assert approved.verdict().admitted
 
 
 def test_an_approval_for_another_service_does_not_count(world: Any) -> None:
@@ -100,6 +167,29 @@ def test_a_signature_on_a_policy_that_was_given_up_does_not_come_back(world: Any
     assert (found.version, found.digest) == (3, text.digest)
     assert found.before is not None
     assert found.before.digest == two.digest
+
+
+def test_who_leaves_takes_their_signature_on_a_policy_along(world: Any) -> None:
+    """Signed and then removed: the other one's signature does not bring it into force, until a third has signed."""
+    content = world.policy.canonical().replace(
+        b'"change":{"roles":{"policy":1}}', b'"change":{"roles":{"policy":1,"legal":1}}'
+    )
+    world.set_policy(version=2, policy=parse_policy(content, "policy"))
+    milder = parse_policy(content.replace(b'"valid_days":10', b'"valid_days":3650'), "policy")
+    told = {"version": 3, "text": milder.canonical().decode()}
+    world.say("dan", POLICY, told | {"role": "legal"}, milder.digest)
+    roles = dict(world.content().roles)
+    roles["legal"] = roles["legal"].model_copy(update={"keys": [world.keys["ann"].id]})
+    world.change_root(world.root(version=2, previous=world.first.digest, roles=roles))
+    for who, role, version in (("cyd", "policy", 2), ("ann", "legal", 3)):
+        world.say(who, POLICY, told | {"role": role}, milder.digest)
+        said = world.said()
+        roots = fold_roots(world.first, said)
+        found = policy_in_force(roots, said)
+        assert found is not None
+        assert found.version == version
+        waiting = [(each.signed, each.missing) for each in proposals_of(roots, said, found)]
+        assert waiting == ([({"cyd": "policy"}, {"legal": 1})] if version == 2 else [])
 
 
 def test_a_policy_of_nobody_is_none(world: Any) -> None:
@@ -246,6 +336,15 @@ def test_the_publisher_does_not_approve(approved: Any) -> None:
     """Nor does anybody approve what nobody is known to have published."""
     assert approved.verdict(publisher="dan").missing == {"legal": 1}
     assert approved.verdict(publisher=None).missing == {"legal": 1, "compliance": 1}
+
+
+@pytest.mark.parametrize("actor", ["unknown", "Unknown ", "", " ", None, 7])
+def test_a_publisher_without_a_name_is_nobody(approved: Any, actor: object) -> None:
+    """An account that the machine has no name for wrote `unknown`: who it was may be one of those who approve."""
+    assert actor_of({"actor": actor}) is publisher_of(actor) is None
+    assert actor_of({"actor": "dan"}) == publisher_of("dan") == "dan"
+    verdict = approved.verdict(publisher=actor_of({"actor": actor}))
+    assert "nobody knows who published the package" in " ".join(verdict.reasons)
 
 
 def test_nobody_signs_twice(world: Any) -> None:
