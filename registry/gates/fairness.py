@@ -16,6 +16,7 @@ from registry.policy.gates import Fairness, Protected
 from registry.table import Table, texts
 
 from .base import CannotJudge, Datasets, Outcome, score
+from .intervals import CONFIDENCE, Share, difference
 
 NEEDS = ("the hold-out with its target",)
 
@@ -23,6 +24,7 @@ NEEDS = ("the hold-out with its target",)
 def judge(package: Package, datasets: Datasets, limits: Fairness) -> Outcome:
     """Each attribute by itself and, when asked for, all together."""
     import fairlearn
+    import scipy
 
     scored = score(package, datasets)
     wanted = limits.favourable == "positive"
@@ -32,12 +34,12 @@ def judge(package: Package, datasets: Datasets, limits: Fairness) -> Outcome:
         together = zip(*groups.values(), strict=True)
         groups[" × ".join(groups)] = np.array([" · ".join(parts) for parts in together])
     figures: dict[str, Any] = {}
-    failures: list[str] = []
+    said: list[str] = []
     for name, labels in groups.items():
         found = measure(truth, decided, labels, limits.minimum_group)
         figures[name] = found
-        failures += _failures(name, found, limits)
-    return Outcome(tuple(failures), figures, {"fairlearn": fairlearn.__version__})
+        said += failures(name, found, limits)
+    return Outcome(tuple(said), figures, {"fairlearn": fairlearn.__version__, "scipy": scipy.__version__})
 
 
 def groups_of(table: Table, attribute: Protected) -> NDArray[np.str_]:
@@ -64,7 +66,15 @@ def groups_of(table: Table, attribute: Protected) -> NDArray[np.str_]:
 def measure(
     truth: NDArray[np.bool_], decided: NDArray[np.bool_], labels: NDArray[np.str_], minimum: int
 ) -> dict[str, Any]:
-    """Rates of each group, and what lies between those of at least `minimum` rows. Raises CannotJudge."""
+    """Rates of each group, and what lies between those of at least `minimum` rows.
+
+    A rate without a denominator MUST be None and not 0: nobody was treated so. True positive rates are compared
+    between groups of at least `minimum` rows that deserve the favourable decision, false positive rates between those
+    of as many that do not; equalized odds is None when either is not to be compared.
+
+    Raises:
+        CannotJudge: fewer than two groups are large enough.
+    """
     from fairlearn.metrics import MetricFrame, count, false_positive_rate, selection_rate, true_positive_rate
 
     metrics = {
@@ -72,31 +82,61 @@ def measure(
         "rate": selection_rate,
         "true_positive_rate": true_positive_rate,
         "false_positive_rate": false_positive_rate,
+        "positives": lambda y_true, y_pred: int(np.sum(y_true)),  # noqa: ARG005 - fairlearn names them
     }
-    shown = MetricFrame(metrics=metrics, y_true=truth, y_pred=decided, sensitive_features=labels).by_group
-    large = [str(name) for name in shown.index[shown["count"] >= minimum]]
-    if len(large) < 2:
+    table = MetricFrame(metrics=metrics, y_true=truth, y_pred=decided, sensitive_features=labels).by_group
+    groups = {str(name): _group({key: float(value) for key, value in row.items()}, minimum)
+              for name, row in table.iterrows()}  # fmt: skip
+    judged = {name: each for name, each in groups.items() if each["judged"]}
+    if len(judged) < 2:
         raise CannotJudge(f"fewer than two groups have {minimum} rows")
-    kept = np.isin(labels, large)
-    frame = MetricFrame(
-        metrics=metrics, y_true=truth[kept], y_pred=decided[kept], sensitive_features=labels[kept]
-    )
-    apart, ratio, rates = frame.difference(), frame.ratio(), frame.by_group["rate"]
-    biggest = rates[frame.by_group["count"].idxmax()]
+    rates = {name: each["rate"] for name, each in judged.items()}
+    best, worst = max(rates, key=rates.__getitem__), min(rates, key=rates.__getitem__)
+    biggest = rates[max(judged, key=lambda name: judged[name]["count"])]
+    low, high = difference(*(_favoured(judged[name]) for name in (best, worst)))
     return {
-        "groups": {
-            str(name): {**{key: float(value) for key, value in row.items()}, "judged": str(name) in large}
-            for name, row in shown.iterrows()
-        },
-        "demographic_parity_difference": float(apart["rate"]),
-        "demographic_parity_ratio": float(ratio["rate"]),
-        "disparate_impact": float(rates.min() / biggest) if biggest else float("nan"),
-        "equalized_odds_difference": float(max(apart["true_positive_rate"], apart["false_positive_rate"])),
+        "groups": groups,
+        "demographic_parity_difference": rates[best] - rates[worst],
+        "demographic_parity_interval": {"low": low, "high": high, "confidence": CONFIDENCE},
+        "demographic_parity_ratio": rates[worst] / rates[best] if rates[best] else None,
+        "disparate_impact": rates[worst] / biggest if biggest else None,
+        "equalized_odds_difference": _odds(groups, minimum),
     }
 
 
-def _failures(name: str, found: dict[str, Any], limits: Fairness) -> list[str]:
-    failures = []
+def _group(row: dict[str, float], minimum: int) -> dict[str, Any]:
+    """What stands in the figures of one group."""
+    positives = row.pop("positives")
+    negatives = row["count"] - positives
+    return {
+        **row,
+        # fairlearn says 0 where nobody is.
+        "true_positive_rate": row["true_positive_rate"] if positives else None,
+        "false_positive_rate": row["false_positive_rate"] if negatives else None,
+        "positives": positives,
+        "negatives": negatives,
+        "judged": row["count"] >= minimum,
+    }
+
+
+def _favoured(group: dict[str, Any]) -> Share:
+    return Share(round(group["rate"] * group["count"]), int(group["count"]))
+
+
+def _odds(groups: dict[str, dict[str, Any]], minimum: int) -> float | None:
+    """The larger of the two differences; None when there is nothing to compare for either."""
+    apart = []
+    for rate, rows in (("true_positive_rate", "positives"), ("false_positive_rate", "negatives")):
+        found = [each[rate] for each in groups.values() if each[rows] >= max(minimum, 1)]
+        if len(found) < 2:
+            return None
+        apart.append(max(found) - min(found))
+    return float(max(apart))
+
+
+def failures(name: str, found: dict[str, Any], limits: Fairness) -> list[str]:
+    """One sentence for each limit that the figures of an attribute do not hold. What is undefined MUST NOT pass."""
+    said = []
     for key, at_most in (
         ("demographic_parity_difference", True),
         ("demographic_parity_ratio", False),
@@ -104,9 +144,21 @@ def _failures(name: str, found: dict[str, Any], limits: Fairness) -> list[str]:
         ("equalized_odds_difference", True),
     ):
         limit, value = getattr(limits, key), found[key]
-        # Written so that a NaN (nobody got the favourable decision) fails.
-        if limit is None or (value <= limit if at_most else value >= limit):
+        if limit is None:
             continue
         words = key.replace("_", " ")
-        failures.append(f"{name}: {words} is {value:.3f}; {'at most' if at_most else 'at least'} {limit:g}")
-    return failures
+        if value is None:
+            said.append(f"{name}: cannot judge {words}: {_undefined(key, limits.minimum_group)}")
+        # Written so that a NaN fails.
+        elif not (value <= limit if at_most else value >= limit):
+            said.append(f"{name}: {words} is {value:.3f}; {'at most' if at_most else 'at least'} {limit:g}")
+    return said
+
+
+def _undefined(key: str, minimum: int) -> str:
+    if key == "equalized_odds_difference":
+        return (
+            f"not two groups have {minimum} rows that deserve the favourable decision, "
+            f"and two {minimum} that do not"
+        )
+    return "in the group that it is measured against nobody gets the favourable decision"

@@ -91,7 +91,8 @@ def _fairness(result: GateResult) -> str:
     note = (
         f'<p class="note">Bars: the share of each group that gets the favourable decision ({favourable}). '
         "Grey: too few to be judged. Dashes: what the ratio asks for. TPR, FPR: of those who deserve it, and of those "
-        "who do not, the share that gets it.</p>"
+        "who do not, the share that gets it; – where nobody is. Interval: what chance may have made of the difference; "
+        "the limit is held against the difference itself.</p>"
     )
     return "".join(parts) + note
 
@@ -106,7 +107,7 @@ def _group(label: str, found: Mapping[str, Any], line: float | None) -> Mark:
 
 
 def _share(value: Any) -> str:
-    return f"{value:.1%}" if isinstance(value, float) else str(value)
+    return "–" if value is None else f"{value:.1%}" if isinstance(value, float) else str(value)
 
 
 def _robustness(result: GateResult) -> str:
@@ -199,6 +200,8 @@ def _text(value: Any) -> str:
         return ("; " if any(isinstance(each, dict) for each in value) else ", ").join(map(_text, value))
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if value is None:
+        return "–"
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 

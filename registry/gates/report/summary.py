@@ -33,10 +33,20 @@ def _quality(figures: Mapping[str, Any]) -> str:
 
 def _fairness(figures: Mapping[str, Any]) -> str:
     return "; ".join(
-        f"{name}: difference {found['demographic_parity_difference']:.3f}, "
-        f"ratio {found['demographic_parity_ratio']:.3f}"
+        f"{name}: difference {_short(found['demographic_parity_difference'])}{_between(found)}, "
+        f"ratio {_short(found['demographic_parity_ratio'])}"
         for name, found in figures.items()
     )
+
+
+def _between(found: Mapping[str, Any]) -> str:
+    """The interval; nothing in results that are older than it."""
+    there = found.get("demographic_parity_interval")
+    return f" [{_short(there['low'])}, {_short(there['high'])}]" if isinstance(there, dict) else ""
+
+
+def _short(value: Any) -> str:
+    return "–" if value is None else f"{value:.3f}" if isinstance(value, float) else str(value)
 
 
 def _documentation(figures: Mapping[str, Any]) -> str:

@@ -28,7 +28,7 @@ def result(
     )
 
 
-GROUP = {"count": 40.0, "rate": 0.75, "true_positive_rate": 0.9, "false_positive_rate": "nan", "judged": True}
+GROUP = {"count": 40.0, "rate": 0.75, "true_positive_rate": 0.9, "false_positive_rate": None, "judged": True}
 RESULTS = (
     result("documentation", {"characters": {"purpose": 40, BAD: 0}}, {"required": [BAD]}, f"{BAD} is missing"),
     result("data_contract", {"rows": 300, "columns": {BAD: {"missing": 0.5, "unknown": 0.0}, "b": {"missing": 0.0}},
@@ -51,7 +51,9 @@ RESULTS = (
     result(
         "fairness",
         {BAD: {"groups": {BAD: GROUP, "b": {**GROUP, "rate": 0.2}, "c": {**GROUP, "count": 2.0, "judged": False}},
-               "demographic_parity_difference": 0.55, "demographic_parity_ratio": 0.27}},
+               "demographic_parity_difference": 0.55, "demographic_parity_ratio": 0.27,
+               "demographic_parity_interval": {"low": 0.3, "high": 0.7, "confidence": 0.95},
+               "equalized_odds_difference": None}},
         {"favourable": "negative", "demographic_parity_ratio": 0.8},
     ),
     result("robustness", {"rows": 5, "predictions": 50, "decisions_changed_by_missing": {BAD: 0.2}}),
@@ -118,7 +120,9 @@ def test_intervals_groups_and_limits_are_drawn_and_said(made: str) -> None:
         '<rect class="bad" x="66.00%" y="8.0" width="13.00%" height="6"' in made
     )  # its lower end is below the limit
     assert made.count('height="6" rx="3"') == 2  # rmse
-    assert "75.0% of 40 · TPR 90.0% · FPR nan" in made
+    assert "75.0% of 40 · TPR 90.0% · FPR –" in made
+    assert "low 0.3, high 0.7, confidence 0.95" in made
+    assert "<td class=key>equalized odds difference</td><td class=value>–</td>" in made
     assert made.count('class="bad" x="0" y="5" width="20.00%"') == 1  # below four fifths of the best
     assert made.count('class="other" x="0"') == 1  # too few
     assert "names of people are found by no pattern" in made
@@ -146,6 +150,9 @@ def test_a_line_for_each_gate() -> None:
     assert told["documentation"] == "1 of 2 texts"
     assert told["quality"] == "auc 0.7300 [0.6600, 0.7900], rmse 12.0000 [11.0000, 13.0000] on 300 rows"
     assert told["data_contract"] == "300 rows, 2 columns; 0 of 1 expectations"
+    assert told["fairness"] == f"{BAD}: difference 0.550 [0.300, 0.700], ratio 0.270"
+    older = {"a": {"demographic_parity_difference": 0.1, "demographic_parity_ratio": "nan"}}
+    assert summary(result("fairness", older)) == "a: difference 0.100, ratio nan"
     assert told["latency"] == "p50 0.03 ms, p99 0.6 ms"
     assert told["explanation"] == ""
     assert told["somebodys_own"] == "score 0.5000, flag True"
