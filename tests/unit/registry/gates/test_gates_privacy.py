@@ -110,12 +110,23 @@ def test_what_the_policy_allows_is_told_and_does_not_fail(presidio: PresidioAnal
 
 
 def test_findings_below_the_score_do_not_count(presidio: PresidioAnalyzer) -> None:
-    """A telephone number alone is 0.4; with a word of the column's name beside it, more."""
-    number = ["212-555-1234"]
+    """A licence's number alone is 0.3; with a word of the column's name beside it, more."""
+    number = ["H12234567"]
     assert not found(presidio, with_column("x", number)).failures
-    assert found(presidio, with_column("x", number), score=0.4).failures
-    outcome = found(presidio, with_column("call", number))
-    assert any("PHONE_NUMBER" in each for each in outcome.failures)
+    assert found(presidio, with_column("x", number), score=0.3).failures
+    outcome = found(presidio, with_column("driver license", number))
+    assert any("US_DRIVER_LICENSE" in each for each in outcome.failures)
+
+
+@pytest.mark.parametrize("score", [0.5, 0.9])
+def test_a_telephone_number_in_free_text_counts_whatever_the_score(
+    presidio: PresidioAnalyzer, score: float
+) -> None:
+    """Presidio scores it 0.4, below the default; a policy that wants it says so by name."""
+    table = with_column("x", ["call her back at (212) 555-0187", "nothing", "paid 1,250.00 in 12 parts"])
+    outcome = found(presidio, table, score=score)
+    assert outcome.failures == ("'x' has PHONE_NUMBER in 1 texts of 1 rows",)
+    assert not found(presidio, table, score=score, allowed=("PHONE_NUMBER",)).failures
 
 
 @pytest.mark.parametrize(
