@@ -6,7 +6,8 @@ import getpass
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -15,7 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
 from audit.config import Config
-from audit.errors import ConfigError, KeyRefused, LogUnavailable
+from audit.errors import ConfigError, KeyRefused, LogUnavailable, NoSuchTopic
 from audit.log.base import Log, LogWriter
 
 from .text import printable
@@ -75,7 +76,7 @@ def board_of(config: Config, *, create: bool = False) -> Board:
         ConfigError: the settings name no root, or an unsigned one.
         NotProved: the root is not signed by its own people.
         NotAdmitted: the log is not whole.
-        LogUnavailable: the log does not answer.
+        LogUnavailable: the log does not answer; NoSuchTopic: nobody has proposed a policy yet.
     """
     from audit.log import configured_governance_log
     from registry.approvals.board import first_root_of, read_board
@@ -91,7 +92,28 @@ def board_of(config: Config, *, create: bool = False) -> Board:
         def progress(read: int, of: int) -> None:
             bar.update(task, completed=read, total=of, visible=True)
 
-        return read_board(configured_governance_log(config, create=create), first, progress)
+        log = configured_governance_log(config, create=create)
+        with governed(log):
+            return read_board(log, first, progress)
+
+
+@contextmanager
+def governed(log: Log) -> Iterator[None]:
+    """Read the governance log within: where there is none yet, in a directory, that is said with what begins it.
+
+    The log's own message speaks of that of records, which other commands make.
+    """
+    from audit.log.local import LocalLog
+
+    try:
+        yield
+    except NoSuchTopic as error:
+        if not isinstance(log, LocalLog):
+            raise
+        raise NoSuchTopic(
+            f"{log.directory}: there is no governance log yet; `affiant policy propose` begins it, with the first "
+            "policy"
+        ) from error
 
 
 def append(config: Config, signer: KeySigner, bodies: list[bytes]) -> None:

@@ -26,7 +26,7 @@ RolesOption = Annotated[
     list[str] | None,
     typer.Option(
         "--role",
-        help="NAME=PERSON,PERSON… or NAME=N:PERSON,… when N people must sign; repeat it.",
+        help="NAME=PERSON,PERSON…; for root and policy NAME=N:PERSON,… when N people must sign. Repeat it.",
         show_default=False,
     ),
 ]
@@ -129,6 +129,9 @@ def rotate(
 
 
 def _roles(options: Sequence[str]) -> dict[str, tuple[list[str], int]]:
+    """Role → (people, how many must sign). Raises typer.BadParameter."""
+    from registry.approvals.root import COUNTED
+
     found: dict[str, tuple[list[str], int]] = {}
     for text in options:
         name, equals, rest = text.partition("=")
@@ -140,6 +143,12 @@ def _roles(options: Sequence[str]) -> dict[str, tuple[list[str], int]]:
             raise typer.BadParameter(f"{text!r}: want NAME=PERSON,… or NAME=N:PERSON,…", param_hint="--role")
         if name in found:
             raise typer.BadParameter(f"{name} is there twice", param_hint="--role")
+        if int(count) > 1 and name not in COUNTED:
+            raise typer.BadParameter(
+                f"{text!r}: a root says how many must sign for {' and '.join(COUNTED)} only; of other roles "
+                "the policy says it (`approvals.roles`)",
+                param_hint="--role",
+            )
         found[name] = named, int(count)
     return found
 

@@ -71,11 +71,14 @@ def people_table(content: RootModel, signed: Iterable[str] = ()) -> Table:
 
 
 def roles_table(content: RootModel) -> Table:
-    """Each role with its people, and how many of them a root or a policy needs."""
+    """Each role with its people, and how many of them a root or a policy needs; of other roles that says nothing."""
+    from registry.approvals.root import COUNTED
+
     found = table("role", "people", "needs")
     for name, role in content.roles.items():
         people = dict.fromkeys(content.keys[each].person for each in role.keys)
-        found.add_row(cell(name), cell(", ".join(people) or "nobody"), cell(role.threshold))
+        needs = role.threshold if name in COUNTED else "–"
+        found.add_row(cell(name), cell(", ".join(people) or "nobody"), cell(needs))
     return found
 
 

@@ -97,7 +97,7 @@ def board_about(config: Config, digest: str) -> Iterator[Board]:
     from registry.graph.board import read_board_about
     from registry.graph.index import Index
 
-    from .approvals_open import board_of
+    from .approvals_open import board_of, governed
 
     first, log = first_root_of(config), configured_governance_log(config, create=False)
     try:
@@ -106,7 +106,7 @@ def board_about(config: Config, digest: str) -> Iterator[Board]:
         yield board_of(config)  # there is no place for an index: slower, and no other answer
         return
     with opened_index as index:
-        with _bar("reading the governance log") as begin:
+        with _bar("reading the governance log") as begin, governed(log):
             board = read_board_about(index, log, first, digest, begin)
         yield board
 

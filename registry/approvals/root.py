@@ -31,6 +31,9 @@ ROOT_ROLE: Final = "root"
 POLICY_ROLE: Final = "policy"
 GATES_ROLE: Final = "gates"
 """Whose gate results count: the pipeline's key."""
+COUNTED: Final = (ROOT_ROLE, POLICY_ROLE)
+"""Roles whose threshold counts. How many people of any other role must sign, the policy says; a root that names a
+number for one is read all the same."""
 _ROLE: Final = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"
 """As a policy names roles."""
 
@@ -45,7 +48,7 @@ class KeyModel(BaseModel):
 
 
 class RoleModel(BaseModel):
-    """Who has a role; `threshold`: how many *people* of it a root or a policy needs."""
+    """Who has a role; `threshold`: how many *people* of it a root or a policy needs, see COUNTED."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
     keys: list[str]
@@ -71,7 +74,7 @@ class RootModel(BaseModel):
             if unknown := [each for each in role.keys if each not in self.keys]:
                 raise ValueError(f"role {name}: no key {unknown[0][:16]}…")
             people = {self.keys[each].person for each in role.keys if self.keys[each].until is None}
-            if len(people) < role.threshold and name in (ROOT_ROLE, POLICY_ROLE):
+            if len(people) < role.threshold and name in COUNTED:
                 raise ValueError(f"role {name}: {len(people)} people cannot reach {role.threshold}")
         if ROOT_ROLE not in self.roles:
             raise ValueError("there is no role root")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,12 @@ def test_a_passphrase_comes_from_the_environment(house: House, monkeypatch: pyte
         (["root=x:ann"], 2, "want NAME=PERSON"),
         (["root=ann", "a b=ann"], 2, "pattern"),
         (["root=0:ann"], 2, "at least 1 must sign"),
+        (
+            ["root=ann", "legal=2:ann,bob"],
+            2,
+            "for root and policy only; of other roles the policy says it",
+        ),
+        (["root=ann", "legal=1:ann,bob"], 0, ""),
     ],
 )
 def test_a_first_root_that_cannot_be_is_refused(house: House, roles: list[str], code: int, why: str) -> None:
@@ -229,7 +236,9 @@ def test_what_is_no_root_is_refused(house: House, content: str) -> None:
 
 def test_who_signs_a_root_sees_what_it_changes(house: House) -> None:
     """Against the one in force, or a file; where neither is there, that is said."""
-    edited(house, "--add-key", f"{house.key('eve')}.pub", "--role", "legal=2:dan,eve")
+    edited(
+        house, "--add-key", f"{house.key('eve')}.pub", "--role", "legal=dan,eve", "--role", "root=1:ann,bob"
+    )
     draft = house.file("root2.json").read_bytes()
     sign = ("roles", "sign", house.file("root2.json"), "--key", house.key("ann"), "--yes")
     eve, ann = house.signer("eve").id[:16], house.signer("ann").id[:16]
@@ -239,11 +248,46 @@ def test_who_signs_a_root_sees_what_it_changes(house: House) -> None:
         rows = [line.split() for line in done.out.splitlines()]
         assert ["keys.eve", eve, "–", "in", "use"] in rows
         assert ["roles.legal.ann", ann, "may", "sign", "–"] in rows
-        assert ["roles.legal.threshold", "1", "2"] in rows
+        assert ["roles.legal.eve", eve, "–", "may", "sign"] in rows
+        assert ["roles.root.threshold", "2", "1"] in rows
         assert not [row for row in rows if row and row[0].startswith("roles.compliance")]
     house.file("root2.json").write_bytes(draft)
     done = affiant(*sign, "--config", house.file("nosuch.toml"))
     assert (done.code, "what it changes is not shown" in done.err) == (0, True)
+
+
+def test_a_root_that_counts_people_of_another_role_is_read(house: House) -> None:
+    """Made before it was refused, or by other hands: it holds, and is shown as what counts."""
+    edited(house, "--role", "legal=ann,dan")
+    draft = json.loads(house.file("root2.json").read_text())
+    draft["roles"]["legal"]["threshold"] = 2
+    house.file("root2.json").write_text(json.dumps(draft))
+    signed(house, "root2.json", "ann", "bob")
+    assert published(house).json["version"] == 2
+    rows = [line.split() for line in house.ok("roles", "show", *house.config).out.splitlines()]
+    assert ["legal", "ann,", "dan", "–"] in rows
+    assert ["root", "ann,", "bob", "2"] in rows
+    assert edited(house, "--remove", "dan", before="root2.json", after="root3.json").code == 0
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["status"],
+        ["status", "{digest}", "--service", "credit"],
+        ["history"],
+        ["data", "deprecate", "md5:a304afb96060aad90176268345e10355", "--reason", "x", "--key", "{key}", "--yes"],
+        ["policy", "show"],
+    ],
+)  # fmt: skip
+def test_before_the_first_policy_what_begins_the_log_is_said(house: House, words: list[str]) -> None:
+    """A signed root, and nothing proposed: the sidecar, which begins the log of records, would not help."""
+    shutil.rmtree(house.file("data") / "log-governance")
+    named = [word.format(digest=house.digest, key=house.key("ann")) for word in words]
+    done = affiant(*named, *house.config)
+    assert done.code == 3
+    assert "no governance log yet; `affiant policy propose` begins it" in done.err
+    assert "sidecar" not in done.err
 
 
 def test_copies_that_people_signed_apart_become_one(house: House) -> None:
