@@ -1,6 +1,7 @@
-"""Tell others that signatures are awaited: one message out, to the webhook of [governance].
+"""Tell others that signatures are awaited, or gates have failed: one message out, to the webhook of [governance].
 
-`affiant gate run` calls `announce` after the gates have passed, `affiant approve` when others are still missing;
+`affiant gate run` calls `announce` after the gates have passed and `announce_failure` when not, `affiant approve`
+calls `announce` when others are still missing;
 `affiant policy propose` calls `announce_policy`.
 """
 
@@ -19,6 +20,7 @@ from .approvals_open import board_of, publisher_in, warn
 if TYPE_CHECKING:
     from registry.approvals.board import Board
     from registry.approvals.proposals import Proposal
+    from registry.gates import GateReport
 
 
 def announce(loaded: Config, service: str, digest: str, *, board: Board | None = None) -> bool:
@@ -55,6 +57,17 @@ def announce(loaded: Config, service: str, digest: str, *, board: Board | None =
     gates = f"failed: {', '.join(failed)}" if failed else f"{len(passed)} passed"
     name = next((each.name for each in store.list() if each.digest == digest), "")
     return _send(url, awaited(service, digest, name, verdict.missing, verdict.approved_by, gates))
+
+
+def announce_failure(loaded: Config, report: GateReport, name: str) -> bool:
+    """Say which gates of the package `name` failed, and why; as `announce`. Reasons hold no cell of a table."""
+    from registry.approvals.webhook import gates_failed
+
+    url = _url(loaded)
+    if url is None:
+        return False
+    reasons = {each.name: each.reason for each in report.results if each.verdict != "passed"}
+    return _send(url, gates_failed(report.service, report.package, name, reasons))
 
 
 def announce_policy(loaded: Config, proposal: Proposal) -> bool:

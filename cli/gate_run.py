@@ -88,7 +88,8 @@ def run(  # noqa: PLR0917 - a command takes its options one by one
 ) -> None:
     """Run every gate that the policy has for a service. A gate that cannot run has failed.
 
-    Without --key nothing is written to the log. A failure is also one line of JSON on the error output, for alerts.
+    Without --key nothing is written to the log. A failure is also one line of JSON on the error output, for alerts;
+    with --key the webhook of the settings is told of it, too.
 
     Exit codes: 0 all passed; 1 a gate failed, or the key may not sign (then nothing ran); 2 wrong usage, settings,
     policy or key; 3 the store or the log does not answer.
@@ -130,11 +131,20 @@ def run(  # noqa: PLR0917 - a command takes its options one by one
     _tell(report, offset=offset, out=out, as_json=as_json)
     if not report.passed:
         _alert(report)
-        raise typer.Exit(WRONG)
     if offset is not None and loaded is not None:
-        from .approvals_webhook import announce
+        _announce(loaded, report, package.name, board)
+    if not report.passed:
+        raise typer.Exit(WRONG)
 
+
+def _announce(loaded: Config, report: GateReport, name: str, board: Board | None) -> None:
+    """Tell the webhook of signed results: who is awaited, or what failed. A look of one's own tells nobody."""
+    from .approvals_webhook import announce, announce_failure
+
+    if report.passed:
         announce(loaded, report.service, report.package, board=board)
+    else:
+        announce_failure(loaded, report, name)
 
 
 def _measure() -> Measure:

@@ -151,6 +151,17 @@ def awaited_policy(
     )
 
 
+def gates_failed(service: str, digest: str, name: str, reasons: Mapping[str, str]) -> dict[str, Any]:
+    """The message that gates have failed; `reasons`: gate → why. See `awaited`."""
+    why = "; ".join(f"{gate}: {reason[:400]}" for gate, reason in reasons.items())
+    return _message(
+        f"{name or 'A package'} did not pass its gates for {service}: {', '.join(reasons)}",
+        {"Service": service, "Why": why},
+        digest,
+        f"affiant gate show {digest} --service {service}",
+    )
+
+
 def _message(head: str, fields: Mapping[str, str], digest: str, command: str) -> dict[str, Any]:
     # Slack refuses a message of which one text is over 3,000 characters, or one field over 2,000.
     head = _escaped(head)[:2900]

@@ -81,7 +81,7 @@ def test_an_approval_that_leaves_others_missing_tells_them(judged: House, hook: 
 
 
 def test_gates_that_passed_tell_who_is_awaited(house: House, hook: Hook) -> None:
-    """Signed ones; those of somebody's own look, and failed ones, tell nobody."""
+    """Signed ones; failed ones tell why, those of somebody's own look tell nobody."""
     hooked(house, hook.url)
     house.file("documents.yaml").write_text(
         "\n".join(
@@ -92,8 +92,14 @@ def test_gates_that_passed_tell_who_is_awaited(house: House, hook: Hook) -> None
     words = ("gate", "run", house.digest, "--service", "credit", *house.config)
     documents, key = ("--documents", house.file("documents.yaml")), ("--key", house.key("pipeline"))
     assert affiant(*words, *documents).code == 0
-    assert affiant(*words, *key).code == 1
+    assert affiant(*words).code == 1
     assert hook.got == []
+    assert affiant(*words, *key).code == 1
+    ((_, message),) = hook.got
+    assert message["text"] == "credit did not pass its gates for credit: documentation"
+    assert "no documents were given" in json.dumps(message["blocks"][1])
+    assert house.digest in json.dumps(message["blocks"][2])
+    hook.got.clear()
     assert affiant(*words, *documents, *key).code == 0
     ((_, message),) = hook.got
     assert message["text"] == "credit waits for signatures for credit: 1 × compliance, 1 × legal"
