@@ -84,7 +84,7 @@ def deploy(  # noqa: PLR0917 - a command takes its options one by one
     Exit codes: 0 it counts; 1 it would not count, or somebody else's event came first; 2 wrong usage, settings or key;
     3 the log or the store does not answer.
 
-    Example: affiant deploy credit sha256:5e66a605fa8c --canary 10% --then 50% --then 100% --step 10m
+    Example: affiant deploy credit sha256:5e66a605fa8c --canary 1% --then 5% --then 100% --step 10m
     --reason "gates and signatures are there" --key ops.key
     """
     from registry.deployment.change import placed

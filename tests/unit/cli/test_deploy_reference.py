@@ -9,11 +9,28 @@ from typing import Any
 import pytest
 
 from cli import deploy_open
+from cli.deploy import deploy, share, span, steps_of
 from cli.deploy_open import Asked, Scene, too_small
 from registry.deployment import Deployed, Placed
-from registry.policy import parse_policy
+from registry.policy import load_policy, parse_policy
 from registry.stores import LayoutStore
 from tests.components.packages import number_package
+
+
+def test_the_example_of_the_help_is_one_that_the_example_policy_takes() -> None:
+    """Its canary is no larger than the credit example allows, and its shares ascend."""
+    text = str(deploy.__doc__).partition("Example: affiant deploy")[2].split()
+    first = share(text[text.index("--canary") + 1])
+    then = [share(text[at + 1]) for at, word in enumerate(text) if word == "--then"]
+    policy = load_policy(Path(__file__).resolve().parents[3] / "examples/credit/policy.yaml")
+    canary = policy.services["credit"].canary
+    assert canary is not None
+    assert canary.maximum_weight is not None
+    steps = steps_of(first, then, span(text[text.index("--step") + 1]))
+    assert steps is not None
+    assert [each for each in (first, *then[:-1]) if each > canary.maximum_weight] == []
+    assert then[-1] == 1
+
 
 POLICY = """
 format: 1
