@@ -29,7 +29,7 @@ from registry.approvals.root import Root, parse_root
 from registry.errors import NotAdmitted
 from registry.ledger import Ledger
 
-from .view import GrowingTree, KeptIndex, View
+from .view import GrowingTree, KeptIndex, View, values_hash
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Memory:
     topic: str = ""
     end: int = 0
     hash: str = ""
-    """Over the values of all entries before `end`, each with its length."""
+    """Over all entries before `end`, with the log's times; see `View.is_of` for one that was kept before."""
     clock: float = 0.0
     served: dict[str, list[str]] = field(default_factory=dict)
     """Service → digests that were live, newest last."""
@@ -106,7 +106,7 @@ class Seen:
             known,
             topic=view.id,
             end=view.end,
-            hash=view.hash.hexdigest(),
+            hash=view.remembered,
             clock=max(self._clock(), known.clock),
             checkpoint=self._trees is not None,
         )
@@ -208,12 +208,13 @@ class Seen:
             )
         # Another view when its memory was taken away, or never was: then everything is read once.
         view = self._view
-        if view is None or (view.id, view.end, view.hash.hexdigest()) != (known.topic, known.end, known.hash):
+        if view is None or (view.id, view.end) != (known.topic, known.end) or not view.is_of(known.hash):
             tree = None if self._trees is None else GrowingTree()
-            view = View(self._log.topic(), Ledger(first), self._kept.read(), tree)
+            older = values_hash(known.hash)
+            view = View(self._log.topic(), Ledger(first), self._kept.read(), tree, values=older)
         for entry in walk(reader, PARTITION, view.end, end, name="governance log"):
             view.take(entry)
-            if view.end == known.end and view.hash.hexdigest() != known.hash:
+            if view.end == known.end and not view.is_of(known.hash):
                 raise NotAdmitted(
                     f"the first {known.end} entries of the governance log are not those read before"
                 )

@@ -28,6 +28,9 @@ _WORTH: Final = 4096
 _SHARE: Final = 8
 """And one in so many of all: a file of a long log is long, and is not written for a few more."""
 
+_TIMED: Final = "2:"
+"""Before a hash that covers the log's times, too: gateways used to remember one of the values alone, without this."""
+
 log = structlog.get_logger("affiant.gateway")
 
 
@@ -54,6 +57,11 @@ class GrowingTree:
         return bytes(self._levels[level][index * HASH_SIZE : (index + 1) * HASH_SIZE])
 
 
+def values_hash(remembered: str) -> Any:
+    """The `values` that a view needs, to be held to what a memory keeps."""
+    return None if remembered.startswith(_TIMED) or not remembered else sha256()
+
+
 @dataclass(slots=True)
 class View:
     """What was read of the log, up to `end`."""
@@ -66,6 +74,9 @@ class View:
     """Of the entries, for the checkpoints; None: nobody asks for it."""
     end: int = 0
     hash: Any = field(default_factory=sha256)
+    """Over the entries before `end`: the value's length, the log's time in ms, the value."""
+    values: Any = None
+    """Over lengths and values alone, for a memory of before; None: nobody asks for it."""
     sealed: tuple[int, bytes] | None = None
     """The checkpoint that it was held to last."""
     written: int = 0
@@ -81,12 +92,28 @@ class View:
         """What was read."""
         return Covered(self.id, self.end, self.hash.hexdigest())
 
+    @property
+    def remembered(self) -> str:
+        """The hash as a memory keeps it."""
+        return f"{_TIMED}{self.hash.hexdigest()}"
+
+    def is_of(self, remembered: str) -> bool:
+        """Whether what was read has the hash that a memory keeps, be it one of before: that says nothing of the times,
+        and is to be replaced by `remembered`.
+        """
+        if remembered.startswith(_TIMED):
+            return remembered == self.remembered
+        return self.values is not None and bool(remembered == self.values.hexdigest())
+
     def take(self, entry: LogEntry) -> None:
         """The next entry. Raises NotAdmitted: it is not the next one."""
         if entry.offset != self.end:
             raise NotAdmitted(f"the governance log has no offset {self.end}")
         value = entry.value or b""
-        self.hash.update(len(value).to_bytes(8, "big") + value)
+        length, time = len(value).to_bytes(8, "big"), entry.timestamp.to_bytes(8, "big", signed=True)
+        self.hash.update(length + time + value)
+        if self.values is not None:
+            self.values.update(length + value)
         self.ledger.take((entry,))
         if self.tree is not None:
             self.tree.append(leaf_hash(entry_of(entry.value, self.topic, PARTITION, entry.offset).entry))

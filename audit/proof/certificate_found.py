@@ -53,6 +53,7 @@ class Certified:
         said = [
             "that no later revocation, rejection, policy or root was left out: who made it may have; ask the log",
             "that its maker, its time of making and the log's times of entries are true: nothing signed covers them",
+            "that the gates compared the model with what was live then: it does not know what was; gateways do",
             "that its page is true: it is for people, and what was verified is told here",
             "that the deployments were the service's newest, or that a gateway followed them",
             "that the model is right or fair, or that a law is kept: it has what people and gates have said",

@@ -294,11 +294,21 @@ MUTATIONS = (
         "if True:",
         ON,
     ),
+    Mutation(
+        "an entry's time",
+        VIEW,
+        "self.hash.update(length + time + value)",
+        "self.hash.update(length + value)",
+        ON,
+    ),
+    Mutation(
+        "a memory of before", VIEW, "bool(remembered == self.values.hexdigest())", "True", ON, short=True
+    ),
     Mutation("a shorter log", SEEN, "        if end < known.end:\n", "        if False:\n", ON, short=True),
     Mutation(
         "another log",
         SEEN,
-        "if view.end == known.end and view.hash.hexdigest() != known.hash:",
+        "if view.end == known.end and not view.is_of(known.hash):",
         "if False:",
         ON,
         short=True,

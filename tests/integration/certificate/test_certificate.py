@@ -114,6 +114,7 @@ def test_what_holds_is_told_with_who_signed_and_what_is_open(house: House, seale
     assert table["GDPR, Art. 22 (automated decisions)"] == "not covered"  # no gate `explanation` ran
     assert table["SEC Rule 17a-4(f) (electronic records)"] == ["checkpoint"]
     assert any("revocation" in line for line in found["not_shown"])
+    assert any("what was live then" in line for line in found["not_shown"])
     code, told = verify(house.file("sealed.zip"), "--root-digest", root, "--key", KEY)
     assert (code, told.splitlines()[-1]) == (0, "it holds")
 

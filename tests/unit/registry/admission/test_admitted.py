@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ import pytest
 from audit.config import load
 from audit.errors import ConfigError
 from audit.governance import Governance
+from audit.log.base import Log
+from audit.log.frames import encode_frame, frames
 from audit.show import walk
 from registry.approvals.root import KeyModel
 from registry.errors import NotAdmitted
@@ -79,6 +82,60 @@ def test_a_log_without_its_revocation_is_refused(
     shutil.copytree(tmp_path / "kept", tmp_path / "log")
     if not cut:
         approved.gates()
+    with pytest.raises(NotAdmitted, match="read before"):
+        gateway().admit(plan(GOOD))
+
+
+def kept_before(log: Log) -> str:
+    """The hash that gateways remembered once: of lengths and values."""
+    reader, found = log.reader(), sha256()
+    for entry in walk(reader, 0, 0, reader.bounds(0)[1]):
+        value = entry.value or b""
+        found.update(len(value).to_bytes(8, "big") + value)
+    reader.close()
+    return found.hexdigest()
+
+
+def set_back(directory: Path, seconds: int) -> None:
+    """Write the log of a directory anew, with the last entry's time changed and no value."""
+    (segment,) = directory.rglob("*.log")
+    entries = [entry for entry, _ in frames(segment.read_bytes(), 0, segment.stat().st_size)]
+    last = entries[-1]
+    entries[-1] = last._replace(timestamp=last.timestamp - seconds * 1000)
+    segment.write_bytes(
+        b"".join(encode_frame(each.offset, each.timestamp, each.key or b"", each.value) for each in entries)
+    )
+
+
+def test_an_entry_whose_time_is_set_back_is_not_the_one_that_was_read(
+    approved: Any, gateway: Any, tmp_path: Path
+) -> None:
+    """Nothing signed covers the log's time; what was read once is held to it."""
+    assert gateway().admit(plan(GOOD)) == (plan(GOOD), ())
+    set_back(tmp_path / "log", 7200)
+    with pytest.raises(NotAdmitted, match="read before"):
+        gateway().admit(plan(GOOD))
+
+
+def test_a_memory_of_before_is_read_once_and_kept_anew(approved: Any, gateway: Any, tmp_path: Path) -> None:
+    """Its hash is of the values alone: they are held to it, and from then on the times are, too."""
+    memory = tmp_path / "admission" / "0.json"
+    gateway().admit(plan(GOOD))
+    content = json.loads(memory.read_text())
+    assert content["hash"].startswith("2:")
+    older = json.dumps(content | {"hash": kept_before(approved.log)})
+    memory.write_text(json.dumps(content | {"hash": "00" * 32}))
+    with pytest.raises(NotAdmitted, match="read before"):
+        gateway().admit(plan(GOOD))
+    memory.write_text(older)
+    approved.gates()
+    lasting = gateway()
+    for _ in range(2):
+        assert lasting.admit(plan(GOOD)) == (plan(GOOD), ())
+    assert json.loads(memory.read_text())["hash"].startswith("2:")
+    memory.write_text(older)
+    assert lasting.admit(plan(GOOD)) == (plan(GOOD), ())
+    set_back(tmp_path / "log", 7200)
     with pytest.raises(NotAdmitted, match="read before"):
         gateway().admit(plan(GOOD))
 
