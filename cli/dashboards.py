@@ -21,7 +21,7 @@ _FOLDER = "/etc/grafana/affiant"
 
 @app.callback()
 def dashboards() -> None:
-    """More than one command is to come: `render` keeps its name."""
+    """A group of one command, which keeps its name."""
 
 
 @app.command()

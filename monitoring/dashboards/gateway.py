@@ -5,6 +5,8 @@ from __future__ import annotations
 from .form import BAD, RATE, WARN, Board, Ground, Panel, Query, Row, Step, Variable, lines, number, quantiles
 
 _S = 'service=~"$service"'
+_NAMED = f'{_S},service!=""'
+"""A path of no service of the plan is nobody's: its refusals have no service."""
 _REQUESTS = "affiant_requests_total"
 
 
@@ -68,9 +70,9 @@ def gateway(ground: Ground) -> Board:
 
 
 def _answers() -> Row:
-    every = f"sum by (service) (rate({_REQUESTS}{{{_S}}}[{RATE}]))"
-    failed = f'sum by (service) (rate({_REQUESTS}{{{_S},status=~"5.."}}[{RATE}]))'
-    refused = f'sum by (service) (rate({_REQUESTS}{{{_S},status=~"4.."}}[{RATE}]))'
+    every = f"sum by (service) (rate({_REQUESTS}{{{_NAMED}}}[{RATE}]))"
+    failed = f'sum by (service) (rate({_REQUESTS}{{{_NAMED},status=~"5.."}}[{RATE}]))'
+    refused = f'sum by (service) (rate({_REQUESTS}{{{_NAMED},status=~"4.."}}[{RATE}]))'
     return Row(
         "Answers",
         (

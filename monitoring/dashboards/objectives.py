@@ -83,8 +83,9 @@ def _shares() -> tuple[Panel, ...]:
 
 
 def _failed() -> Panel:
-    every = f"sum by (service) (rate(affiant_requests_total{{{_S}}}[{RATE}]))"
-    bad = f'sum by (service) (rate(affiant_requests_total{{{_S},status=~"5.."}}[{RATE}]))'
+    named = f'{_S},service!=""'
+    every = f"sum by (service) (rate(affiant_requests_total{{{named}}}[{RATE}]))"
+    bad = f'sum by (service) (rate(affiant_requests_total{{{named},status=~"5.."}}[{RATE}]))'
     return lines(
         "Failed requests",
         "Share of the requests that failed, by the gateways' own count: seen at once, before the log is read.",

@@ -78,6 +78,20 @@ def test_no_panel_is_empty(server: Prometheus, board: Board, panel: Panel) -> No
     )
 
 
+def test_names_of_lines_are_filled_in(server: Prometheus) -> None:
+    """A label that the answer does not have would leave a gap in the name of its line."""
+    gaps, seen = set(), 0
+    for _, panel in PANELS:
+        for query in panel.queries:
+            wanted = set(re.findall(r"\{\{([a-z_]+)\}\}", query.legend))
+            for sample in server.query(filled(query.expr)):
+                seen += 1
+                if not wanted <= set(sample.labels):
+                    gaps.add((panel.title, query.legend, str(sample.labels)))
+    assert gaps == set()
+    assert seen > 200
+
+
 def test_each_reason_is_one(server: Prometheus) -> None:
     """Questions that it speaks of are there, and have no answer; Prometheus takes them all the same."""
     exprs = [query.expr for _, panel in PANELS for query in panel.queries]

@@ -1,4 +1,4 @@
-"""What Grafana's own types say of the dashboards, by TypeScript's compiler."""
+"""What others' checkers say of the dashboards: Grafana's types, by TypeScript's compiler, and Prometheus' promtool."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from monitoring.dashboards import Ground, rendered
+from monitoring.dashboards import Ground, boards, rendered
 from tests.components.alerts import full_policy
 from tests.components.grafana import complaints
+from tests.components.prometheus import promtool
 
 pytestmark = pytest.mark.prometheus
 
@@ -35,3 +36,24 @@ def test_grafana_s_own_types_say_that_they_are_dashboards(tmp_path: Path) -> Non
     }
     found = complaints(tmp_path, texts | spoilt)
     assert {line.partition(".ts")[0] for line in found if not line.startswith(" ")} == set(spoilt)
+
+
+@pytest.mark.parametrize("debian", [False, True], ids=["Prometheus 3", "Debian's"])
+def test_promtool_takes_every_question(tmp_path: Path, *, debian: bool) -> None:
+    """As the expression of a rule each; and refuses one that is none."""
+    exprs = [
+        query.expr.replace("$__rate_interval", "1m")
+        for board in boards(Ground(policy=full_policy()))
+        for row in board.rows
+        for panel in row.panels
+        for query in panel.queries
+    ]
+
+    def checked(*found: str) -> int:
+        rules = [{"record": f"question:{at}", "expr": each} for at, each in enumerate(found)]
+        file = tmp_path / "rules.yml"
+        file.write_text(json.dumps({"groups": [{"name": "questions", "rules": rules}]}))
+        return promtool("check", "rules", file, debian=debian).returncode
+
+    assert checked(*exprs) == 0
+    assert checked(*exprs, "sum(") != 0
