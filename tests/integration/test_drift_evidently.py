@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import socket
 import sys
 from importlib import util
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 
 from audit.errors import ConfigError
+from audit.proof.entry import Key
 from cli import drift_report
 from cli.drift_evidently import Beside, beside, held, write
 from monitoring.judging import judged_by
@@ -22,7 +24,8 @@ from registry.signature import Feature, Signature
 from registry.table import Table, read_table
 from tests.components.approvals import affiant
 from tests.components.controlled import PANE, Site
-from tests.components.packages import number_table
+from tests.components.monitored import Traffic, local_log
+from tests.components.packages import number_package, number_table
 
 NETWORK = {"socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "socket.sendto"}
 _asked: list[tuple[str, Any]] = []
@@ -86,6 +89,21 @@ def test_evidently_sees_the_rows_that_were_counted(
     assert "Drift" in text
     assert not asked, asked
     assert "iterative_telemetry" not in sys.modules
+
+
+def test_rows_of_another_slot_are_not_among_them(site: Site, training: Path, tmp_path: Path) -> None:
+    """A canary's, in the same panes."""
+    own = site.copy(tmp_path / "site")
+    shutil.rmtree(own.directory / "data" / "log")
+    traffic = Traffic(number_package("two"), service="credit")
+    values = [
+        traffic.value(traffic.rows(1) + (4, 0)[at % 4 == 0], fields={Key.SLOT: int(at % 4 == 0)})
+        for at in range(6 * PANE)
+    ]
+    local_log(own.directory / "data" / "log", values)
+    found = again(own, Beside(tmp_path / "evidently.html", read_table(training)))
+    assert len(found.rows) == found.judging.window_rows
+    assert np.nanmean(found.rows[:, 0]) > 3.5
 
 
 def test_another_table_is_refused(site: Site, tmp_path: Path) -> None:
