@@ -179,7 +179,7 @@ def test_a_canary_answers_its_share_and_a_revocation_takes_it_off(
     move(house, "deploy", canary, "--canary", "10%")
     with load(gateway) as seen:
         wait_until(lambda: seen.answers[200, canary] >= 20, what="the canary answers")
-        predicate = {"service": "credit", "role": "legal", "rationale": "found a flaw"}
+        predicate = {"service": "credit", "role": "legal", "rationale": "found a flaw", "at": time.time()}
         house.say("ann", REVOCATION, predicate, canary)
         wait_until(lambda: metric(gateway, "affiant_plan_behind") == 1, what="the gateway has seen it")
         seen.newest.clear()
