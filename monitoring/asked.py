@@ -27,6 +27,8 @@ class Asked:
     """Rows by their largest class probability; none of a regression."""
     latency: Dense = field(default_factory=lambda: np.zeros(_LATENCIES, np.int64))
     """Answered requests by their time (`LATENCY_BOUNDS`)."""
+    scores: Dense = field(default_factory=lambda: np.zeros(0, np.int64))
+    """Of a rollout's side: rows by their first score, in bins that both sides share (leading/scores.py)."""
     statuses: Counter[int] = field(default_factory=Counter)
     """Requests by HTTP status; 0: accepted and never answered."""
 
@@ -56,7 +58,8 @@ class Asked:
         """For JSON."""
         return {
             "rows": self.rows, "positive": self.positive, "confidence": self.confidence.tolist(),
-            "latency": self.latency.tolist(), "statuses": {str(key): n for key, n in sorted(self.statuses.items())},
+            "latency": self.latency.tolist(), "scores": self.scores.tolist(),
+            "statuses": {str(key): n for key, n in sorted(self.statuses.items())},
         }  # fmt: skip
 
     @classmethod
@@ -66,7 +69,7 @@ class Asked:
             statuses = Counter({int(key): int(number) for key, number in content["statuses"].items()})
             found = cls(
                 int(content["rows"]), int(content["positive"]), np.array(content["confidence"], np.int64),
-                np.array(content["latency"], np.int64), statuses,
+                np.array(content["latency"], np.int64), np.array(content["scores"], np.int64), statuses,
             )  # fmt: skip
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise DetectError(f"not what was asked of a slot: {error}") from error

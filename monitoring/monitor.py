@@ -25,6 +25,7 @@ from .exporter import Seen, families
 from .figures import Evidence
 from .governed import Governing
 from .judging import judged_by
+from .judging.judging import SCORE
 from .leading import Aggregate, Told, restore, state_of
 from .panes import Of, Pane
 from .read import Packages
@@ -184,9 +185,23 @@ class Monitor:
                 "digest": comparing.rollout.digest,
                 "offset": comparing.rollout.offset,
                 "moved": comparing.rollout.moved,
-                "fresh": comparing.fresh,
+                "effect": self._effect(service),
                 "sides": {slot: comparing.side(slot).written() for slot in ("canary", "live")},
             }
+
+    def _effect(self, service: str) -> float:
+        """The largest design effect of a score of what answers for a service."""
+        assert self._lead is not None
+        return max(
+            (
+                each.effect
+                for of, life in self._lead.aggregate.lives.items()
+                if of.service == service and of.slot != "shadow"
+                for each in life.judging.figures()
+                if each.name.startswith(SCORE)
+            ),
+            default=1.0,
+        )
 
     def figures(self) -> list[dict[str, Any]]:
         """What stands of each package that serves, for JSON."""
@@ -225,6 +240,9 @@ class Monitor:
             self._governing.read_on()
 
     def _judge(self) -> None:
+        topic = self._following.topic
+        if self._lead is not None and topic is not None and self._lead.aggregate.topic != topic.hex():
+            self._let_go()  # the log was made again: another one, judged from its beginning
         lead = self._lead or self._begin()
         if lead is None:
             return
@@ -336,7 +354,6 @@ class _Lead:
         self.saved = -1
         """Panes that were judged when the state was last kept."""
         self._pane_records: Final = pane_records
-        self._known: dict[int, int] = {}
 
     def ends(self, clock: Callable[[], float]) -> dict[int, int]:
         """Partitions of which no pane is missing → until when: no record of a later pane is older.
@@ -349,4 +366,8 @@ class _Lead:
             end = self.reader.bounds(partition)[1]
             if end < (self.aggregate.taken(partition) + 1) * self._pane_records:
                 found[partition] = before
+        if len(found) == len(self.aggregate.partitions):
+            # Nothing is missing anywhere: no clock that was ahead for a while may keep panes waiting for its time.
+            latest = max(before, self.aggregate.newest_waiting + 1)
+            return dict.fromkeys(found, latest)
         return found

@@ -62,6 +62,11 @@ class Order(Generic[P]):
         """Panes that wait."""
         return len(self._waiting)
 
+    @property
+    def newest(self) -> int:
+        """The largest time of those that wait; -1 when none does."""
+        return max((key[0] for key, _ in self._waiting), default=-1)
+
     def ready(self) -> Iterator[P]:
         """Those whose turn it is. They are out of here once given."""
         while self._waiting:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -115,6 +115,17 @@ class Detector:
             none,
             np.ones(len(self.columns)),
         )
+
+    def primed(self, panes: Iterable[Counts]) -> DetectorState:
+        """Before the first of these panes, with the design effects that all of them together show.
+
+        A start that knows nothing takes bursts for drift until it has seen them for a while.
+        """
+        effects = self._effects.start()
+        for pane in panes:
+            effects = self._effects.step(effects, *self._edges.below(self.lines, pane))
+        began = self._effects.start()
+        return replace(self.start(), effects=replace(began, mean=effects.mean, panes=effects.panes))
 
     def step(self, state: DetectorState, pane: Counts) -> DetectorState:
         """Take the counts of the next pane. MUST be given each pane once, in the order of its stream.

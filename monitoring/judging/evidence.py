@@ -43,7 +43,8 @@ def judge_panes(
     Returns:
         What is said after the last one, and (partition, number) of those that were judged.
     """
-    judging, places = Judging(profile, judged), []
+    judging, places, panes = Judging(profile, judged), [], list(panes)
+    judging.prime(panes)
     for taken in panes:
         if taken.tally.rows:
             judging.take(taken)

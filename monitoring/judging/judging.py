@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
@@ -75,6 +75,10 @@ class Judging:
     def window(self) -> tuple[Taken, ...]:
         """The panes in the window, oldest first."""
         return tuple(self._window)
+
+    def prime(self, panes: Iterable[Taken]) -> None:
+        """Begin with the design effects that these panes together show. MUST come before the first is taken."""
+        self._state = self._detector.primed(_counts(each.tally) for each in panes if each.tally.rows)
 
     def take(self, taken: Taken) -> tuple[Change, ...]:
         """The next pane; what changed by it. One without rows is passed over."""

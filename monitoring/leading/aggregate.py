@@ -10,6 +10,9 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
+import numpy as np
+from numpy.typing import NDArray
+
 from monitoring.figures import Evidence
 from monitoring.judging import Judged, Judging, evidence_of_panes
 from monitoring.judging.evidence import Where
@@ -20,6 +23,7 @@ from monitoring.read import Packages
 from registry.deployment import Rollout
 
 from .life import MOST_PANES, Comparing, Life, Told
+from .scores import cuts_of
 
 _AGAIN: Final = 8
 """Panes until a page that the kept ones did not support is tried once more."""
@@ -76,17 +80,19 @@ class Aggregate:
         """What answers now, and since when: of the governance log, or of the operator's plan.
 
         `rollouts`: service → the canary that moves on by itself.
+
+        Raises:
+            StoreUnavailable: the package that a rollout is compared with cannot be had now.
         """
         self.served = dict(served)
-        known = self.comparing
-        self.comparing = {}
+        comparing: dict[str, Comparing] = {}
         for service, rollout in (rollouts or {}).items():
-            before = known.get(service)
-            if before is None or before.rollout.offset != rollout.offset:
-                self.comparing[service] = Comparing(rollout)
-            else:
-                fresh = before.fresh if before.rollout.moved == rollout.moved else 0
-                self.comparing[service] = Comparing(rollout, before.sides, fresh)
+            before = self.comparing.get(service)
+            same = before is not None and (before.rollout.offset, before.rollout.moved) == (
+                rollout.offset, rollout.moved,
+            )  # fmt: skip
+            comparing[service] = before if same and before else Comparing(rollout, self._cuts(service))
+        self.comparing = comparing
         for of in [
             of for of in self.lives if of not in self.served or self.lives[of].since != self.served[of]
         ]:
@@ -105,6 +111,11 @@ class Aggregate:
     def read_to_end(self, partition: int, time: int) -> None:
         """See `Order.read_to_end`."""
         self._order.read_to_end(partition, time)
+
+    @property
+    def newest_waiting(self) -> int:
+        """The largest time of a pane that waits for its turn; -1 when none does."""
+        return self._order.newest
 
     def judge(self) -> list[Told]:
         """Judge the panes whose turn it is; what changed by it.
@@ -137,10 +148,13 @@ class Aggregate:
     def evidence(self, of: Of) -> Evidence | None:
         """Of the panes that are kept of a package; None: it does not serve, or nothing of it was judged yet."""
         life = self.lives.get(of)
-        if life is None or not life.kept:
+        # Of panes before what is known of journals nobody could say what came twice.
+        since = {partition: history[0][0] for partition, history in self._history.items() if history}
+        kept = [taken for taken in life.kept if taken.number >= since.get(taken.partition, 0)] if life else []
+        if life is None or not kept:
             return None
         firsts: dict[int, int] = {}
-        for taken in life.kept:
+        for taken in kept:
             firsts[taken.partition] = min(taken.number, firsts.get(taken.partition, taken.number))
         reached = {str(partition): self._reached(partition, first) for partition, first in firsts.items()}
         return evidence_of_panes(
@@ -161,6 +175,12 @@ class Aggregate:
             return found
         return self.begin(of, since)
 
+    def _cuts(self, service: str) -> NDArray[np.float32]:
+        """By what scores of a service's canary and live are compared: live's reference."""
+        live = next((of for of in self.served if (of.service, of.slot) == (service, "live")), None)
+        profile = None if live is None else self._packages.get(live.service, live.digest)
+        return cuts_of(profile.reference.scores[0]) if profile is not None else np.empty(0, np.float32)
+
     def begin(self, of: Of, since: int) -> Life | None:
         """A new life; None: there is no such package."""
         profile = self._packages.get(of.service, of.digest)
@@ -177,7 +197,7 @@ class Aggregate:
         for at, statuses in pane.statuses.items():
             self.statuses.setdefault(at, Counter()).update(statuses)
         for service, comparing in self.comparing.items():
-            comparing.add(service, pane)
+            comparing.add(service, pane, lambda of: self._packages.get(of.service, of.digest))
         self._remember(pane)
 
     def _remember(self, pane: Pane) -> None:

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
 
 from monitoring.asked import Asked
 from monitoring.detect.judge import Severity
 from monitoring.judging import Judging
 from monitoring.judging.judging import Taken
 from monitoring.panes import Of, Pane, Slot
+from monitoring.read import Profile
 from registry.deployment import Rollout
+
+from .scores import shared_bins, shared_counts
 
 WINDOWS: Final = 8
 """Of rows that evidence is made of, at least where there are so many: detectors need more than distances do."""
@@ -67,12 +74,17 @@ class Told:
 
 @dataclass(slots=True)
 class Comparing:
-    """A rollout: what was asked of the canary and of live since it began."""
+    """A rollout: what was asked of the canary and of live since its last step.
+
+    Not since it began: as the share grows, live's requests are of earlier hours than the canary's, and what differs
+    between the hours would look like a difference of the packages.
+    """
 
     rollout: Rollout
+    cuts: NDArray[np.float32]
+    """Of the scores that both sides are counted by."""
     sides: dict[Slot, Asked] = field(default_factory=dict)
-    fresh: int = 0
-    """Requests of the canary since the last step: what it is to move on by."""
+    _bins: dict[Of, NDArray[np.intp]] = field(default_factory=dict)
 
     @property
     def share(self) -> float:
@@ -82,18 +94,29 @@ class Comparing:
 
     def side(self, slot: Slot) -> Asked:
         """Of a slot."""
-        return self.sides.setdefault(slot, Asked())
+        found = self.sides.get(slot)
+        if found is None:
+            found = self.sides[slot] = Asked(scores=np.zeros(len(self.cuts) + 1, np.int64))
+        return found
 
-    def add(self, service: str, pane: Pane) -> None:
-        """The part of a pane that the canary and live have; of before it began there is none."""
-        if pane.time <= self.rollout.since:
+    def add(self, service: str, pane: Pane, profile_of: Callable[[Of], Profile | None]) -> None:
+        """The part of a pane that the canary and live have; of before the last step there is none.
+
+        `profile_of`: of the packages that are compared.
+        """
+        if pane.time <= self.rollout.moved:
             return
         for of, tally in pane.tallies.items():
             canary = (of.slot, of.digest) == ("canary", self.rollout.digest)
-            if of.service == service and (of.slot == "live" or canary):
-                self.side(of.slot).add(tally)
+            if of.service != service or not (of.slot == "live" or canary):
+                continue
+            side = self.side(of.slot)
+            side.add(tally)
+            profile = profile_of(of)
+            if profile is not None:
+                if of not in self._bins:
+                    self._bins[of] = shared_bins(profile.reference.scores[0], self.cuts)
+                side.scores += shared_counts(tally, self._bins[of], len(side.scores))
         for at, statuses in pane.statuses.items():
             if at.service == service and at.slot != "shadow":
                 self.side(at.slot).count(statuses)
-                if at.slot == "canary" and pane.time > self.rollout.moved:
-                    self.fresh += sum(statuses.values())

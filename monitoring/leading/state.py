@@ -32,7 +32,7 @@ def state_of(aggregate: Aggregate) -> dict[str, Any]:
         ],
         "comparing": {
             service: {
-                "offset": each.rollout.offset, "moved": each.rollout.moved, "fresh": each.fresh,
+                "offset": each.rollout.offset, "moved": each.rollout.moved,
                 "sides": {slot: side.written() for slot, side in sorted(each.sides.items())},
             }
             for service, each in sorted(aggregate.comparing.items())
@@ -64,9 +64,11 @@ def restore(aggregate: Aggregate, state: Mapping[str, Any], panes: Iterable[Pane
             _restore_life(aggregate, each)
         for service, each in state["comparing"].items():
             known = aggregate.comparing.get(service)
-            if known is not None and known.rollout.offset == each["offset"]:
-                known.sides = {slot: Asked.read(side) for slot, side in each["sides"].items()}
-                known.fresh = int(each["fresh"]) if known.rollout.moved == each["moved"] else 0
+            same = (each["offset"], each["moved"])
+            if known is not None and (known.rollout.offset, known.rollout.moved) == same:
+                sides = {slot: Asked.read(side) for slot, side in each["sides"].items()}
+                if all(len(side.scores) == len(known.cuts) + 1 for side in sides.values()):
+                    known.sides = sides
         for service, slot, found in state["statuses"]:
             aggregate.statuses[At(service, slot)] = Counter({int(key): int(n) for key, n in found.items()})
     except (KeyError, TypeError, ValueError, AttributeError) as error:

@@ -22,12 +22,14 @@ from .sequence import bounds
 Counts = NDArray[np.int64]
 _QUESTIONS: Final = 3
 _SIDES: Final = 2
+_STEPS: Final = 16
+"""That a rollout has at most: each step is compared by itself, and all of them share the probability."""
 _MEDIAN: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """What one slot was asked and has answered since the rollout began.
+    """What one slot was asked and has answered since the rollout's last step.
 
     Attributes:
         requests: that reached the slot's package.
@@ -72,7 +74,7 @@ def compare(
         len(canary.latency) == len(live.latency) == len(seconds) + 1
     ):
         raise DetectError("a canary and live whose bins differ cannot be compared")
-    alpha = limits.false_stop / _QUESTIONS / _SIDES
+    alpha = limits.false_stop / _STEPS / _QUESTIONS / _SIDES
     errors = _errors(canary, live, alpha)
     scores = _scores(canary, live, alpha, effect)
     slower = _slower(canary, live, seconds, alpha)

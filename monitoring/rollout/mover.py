@@ -34,6 +34,8 @@ from .compare import Comparison, Side, compare
 
 INTERVAL: Final = 2.0
 """Seconds between two looks."""
+_REST: Final = 60.0
+"""Seconds after an event that changed nothing; twice as long after each further one."""
 _SECONDS: Final = tuple(bound / 1e9 for bound in LATENCY_BOUNDS)
 _MOST: Final = 1 << 20
 _TIMEOUT: Final = 10.0
@@ -96,6 +98,9 @@ class Mover:
         self._key: Final = key
         self._clock: Final = clock
         self._told: dict[str, str] = {}
+        self._rests: dict[str, float] = {}
+        """Service → until when nothing is signed for it."""
+        self._tries: dict[str, int] = {}
 
     def run(self, stop: threading.Event) -> None:
         """Look every now and then until `stop` is set."""
@@ -123,6 +128,8 @@ class Mover:
         grounds, now = self._follower.grounds, round(self._clock(), 3)
         ground, rollout = grounds.ground(deployed.service, now), deployed.rollout
         assert rollout is not None
+        if now < self._rests.get(deployed.service, 0.0) <= now + _REST * 64:
+            raise RolloutWaits("its last event changed nothing; it is tried again later")
         person = person_of(grounds.ledger.roots, self._key, grounds.end)
         if person is None:
             raise RolloutWaits("the controller's key has not the role controller in the root")
@@ -145,13 +152,18 @@ class Mover:
             event, self._append, lambda: self._follower.read_on().ground(deployed.service, now).deployed
         )
         if done.why is not None:
+            # Each try is an entry that all gateways read: ever more rarely.
+            self._rests[deployed.service] = now + _REST * 2 ** min(self._tries.get(deployed.service, 0), 6)
+            self._tries[deployed.service] = self._tries.get(deployed.service, 0) + 1
             raise RolloutWaits(f"it was signed, and changes nothing: {done.why}")
+        self._tries.pop(deployed.service, None)
         return f"{'taken back' if back else 'moved on'}: {reason}"
 
     def _counted(self, service: str, rollout: Rollout) -> Mapping[str, Any]:
         found = self._fetch(service)
-        if found is None or (found.get("digest"), found.get("offset")) != (rollout.digest, rollout.offset):
-            raise RolloutWaits("the monitor has nothing of this rollout yet")
+        wanted = (rollout.digest, rollout.offset, rollout.moved)
+        if found is None or (found.get("digest"), found.get("offset"), found.get("moved")) != wanted:
+            raise RolloutWaits("the monitor has nothing of this step yet")
         return found
 
     def _say(self, service: str, what: str) -> None:
@@ -178,18 +190,13 @@ def _compare(found: Mapping[str, Any], limits: Limits, *, due: bool) -> Comparis
     """Raises RolloutWaits: what the monitor answers is none."""
     try:
         canary, live = (_side(Asked.read(found["sides"][slot])) for slot in ("canary", "live"))
-        came_of = compare(canary, live, limits, _SECONDS, due=due)
-        fresh = int(found["fresh"])
+        return compare(canary, live, limits, _SECONDS, due=due, effect=max(1.0, float(found["effect"])))
     except (DetectError, KeyError, TypeError, ValueError) as error:
         raise RolloutWaits(f"what the monitor answers is no comparison: {error}") from error
-    if came_of.verdict == "move" and fresh < limits.minimum_requests:
-        why = f"{fresh} requests of the canary since the last step; {limits.minimum_requests} are needed"
-        return Comparison("hold", (why,), came_of.figures)
-    return came_of
 
 
 def _side(asked: Asked) -> Side:
-    return Side(asked.reached, asked.failed, asked.latency, asked.confidence)
+    return Side(asked.reached, asked.failed, asked.latency, asked.scores)
 
 
 def _shares(plan: list[Placed]) -> str:

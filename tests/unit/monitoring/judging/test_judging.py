@@ -6,14 +6,18 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 
 from monitoring.errors import DetectError
 from monitoring.judging import Judging, judged_by
+from monitoring.judging.evidence import judge_panes
 from monitoring.judging.judging import Taken
 from monitoring.judging.limits import unsupported
+from monitoring.panes.build import Counting
 from monitoring.read import Profile
 from registry.policy import parse_policy
+from tests.unit.monitoring.conftest import rows
 
 POLICY = """\
 format: 1
@@ -163,3 +167,15 @@ def test_whether_a_reference_has_enough_rows_is_known_before_it_serves(profile: 
     for drift in ("{}", "{rule: {warn_delta: auto}}", "{rule: {detector: psi, warn_delta: 0.01}}", RULE):
         judged = judged_by(parse_policy((POLICY % drift).encode()), "credit")
         assert unsupported(judged, profile.reference) is None
+
+
+def test_bursts_without_drift_are_no_evidence(profile: Profile) -> None:
+    """Each row sixteen times: what a detector that begins anew would take for drift until it knows better."""
+    random, panes = np.random.default_rng(11), []
+    for number in range(40):
+        counting = Counting.of(profile)
+        inputs, scores = rows(random, 16)
+        counting.add(np.repeat(inputs, 16, axis=0), np.repeat(scores, 16, axis=0), np.full(256, 10**6))
+        panes.append(Taken(0, number, number, counting.tally()))
+    one, _ = judge_panes(profile, judged_by(parse_policy((POLICY % RULE).encode()), "credit"), panes)
+    assert "page" not in severities(one).values()

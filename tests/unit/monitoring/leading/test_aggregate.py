@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -190,6 +191,8 @@ def test_a_rollout_compares_what_came_since_it_began(
     sides = one.comparing["credit"].sides
     assert (sides["live"].rows, sides["canary"].rows) == (750, 75)
     assert (sides["live"].reached, sides["canary"].reached) == (750, 75)
+    assert (sides["live"].scores.sum(), sides["canary"].scores.sum()) == (750, 75)
+    assert sides["live"].scores.max() < 0.1 * 750  # in bins of about one twentieth each
     again = aggregate(kept)
     again.serve({CREDIT: 0, canary: 3000}, {"credit": rollout})
     restore(again, json.loads(json.dumps(state_of(one))), [])
@@ -218,3 +221,67 @@ def test_a_state_of_something_else_is_refused(
     damage(state)
     with pytest.raises(DetectError):
         restore(aggregate(kept), state, [])
+
+
+def test_each_step_is_compared_by_itself(kept: Kept, profile: Profile, stream: Callable[..., Any]) -> None:
+    """As the share grows, live's requests are of earlier hours than the canary's."""
+    other = "sha256:" + "cd" * 32
+    kept.profiles[other] = profile
+    rollout = Rollout(other, (0.5, 1.0), 600.0, 3000, 3000, 41)
+    one = aggregate(kept)
+    one.serve({CREDIT: 0}, {"credit": rollout})
+    for number in range(6):
+        one.take(stream().pane(number))
+    one.judge()
+    assert one.comparing["credit"].side("live").rows == 750
+    one.serve({CREDIT: 0}, {"credit": replace(rollout, moved=6000)})
+    assert one.comparing["credit"].side("live").rows == 0
+
+
+def test_a_page_that_the_panes_do_not_support_is_a_warning(
+    kept: Kept, drifting: list[Pane], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is told is what anybody can compute again."""
+    one = aggregate(kept)
+    real = one.evidence
+
+    def calm(of: Of) -> Any:
+        found = real(of)
+        assert found is not None
+        columns = tuple(each.model_copy(update={"severity": None}) for each in found.columns)
+        return found.model_copy(update={"columns": columns})
+
+    monkeypatch.setattr(one, "evidence", calm)
+    for pane in drifting:
+        one.take(pane)
+        one.judge()
+    assert alarms(one) == {"age": "warn", "score:bad": "warn"}
+
+
+def test_a_pane_that_comes_again_is_judged_once(kept: Kept, drifting: list[Pane]) -> None:
+    """A store gives some of them twice after a restart, before and after their turn."""
+    once, twice = aggregate(kept), aggregate(kept)
+    for pane in drifting[:6]:
+        once.take(pane)
+        once.judge()
+        twice.take(pane)
+        twice.take(pane)
+        twice.judge()
+        twice.take(pane)
+        twice.judge()
+    assert said(twice) == said(once)
+
+
+def test_a_clock_that_was_ahead_for_a_while_keeps_nothing_waiting(
+    kept: Kept, stream: Callable[..., Any]
+) -> None:
+    """Who has all that there is says so, and the panes of that time have their turn."""
+    one = aggregate(kept, 2)
+    one.take(stream(partition=0).pane(0, time=10**12))
+    one.judge()
+    assert one.newest_waiting == 10**12
+    for partition in range(2):
+        one.read_to_end(partition, one.newest_waiting + 1)
+    one.judge()
+    assert one.newest_waiting == -1
+    assert one.panes == 1

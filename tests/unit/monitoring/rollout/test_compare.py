@@ -137,3 +137,12 @@ def test_bounds_hold_at_all_times_at_once() -> None:
         lower, upper = bounds(hits, np.arange(1, 801), 0.05)
         left += bool(((share < lower) | (share > upper)).any())
     assert left <= 5
+
+
+def test_the_less_a_false_stop_may_be_the_more_must_be_seen() -> None:
+    """Looking often costs nothing because the bounds are that wide."""
+    random = np.random.default_rng(5)
+    canary, live = side(random, 220, shift=0.12), side(random, 5000)
+    for false_stop, verdict in ((0.49, "back"), (1e-9, "hold")):
+        limits = LIMITS.model_copy(update={"false_stop": false_stop, "ks": 0.05})
+        assert compare(canary, live, limits, SECONDS, due=False).verdict == verdict

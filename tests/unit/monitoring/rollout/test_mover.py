@@ -13,7 +13,7 @@ from audit.log.local import LocalLog
 from monitoring.asked import Asked
 from monitoring.controller.act import appender
 from monitoring.controller.ground import Follower
-from monitoring.panes import CONFIDENCE_BINS, LATENCY_BOUNDS
+from monitoring.panes import LATENCY_BOUNDS
 from monitoring.rollout.mover import Mover, RolloutWaits
 from registry.deployment import Deployed, Steps
 from registry.policy import parse_policy
@@ -46,18 +46,24 @@ class Stage:
     def another(self) -> Mover:
         """A second one, or the same after a restart."""
         follower = Follower(self.log, self.town.root, self.town.publisher)
-        return Mover(follower, lambda _: self.found, self.append, KEYS["robot"].id, lambda: self.town.clock)
+
+        def fetch(_: str) -> dict[str, Any] | None:
+            rollout = self.deployed().rollout
+            assert rollout is not None
+            return None if self.found is None else {"moved": rollout.moved} | self.found
+
+        return Mover(follower, fetch, self.append, KEYS["robot"].id, lambda: self.town.clock)
 
     def comparison(self, errors: int = 0, requests: int = 2000, **changed: Any) -> dict[str, Any]:
         """What a monitor tells: so many of the canary's requests have failed."""
         sides = {}
         for slot, failed in (("canary", errors), ("live", 0)):
-            side = Asked(rows=requests, confidence=np.full(CONFIDENCE_BINS, requests // CONFIDENCE_BINS))
+            side = Asked(rows=requests, scores=np.full(20, requests // 20))
             side.latency = np.zeros(len(LATENCY_BOUNDS) + 1, np.int64)
             side.latency[10] = requests
             side.count({200: requests - failed, 500: failed})
             sides[slot] = side.written()
-        return {"digest": TWO, "offset": self.offset, "fresh": requests, "sides": sides} | changed
+        return {"digest": TWO, "offset": self.offset, "effect": 1.0, "sides": sides} | changed
 
     def deployed(self) -> Deployed:
         """By the log."""
@@ -115,9 +121,10 @@ def test_two_movers_take_one_step(stage: Stage) -> None:
     ("change", "told"),
     [
         ({"requests": 99}, "99 requests of the canary were seen"),
-        ({"fresh": 99}, "99 requests of the canary since the last step"),
-        ({"offset": 1}, "the monitor has nothing of this rollout yet"),
-        ({"digest": ONE}, "the monitor has nothing of this rollout yet"),
+        ({"moved": 1}, "the monitor has nothing of this step yet"),
+        ({"offset": 1}, "the monitor has nothing of this step yet"),
+        ({"digest": ONE}, "the monitor has nothing of this step yet"),
+        ({"effect": "much"}, "is no comparison"),
         ({"sides": {}}, "is no comparison"),
     ],
 )
@@ -153,3 +160,33 @@ def test_without_limits_in_the_policy_nothing_moves_by_itself(tmp_path: Path) ->
     stage.town.clock += 601
     stage.mover.step()
     assert stage.shares() == [("live", 0.75), ("canary", 0.25)]
+
+
+def test_a_canary_that_answers_the_opposite_is_taken_back(stage: Stage) -> None:
+    """As sure of itself as live is, and of the contrary."""
+    assert stage.found is not None
+    falling = np.linspace(200, 0, 20).astype(int)
+    stage.found["sides"]["live"]["scores"] = falling.tolist()
+    stage.found["sides"]["canary"]["scores"] = falling[::-1].tolist()
+    stage.mover.step()
+    last = stage.deployed().last
+    assert last is not None
+    assert last.content.action == "rollback"
+    assert "distance of scores" in last.content.reason
+
+
+def test_an_event_that_changes_nothing_is_not_tried_again_at_once(stage: Stage) -> None:
+    """A clock that is ahead of the log's would fill the log with them: all gateways read it."""
+    stage.found = stage.comparison(errors=200)
+    log_clock = stage.town.clock
+    stage.append = appender(Governance(stage.log, KEYS["robot"], lambda: int(log_clock * 1e9)))
+    stage.town.clock += 2 * 3600
+    stage.log._clock = lambda: int(log_clock * 1e9)
+    mover = stage.another()
+    for _ in range(5):
+        mover.step()
+        stage.town.clock += 2
+    assert len(stage.deployed().events) == 3
+    stage.town.clock += 60
+    mover.step()
+    assert len(stage.deployed().events) == 4

@@ -1,0 +1,140 @@
+"""The judging monitor and rollouts: each rule taken out of a copy, and a test fails."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.fault.mutation import Mutation, assert_caught, params, run
+
+pytestmark = pytest.mark.fault
+
+AGAIN = "monitoring/judging/again.py"
+JUDGING = "monitoring/judging/judging.py"
+AGGREGATE = "monitoring/leading/aggregate.py"
+LIFE = "monitoring/leading/life.py"
+STATE = "monitoring/leading/state.py"
+ORDER = "monitoring/order.py"
+COMPARE = "monitoring/rollout/compare.py"
+MOVER = "monitoring/rollout/mover.py"
+SERVED = "monitoring/judging/served.py"
+PAGES = "monitoring/pages.py"
+
+ON_JUDGING = "tests/unit/monitoring/judging"
+ON_LEADING = "tests/unit/monitoring/leading"
+ON_MONITOR = "tests/unit/monitoring/test_monitor.py"
+ON_ORDER = "tests/unit/monitoring/test_order.py tests/property/test_order.py"
+ON_ROLLOUT = "tests/unit/monitoring/rollout"
+ON_GOVERNED = "tests/unit/monitoring/test_governed.py"
+
+COPIED = (
+    "audit",
+    "monitoring",
+    "registry",
+    "tests/__init__.py",
+    "tests/components",
+    "tests/property/test_order.py",
+    "tests/unit/monitoring",
+)
+
+MUTATIONS = (
+    Mutation(
+        "journals that begin in a pane",
+        AGGREGATE,
+        "                    found.setdefault(journal.hex(), None)  # none of it was before\n",
+        "                    pass\n",
+        ON_MONITOR,
+        short=True,
+    ),
+    Mutation("a pane left out", AGAIN, "if place not in told and of in", "if False and of in", ON_MONITOR),
+    Mutation(
+        "a pane twice", AGAIN, "if len(set(evidence.panes)) != len(evidence.panes):", "if False:", ON_MONITOR
+    ),
+    Mutation("panes far apart", AGAIN, "if end - first > MOST_BETWEEN:", "if False:", ON_MONITOR),
+    Mutation("an ignored feature", JUDGING, "in self.judged.ignore else", "in () else", ON_JUDGING),
+    Mutation("the window's end", JUDGING, ">= self.judged.window_rows:", "> 10**9:", ON_JUDGING),
+    Mutation(
+        "a page that the panes support",
+        LIFE,
+        "severity if column.name in self.confirmed",
+        "severity if True",
+        ON_LEADING,
+    ),
+    Mutation(
+        "a pane whose package was away",
+        AGGREGATE,
+        "            self._held = pane\n",
+        "            self._held = None\n",
+        ON_LEADING,
+        short=True,
+    ),
+    Mutation("panes of before it served", AGGREGATE, "or time <= since:", "or False:", ON_LEADING),
+    Mutation(
+        "a pane that was judged",
+        AGGREGATE,
+        "if pane.number >= self.taken(pane.partition):",
+        "if True:",
+        ON_MONITOR,
+    ),
+    Mutation(
+        "another log's state",
+        STATE,
+        'raise DetectError("the state is of another log, or of other panes")',
+        "pass",
+        ON_LEADING,
+    ),
+    Mutation("a silent partition", ORDER, "known <= pane.time", "known < 0", ON_ORDER),
+    Mutation("bursts", "monitoring/judging/evidence.py", "    judging.prime(panes)\n", "", ON_JUDGING),
+    Mutation(
+        "each step by itself",
+        AGGREGATE,
+        "                rollout.offset, rollout.moved,\n",
+        "                rollout.offset, before.rollout.moved,\n",
+        ON_LEADING,
+    ),
+    Mutation("a void event's rest", MOVER, "now + _REST * 2", "now - _REST * 2", ON_ROLLOUT),
+    Mutation(
+        "enough requests", COMPARE, "if canary.requests < limits.minimum_requests:", "if False:", ON_ROLLOUT
+    ),
+    Mutation(
+        "looking often",
+        COMPARE,
+        "alpha = limits.false_stop / _STEPS / _QUESTIONS / _SIDES",
+        "alpha = 0.5",
+        ON_ROLLOUT,
+    ),
+    Mutation(
+        "what live needs", MOVER, "if not back and rollout.left[0] == 1 and", "if False and", ON_ROLLOUT
+    ),
+    Mutation(
+        "another rollout's figures",
+        MOVER,
+        "!= wanted:",
+        "== (None, None):",
+        ON_ROLLOUT,
+    ),
+    Mutation("since when it serves", SERVED, "now.get(of, event.logged)", "event.logged", ON_GOVERNED),
+    Mutation(
+        "headers of their own",
+        PAGES,
+        'start("200 OK", list(_JSON))',
+        'start("200 OK", _KEPT)',
+        ON_MONITOR,
+        also=("Start = Callable", "_KEPT: Any = list(_JSON)\nStart = Callable"),
+    ),
+)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("tests", sorted({mutation.tests for mutation in MUTATIONS}))
+def test_without_a_mutation_the_tests_pass(copy: Path, tests: str) -> None:
+    """Else the failures below would show nothing."""
+    done = run(copy, tests)
+    assert done.returncode == 0, done.stdout[-3000:]
+
+
+@pytest.mark.parametrize("mutation", params(MUTATIONS))
+def test_the_tests_fail_without(copy: Path, mutation: Mutation) -> None:
+    """One guard less, one failing test at least."""
+    assert_caught(copy, mutation)
