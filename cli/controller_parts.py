@@ -134,12 +134,19 @@ def again_under(config: Config, store: Store, grounds: Grounds) -> Any:
 
 def _show(config: Config, settings: ControllerSettings, store: Store, grounds: Grounds) -> Show:
     from monitoring.controller.evidence import fetch, show
+    from monitoring.errors import EvidenceWrong
 
     url, log = monitor_url(config, settings), configured_log(config, create=False)
+    size = config.section("monitor", MonitorSettings).pane_records
     under = again_under(config, store, grounds)
 
     def shown(alarm: Alarm, digest: str, ground: Ground) -> Shown:
         evidence: Evidence = fetch(url, alarm.service, digest, alarm.slot)
+        if evidence.pane_records != size:
+            # Who may choose the panes' size may choose single records.
+            raise EvidenceWrong(
+                f"the evidence's panes have {evidence.pane_records} offsets, and the settings {size}"
+            )
         topic, reader = _opened(log)
         try:
             return show(evidence, topic, reader, under(ground.policy, alarm.service))

@@ -100,7 +100,11 @@ def _taken(
             raise NotThose(
                 f"partition {place[0]}, pane {place[1]} is left out, and has answers of {profile.digest}"
             )
+    last: dict[int, int] = {}
     for partition, number in evidence.panes:
+        if number <= last.get(partition, -1):
+            raise NotThose(f"partition {partition}: pane {number} comes after pane {last[partition]}")
+        last[partition] = number
         pane_ = found.get((partition, number))
         tally = pane_.tallies.get(of) if pane_ is not None else None
         if pane_ is None or tally is None:

@@ -112,6 +112,7 @@ def test_evidence_that_begins_later_is_computed_again_too(site: Site) -> None:
     ("change", "told"),
     [
         ({"panes": ((0, 0), (0, 0))}, "a pane twice"),
+        ({"panes": ((0, 1), (0, 0), (0, 2), (0, 3), (0, 4))}, "pane 0 comes after pane 1"),
         ({"service": "other"}, "never answered for 'other'"),
         ({"slot": "shadow", "panes": ((0, 0),), "digest": None}, "has not answered anything"),
         ({"reached": {"0": {"zz": 1}}}, "a journal that is none"),
