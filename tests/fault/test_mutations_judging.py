@@ -75,7 +75,7 @@ MUTATIONS = (
         AGGREGATE,
         "if pane.number >= self.taken(pane.partition):",
         "if True:",
-        ON_MONITOR,
+        ON_LEADING,
     ),
     Mutation(
         "another log's state",
