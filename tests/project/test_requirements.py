@@ -17,7 +17,8 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).resolve().parents[2]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 EXTRAS = [
-    "gateway-cpu", "gateway-gpu", "sidecar", "notary", "auditor", "monitoring", "reports", "dashboards", "registry", "gates", "signing",
+    "gateway-cpu", "gateway-gpu", "sidecar", "notary", "auditor",
+    "monitoring", "reports", "dashboards", "registry", "gates", "signing",
 ]  # fmt: skip
 SETS = [*EXTRAS, "verify", "demo", "dev"]
 FILES = [*SETS, "build", "uv"]
