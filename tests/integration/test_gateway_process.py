@@ -390,7 +390,9 @@ def test_tls_from_the_settings(tmp_path: Path) -> None:
         assert (response.status, bool(response.read())) == (200, True)
         assert context.minimum_version >= ssl.TLSVersion.TLSv1_2
         connection.request("GET", "/metrics")
-        said = re.search(rb"_certificate_expires_timestamp_seconds ([0-9].*)", connection.getresponse().read())
+        said = re.search(
+            rb"_certificate_expires_timestamp_seconds ([0-9].*)", connection.getresponse().read()
+        )
         leaf = x509.load_pem_x509_certificate((tmp_path / "cert.pem").read_bytes())
         assert said is not None
         assert float(said[1]) == leaf.not_valid_after_utc.timestamp()
