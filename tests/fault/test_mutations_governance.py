@@ -347,7 +347,7 @@ MUTATIONS = (
         STANDING,
         'if self.lives and content.action == "rollback":',
         "if False:",
-        KEPT,
+        ON,
     ),
     Mutation("a worker that is new", SEEN, "known or self._of_others(first) or", "known or", ON),
     Mutation(
