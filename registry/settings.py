@@ -55,7 +55,7 @@ class GovernanceSettings(Section):
     with one takes no other, and no longer starts without."""
     checkpoint: bool = False
     """Whether the gateway also holds the governance log to the notary's newest checkpoint: a log whose newest entries
-    are held back from it is refused."""
+    are held back from it is refused. A gateway that has begun with it does not go on without."""
     webhook_url_file: Path | None = None
     """A file with the address that is told when signatures are awaited (Slack's incoming webhooks, and what takes the
     same). The address is a secret, and so does not stand here."""
