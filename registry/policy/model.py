@@ -54,7 +54,8 @@ class Canary(_Milder):
     """A share of live traffic. Its answers are used."""
 
     maximum_weight: Share = 0.1
-    """Largest share of the traffic, of all canaries together. A rollout's last step makes it live, which needs all that live needs."""
+    """Largest share of the traffic, of all canaries together. A rollout's last step makes it live, which needs all
+    that live needs."""
     rollout: Rollout | None = later()
     """Absent: a canary's share moves when somebody says so."""
 
