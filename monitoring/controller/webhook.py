@@ -18,6 +18,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from socketserver import ThreadingMixIn
@@ -45,6 +46,8 @@ _SHORT: Final = 64 << 10
 MOST_CONNECTIONS: Final = 32
 SILENCE: Final = 5.0
 """Seconds that a connection may say nothing."""
+LONGEST: Final = 15.0
+"""Seconds that a connection may take in all."""
 _POLL: Final = 0.1
 """Seconds between two looks whether it is to end."""
 _PEER: Final = "affiant.peer"
@@ -193,6 +196,10 @@ class _Server(ThreadingMixIn, WSGIServer):
             self.shutdown_request(request)
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
+        # A byte now and then is no silence: nobody keeps one of few connections for longer than a webhook needs.
+        over = threading.Timer(LONGEST, _cut, (request,))
+        over.daemon = True
+        over.start()
         try:
             request.settimeout(SILENCE)
             if self.tls is not None:
@@ -201,8 +208,14 @@ class _Server(ThreadingMixIn, WSGIServer):
         except OSError:
             pass  # a client that went away, said nothing, or has no certificate that holds: ssl's errors are OSErrors
         finally:
+            over.cancel()
             self.shutdown_request(request)
             self._free.release()
+
+
+def _cut(request: Any) -> None:
+    with suppress(OSError):  # it has ended meanwhile
+        request.shutdown(socket.SHUT_RDWR)
 
 
 class WebhookServer:

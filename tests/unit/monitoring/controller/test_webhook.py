@@ -177,6 +177,24 @@ def test_connections_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
             found.ask("GET", "/livez")
 
 
+def test_who_says_a_byte_now_and_then_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    """None of the few connections is kept by somebody who never comes to an end."""
+    monkeypatch.setattr(webhook, "LONGEST", 0.5)
+    with site() as found, socket.create_connection(("127.0.0.1", found.port)) as slow:
+        slow.settimeout(20)
+        for byte in b"POST /alerts HTTP/1.1\r\nX: " + b"a" * 1000:
+            try:
+                slow.sendall(bytes([byte]))
+                slow.settimeout(0.05)
+                if slow.recv(1) == b"":
+                    return
+            except TimeoutError:
+                continue
+            except OSError:
+                return
+    pytest.fail("it was never cut off")
+
+
 def test_an_address_that_is_taken_is_said(open_site: Site) -> None:
     """With the table of the settings."""
     pages = application(Ear(), Door(TOKEN), ControllerMetrics())
