@@ -114,14 +114,9 @@ def again_under(config: Config, store: Store, grounds: Grounds) -> Any:
     from monitoring.judging import judged_by
     from monitoring.judging.again import again
     from monitoring.read import StorePackages
+    from registry.deployment import ever_named
 
-    def named(service: str, digest: str) -> bool:
-        deployed = grounds.services().get(service)
-        return deployed is not None and any(
-            digest == placed.digest for event in deployed.counted for placed in event.content.plan
-        )
-
-    packages = StorePackages(store, named)
+    packages = StorePackages(store, lambda whose: ever_named(grounds.services()).intersection(whose))
     sidecar = config.section("sidecar", SidecarSettings)
     external = ExternalStore(sidecar.object_store or config.data / "objects").get
 

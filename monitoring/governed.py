@@ -6,7 +6,7 @@ What nobody governs is the operator's: a policy file, and the plans of the setti
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -16,7 +16,7 @@ from monitoring.controller.ground import Follower, Publisher
 from monitoring.judging.served import served_since
 from monitoring.panes import Of
 from registry.approvals.root import Root
-from registry.deployment import Deployed, Placed, Rollout
+from registry.deployment import Deployed, Placed, Rollout, ever_named
 from registry.errors import RegistryError
 from registry.policy import Policy, load_policy
 
@@ -82,12 +82,14 @@ class Governed:
         self.expires: Mapping[tuple[str, str], float] = {}
         self._deployed: Mapping[str, Deployed] = {}
         self._end = -1
+        self._names = self._all_names()
 
     def read_on(self) -> None:
         """See `Governing.read_on`."""
         grounds, now = self._follower.read_on(), self._clock()
         if grounds.end != self._end:
             self._deployed, self._end, self._looked = grounds.services(), grounds.end, float("-inf")
+            self._names = self._all_names()
         if not 0 <= now - self._looked < _EXPIRY:
             self._looked = now
             self.expires = expiries(grounds.ledger, self._published, now)
@@ -116,24 +118,20 @@ class Governed:
         """See `Governing.rollouts`."""
         return {service: each.rollout for service, each in self._deployed.items() if each.rollout is not None}
 
-    def named(self, service: str, digest: str) -> bool:
-        """Whether any plan, also one of the past, names this digest for this service. The log is read to its end when
-        it does not name it yet.
+    def named(self, whose: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
+        """Of these services and digests, those that any plan names, also one of the past. The log is read to its end,
+        once, when it does not name all of them yet.
 
         Raises:
             LogUnavailable: it does not answer.
         """
-        if self._names(service, digest):
-            return True
-        self.read_on()
-        return self._names(service, digest)
+        if not self._names.issuperset(whose):
+            self.read_on()
+        return self._names.intersection(whose)
 
-    def _names(self, service: str, digest: str) -> bool:
-        deployed = self._deployed.get(service)
-        plans = [event.content.plan for event in deployed.counted] if deployed is not None else []
-        return any(
-            placed.digest == digest for plan in (*plans, self._plans.get(service, ())) for placed in plan
-        )
+    def _all_names(self) -> set[tuple[str, str]]:
+        settings = {(service, placed.digest) for service, plan in self._plans.items() for placed in plan}
+        return settings | ever_named(self._deployed)
 
 
 class Ungoverned:

@@ -114,7 +114,7 @@ class Collector:
     def _take(self, entries: Sequence[LogEntry]) -> Iterator[Finished]:
         heads = self._heads.read(entries)
         # Before anything is counted: it may have to be waited for.
-        profiles = [self._profile(*whose) for whose in heads.who]
+        profiles = self._profiles(heads.who)
         offsets = np.fromiter((entry.offset for entry in entries), np.int64, len(entries))
         numbers = offsets // self._size
         times = np.fromiter((entry.timestamp for entry in entries), np.int64, len(entries))
@@ -134,8 +134,14 @@ class Collector:
             yield Finished(pane, State(self._number * self._size, time, reached))
         self._latest = states[int(numbers[-1])]
 
-    def _profile(self, service: str, digest: bytes | None, slot: int) -> Profile | None:
-        return None if digest is None else self._packages.get(service, f"sha256:{digest.hex()}")
+    def _profiles(self, who: Sequence[Whose]) -> list[Profile | None]:
+        named: dict[tuple[str, bytes | None], tuple[str, str]] = {
+            (service, digest): (service, f"sha256:{digest.hex()}")
+            for service, digest, _ in who
+            if digest is not None
+        }
+        profiles = dict(zip(named, self._packages.several(list(named.values())), strict=True))
+        return [profiles.get((service, digest)) for service, digest, _ in who]
 
     def _once(
         self, heads: Heads, numbers: NDArray[np.int64], times: NDArray[np.int64]

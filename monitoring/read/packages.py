@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol, Self
 
@@ -71,14 +71,22 @@ class Packages(Protocol):
         """
         ...
 
+    def several(self, whose: Sequence[Whom]) -> list[Profile | None]:
+        """`get` of each, where asking for all at once is less work. Entries of one partition can name thousands that
+        nobody ever deployed.
+        """
+        return [self.get(*each) for each in whose]
 
-Named = Callable[[str, str], bool]
-"""Whether any plan, also one of the past, ever named this digest for this service: by the governance log read to its
-end, or by the settings. A package is named before it answers, so what is not named when its record is read is a
-forger's invention. Raises LogUnavailable when the governance log cannot be read now."""
+
+Whom = tuple[str, str]
+"""Service and digest."""
+Named = Callable[[Collection[Whom]], Collection[Whom]]
+"""Of these, those that any plan, also one of the past, ever named: by the governance log read to its end (once), or by
+the settings. A package is named before it answers, so what is not named when its record is read is a forger's
+invention. Raises LogUnavailable when the governance log cannot be read now."""
 
 
-class StorePackages:
+class StorePackages(Packages):
     """Out of a store, every byte verified; each is pulled once. Used by one thread."""
 
     def __init__(self, store: Store, named: Named | None = None) -> None:
@@ -91,16 +99,27 @@ class StorePackages:
         """
         self._store: Final = store
         self._named: Final = named
+        self._known: Final[set[Whom]] = set()
+        """Were named once, and so for ever."""
         self._found: dict[str, Profile] = {}
 
     def get(self, service: str, digest: str) -> Profile | None:
-        """See `Packages.get`. A named package that the store has lost, or has damaged, is waited for.
+        """See `Packages.get`. A named package that the store has lost, or has damaged, is waited for."""
+        return self.several([(service, digest)])[0]
 
-        That there is none is not remembered: somebody who knows what will be deployed could have its records passed
-        over by writing one too early.
+    def several(self, whose: Sequence[Whom]) -> list[Profile | None]:
+        """See `Packages.several`: one look at who is named.
+
+        That one is not named is not remembered: somebody who knows what will be deployed could have its records
+        passed over by writing one too early.
         """
-        if self._named is not None and not self._named(service, digest):
-            return None
+        if self._named is not None:
+            unknown = set(whose) - self._known
+            if unknown:
+                self._known.update(self._named(unknown))
+        return [self._pulled(*each) if self._named is None or each in self._known else None for each in whose]
+
+    def _pulled(self, service: str, digest: str) -> Profile | None:
         found = self._found.get(digest)
         if found is not None:
             return found

@@ -6,7 +6,7 @@
 """
 
 from .event import CONTROLLER_ROLE, DEPLOY_ROLE, Deployment, Placed, Steps, encode_deployment
-from .fold import Deployed, Fold, fold_deployments
+from .fold import Deployed, Fold, ever_named, fold_deployments
 from .standing import Event
 from .steps import Rollout
 
@@ -21,5 +21,6 @@ __all__ = [
     "Rollout",
     "Steps",
     "encode_deployment",
+    "ever_named",
     "fold_deployments",
 ]

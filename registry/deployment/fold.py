@@ -42,6 +42,16 @@ class Deployed:
         return tuple(each for each in self.events if each.void is None)
 
 
+def ever_named(services: Mapping[str, Deployed]) -> set[tuple[str, str]]:
+    """Service and digest of all that any event which counts named: what may have answered."""
+    return {
+        (service, placed.digest)
+        for service, deployed in services.items()
+        for event in deployed.counted
+        for placed in event.content.plan
+    }
+
+
 class Fold:
     """Deployment events, taken one after another, and what they leave; the events themselves are let go.
 

@@ -22,7 +22,7 @@ from audit.log.base import LogEntry
 from audit.log.local import LocalLog
 from audit.proof.entry import Key, Kind, Protocol, encode_entry
 from audit.proof.record import Header, encode_payload, frame_record
-from monitoring.read import Profile
+from monitoring.read import Packages, Profile
 from registry.golden import Golden
 from registry.manifest import canonical_json
 from registry.package import Package, PackageContent, build
@@ -68,7 +68,7 @@ def made_package(classes: int = 2, name: str = "numbers") -> Package:
 
 
 @dataclass
-class Known:
+class Known(Packages):
     """Packages that are there: `Packages` without a store."""
 
     profiles: Mapping[tuple[str, str], Profile]

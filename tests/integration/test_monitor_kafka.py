@@ -20,7 +20,7 @@ from cli.main import app
 from monitoring.batch import panes_of
 from monitoring.consume_kafka import KafkaFollowing
 from monitoring.panes import Pane
-from monitoring.read import Profile
+from monitoring.read import Packages, Profile
 from monitoring.state_topic import create_state_topic, state_log
 from registry.errors import StoreUnavailable
 from tests.components.monitored import Known, Traffic, made_package
@@ -82,7 +82,7 @@ class Site:
         return [pane for pane in self.panes if pane.partition == partition]
 
 
-class Away:
+class Away(Packages):
     """Packages that cannot be had until they are let."""
 
     def __init__(self, known: Known) -> None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from monitoring.detect.count import Counter
 from monitoring.panes import At, Of, Pane, Tally
 from monitoring.panes.build import Counting
-from monitoring.read import Profile
+from monitoring.read import Packages, Profile
 from registry.errors import StoreUnavailable
 from registry.reference import build
 from registry.signature import Feature, Signature
@@ -57,7 +57,7 @@ def profile_of(digest: str = DIGEST, count: int = 20_000, seed: int = 7) -> Prof
 
 
 @dataclass
-class Kept:
+class Kept(Packages):
     """Packages that are there; away while `away`."""
 
     profiles: dict[str, Profile]

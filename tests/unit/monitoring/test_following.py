@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Collection
 from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
@@ -14,7 +15,7 @@ from monitoring.batch import panes_of
 from monitoring.consume import LocalFollowing
 from monitoring.panes import Pane
 from monitoring.panes.collector import State
-from monitoring.read import Profile, StorePackages
+from monitoring.read import Packages, Profile, StorePackages
 from monitoring.store import FileStore
 from monitoring.waits import FIRST, MOST, Waits
 from monitoring.worker import Worker
@@ -69,7 +70,7 @@ class Site:
         return [pane for pane in self.panes if pane.partition == partition]
 
 
-class Away:
+class Away(Packages):
     """Packages that cannot be had."""
 
     def __init__(self, known: Known) -> None:
@@ -268,7 +269,7 @@ def shelf(tmp_path: Path) -> Shelf:
 def test_a_named_package_is_pulled_once(shelf: Shelf) -> None:
     """And verified by its store."""
     digest = shelf.store.push(made_package())
-    packages = StorePackages(shelf, lambda service, named: (service, named) == ("numbers", digest))  # type: ignore[arg-type]
+    packages = StorePackages(shelf, {("numbers", digest)}.intersection)  # type: ignore[arg-type]
     profile = packages.get("numbers", digest)
     assert profile is not None
     assert packages.get("numbers", digest) is profile
@@ -279,17 +280,33 @@ def test_a_named_package_is_pulled_once(shelf: Shelf) -> None:
 def test_the_store_is_not_asked_for_what_nobody_named(shelf: Shelf) -> None:
     """Not even for a package that it has, under another service's name."""
     digest = shelf.store.push(made_package())
-    packages = StorePackages(shelf, lambda service, named: (service, named) == ("numbers", digest))  # type: ignore[arg-type]
+    packages = StorePackages(shelf, {("numbers", digest)}.intersection)  # type: ignore[arg-type]
     assert packages.get("other", digest) is None
     assert packages.get("numbers", "sha256:" + "0" * 64) is None
     assert shelf.pulled == 0
+
+
+def test_who_is_named_is_asked_once_for_all_of_a_batch(shelf: Shelf) -> None:
+    """A forger can name another digest in each entry."""
+    digest, asked = shelf.store.push(made_package()), []
+
+    def named(whose: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
+        asked.append(len(whose))
+        return {("numbers", digest)}.intersection(whose)
+
+    packages = StorePackages(shelf, named)  # type: ignore[arg-type]
+    whose = [("numbers", f"sha256:{each:064x}") for each in range(1000)] + [("numbers", digest)]
+    assert [each is not None for each in packages.several(whose)] == [False] * 1000 + [True]
+    assert asked == [1001]
+    packages.get("numbers", digest)
+    assert asked == [1001]
 
 
 def test_what_is_named_later_is_known_then(shelf: Shelf) -> None:
     """A record that somebody wrote before the deployment must not hide those that come after it."""
     digest = shelf.store.push(made_package())
     named: set[tuple[str, str]] = set()
-    packages = StorePackages(shelf, lambda service, one: (service, one) in named)  # type: ignore[arg-type]
+    packages = StorePackages(shelf, named.intersection)  # type: ignore[arg-type]
     assert packages.get("numbers", digest) is None
     named.add(("numbers", digest))
     assert packages.get("numbers", digest) is not None
@@ -299,7 +316,7 @@ def test_what_is_named_later_is_known_then(shelf: Shelf) -> None:
 def test_a_named_package_that_cannot_be_had_is_waited_for(shelf: Shelf, error: Exception) -> None:
     """And is had once it is back."""
     digest = shelf.store.push(made_package())
-    packages = StorePackages(shelf, lambda *_: True)  # type: ignore[arg-type]
+    packages = StorePackages(shelf, set)  # type: ignore[arg-type]
     shelf.error = error
     with pytest.raises(StoreUnavailable, match="its records wait to be counted"):
         packages.get("numbers", digest)

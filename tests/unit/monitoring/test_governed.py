@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from monitoring.governed import Governed, Ungoverned
 from monitoring.panes import Of
 from registry.deployment import Placed, Steps
@@ -47,8 +49,22 @@ def test_what_was_ever_named_may_have_answered(tmp_path: Path) -> None:
     town.deploy(ONE)
     town.deploy(TWO)
     found = governed(town, tmp_path, credit=(Placed(digest=THREE),))
-    assert [found.named("credit", each) for each in (ONE, TWO, THREE)] == [True, True, True]
-    assert not found.named("other", ONE)
+    named = {("credit", each) for each in (ONE, TWO, THREE)}
+    assert found.named([*named, ("other", ONE)]) == named
+
+
+def test_the_log_is_read_once_for_all_that_nobody_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each reading is a consumer of its own with a broker; and none is needed for what is known."""
+    town = Town()
+    town.deploy(ONE)
+    found, read = governed(town, tmp_path), []
+    monkeypatch.setattr(found, "read_on", lambda: read.append(1))
+    assert found.named([("credit", ONE)]) == {("credit", ONE)}
+    assert not read
+    assert found.named([("credit", f"sha256:{each:064x}") for each in range(1000)]) == set()
+    assert read == [1]
 
 
 def test_when_approvals_end_is_told_of_what_answers(tmp_path: Path) -> None:

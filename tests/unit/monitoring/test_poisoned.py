@@ -14,7 +14,7 @@ from audit.proof.record import Header, encode_payload, frame_record, split_recor
 from monitoring.panes import At, Of, Pane
 from monitoring.panes.collector import Collector, State
 from monitoring.panes.reached import BEHIND, MOST, Reached
-from monitoring.read import BlockReader, HeadReader, Reason
+from monitoring.read import BlockReader, HeadReader, Packages, Profile, Reason
 from monitoring.read.answers import read_binary, read_v1, read_v2
 from registry.errors import StoreUnavailable
 from registry.package import Package
@@ -331,14 +331,14 @@ def test_answers_are_read_as_they_are_written() -> None:
     assert read_v2(v2, 1, 2) == [0.25, 1]
 
 
-class Away:
+class Away(Packages):
     """Packages that cannot be had for a while."""
 
     def __init__(self, package: Package) -> None:
         self.known = Known.of(package, "numbers")
         self.away = True
 
-    def get(self, service: str, digest: str) -> object:
+    def get(self, service: str, digest: str) -> Profile | None:
         if self.away:
             raise StoreUnavailable("the store: away")
         return self.known.get(service, digest)
