@@ -105,6 +105,7 @@ def configured_monitor(config: Config, governing: Governing) -> Monitor:
         return Monitor(
             following, lambda _: local, log, governing, packages,
             lambda _: FileStates(directory / "judged"), pane_records=size,
+            labels_seconds=settings.labels_seconds, external=external,
         )  # fmt: skip
     assert isinstance(log, KafkaLog)
     following = KafkaFollowing(log, state, config, packages, lambda _: None, external)
@@ -113,8 +114,9 @@ def configured_monitor(config: Config, governing: Governing) -> Monitor:
         return KafkaFeed(state, config, topic, size)
 
     return Monitor(
-        following, feed, log, governing, packages, lambda topic: KafkaStates(state, topic), pane_records=size
-    )
+        following, feed, log, governing, packages, lambda topic: KafkaStates(state, topic), pane_records=size,
+        labels_seconds=settings.labels_seconds, external=external,
+    )  # fmt: skip
 
 
 def configured_governing(config: Config) -> Governing:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
+from types import MappingProxyType
 from typing import Final
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
@@ -15,6 +16,9 @@ from registry.policy import Policy
 from . import names
 from .detect.figures import ColumnFigures
 from .judging.judging import NONE
+from .labels.block import Package
+from .labels.export import export
+from .labels.look import Look
 from .leading import Aggregate, Life
 from .names import SHORT, Name
 from .panes import LATENCY_BOUNDS, Of
@@ -22,6 +26,7 @@ from .slo import Counted, Objective, added, objectives, of_confidence, of_latenc
 
 _SECONDS: Final = tuple(bound / 1e9 for bound in LATENCY_BOUNDS)
 _SEVERITIES: Final = ("warn", "page")
+NOTHING: Final[Mapping[Package, Look]] = MappingProxyType({})
 _COLUMN_GAUGES: Final[tuple[tuple[Name, str], ...]] = (
     (names.KS_LOWER, "ks_lower"), (names.KS_UPPER, "ks_upper"), (names.PSI, "psi"),
     (names.PSI_DEBIASED, "psi_debiased"), (names.EFFECT, "effect"), (names.MISSING, "missing"),
@@ -60,8 +65,17 @@ class Families:
         yield from self._found.values()
 
 
-def families(aggregate: Aggregate | None, policy: Policy | None, seen: Seen) -> Iterator[Metric]:
-    """Every family. `aggregate`: of the monitor that leads; None: another one does."""
+def families(
+    aggregate: Aggregate | None, policy: Policy | None, seen: Seen, looks: Mapping[Package, Look] = NOTHING
+) -> Iterator[Metric]:
+    """Every family.
+
+    Args:
+        aggregate: of the monitor that leads; None: another one does.
+        policy: in force.
+        seen: of the monitor's own work.
+        looks: what labels say.
+    """
     found = Families()
     found.add(names.LEADER, (), int(seen.leads))
     for partition in sorted(seen.position):
@@ -81,6 +95,7 @@ def families(aggregate: Aggregate | None, policy: Policy | None, seen: Seen) -> 
             share = comparing.share
             found.add(names.ROLLOUT_WEIGHT, (service, short(comparing.rollout.digest)), share)
         _slos(found, aggregate, policy)
+    export(found.add, looks, short)
     yield from found
     yield histogram
 

@@ -9,14 +9,15 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import structlog
 from prometheus_client.metrics_core import Metric
 
 from audit.errors import LogUnavailable
-from audit.log.base import Log, LogReader
+from audit.log.base import Log
 from registry.errors import StoreUnavailable
+from registry.policy import ServicePolicy
 
 from .alerts.expiry import Expiry
 from .consume import Following
@@ -26,9 +27,12 @@ from .figures import Evidence
 from .governed import Governing
 from .judging import judged_by
 from .judging.judging import SCORE
+from .labels.block import Package as Labelled
+from .labels.follow import Follow, asked_of
+from .lead import Lead, States
 from .leading import Aggregate, Told, restore, state_of
 from .panes import Of, Pane
-from .read import Packages
+from .read import External, Packages
 from .store.feed import Feed
 
 STEP: Final = 0.2
@@ -37,20 +41,6 @@ GOVERN: Final = 1.0
 """Seconds between two looks at the governance log."""
 SAVE: Final = 2.0
 """Seconds between two states that are kept."""
-SLACK: Final = 1000
-"""ms by which the clock here may be ahead of the log's."""
-
-
-class States(Protocol):
-    """Keeps the newest state of whoever leads. Raises LogUnavailable when what is beneath does not answer."""
-
-    def get(self) -> Mapping[str, Any] | None:
-        """The newest one; None: there is none, or it is none."""
-        ...
-
-    def put(self, state: Mapping[str, Any]) -> None:
-        """Keep it in place of the one before; durable on return."""
-        ...
 
 
 FeedOf = Callable[[bytes], Feed]
@@ -70,6 +60,8 @@ class Monitor:
         states: Callable[[bytes], States],
         *,
         pane_records: int,
+        labels_seconds: float = 2_592_000.0,
+        external: External | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """Nothing is read yet.
@@ -82,6 +74,8 @@ class Monitor:
             packages: where profiles are had.
             states: of whoever leads, of the log with a topic id.
             pane_records: offsets of a pane.
+            labels_seconds: how long predictions wait for their labels.
+            external: what the object store has under a digest.
             clock: seconds since 1970 UTC.
         """
         self._following: Final = following
@@ -91,11 +85,13 @@ class Monitor:
         self._packages: Final = packages
         self._states_of: Final = states
         self._pane_records: Final = pane_records
+        self._labels_seconds: Final = labels_seconds
+        self._external: Final = external
         self._clock: Final = clock
         self._say: Final = structlog.get_logger("monitor")
         self._lock: Final = threading.Lock()
         self._expiry: Final = Expiry()
-        self._lead: _Lead | None = None
+        self._lead: Lead | None = None
         self._seen = Seen()
         self._governed_at = self._saved_at = float("-inf")
         self._trouble = "nothing was read yet"
@@ -124,6 +120,7 @@ class Monitor:
             self._govern()
             if self._following.leads:
                 self._judge()
+                self._read_labels()
             else:
                 self._let_go()
         except (LogUnavailable, StoreUnavailable) as error:
@@ -164,7 +161,8 @@ class Monitor:
         with self._lock:
             aggregate = None if self._lead is None else self._lead.aggregate
             self._expiry.now = self._governing.expires if aggregate is not None else {}
-            return [*families(aggregate, self._governing.policy, self._seen), *self._expiry.collect()]
+            looks = {} if self._lead is None else self._lead.looks
+            return [*families(aggregate, self._governing.policy, self._seen, looks), *self._expiry.collect()]
 
     def evidence(self, service: str, digest: str, slot: str) -> Evidence | None:
         """Of a package that serves; `digest` may be its beginning. None: none does, or another monitor leads."""
@@ -207,12 +205,14 @@ class Monitor:
         """What stands of each package that serves, for JSON."""
         with self._lock:
             lives = {} if self._lead is None else self._lead.aggregate.lives
+            looks = {} if self._lead is None else self._lead.looks
             return [
                 {
                     **of._asdict(), "rows": life.judging.rows, "window_rows": life.judging.window_rows,
                     "checks": life.judging.checks, "threshold": life.judging.threshold,
                     "unsupported": life.judging.unsupported, "policy": life.judging.judged.policy,
                     "alarms": life.alarms(),
+                    "labels": looks[Labelled(*of)].written() if Labelled(*of) in looks else None,
                     "columns": [
                         {"column": each.name, "ks_lower": each.ks_lower, "ks_upper": each.ks_upper,
                          "psi": each.psi, "psi_debiased": each.psi_debiased,
@@ -263,7 +263,18 @@ class Monitor:
         self.told += told
         self._save(time.monotonic())
 
-    def _begin(self) -> _Lead | None:
+    def _read_labels(self) -> None:
+        if self._lead is not None:
+            governing = self._governing
+            self._lead.read_labels(asked_of(governing.policy), governing.served, self._follow)
+
+    def _follow(self, asked: Mapping[str, ServicePolicy], partitions: Iterable[int]) -> Follow:
+        return Follow(
+            self._log.reader(), partitions, asked, self._packages, window=self._labels_seconds,
+            now_ms=int(self._clock() * 1000), external=self._external,
+        )  # fmt: skip
+
+    def _begin(self) -> Lead | None:
         """Lead: everything that is kept is read first, then the state of who led before."""
         topic = self._following.topic
         if topic is None:
@@ -279,7 +290,7 @@ class Monitor:
             panes = sorted(kept.values(), key=lambda pane: (pane.time, pane.partition, pane.number))
             states = self._states_of(topic)
             aggregate = self._restored(topic, partitions, states.get(), panes)
-            lead = _Lead(aggregate, feed, self._log.reader(), states, self._pane_records)
+            lead = Lead(aggregate, feed, self._log.reader(), states, self._pane_records)
         except BaseException:
             feed.close()
             raise
@@ -330,8 +341,7 @@ class Monitor:
             return
         with self._lock:
             self._lead = None
-        lead.feed.close()
-        lead.reader.close()
+        lead.close()
         self._say.info("leads no more")
 
     def _said(self, trouble: str) -> None:
@@ -339,35 +349,3 @@ class Monitor:
             if trouble:
                 self._say.error("waits", reason=trouble)
             self._trouble = trouble
-
-
-class _Lead:
-    """What only the monitor that leads has."""
-
-    def __init__(
-        self, aggregate: Aggregate, feed: Feed, reader: LogReader, states: States, pane_records: int
-    ) -> None:
-        self.aggregate: Final = aggregate
-        self.feed: Final = feed
-        self.reader: Final = reader
-        self.states: Final = states
-        self.saved = -1
-        """Panes that were judged when the state was last kept."""
-        self._pane_records: Final = pane_records
-
-    def ends(self, clock: Callable[[], float]) -> dict[int, int]:
-        """Partitions of which no pane is missing → until when: no record of a later pane is older.
-
-        A pane that is not there yet has at least one record that is not in the log yet.
-        """
-        before = int(clock() * 1000) - SLACK
-        found = {}
-        for partition in self.aggregate.partitions:
-            end = self.reader.bounds(partition)[1]
-            if end < (self.aggregate.taken(partition) + 1) * self._pane_records:
-                found[partition] = before
-        if len(found) == len(self.aggregate.partitions):
-            # Nothing is missing anywhere: no clock that was ahead for a while may keep panes waiting for its time.
-            latest = max(before, self.aggregate.newest_waiting + 1)
-            return dict.fromkeys(found, latest)
-        return found

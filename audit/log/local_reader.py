@@ -83,7 +83,7 @@ class LocalReader:
             if limit <= position:
                 raise LogDamaged(f"{path}: damaged at byte {position}: offset {offset} is cut off")
             file.seek(position)
-            data = file.read(min(max_bytes, limit - position))
+            data = file.read(min(max(max_bytes, HEAD.size), limit - position))
             entries = [entry for entry, _ in frames(data, 0, len(data))]
             if not entries:  # one frame larger than max_bytes, or damage
                 length = HEAD.unpack(data[: HEAD.size])[0] if len(data) >= HEAD.size else 0

@@ -12,6 +12,7 @@ from monitoring.detect.count import Counter
 from registry.errors import NotFound, PackageError, StoreError, StoreUnavailable
 from registry.package import Package
 from registry.reference import Reference
+from registry.signature import Signature
 from registry.stores import Store
 
 
@@ -29,6 +30,7 @@ class Profile:
     """Whether the scores are class probabilities: not for a regression."""
     threshold: np.float32 | None
     """Of the positive class, where there is one."""
+    signature: Signature
 
     @classmethod
     def of(cls, package: Package) -> Self:
@@ -44,6 +46,7 @@ class Profile:
             None
             if signature.task != "binary" or signature.threshold is None
             else np.float32(signature.threshold),
+            signature,
         )
 
     @property

@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+import time
+from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -22,15 +25,34 @@ from audit.settings import SidecarSettings
 from audit.ship.sidecar import Sidecar
 from audit.show import describe, find, walk
 from monitoring.labels import HOUR, Outcomes, Prediction, Task, answers_of, cohorts, compare
+from monitoring.labels import Package as Who
+from monitoring.labels.follow import Follow, asked_of
+from monitoring.labels.look import Look
+from monitoring.panes import Of
+from monitoring.read import StorePackages
 from registry.infer import Wanted
 from registry.package import Package
+from registry.policy import parse_policy
 from registry.publish import publish
 from registry.runtimes import load as load_model
+from registry.stores import configured_store
 from service.auth import add_key, list_keys
 from service.labels import MAX_LABELS, MEMBERS
 from tests.components.gateway import JSON, Answer, Site, ask, open_gateway
 from tests.components.packages import MADE, number_package, number_table
 
+POLICY = b"""
+format: 1
+change: {roles: {policy: 1}}
+services:
+  numbers:
+    gates: {documentation: {}}
+    approvals: {roles: {legal: 1}}
+    performance:
+      metrics: {brier: {maximum: 0.9, worse_than_before_by: 0.001}}
+      minimum_labels: 30
+      cohort_hours: 1000
+"""
 PREDICT = "/v1/models/numbers:predict"
 LABEL = "/v1/models/numbers:label"
 ROWS = b'{"instances":[[1.0,2.0,3.0],[3.0,2.0,1.0]]}'
@@ -275,6 +297,22 @@ def weaker() -> Package:
     return publish(bytes(booster.save_raw("ubj")), table, Wanted("weaker", "y"), now=lambda: MADE).package
 
 
+def followed(site: Site) -> Mapping[Who, Look]:
+    """As the monitor says it of the log that was shipped, by packages of the store."""
+    config = load(site.config)
+    asked = asked_of(parse_policy(POLICY))
+    store = configured_store(config)
+    live, shadow = (digest for _, digest, _, _ in site.plan)
+    follow = Follow(
+        configured_log(config, create=False).reader(), [0], asked, StorePackages(store), window=1e6,
+        now_ms=time.time_ns() // 1_000_000,
+    )  # fmt: skip
+    with closing(follow):
+        while not follow.looks:
+            follow.step({Of("numbers", live, "live"): 1, Of("numbers", shadow, "shadow"): 2})
+        return follow.looks
+
+
 async def test_live_and_shadow_are_judged_by_labels_that_came_through_the_gateway(site: Site) -> None:
     """From HTTP to figures: the accuracy is that of the model on these rows; both packages by the same labels."""
     site.serve("numbers", weaker(), "shadow")
@@ -312,3 +350,7 @@ async def test_live_and_shadow_are_judged_by_labels_that_came_through_the_gatewa
     assert (compared.rows, compared.labelled) == (40, 30)
     brier = compared.differences["brier"]
     assert brier.interval.low > 0  # a single tree is told from eight by thirty rows
+    looks = followed(site)
+    assert looks[live].cohort == cohort
+    assert looks[live].alarms == {"brier": None}
+    assert looks[shadow].alarms == {"brier": "page"}  # against live, which came before it

@@ -29,12 +29,12 @@ HERE = {
 }
 """What is rightly without data here, and why. Data all the same is a fault of this table."""
 NOT_YET = {
-    "affiant_performance": "no process exports it",
-    "affiant_label_coverage": "no process exports it",
-    "affiant_label_delay": "no process exports it",
-    "affiant_group": "no process exports it",
+    "affiant_performance": "its policy does not ask what labels say",
+    "affiant_label_coverage": "its policy does not ask what labels say",
+    "affiant_label_delay": "its policy does not ask what labels say",
+    "affiant_group": "its policy does not ask what labels say",
 }
-"""Metrics that have a name, rules and panels, and no data in any system so far."""
+"""Metrics that this system has no data for."""
 
 
 @pytest.fixture(scope="module")

@@ -53,6 +53,7 @@ def profile_of(digest: str = DIGEST, count: int = 20_000, seed: int = 7) -> Prof
         Counter(reference.scores),
         True,
         np.float32(0.5),
+        SIGNATURE,
     )
 
 

@@ -125,6 +125,17 @@ def test_another_topic_in_the_directory_is_refused(tmp_path: Path) -> None:
         LocalLog(tmp_path, "two").topic()
 
 
+@pytest.mark.parametrize("size", [1, 15, 16, 17, 40])
+def test_at_least_one_entry_is_read_however_few_bytes_are_asked_for(tmp_path: Path, size: int) -> None:
+    """Also fewer than a frame's head has."""
+    log = LocalLog(tmp_path / "log", "records", 1)
+    wrote(log, b"x" * 100, b"y")
+    reader = log.reader()
+    assert [each.value for each in reader.read(0, 0, size, 0.0)] == [b"x" * 100]
+    assert [each.value for each in reader.read(0, 1, size, 0.0)] == [b"y"]
+    reader.close()
+
+
 def test_segments_roll_and_are_read_across(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A full segment is followed by another; offsets and reading go on."""
     monkeypatch.setattr("audit.log.local.SEGMENT_BYTES", 100)

@@ -1,0 +1,49 @@
+"""What labels say, for Prometheus. Names and meanings are in names.py."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+from monitoring import names
+from monitoring.names import Name
+
+from .block import Package
+from .look import Look
+
+Add = Callable[[Name, Iterable[str], float], None]
+
+
+def export(add: Add, looks: Mapping[Package, Look], short: Callable[[str], str]) -> None:
+    """Every sample.
+
+    Args:
+        add: takes a metric's name, labels and value.
+        looks: what stands.
+        short: a digest as a label.
+    """
+    for package, each in sorted(looks.items()):
+        labels = (package.service, short(package.digest), package.slot)
+        if each.coverage is not None:
+            add(names.LABEL_COVERAGE, labels, each.coverage)
+        _cohort(add, labels, each)
+        for metric, severity in each.alarms.items():
+            # As with drift: what pages warns, too.
+            add(names.PERFORMANCE_ALARM, (*labels, metric, "warn"), int(severity is not None))
+            add(names.PERFORMANCE_ALARM, (*labels, metric, "page"), int(severity == "page"))
+        for judged in each.groups:
+            for group in judged.groups:
+                where = (*labels, judged.attribute, group.name)
+                add(names.GROUP_ROWS, where, group.rows)
+                if group.favourable.value is not None:
+                    add(names.GROUP_RATE, where, group.favourable.value)
+
+
+def _cohort(add: Add, labels: tuple[str, ...], found: Look) -> None:
+    if found.cohort is None:
+        return
+    for quantile, seconds in found.cohort.delays.items():
+        add(names.LABEL_DELAY, (*labels, f"{quantile:g}"), seconds)
+    for metric, estimate in found.cohort.metrics.items():
+        bounds = {"value": estimate.value, "lower": estimate.interval.low, "upper": estimate.interval.high}
+        for bound, value in bounds.items():
+            add(names.METRIC, (*labels, metric, bound), value)

@@ -1,0 +1,155 @@
+"""What labels say of the packages that serve, held against the policy. Pure: outcomes in, figures out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final, Literal
+
+from audit.labels import format_time
+from monitoring.groups import Judged, judge
+from monitoring.intervals import Interval
+from registry.policy import ServicePolicy
+from registry.policy.behaviour import LiveFairness, Performance
+from registry.policy.gates import LOWER_IS_BETTER
+
+from .block import Package
+from .fair import favoured
+from .join import Joined, Outcomes
+from .performance import Cohort, Difference, cohorts, compare
+
+HOUR: Final = 3600 * 10**9
+"""ns."""
+_DAY: Final = 24.0
+"""Hours over which groups are looked at where no cohorts are asked for."""
+Severity = Literal["warn", "page"]
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Of one package."""
+
+    cohort: Cohort | None = None
+    """The newest one that has labels enough to be judged."""
+    coverage: float | None = None
+    """Share of rows with a label, of the newest cohort that is old enough to have them; None: there is none."""
+    alarms: Mapping[str, Severity | None] = field(default_factory=dict)
+    """Metric with a limit → how gravely it is broken. page: its interval is beyond the limit. warn: its value is."""
+    groups: Sequence[Judged] = ()
+
+    def written(self) -> dict[str, Any]:
+        """For JSON. Times are RFC 3339, UTC."""
+        return {
+            "cohort": None if self.cohort is None else _written(self.cohort),
+            "coverage": self.coverage,
+            "alarms": {metric: severity for metric, severity in self.alarms.items() if severity is not None},
+            "groups": [asdict(each) for each in self.groups],
+        }
+
+
+def _written(cohort: Cohort) -> dict[str, Any]:
+    said = asdict(cohort) | {"start": format_time(cohort.start), "end": format_time(cohort.end)}
+    said["delays"] = {f"{quantile:g}": seconds for quantile, seconds in cohort.delays.items()}
+    return said
+
+
+def look(
+    outcomes: Outcomes, policy: ServicePolicy, serving: Mapping[Package, int], newest_ms: int
+) -> dict[Package, Look]:
+    """Of every package that serves, and has answered.
+
+    Args:
+        outcomes: of the service.
+        policy: of the service.
+        serving: packages that are to answer now → since when, by any clock.
+        newest_ms: the log's newest time, ms since 1970 UTC: what it is held to be now.
+    """
+    joined, _ = outcomes.joined()
+    here = {package: joined[package] for package in serving if package in joined}
+    now = newest_ms * 1_000_000
+    found = {}
+    for package, each in here.items():
+        groups = _groups(each, policy, now)
+        if policy.performance is None:
+            found[package] = Look(groups=groups)
+            continue
+        other = _before(package, serving)
+        before = None if other is None else here.get(other)
+        found[package] = _performance(each, before, policy.performance, now, groups)
+    return found
+
+
+def _before(package: Package, serving: Mapping[Package, int]) -> Package | None:
+    """Whom a package is held against on the same requests: of a shadow and what else answers, who came first. Of two
+    that came together the shadow did: it is what was live until then.
+    """
+    others = [each for each in serving if (each.slot == "shadow") != (package.slot == "shadow")]
+    if package.slot == "shadow":
+        live = [each for each in others if each.slot == "live" and serving[each] < serving[package]]
+        return live[0] if live else None
+    shadows = [each for each in others if serving[each] <= serving[package]]
+    return max(shadows, key=lambda each: (serving[each], each), default=None)
+
+
+def _performance(
+    joined: Joined, before: Joined | None, policy: Performance, now: int, groups: Sequence[Judged]
+) -> Look:
+    every = cohorts(joined, round(policy.cohort_hours * HOUR), policy.confidence)
+    enough = [each for each in every if each.labelled >= policy.minimum_labels]
+    after = round(policy.coverage_after_hours * HOUR)
+    due = [each for each in every if each.end + after <= now]
+    newest = enough[-1] if enough else None
+    return Look(
+        newest,
+        due[-1].labelled / due[-1].rows if due else None,
+        {} if newest is None else dict(_alarms(joined, before, policy, newest)),
+        groups,
+    )
+
+
+def _alarms(
+    joined: Joined, before: Joined | None, policy: Performance, cohort: Cohort
+) -> Iterator[tuple[str, Severity | None]]:
+    differences: Mapping[str, Difference] = {}
+    if before is not None and (joined.task.kind, joined.task.classes) == (
+        before.task.kind,
+        before.task.classes,
+    ):
+        compared = compare(joined, before, policy.confidence, since=cohort.start, until=cohort.end)
+        if compared.labelled >= policy.minimum_labels:
+            differences = compared.differences
+    for metric, limit in policy.metrics.items():
+        estimate, difference = cohort.metrics.get(metric), differences.get(metric)
+        broken: list[Severity | None] = []
+        if estimate is not None:
+            broken.append(_broken(estimate.value, estimate.interval, limit.minimum, limit.maximum))
+        if difference is not None and limit.worse_than_before_by is not None:
+            by = limit.worse_than_before_by
+            broken.append(_worse(metric, difference.value, difference.interval, by))
+        if broken:
+            yield metric, "page" if "page" in broken else "warn" if "warn" in broken else None
+
+
+def _broken(
+    value: float, interval: Interval, minimum: float | None, maximum: float | None
+) -> Severity | None:
+    if (minimum is not None and interval.high < minimum) or (maximum is not None and interval.low > maximum):
+        return "page"
+    if (minimum is not None and value < minimum) or (maximum is not None and value > maximum):
+        return "warn"
+    return None
+
+
+def _worse(metric: str, value: float, interval: Interval, by: float) -> Severity | None:
+    if metric in LOWER_IS_BETTER:
+        return _broken(value, interval, None, by)
+    return _broken(value, interval, -by, None)
+
+
+def _groups(joined: Joined, policy: ServicePolicy, now: int) -> Sequence[Judged]:
+    fair: LiveFairness | None = policy.live_fairness
+    if fair is None:
+        return ()
+    hours = _DAY if policy.performance is None else policy.performance.cohort_hours
+    counted = favoured(joined, fair.favourable, since=now - round(hours * HOUR))
+    return () if counted is None else judge(joined.attributes, counted, fair.minimum_group)

@@ -1,0 +1,99 @@
+"""What a monitor has while it leads: everything that the panes of all partitions say, and what labels do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final, Protocol
+
+from audit.log.base import LogReader
+from registry.policy import ServicePolicy
+
+from .labels.block import Package as Labelled
+from .labels.follow import Follow
+from .labels.look import Look
+from .leading import Aggregate
+from .panes import Of
+from .store.feed import Feed
+
+SLACK: Final = 1000
+"""ms by which the clock here may be ahead of the log's."""
+Begin = Callable[[Mapping[str, ServicePolicy], Iterable[int]], Follow]
+"""Of the services that are looked at, and all partitions."""
+
+
+class States(Protocol):
+    """Keeps the newest state of whoever leads. Raises LogUnavailable when what is beneath does not answer."""
+
+    def get(self) -> Mapping[str, Any] | None:
+        """The newest one; None: there is none, or it is none."""
+        ...
+
+    def put(self, state: Mapping[str, Any]) -> None:
+        """Keep it in place of the one before; durable on return."""
+        ...
+
+
+class Lead:
+    """What only the monitor that leads has."""
+
+    def __init__(
+        self, aggregate: Aggregate, feed: Feed, reader: LogReader, states: States, pane_records: int
+    ) -> None:
+        self.aggregate: Final = aggregate
+        self.feed: Final = feed
+        self.reader: Final = reader
+        self.states: Final = states
+        self.saved = -1
+        """Panes that were judged when the state was last kept."""
+        self._labels: Follow | None = None
+        self._pane_records: Final = pane_records
+
+    def close(self) -> None:
+        """Let go."""
+        self.feed.close()
+        self.reader.close()
+        if self._labels is not None:
+            self._labels.close()
+
+    @property
+    def looks(self) -> Mapping[Labelled, Look]:
+        """What labels say."""
+        return {} if self._labels is None else self._labels.looks
+
+    def read_labels(self, asked: Mapping[str, ServicePolicy], served: Mapping[Of, int], begin: Begin) -> None:
+        """Read on for a moment, where the policy of a service asks what labels say; when it asks for something else
+        than before, from the beginning.
+
+        Args:
+            asked: the services that are looked at.
+            served: what is to answer now → since when.
+            begin: makes a reader.
+
+        Raises:
+            LogUnavailable, StoreUnavailable: the log, or a package, is away now.
+        """
+        if self._labels is not None and self._labels.policies != asked:
+            self._labels.close()
+            self._labels = None
+        if not asked:
+            return
+        if self._labels is None:
+            self._labels = begin(asked, self.aggregate.partitions)
+        self._labels.step(served)
+
+    def ends(self, clock: Callable[[], float]) -> dict[int, int]:
+        """Partitions of which no pane is missing → until when: no record of a later pane is older.
+
+        A pane that is not there yet has at least one record that is not in the log yet.
+        """
+        before = int(clock() * 1000) - SLACK
+        found = {}
+        for partition in self.aggregate.partitions:
+            end = self.reader.bounds(partition)[1]
+            if end < (self.aggregate.taken(partition) + 1) * self._pane_records:
+                found[partition] = before
+        if len(found) == len(self.aggregate.partitions):
+            # Nothing is missing anywhere: no clock that was ahead for a while may keep panes waiting for its time.
+            latest = max(before, self.aggregate.newest_waiting + 1)
+            return dict.fromkeys(found, latest)
+        return found

@@ -1,0 +1,292 @@
+"""The monitor reads answers and labels of the whole log, and says what the policy makes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import closing
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from audit.labels import labelled, told
+from audit.proof.entry import Key, encode_entry
+from audit.proof.record import frame_record
+from monitoring.consume import LocalFollowing
+from monitoring.governed import Ungoverned
+from monitoring.labels import Package as Who
+from monitoring.labels.export import export
+from monitoring.labels.follow import Follow, asked_of
+from monitoring.labels.look import Look, look
+from monitoring.labels.reading import Reading
+from monitoring.monitor import Monitor
+from monitoring.panes import Of
+from monitoring.store.feed import LocalFeed
+from monitoring.store.states import FileStates
+from registry.deployment import Placed
+from registry.package import Package
+from registry.policy import Policy, parse_policy
+from tests.components.monitored import START, Known, Traffic, local_log, logged, made_package
+
+SERVICE = "numbers"
+POLICY = """
+format: 1
+change: {roles: {policy: 1}}
+services:
+  numbers:
+    gates: {documentation: {}}
+    approvals: {roles: {legal: 1}}
+    performance:
+      metrics: {accuracy: {minimum: MINIMUM, worse_than_before_by: 0.02}}
+      minimum_labels: 50
+      coverage: 0.9
+      coverage_after_hours: 0.001
+      cohort_hours: 1
+    live_fairness:
+      attributes: [{column: grade}]
+      favourable: positive
+      minimum_group: 5
+  other:
+    gates: {documentation: {}}
+    approvals: {roles: {legal: 1}}
+"""
+LABELS = bytes([9]) * 16
+
+
+def policy(minimum: float = 0.8) -> Policy:
+    """With what labels must say of one of two services."""
+    return parse_policy(POLICY.replace("MINIMUM", str(minimum)).encode())
+
+
+class Stream:
+    """Records of a service, and labels in a journal of their own."""
+
+    def __init__(self, package: Package) -> None:
+        self.package = package
+        self.traffic = Traffic(package, SERVICE)
+        self.said = 0
+
+    @property
+    def live(self) -> Who:
+        """Who answers."""
+        return Who(SERVICE, self.package.digest, "live")
+
+    def asked(self, count: int) -> list[bytes]:
+        """Requests of one row each, with scores that decide by turns; numbered by the client."""
+        return [
+            self.traffic.value(
+                scores=np.array([0.9 if at % 2 else 0.1], np.float32), fields={Key.REQUEST_ID: f"r{at}"}
+            )
+            for at in range(count)
+        ]
+
+    def label(self, at: int, value: object, **more: Any) -> bytes:
+        """What came of request `at`."""
+        fields, payload = labelled(
+            told(request_id=f"r{at}", label=value, now=2**62, **more),
+            SERVICE, sha256(b"%d" % at).digest(), START * 1_000_000 + 10**9 * 60,
+        )  # fmt: skip
+        fields |= {
+            Key.JOURNAL: LABELS, Key.EPOCH: 1, Key.SEQUENCE: self.said, Key.CHAIN: bytes(32),
+            Key.COMMITTING: START * 1_000_000 + 10**9 * 60,
+        }  # fmt: skip
+        self.said += 1
+        return frame_record(encode_entry({int(key): fields[key] for key in sorted(fields)}), payload)
+
+    def labels(self, count: int, right: float) -> list[bytes]:
+        """Of so many requests; of so large a share the decision was right."""
+        wrong = round(count * (1 - right))
+        return [
+            self.label(at, "class 1" if bool(at % 2) ^ (at < wrong) else "class 0") for at in range(count)
+        ]
+
+
+@pytest.fixture(scope="module")
+def package() -> Package:
+    """Two classes, a category."""
+    return made_package()
+
+
+@pytest.fixture
+def stream(package: Package) -> Stream:
+    """Nothing was asked yet."""
+    return Stream(package)
+
+
+def looked(
+    directory: Path, stream: Stream, *partitions: list[bytes], by: Policy | None = None, packages: Any = None
+) -> Mapping[Who, Look]:
+    """What is said once the log is read to its end."""
+    log = local_log(directory / "log", *partitions)
+    follow = Follow(
+        log.reader(), range(len(partitions)), asked_of(by or policy()),
+        packages or Known.of(stream.package, SERVICE), window=1e9, now_ms=START,
+    )  # fmt: skip
+    with closing(follow):
+        serving = {Of(*stream.live): 0}  # type: ignore[arg-type]
+        while not follow.looks:
+            follow.step(serving)
+        return follow.looks
+
+
+def test_labels_of_another_partition_find_their_answers(stream: Stream, tmp_path: Path) -> None:
+    """And come before them, where their partition is read first."""
+    (found,) = looked(tmp_path, stream, stream.labels(100, 0.95), stream.asked(100)).values()
+    assert found.cohort is not None
+    assert (found.cohort.rows, found.cohort.labelled) == (100, 100)
+    assert found.cohort.metrics["accuracy"].value == pytest.approx(0.95)
+    assert found.alarms == {"accuracy": None}
+    assert found.coverage == 1.0
+
+
+@pytest.mark.parametrize(("right", "said"), [(0.95, None), (0.79, "warn"), (0.5, "page")])
+def test_a_value_below_the_limit_warns_and_a_whole_interval_pages(
+    stream: Stream, tmp_path: Path, right: float, said: str | None
+) -> None:
+    """0.79 of 100 may be 0.86."""
+    (found,) = looked(tmp_path, stream, stream.asked(100), stream.labels(100, right)).values()
+    assert found.alarms == {"accuracy": said}
+
+
+def test_too_few_labels_are_not_judged(stream: Stream, tmp_path: Path) -> None:
+    """49 of 50."""
+    (found,) = looked(tmp_path, stream, stream.asked(100), stream.labels(49, 0.0)).values()
+    assert found.cohort is None
+    assert found.alarms == {}
+
+
+def test_groups_and_coverage_are_told_of_what_has_no_labels(stream: Stream, package: Package) -> None:
+    """Groups by the decision alone; a cohort that could not have its labels yet has no coverage."""
+    reading = Reading(asked_of(policy()), Known.of(package, SERVICE), 10**18)
+    reading.take(logged(stream.asked(200)))
+    outcomes, serving = reading.outcomes[SERVICE], {stream.live: 0}
+    (found,) = look(outcomes, policy().services[SERVICE], serving, reading.newest_ms).values()
+    assert (found.cohort, found.coverage, found.alarms) == (None, None, {})
+    samples: dict[tuple[str, ...], float] = {}
+    export(
+        lambda name, labels, value: samples.update({(name.name, *labels): value}), {stream.live: found}, str
+    )
+    rows = {name[-1]: value for name, value in samples.items() if name[0] == "affiant_group_rows"}
+    assert set(rows) == {"low", "middle", "high", "missing"}
+    assert sum(rows.values()) == 200
+    assert samples["affiant_group_favourable_ratio", *stream.live, "grade", "low"] == pytest.approx(
+        0.5, abs=0.2
+    )
+    (later,) = look(outcomes, policy().services[SERVICE], serving, reading.newest_ms + 7_200_000).values()
+    assert later.coverage == 0.0
+    assert [each.groups for each in later.groups] == [()]
+
+
+def test_what_is_no_label_is_counted_and_changes_nothing(stream: Stream, package: Package) -> None:
+    """Read alone: nobody must be stopped by it."""
+    reading = Reading(asked_of(policy()), Known.of(package, SERVICE), 10**18)
+    whole = stream.label(1, "class 1")
+    torn = whole[:-1] + bytes([whole[-1] ^ 1])
+    reading.take(logged([torn, None, b"\0\1\0\1x"], time=2**60))
+    assert reading.newest_ms == 0  # that is no time
+    reading.take(logged([*stream.asked(3), whole, torn]))
+    assert reading.unreadable == 2
+    joined, waiting = reading.outcomes[SERVICE].joined()
+    assert waiting == 0
+    assert int(joined[stream.live].labelled.sum()) == 1
+
+
+def test_only_services_whose_policy_asks_are_read(stream: Stream, package: Package) -> None:
+    """Of others nothing is asked, not even a package."""
+    packages = Known.of(package, SERVICE, "other")
+    reading = Reading(asked_of(policy()), packages, 10**18)
+    reading.take(logged(Traffic(package, "other").values(5)))
+    assert packages.asked == 0
+    assert list(reading.outcomes) == [SERVICE]
+
+
+def test_the_window_begins_where_answers_may_still_wait(
+    stream: Stream, tmp_path: Path, monkeypatch: Any
+) -> None:
+    """Found by looking at a few entries; what the log does not have any more is passed over."""
+    monkeypatch.setattr("monitoring.labels.follow._NEAR", 8)
+    entries = logged(stream.asked(1000))
+    read: list[int] = []
+
+    class Reader:
+        def bounds(self, partition: int) -> tuple[int, int]:
+            return 100, 1000
+
+        def read(self, partition: int, offset: int, max_bytes: int, timeout: float) -> Any:
+            read.append(offset)
+            return entries[offset : offset + (1 if max_bytes == 1 else 50)]
+
+        def close(self) -> None:
+            """Nothing."""
+
+    follow = Follow(
+        Reader(), [0], asked_of(policy()), Known.of(stream.package, SERVICE), window=1.0, now_ms=START + 1600
+    )
+    while not follow.looks:
+        follow.step({Of(*stream.live): 0})  # type: ignore[arg-type]
+    found = follow._reading.outcomes[SERVICE].joined()[0][stream.live]
+    assert 400 <= len(found.time) <= 408
+    assert len(read) < 30
+
+
+def test_a_shadow_that_was_live_is_what_live_is_held_against(stream: Stream, tmp_path: Path) -> None:
+    """On the same requests: live is worse than it by more than the policy lets it."""
+    before = made_package(name="before")
+    old = Who(SERVICE, before.digest, "shadow")
+    shadow = Traffic(before, SERVICE, journal=stream.traffic.journal, sequence=10_000)
+    answered = [
+        shadow.value(
+            scores=np.array([0.9 if at % 2 else 0.1], np.float32),
+            fields={Key.SLOT: 2, Key.REQUEST_ID: f"r{at}", Key.ARRIVED: START * 1_000_000 + at * 1_000_000},
+        )
+        for at in range(400)
+    ]
+    live = [
+        stream.traffic.value(
+            scores=np.array([0.9 if (at % 2) ^ (at < 60) else 0.1], np.float32),
+            fields={Key.REQUEST_ID: f"r{at}"},
+        )
+        for at in range(400)
+    ]
+    log = local_log(tmp_path / "log", [*live, *answered, *stream.labels(400, 1.0)])
+    packages = Known(Known.of(stream.package, SERVICE).profiles | Known.of(before, SERVICE).profiles)  # type: ignore[operator]
+    said = {}
+    for shadow_since in (0, 7):
+        follow = Follow(log.reader(), [0], asked_of(policy(0.1)), packages, window=1e9, now_ms=START)
+        with closing(follow):
+            while not follow.looks:
+                follow.step({Of(*stream.live): 5, Of(*old): shadow_since})  # type: ignore[arg-type]
+            said[shadow_since] = {who: dict(each.alarms) for who, each in follow.looks.items()}
+    assert said[0] == {stream.live: {"accuracy": "page"}, old: {"accuracy": None}}
+    # A candidate that came later is the one that is judged, and it is better.
+    assert said[7] == {stream.live: {"accuracy": None}, old: {"accuracy": None}}
+
+
+def test_the_monitor_exports_it(stream: Stream, tmp_path: Path) -> None:
+    """Only with such a policy; labels in another partition than what they are about."""
+    log = local_log(tmp_path / "log", stream.asked(128), stream.labels(100, 0.5))
+    (tmp_path / "policy.yaml").write_text(POLICY.replace("MINIMUM", "0.8"))
+    packages, feed = Known.of(stream.package, SERVICE), LocalFeed()
+    following = LocalFollowing(log, tmp_path / "monitor", 64, packages, feed.hand, pause=lambda _: None)
+    plans = {SERVICE: (Placed(digest=stream.package.digest),)}
+    monitor = Monitor(
+        following, lambda _: feed, log, Ungoverned(tmp_path / "policy.yaml", plans), packages,
+        lambda _: FileStates(tmp_path / "judged"), pane_records=64, labels_seconds=1e9,
+    )  # fmt: skip
+    with closing(monitor):
+        for _ in range(6):
+            monitor.step()
+        said = {
+            (sample.name, *sample.labels.values()): sample.value
+            for metric in monitor.collect()
+            for sample in metric.samples
+            if "performance" in sample.name or "label" in sample.name or "group" in sample.name
+        }
+    where = (SERVICE, stream.package.digest[7:19], "live")
+    assert said["affiant_performance", *where, "accuracy", "value"] == pytest.approx(0.5)
+    assert said["affiant_performance_alarm", *where, "accuracy", "page"] == 1
+    assert said["affiant_performance_alarm", *where, "accuracy", "warn"] == 1
+    assert ("affiant_label_delay_seconds", *where, "0.5") in said
+    assert said["affiant_label_coverage_ratio", *where] == pytest.approx(100 / 128)
