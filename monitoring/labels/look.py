@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from math import isfinite
 from typing import Any, Final, Literal
 
 from audit.labels import format_time
@@ -38,19 +39,32 @@ class Look:
     groups: Sequence[Judged] = ()
 
     def written(self) -> dict[str, Any]:
-        """For JSON. Times are RFC 3339, UTC."""
-        return {
-            "cohort": None if self.cohort is None else _written(self.cohort),
-            "coverage": self.coverage,
-            "alarms": {metric: severity for metric, severity in self.alarms.items() if severity is not None},
-            "groups": [asdict(each) for each in self.groups],
-        }
+        """For JSON. Times are RFC 3339, UTC; what is no finite number is null."""
+        said: dict[str, Any] = _finite(
+            {
+                "cohort": None if self.cohort is None else _written(self.cohort),
+                "coverage": self.coverage,
+                "alarms": {
+                    metric: severity for metric, severity in self.alarms.items() if severity is not None
+                },
+                "groups": [asdict(each) for each in self.groups],
+            }
+        )
+        return said
 
 
 def _written(cohort: Cohort) -> dict[str, Any]:
     said = asdict(cohort) | {"start": format_time(cohort.start), "end": format_time(cohort.end)}
     said["delays"] = {f"{quantile:g}": seconds for quantile, seconds in cohort.delays.items()}
     return said
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _finite(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(each) for each in value]
+    return None if isinstance(value, float) and not isfinite(value) else value
 
 
 def look(

@@ -17,6 +17,7 @@ GATEWAY = "tests/integration/test_labels.py"
 IMPORT = "tests/integration/test_label_import.py"
 JOIN = "tests/unit/monitoring/labels/test_join.py"
 FIGURES = "tests/unit/monitoring/labels/test_performance.py"
+FOLLOW = "tests/unit/monitoring/labels/test_follow.py"
 GROUPS = "tests/unit/monitoring/test_groups.py"
 COPIED = (
     "audit", "cli", "service", "registry", "monitoring", "examples/credit/german_credit.csv", "tests/__init__.py",
@@ -64,6 +65,18 @@ MUTATIONS = (
           "    if True:", FIGURES),
     check("small groups", "monitoring/groups", "    judged = [(rate, name) for rate, name in rates if rate.rows >= minimum]",
           "    judged = [(rate, name) for rate, name in rates if rate.rows]", GROUPS),
+    # ---------------------------------------------------------------- what the monitor says
+    check("all was read once", "monitoring/labels/follow", "        if self._new and self.whole and", "        if self._new and", FOLLOW),
+    check("every partition's turn", "monitoring/labels/follow", "            self._turn.rotate(-1)", "            pass", FOLLOW),
+    check("where the window begins", "monitoring/labels/follow", "                low = middle", "                high = middle", FOLLOW),
+    check("what is no time", "monitoring/labels/reading", "    return logged.timestamp if logged.timestamp <= _LATEST_MS else 0",
+          "    return logged.timestamp", FOLLOW),
+    check("who was not asked about", "monitoring/labels/reading", "            if service in self._policies and digest", "            if digest", FOLLOW),
+    check("bad luck", "monitoring/labels/look", "(minimum is not None and interval.high < minimum)", "(minimum is not None and value < minimum)", FOLLOW, short=True),
+    check("who came first", "monitoring/labels/look", "    shadows = [each for each in others if serving[each] <= serving[package]]",
+          "    shadows = others", FOLLOW),
+    check("labels enough", "monitoring/labels/look", "if each.labelled >= policy.minimum_labels]", "if True]", FOLLOW),
+    check("a cohort's age", "monitoring/labels/look", "if each.end + after <= now]", "if True]", FOLLOW),
 )  # fmt: skip
 
 

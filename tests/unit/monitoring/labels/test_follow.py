@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from contextlib import closing
 from hashlib import sha256
@@ -16,12 +17,15 @@ from audit.proof.entry import Key, encode_entry
 from audit.proof.record import frame_record
 from monitoring.consume import LocalFollowing
 from monitoring.governed import Ungoverned
+from monitoring.intervals import Interval
+from monitoring.labels import Cohort, Estimate
 from monitoring.labels import Package as Who
 from monitoring.labels.export import export
 from monitoring.labels.follow import Follow, asked_of
 from monitoring.labels.look import Look, look
 from monitoring.labels.reading import Reading
 from monitoring.monitor import Monitor
+from monitoring.pages import pages
 from monitoring.panes import Of
 from monitoring.store.feed import LocalFeed
 from monitoring.store.states import FileStates
@@ -231,6 +235,20 @@ def test_the_window_begins_where_answers_may_still_wait(
     assert len(read) < 30
 
 
+def test_nothing_is_said_before_all_was_read_once(stream: Stream, tmp_path: Path, monkeypatch: Any) -> None:
+    """Labels that are not read yet are no missing labels; and every partition has its turn."""
+    monkeypatch.setattr("monitoring.labels.follow.SLICE", 0.0)
+    log = local_log(tmp_path / "log", stream.asked(100), [], stream.labels(100, 0.95))
+    packages = Known.of(stream.package, SERVICE)
+    follow = Follow(log.reader(), range(3), asked_of(policy()), packages, window=1e9, now_ms=START)
+    with closing(follow):
+        said = []
+        for _ in range(3):
+            follow.step({Of(*stream.live): 0})  # type: ignore[arg-type]
+            said.append([look.alarms for look in follow.looks.values()])
+    assert said == [[], [], [{"accuracy": None}]]
+
+
 def test_a_shadow_that_was_live_is_what_live_is_held_against(stream: Stream, tmp_path: Path) -> None:
     """On the same requests: live is worse than it by more than the policy lets it."""
     before = made_package(name="before")
@@ -264,6 +282,18 @@ def test_a_shadow_that_was_live_is_what_live_is_held_against(stream: Stream, tmp
     assert said[7] == {stream.live: {"accuracy": None}, old: {"accuracy": None}}
 
 
+def test_what_is_no_number_is_null_in_json() -> None:
+    """An AUC of one class, an interval of one row."""
+    nothing = Interval(float("nan"), float("inf"))
+    cohort = Cohort(
+        0, 1, 1, 1, 0, Interval(0.0, 1.0), {0.5: 1.0}, {"auc": Estimate(float("nan"), nothing, 1)}
+    )
+    said = Look(cohort).written()
+    assert json.loads(json.dumps(said, allow_nan=False)) == said
+    assert said["cohort"]["metrics"]["auc"]["value"] is None
+    assert said["cohort"]["delays"] == {"0.5": 1.0}
+
+
 def test_the_monitor_exports_it(stream: Stream, tmp_path: Path) -> None:
     """Only with such a policy; labels in another partition than what they are about."""
     log = local_log(tmp_path / "log", stream.asked(128), stream.labels(100, 0.5))
@@ -284,6 +314,11 @@ def test_the_monitor_exports_it(stream: Stream, tmp_path: Path) -> None:
             for sample in metric.samples
             if "performance" in sample.name or "label" in sample.name or "group" in sample.name
         }
+        (package,) = json.loads(b"".join(pages(monitor)["/figures"]({}, lambda *_: None)))
+    labels = package["labels"]
+    assert labels["cohort"]["metrics"]["accuracy"]["value"] == pytest.approx(0.5)
+    assert labels["cohort"]["start"] < labels["cohort"]["end"]
+    assert labels["alarms"] == {"accuracy": "page"}
     where = (SERVICE, stream.package.digest[7:19], "live")
     assert said["affiant_performance", *where, "accuracy", "value"] == pytest.approx(0.5)
     assert said["affiant_performance_alarm", *where, "accuracy", "page"] == 1
