@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 import structlog
@@ -20,18 +20,17 @@ from registry.errors import StoreUnavailable
 from registry.policy import ServicePolicy
 
 from .alerts.expiry import Expiry
+from .answers import comparison_of, evidence_of, figures_of
 from .consume import Following
 from .errors import DetectError
 from .exporter import Seen, families
 from .figures import Evidence
 from .governed import Governing
 from .judging import judged_by
-from .judging.judging import SCORE
-from .labels.block import Package as Labelled
 from .labels.follow import Follow, asked_of
 from .lead import Lead, States
 from .leading import Aggregate, Told, restore, state_of
-from .panes import Of, Pane
+from .panes import Pane
 from .read import External, Packages
 from .store.feed import Feed
 
@@ -167,71 +166,18 @@ class Monitor:
     def evidence(self, service: str, digest: str, slot: str) -> Evidence | None:
         """Of a package that serves; `digest` may be its beginning. None: none does, or another monitor leads."""
         with self._lock:
-            if self._lead is None:
-                return None
-            aggregate = self._lead.aggregate
-            return next((aggregate.evidence(of) for of in self._named(service, digest, slot)), None)
+            lead = self._lead
+            return None if lead is None else evidence_of(lead.aggregate, service, digest, slot)
 
     def comparison(self, service: str) -> dict[str, Any] | None:
         """What was asked of a rollout's canary and of live since it began; None: there is none, or another leads."""
         with self._lock:
-            comparing = None if self._lead is None else self._lead.aggregate.comparing.get(service)
-            if comparing is None:
-                return None
-            return {
-                "service": service,
-                "digest": comparing.rollout.digest,
-                "offset": comparing.rollout.offset,
-                "moved": comparing.rollout.moved,
-                "effect": self._effect(service),
-                "sides": {slot: comparing.side(slot).written() for slot in ("canary", "live")},
-            }
-
-    def _effect(self, service: str) -> float:
-        """The largest design effect of a score of what answers for a service."""
-        assert self._lead is not None
-        return max(
-            (
-                each.effect
-                for of, life in self._lead.aggregate.lives.items()
-                if of.service == service and of.slot != "shadow"
-                for each in life.judging.figures()
-                if each.name.startswith(SCORE)
-            ),
-            default=1.0,
-        )
+            return None if self._lead is None else comparison_of(self._lead.aggregate, service)
 
     def figures(self) -> list[dict[str, Any]]:
         """What stands of each package that serves, for JSON."""
         with self._lock:
-            lives = {} if self._lead is None else self._lead.aggregate.lives
-            looks = {} if self._lead is None else self._lead.looks
-            return [
-                {
-                    **of._asdict(), "rows": life.judging.rows, "window_rows": life.judging.window_rows,
-                    "checks": life.judging.checks, "threshold": life.judging.threshold,
-                    "unsupported": life.judging.unsupported, "policy": life.judging.judged.policy,
-                    "alarms": life.alarms(),
-                    "labels": looks[Labelled(*of)].written() if Labelled(*of) in looks else None,
-                    "columns": [
-                        {"column": each.name, "ks_lower": each.ks_lower, "ks_upper": each.ks_upper,
-                         "psi": each.psi, "psi_debiased": each.psi_debiased,
-                         "log_e": {"warn": max(each.log_e_warn, -1.0), "page": max(each.log_e_page, -1.0)},
-                         "effect": each.effect, "missing": each.missing, "out_of_range": each.out_of_range,
-                         "unseen": each.unseen}
-                        for each in life.judging.figures()
-                    ],
-                }
-                for of, life in sorted(lives.items())
-            ]  # fmt: skip
-
-    def _named(self, service: str, digest: str, slot: str) -> Iterator[Of]:
-        assert self._lead is not None
-        for of in self._lead.aggregate.lives:
-            if (of.service, of.slot) == (service, slot) and of.digest.removeprefix("sha256:").startswith(
-                digest.removeprefix("sha256:")
-            ):
-                yield of
+            return [] if self._lead is None else figures_of(self._lead.aggregate, self._lead.looks)
 
     def _govern(self) -> None:
         now = time.monotonic()

@@ -78,8 +78,8 @@ MUTATIONS = (
     Mutation(
         "what nobody named",
         PACKAGES,
-        "if self._named is not None and not self._named(service, digest):",
-        "if False:",
+        "if self._named is None or each in self._known else None for each in whose]",
+        "for each in whose]",
         ON_FOLLOWING,
     ),
     Mutation(

@@ -1,0 +1,76 @@
+"""What a monitor that leads answers when it is asked: figures, evidence, a rollout's comparison. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from .detect.figures import ColumnFigures
+from .figures import Evidence
+from .judging.judging import NONE, SCORE
+from .labels.block import Package as Labelled
+from .labels.look import Look
+from .leading import Aggregate, Life
+from .panes import Of
+
+
+def evidence_of(aggregate: Aggregate, service: str, digest: str, slot: str) -> Evidence | None:
+    """Of a package that serves; `digest` may be its beginning. None: none does."""
+    begins = digest.removeprefix("sha256:")
+    for of in aggregate.lives:
+        if (of.service, of.slot) == (service, slot) and of.digest.removeprefix("sha256:").startswith(begins):
+            return aggregate.evidence(of)
+    return None
+
+
+def comparison_of(aggregate: Aggregate, service: str) -> dict[str, Any] | None:
+    """What was asked of a rollout's canary and of live since it began, for JSON; None: there is none."""
+    comparing = aggregate.comparing.get(service)
+    if comparing is None:
+        return None
+    return {
+        "service": service,
+        "digest": comparing.rollout.digest,
+        "offset": comparing.rollout.offset,
+        "moved": comparing.rollout.moved,
+        "effect": _effect(aggregate, service),
+        "sides": {slot: comparing.side(slot).written() for slot in ("canary", "live")},
+    }
+
+
+def _effect(aggregate: Aggregate, service: str) -> float:
+    """The largest design effect of a score of what answers for a service."""
+    return max(
+        (
+            each.effect
+            for of, life in aggregate.lives.items()
+            if of.service == service and of.slot != "shadow"
+            for each in life.judging.figures()
+            if each.name.startswith(SCORE)
+        ),
+        default=1.0,
+    )
+
+
+def figures_of(aggregate: Aggregate, looks: Mapping[Labelled, Look]) -> list[dict[str, Any]]:
+    """What stands of each package that serves, for JSON. `looks`: what labels say."""
+    return [_package(of, life, looks.get(Labelled(*of))) for of, life in sorted(aggregate.lives.items())]
+
+
+def _package(of: Of, life: Life, look: Look | None) -> dict[str, Any]:
+    judging = life.judging
+    return {
+        **of._asdict(), "rows": judging.rows, "window_rows": judging.window_rows, "checks": judging.checks,
+        "threshold": judging.threshold, "unsupported": judging.unsupported, "policy": judging.judged.policy,
+        "alarms": life.alarms(), "labels": None if look is None else look.written(),
+        "columns": [_column(each) for each in judging.figures()],
+    }  # fmt: skip
+
+
+def _column(each: ColumnFigures) -> dict[str, Any]:
+    return {
+        "column": each.name, "ks_lower": each.ks_lower, "ks_upper": each.ks_upper, "psi": each.psi,
+        "psi_debiased": each.psi_debiased,
+        "log_e": {"warn": max(each.log_e_warn, NONE), "page": max(each.log_e_page, NONE)},
+        "effect": each.effect, "missing": each.missing, "out_of_range": each.out_of_range, "unseen": each.unseen,
+    }  # fmt: skip
