@@ -94,11 +94,13 @@ class Monitor:
         self._seen = Seen()
         self._governed_at = self._saved_at = float("-inf")
         self._trouble = "nothing was read yet"
+        self._stop = threading.Event()
         self.told: list[Told] = []
         """Changes of what stands alarmed; who takes them empties the list."""
 
     def run(self, stop: threading.Event) -> None:
         """Go on until `stop` is set; then keep a last state, and let go."""
+        self._stop = stop
         try:
             while not stop.is_set():
                 self.step()
@@ -232,6 +234,9 @@ class Monitor:
                 kept |= {(pane.partition, pane.number): pane for pane in feed.poll(STEP)}
                 if feed.whole:
                     break
+                if self._stop.is_set():
+                    feed.close()
+                    return None
             partitions = range(self._log.topic().partitions)
             panes = sorted(kept.values(), key=lambda pane: (pane.time, pane.partition, pane.number))
             states = self._states_of(topic)

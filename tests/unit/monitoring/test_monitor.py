@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from monitoring.judging import judged_by
 from monitoring.judging.again import NotThose, again
 from monitoring.monitor import Monitor
 from monitoring.pages import pages
+from monitoring.panes import Pane
 from monitoring.store.feed import LocalFeed
 from monitoring.store.states import FileStates
 from registry.deployment import Placed
@@ -47,9 +48,9 @@ class Site:
             other.values(4 * SIZE + 5),
         )
 
-    def monitor(self, name: str = "monitor") -> Monitor:
+    def monitor(self, name: str = "monitor", feed: LocalFeed | None = None) -> Monitor:
         """One that begins, or goes on in its directory."""
-        feed, directory = LocalFeed(), self.directory / name
+        feed, directory = feed or LocalFeed(), self.directory / name
         following = LocalFollowing(self.log, directory, SIZE, self.packages, feed.hand, pause=lambda _: None)
         plans = {SERVICE: (Placed(digest=self.digest), Placed(digest="sha256:" + "ef" * 32, slot="shadow"))}
         return Monitor(
@@ -205,6 +206,35 @@ def test_pages_tell_figures_and_evidence(site: Site) -> None:
     assert evidence["digest"] == site.digest
     assert answer(found["/evidence/"], "/evidence/numbers/sha256:00/live")[0] == "404 Not Found"
     assert answer(found["/comparison/"], "/comparison/numbers")[0] == "404 Not Found"
+
+
+class Endless(LocalFeed):
+    """More is kept than was read yet, each time; who asks the third time is stopped."""
+
+    whole = False  # type: ignore[misc]
+
+    def __init__(self, stop: threading.Event) -> None:
+        super().__init__()
+        self.stop, self.asked, self.closed = stop, 0, False
+
+    def poll(self, timeout: float) -> Sequence[Pane]:
+        self.asked += 1
+        if self.asked == 3:
+            self.stop.set()
+        return super().poll(timeout)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@pytest.mark.timeout(30)
+def test_a_stop_is_heard_while_it_reads_what_is_kept(site: Site) -> None:
+    """That can be much; and nobody leads then."""
+    stop = threading.Event()
+    feed = Endless(stop)
+    monitor = site.monitor(feed=feed)
+    monitor.run(stop)
+    assert (feed.asked, feed.closed, monitor.leads) == (3, True, False)
 
 
 def test_metrics_tell_how_far_it_has_read(site: Site) -> None:
