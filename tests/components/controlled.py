@@ -301,11 +301,15 @@ class Running(Component):
         return found
 
     def wait_for(self, outcome: str, fingerprint: str | None = None) -> dict[str, Any]:
-        """The newest decision (about that alert), once it is of that outcome."""
+        """The newest decision (about that alert), once it is of that outcome. A rollback: whatever was decided about
+        other columns' alerts since.
+        """
         found: list[dict[str, Any]] = []
 
         def there() -> bool:
             found[:] = [each for each in self.decisions() if fingerprint in (None, each["fingerprint"])]
+            if outcome == "roll_back":
+                found[:] = [each for each in found if each["outcome"] == outcome]
             return bool(found) and found[0]["outcome"] == outcome
 
         self.process.wait_until(there, what=f"a decision {outcome}", deadline_s=60.0)

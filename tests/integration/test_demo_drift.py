@@ -49,7 +49,7 @@ def test_version_1_comes_back_by_itself_and_that_was_right(demo: Process) -> Non
         r"[\d.]+ s and [\d,]+ broken applications later version 1 answers; none was refused", text
     )
     assert "it was right" in text
-    assert re.search(r"duration_in_month +page", text)
+    assert re.search(r"duration_in_month +signed .* page *$", text, re.MULTILINE)
 
 
 def test_the_rollback_is_signed_by_the_controller_with_its_evidence(demo: Process, var: Path) -> None:
