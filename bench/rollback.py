@@ -185,7 +185,10 @@ def measure(run: cli.Run) -> Report:
     screen.SCREEN.quiet = True
     count = 2 if run.options.quick else 10
     report = Report(
-        "rollback", run.options.quick, machine.facts(run.directory), machine.versions(("affiant", "xgboost-cpu"))
+        "rollback",
+        run.options.quick,
+        machine.facts(run.directory),
+        machine.versions(("affiant", "xgboost-cpu")),
     )
     for causes in CAUSES:
         story, policy = prepared(run.directory / causes.replace(", ", "-"), causes)

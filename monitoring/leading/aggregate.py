@@ -228,13 +228,12 @@ class Aggregate:
             if life.judging.severity(place) == "page"
         }
         life.confirmed &= paged
-        waiting = paged - life.confirmed
-        if not waiting:
-            life.tried = 0
+        waiting, checks = paged - life.confirmed, life.judging.checks
+        # A column is looked at when it begins to wait, whenever another one was.
+        life.tried = {column: at for column, at in life.tried.items() if column in waiting}
+        if all(checks < life.tried.get(column, -_AGAIN) + _AGAIN for column in waiting):
             return
-        if life.tried and life.judging.checks < life.tried + _AGAIN:
-            return
-        life.tried = life.judging.checks
+        life.tried = dict.fromkeys(waiting, checks)
         evidence = self.evidence(of)
         assert evidence is not None
         life.confirmed |= waiting & {each.column for each in evidence.columns if each.severity == "page"}

@@ -38,8 +38,8 @@ class Life:
     kept_rows: int = 0
     confirmed: set[str] = field(default_factory=set)
     """Columns whose page the kept panes alone support."""
-    tried: int = 0
-    """Checks at the last look at that."""
+    tried: dict[str, int] = field(default_factory=dict)
+    """Column whose page waits for that → checks when it was last looked at."""
     asked: Asked = field(default_factory=Asked)
     """All of it, without the statuses."""
 

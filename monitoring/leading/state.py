@@ -25,8 +25,8 @@ def state_of(aggregate: Aggregate) -> dict[str, Any]:
         "lives": [
             {
                 "of": list(of), "since": life.since, "policy": life.judging.judged.policy,
-                "judging": life.judging.encode(), "confirmed": sorted(life.confirmed), "tried": life.tried,
-                "asked": life.asked.written(),
+                "judging": life.judging.encode(), "confirmed": sorted(life.confirmed),
+                "tried": dict(sorted(life.tried.items())), "asked": life.asked.written(),
             }
             for of, life in sorted(aggregate.lives.items())
         ],
@@ -93,7 +93,8 @@ def _restore_life(aggregate: Aggregate, content: Mapping[str, Any]) -> None:
     except DetectError:
         del aggregate.lives[of]
         return
-    life.confirmed, life.tried = set(content["confirmed"]), int(content["tried"])
+    life.confirmed = set(content["confirmed"])
+    life.tried = {column: int(checks) for column, checks in content["tried"].items()}
 
 
 def _texts(counts: Mapping[int, int]) -> dict[str, int]:

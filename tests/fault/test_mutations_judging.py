@@ -62,6 +62,13 @@ MUTATIONS = (
         ON_LEADING,
     ),
     Mutation(
+        "each page's own look",
+        AGGREGATE,
+        "life.tried.get(column, -_AGAIN) + _AGAIN for column in waiting",
+        "max(life.tried.values(), default=-_AGAIN) + _AGAIN for column in waiting",
+        ON_LEADING,
+    ),
+    Mutation(
         "a pane whose package was away",
         AGGREGATE,
         "            self._held = pane\n",

@@ -258,6 +258,37 @@ def test_a_page_that_the_panes_do_not_support_is_a_warning(
     assert alarms(one) == {"age": "warn", "score:bad": "warn"}
 
 
+@pytest.mark.parametrize(("supported", "looks"), [(True, [1, 2]), (False, [1, 2, 10])])
+def test_each_page_is_looked_at_when_it_begins(
+    kept: Kept, stream: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, supported: bool, looks: list[int]
+) -> None:
+    """Not only when it is time to look again at another column's; what is not supported is looked at after a while."""
+    one = aggregate(kept)
+    one.take(stream().pane(0))
+    one.judge()
+    judging, real, at = one.lives[CREDIT].judging, one.evidence, []
+    begins = {"age": 1, "score:bad": 2}
+    names = [column.name for column in judging.columns]
+    monkeypatch.setattr(
+        judging, "severity", lambda place: "page" if begins.get(names[place], 99) < judging.checks else None
+    )
+
+    def evidence(of: Of) -> Any:
+        at.append(judging.checks - 1)
+        found = real(of)
+        assert found is not None
+        severity = "page" if supported else None
+        columns = tuple(each.model_copy(update={"severity": severity}) for each in found.columns)
+        return found.model_copy(update={"columns": columns})
+
+    monkeypatch.setattr(one, "evidence", evidence)
+    for number in range(1, 12):
+        one.take(stream().pane(number))
+        one.judge()
+    assert at == looks
+    assert alarms(one) == dict.fromkeys(begins, "page" if supported else "warn")
+
+
 def test_a_pane_that_comes_again_is_judged_once(kept: Kept, drifting: list[Pane]) -> None:
     """A store gives some of them twice after a restart, before and after their turn."""
     once, twice = aggregate(kept), aggregate(kept)
