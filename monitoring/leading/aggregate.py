@@ -25,8 +25,9 @@ from registry.deployment import Rollout
 from .life import MOST_PANES, Comparing, Life, Told
 from .scores import cuts_of
 
-_AGAIN: Final = 8
-"""Panes until a page that the kept ones did not support is tried once more."""
+_WORK: Final = 8
+"""A page that the kept panes did not support is tried once more after an eighth of as many: so that no pane costs more
+than eight others to be judged again."""
 
 
 class Aggregate:
@@ -231,7 +232,8 @@ class Aggregate:
         waiting, checks = paged - life.confirmed, life.judging.checks
         # A column is looked at when it begins to wait, whenever another one was.
         life.tried = {column: at for column, at in life.tried.items() if column in waiting}
-        if all(checks < life.tried.get(column, -_AGAIN) + _AGAIN for column in waiting):
+        again = max(1, len(life.kept) // _WORK)
+        if all(checks < life.tried.get(column, -again) + again for column in waiting):
             return
         life.tried = dict.fromkeys(waiting, checks)
         evidence = self.evidence(of)

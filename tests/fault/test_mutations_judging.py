@@ -64,8 +64,8 @@ MUTATIONS = (
     Mutation(
         "each page's own look",
         AGGREGATE,
-        "life.tried.get(column, -_AGAIN) + _AGAIN for column in waiting",
-        "max(life.tried.values(), default=-_AGAIN) + _AGAIN for column in waiting",
+        "life.tried.get(column, -again) + again for column in waiting",
+        "max(life.tried.values(), default=-again) + again for column in waiting",
         ON_LEADING,
     ),
     Mutation(
