@@ -126,12 +126,11 @@ def _approval(board: Board, intent: Intent, person: str, publisher: str | None) 
             )
         elif publisher == person:
             found.append(f"{person} published the package, and may not approve it")
-    if not intent.break_glass:
-        found += _gates(board, intent)
-    # Of an emergency, a verdict names its signers only when all are there.
-    if not found and not intent.break_glass and not _counts(board, intent, person, publisher):
-        found.append("admission would not count it")
-    return found
+    if intent.break_glass:
+        return found  # of an emergency, a verdict names its signers only when all are there
+    # Asked whatever the gates say: a revocation that is dated ahead ends what is signed until then.
+    uncounted = not found and not _counts(board, intent, person, publisher)
+    return [*found, *_gates(board, intent), *(["admission would not count it"] if uncounted else [])]
 
 
 def _passed_over(intent: Intent, each: Said) -> bool:

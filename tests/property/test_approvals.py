@@ -8,7 +8,7 @@ from math import isfinite
 from typing import Any, Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from audit.proof.dsse import key_id
@@ -139,6 +139,7 @@ def test_gate_results_and_emergencies_that_are_shown_are_those_that_count(told: 
     st.sampled_from(["legal", "compliance"]),
     st.sampled_from(["ann", "zoe", None]),
 )
+@example([(REVOCATION, "ann", "legal", "credit", 0, False, "passed", 1000)], "ann", "compliance", "zoe")
 def test_what_is_refused_would_not_count_and_the_rest_does(
     told: list[Any], who: str, role: str, publisher: str | None
 ) -> None:
