@@ -9,7 +9,7 @@ from audit.config import Config
 from audit.errors import LogUnavailable
 from audit.log.base import Finding
 from audit.log.kafka import MAX_MESSAGE, KafkaLog, translated
-from audit.log.kafka_check import describe_topic, replicas_of
+from audit.log.kafka_check import create_topic, describe_topic
 from audit.settings import LogSettings
 from monitoring.settings import MonitorSettings
 
@@ -33,26 +33,8 @@ def create_state_topic(log: KafkaLog) -> bool:
         ConfigError: the cluster has too few brokers for the replicas that the settings want.
         LogUnavailable: the cluster does not answer, or refuses.
     """
-    from kafka.admin import NewTopic
-    from kafka.errors import TopicAlreadyExistsError
-
-    settings = log.settings
     with log.admin() as admin, translated("kafka"):
-        (found,) = admin.describe_topics([settings.topic])
-        if not found["error_code"]:
-            return False
-        replicas = replicas_of(settings, len(admin.describe_cluster()["brokers"]))
-        topic = NewTopic(
-            name=settings.topic,
-            num_partitions=settings.partitions,
-            replication_factor=replicas,
-            topic_configs=wanted(replicas),
-        )
-        try:
-            admin.create_topics([topic], wait_for_metadata=True)
-        except TopicAlreadyExistsError:  # another one was faster
-            return False
-    return True
+        return create_topic(admin, log.settings, wanted)
 
 
 def wanted(replicas: int) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from audit.errors import ConfigError, LogUnavailable, NoSuchTopic
@@ -61,8 +61,15 @@ def wanted(replicas: int) -> dict[str, str]:
     }
 
 
-def create_topic(admin: KafkaAdminClient, settings: LogSettings) -> bool:
+def create_topic(
+    admin: KafkaAdminClient, settings: LogSettings, wanted: Callable[[int], dict[str, str]] = wanted
+) -> bool:
     """Make the topic with the right settings; False when it is there. Kafka's own errors pass through.
+
+    Args:
+        admin: of the cluster.
+        settings: its name, partitions and replicas.
+        wanted: replicas → the topic's settings; those of a log.
 
     Raises:
         ConfigError: see `replicas_of`.
