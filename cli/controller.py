@@ -14,6 +14,7 @@ import typer
 
 from audit.config import Config, load
 from audit.errors import AuditError
+from audit.hosts import reachable
 from monitoring.settings import ControllerSettings
 
 from .approvals_open import JsonOption
@@ -120,7 +121,7 @@ def _ask(config: Config, settings: ControllerSettings) -> list[dict[str, Any]]:
 
     if settings.port == 0:
         raise AuditError("[controller] port is 0: it has taken a free one, and said which when it started")
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104
+    host = reachable(settings.host)
     headers = (
         {} if settings.client_ca is not None else {"Authorization": f"Bearer {token_of(config, settings)}"}
     )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from audit.config import Config
 from audit.errors import ConfigError
 from audit.governance import Governance
+from audit.hosts import in_url, reachable
 from audit.log import configured_governance_log, configured_log
 from audit.settings import SidecarSettings
 from monitoring.settings import ControllerSettings, MonitorSettings
@@ -104,8 +105,7 @@ def monitor_url(config: Config, settings: ControllerSettings) -> str:
         raise ConfigError(
             "[monitor] metrics_port is 0: [controller] monitor_url must say where the monitor is"
         )
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(monitor.metrics_host, monitor.metrics_host)  # noqa: S104
-    return f"http://{f'[{host}]' if ':' in host else host}:{monitor.metrics_port}"
+    return f"http://{in_url(reachable(monitor.metrics_host))}:{monitor.metrics_port}"
 
 
 def again_under(config: Config, store: Store, grounds: Grounds) -> Any:

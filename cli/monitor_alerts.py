@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from audit.config import Config
 from audit.errors import ConfigError
+from audit.hosts import in_url, reachable
 from audit.settings import NotarySettings, SidecarSettings
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ def _others(config: Config) -> dict[str, Source]:
         ("controller", controller.host, controller.port, controller.tls_certificate is None),
     ):
         if port and plain and (name != "controller" or config.resolve(controller.key_file).exists()):
-            found[name] = page(f"http://{_reachable(host)}:{port}/metrics")
+            found[name] = page(f"http://{in_url(reachable(host))}:{port}/metrics")
     return found
 
 
@@ -113,7 +114,7 @@ def _senders(config: Config, settings: MonitorSettings) -> tuple[Sender, ...]:
     if settings.webhook is None and (not controller.port or not (has_token or secure)):
         return ()
     scheme = "https" if secure else "http"
-    address = settings.webhook or f"{scheme}://{_reachable(controller.host)}:{controller.port}/alerts"
+    address = settings.webhook or f"{scheme}://{in_url(reachable(controller.host))}:{controller.port}/alerts"
     if (
         has_token
         and settings.webhook is not None
@@ -127,8 +128,3 @@ def _senders(config: Config, settings: MonitorSettings) -> tuple[Sender, ...]:
 
 def _here(address: str) -> bool:
     return address.startswith(("http://127.", "http://localhost", "http://[::1]"))
-
-
-def _reachable(host: str) -> str:
-    found = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
-    return f"[{found}]" if ":" in found else found

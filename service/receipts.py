@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from audit.config import Config
 from audit.errors import KeyRefused
+from audit.hosts import reachable
 from audit.proof.checkpoint import parse_checkpoint
 from audit.proof.entry import Key, parse_entry, parse_record_id
 from audit.proof.errors import FormatError, NotProved
@@ -32,7 +33,6 @@ AT_ONCE: Final = 8
 SECONDS: Final = 5.0
 """How long the sidecar may take."""
 _NOT_SEALED: Final = "urn:affiant:problem:not-sealed"
-_EVERYWHERE: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 — what to connect to then
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +138,7 @@ def configured_receipts(config: Config) -> Receipts:
         host, port = parts.hostname or "", parts.port or 80
     else:
         sidecar = config.section("sidecar", SidecarSettings)
-        host, port = _EVERYWHERE.get(sidecar.metrics_host, sidecar.metrics_host), sidecar.metrics_port
+        host, port = reachable(sidecar.metrics_host), sidecar.metrics_port
     return Receipts(configured_trust(config), lambda record: fetch(host, port, record), known=port != 0)
 
 
