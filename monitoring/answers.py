@@ -8,7 +8,6 @@ from typing import Any
 from .detect.figures import ColumnFigures
 from .figures import Evidence
 from .judging.judging import NONE, SCORE
-from .labels.block import Package as Labelled
 from .labels.look import Look
 from .leading import Aggregate, Life
 from .panes import Of
@@ -52,9 +51,9 @@ def _effect(aggregate: Aggregate, service: str) -> float:
     )
 
 
-def figures_of(aggregate: Aggregate, looks: Mapping[Labelled, Look]) -> list[dict[str, Any]]:
+def figures_of(aggregate: Aggregate, looks: Mapping[Of, Look]) -> list[dict[str, Any]]:
     """What stands of each package that serves, for JSON. `looks`: what labels say."""
-    return [_package(of, life, looks.get(Labelled(*of))) for of, life in sorted(aggregate.lives.items())]
+    return [_package(of, life, looks.get(of)) for of, life in sorted(aggregate.lives.items())]
 
 
 def _package(of: Of, life: Life, look: Look | None) -> dict[str, Any]:

@@ -16,7 +16,6 @@ from registry.policy import Policy
 from . import names
 from .detect.figures import ColumnFigures
 from .judging.judging import NONE
-from .labels.block import Package
 from .labels.export import export
 from .labels.look import Look
 from .leading import Aggregate, Life
@@ -26,7 +25,7 @@ from .slo import Counted, Objective, added, objectives, of_confidence, of_latenc
 
 _SECONDS: Final = tuple(bound / 1e9 for bound in LATENCY_BOUNDS)
 _SEVERITIES: Final = ("warn", "page")
-NOTHING: Final[Mapping[Package, Look]] = MappingProxyType({})
+NOTHING: Final[Mapping[Of, Look]] = MappingProxyType({})
 _COLUMN_GAUGES: Final[tuple[tuple[Name, str], ...]] = (
     (names.KS_LOWER, "ks_lower"), (names.KS_UPPER, "ks_upper"), (names.PSI, "psi"),
     (names.PSI_DEBIASED, "psi_debiased"), (names.EFFECT, "effect"), (names.MISSING, "missing"),
@@ -66,7 +65,7 @@ class Families:
 
 
 def families(
-    aggregate: Aggregate | None, policy: Policy | None, seen: Seen, looks: Mapping[Package, Look] = NOTHING
+    aggregate: Aggregate | None, policy: Policy | None, seen: Seen, looks: Mapping[Of, Look] = NOTHING
 ) -> Iterator[Metric]:
     """Every family.
 

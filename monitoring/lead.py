@@ -8,7 +8,6 @@ from typing import Any, Final, Protocol
 from audit.log.base import LogReader
 from registry.policy import ServicePolicy
 
-from .labels.block import Package as Labelled
 from .labels.follow import Follow
 from .labels.look import Look
 from .leading import Aggregate
@@ -56,7 +55,7 @@ class Lead:
             self._labels.close()
 
     @property
-    def looks(self) -> Mapping[Labelled, Look]:
+    def looks(self) -> Mapping[Of, Look]:
         """What labels say."""
         return {} if self._labels is None else self._labels.looks
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from .block import Answers, Label, Package, Prediction, answers_of
+from .block import Answers, Label, Prediction, answers_of
 from .concept import Change, Concept, concept
 from .fair import favoured
 from .join import Joined, Outcomes
@@ -36,7 +36,6 @@ __all__ = [
     "Joined",
     "Label",
     "Outcomes",
-    "Package",
     "Prediction",
     "Task",
     "answers_of",

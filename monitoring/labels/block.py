@@ -4,23 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from audit.labels import Label
 from audit.proof.entry import parse_record_id
+from monitoring.panes import Of
+from monitoring.panes.pane import Slot
 
-__all__ = ["Answers", "Label", "Package", "Prediction", "answers_of"]
-
-
-class Package(NamedTuple):
-    """Who answered. `slot`: live, canary or shadow."""
-
-    service: str
-    digest: str
-    slot: str
+__all__ = ["Answers", "Label", "Prediction", "answers_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +48,7 @@ class Prediction:
     """When the request arrived."""
     service: str
     digest: str
-    slot: str
+    slot: Slot
     scores: NDArray[np.float32]
     """[rows, outputs]"""
     logged_ms: int
@@ -64,9 +57,9 @@ class Prediction:
     """[rows, width]"""
 
     @property
-    def package(self) -> Package:
+    def package(self) -> Of:
         """Who answered."""
-        return Package(self.service, self.digest, self.slot)
+        return Of(self.service, self.digest, self.slot)
 
 
 def answers_of(predictions: Sequence[Prediction]) -> Answers:

@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterable, Mapping
 
 from monitoring import names
 from monitoring.names import Name
+from monitoring.panes import Of
 
-from .block import Package
 from .look import Look
 
 Add = Callable[[Name, Iterable[str], float], None]
 
 
-def export(add: Add, looks: Mapping[Package, Look], short: Callable[[str], str]) -> None:
+def export(add: Add, looks: Mapping[Of, Look], short: Callable[[str], str]) -> None:
     """Every sample.
 
     Args:

@@ -17,7 +17,6 @@ from monitoring.panes import Of
 from monitoring.read import External, Packages
 from registry.policy import Policy, ServicePolicy
 
-from .block import Package
 from .look import Look, look
 from .reading import Reading
 
@@ -80,7 +79,7 @@ class Follow:
         """Partitions whose end was not met yet: before that, what labels say is not known."""
         self._new = True
         self._next_look = float("-inf")
-        self.looks: Mapping[Package, Look] = {}
+        self.looks: Mapping[Of, Look] = {}
         """What stands; replaced as a whole. Empty until all was read once."""
 
     @property
@@ -108,7 +107,7 @@ class Follow:
                 break
         began = time.monotonic()
         if self._new and self.whole and began >= self._next_look:
-            self.looks = self._look({Package(*of): since for of, since in serving.items()})
+            self.looks = self._look(serving)
             self._new = False
             ended = time.monotonic()
             self._next_look = ended + max(EVERY, _SHARE * (ended - began))
@@ -150,8 +149,8 @@ class Follow:
                 low = middle
         return low
 
-    def _look(self, serving: Mapping[Package, int]) -> dict[Package, Look]:
-        found: dict[Package, Look] = {}
+    def _look(self, serving: Mapping[Of, int]) -> dict[Of, Look]:
+        found: dict[Of, Look] = {}
         for service, section in self.policies.items():
             own = {package: since for package, since in serving.items() if package.service == service}
             found |= look(self._reading.outcomes[service], section, own, self._reading.newest_ms)

@@ -22,8 +22,9 @@ from numpy.typing import NDArray
 
 from audit.labels import Label, Value
 from monitoring.groups import Attribute, codes_of
+from monitoring.panes import Of
 
-from .block import Answers, Package
+from .block import Answers
 from .kept import Columns, Kept
 from .said import Holds, Said, Target
 from .task import Task
@@ -85,18 +86,18 @@ class Outcomes:
     foreign: int = 0
     """Labels of another service."""
     _said: Said = field(init=False)
-    _served: dict[Package, _Served] = field(default_factory=dict)
+    _served: dict[Of, _Served] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Nothing is known yet."""
         self._said = Said(self.most_labels)
 
-    def __iter__(self) -> Iterator[Package]:
+    def __iter__(self) -> Iterator[Of]:
         """Packages whose answers were met."""
         return iter(self._served)
 
     def predict(
-        self, package: Package, task: Task, answers: Answers, attributes: tuple[Attribute, ...] = ()
+        self, package: Of, task: Task, answers: Answers, attributes: tuple[Attribute, ...] = ()
     ) -> None:
         """Take answers of a package; those that were taken already are not taken again.
 
@@ -120,7 +121,7 @@ class Outcomes:
             return
         self._said.add(label)
 
-    def forget(self, package: Package) -> None:
+    def forget(self, package: Of) -> None:
         """Let go of a package's answers: it answers no more, and its cohorts are told."""
         self._served.pop(package, None)
 
@@ -134,7 +135,7 @@ class Outcomes:
         """Answers and labels that were let go of: too many, or too old."""
         return sum(each.kept.dropped for each in self._served.values()), self._said.dropped
 
-    def joined(self) -> tuple[Mapping[Package, Joined], int]:
+    def joined(self) -> tuple[Mapping[Of, Joined], int]:
         """Every package's rows with their truths; and how many labels found no answer (yet)."""
         columns = {package: each.kept.settled() for package, each in self._served.items()}
         labels = _Labels.of(self._said.settled())

@@ -10,11 +10,11 @@ from typing import Any, Final, Literal
 from audit.labels import format_time
 from monitoring.groups import Judged, judge
 from monitoring.intervals import Interval
+from monitoring.panes import Of
 from registry.policy import ServicePolicy
 from registry.policy.behaviour import LiveFairness, Performance
 from registry.policy.gates import LOWER_IS_BETTER
 
-from .block import Package
 from .fair import favoured
 from .join import Joined, Outcomes
 from .performance import Cohort, Difference, cohorts, compare
@@ -68,8 +68,8 @@ def _finite(value: Any) -> Any:
 
 
 def look(
-    outcomes: Outcomes, policy: ServicePolicy, serving: Mapping[Package, int], newest_ms: int
-) -> dict[Package, Look]:
+    outcomes: Outcomes, policy: ServicePolicy, serving: Mapping[Of, int], newest_ms: int
+) -> dict[Of, Look]:
     """Of every package that serves, and has answered.
 
     Args:
@@ -93,7 +93,7 @@ def look(
     return found
 
 
-def _before(package: Package, serving: Mapping[Package, int]) -> Package | None:
+def _before(package: Of, serving: Mapping[Of, int]) -> Of | None:
     """Whom a package is held against on the same requests: of a shadow and what else answers, who came first. Of two
     that came together the shadow did: it is what was live until then.
     """

@@ -14,12 +14,12 @@ from audit.proof.entry import Entry, Key, Kind, Protocol, parse_entry
 from audit.proof.errors import FormatError
 from audit.proof.record import Record, split_record
 from monitoring.groups import Attribute, attributes_of
-from monitoring.panes import SLOTS
+from monitoring.panes import SLOTS, Of
 from monitoring.read import Block, BlockReader, External, HeadReader, Heads, Packages, Profile
 from monitoring.read.heads import Whose
 from registry.policy import ServicePolicy
 
-from .block import Answers, Package
+from .block import Answers
 from .join import Outcomes
 from .task import Task
 
@@ -95,7 +95,7 @@ class Reading:
             & (heads.status == _OK)
             & (heads.protocol != _EXPLAIN)
         )
-        package = Package(service, profile.digest, SLOTS[slot])
+        package = Of(service, profile.digest, SLOTS[slot])
         attributes = self._attributes(service, profile)
         for found in self._blocks.read(heads, places, profile):
             # What cannot be counted is told by the monitor's panes, once.

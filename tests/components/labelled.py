@@ -10,7 +10,7 @@ import numpy as np
 from audit.labels import labelled, told
 from audit.proof.entry import Key, encode_entry
 from audit.proof.record import frame_record
-from monitoring.labels import Package as Who
+from monitoring.panes import Of as Who
 from registry.package import Package
 from registry.policy import Policy, parse_policy
 from tests.components.monitored import START, Traffic

@@ -25,10 +25,10 @@ from audit.settings import SidecarSettings
 from audit.ship.sidecar import Sidecar
 from audit.show import describe, find, walk
 from monitoring.labels import HOUR, Outcomes, Prediction, Task, answers_of, cohorts, compare
-from monitoring.labels import Package as Who
 from monitoring.labels.follow import Follow, asked_of
 from monitoring.labels.look import Look
 from monitoring.panes import Of
+from monitoring.panes import Of as Who
 from monitoring.read import StorePackages
 from registry.infer import Wanted
 from registry.package import Package

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audit.labels import Label
-from monitoring.labels import HOUR, Outcomes, Package, Prediction, Task, answers_of, cohorts, compare
+from monitoring.labels import HOUR, Outcomes, Prediction, Task, answers_of, cohorts, compare
+from monitoring.panes import Of
 from tests.unit.monitoring.labels.streams import LIVE, SECOND, SHADOW, START, label, prediction
 
 TASK = Task("binary", ("good", "bad"), 0.5)
@@ -43,7 +44,7 @@ def traffic(draw: st.DrawFn) -> tuple[list[Prediction], list[Label]]:
     return predictions, said
 
 
-def naive(predictions: list[Prediction], said: list[Label], package: Package) -> dict[tuple[str, int], float]:
+def naive(predictions: list[Prediction], said: list[Label], package: Of) -> dict[tuple[str, int], float]:
     """Record and row → truth, one at a time, by the four rules of monitoring/labels/join.py."""
     asked = {one.record_id: (one.record_id[:32], one.time_ns) for one in predictions}
     own = sorted(

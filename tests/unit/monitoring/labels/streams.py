@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 
 from audit.labels import Label
-from monitoring.labels import Answers, Package, Prediction, answers_of
+from monitoring.labels import Answers, Prediction, answers_of
+from monitoring.panes import Of
 
 JOURNAL = bytes(range(16))
 START = 1_767_225_600 * 10**9  # 2026-01-01
 SECOND = 10**9
-LIVE = Package("credit", "sha256:" + "11" * 32, "live")
-SHADOW = Package("credit", "sha256:" + "22" * 32, "shadow")
+LIVE = Of("credit", "sha256:" + "11" * 32, "live")
+SHADOW = Of("credit", "sha256:" + "22" * 32, "shadow")
 
 
 def record(sequence: int, journal: bytes = JOURNAL) -> str:
@@ -22,7 +23,7 @@ def record(sequence: int, journal: bytes = JOURNAL) -> str:
     return f"{journal.hex()}-{sequence}"
 
 
-def prediction(sequence: int, scores: Sequence[Any], *, package: Package = LIVE, **more: Any) -> Prediction:
+def prediction(sequence: int, scores: Sequence[Any], *, package: Of = LIVE, **more: Any) -> Prediction:
     """An answer of a row for each score; it arrived `sequence` seconds after the start, unless it is said."""
     rows = np.array(scores, np.float32)
     time = more.pop("time_ns", START + sequence * SECOND)

@@ -16,7 +16,6 @@ from monitoring.consume import LocalFollowing
 from monitoring.governed import Ungoverned
 from monitoring.intervals import Interval
 from monitoring.labels import Cohort, Estimate
-from monitoring.labels import Package as Who
 from monitoring.labels.export import export
 from monitoring.labels.follow import Follow, asked_of
 from monitoring.labels.look import Look, look
@@ -24,6 +23,7 @@ from monitoring.labels.reading import Reading
 from monitoring.monitor import Monitor
 from monitoring.pages import pages
 from monitoring.panes import Of
+from monitoring.panes import Of as Who
 from monitoring.store.feed import LocalFeed
 from monitoring.store.states import FileStates
 from registry.deployment import Placed

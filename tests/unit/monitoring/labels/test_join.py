@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from monitoring.labels import Joined, Outcomes, Package, Prediction, Task
+from monitoring.labels import Joined, Outcomes, Prediction, Task
+from monitoring.panes import Of
 from tests.unit.monitoring.labels.streams import (
     LIVE,
     SECOND,
@@ -25,7 +26,7 @@ BINARY = Task("binary", ("good", "bad"), 0.5)
 
 def joined(
     predictions: list[Prediction], labels: list[Any], task: Task = BINARY, **bounds: int
-) -> tuple[dict[Package, Joined], int, Outcomes]:
+) -> tuple[dict[Of, Joined], int, Outcomes]:
     """All of it taken, in the order given."""
     outcomes = Outcomes("credit", **bounds)  # type: ignore[arg-type]
     for one in predictions:
@@ -36,7 +37,7 @@ def joined(
     return dict(found), waiting, outcomes
 
 
-def truths(found: dict[Package, Joined], package: Package = LIVE) -> list[float | None]:
+def truths(found: dict[Of, Joined], package: Of = LIVE) -> list[float | None]:
     """In the order of the rows."""
     return [None if math.isnan(one) else one for one in found[package].truth.tolist()]
 
