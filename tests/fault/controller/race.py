@@ -1,4 +1,4 @@
-"""A controller in a process of its own, which waits between what it read and what it says until the other has read, too."""
+"""A controller in a process of its own, which says nothing before the other, too, has read what it decides on."""
 
 from __future__ import annotations
 
