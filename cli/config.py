@@ -3,32 +3,64 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import typer
 
 from audit.config import load
 
+from .approvals_show import cell, screen
+from .approvals_show import table as grid
+from .config_uses import Use, contradictions, uses
 from .errors import USAGE
 from .options import ConfigOption
 from .tables import READ, markdown, problems, shown
+from .text import counted, json_text, printable
 
 app = typer.Typer(no_args_is_help=True, help="Check and show the settings.\n\nExample: affiant config check")
 
 
 @app.command()
-def check(config: ConfigOption = None) -> None:
-    """Name every problem of the settings file; exit code 2 when there is one.
+def check(
+    config: ConfigOption = None, as_json: bool = typer.Option(False, "--json", help="As one JSON object.")
+) -> None:
+    """Name every problem of the settings file; of one that is right, say what each component would use.
+
+    Nothing is made and nobody is asked: whether what is named answers, `affiant doctor` says. Exit codes: 0 it is
+    right, 2 it is not.
 
     Example: affiant config check --config /etc/affiant/affiant.toml
     """
     loaded = load(config)
-    found = problems(loaded)
-    for problem in found:
-        typer.echo(problem, err=True)
+    found = problems(loaded) or contradictions(loaded)
+    used = [] if found else uses(loaded)
+    if as_json:
+        content = {
+            "file": str(loaded.path),
+            "right": not found,
+            "problems": found,
+            "uses": [asdict(use) for use in used],
+        }
+        typer.echo(json_text(content))
+    else:
+        for problem in found:
+            typer.echo(printable(problem), err=True)
     if found:
         raise typer.Exit(USAGE)
-    typer.echo(f"{loaded.path}: right ({len(READ)} tables, {len(loaded.tables.get('plan', []))} in the plan)")
+    if not as_json:
+        plan = counted(len(loaded.tables.get("plan", [])), "package")
+        typer.echo(f"{loaded.path}: right ({len(READ)} tables, {plan} in the plan)")
+        _tell(used)
+
+
+def _tell(used: list[Use]) -> None:
+    shown_uses = grid("component", "what", "where", "")
+    for use in used:
+        shown_uses.add_row(
+            *map(cell, (use.component, use.what, use.where, "not there" if use.there is False else ""))
+        )
+    screen().print(shown_uses)
 
 
 @app.command()

@@ -111,6 +111,56 @@ def test_an_unknown_table_is_refused_with_a_suggestion(
     assert "did you mean 'gateway'?" in capsys.readouterr().err
 
 
+def test_check_says_what_each_component_would_use(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Paths are absolute, from the file on; what is not there yet is said; no password is shown; nothing is made."""
+    path = write(
+        tmp_path,
+        '[data]\ndirectory = "d"\n[gateway]\nworkers = 2\nkeys_file = "keys.json"\n[store]\nbackend = "mlflow"\n'
+        'tracking_uri = "http://me:secret@mlflow.test/x"\n[telemetry]\notlp_endpoint = "http://a:secret@c.test/v1"\n',
+    )
+    (tmp_path / "keys.json").write_text("{}")
+    assert affiant("config", "check", "--json", "--config", path) == 0
+    out = capsys.readouterr().out
+    assert "secret" not in out
+    told = json.loads(out)
+    assert (told["right"], told["problems"], told["file"]) == (True, [], str(path))
+    used = {(use["component"], use["what"], use["where"]): use["there"] for use in told["uses"]}
+    assert used["gateway", "journal", str(tmp_path / "d/journals/1")] is False
+    assert used["gateway", "API keys", str(tmp_path / "keys.json")] is True
+    assert used["gateway", "packages", "http://mlflow.test/x (mlflow)"] is None
+    assert used["sidecar", "ships to", str(tmp_path / "d/log")] is False
+    assert used["notary", "trees and archive", str(tmp_path / "d/sealed")] is False
+    assert {use["component"] for use in told["uses"]} == {
+        "gateway",
+        "sidecar",
+        "notary",
+        "monitor",
+        "controller",
+    }
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["affiant.toml", "keys.json"]
+    assert affiant("config", "check", "--config", path) == 0
+    assert f"{tmp_path}/d/log-governance" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('[sidecar]\nobject_store = "objects"\n', "is no URL"),
+        ('[notary]\nstore = "ftp://x/y"\n', "of a kind that is not supported"),
+        ('[[notary.witnesses]]\nurl = "http://w"\nkey = "x"\n', "[[notary.witnesses]] http://w"),
+    ],
+)
+def test_check_finds_what_a_component_would_refuse(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, told: str
+) -> None:
+    """Tables that are right alone, and whose component would not start; in JSON, too, with the same exit code."""
+    assert affiant("config", "check", "--json", "--config", write(tmp_path, text)) == 2
+    content = json.loads(capsys.readouterr().out)
+    assert (content["right"], content["uses"]) == (False, [])
+    (problem,) = content["problems"]
+    assert told in problem
+
+
 @pytest.mark.parametrize(
     ("plan", "told"),
     [
