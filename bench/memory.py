@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import statistics
 import sys
 
 from harness import cli, data, environments, machine, wrk
+from harness.growth import slope
 from harness.ours import OurGateway
 from harness.processes import BenchError
 from harness.report import Bar, Report
@@ -96,19 +96,14 @@ def measure(run: cli.Run) -> Report:
 def grown(rows: list[dict[str, int]]) -> tuple[float, float]:
     """Growth in MiB a million requests, and the memory at the start of it, in bytes.
 
-    The slope by Theil and Sen (the median of the slopes of all pairs): one late allocation does not make a
-    leak, a steady rise does. Needs two samples after the first fifth of the requests.
+    Needs two samples after the first fifth of the requests.
     """
     total = rows[-1]["requests"]
     warm = [row for row in rows if row["requests"] >= total * WARM_PART]
     if len(warm) < 2:
         raise BenchError("too few samples: send more requests")
-    slopes = [
-        (later["anonymous_bytes"] - earlier["anonymous_bytes"]) / (later["requests"] - earlier["requests"])
-        for earlier, later in itertools.combinations(warm, 2)
-        if later["requests"] > earlier["requests"]
-    ]
-    return statistics.median(slopes) * 1e6 / (1 << 20), float(warm[0]["anonymous_bytes"])
+    growth = slope([(row["requests"], row["anonymous_bytes"]) for row in warm])
+    return growth * 1e6 / (1 << 20), float(warm[0]["anonymous_bytes"])
 
 
 def refused(port: int) -> list[Target]:

@@ -4,8 +4,8 @@ python bench/monitor.py --quick
 python bench/monitor.py --json bench/results/monitor.json
 
 Both read the same partition from its start. The bare loop does nothing with the records; the monitor decodes, counts,
-keeps panes and judges them. Rates are records a second of processor time of each loop: the broker and whatever else the
-machine does are not in them.
+keeps panes and judges them. Each is timed by the clock, which is how soon a backlog is gone, and by its own process's
+processor time, which is what it costs: the broker, and what else the machine does, are not in that.
 """
 
 from __future__ import annotations
@@ -16,9 +16,11 @@ import statistics
 import sys
 import time
 import uuid
-from contextlib import closing
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from harness import cli, machine
 from harness.broker import broker
@@ -96,8 +98,54 @@ def fill(log: KafkaLog, made: Package, count: int, told: Any) -> None:
             writer.wait(0.5)
 
 
-def bare(bootstrap: str, topic: str, count: int) -> float:
-    """Processor µs a record of a loop that does nothing with them."""
+@dataclass(frozen=True)
+class System:
+    """What the benches of the monitor run against."""
+
+    directory: Path
+    package: Package
+    log: KafkaLog
+    topic: str
+    bootstrap: str
+
+    def settings(self, name: str, monitor: str) -> Path:
+        """A monitor's, which begins at the topic's start. `monitor`: lines of [monitor]."""
+        path = self.directory / f"monitor-{name}.toml"
+        own = f'state_topic = "panes-{self.topic}-{name}"\ngroup = "g-{self.topic}-{name}"\n'
+        path.write_text(f"{(self.directory / 'affiant.toml').read_text()}[monitor]\n{own}{monitor}")
+        return path
+
+
+class Took(NamedTuple):
+    """µs a record."""
+
+    clock: float
+    processor: float
+
+
+class Watch:
+    """Times a loop once it is warm."""
+
+    def __init__(self, warm: float) -> None:
+        """`warm`: records after which it begins."""
+        self._warm = warm
+        self._begun: tuple[int, float, float] | None = None
+
+    def at(self, records: int) -> None:
+        """How many were read."""
+        if self._begun is None and records >= self._warm:
+            self._begun = records, time.perf_counter(), time.process_time()
+
+    def took(self, records: int) -> Took:
+        """Up to now, when `records` are read."""
+        assert self._begun is not None
+        first, clock, processor = self._begun
+        some = (records - first) / 1e6
+        return Took((time.perf_counter() - clock) / some, (time.process_time() - processor) / some)
+
+
+def bare(bootstrap: str, topic: str, count: int) -> Took:
+    """A loop that does nothing with the records."""
     from kafka import KafkaConsumer, TopicPartition
 
     consumer = KafkaConsumer(
@@ -107,19 +155,18 @@ def bare(bootstrap: str, topic: str, count: int) -> float:
     place = TopicPartition(topic, 0)
     consumer.assign([place])
     consumer.seek_to_beginning(place)
-    got, first, cpu = 0, 0, 0.0
+    got, watch = 0, Watch(WARM * count)
     while got < count:
         for records in consumer.poll(timeout_ms=1000, max_records=8192).values():
             got += len(records)
-        if not first and got >= WARM * count:
-            first, cpu = got, time.process_time()
-    used = time.process_time() - cpu
+        watch.at(got)
+    took = watch.took(got)
     consumer.close()
-    return used / (got - first) * 1e6
+    return took
 
 
-def monitored(settings: Path, count: int) -> float:
-    """The same of the monitor: from its first step to where it has judged all whole panes."""
+def monitored(settings: Path, count: int) -> Took:
+    """The monitor: from its first step to where it has judged all whole panes."""
     from cli.monitor import configured_governing, configured_monitor, quiet_collector
 
     quiet_collector()  # as the command does
@@ -129,19 +176,34 @@ def monitored(settings: Path, count: int) -> float:
     create_state_topic(state)
     monitor = configured_monitor(config, configured_governing(config))
     size = 256
-    first, cpu = 0, 0.0
+    watch = Watch(WARM * count)
     try:
-        while True:
+        while monitor.judged < count // size:
             monitor.step()
-            checks = monitor.judged
-            if not first and checks * size >= WARM * count:
-                first, cpu = checks * size, time.process_time()
-            if checks >= count // size:
-                return (time.process_time() - cpu) / (checks * size - first) * 1e6
+            watch.at(monitor.judged * size)
+        return watch.took(monitor.judged * size)
     finally:
         monitor.close()
         gc.unfreeze()
         gc.set_threshold(700, 10, 10)
+
+
+@contextmanager
+def system(run: cli.Run) -> Iterator[System]:
+    """A broker, an empty topic, and a package in a store."""
+    topic = f"entries-{uuid.uuid4().hex[:8]}"
+    with broker(run.directory / "kafka", None) as kafka:
+        made = package()
+        digest = LayoutStore(run.directory / "data" / "store").push(made)
+        (run.directory / "affiant.toml").write_text(
+            f'[data]\ndirectory = "data"\n[log]\nbackend = "kafka"\nbootstrap = "{kafka.bootstrap}"\n'
+            f'topic = "{topic}"\npartitions = 1\nreplication = 1\n'
+            f'[[plan]]\nservice = "bench"\ndigest = "{digest}"\n'
+        )
+        config = load(run.directory / "affiant.toml")
+        log = KafkaLog(config.section("log", LogSettings), config)
+        create(log)
+        yield System(run.directory, made, log, topic, kafka.bootstrap)
 
 
 def measure(run: cli.Run) -> Report:
@@ -151,49 +213,40 @@ def measure(run: cli.Run) -> Report:
         "monitor", run.options.quick, machine.facts(run.directory),
         machine.versions(("affiant", "kafka-python", "numpy")),
     )  # fmt: skip
-    topic = f"entries-{uuid.uuid4().hex[:8]}"
-    with broker(run.directory / "kafka", None) as kafka, run.progress() as bars:
-        made, place = package(), f"{kafka.bootstrap}"
-        digest = LayoutStore(run.directory / "data" / "store").push(made)
-        text = (
-            f'[data]\ndirectory = "data"\n[log]\nbackend = "kafka"\nbootstrap = "{place}"\n'
-            f'topic = "{topic}"\npartitions = 1\nreplication = 1\n'
-            f'[[plan]]\nservice = "bench"\ndigest = "{digest}"\n'
-        )
-        (run.directory / "affiant.toml").write_text(text)
-        config = load(run.directory / "affiant.toml")
-        log = KafkaLog(config.section("log", LogSettings), config)
-        create(log)
+    with system(run) as beside, run.progress() as bars:
         task = bars.add_task("records written", total=count)
-        fill(log, made, count, lambda some: bars.advance(task, some))
+        fill(beside.log, beside.package, count, lambda some: bars.advance(task, some))
         task = bars.add_task("read by turns", total=rounds)
         for number in range(rounds):
-            settings = run.directory / f"monitor-{number}.toml"
-            settings.write_text(
-                f'{text}[monitor]\nstate_topic = "panes-{topic}-{number}"\ngroup = "g-{topic}-{number}"\n'
-                "evaluate = false\nmetrics_port = 0\n"
-            )
-            report.rows.append(
-                {
-                    "round": number,
-                    "bare_us": round(bare(place, topic, count), 2),
-                    "monitor_us": round(monitored(settings, count), 2),
-                }
-            )
+            settings = beside.settings(str(number), "evaluate = false\nmetrics_port = 0\n")
+            for what, took in (
+                ("bare", bare(beside.bootstrap, beside.topic, count)),
+                ("monitor", monitored(settings, count)),
+            ):
+                report.rows.append(
+                    {"round": number, "what": what, "clock_us": took.clock, "processor_us": took.processor}
+                )
             bars.advance(task)
-    ratio = statistics.median(each["bare_us"] / each["monitor_us"] for each in report.rows)
-    report.bars.append(Bar("monitor ÷ bare consumer, by processor time a record", ratio, "≥", GOAL))
+    report.bars.append(Bar("monitor ÷ bare consumer, records/s", ratio(report.rows, "clock_us"), "≥", GOAL))
+    report.extra["by_processor_time"] = ratio(report.rows, "processor_us")
     return report
 
 
+def ratio(rows: Sequence[Mapping[str, Any]], figure: str) -> float:
+    """The median over the rounds of the bare loop's time by the monitor's."""
+    each = [row[figure] for row in rows]
+    return statistics.median(bare / ours for bare, ours in zip(each[::2], each[1::2], strict=True))
+
+
 def show(report: Report, console: Console) -> None:
-    """A line a round, then the bar."""
-    table = Table(title="monitor: processor µs a record of 30 features", title_justify="left")
-    for name in ("round", "bare_us", "monitor_us"):
+    """Two lines a round, then the bar."""
+    table = Table(title="monitor: µs a record of 30 features", title_justify="left")
+    for name in ("round", "what", "by the clock", "processor time"):
         table.add_column(name)
     for row in report.rows:
-        table.add_row(*(str(row[name]) for name in ("round", "bare_us", "monitor_us")))
+        table.add_row(str(row["round"]), row["what"], f"{row['clock_us']:.1f}", f"{row['processor_us']:.1f}")
     console.print(table)
+    console.print(f"by processor time: {report.extra['by_processor_time']:.2f}")
     report.print_bars(console)
 
 

@@ -19,6 +19,7 @@ from typing import Any
 
 from harness import bare_consumer, cli, data, environments, wrk
 from harness.broker import TOPIC, broker
+from harness.growth import slope
 from harness.ours import ROOT, OurGateway, OurSidecar, tool
 from harness.processes import ONE_THREAD, BenchError, Process, require
 from harness.report import Bar
@@ -188,22 +189,11 @@ def memory(run: cli.Run, records: int) -> tuple[list[dict[str, Any]], list[Bar]]
         )
     process.stop(120)
     warm = [row for row in rows if row["records"] >= records * 0.3]
-    slope = _slope([(row["records"], row["mib"]) for row in warm]) * 1e6
+    growth = slope([(row["records"], row["mib"]) for row in warm]) * 1e6
     same = (directory / "again" / written.tree.prefix / "checkpoint").read_bytes().split(b"\n")[:3]
     if same != (written.store / written.tree.prefix / "checkpoint").read_bytes().split(b"\n")[:3]:
         raise BenchError("the notary's tree is not that of the same records written by the bench")
-    return rows, [Bar(f"notary's memory, MiB a million records, to {records}", slope, "≤", GROWTH_GOAL)]
-
-
-def _slope(points: list[tuple[float, float]]) -> float:
-    """Theil and Sen's: the median of the slopes of all pairs; one odd sample does not move it."""
-    slopes = [
-        (right[1] - left[1]) / (right[0] - left[0])
-        for at, left in enumerate(points)
-        for right in points[at + 1 :]
-        if right[0] > left[0]
-    ]
-    return statistics.median(slopes) if slopes else 0.0
+    return rows, [Bar(f"notary's memory, MiB a million records, to {records}", growth, "≤", GROWTH_GOAL)]
 
 
 def delay(run: cli.Run, seconds: int) -> tuple[list[dict[str, Any]], list[Bar]]:
