@@ -109,10 +109,13 @@ class System:
     bootstrap: str
 
     def settings(self, name: str, monitor: str) -> Path:
-        """A monitor's, which begins at the topic's start. `monitor`: lines of [monitor]."""
+        """A monitor's, which begins at the topic's start; its state topic is made. `monitor`: lines of [monitor]."""
         path = self.directory / f"monitor-{name}.toml"
         own = f'state_topic = "panes-{self.topic}-{name}"\ngroup = "g-{self.topic}-{name}"\n'
         path.write_text(f"{(self.directory / 'affiant.toml').read_text()}[monitor]\n{own}{monitor}")
+        state = state_log(load(path))
+        assert state is not None
+        create_state_topic(state)
         return path
 
 
@@ -171,9 +174,6 @@ def monitored(settings: Path, count: int) -> Took:
 
     quiet_collector()  # as the command does
     config = load(settings)
-    state = state_log(config)
-    assert state is not None
-    create_state_topic(state)
     monitor = configured_monitor(config, configured_governing(config))
     size = 256
     watch = Watch(WARM * count)
