@@ -122,7 +122,9 @@ def _now(config: Config, service: str, digest: str | None, slot: str) -> _Found:
 
     from .monitor import configured_governing
 
-    found = [each for each in figures_of(config) if (each["service"], each["slot"]) == (service, slot)]
+    found = [
+        each for each in figures_of(config).packages if (each["service"], each["slot"]) == (service, slot)
+    ]
     wanted = "" if digest is None else digest.removeprefix("sha256:")
     named = [each["digest"] for each in found if each["digest"].removeprefix("sha256:").startswith(wanted)]
     if not named:

@@ -31,14 +31,20 @@ def status(
     KS is the distance of distribution functions, known between two bounds; PSI is less what chance alone gives; ln e
     alarms from the limit on. Of calm packages the five columns that are furthest away are shown.
 
-    Exit codes: 0 nothing stands alarmed; 1 something does; 2 wrong usage or settings; 3 no monitor answers.
+    Any monitor of a group will do: one that does not lead asks the one that does.
+
+    Exit codes: 0 nothing stands alarmed; 1 something does; 2 wrong usage or settings; 3 no monitor answers, or none
+    leads.
 
     Example: affiant drift status --service credit
     """
-    found = [each for each in figures_of(load(config)) if service in (None, each["service"])]
+    said = figures_of(load(config))
+    found = [each for each in said.packages if service in (None, each["service"])]
     if as_json:
-        typer.echo(json_text({"packages": found}))
+        typer.echo(json_text({"packages": found, "leader": said.leader or said.address}))
     else:
+        if said.leader is not None:
+            screen().print(cell(f"the monitor at {said.leader} leads; {said.address} has asked it"))
         _print(found, everything=everything)
     if any(each["alarms"] for each in found):
         raise typer.Exit(WRONG)

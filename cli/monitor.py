@@ -5,19 +5,23 @@ from __future__ import annotations
 import gc
 import signal
 import threading
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import structlog
 import typer
 
 from audit.config import Config, load
+from audit.hosts import in_url
 
 from .monitor_alerts import configured_evaluating
 from .options import ConfigOption
 
 if TYPE_CHECKING:
     from monitoring.governed import Governing, Plans
+    from monitoring.members import Members
     from monitoring.monitor import Monitor
+    from monitoring.settings import MonitorSettings
 
 app = typer.Typer()
 
@@ -33,13 +37,16 @@ def monitor(config: ConfigOption = None) -> None:
     Example: affiant monitor --config affiant.toml
     """
     from audit.scrape import MetricsServer
+    from monitoring.asking import Asking
     from monitoring.pages import pages
     from monitoring.settings import MonitorSettings
 
     loaded = load(config)
     settings = loaded.section("monitor", MonitorSettings)
     governing = configured_governing(loaded)
-    running = configured_monitor(loaded, governing)
+    here = Here()
+    running = configured_monitor(loaded, governing, here)
+    members = configured_members(loaded)
     evaluating = configured_evaluating(loaded, settings, running, lambda: governing.policy)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -48,8 +55,9 @@ def monitor(config: ConfigOption = None) -> None:
     quiet_collector()
     with MetricsServer(
         settings.metrics_host, settings.metrics_port, running, lambda: running.trouble, table="monitor",
-        pages=pages(running),
+        pages=pages(running, None if members is None else Asking(members.leader)),
     ) as server:  # fmt: skip
+        here.address = advertised(settings, server.port)
         say.info("ready", metrics=f"http://{settings.metrics_host}:{server.port}/metrics")
         if evaluating is not None:
             evaluating.start()
@@ -66,8 +74,37 @@ def quiet_collector() -> None:
     gc.set_threshold(50_000, 20, 100)
 
 
-def configured_monitor(config: Config, governing: Governing) -> Monitor:
-    """The monitor of a settings file. Nothing is contacted yet.
+@dataclass
+class Here:
+    """Where others reach this monitor's pages; known once its server listens."""
+
+    address: str | None = None
+
+
+def advertised(settings: MonitorSettings, port: int) -> str:
+    """What other monitors are told, of settings and the port that the server got."""
+    from monitoring.members import SEEN
+
+    if settings.advertise is not None:
+        return settings.advertise
+    everywhere = settings.metrics_host in {"0.0.0.0", "::", ""}  # noqa: S104 - it is looked for, not bound
+    return f"http://{SEEN if everywhere else in_url(settings.metrics_host)}:{port}"
+
+
+def configured_members(config: Config) -> Members | None:
+    """The monitors of the settings' group; None: over a local log there is one alone. Nothing is contacted yet."""
+    from monitoring.members import Members
+    from monitoring.settings import MonitorSettings
+    from monitoring.state_topic import state_log
+
+    state = state_log(config)
+    if state is None:
+        return None
+    return Members(state, config.section("monitor", MonitorSettings).group, state.settings.topic)
+
+
+def configured_monitor(config: Config, governing: Governing, here: Here | None = None) -> Monitor:
+    """The monitor of a settings file. Nothing is contacted yet. `here`: what the others of its group are told.
 
     Raises:
         ConfigError: settings that contradict each other, or a policy or root that is none.
@@ -108,7 +145,10 @@ def configured_monitor(config: Config, governing: Governing) -> Monitor:
             labels_seconds=settings.labels_seconds, external=external,
         )  # fmt: skip
     assert isinstance(log, KafkaLog)
-    following = KafkaFollowing(log, state, config, packages, lambda _: None, external)
+    place = here or Here()
+    following = KafkaFollowing(
+        log, state, config, packages, lambda _: None, external, address=lambda: place.address
+    )
 
     def feed(topic: bytes) -> Feed:
         return KafkaFeed(state, config, topic, size)

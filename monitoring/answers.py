@@ -6,19 +6,19 @@ from collections.abc import Mapping
 from typing import Any
 
 from .detect.figures import ColumnFigures
-from .figures import Evidence
+from .judging import Basis
 from .judging.judging import NONE, SCORE
 from .labels.look import Look
 from .leading import Aggregate, Life
 from .panes import Of
 
 
-def evidence_of(aggregate: Aggregate, service: str, digest: str, slot: str) -> Evidence | None:
-    """Of a package that serves; `digest` may be its beginning. None: none does."""
+def basis_of(aggregate: Aggregate, service: str, digest: str, slot: str) -> Basis | None:
+    """Of a package that serves, what its evidence is computed of; `digest` may be its beginning. None: none does."""
     begins = digest.removeprefix("sha256:")
     for of in aggregate.lives:
         if (of.service, of.slot) == (service, slot) and of.digest.removeprefix("sha256:").startswith(begins):
-            return aggregate.evidence(of)
+            return aggregate.basis(of)
     return None
 
 

@@ -2,13 +2,13 @@
 
 The group's protocol decides who has which partition, and nothing else: positions stand with the panes in the state
 topic, and are never committed. Members subscribe to the state topic, too, and read nothing of it that way: whoever gets
-its partition 0 leads.
+its partition 0 leads, and the others find it by what it calls itself (members.py).
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -17,6 +17,7 @@ from audit.errors import LogUnavailable, OffsetGone
 from audit.log.base import LogEntry
 from audit.log.kafka import MAX_MESSAGE, REQUEST_MS, KafkaLog, connection, translated
 from monitoring.consume import UNAVAILABLE, Standing
+from monitoring.members import client_id
 from monitoring.read import External, Packages
 from monitoring.settings import MonitorSettings
 from monitoring.store.kafka import KafkaStore
@@ -44,6 +45,7 @@ class KafkaFollowing:
         hand: Hand,
         external: External | None = None,
         *,
+        address: Callable[[], str | None] = lambda: None,
         clock: Clock = time.monotonic,
     ) -> None:
         """Nothing is contacted yet.
@@ -55,9 +57,11 @@ class KafkaFollowing:
             packages: where profiles are had.
             hand: gets the panes that are kept, and each that is finished, of partitions that are counted here.
             external: what the object store has under a digest.
+            address: where others reach this monitor's pages; asked when it joins the group.
             clock: seconds, monotonic.
         """
         self._log: Final = log
+        self._address: Final = address
         self._state: Final = state
         self._config: Final = config
         self._settings: Final = config.section("monitor", MonitorSettings)
@@ -162,7 +166,7 @@ class KafkaFollowing:
 
         with translated("kafka"):
             consumer = KafkaConsumer(
-                **connection(self._log.settings, self._config),
+                **connection(self._log.settings, self._config) | {"client_id": client_id(self._address())},
                 group_id=self._settings.group,
                 enable_auto_commit=False,
                 auto_offset_reset="none",

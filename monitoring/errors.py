@@ -4,7 +4,8 @@ MonitoringError
 ├── DetectError            a detector was given what it does not take; the message says what and where
 │   └── DeltaRefused       the reference has too few rows for the tolerance that was asked for
 ├── EvidenceUnavailable    evidence, or what it is computed of, is not to be had now
-│   └── EvidenceGone       neither the log nor the archive has its records any more
+│   ├── EvidenceGone       neither the log nor the archive has its records any more
+│   └── NotLeading         this monitor does not judge: another one does, or none just now
 └── EvidenceWrong          what was given is no evidence, or of another log
 """
 
@@ -31,6 +32,10 @@ class EvidenceUnavailable(MonitoringError):
 
 class EvidenceGone(EvidenceUnavailable):
     """Neither the log nor the archive has the evidence's records any more."""
+
+
+class NotLeading(EvidenceUnavailable):
+    """This monitor does not judge: another one does, or none just now."""
 
 
 class EvidenceWrong(MonitoringError):

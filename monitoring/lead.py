@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, Protocol
 
 from audit.log.base import LogReader
 from registry.policy import ServicePolicy
 
+from .governed import Governing
+from .held import Held, NotHere
 from .labels.follow import Follow
 from .labels.look import Look
-from .leading import Aggregate
+from .leading import Aggregate, Told
 from .panes import Of
 from .store.feed import Feed
 
@@ -36,7 +39,13 @@ class Lead:
     """What only the monitor that leads has."""
 
     def __init__(
-        self, aggregate: Aggregate, feed: Feed, reader: LogReader, states: States, pane_records: int
+        self,
+        aggregate: Aggregate,
+        feed: Feed,
+        reader: LogReader,
+        states: States,
+        held: Held,
+        pane_records: int,
     ) -> None:
         self.aggregate: Final = aggregate
         self.feed: Final = feed
@@ -45,7 +54,35 @@ class Lead:
         self.saved = -1
         """Panes that were judged when the state was last kept."""
         self._labels: Follow | None = None
+        self._held: Final = held
         self._pane_records: Final = pane_records
+
+    def judge(self, lock: threading.Lock, governing: Governing, clock: Callable[[], float]) -> list[Told]:
+        """Take the panes that are new, and judge those whose turn it is; what changed by it.
+
+        Args:
+            lock: held while something changes, and while nothing outside of this process is asked.
+            governing: what answers, and by which limits it is judged.
+            clock: seconds since 1970 UTC.
+
+        Raises:
+            LogUnavailable, StoreUnavailable: something is away now. No pane is lost by it.
+        """
+        panes = self.feed.poll(0.0)
+        with lock:
+            for pane in panes:  # at once: the feed gives each of them once
+                self.aggregate.take(pane)
+        ends = self.ends(clock)
+        self._held.forget_none()
+        while True:
+            try:
+                with lock:
+                    self.aggregate.serve(governing.served, governing.rollouts)
+                    for partition, time in ends.items():
+                        self.aggregate.read_to_end(partition, time)
+                    return self.aggregate.judge()
+            except NotHere:
+                self._held.fetch()
 
     def close(self) -> None:
         """Let go."""

@@ -20,19 +20,17 @@ from registry.errors import StoreUnavailable
 from registry.policy import ServicePolicy
 
 from .alerts.expiry import Expiry
-from .answers import comparison_of, evidence_of, figures_of
+from .answers import basis_of, comparison_of, figures_of
 from .consume import Following
-from .errors import DetectError
+from .errors import NotLeading
 from .exporter import Seen, families
 from .figures import Evidence
 from .governed import Governing
-from .judging import judged_by
 from .labels.follow import Follow, asked_of
 from .lead import Lead, States
-from .leading import Aggregate, Told, restore, state_of
-from .panes import Pane
+from .leading import state_of
 from .read import External, Packages
-from .store.feed import Feed
+from .takeover import FeedOf, Takeover
 
 STEP: Final = 0.2
 """Seconds that a round waits for records."""
@@ -40,10 +38,6 @@ GOVERN: Final = 1.0
 """Seconds between two looks at the governance log."""
 SAVE: Final = 2.0
 """Seconds between two states that are kept."""
-
-
-FeedOf = Callable[[bytes], Feed]
-"""Of the log with this topic id."""
 
 
 class Monitor:
@@ -78,25 +72,23 @@ class Monitor:
             clock: seconds since 1970 UTC.
         """
         self._following: Final = following
-        self._feed_of: Final = feed
         self._log: Final = log
         self._governing: Final = governing
         self._packages: Final = packages
-        self._states_of: Final = states
-        self._pane_records: Final = pane_records
+        self._takeover: Final = Takeover(feed, log, governing, packages, states, pane_records)
         self._labels_seconds: Final = labels_seconds
         self._external: Final = external
         self._clock: Final = clock
         self._say: Final = structlog.get_logger("monitor")
         self._lock: Final = threading.Lock()
+        """MUST NOT be held while anything outside of this process is asked."""
+        self._computing: Final = threading.Lock()
         self._expiry: Final = Expiry()
         self._lead: Lead | None = None
         self._seen = Seen()
         self._governed_at = self._saved_at = float("-inf")
         self._trouble = "nothing was read yet"
         self._stop = threading.Event()
-        self.told: list[Told] = []
-        """Changes of what stands alarmed; who takes them empties the list."""
 
     def run(self, stop: threading.Event) -> None:
         """Go on until `stop` is set; then keep a last state, and let go."""
@@ -166,20 +158,32 @@ class Monitor:
             return [*families(aggregate, self._governing.policy, self._seen, looks), *self._expiry.collect()]
 
     def evidence(self, service: str, digest: str, slot: str) -> Evidence | None:
-        """Of a package that serves; `digest` may be its beginning. None: none does, or another monitor leads."""
+        """Of a package that serves; `digest` may be its beginning. None: none does. Raises NotLeading."""
         with self._lock:
-            lead = self._lead
-            return None if lead is None else evidence_of(lead.aggregate, service, digest, slot)
+            basis = basis_of(self._leading().aggregate, service, digest, slot)
+        # A second's work at most, which nobody who judges or scrapes waits for; and nobody gets two at a time.
+        with self._computing:
+            return None if basis is None else basis.evidence()
 
     def comparison(self, service: str) -> dict[str, Any] | None:
-        """What was asked of a rollout's canary and of live since it began; None: there is none, or another leads."""
+        """What was asked of a rollout's canary and of live since it began; None: there is none. Raises NotLeading."""
         with self._lock:
-            return None if self._lead is None else comparison_of(self._lead.aggregate, service)
+            return comparison_of(self._leading().aggregate, service)
 
     def figures(self) -> list[dict[str, Any]]:
-        """What stands of each package that serves, for JSON."""
+        """What stands of each package that serves, for JSON. Raises NotLeading."""
         with self._lock:
-            return [] if self._lead is None else figures_of(self._lead.aggregate, self._lead.looks)
+            lead = self._leading()
+            return figures_of(lead.aggregate, lead.looks)
+
+    def _leading(self) -> Lead:
+        if self._lead is None:
+            raise NotLeading(
+                "this monitor is to lead, and has not read yet what is kept"
+                if self._following.leads
+                else "this monitor does not lead"
+            )
+        return self._lead
 
     def _govern(self) -> None:
         now = time.monotonic()
@@ -189,26 +193,19 @@ class Monitor:
 
     def _judge(self) -> None:
         topic = self._following.topic
-        if self._lead is not None and topic is not None and self._lead.aggregate.topic != topic.hex():
+        if topic is None:
+            return
+        if self._lead is not None and self._lead.aggregate.topic != topic.hex():
             self._let_go()  # the log was made again: another one, judged from its beginning
-        lead = self._lead or self._begin()
+        lead = self._lead or self._begin(topic)
         if lead is None:
             return
-        panes = lead.feed.poll(0.0)
-        ends = lead.ends(self._clock)
-        with self._lock:
-            lead.aggregate.serve(self._governing.served, self._governing.rollouts)
-            for pane in panes:
-                lead.aggregate.take(pane)
-            for partition, time_ in ends.items():
-                lead.aggregate.read_to_end(partition, time_)
-            told = lead.aggregate.judge()
+        told = lead.judge(self._lock, self._governing, self._clock)
         for each in told:
             self._say.warning(
                 "an alarm stands" if each.after else "an alarm has ended", service=each.of.service,
                 digest=each.of.digest, slot=each.of.slot, column=each.column, severity=each.after or each.before,
             )  # fmt: skip
-        self.told += told
         self._save(time.monotonic())
 
     def _read_labels(self) -> None:
@@ -222,58 +219,11 @@ class Monitor:
             now_ms=int(self._clock() * 1000), external=self._external,
         )  # fmt: skip
 
-    def _begin(self) -> Lead | None:
-        """Lead: everything that is kept is read first, then the state of who led before."""
-        topic = self._following.topic
-        if topic is None:
-            return None
-        feed = self._feed_of(topic)
-        try:
-            kept: dict[tuple[int, int], Pane] = {}
-            while True:
-                kept |= {(pane.partition, pane.number): pane for pane in feed.poll(STEP)}
-                if feed.whole:
-                    break
-                if self._stop.is_set():
-                    feed.close()
-                    return None
-            partitions = range(self._log.topic().partitions)
-            panes = sorted(kept.values(), key=lambda pane: (pane.time, pane.partition, pane.number))
-            states = self._states_of(topic)
-            aggregate = self._restored(topic, partitions, states.get(), panes)
-            lead = Lead(aggregate, feed, self._log.reader(), states, self._pane_records)
-        except BaseException:
-            feed.close()
-            raise
-        self._say.info("leads", panes=len(kept))
+    def _begin(self, topic: bytes) -> Lead | None:
+        lead = self._takeover.begin(topic, self._stop)
         with self._lock:
             self._lead = lead
         return lead
-
-    def _restored(
-        self, topic: bytes, partitions: range, state: Mapping[str, Any] | None, panes: list[Pane]
-    ) -> Aggregate:
-        """From the state, as far as it is one, and the panes in their order."""
-        if state is not None:
-            aggregate = self._aggregate(topic, partitions)
-            try:
-                restore(aggregate, state, panes)
-            except DetectError as error:
-                self._say.warning("what was judged before is judged again", reason=str(error))
-            else:
-                return aggregate
-        aggregate = self._aggregate(topic, partitions)
-        for pane in panes:
-            aggregate.take(pane)
-        return aggregate
-
-    def _aggregate(self, topic: bytes, partitions: range) -> Aggregate:
-        found = Aggregate(
-            partitions, self._packages, lambda service: judged_by(self._governing.policy, service),
-            topic=topic.hex(), pane_records=self._pane_records,
-        )  # fmt: skip
-        found.serve(self._governing.served, self._governing.rollouts)
-        return found
 
     def _save(self, now: float) -> None:
         lead = self._lead

@@ -4,7 +4,8 @@
     /evidence/{service}/{digest}/{slot}     what its newest panes say by themselves, and where they stand in the log
     /comparison/{service}                   what was asked of a rollout's canary and of live since it began
 
-Nothing of it is secret, and nothing of it is believed by whoever acts on it.
+A monitor that does not lead asks the one that does (asking.py): 200 and 404 are always the leader's; 503 says why there
+is no answer of a leader. Nothing of it is secret, and nothing of it is believed by whoever acts on it.
 """
 
 from __future__ import annotations
@@ -12,43 +13,61 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable
 from typing import Any, Final
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 from audit.scrape import Page
 
+from .asking import HOP, LEADS, Answer, Asking, detail, none
+from .errors import NotLeading
 from .monitor import Monitor
 
-_JSON: Final = (("Content-Type", "application/json"), ("Cache-Control", "no-store"))
+_STATUSES: Final = {200: "200 OK", 404: "404 Not Found", 503: "503 Service Unavailable"}
+_ENVIRON: Final = "HTTP_" + HOP.upper().replace("-", "_")
 Start = Callable[..., Any]
 
 
-def pages(monitor: Monitor) -> dict[str, Page]:
-    """By the beginning of their path."""
+def pages(monitor: Monitor, asking: Asking | None = None) -> dict[str, Page]:
+    """By the beginning of their path. `asking`: of the one that leads; None: there is no other monitor."""
 
-    def figures(_: dict[str, Any], start: Start) -> Iterable[bytes]:
-        return _answer(start, monitor.figures())
+    def page(found: Callable[[list[str]], Any]) -> Page:
+        def answer(environ: dict[str, Any], start: Start) -> Iterable[bytes]:
+            return _written(start, _answer(environ, found, asking))
 
-    def evidence(environ: dict[str, Any], start: Start) -> Iterable[bytes]:
-        parts = _parts(environ)
-        found = monitor.evidence(*parts) if len(parts) == 3 else None
-        return _answer(start, None if found is None else found.model_dump(mode="json"))
+        return answer
 
-    def comparison(environ: dict[str, Any], start: Start) -> Iterable[bytes]:
-        parts = _parts(environ)
-        return _answer(start, monitor.comparison(parts[0]) if len(parts) == 1 else None)
+    def evidence(parts: list[str]) -> Any:
+        said = monitor.evidence(*parts) if len(parts) == 3 else None
+        return None if said is None else said.model_dump(mode="json")
 
-    return {"/figures": figures, "/evidence/": evidence, "/comparison/": comparison}
+    def comparison(parts: list[str]) -> Any:
+        return monitor.comparison(parts[0]) if len(parts) == 1 else None
+
+    return {
+        "/figures": page(lambda _: monitor.figures()),
+        "/evidence/": page(evidence),
+        "/comparison/": page(comparison),
+    }
 
 
-def _parts(environ: dict[str, Any]) -> list[str]:
+def _answer(environ: dict[str, Any], found: Callable[[list[str]], Any], asking: Asking | None) -> Answer:
     # WSGI gives the path unquoted already, as Latin-1 of UTF-8.
-    path = str(environ.get("PATH_INFO", "")).encode("latin-1").decode("utf-8", "replace")
-    return [unquote(part) for part in path.strip("/").split("/")[1:]]
+    path = str(environ.get("PATH_INFO", "")).encode("latin-1")
+    parts = path.decode("utf-8", "replace").strip("/").split("/")[1:]
+    try:
+        said = found([unquote(part) for part in parts])
+    except NotLeading as error:
+        if asking is None or _ENVIRON in environ:
+            return none(str(error))
+        return asking.ask(quote(path, safe="/:"))
+    if said is None:
+        return Answer(404, detail("there is none"), None)
+    return Answer(200, json.dumps(said, allow_nan=False).encode() + b"\n", None)
 
 
-def _answer(start: Start, found: Any) -> Iterable[bytes]:
-    if found is None:
-        start("404 Not Found", list(_JSON))  # the server adds to the list
-        return [b'{"detail":"there is none, or another monitor leads"}\n']
-    start("200 OK", list(_JSON))
-    return [json.dumps(found, allow_nan=False).encode() + b"\n"]
+def _written(start: Start, answer: Answer) -> Iterable[bytes]:
+    # A list of its own for each answer: the server adds to it.
+    headers = [("Content-Type", "application/json"), ("Cache-Control", "no-store")]
+    if answer.leader is not None:
+        headers.append((LEADS, answer.leader))
+    start(_STATUSES[answer.status], headers)
+    return [answer.body]

@@ -26,6 +26,9 @@ class MonitorSettings(Section):
     """Where /metrics, /readyz, /figures and /evidence are served."""
     metrics_port: int = Field(9466, ge=0, le=65_535)
     """0 takes a free one and says which."""
+    advertise: Annotated[str, Field(pattern=r"^https?://[A-Za-z0-9.:\[\]_-]+$")] | None = None
+    """kafka: where the other monitors of the group reach this one's pages: any of them answers with what the one that
+    leads says. Not set: metrics_host; where that is a wildcard, the address from which the brokers see this one."""
     policy: Path | None = None
     """A policy.yaml whose limits hold where no [governance] root is set. With one, the policy in force is that of the
     governance log."""
@@ -56,6 +59,6 @@ class ControllerSettings(Section):
     key_file: Path = Path("controller.key")
     """Private key of a person of the root's role `controller`, mode 0600: it signs rollbacks, and nothing else."""
     monitor_url: Url | None = None
-    """Where evidence is asked for; the monitor of this machine when not set."""
+    """Where evidence is asked for, of a group of monitors any; the monitor of this machine when not set."""
     retrain_webhook: Url | None = None
     """Told, as JSON, when the policy asks for retraining."""

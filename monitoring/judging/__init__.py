@@ -6,8 +6,8 @@ evidence   the same over a range of panes, begun anew: what anybody can compute 
 served     since when a package has its place
 """
 
-from .evidence import evidence_of_panes
+from .evidence import Basis, evidence_of_panes
 from .judging import Judging
 from .limits import Judged, judged_by
 
-__all__ = ["Judged", "Judging", "evidence_of_panes", "judged_by"]
+__all__ = ["Basis", "Judged", "Judging", "evidence_of_panes", "judged_by"]

@@ -30,6 +30,21 @@ class Where:
     """See `Evidence.reached`."""
 
 
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """All that evidence is computed of: whoever has this needs nothing that goes on meanwhile."""
+
+    of: Of
+    profile: Profile
+    judged: Judged
+    panes: tuple[Taken, ...]
+    where: Where
+
+    def evidence(self) -> Evidence:
+        """See `evidence_of_panes`."""
+        return evidence_of_panes(self.of, self.profile, self.judged, self.panes, self.where)
+
+
 def judge_panes(
     profile: Profile, judged: Judged, panes: Iterable[Taken]
 ) -> tuple[Judging, list[tuple[int, int]]]:

@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitoring.figures import Evidence
-from monitoring.judging import Judged, Judging, evidence_of_panes
+from monitoring.judging import Basis, Judged, Judging
 from monitoring.judging.evidence import Where
 from monitoring.judging.judging import Taken
 from monitoring.order import Order
 from monitoring.panes import At, Of, Pane
-from monitoring.read import Packages
+from monitoring.read import Packages, Profile
 from registry.deployment import Rollout
 
 from .life import MOST_PANES, Comparing, Life, Told
@@ -67,6 +67,8 @@ class Aggregate:
         self.comparing: dict[str, Comparing] = {}
         """Service → its rollout."""
         self.statuses: dict[At, Counter[int]] = {}
+        self._told: list[Told] = []
+        """What changed before a package had to be waited for."""
         self._held: Pane | None = None
         """Whose turn it was when its package could not be had."""
         self.unreadable: Counter[str] = Counter()
@@ -124,16 +126,23 @@ class Aggregate:
         Raises:
             StoreUnavailable: a package cannot be had now; its pane waits, and those after it.
         """
-        told: list[Told] = []
         while (pane := self._held or next(self._order.ready(), None)) is not None:
             self._held = pane
-            lives = {of: self._life(of, pane.time) for of in pane.tallies}  # one may have to be waited for
+            # One may have to be waited for: before that nothing of the pane is counted.
+            lives = {of: self._life(of, pane.time) for of in pane.tallies}
+            compared = {
+                of: self._packages.get(of.service, of.digest)
+                for of in pane.tallies
+                if of.service in self.comparing
+            }
             self._held = None
-            self._count(pane)
+            self._count(pane, compared)
             for of, tally in pane.tallies.items():
                 life = lives[of]
                 if life is not None:
-                    told += self._judge(of, life, Taken(pane.partition, pane.number, pane.time, tally))
+                    taken = Taken(pane.partition, pane.number, pane.time, tally)
+                    self._told += self._judge(of, life, taken)
+        told, self._told = self._told, []
         return told
 
     def refill(self, pane: Pane) -> None:
@@ -148,6 +157,11 @@ class Aggregate:
 
     def evidence(self, of: Of) -> Evidence | None:
         """Of the panes that are kept of a package; None: it does not serve, or nothing of it was judged yet."""
+        basis = self.basis(of)
+        return None if basis is None else basis.evidence()
+
+    def basis(self, of: Of) -> Basis | None:
+        """What `evidence` is computed of, as it is now; quick."""
         life = self.lives.get(of)
         # Of panes before what is known of journals nobody could say what came twice.
         since = {partition: history[0][0] for partition, history in self._history.items() if history}
@@ -158,13 +172,8 @@ class Aggregate:
         for taken in kept:
             firsts[taken.partition] = min(taken.number, firsts.get(taken.partition, taken.number))
         reached = {str(partition): self._reached(partition, first) for partition, first in firsts.items()}
-        return evidence_of_panes(
-            of,
-            life.judging.profile,
-            life.judging.judged,
-            life.kept,
-            Where(self.topic, self.pane_records, reached),
-        )
+        where = Where(self.topic, self.pane_records, reached)
+        return Basis(of, life.judging.profile, life.judging.judged, tuple(kept), where)
 
     def _life(self, of: Of, time: int) -> Life | None:
         """The life that a pane of this time belongs to; begun when it is the first of it."""
@@ -190,15 +199,15 @@ class Aggregate:
         life = self.lives[of] = Life(Judging(profile, self._judged_by(of.service)), since)
         return life
 
-    def _count(self, pane: Pane) -> None:
-        """What is counted whoever serves."""
+    def _count(self, pane: Pane, compared: Mapping[Of, Profile | None]) -> None:
+        """What is counted whoever serves. `compared`: packages of services with a rollout."""
         self.next[pane.partition] = pane.number + 1
         self.panes += 1
         self.unreadable.update(pane.unreadable)
         for at, statuses in pane.statuses.items():
             self.statuses.setdefault(at, Counter()).update(statuses)
         for service, comparing in self.comparing.items():
-            comparing.add(service, pane, lambda of: self._packages.get(of.service, of.digest))
+            comparing.add(service, pane, compared.get)
         self._remember(pane)
 
     def _remember(self, pane: Pane) -> None:

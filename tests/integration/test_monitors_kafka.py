@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import uuid
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from audit.config import load
+from audit.errors import LogUnavailable
 from audit.log.kafka import KafkaLog, create
 from audit.settings import LogSettings
+from cli.drift_monitor import figures_of
 from cli.monitor import configured_governing, configured_monitor
+from monitoring.controller.evidence import fetch
 from monitoring.monitor import Monitor
 from monitoring.state_topic import create_state_topic, state_log
 from registry.package import Package
@@ -93,17 +98,46 @@ def judged(monitor: Monitor) -> Any:
 
     def all_of_it() -> bool:
         monitor.step()
-        return bool(monitor.figures()) and monitor.figures()[0]["checks"] == wanted
+        return monitor.leads and [each["checks"] for each in monitor.figures()] == [wanted]
 
     wait_until(
         all_of_it,
         what="every pane to be judged",
         deadline_s=150,
-        details=lambda: json.dumps(monitor.figures())[:300],
+        details=lambda: json.dumps(monitor.figures())[:300] if monitor.leads else "it does not lead",
     )
     evidence = monitor.evidence("credit", monitor.figures()[0]["digest"], "live")
     assert evidence is not None
     return monitor.figures(), evidence
+
+
+def url(child: Process) -> str:
+    """Of its pages, as it says when they are there."""
+    wait_until(lambda: "/metrics" in child.log_text(), what="the address of its pages")
+    found = re.search(r"(http://127\.0\.0\.1:\d+)/metrics", child.log_text())
+    assert found is not None
+    return found[1]
+
+
+def ask_all(site: Site, leader: Process, children: list[Process]) -> None:
+    """Whichever of them a person, or a controller, asks: the one that leads answers."""
+    leads = url(leader)
+    for child in children:
+        path = site.directory / "asks.toml"
+        path.write_text(f'[data]\ndirectory = "data"\n[controller]\nmonitor_url = "{url(child)}"\n')
+        # One that has just come may not be told yet who leads.
+        wait_until(partial(_packages, path), what="an answer", details=child.log_text)
+        said = figures_of(load(path))
+        assert (said.packages[0]["digest"], said.leader) == (site.digest, None if child is leader else leads)
+        evidence = fetch(url(child), "credit", site.digest, "live")
+        assert (evidence.service, evidence.digest) == ("credit", site.digest)
+
+
+def _packages(path: Path) -> bool:
+    try:
+        return bool(figures_of(load(path)).packages)
+    except LogUnavailable:
+        return False
 
 
 @pytest.fixture(scope="module")
@@ -133,6 +167,7 @@ def test_four_monitors_one_of_them_killed_say_what_one_says(site: Site) -> None:
             details=lambda: "\n".join(child.log_text()[-500:] for child in children),
         )  # fmt: skip
         leader = next(child for child in children if "leads" in child.log_text())
+        ask_all(site, leader, children)
         leader.kill()
         # The fourth comes while the others go on; then it is left alone, leads, and has what all have counted.
         last = site.monitor(together[3])
