@@ -11,7 +11,7 @@ BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
 # Real components, by the names of scripts/tools. A missing one fails what needs it.
 TEST_TOOLS := kafka registry curl strace versitygw fsck posix-oneshot spicy litewitness tlogcheck chromium \
-	prometheus alertmanager amtool promtool grafana-schema
+	prometheus alertmanager amtool promtool grafana-schema helm kubeconform
 BENCH_TOOLS := kafka wrk strace prometheus alertmanager
 BENCHES = $(sort $(wildcard bench/*.py))
 
@@ -54,6 +54,7 @@ tools: dev ## fetch the real components that the tests run against
 	@$(BIN)/python scripts/tools $(TEST_TOOLS)
 	@$(BIN)/python -m tests.components.mlflow
 	@$(BIN)/python -m tests.components.spark
+	@$(BIN)/python -m tests.components.kubernetes
 	@$(BIN)/python -m tests.components.pipelines
 	@$(BIN)/python scripts/environment training examples/credit/pipeline/requirements.txt
 
