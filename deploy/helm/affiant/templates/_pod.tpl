@@ -1,0 +1,250 @@
+{{/* What every pod and container has: the restricted pod security standard, and where files are. */}}
+
+{{- define "affiant.podSecurity" -}}
+runAsNonRoot: true
+{{- with .Values.security.runAsUser }}
+runAsUser: {{ . }}
+runAsGroup: {{ . }}
+fsGroup: {{ . }}
+{{- end }}
+# Always would make a journal's key readable by the group at each mount, and the journal refuses such a key.
+fsGroupChangePolicy: OnRootMismatch
+seccompProfile:
+  type: RuntimeDefault
+{{- end -}}
+
+{{- define "affiant.containerSecurity" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+runAsNonRoot: true
+capabilities:
+  drop: [ALL]
+seccompProfile:
+  type: RuntimeDefault
+{{- end -}}
+
+{{/* (root, component, pod): scheduling and the like, of the component's values. */}}
+{{- define "affiant.podCommon" -}}
+{{- $pod := .pod -}}
+serviceAccountName: {{ include "affiant.serviceAccount" . }}
+automountServiceAccountToken: false
+enableServiceLinks: false
+securityContext:
+  {{- include "affiant.podSecurity" .root | nindent 2 }}
+{{- with .root.Values.images.pullSecrets }}
+imagePullSecrets:
+  {{- range . }}
+  - name: {{ . }}
+  {{- end }}
+{{- end }}
+{{- with $pod.priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
+{{- with $pod.nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with $pod.tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with $pod.affinity }}
+affinity:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end -}}
+
+{{/* (root, component, spread) */}}
+{{- define "affiant.spread" -}}
+{{- $selector := include "affiant.selector" . -}}
+topologySpreadConstraints:
+{{- range $key, $when := dict "topology.kubernetes.io/zone" .spread.zone "kubernetes.io/hostname" .spread.host }}
+{{- if ne $when "none" }}
+  - maxSkew: 1
+    topologyKey: {{ $key }}
+    whenUnsatisfiable: {{ $when }}
+    labelSelector:
+      matchLabels:
+        {{- $selector | nindent 8 }}
+    matchLabelKeys: [{{ $.revision }}]
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* (path, port, scheme, and the numbers) */}}
+{{- define "affiant.probe" -}}
+httpGet:
+  path: {{ .path }}
+  port: {{ .port }}
+  {{- with .scheme }}
+  scheme: {{ . }}
+  {{- end }}
+periodSeconds: {{ .period }}
+timeoutSeconds: {{ default 5 .timeout }}
+failureThreshold: {{ .failures }}
+{{- end -}}
+
+{{/* (component): its image, and how it is pulled. */}}
+{{- define "affiant.imageOf" -}}
+image: {{ include "affiant.image" . }}
+imagePullPolicy: {{ .root.Values.images.pullPolicy }}
+{{- end -}}
+
+{{/* Where the settings file is; a home and a place for temporary files that can be written to. */}}
+{{- define "affiant.environment" -}}
+- name: AFFIANT_CONFIG
+  value: /etc/affiant/affiant.toml
+- name: HOME
+  value: /tmp
+{{- end -}}
+
+{{/* Access to the buckets: keys by reference, or a workload identity by the service account's annotations. */}}
+{{- define "affiant.bucketEnvironment" -}}
+{{- with .Values.objectStore.region }}
+- name: AWS_REGION
+  value: {{ . | quote }}
+{{- end }}
+{{- with .Values.objectStore.credentials }}
+{{- if .secretName }}
+- name: AWS_ACCESS_KEY_ID
+  valueFrom:
+    secretKeyRef: {name: {{ .secretName }}, key: {{ .accessKeyIdKey }}}
+- name: AWS_SECRET_ACCESS_KEY
+  valueFrom:
+    secretKeyRef: {name: {{ .secretName }}, key: {{ .secretAccessKeyKey }}}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* Access to the model store. */}}
+{{- define "affiant.modelEnvironment" -}}
+{{- with .Values.models.dockerConfigSecret }}
+- name: DOCKER_CONFIG
+  value: /run/affiant/docker
+{{- end }}
+{{- if .Values.models.credentials.secretName }}
+{{- $secret := .Values.models.credentials.secretName }}
+{{- $prefix := ternary "AFFIANT_STORE" "MLFLOW_TRACKING" (eq .Values.models.backend "oci") }}
+- name: {{ $prefix }}_USERNAME
+  valueFrom:
+    secretKeyRef: {name: {{ $secret }}, key: {{ .Values.models.credentials.usernameKey }}}
+- name: {{ $prefix }}_PASSWORD
+  valueFrom:
+    secretKeyRef: {name: {{ $secret }}, key: {{ .Values.models.credentials.passwordKey }}}
+{{- end }}
+{{- end -}}
+
+{{/* (root, component): settings, the way to Kafka, and what can be written to. */}}
+{{- define "affiant.volumes" -}}
+- name: config
+  configMap:
+    name: {{ include "affiant.component" . }}
+- name: tmp
+  emptyDir:
+    sizeLimit: {{ .root.Values.security.tmpSize }}
+{{- if include "affiant.kafka.files" . }}
+- name: kafka
+  projected:
+    defaultMode: 0440
+    sources:
+      {{- include "affiant.kafka.files" . | nindent 6 }}
+{{- end }}
+{{- end -}}
+
+{{- define "affiant.mounts" -}}
+- name: config
+  mountPath: /etc/affiant
+  readOnly: true
+- name: tmp
+  mountPath: /tmp
+{{- end -}}
+
+{{- define "affiant.kafkaMounts" -}}
+{{- if include "affiant.kafka.files" . }}
+- name: kafka
+  mountPath: /run/affiant/kafka
+  readOnly: true
+{{- end }}
+{{- end -}}
+
+{{- define "affiant.modelVolumes" -}}
+{{- with .Values.models.dockerConfigSecret }}
+- name: docker
+  secret:
+    secretName: {{ . }}
+    defaultMode: 0440
+    items:
+      - {key: .dockerconfigjson, path: config.json}
+{{- end }}
+{{- end -}}
+
+{{- define "affiant.modelMounts" -}}
+{{- if .Values.models.dockerConfigSecret }}
+- name: docker
+  mountPath: /run/affiant/docker
+  readOnly: true
+{{- end }}
+{{- end -}}
+
+{{/*
+Private files. A Secret's volume gives each file to root and its group the right to read (fsGroup); keys that their group
+can read are refused by whoever reads them. So they are copied, once, into memory, as files of the container's own user.
+(root, component, secrets: list of {secretName, key, path})
+*/}}
+{{- define "affiant.keyVolumes" -}}
+- name: secrets
+  projected:
+    defaultMode: 0440
+    sources:
+      {{- range .secrets }}
+      - secret:
+          name: {{ .secretName }}
+          items:
+            - {key: {{ .key }}, path: {{ .path }}}
+      {{- end }}
+- name: keys
+  emptyDir:
+    medium: Memory
+    sizeLimit: 4Mi
+{{- end -}}
+
+{{- define "affiant.keyContainer" -}}
+- name: keys
+  {{- include "affiant.imageOf" . | nindent 2 }}
+  command: [sh, -ec, "install -m 0600 -- /run/affiant/secrets/* /run/affiant/keys/"]
+  securityContext:
+    {{- include "affiant.containerSecurity" . | nindent 4 }}
+  resources:
+    requests: {cpu: 10m, memory: 16Mi}
+    limits: {cpu: 100m, memory: 32Mi}
+  volumeMounts:
+    - name: secrets
+      mountPath: /run/affiant/secrets
+      readOnly: true
+    - name: keys
+      mountPath: /run/affiant/keys
+{{- end -}}
+
+{{- define "affiant.keyMounts" -}}
+- name: keys
+  mountPath: /run/affiant/keys
+  readOnly: true
+{{- end -}}
+
+{{- define "affiant.rootVolumes" -}}
+{{- if include "affiant.governed" . }}
+- name: root
+  configMap:
+    name: {{ default (printf "%s-root" (include "affiant.fullname" .)) .Values.governance.rootConfigMap }}
+    items:
+      - {key: {{ ternary .Values.governance.rootKey "root.json" (ne .Values.governance.rootConfigMap "") }}, path: root.json}
+{{- end }}
+{{- end -}}
+
+{{- define "affiant.rootMounts" -}}
+{{- if include "affiant.governed" . }}
+- name: root
+  mountPath: /etc/affiant/root
+  readOnly: true
+{{- end }}
+{{- end -}}

@@ -1,0 +1,106 @@
+{{/*
+Values that would lose records, or that cannot work, and are not to be told by a schema. Each is one sentence that says
+what to set; all that are wrong are told at once.
+*/}}
+{{- define "affiant.refused" -}}
+{{- $wrong := list -}}
+{{- $v := .Values -}}
+{{- if and (not $v.gateway.persistence.enabled) (not $v.gateway.persistence.acceptLoss) -}}
+{{- $wrong = append $wrong "gateway.persistence.enabled is false: an emptyDir dies with its pod, and records that are not shipped yet die with it. Enable it, or say gateway.persistence.acceptLoss=true" -}}
+{{- end -}}
+{{- if not $v.kafka.bootstrap -}}
+{{- $wrong = append $wrong "kafka.bootstrap is not set: where is the log? (host:port, separated by commas)" -}}
+{{- end -}}
+{{- if not $v.gateway.apiKeys.secretName -}}
+{{- $wrong = append $wrong "gateway.apiKeys.secretName is not set: a gateway that others than its own machine reach needs API keys (`affiant gateway keys add NAME` makes the file)" -}}
+{{- end -}}
+{{- if not $v.objectStore.payloads -}}
+{{- $wrong = append $wrong "objectStore.payloads is not set: payloads of over settings.journal.external_bytes go to a bucket (s3://…)" -}}
+{{- end -}}
+{{- if and (eq $v.models.backend "oci") (not $v.models.reference) -}}
+{{- $wrong = append $wrong "models.reference is not set: which OCI repository has the packages?" -}}
+{{- end -}}
+{{- if and (eq $v.models.backend "mlflow") (not $v.models.trackingUri) -}}
+{{- $wrong = append $wrong "models.trackingUri is not set: which MLflow server has the packages?" -}}
+{{- end -}}
+{{- $freeAfter := default "sealed" (default dict $v.settings.journal).free_after -}}
+{{- if $v.notary.enabled -}}
+{{- if not $v.notary.name -}}
+{{- $wrong = append $wrong "notary.name is not set: whose log is it? (a host name that you own; it never changes)" -}}
+{{- end -}}
+{{- if not $v.notary.keySecret.secretName -}}
+{{- $wrong = append $wrong "notary.keySecret.secretName is not set: the notary signs with a key (`affiant notary keygen`)" -}}
+{{- end -}}
+{{- if not $v.notary.publicKey -}}
+{{- $wrong = append $wrong "notary.publicKey is not set: sidecars and gateways believe this vkey alone (`affiant notary vkey`)" -}}
+{{- end -}}
+{{- if not $v.objectStore.sealed -}}
+{{- $wrong = append $wrong "objectStore.sealed is not set: trees and archive are kept in a bucket that sidecars read, too (s3://…)" -}}
+{{- end -}}
+{{- else if eq $freeAfter "sealed" -}}
+{{- $wrong = append $wrong "notary.enabled is false, and settings.journal.free_after is sealed: journals would fill for ever. Run a notary, or set free_after: acknowledged" -}}
+{{- end -}}
+{{- if and $v.governance.checkpoint (not (and $v.notary.enabled (include "affiant.governed" .))) -}}
+{{- $wrong = append $wrong "governance.checkpoint is true: that needs the notary and governance.root" -}}
+{{- end -}}
+{{- if and $v.governance.root $v.governance.rootConfigMap -}}
+{{- $wrong = append $wrong "governance.root and governance.rootConfigMap name the same thing: set one of them" -}}
+{{- end -}}
+{{- if $v.controller.enabled -}}
+{{- if not (include "affiant.governed" .) -}}
+{{- $wrong = append $wrong "controller.enabled is true: that needs governance.root, which says whose rollbacks count" -}}
+{{- end -}}
+{{- if not $v.monitor.enabled -}}
+{{- $wrong = append $wrong "controller.enabled is true: that needs monitor.enabled, of which it asks evidence" -}}
+{{- end -}}
+{{- if not $v.controller.keySecret.secretName -}}
+{{- $wrong = append $wrong "controller.keySecret.secretName is not set: rollbacks are signed (`affiant roles keygen`)" -}}
+{{- end -}}
+{{- if and (not $v.controller.tokenSecret.secretName) (not (and $v.controller.tls.clientCertificates (include "affiant.controller.tls" .))) -}}
+{{- $wrong = append $wrong "controller.tokenSecret.secretName is not set: alerts are heard of who has the token (`affiant controller token`), or a certificate (controller.tls)" -}}
+{{- end -}}
+{{- end -}}
+{{- if include "affiant.kafka.sasl" . -}}
+{{- range $component := list "gateway" "notary" "monitor" "controller" -}}
+{{- $on := or (eq $component "gateway") (index $v $component).enabled -}}
+{{- $user := include "affiant.kafka.user" (dict "root" $ "component" $component) | fromYaml -}}
+{{- if and $on (not (and $user.secretName $user.username)) -}}
+{{- $wrong = append $wrong (printf "kafka.users.%s: securityProtocol %s needs secretName and username" $component $v.kafka.securityProtocol) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- if and $v.strimzi.enabled (not $v.strimzi.cluster) -}}
+{{- $wrong = append $wrong "strimzi.cluster is not set: of which Kafka are topics and users?" -}}
+{{- end -}}
+{{- if and (include "affiant.strimzi.users" .) (eq $v.kafka.securityProtocol "PLAINTEXT") -}}
+{{- $wrong = append $wrong "strimzi.users is true, and kafka.securityProtocol is PLAINTEXT: users are told apart by certificates (SSL) or passwords (SASL_SSL)" -}}
+{{- end -}}
+{{- if and $v.certManager.enabled (not $v.certManager.issuer.name) -}}
+{{- $wrong = append $wrong "certManager.issuer.name is not set: who signs?" -}}
+{{- end -}}
+{{- range $component := list "gateway" "monitor" -}}
+{{- $scaling := (index $v $component).autoscaling -}}
+{{- if and (eq $scaling.kind "keda") (not $v.prometheus.address) -}}
+{{- $wrong = append $wrong (printf "%s.autoscaling.kind is keda: that needs prometheus.address, of which KEDA asks requests and lag" $component) -}}
+{{- end -}}
+{{- if lt (int $scaling.maxReplicas) (int $scaling.minReplicas) -}}
+{{- $wrong = append $wrong (printf "%s.autoscaling.maxReplicas is less than minReplicas" $component) -}}
+{{- end -}}
+{{- end -}}
+{{- $journal := default dict $v.settings.journal -}}
+{{- $bytes := mulf (default 4294967296 $journal.max_bytes) (default 1 (default dict $v.settings.gateway).workers) -}}
+{{- $room := include "affiant.bytes" $v.gateway.persistence.size | float64 -}}
+{{- if and $v.gateway.persistence.enabled (lt $room (mulf $bytes 1.05)) -}}
+{{- $wrong = append $wrong (printf "gateway.persistence.size %s is too small: the journals of %d worker(s) may take %d bytes (settings.journal.max_bytes), and 5 %% more is wanted" $v.gateway.persistence.size (int64 (default 1 (default dict $v.settings.gateway).workers)) (int64 $bytes)) -}}
+{{- end -}}
+{{- if $wrong -}}
+{{- fail (printf "\n  - %s\n" (join "\n  - " $wrong)) -}}
+{{- end -}}
+{{- end -}}
+
+{{/* A quantity in bytes; the schema lets whole numbers of Mi, Gi and Ti through. */}}
+{{- define "affiant.bytes" -}}
+{{- $unit := regexFind "[A-Za-z]+$" . -}}
+{{- $number := regexFind "^[0-9]+" . | float64 -}}
+{{- mulf $number (get (dict "Mi" 1048576.0 "Gi" 1073741824.0 "Ti" 1099511627776.0) $unit) -}}
+{{- end -}}

@@ -1,0 +1,82 @@
+{{/* Questions that several templates ask of the values, answered once: empty is no. */}}
+
+{{- define "affiant.governed" -}}
+{{- if or .Values.governance.root .Values.governance.rootConfigMap }}yes{{ end -}}
+{{- end -}}
+
+{{- define "affiant.gateway.tls" -}}
+{{- if or .Values.gateway.tls.secretName .Values.certManager.enabled }}yes{{ end -}}
+{{- end -}}
+
+{{- define "affiant.gateway.tlsSecret" -}}
+{{- default (printf "%s-tls" (include "affiant.component" (dict "root" . "component" "gateway"))) .Values.gateway.tls.secretName -}}
+{{- end -}}
+
+{{- define "affiant.controller.tls" -}}
+{{- if or .Values.controller.tls.secretName .Values.certManager.enabled }}yes{{ end -}}
+{{- end -}}
+
+{{- define "affiant.controller.tlsSecret" -}}
+{{- default (printf "%s-tls" (include "affiant.component" (dict "root" . "component" "controller"))) .Values.controller.tls.secretName -}}
+{{- end -}}
+
+{{- define "affiant.kafka.sasl" -}}
+{{- if hasPrefix "SASL" .Values.kafka.securityProtocol }}yes{{ end -}}
+{{- end -}}
+
+{{/* Strimzi makes users, their Secrets and the cluster's authority under names of its own. */}}
+{{- define "affiant.strimzi.users" -}}
+{{- if and .Values.strimzi.enabled .Values.strimzi.users }}yes{{ end -}}
+{{- end -}}
+
+{{/* (root, component): {secretName, username, …} as YAML. The sidecar is the gateway's pod. */}}
+{{- define "affiant.kafka.user" -}}
+{{- $user := deepCopy (index .root.Values.kafka.users .component) -}}
+{{- if and (include "affiant.strimzi.users" .root) (not $user.secretName) -}}
+{{- $name := include "affiant.component" . -}}
+{{- $_ := set $user "secretName" $name -}}
+{{- $_ := set $user "username" $name -}}
+{{- end -}}
+{{- toYaml $user -}}
+{{- end -}}
+
+{{/* The Secret or ConfigMap with the brokers' authority, as a source of a projected volume. */}}
+{{- define "affiant.kafka.ca" -}}
+{{- $ca := .Values.kafka.ca -}}
+{{- if ne .Values.kafka.securityProtocol "PLAINTEXT" -}}
+{{- if $ca.configMapName -}}
+- configMap:
+    name: {{ $ca.configMapName }}
+    items:
+      - {key: {{ $ca.key }}, path: ca.crt}
+{{- else if or $ca.secretName (include "affiant.strimzi.users" .) -}}
+- secret:
+    name: {{ default (printf "%s-cluster-ca-cert" .Values.strimzi.cluster) $ca.secretName }}
+    items:
+      - {key: {{ $ca.key }}, path: ca.crt}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* (root, component): sources of the projected volume /run/affiant/kafka. */}}
+{{- define "affiant.kafka.files" -}}
+{{- $user := include "affiant.kafka.user" . | fromYaml -}}
+{{- $sources := list -}}
+{{- with include "affiant.kafka.ca" .root }}{{ $sources = append $sources . }}{{ end -}}
+{{- if include "affiant.kafka.sasl" .root -}}
+{{- $sources = append $sources (printf "- secret:\n    name: %s\n    items:\n      - {key: %s, path: password}" $user.secretName $user.passwordKey) -}}
+{{- else if and $user.secretName (eq .root.Values.kafka.securityProtocol "SSL") -}}
+{{- $sources = append $sources (printf "- secret:\n    name: %s\n    items:\n      - {key: %s, path: user.crt}\n      - {key: %s, path: user.key}" $user.secretName $user.certificateKey $user.privateKeyKey) -}}
+{{- end -}}
+{{- join "\n" $sources -}}
+{{- end -}}
+
+{{/* Seconds that a gateway pod may take to end: pause, requests in work, journal, everything shipped. Rounded up. */}}
+{{- define "affiant.gateway.grace" -}}
+{{- $gateway := default dict .Values.settings.gateway -}}
+{{- $sidecar := default dict .Values.settings.sidecar -}}
+{{- $inWork := default 60 $gateway.grace_seconds | float64 -}}
+{{- $drain := ternary $sidecar.drain_seconds 30 (hasKey $sidecar "drain_seconds") | float64 -}}
+{{- $delivery := default 30 $sidecar.delivery_timeout_seconds | float64 -}}
+{{- ceil (addf .Values.gateway.preStopSeconds (mulf 2 $inWork) $drain $delivery 60) | int64 -}}
+{{- end -}}
