@@ -38,6 +38,7 @@ class Group:
 GROUPS: Final[dict[str, Group]] = {
     "init": Group("cli.init", "Write a commented affiant.toml."),
     "config": Group("cli.config", "Check and show the settings."),
+    "doctor": Group("cli.doctor", "Say what is wrong around the components, and what to do."),
     "model": Group("cli.model", "Model packages: publish, list, show, pull and verify.", "registry"),
     "roles": Group("cli.roles", "Who may say what: keys, and the root that gives roles.", "registry"),
     "gate": Group("cli.gate", "A policy's gates: run them on a package, list, show.", "registry"),
