@@ -26,6 +26,7 @@ TABLES: Final = (
     "journal",
     "log",
     "sidecar",
+    "fluentd",
     "notary",
     "monitor",
     "controller",

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import Literal, Self
+from typing import Final, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from .config import Section
+from .hosts import is_loopback
 from .journal.settings import JournalSettings
 
-__all__ = ["JournalSettings", "LogSettings", "NotarySettings", "SidecarSettings", "WitnessSettings"]
+__all__ = [
+    "FluentdSettings",
+    "JournalSettings",
+    "LogSettings",
+    "NotarySettings",
+    "SidecarSettings",
+    "WitnessSettings",
+]
+
+UNIX: Final = "unix://"
+_HOST_PORT: Final = re.compile(r"([A-Za-z0-9._-]{1,253}):([0-9]{1,5})")
 
 
 class LogSettings(Section):
@@ -82,6 +94,59 @@ class SidecarSettings(Section):
     object_store: str | None = None
     """URL of the store for payloads that are too large for the log (`file:///…`, `s3://…`); `objects` in the
     data directory when not set."""
+
+
+class FluentdSettings(Section):
+    """[fluentd]: a copy of the record for Fluentd or Fluent Bit, made by the sidecar. Off until `address` is set."""
+
+    address: str | None = None
+    """Where it listens for the Forward protocol: `host:port`, or `unix:///path` of a socket. It must acknowledge, as
+    Fluentd's and Fluent Bit's `forward` inputs do."""
+    tag: str = Field("affiant", pattern=r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$", max_length=128)
+    """What tags begin with: an entry of the service `credit` has the tag `affiant.credit`, one of no service
+    `affiant`."""
+    payloads: bool = False
+    """Whether requests and answers go along. They are personal data, and an erasure does not reach the copy."""
+    payload_bytes: int = Field(64 << 10, ge=1, le=16 << 20)
+    """Larger payloads stay out of the copy; their entries say how large they are."""
+    plain_network: bool = False
+    """Say that payloads may cross the network to `address` in the clear: the Forward protocol is spoken here without
+    TLS. Without it payloads go to this machine's loopback or to a socket only."""
+    resend_records: int = Field(1000, ge=0, le=1_000_000)
+    """After each interruption so many records are sent once more, for a receiver that acknowledges what it does not
+    keep yet. Readers count a record id once."""
+    timeout_seconds: float = Field(10.0, gt=0, le=300)
+    """A receiver that does not connect, take or acknowledge for so long is left, and tried again."""
+    retry_seconds: float = Field(1.0, gt=0, le=300)
+    """Pause before another try; it grows up to thirty times this."""
+    drain_seconds: float = Field(5.0, ge=0, le=300)
+    """When told to end: how long to go on copying what is left. The rest is copied by the next run."""
+
+    @field_validator("address")
+    @classmethod
+    def _reachable(cls, address: str | None) -> str | None:
+        if address is None or (address.startswith(f"{UNIX}/") and len(address) <= len(UNIX) + 107):
+            return address
+        found = _HOST_PORT.fullmatch(address)
+        if found is None or not 0 < int(found[2]) <= 65_535:
+            raise ValueError("want host:port, with a name or an IPv4 address, or unix:///path")
+        return address
+
+    @model_validator(mode="after")
+    def _payloads_stay_here(self) -> Self:
+        address = self.address
+        if (
+            self.payloads
+            and not self.plain_network
+            and address is not None
+            and not address.startswith(UNIX)
+            and not is_loopback(address.rpartition(":")[0])
+        ):
+            raise ValueError(
+                f"payloads = true would send personal data to {address} in the clear: use a forwarder on this "
+                "machine, which speaks TLS onwards, or say plain_network = true"
+            )
+        return self
 
 
 class WitnessSettings(Section):

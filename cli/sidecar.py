@@ -11,7 +11,7 @@ import typer
 from audit.config import Config, load
 from audit.log import configured_governance_log, configured_log, governance_copy
 from audit.log.copy import LogCopy
-from audit.settings import JournalSettings, LogSettings, SidecarSettings
+from audit.settings import FluentdSettings, JournalSettings, LogSettings, SidecarSettings
 from audit.ship.sidecar import Sidecar, metrics_server, one_sidecar
 from audit.trees import Trees, configured_trees
 from registry.settings import GovernanceSettings
@@ -27,8 +27,8 @@ def sidecar(config: ConfigOption = None) -> None:
     """Ship every journal of the data directory to the log, until SIGTERM; then ship the rest and end.
 
     Proves of each record that the notary has sealed it, before the journal frees it, and gives this machine's
-    gateway the receipts. Survives the absence of log and notary for any time. Exit code 1 when records stay
-    unshipped, or after an alarm.
+    gateway the receipts. Survives the absence of log and notary for any time. Copies the entries to Fluentd where
+    [fluentd] says so. Exit code 1 when records stay unshipped, or after an alarm.
 
     Example: affiant sidecar --config affiant.toml
     """
@@ -40,7 +40,14 @@ def sidecar(config: ConfigOption = None) -> None:
         signal.signal(number, lambda *_: stop.set())
     say = structlog.get_logger("sidecar")
     with one_sidecar(loaded.data):
-        running = Sidecar(loaded.data, log, settings, sealed_trees(loaded), governance_copied(loaded))
+        running = Sidecar(
+            loaded.data,
+            log,
+            settings,
+            sealed_trees(loaded),
+            governance_copied(loaded),
+            loaded.section("fluentd", FluentdSettings),
+        )
         with metrics_server(settings.metrics_host, settings.metrics_port, running) as server:
             say.info("ready", metrics=f"http://{settings.metrics_host}:{server.port}/metrics")
             if running.run(stop):

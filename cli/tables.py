@@ -63,6 +63,7 @@ TABLES: Final = (
     Table("journal", "audit.settings:JournalSettings"),
     Table("log", "audit.settings:LogSettings"),
     Table("sidecar", "audit.settings:SidecarSettings"),
+    Table("fluentd", "audit.settings:FluentdSettings"),
     Table("notary", "audit.settings:NotarySettings"),
     Table("notary.witnesses", "audit.settings:WitnessSettings", repeated=True, within=True),
     Table("monitor", "monitoring.settings:MonitorSettings"),

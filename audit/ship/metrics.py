@@ -10,6 +10,7 @@ from typing import Final
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from audit.log.copy import LogCopy
+from audit.mirror.mirror import MirrorProgress
 
 from .lag import Lag, LagWatch
 from .sealed import SealProgress
@@ -31,6 +32,12 @@ SEAL_ALARM: Final = "affiant_sidecar_seal_alarm"
 REFUSED: Final = "affiant_sidecar_checkpoints_refused"
 GOVERNANCE_OFFSET: Final = "affiant_sidecar_governance_offset"
 GOVERNANCE_SECONDS: Final = "affiant_sidecar_governance_seconds"
+MIRROR_WAITING: Final = "affiant_sidecar_mirror_waiting_records"
+MIRROR_OLDEST: Final = "affiant_sidecar_mirror_oldest_seconds"
+MIRRORED: Final = "affiant_sidecar_mirrored_records"
+MIRROR_RESENT: Final = "affiant_sidecar_mirror_resent_records"
+MIRROR_DROPPED: Final = "affiant_sidecar_mirror_dropped_records"
+MIRROR_FAILURES: Final = "affiant_sidecar_mirror_failures"
 
 COPY_GAUGES: Final = {
     GOVERNANCE_OFFSET: "Entries of the governance log that are copied for the gateway.",
@@ -45,6 +52,8 @@ GAUGES: Final = {
     SEALED: "Every entry of the journal below this sequence is proved to be sealed.",
     UNSEALED: "Durable records of the journal that are not proved to be sealed.",
     OLDEST_UNSEALED: "Age of the oldest durable record that is not proved to be sealed; 0 when there is none.",
+    MIRROR_WAITING: "Durable records of the journal that Fluentd has not acknowledged.",
+    MIRROR_OLDEST: "Age of the oldest durable record that Fluentd has not acknowledged; 0 when there is none.",
     SEAL_ALARM: "1 while what is sealed is not believed, or is not what was shipped: nothing is freed by it.",
 }
 COUNTERS: Final = {
@@ -52,6 +61,10 @@ COUNTERS: Final = {
     SHIPPED_BYTES: "Bytes of records that the log acknowledged.",
     RESTARTS: "Runs of a producer that ended in a failure.",
     DUPLICATES: "Benign duplicates seen before a barrier.",
+    MIRRORED: "Records that Fluentd acknowledged, each counted once.",
+    MIRROR_RESENT: "Records that Fluentd acknowledged once more.",
+    MIRROR_DROPPED: "Records that the journal freed before they were copied to Fluentd.",
+    MIRROR_FAILURES: "Interruptions of the copy to Fluentd.",
     REFUSED: "Looks at a checkpoint or at tiles that were not believed.",
 }
 
@@ -65,15 +78,24 @@ class Sealing:
 
 
 @dataclass(frozen=True, slots=True)
+class Mirroring:
+    """What of a journal is copied to Fluentd, and what is not yet."""
+
+    progress: MirrorProgress
+    watch: LagWatch
+
+
+@dataclass(frozen=True, slots=True)
 class Shipped:
     """One journal as the metrics see it: what its shipper has done, and what is still to do.
 
-    `sealed` is None where there is no notary.
+    `sealed` is None where there is no notary, `mirrored` where no copy is wanted.
     """
 
     progress: Progress
     watch: LagWatch
     sealed: Sealing | None = None
+    mirrored: Mirroring | None = None
 
 
 class SidecarCollector:
@@ -124,6 +146,7 @@ class SidecarCollector:
             RESTARTS: progress.restarts,
             DUPLICATES: progress.duplicates,
             **({} if shipped.sealed is None else self._sealed(shipped.sealed)),
+            **({} if shipped.mirrored is None else self._mirrored(shipped.mirrored)),
         }
 
     def _sealed(self, sealed: Sealing) -> dict[str, float]:
@@ -134,6 +157,17 @@ class SidecarCollector:
             OLDEST_UNSEALED: self._age(lag),
             SEAL_ALARM: float(progress.alarm is not None or progress.problem is not None),
             REFUSED: progress.refused,
+        }
+
+    def _mirrored(self, mirrored: Mirroring) -> dict[str, float]:
+        progress, lag = mirrored.progress, mirrored.watch.lag()
+        return {
+            MIRROR_WAITING: lag.records,
+            MIRROR_OLDEST: self._age(lag),
+            MIRRORED: progress.mirrored,
+            MIRROR_RESENT: progress.resent,
+            MIRROR_DROPPED: progress.dropped,
+            MIRROR_FAILURES: progress.failures,
         }
 
     def _age(self, lag: Lag) -> float:

@@ -17,13 +17,14 @@ from audit.files import make_directory
 from audit.journal import JournalReader
 from audit.log.base import Log
 from audit.log.copy import LogCopy
+from audit.mirror.thread import MirrorThread
 from audit.scrape import MetricsServer
-from audit.settings import SidecarSettings
+from audit.settings import FluentdSettings, SidecarSettings
 from audit.trees import Trees
 
 from .external import ExternalStore
 from .lag import LagWatch
-from .metrics import Sealing, Shipped, SidecarCollector
+from .metrics import Mirroring, Sealing, Shipped, SidecarCollector
 from .receipts import PATH as RECEIPTS
 from .receipts import ReceiptPages
 from .sealed import SealedJournal
@@ -38,6 +39,7 @@ class _Running:
     shipper: Shipper
     thread: threading.Thread
     shipped: Shipped
+    mirror: MirrorThread | None = None
 
     @property
     def alarm(self) -> bool:
@@ -57,9 +59,11 @@ class Sidecar:
         settings: SidecarSettings,
         trees: Trees | None = None,
         governance: LogCopy | None = None,
+        fluentd: FluentdSettings | None = None,
     ) -> None:
         """`data` is the shared volume's directory; `trees` what the notary seals, None where there is none;
-        `governance` copies the governance log for a gateway that cannot read it itself.
+        `governance` copies the governance log for a gateway that cannot read it itself; `fluentd` says where a copy of
+        the entries goes, if anywhere.
         """
         self._data = data
         self._log = log
@@ -67,6 +71,7 @@ class Sidecar:
         self._external = ExternalStore(settings.object_store or data / "objects")
         self._running: dict[str, _Running] = {}
         self.governance = governance
+        self._fluentd = fluentd if fluentd is not None and fluentd.address else None
         self._watch = None if trees is None else SealWatch(trees)
         self._say = structlog.get_logger("sidecar")
 
@@ -81,6 +86,9 @@ class Sidecar:
         patience = self._settings.drain_seconds + self._settings.delivery_timeout_seconds + _JOIN_MARGIN
         for running in self._running.values():
             running.thread.join(patience)
+        for running in self._running.values():
+            if running.mirror is not None:
+                running.mirror.join()
         looking.join(_JOIN_MARGIN)
         copying.join(_JOIN_MARGIN)
         if self._watch is not None and not looking.is_alive():
@@ -154,10 +162,12 @@ class Sidecar:
             self._settings,
             self._external,
         )
+        mirror = self._mirror(name, directory, journal, stop)
         shipped = Shipped(
             shipper.progress,
             LagWatch(directory, shipper.progress),
             self._follow(name, directory, shipper),
+            None if mirror is None else Mirroring(mirror.progress, LagWatch(directory, mirror.progress)),
         )
 
         def ship() -> None:
@@ -169,7 +179,20 @@ class Sidecar:
 
         thread = threading.Thread(target=ship, name=f"ship {name}", daemon=True)
         thread.start()
-        return _Running(shipper, thread, shipped)
+        return _Running(shipper, thread, shipped, mirror)
+
+    def _mirror(
+        self, name: str, directory: Path, journal: bytes, stop: threading.Event
+    ) -> MirrorThread | None:
+        if self._fluentd is None:
+            return None
+        return MirrorThread(
+            journal,
+            lambda: JournalReader(directory),
+            self._data / "shipping" / name,
+            self._fluentd,
+            stop,
+        )
 
     def _follow(self, name: str, directory: Path, shipper: Shipper) -> Sealing | None:
         if self._watch is None:

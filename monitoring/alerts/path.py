@@ -23,6 +23,8 @@ APPROVAL_EXPIRES: Final = "affiant_approval_expires_timestamp_seconds"
 """Of what is to answer now, by service and digest, s since 1970 UTC (`monitoring.alerts.expiry`)."""
 CERTIFICATE_EXPIRES: Final = "affiant_gateway_certificate_expires_timestamp_seconds"
 """Of the gateway's TLS certificate, s since 1970 UTC."""
+MIRROR_SECONDS: Final = 15 * MINUTE
+"""A copy that is so far behind is told of. It is nobody's record: there is no limit of it in a policy."""
 JOBS: Final = "affiant.*|"
 """Jobs whose absence is told; where the monitor evaluates itself there are no jobs."""
 
@@ -123,6 +125,19 @@ def _sidecar(limits: Limits) -> Iterator[Rule]:
         "AffiantSealNotBelieved", "affiant_sidecar_seal_alarm", JOURNAL, "page",
         "what is sealed of journal {journal} is not believed, or is not what was shipped",
     )  # fmt: skip
+    yield Rule(
+        "AffiantMirrorBehind",
+        Level(Select("affiant_sidecar_mirror_oldest_seconds"), JOURNAL, ">", MIRROR_SECONDS),
+        "warn",
+        "the oldest record of journal {journal} that is not copied to Fluentd is {value} s old",
+        wait=30,
+    )
+    yield Rule(
+        "AffiantMirrorDropped",
+        Rose(Select("affiant_sidecar_mirror_dropped_records_total"), JOURNAL, HOUR),
+        "warn",
+        "{value} records of journal {journal} were freed before they were copied to Fluentd",
+    )
 
 
 def _notary(limits: Limits) -> Iterator[Rule]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .copied import mirror
 from .form import BAD, RATE, Board, Ground, Row, Step, above, lines, number
 from .sealed import completeness, notary
 
@@ -12,7 +13,7 @@ def record(ground: Ground) -> Board:
         "affiant-record",
         "Affiant: the record's way",
         "From a gateway's journal over the sidecar and the log to the notary's sealed trees and the archive.",
-        (_now(ground), _journal(), _sidecar(ground), notary(ground), completeness(ground)),
+        (_now(ground), _journal(), _sidecar(ground), mirror(), notary(ground), completeness(ground)),
     )
 
 

@@ -198,6 +198,15 @@ CASES = [
     ),
     Case("AffiantShippingStopped", _on("affiant_sidecar_alarm", _JOURNAL), [_J | {"severity": "page"}]),
     Case("AffiantShippingStopped", _on("affiant_sidecar_alarm", _JOURNAL, "0")),
+    Case(
+        "AffiantMirrorBehind", _on("affiant_sidecar_mirror_oldest_seconds", _JOURNAL, "901"),
+        [_J | {"severity": "warn"}],
+    ),
+    Case("AffiantMirrorBehind", _on("affiant_sidecar_mirror_oldest_seconds", _JOURNAL, "900")),
+    Case(
+        "AffiantMirrorDropped", {f"affiant_sidecar_mirror_dropped_records_total{{{_JOURNAL}}}": "0x15 7x20"},
+        [_J | {"severity": "warn"}],
+    ),
     Case("AffiantSealNotBelieved", _on("affiant_sidecar_seal_alarm", _JOURNAL), [_J | {"severity": "page"}]),
     Case(
         # The first alarm of its kind: a series that was not there before.

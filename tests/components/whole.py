@@ -3,8 +3,9 @@
     with Whole(directory) as whole:
         whole.server.query("up")
 
-A governed service whose newest package is asked what has drifted; `affiant up` runs gateway, sidecar, notary, monitor
-and controller; the monitor tells the controller, which rolls back. Clients go on asking, well and badly.
+A governed service whose newest package is asked what has drifted; `affiant up` runs gateway, sidecar (which copies to a
+collector), notary, monitor and controller; the monitor tells the controller, which rolls back. Clients go on asking, well
+and badly.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from monitoring.alerts.render import RULES_FILE, rules_yaml
 from monitoring.alerts.rules import groups_of
 from registry.policy import parse_policy
 from tests.components.approvals import affiant
+from tests.components.collector import Collector
 from tests.components.controlled import POLICY as TEMPLATE
 from tests.components.controlled import ROLLBACK, Site
 from tests.components.monitored import append
@@ -46,9 +48,11 @@ class Whole:
 
     def __init__(self, directory: Path) -> None:
         self.site = Site.build(directory / "site", _POLICY)
+        self._collector = Collector(directory / "collector")
         self.ports = {part: free_port() for part in _PARTS}
         with (self.site.directory / "affiant.toml").open("a") as settings:
             settings.write(f"[gateway]\nport = {self.ports['gateway']}\n")
+            settings.write(f'[fluentd]\naddress = "{self._collector.address}"\n')
             settings.writelines(f"[{part}]\nmetrics_port = {self.ports[part]}\n" for part in _PARTS[1:])
         generate(self.site.directory / "notary.key", self.site.directory / "notary.pub", "affiant.local")
         program = [sys.executable, "-P", "-m", "cli.main", "up", *self.site.config]
@@ -71,6 +75,7 @@ class Whole:
 
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as opened:
+            opened.enter_context(self._collector)
             self.process.start()
             opened.callback(self.process.stop)
             self.process.wait_until(
