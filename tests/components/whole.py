@@ -3,9 +3,9 @@
     with Whole(directory) as whole:
         whole.server.query("up")
 
-A governed service whose newest package is asked what has drifted; `affiant up` runs gateway, sidecar (which copies to a
-collector), notary, monitor and controller; the monitor tells the controller, which rolls back. Clients go on asking, well
-and badly.
+A governed service whose newest package is asked what has drifted; `affiant up` runs gateway, sidecar (it copies to a
+collector), notary, monitor and controller; the monitor tells the controller, which rolls back. Clients go on asking,
+well and badly.
 """
 
 from __future__ import annotations
