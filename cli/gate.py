@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from .approvals_show import cell, screen, table
+from .gate_recompute import recompute
 from .gate_run import run
 from .gate_show import show
 
@@ -18,6 +19,7 @@ app = typer.Typer(
 )
 app.command()(run)
 app.command()(show)
+app.command()(recompute)
 
 
 @app.command("list")

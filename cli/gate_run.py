@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
-import structlog
 import typer
 
 from audit.config import Config, load
 from audit.errors import ConfigError
 
 from .approvals_open import append, board_of, signer_of, warn
-from .approvals_show import cell, screen, table
 from .errors import WRONG
+from .gate_told import alert, tell, write
+from .gate_traffic import ArchiveOption, TrafficOption, check_which, traffic_of
 from .model import DigestArgument, StoreOption, _find, _open, _progress
 from .model_signatures import signatures_of
 from .options import ConfigOption
-from .text import json_text, printable
+from .text import printable
 
 if TYPE_CHECKING:
     from registry.approvals.board import Board
     from registry.approvals.keys import KeySigner
     from registry.gates import GateReport
+    from registry.gates.asked import Traffic
     from registry.gates.base import Measure
     from registry.policy import Policy
 
@@ -66,6 +66,8 @@ def run(  # noqa: PLR0917 - a command takes its options one by one
             help="A Great Expectations suite, .json, for the data contract.", exists=True, dir_okay=False
         ),
     ] = None,
+    traffic: TrafficOption = None,
+    archive: ArchiveOption = False,
     live: Annotated[
         str | None,
         typer.Option(
@@ -95,11 +97,13 @@ def run(  # noqa: PLR0917 - a command takes its options one by one
     policy or key; 3 the store or the log does not answer.
 
     Example: affiant gate run sha256:5e66a605fa8c --service credit --policy policy.yaml --holdout holdout.csv
-    --documents documents.yaml --key pipeline.key --out gates.html
+    --documents documents.yaml --traffic 24h --key pipeline.key --out gates.html
     """
     from registry.gates import run_gates
     from registry.gates.inputs import Files, read_datasets
 
+    if traffic is not None:
+        check_which(traffic)
     loaded = load(config) if store is None or key is not None or policy is None else None
     place = _open(config, store)
     log = _Log(loaded)
@@ -111,6 +115,7 @@ def run(  # noqa: PLR0917 - a command takes its options one by one
     before = _compared(log, rules, service, live, signs=signer is not None)
     gates = rules.services[service].gates.required
     files = Files(holdout, target, training, documents, suite)
+    asked, problem = _asked(loaded, rules, service, traffic, archive=archive)
     with _progress("judging", _READING + len(gates)) as step:
         step("reading the package")
         package = _find(place, digest)
@@ -120,17 +125,17 @@ def run(  # noqa: PLR0917 - a command takes its options one by one
         signatures = signatures_of(config, store).kept(package.digest) if "model_signing" in gates else None
         datasets = read_datasets(files, package, compared, deprecated, signatures)
         if "drift" in gates:
-            datasets = replace(datasets, measure=_measure())
+            datasets = replace(datasets, measure=_measure(), traffic=asked, traffic_problem=problem)
         report = run_gates(package, datasets, rules, service, now=datetime.now(UTC), progress=step)
     # Signed first: what comes of a full disk is not worth another run.
     offset, board = (
         (None, None) if signer is None or loaded is None else _append(loaded, signer, report, rules)
     )
     if out is not None:
-        _write(report, package.name, out)
-    _tell(report, offset=offset, out=out, as_json=as_json)
+        write(report, package.name, out)
+    tell(report, offset=offset, out=out, as_json=as_json)
     if not report.passed:
-        _alert(report)
+        alert(report)
     if offset is not None and loaded is not None:
         _announce(loaded, report, package.name, board)
     if not report.passed:
@@ -145,6 +150,26 @@ def _announce(loaded: Config, report: GateReport, name: str, board: Board | None
         announce(loaded, report.service, report.package, board=board)
     else:
         announce_failure(loaded, report, name)
+
+
+def _asked(
+    loaded: Config | None, rules: Policy, service: str, which: str | None, *, archive: bool
+) -> tuple[Traffic | None, str]:
+    """Recent traffic, where the policy's drift gate judges it; None, and why, where it cannot be judged.
+
+    Raises:
+        ConfigError: some was named, and nobody judges it.
+    """
+    limits = rules.services[service].gates.drift
+    if limits is None or not limits.traffic:
+        if which is not None or archive:
+            raise ConfigError(
+                "--traffic, --archive: the policy's drift gate does not judge traffic (rows_of)"
+            )
+        return None, ""
+    if loaded is None:
+        return None, "with --store alone there are no settings that name a log of traffic"
+    return traffic_of(loaded, service, limits, which, archive=archive)
 
 
 def _measure() -> Measure:
@@ -248,55 +273,3 @@ def _append(loaded: Config, signer: KeySigner, report: GateReport, rules: Policy
                 f"{was} became live for {report.service} while the gates ran: the results do not count, run them again"
             )
     return offset, board
-
-
-def _write(report: GateReport, name: str, out: Path) -> None:
-    from registry.gates.report import page
-
-    out.write_text(page(report, name), encoding="utf-8")
-
-
-def _tell(report: GateReport, *, offset: int | None, out: Path | None, as_json: bool) -> None:
-    if as_json:
-        content: dict[str, Any] = {
-            "passed": report.passed,
-            "signed": offset is not None,
-            "offset": offset,
-            "html": None if out is None else str(out),
-            "report": report.model_dump(mode="json"),
-        }
-        typer.echo(json_text(content))
-        return
-    from registry.gates.report import summary
-
-    grid = table("gate", "verdict", "found", "why")
-    for each in report.results:
-        style = "green" if each.verdict == "passed" else "bold red"
-        grid.add_row(cell(each.name), cell(each.verdict, style), cell(summary(each)), cell(each.reason))
-    view = screen()
-    view.print(cell(f"{report.package} for {report.service}, under {report.policy}"))
-    view.print()
-    view.print(grid)
-    view.print()
-    failed = sum(each.verdict != "passed" for each in report.results)
-    typer.echo(f"{failed} of {len(report.results)} gates failed" if failed else "all gates passed")
-    if out is not None:
-        typer.echo(f"report: {printable(str(out))}")
-    if offset is None:
-        typer.echo("nothing was written to the governance log: --key signs results into it")
-    else:
-        typer.echo(f"signed, at offset {offset} of the governance log")
-
-
-def _alert(report: GateReport) -> None:
-    """One line of JSON, for whatever watches a pipeline's error output."""
-    processors: list[Any] = [
-        structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.JSONRenderer(),
-    ]
-    say = structlog.wrap_logger(structlog.PrintLogger(sys.stderr), processors=processors)
-    failed = [each.name for each in report.results if each.verdict != "passed"]
-    say.error(
-        "gates failed", package=report.package, service=report.service, policy=report.policy, gates=failed
-    )

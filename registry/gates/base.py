@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,9 @@ from registry.runtimes import LoadedModel, Rows, load
 from registry.signature import Signature
 from registry.signing.kept.base import Kept
 from registry.table import Table, encode, model_rows, texts
+
+if TYPE_CHECKING:
+    from .asked import Traffic
 
 
 class CannotJudge(RegistryError):  # noqa: N818 - the name says what happened
@@ -90,6 +93,10 @@ class Datasets:
     """OpenSSF signatures that the store keeps with the package."""
     measure: Measure | None = None
     """How distances from the reference are measured."""
+    traffic: Traffic | None = None
+    """What the service was asked, out of the log."""
+    traffic_problem: str = ""
+    """Why there is none, when somebody looked."""
 
     @cached_property
     def rows(self) -> Table:
@@ -100,12 +107,13 @@ class Datasets:
 
     @property
     def digests(self) -> dict[str, str]:
-        """What was looked at (holdout, training, documents, suite) → sha256:… of it."""
+        """What was looked at (holdout, training, documents, suite, traffic) → sha256:… of it."""
         found = {
             "holdout": None if self.holdout is None else f"sha256:{self.holdout.sha256}",
             "training": None if self.training is None else f"sha256:{self.training.sha256}",
             "documents": self.documents_digest,
             "suite": None if self.suite is None else self.suite.digest,
+            "traffic": None if self.traffic is None else f"sha256:{self.traffic.sha256}",
         }
         return {name: digest for name, digest in found.items() if digest is not None}
 
@@ -192,7 +200,7 @@ class GateReport(_Document):
     policy: str
     """Its digest."""
     data: dict[str, str]
-    """holdout, training, documents, suite → sha256:… of the file."""
+    """holdout, training, documents, suite → sha256:… of the file; traffic → of the rows and their ranges."""
     live: str | None
     """The package that it was compared with."""
     made: str

@@ -41,11 +41,13 @@ def run_gates(
         progress: told each gate's name before it runs.
 
     Raises:
-        ConfigError: the policy has no such service.
+        ConfigError: the policy has no such service, or the traffic is another's.
         PackageError: the bytes are not a package.
     """
     if service not in policy.services:
         raise ConfigError(f"the policy has no service {service!r}; it has {', '.join(policy.services)}")
+    if datasets.traffic is not None and datasets.traffic.service != service:
+        raise ConfigError(f"the traffic is that of {datasets.traffic.service}, and not of {service}")
     verify(package)
     gates = policy.services[service].gates
     results = []

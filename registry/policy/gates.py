@@ -210,16 +210,50 @@ class ModelSigning(Part):
 
 
 class DriftGate(Part):
-    """The hold-out, and the answers to it, are distributed as the package's own reference says."""
+    """The hold-out or recent traffic, and the answers to it, are distributed as the package's own reference says."""
 
     ks: Share = 0.05
     """Kolmogorov–Smirnov distance of a column that may be there beyond what chance explains."""
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.99
     """Of all columns together: how sure one must be that a distance is larger."""
     minimum_rows: Count = 100
-    """Fewer rows in the hold-out fail the gate."""
+    """Fewer rows in the hold-out, or of traffic, fail the gate."""
     ignore: tuple[str, ...] = ()
     """Columns that are shown, and not judged."""
+    rows_of: Literal["holdout", "traffic", "both"] | None = later()
+    """What is judged; absent: the hold-out. Traffic is what the service was asked, out of the log."""
+    traffic_rows: Count | None = later()
+    """Fewer rows of traffic fail the gate; absent: `minimum_rows`. So many are read when nobody says which."""
+    traffic_hours: Positive | None = later()
+    """No older traffic is judged: the oldest answer was logged so long before it was read, at most. Absent: any."""
+    traffic_unread: Share | None = later()
+    """Share of the answers in the ranges whose inputs may be gone (erased, encrypted, …); absent: 0.05."""
+
+    @property
+    def holdout(self) -> bool:
+        """Whether the hold-out is judged."""
+        return self.rows_of in (None, "holdout", "both")
+
+    @property
+    def traffic(self) -> bool:
+        """Whether recent traffic is judged."""
+        return self.rows_of in ("traffic", "both")
+
+    @property
+    def least_traffic(self) -> int:
+        """Rows of traffic that are needed."""
+        return self.minimum_rows if self.traffic_rows is None else self.traffic_rows
+
+    @model_validator(mode="after")
+    def _of_traffic(self) -> Self:
+        given = [
+            name
+            for name in ("traffic_rows", "traffic_hours", "traffic_unread")
+            if getattr(self, name) is not None
+        ]
+        if given and not self.traffic:
+            raise ValueError(f"{given[0]} is of recent traffic, which rows_of does not ask for")
+        return self
 
 
 class GatesPolicy(Part):
@@ -248,7 +282,7 @@ class GatesPolicy(Part):
     latency: Latency | None = None
     """How long a prediction takes."""
     drift: DriftGate | None = later()
-    """The hold-out is like the reference."""
+    """The hold-out, or recent traffic, is like the reference."""
 
     @property
     def required(self) -> tuple[str, ...]:

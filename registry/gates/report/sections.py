@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from html import escape
 from typing import Any, Final
 
@@ -179,6 +180,60 @@ def _privacy(result: GateResult) -> str:
     )
 
 
+def _drift(result: GateResult) -> str:
+    figures: Mapping[str, Any] = result.figures
+    limits: Mapping[str, Any] = result.limits
+    ignored = limits.get("ignore") or ()
+    parts = []
+    if "columns" in figures:
+        parts.append(
+            f"<h3>Hold-out: {figures['rows']:,} rows</h3>{_distances(figures, limits['ks'], ignored)}"
+        )
+    if (traffic := figures.get("traffic")) is not None:
+        told = {
+            "logged": f"{_moment(traffic['began'])} to {_moment(traffic['ended'])}",
+            "log": traffic["topic"],
+            "offsets": [f"{each['partition']}:{each['first']}-{each['last']}" for each in traffic["ranges"]],
+            "rows by the package that answered": traffic["packages"],
+            "answers that cannot be read": traffic["unread"] or "none",
+            "SHA-256 of the rows": traffic["sha256"],
+            "SHA-256 of the counts": traffic["counts_sha256"],
+        }
+        parts.append(
+            f"<h3>Recent traffic: {traffic['rows']:,} rows</h3>{_distances(traffic, limits['ks'], ignored)}"
+            f"{_definitions('', told)}"
+        )
+    return "".join(parts) + _DISTANCE_NOTE
+
+
+def _distances(figures: Mapping[str, Any], allowed: float, ignored: Sequence[str]) -> str:
+    """Furthest first; beyond the limit is what chance does not explain."""
+    found = sorted(figures["columns"].items(), key=lambda each: -each[1]["ks_lower"])
+    marks = [
+        Mark(
+            name,
+            each["ks_lower"],
+            f"at least {each['ks_lower']:.3f}, chance {each['chance']:.3f}",
+            None if name in ignored else each["ks_lower"] <= allowed + each["chance"],
+            limit=None if name in ignored else min(1.0, allowed + each["chance"]),
+        )
+        for name, each in found[:_MOST_COLUMNS]
+    ]
+    left = len(found) - len(marks)
+    return scales(marks) + (f'<p class="note">{left} more are less far away.</p>' if left else "")
+
+
+_MOST_COLUMNS: Final = 20
+_DISTANCE_NOTE: Final = (
+    '<p class="note">Bars: how far the rows are from the reference (Kolmogorov–Smirnov). Dashes: what is allowed, with '
+    "what chance makes of so few rows. Grey: not judged.</p>"
+)
+
+
+def _moment(milliseconds: float) -> str:
+    return f"{datetime.fromtimestamp(milliseconds / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
 def _values(result: GateResult) -> str:
     return _definitions("Measured", result.figures)
 
@@ -217,4 +272,5 @@ _SHOWN: Final[Mapping[str, Callable[[GateResult], str]]] = {
     "robustness": _robustness,
     "data_contract": _contract,
     "privacy": _privacy,
+    "drift": _drift,
 }

@@ -55,6 +55,13 @@ def _documentation(figures: Mapping[str, Any]) -> str:
 
 
 def _drift(figures: Mapping[str, Any]) -> str:
+    parts = [_furthest(figures)] if "columns" in figures else []
+    if (traffic := figures.get("traffic")) is not None:
+        parts.append(f"{_furthest(traffic)} of recent traffic")
+    return "; ".join(parts)
+
+
+def _furthest(figures: Mapping[str, Any]) -> str:
     columns = figures["columns"]
     worst = max(columns, key=lambda name: columns[name]["ks_lower"])
     return f"{worst} is furthest away: KS {columns[worst]['ks_lower']:.3f}, on {figures['rows']:,} rows"

@@ -58,6 +58,15 @@ RESULTS = (
     ),
     result("robustness", {"rows": 5, "predictions": 50, "decisions_changed_by_missing": {BAD: 0.2}}),
     result("latency", {"p50_milliseconds": 0.03, "p99_milliseconds": 0.6, "calls": 500}, {"p99_milliseconds": 20}),
+    result(
+        "drift",
+        {"rows": 300, "columns": {BAD: {"ks_lower": 0.4, "ks_upper": 0.5, "chance": 0.1}},
+         "traffic": {"rows": 400, "columns": {BAD: {"ks_lower": 0.02, "ks_upper": 0.03, "chance": 0.1}},
+                     "began": 1_790_000_000_000, "ended": 1_790_000_001_000, "topic": "5e", "unread": {BAD: 3},
+                     "ranges": [{"partition": 2, "first": 5, "last": 404}], "packages": {f"sha256:{'d' * 64}": 400},
+                     "sha256": "e" * 64, "counts_sha256": "f" * 64}},
+        {"ks": 0.05, "ignore": []},
+    ),
     result("explanation", {}, reason="could not run: x"),
     result("somebodys_own", {"score": 0.5, "list": [1, 2], "flag": True}),
 )  # fmt: skip
@@ -156,3 +165,18 @@ def test_a_line_for_each_gate() -> None:
     assert told["latency"] == "p50 0.03 ms, p99 0.6 ms"
     assert told["explanation"] == ""
     assert told["somebodys_own"] == "score 0.5000, flag True"
+
+
+def test_recent_traffic_is_told_with_its_ranges(made: str) -> None:
+    """Beside the hold-out: offsets, log, digests, and what could not be read."""
+    for shown in (
+        "Hold-out: 300 rows",
+        "Recent traffic: 400 rows",
+        "2:5-404",
+        "e" * 64,
+        "f" * 64,
+        "2026-09-21",
+    ):
+        assert shown in made, shown
+    (drift,) = (each for each in RESULTS if each.name == "drift")
+    assert summary(drift).endswith("KS 0.020, on 400 rows of recent traffic")
