@@ -21,6 +21,7 @@ from .options import ConfigOption
 from .text import json_text
 
 if TYPE_CHECKING:
+    from monitoring.burns import BurnSaid
     from monitoring.controller.review import Review
     from monitoring.figures import ColumnSaid
 
@@ -57,7 +58,7 @@ def recompute(
     from registry.approvals.board import first_root_of
     from registry.stores import configured_store
 
-    from .controller_parts import again_under, publisher_of_store
+    from .controller_parts import again_under, burnt_under, publisher_of_store
 
     if not (event.isascii() and event.isdigit()) and not event.endswith("@latest"):
         raise ConfigError(
@@ -78,7 +79,7 @@ def recompute(
             with opened(loaded, found, archive_only=archive) as (topic, reader):
                 told = review(
                     entries, first, publisher_of_store(store), found, topic, reader,
-                    again_under(loaded, store, grounds),
+                    again_under(loaded, store, grounds), burnt_under(loaded, store, grounds),
                 )  # fmt: skip
         except NoSuchEvent as error:
             raise ConfigError(f"EVENT is {event}: {error}") from error
@@ -105,13 +106,7 @@ def _print(told: Review) -> None:
     ranges = ", ".join(f"{each.partition}:{each.first}-{each.end - 1}" for each in because.ranges)
     out.print(cell(f"records {ranges} of topic {because.evidence.topic[:8]}…, {told.computed.rows} rows"))
     out.print()
-    grid = table("column", "", "KS at least", "at most", "PSI", "log e (page)", "says")
-    for signed, computed in told.columns:
-        same = signed == computed
-        _row(grid, "signed", signed, "" if same else "red")
-        if not same:
-            _row(grid, "computed", computed, "red")
-    out.print(grid)
+    out.print(_columns(told) if because.kind == "drift" else _burns(told))
     out.print()
     checks = table("", "", "")
     for each in told.checks:
@@ -123,6 +118,37 @@ def _print(told: Review) -> None:
     out.print(checks)
     verdict = "it was right" if told.right else "it was NOT right"
     out.print(cell(verdict, "bold green" if told.right else "bold red"))
+
+
+def _columns(told: Review) -> Any:
+    grid = table("column", "", "KS at least", "at most", "PSI", "log e (page)", "says")
+    for signed, computed in told.columns:
+        same = signed == computed
+        _row(grid, "signed", signed, "" if same else "red")
+        if not same:
+            _row(grid, "computed", computed, "red")
+    return grid
+
+
+def _burns(told: Review) -> Any:
+    """Shares of bad requests in both windows of each rate, beside what the rate takes them for."""
+    from monitoring.burns import Burns
+
+    grid = table("objective", "", "window", "bad", "of", "in the short one", "of", "page from", "says")
+    both: list[tuple[str, tuple[BurnSaid, ...]]] = [
+        (whose, evidence.burns)
+        for whose, evidence in (("signed", told.because.evidence), ("computed", told.computed))
+        if isinstance(evidence, Burns)
+    ]
+    same = both[0][1] == both[1][1]
+    for whose, burns in both[:1] if same else both:
+        for each in burns:
+            words = (
+                each.objective, whose, f"{each.long} s", f"{each.bad:,}", f"{each.requests:,}",
+                f"{each.short_bad:,}", f"{each.short_requests:,}", f"{each.limit:.4g}", "page" if each.pages else "",
+            )  # fmt: skip
+            grid.add_row(*(cell(word, "" if same else "red") for word in words))
+    return grid
 
 
 def _row(grid: Any, whose: str, said: ColumnSaid | None, style: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from audit.config import Config
@@ -20,11 +21,13 @@ if TYPE_CHECKING:
 
     from audit.log.base import LogReader
     from monitoring.controller.base import Ground, Shown
+    from monitoring.controller.burnt import AgainBurns
     from monitoring.controller.evidence import Again
     from monitoring.controller.ground import Grounds, Publisher
     from monitoring.controller.run import Controller, Show
     from monitoring.controller.webhook import Door
     from monitoring.figures import Alarm, Evidence
+    from monitoring.read import External, StorePackages
     from monitoring.rollout.mover import Mover
     from registry.admission import InForce
     from registry.stores import Store
@@ -108,17 +111,23 @@ def monitor_url(config: Config, settings: ControllerSettings) -> str:
     return f"http://{in_url(reachable(monitor.metrics_host))}:{monitor.metrics_port}"
 
 
-def again_under(config: Config, store: Store, grounds: Grounds) -> Any:
-    """(policy, service) → what computes evidence under that policy; `grounds`: what was ever deployed."""
+def _counting(config: Config, store: Store, grounds: Grounds) -> tuple[StorePackages, External]:
+    """Packages that were ever deployed, and what the object store has: what records are counted with."""
     from audit.ship.external import ExternalStore
-    from monitoring.judging import judged_by
-    from monitoring.judging.again import again
     from monitoring.read import StorePackages
     from registry.deployment import ever_named
 
     packages = StorePackages(store, lambda whose: ever_named(grounds.services()).intersection(whose))
     sidecar = config.section("sidecar", SidecarSettings)
-    external = ExternalStore(sidecar.object_store or config.data / "objects").get
+    return packages, ExternalStore(sidecar.object_store or config.data / "objects").get
+
+
+def again_under(config: Config, store: Store, grounds: Grounds) -> Any:
+    """(policy, service) → what computes evidence under that policy; `grounds`: what was ever deployed."""
+    from monitoring.judging import judged_by
+    from monitoring.judging.again import again
+
+    packages, external = _counting(config, store, grounds)
 
     def under(policy: InForce | None, service: str) -> Again:
         judged = judged_by(None if policy is None else policy.policy, service)
@@ -127,15 +136,44 @@ def again_under(config: Config, store: Store, grounds: Grounds) -> Any:
     return under
 
 
+def burnt_under(config: Config, store: Store, grounds: Grounds) -> Any:
+    """(policy, service) → what computes burn rates under that policy; `grounds`: what was ever deployed."""
+    from monitoring.burns import again
+    from monitoring.judging.limits import NOBODY
+    from registry.policy import Slo
+
+    packages, external = _counting(config, store, grounds)
+
+    def under(policy: InForce | None, service: str) -> AgainBurns:
+        section = None if policy is None else policy.policy.services.get(service)
+        slo, digest = (Slo(), NOBODY) if policy is None or section is None else (section.slo, policy.digest)
+        return lambda given, reader: again(given, reader, packages, slo, digest, external)
+
+    return under
+
+
 def _show(config: Config, settings: ControllerSettings, store: Store, grounds: Grounds) -> Show:
+    from monitoring.controller.burnt import look
     from monitoring.controller.evidence import fetch, show
-    from monitoring.errors import EvidenceWrong
+    from monitoring.controller.weigh import SLO, place_of
+    from monitoring.errors import EvidenceUnavailable, EvidenceWrong
+    from monitoring.panes import Of
 
     url, log = monitor_url(config, settings), configured_log(config, create=False)
     size = config.section("monitor", MonitorSettings).pane_records
-    under = again_under(config, store, grounds)
+    under, burnt = again_under(config, store, grounds), burnt_under(config, store, grounds)
 
     def shown(alarm: Alarm, digest: str, ground: Ground) -> Shown:
+        if alarm.cause == SLO:
+            place = place_of(digest, alarm.slot, ground.deployed)
+            if place is None or ground.section is None:
+                raise EvidenceUnavailable(f"{digest} is not {alarm.slot} for {alarm.service}")
+            of = Of(alarm.service, digest, alarm.slot)
+            topic, reader = _opened(log)
+            with closing(reader):
+                return look(
+                    of, place.logged, ground.section, size, topic, reader, burnt(ground.policy, alarm.service)
+                )
         evidence: Evidence = fetch(url, alarm.service, digest, alarm.slot)
         if evidence.pane_records != size:
             # Who may choose the panes' size may choose single records.
@@ -143,10 +181,8 @@ def _show(config: Config, settings: ControllerSettings, store: Store, grounds: G
                 f"the evidence's panes have {evidence.pane_records} offsets, and the settings {size}"
             )
         topic, reader = _opened(log)
-        try:
+        with closing(reader):
             return show(evidence, topic, reader, under(ground.policy, alarm.service))
-        finally:
-            reader.close()
 
     return shown
 

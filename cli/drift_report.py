@@ -148,6 +148,7 @@ def _log(config: Config) -> Iterator[tuple[Topic, LogReader]]:
 def _event(config: Config, service: str, offset: int) -> _Found:
     """What a rollback was for. Raises ConfigError: there is no such event."""
     from audit.log import configured_governance_log
+    from monitoring.burns import Burns
     from monitoring.controller.ground import Grounds, entries_of
     from monitoring.controller.review import NoSuchEvent, find_event
     from monitoring.controller.said import parse_because
@@ -166,6 +167,10 @@ def _event(config: Config, service: str, offset: int) -> _Found:
     then = None if policy is None else policy.at(found.offset)
     judged = judged_by(None if then is None else then.policy, service)
     evidence = parse_because(found.content.evidence or {}).evidence
+    if isinstance(evidence, Burns):
+        raise ConfigError(
+            f"--event {offset}: it was for its objectives, not for drift; `affiant audit recompute` has it"
+        )
     return _Found(evidence, judged, opened(config, found, archive_only=False))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from types import MappingProxyType
@@ -14,16 +14,16 @@ from prometheus_client.metrics_core import Metric
 from registry.policy import Policy
 
 from . import names
+from .burns import of_answers
 from .detect.figures import ColumnFigures
 from .judging.judging import NONE
 from .labels.export import export
 from .labels.look import Look
 from .leading import Aggregate, Life
 from .names import SHORT, Name
-from .panes import LATENCY_BOUNDS, Of
-from .slo import Counted, Objective, added, objectives, of_confidence, of_latency, of_statuses
+from .panes import Of
+from .slo import OF_PACKAGE, Counted, Objective, objectives, of_statuses
 
-_SECONDS: Final = tuple(bound / 1e9 for bound in LATENCY_BOUNDS)
 _SEVERITIES: Final = ("warn", "page")
 NOTHING: Final[Mapping[Of, Look]] = MappingProxyType({})
 _COLUMN_GAUGES: Final[tuple[tuple[Name, str], ...]] = (
@@ -150,23 +150,25 @@ def _slos(found: Families, aggregate: Aggregate, policy: Policy | None) -> None:
     for service, section in (policy.services if policy is not None else {}).items():
         for objective in objectives(section.slo):
             found.add(names.SLO_BUDGET, (service, objective.name), objective.budget)
-            for slot, counted in _counted(aggregate, service, objective).items():
-                found.add(names.SLO_BAD, (service, slot, objective.name), counted.bad)
-                found.add(names.SLO_ALL, (service, slot, objective.name), counted.requests)
+            for (digest, slot), counted in _counted(aggregate, service, objective):
+                labels = (service, digest, slot, objective.name)
+                found.add(names.SLO_BAD, labels, counted.bad)
+                found.add(names.SLO_ALL, labels, counted.requests)
 
 
-def _counted(aggregate: Aggregate, service: str, objective: Objective) -> Mapping[str, Counted]:
-    """By slot."""
-    if objective.name in ("errors", "refusals"):
-        return {
-            at.slot: of_statuses(objective, statuses)
-            for at, statuses in aggregate.statuses.items()
-            if at.service == service
-        }
-    count: Callable[[Life], Counted] = (
-        (lambda life: of_latency(objective, _SECONDS, life.asked.latency.tolist()))
-        if objective.name == "latency"
-        else (lambda life: of_confidence(objective, life.asked.confidence.tolist()))
-    )
-    own = [(of.slot, count(life)) for of, life in aggregate.lives.items() if of.service == service]
-    return {slot: added(each for where, each in own if where == slot) for slot, _ in own}
+def _counted(
+    aggregate: Aggregate, service: str, objective: Objective
+) -> Iterator[tuple[tuple[str, str], Counted]]:
+    """By digest, which is empty where no package need have been reached, and slot."""
+    if objective.name not in OF_PACKAGE:
+        for at, statuses in aggregate.statuses.items():
+            if at.service == service:
+                yield ("", at.slot), of_statuses(objective, statuses)
+        return
+    for of, life in sorted(aggregate.lives.items()):
+        if of.service == service:
+            asked = life.asked
+            yield (
+                (short(of.digest), of.slot),
+                of_answers(objective, asked.latency.tolist(), asked.confidence.tolist()),
+            )

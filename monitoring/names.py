@@ -1,8 +1,9 @@
 """Every metric that this room exports: its name, its labels, what it means. Rules and dashboards read it from here.
 
 Labels are `service`, `digest` (the first 12 hex digits), `slot` and `feature`; never a request, a caller or a raw
-category. `feature` is one of the package's columns, or `score:` and an output's name. All gauges can be computed anew
-from the log.
+category. `digest` is empty where requests are counted that need not have reached a package (errors, refusals).
+`feature` is one of the package's columns, or `score:` and an output's name. All gauges can be computed anew from the
+log.
 """
 
 from __future__ import annotations
@@ -83,13 +84,13 @@ READ_SECONDS: Final = Name(
 SLO_BAD: Final = Name(
     "affiant_slo_bad_requests",
     "Requests that an objective counts as bad.",
-    ("service", "slot", "objective"),
+    (*_PACKAGE, "objective"),
     "counter",
 )
 SLO_ALL: Final = Name(
     "affiant_slo_requests",
     "Requests that an objective looks at.",
-    ("service", "slot", "objective"),
+    (*_PACKAGE, "objective"),
     "counter",
 )
 SLO_BUDGET: Final = Name(

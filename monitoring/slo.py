@@ -8,13 +8,18 @@
 | confidence | predictions | the largest class probability is below `at_least` |
 
 A bin that holds both good and bad counts as good: an objective is never missed by a rounding.
+
+How fast a budget may be spent is after Google's "The Site Reliability Workbook", chapter 5, table 5-8: with a promise
+over 30 days, 2 % of the budget in an hour and 5 % in six page, 10 % in a day and in three warn; each with a short
+window of a twelfth, so that an alert ends soon after its cause. Another period stretches the windows, and keeps the
+rates.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal, NamedTuple
 
 from registry.policy.behaviour import Slo
@@ -25,6 +30,17 @@ LATE_SHARE: Final = 0.01
 """Of the requests, what may be slower than a 99th percentile."""
 UNANSWERED: Final = 0
 """The status of a request that was accepted and never answered."""
+OF_PACKAGE: Final[frozenset[Name]] = frozenset({"latency", "confidence"})
+"""Objectives of what a package has answered. What failed or was refused may never have reached one."""
+
+_HOUR: Final = 3600
+PERIOD: Final = 30.0
+"""Days of a promise, where the policy does not say."""
+SHORTEST_LONG: Final = 300
+SHORTEST: Final = 60
+"""Seconds: a window must hold some scrapes."""
+MINIMUM_BAD: Final = 10
+"""Fewer bad requests in the long window never alert: of three requests at night one may fail."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +58,53 @@ class Counted(NamedTuple):
 
     bad: int
     requests: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """Spending the budget so many times too fast, seen in both windows (seconds)."""
+
+    factor: float
+    long: int
+    short: int
+    severity: Literal["warn", "page"]
+
+
+RATES: Final = (
+    Rate(14.4, _HOUR, _HOUR // 12, "page"),
+    Rate(6, 6 * _HOUR, _HOUR // 2, "page"),
+    Rate(3, 24 * _HOUR, 2 * _HOUR, "warn"),
+    Rate(1, 72 * _HOUR, 6 * _HOUR, "warn"),
+)
+"""Of a promise over `PERIOD`."""
+
+
+def rates(slo: Slo) -> tuple[Rate, ...]:
+    """Of a policy's period, in the order of RATES: the longer, the slower."""
+    scale = (slo.period_days or PERIOD) / PERIOD
+    return tuple(
+        replace(
+            each,
+            long=max(SHORTEST_LONG, round(each.long * scale)),
+            short=max(SHORTEST, round(each.short * scale)),
+        )
+        for each in RATES
+    )
+
+
+def burn_limit(budget: float, factor: float) -> float:
+    """The share of bad requests from which a budget is spent so many times too fast.
+
+    Never more than half-way between the budget and all: of a budget of a tenth, 14.4 times would be more than there is.
+    """
+    return min(factor * budget, (1 + budget) / 2)
+
+
+def burns(limit: float, long: Counted, short: Counted) -> bool:
+    """Whether the share of what is bad is above the limit in both windows, and not of a few alone."""
+    return long.bad >= MINIMUM_BAD and all(
+        each.requests > 0 and each.bad / each.requests > limit for each in (long, short)
+    )
 
 
 def objectives(slo: Slo) -> tuple[Objective, ...]:

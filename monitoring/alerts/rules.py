@@ -33,7 +33,7 @@ def groups_of(policy: Policy, limits: Limits | None = None) -> tuple[Group, ...]
     found: list[Group] = []
     for service, section in sorted(policy.services.items()):
         found.append(Group(f"affiant-{service}", tuple(_service(service, section))))
-        found += slo_groups(service, section.slo)
+        found += slo_groups(service, section.slo, action(section, "slo", "page"))
     return (*found, *path_groups(limits))
 
 

@@ -1,31 +1,29 @@
-"""Objectives as burn rates over several windows.
+"""Objectives as burn rates over several windows: monitoring/slo.py has the rates, and where they are from.
 
-After Google's "The Site Reliability Workbook", chapter 5, table 5-8: with a promise over 30 days, 2 % of the budget in
-an hour and 5 % in six page, 10 % in a day and in three warn; each with a short window of a twelfth, so that an alert
-ends soon after its cause. Another period stretches the windows, and keeps the rates.
+Of what a package has answered an alert names the package, so that the controller can act on it where the policy lets
+it; of what failed or was refused, and of what the gateways count, it names the service.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from monitoring import names
-from monitoring.slo import Objective, bound_above, objectives
+from monitoring.slo import (
+    MINIMUM_BAD,
+    OF_PACKAGE,
+    Objective,
+    Rate,
+    bound_above,
+    burn_limit,
+    objectives,
+    rates,
+)
 from registry.policy.behaviour import Slo
 
-from .form import Burn, Group, Labels, Match, Rule, Select, Severity
+from .form import Burn, Group, Labels, Match, Rule, Select
 from .promql import duration
-
-_HOUR: Final = 3600
-PERIOD: Final = 30.0
-"""Days of a promise, where the policy does not say."""
-SHORTEST_LONG: Final = 300
-SHORTEST: Final = 60
-"""Seconds: a window must hold some scrapes."""
-MINIMUM_BAD: Final = 10
-"""Fewer bad requests in the long window never alert: of three requests at night one may fail."""
 
 SECONDS: Final = (
     0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0
@@ -33,81 +31,76 @@ SECONDS: Final = (
 """Bounds of the gateway's histogram: service.metrics has them, and a test holds both together."""
 
 
-@dataclass(frozen=True, slots=True)
-class Rate:
-    """Spending the budget so many times too fast, seen in both windows (seconds, of a promise over 30 days)."""
+def slo_groups(service: str, slo: Slo, action: Mapping[str, str]) -> Iterator[Group]:
+    """The rules of a service's objectives; fast windows and slow ones are evaluated at their own pace.
 
-    factor: float
-    long: int
-    short: int
-    severity: Severity
-
-
-RATES: Final = (
-    Rate(14.4, _HOUR, _HOUR // 12, "page"),
-    Rate(6, 6 * _HOUR, _HOUR // 2, "page"),
-    Rate(3, 24 * _HOUR, 2 * _HOUR, "warn"),
-    Rate(1, 72 * _HOUR, 6 * _HOUR, "warn"),
-)
-
-
-def slo_groups(service: str, slo: Slo) -> Iterator[Group]:
-    """The rules of a service's objectives; fast windows and slow ones are evaluated at their own pace."""
-    rules = [*_burns(service, slo)]
+    `action`: labels of a page about a package's answers.
+    """
+    rules = [*_burns(service, slo, action)]
     for severity, name, interval in (("page", "fast", 15), ("warn", "slow", 60)):
         found = tuple(rule for rule in rules if rule.severity == severity)
         if found:
             yield Group(f"affiant-{service}-slo-{name}", found, interval)
 
 
-def limit(budget: float, factor: float) -> float:
-    """The share of bad requests from which a budget is spent so many times too fast.
-
-    Never more than half-way between the budget and all: of a budget of a tenth, 14.4 times would be more than there is.
-    """
-    return min(factor * budget, (1 + budget) / 2)
-
-
-def _burns(service: str, slo: Slo) -> Iterator[Rule]:
+def _burns(service: str, slo: Slo, action: Mapping[str, str]) -> Iterator[Rule]:
     own = Match("service", "=", service)
-    scale = (slo.period_days or PERIOD) / PERIOD
-    for rate in RATES:
-        long, short = max(SHORTEST_LONG, round(rate.long * scale)), max(SHORTEST, round(rate.short * scale))
+    for rate in rates(slo):
         for each in objectives(slo):
+            whose: Labels = ("digest",) if each.name in OF_PACKAGE else ()
+            # Nobody is given a shadow's answers.
             told = (own, Match("slot", "=~", "live|canary"), Match("objective", "=", each.name))
-            bad, every = (
+            burn = Burn(
                 Select(f"{names.SLO_BAD.name}_total", told),
                 Select(f"{names.SLO_ALL.name}_total", told),
+                ("service", *whose, "slot", "objective"),
+                rate.long,
+                rate.short,
+                burn_limit(each.budget, rate.factor),
+                MINIMUM_BAD,
             )
-            by = ("service", "slot", "objective")
-            burn = Burn(bad, every, by, long, short, limit(each.budget, rate.factor), MINIMUM_BAD)
-            yield _rule("AffiantObjectiveBurn", burn, rate, each, "by the records: ")
+            what = f"{each.name} of {{service}} {{slot}}{' {digest}' if whose else ''}"
+            yield _rule(
+                "AffiantObjectiveBurn",
+                burn,
+                rate,
+                each,
+                f"{what}, by the records: ",
+                action if whose and rate.severity == "page" else {},
+            )
             gateway = _gateway(own, each)
             if gateway is not None:
                 part, whole, inverted = gateway
-                of_gateway: Labels = ("service",)
                 burn = Burn(
                     part,
                     whole,
-                    of_gateway,
-                    long,
-                    short,
-                    limit(each.budget, rate.factor),
+                    ("service",),
+                    rate.long,
+                    rate.short,
+                    burn_limit(each.budget, rate.factor),
                     MINIMUM_BAD,
                     inverted,
                 )
-                yield _rule("AffiantGatewayBurn", burn, rate, each, "by the gateways: ")
+                yield _rule(
+                    "AffiantGatewayBurn",
+                    burn,
+                    rate,
+                    each,
+                    f"{each.name} of {{service}}, by the gateways: ",
+                    {},
+                )
 
 
-def _rule(alert: str, burn: Burn, rate: Rate, objective: Objective, who: str) -> Rule:
+def _rule(
+    alert: str, burn: Burn, rate: Rate, objective: Objective, what: str, action: Mapping[str, str]
+) -> Rule:
     return Rule(
         alert,
         burn,
         rate.severity,
-        f"{objective.name} of {{service}}, {who}{{value}} of the requests of {duration(burn.long)} are bad, "
-        f"{objective.budget:g} may be",
+        f"{what}{{value}} of the requests of {duration(burn.long)} are bad, {objective.budget:g} may be",
         # Both windows of a severity may fire: without their own label they would be one alert that contradicts itself.
-        {"cause": "slo", "objective": objective.name, "window": duration(burn.long)},
+        {"cause": "slo", "objective": objective.name, "window": duration(burn.long), **action},
     )
 
 

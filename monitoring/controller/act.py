@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from audit.governance import Governance
+from monitoring.burns import Burns
 from monitoring.figures import Alarm
 from registry.approvals.root import Roots
 from registry.deployment import CONTROLLER_ROLE, DEPLOY_ROLE, Deployed, Deployment, encode_deployment
 from registry.statement import append
 
 from .base import Decision, Ground, Shown
-from .said import Because, Retraining, encode_retraining
+from .said import Because, BecauseSlo, Retraining, encode_retraining
 
 TIMEOUT: Final = 10.0
 """Seconds that the log may take to acknowledge."""
@@ -69,21 +70,17 @@ def event_of(
     """The event of a decision `roll_back`; `now` MUST be what the decision was made with."""
     assert ground.policy is not None
     assert decision.to is not None
-    alert = alarm.model_copy(update={"annotations": {}})
-    because = Because(
-        alert=alert,
-        evidence=shown.evidence,
-        ranges=shown.evidence.ranges,
-        begun=shown.begun,
-        ended=shown.ended,
-        newest=shown.newest,
-        behind=shown.behind,
-        policy=ground.policy.digest,
-        governance_end=ground.end,
-        digest=decision.digest,
-        slot=alarm.slot,
-        to=decision.to,
-        reason=decision.why,
+    evidence = shown.evidence
+    given: dict[str, Any] = {
+        "alert": alarm.model_copy(update={"annotations": {}}), "ranges": evidence.ranges,
+        "begun": shown.begun, "ended": shown.ended, "newest": shown.newest, "behind": shown.behind,
+        "policy": ground.policy.digest, "governance_end": ground.end,
+        "digest": decision.digest, "slot": alarm.slot, "to": decision.to, "reason": decision.why,
+    }  # fmt: skip
+    because = (
+        BecauseSlo(evidence=evidence, **given)
+        if isinstance(evidence, Burns)
+        else Because(evidence=evidence, **given)
     )
     return Deployment(
         service=decision.service,
@@ -124,7 +121,8 @@ def came_of(event: Deployment, deployed: Deployed) -> Acted:
 def retraining_of(
     alarm: Alarm, digest: str, columns: tuple[str, ...], shown: Shown, actor: str, now: float
 ) -> tuple[bytes, Mapping[str, Any]]:
-    """The statement that a package is to be trained anew, and the webhook's message."""
+    """The statement that a package is to be trained anew, and the webhook's message. `shown` MUST be of drift."""
+    assert not isinstance(shown.evidence, Burns)
     said = Retraining(
         service=alarm.service,
         slot=alarm.slot,

@@ -6,14 +6,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from monitoring.burns import Burns
 from monitoring.figures import Evidence
 from registry.admission import InForce
 from registry.deployment import Deployed, Placed
 from registry.policy import ServicePolicy
 
-Outcome = Literal["roll_back", "dry_run", "wait", "refuse"]
-"""roll_back: to be signed. dry_run: it would be. wait: it may be later. refuse: this alarm changes nothing."""
-OUTCOMES: Final[tuple[Outcome, ...]] = ("roll_back", "dry_run", "wait", "refuse")
+Outcome = Literal["roll_back", "dry_run", "wait", "refuse", "pass"]
+"""roll_back: to be signed. dry_run: it would be. wait: it may be later. refuse: people decide. pass: there is nothing
+to decide about, or not any more; people have nothing to do."""
+OUTCOMES: Final[tuple[Outcome, ...]] = ("roll_back", "dry_run", "wait", "refuse", "pass")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,8 @@ class Ground:
 class Shown:
     """Evidence, as it was computed again from the log under the policy in force, and when it is of."""
 
-    evidence: Evidence
+    evidence: Evidence | Burns
+    """Of drift, or of the cause `slo`."""
     begun: float
     """The log's time at the end of the oldest pane: what was recorded before is in no later one."""
     ended: float
@@ -48,7 +51,7 @@ class Shown:
     newest: float
     """The log's time at its end now."""
     behind: int
-    """Records that its partition has after the newest pane."""
+    """Records that its partition has after the newest pane; of burn rates, the most of any partition."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,9 +3,10 @@
 The rules, in this order; each has its line in docs/rollback.md:
 
  1. it fires, and it pages;
- 2. the policy in force lets the service roll back by itself, for that cause;
- 3. its digest answers now, in that slot;
- 4. it was not acted on before: neither this alarm, nor this digest in this slot for this cause;
+ 2. its digest answers now, in that slot;
+ 3. the policy in force lets the service roll back by itself, for that cause;
+ 4. it was not acted on before: neither this alarm, nor this digest in this slot for this cause; and, for slo, the
+    digest did not come by a rollback for slo itself;
  5. the service is not paused, and this machine's clock is not behind the log's;
  6. since the last deployment or rollback the cool-down has passed, and there were fewer than N rollbacks in 24 h;
  7. the evidence, computed again from the log, is of this digest and slot under the policy in force, is all of after
@@ -21,7 +22,7 @@ itself. Clocks can only delay: of two that disagree, the one that makes less tim
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from monitoring.figures import Alarm
@@ -30,8 +31,8 @@ from registry.deployment.change import left_behind
 from registry.policy import Rollback
 
 from .base import Decision, Ground, Outcome, Shown
-from .said import Because, because_of
-from .weigh import COMPUTED, pages, unsound
+from .said import Why, because_of
+from .weigh import COMPUTED, DRIFT, SLO, pages, place_of, unsound
 
 DAY: Final = 86_400.0
 BEHIND: Final = 1800.0
@@ -54,16 +55,20 @@ def decide(  # noqa: PLR0911 - one return a rule
         ground: what the governance log says now.
         now: seconds since 1970 UTC, by this machine's clock.
     """
-    why = _not_of_use(alarm) or _not_allowed(alarm, ground)
+    if (why := _not_of_use(alarm)) is not None:
+        return _told("pass", why, alarm)
     placed = _placed(alarm, ground.deployed)
-    if why is None and placed is None:
-        why = f"{alarm.digest} is not {alarm.slot} for {alarm.service} now"
-    if why is not None or placed is None:
-        return _told("refuse", why or "", alarm)
+    if placed is None:
+        return _gone(alarm, ground)
+    if (why := _not_allowed(alarm, ground)) is not None:
+        # Who asks for retraining hears of pages that roll nothing back.
+        return _told("refuse" if to_retrain(alarm, ground) is None else "pass", why, alarm, placed)
     allowed = _rollback(ground)
     assert allowed is not None
     known = tuple(_reasons(ground.deployed))
-    if (why := _acted(alarm, placed, ground.deployed, known)) is not None:
+    if (why := _done(alarm, known)) is not None:
+        return _told("pass", why, alarm, placed)
+    if (why := _left_to_people(alarm, placed, ground.deployed, known)) is not None:
         return _told("refuse", why, alarm, placed)
     for wait in _waits(ground, allowed, now, shown):
         return _told("wait", wait[0], alarm, placed, again=wait[1])
@@ -88,7 +93,8 @@ def to_retrain(alarm: Alarm, ground: Ground) -> Placed | None:
     """What is to be looked at for retraining: a page about inputs or predictions of what answers now, where the policy
     asks for it. None: nothing.
     """
-    wanted = ground.section is not None and ground.section.drift.retrain is True
+    asked = ground.section is not None and ground.section.drift.retrain is True
+    wanted = asked and alarm.cause in DRIFT
     return _placed(alarm, ground.deployed) if wanted and _not_of_use(alarm) is None else None
 
 
@@ -117,18 +123,36 @@ def _not_allowed(alarm: Alarm, ground: Ground) -> str | None:
 
 def _placed(alarm: Alarm, deployed: Deployed) -> Placed | None:
     """What the alarm is about, where that answers now."""
-    if alarm.service != deployed.service:
-        return None
+    found = _meant(alarm, deployed.plan) if alarm.service == deployed.service else []
+    return found[0] if len(found) == 1 else None
+
+
+def _meant(alarm: Alarm, plan: Iterable[Placed]) -> list[Placed]:
+    """What of a plan an alarm may be about."""
     short = alarm.digest.removeprefix("sha256:")
-    found = [
+    return [
         each
-        for each in deployed.plan
-        if each.slot == alarm.slot and each.digest.removeprefix("sha256:").startswith(short)
+        for each in plan
+        if short and each.slot == alarm.slot and each.digest.removeprefix("sha256:").startswith(short)
     ]
-    return found[0] if len(found) == 1 and short else None
 
 
-def _reasons(deployed: Deployed) -> Iterator[tuple[Event, Because]]:
+def _gone(alarm: Alarm, ground: Ground) -> Decision:
+    """About an alarm of what does not answer: it comes late, or of nothing that there ever was."""
+    if ground.section is None:
+        return _told("refuse", f"no policy in force has {alarm.service}", alarm)
+    deployed = ground.deployed
+    late = (
+        alarm.service == deployed.service
+        and not _meant(alarm, deployed.plan)  # a short digest that means two
+        and any(_meant(alarm, each.content.plan) for each in deployed.counted)
+    )
+    return _told(
+        "pass" if late else "refuse", f"{alarm.digest} is not {alarm.slot} for {alarm.service} now", alarm
+    )
+
+
+def _reasons(deployed: Deployed) -> Iterator[tuple[Event, Why]]:
     """Rollbacks by controllers, those too that came to nothing."""
     for each in deployed.events:
         because = because_of(each)
@@ -136,22 +160,33 @@ def _reasons(deployed: Deployed) -> Iterator[tuple[Event, Because]]:
             yield each, because
 
 
-def _acted(
-    alarm: Alarm, placed: Placed, deployed: Deployed, known: Iterable[tuple[Event, Because]]
-) -> str | None:
-    void = 0
+def _same(alarm: Alarm, because: Why) -> bool:
+    return (because.alert.fingerprint, because.alert.starts_at) == (alarm.fingerprint, alarm.starts_at)
+
+
+def _done(alarm: Alarm, known: Iterable[tuple[Event, Why]]) -> str | None:
+    """Which event has answered this alarm; None: none."""
     for event, because in known:
-        same = (because.alert.fingerprint, because.alert.starts_at) == (alarm.fingerprint, alarm.starts_at)
-        if event.void is not None:
-            void += same
-            continue
-        if same:
+        if event.void is None and _same(alarm, because):
             return f"this alarm was acted on at offset {event.offset}"
+    return None
+
+
+def _left_to_people(
+    alarm: Alarm, placed: Placed, deployed: Deployed, known: Sequence[tuple[Event, Why]]
+) -> str | None:
+    """Why a controller has done all that it does by itself; None: it has not."""
+    counted = [(event, because) for event, because in known if event.void is None]
+    for event, because in counted:
         if (because.digest, because.slot, because.alert.cause) == (placed.digest, placed.slot, alarm.cause):
             return (
                 f"it was taken off for {alarm.cause} at offset {event.offset} before: whoever deployed it "
                 "again knows, and decides"
             )
+    came = place_of(placed.digest, placed.slot, deployed)
+    if alarm.cause == SLO and any(event == came and because.alert.cause == SLO for event, because in counted):
+        return f"the package before {placed.digest} broke its objectives, too: another package mends nothing"
+    void = sum(_same(alarm, because) for event, because in known if event.void is not None)
     if void >= ATTEMPTS:
         last = next(each.void for each in reversed(deployed.events) if each.void is not None)
         return f"{void} events of this alarm came to nothing: {last}"
@@ -203,7 +238,7 @@ def _back(
     ground: Ground,
     columns: tuple[str, ...],
     allowed: Rollback,
-    known: Iterable[tuple[Event, Because]],
+    known: Iterable[tuple[Event, Why]],
 ) -> Decision:
     deployed = ground.deployed
     assert deployed.last is not None
@@ -214,12 +249,13 @@ def _back(
         plan: tuple[Placed, ...] = (Placed(digest=to),)
     else:
         to, plan = deployed.last.content.live, _without(deployed, placed)
-    said = f"{placed.digest} as {placed.slot} drifted ({alarm.cause}: {', '.join(columns)})"
+    did = "broke its objectives" if alarm.cause == SLO else "drifted"
+    said = f"{placed.digest} as {placed.slot} {did} ({alarm.cause}: {', '.join(columns)})"
     outcome: Outcome = "dry_run" if allowed.dry_run else "roll_back"
     return _told(outcome, said, alarm, placed, to=to, plan=plan, after=deployed.last.offset)
 
 
-def _target(alarm: Alarm, ground: Ground, known: Iterable[tuple[Event, Because]]) -> tuple[str | None, str]:
+def _target(alarm: Alarm, ground: Ground, known: Iterable[tuple[Event, Why]]) -> tuple[str | None, str]:
     """The digest to go back to; None, and why not any."""
     deployed = ground.deployed
     assert deployed.last is not None

@@ -6,7 +6,8 @@ import http.client
 import json
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import IO, Any, Final
 from urllib.parse import quote
 
@@ -15,7 +16,7 @@ from pydantic import ValidationError
 from audit.errors import ArchiveGap, AuditError, OffsetGone
 from audit.log.base import LogReader, Topic
 from monitoring.errors import EvidenceGone, EvidenceUnavailable, EvidenceWrong
-from monitoring.figures import Evidence, Slot, evidence_of
+from monitoring.figures import Evidence, Range, Slot, evidence_of
 from registry.errors import RegistryError
 
 from .base import Shown
@@ -91,29 +92,15 @@ def show(evidence: Evidence, topic: Topic, reader: LogReader, again: Again) -> S
         EvidenceUnavailable: the log does not have all of it.
     """
     _check(evidence, topic)
-    try:
-        bounds = {each.partition: reader.bounds(each.partition) for each in evidence.ranges}
-        for each in evidence.ranges:
-            first, end = bounds[each.partition]
-            if each.first < first or each.end > end:
-                kind = EvidenceGone if each.first < first else EvidenceUnavailable
-                raise kind(
-                    f"partition {each.partition} has the offsets {first} to before {end}, and the evidence is of "
-                    f"{each.first} to before {each.end}"
-                )
+    with computing():
+        bounds = held(evidence.ranges, reader)
         times = {
-            (partition, number): _time(reader, partition, (number + 1) * evidence.pane_records - 1)
+            (partition, number): time_of(reader, partition, (number + 1) * evidence.pane_records - 1)
             for partition in bounds
             for number in _outermost(evidence, partition)
         }
-        newest = {partition: _time(reader, partition, end - 1) for partition, (_, end) in bounds.items()}
+        newest = {partition: time_of(reader, partition, end - 1) for partition, (_, end) in bounds.items()}
         found = again(evidence, reader)
-    except (OffsetGone, ArchiveGap) as error:
-        raise EvidenceGone(f"the log: {error}") from error
-    except (AuditError, RegistryError) as error:
-        raise EvidenceUnavailable(f"the log or the store: {error}") from error
-    except ValueError as error:
-        raise EvidenceWrong(f"the evidence cannot be computed again: {error}") from error
     last = max(times, key=lambda place: (times[place], place))
     return Shown(
         found,
@@ -124,11 +111,46 @@ def show(evidence: Evidence, topic: Topic, reader: LogReader, again: Again) -> S
     )
 
 
+@contextmanager
+def computing() -> Iterator[None]:
+    """What may go wrong while evidence is computed, as `show` raises it."""
+    try:
+        yield
+    except (OffsetGone, ArchiveGap) as error:
+        raise EvidenceGone(f"the log: {error}") from error
+    except (AuditError, RegistryError) as error:
+        raise EvidenceUnavailable(f"the log or the store: {error}") from error
+    except ValueError as error:
+        raise EvidenceWrong(f"the evidence cannot be computed again: {error}") from error
+
+
+def held(ranges: Iterable[Range], reader: LogReader) -> dict[int, tuple[int, int]]:
+    """Each partition's bounds, which the ranges lie within.
+
+    Raises:
+        EvidenceGone: the log does not go so far back any more.
+        EvidenceUnavailable: it has not come so far.
+    """
+    bounds: dict[int, tuple[int, int]] = {}
+    for each in ranges:
+        first, end = bounds[each.partition] = reader.bounds(each.partition)
+        if each.first < first or each.end > end:
+            kind = EvidenceGone if each.first < first else EvidenceUnavailable
+            raise kind(
+                f"partition {each.partition} has the offsets {first} to before {end}, and the evidence is of "
+                f"{each.first} to before {each.end}"
+            )
+    return bounds
+
+
+def same_log(named: str, topic: Topic) -> None:
+    """Raises EvidenceWrong: evidence of the topic that is named is of another log."""
+    if named != topic.id.hex():
+        raise EvidenceWrong(f"the evidence is of the topic {named[:8]}…, the log is {topic.id.hex()[:8]}…")
+
+
 def _check(evidence: Evidence, topic: Topic) -> None:
-    if evidence.topic != topic.id.hex():
-        raise EvidenceWrong(
-            f"the evidence is of the topic {evidence.topic[:8]}…, the log is {topic.id.hex()[:8]}…"
-        )
+    same_log(evidence.topic, topic)
     if not evidence.panes:
         raise EvidenceWrong("the evidence has no panes")
     if len(set(evidence.panes)) != len(evidence.panes):
@@ -144,7 +166,7 @@ def _outermost(evidence: Evidence, partition: int) -> tuple[int, int]:
     return min(numbers), max(numbers)
 
 
-def _time(reader: LogReader, partition: int, offset: int) -> float:
+def time_of(reader: LogReader, partition: int, offset: int) -> float:
     """The log's time of what stands there, seconds since 1970 UTC."""
     found = reader.read(partition, offset, _READ, TIMEOUT)
     if not found or found[0].offset != offset:

@@ -8,20 +8,24 @@ from typing import Final
 
 from audit.log.base import LogEntry, LogReader, Topic
 from audit.proof.errors import FormatError
+from monitoring.burns import Burns
 from monitoring.figures import ColumnSaid, Evidence
 from registry.admission import InForce
 from registry.approvals.root import Root
 from registry.deployment import Event
 
 from .base import Shown
+from .burnt import AgainBurns, show_burns
 from .decide import decide
 from .evidence import Again, show
 from .ground import Grounds, Publisher
-from .said import Because, parse_because
+from .said import KINDS, BecauseSlo, Why, parse_because
 from .weigh import pages
 
 AgainUnder = Callable[[InForce | None, str], Again]
 """(the policy of that time, service) → what computes evidence under it."""
+BurntUnder = Callable[[InForce | None, str], AgainBurns]
+"""The same of burn rates."""
 CLOCKS: Final = 1e-6
 """Times are floats of whole milliseconds."""
 
@@ -44,8 +48,8 @@ class Review:
     """What an auditor is told of an event."""
 
     event: Event
-    because: Because
-    computed: Evidence
+    because: Why
+    computed: Evidence | Burns
     checks: tuple[Check, ...]
 
     @property
@@ -55,9 +59,9 @@ class Review:
 
     @property
     def columns(self) -> tuple[tuple[ColumnSaid | None, ColumnSaid | None], ...]:
-        """(signed, computed) by column, the signed ones first."""
-        signed = {each.column: each for each in self.because.evidence.columns}
-        computed = {each.column: each for each in self.computed.columns}
+        """(signed, computed) by column, the signed ones first; none of burn rates."""
+        signed = {each.column: each for each in _columns(self.because.evidence)}
+        computed = {each.column: each for each in _columns(self.computed)}
         return tuple((signed.get(each), computed.get(each)) for each in dict.fromkeys((*signed, *computed)))
 
 
@@ -90,6 +94,7 @@ def review(
     topic: Topic,
     reader: LogReader,
     again: AgainUnder,
+    burnt: BurntUnder,
 ) -> Review:
     """Decide about an event once more.
 
@@ -101,6 +106,7 @@ def review(
         topic: of the record log.
         reader: of the record log, or of its archive.
         again: computes evidence under the policy of that time.
+        burnt: the same of burn rates.
 
     Raises:
         NoSuchEvent: the event has no evidence.
@@ -110,15 +116,20 @@ def review(
         EvidenceUnavailable: they cannot be read now.
     """
     content = event.content
-    if content.evidence is None or content.evidence.get("kind") != "drift":
+    if content.evidence is None or content.evidence.get("kind") not in KINDS:
         raise NoSuchEvent(
-            f"the event at offset {event.offset} has no evidence of drift: a person decided, or a rollout"
+            f"the event at offset {event.offset} has no evidence of drift or of objectives: a person decided, or a "
+            "rollout"
         )
     because = parse_because(content.evidence)
     grounds = Grounds(first, publisher)
     grounds.take(entries[: min(because.governance_end, event.offset)])
     ground = grounds.ground(content.service, content.at)
-    found = show(because.evidence, topic, reader, again(ground.policy, content.service))
+    found = (
+        show_burns(because.evidence, topic, reader, burnt(ground.policy, content.service))
+        if isinstance(because, BecauseSlo)
+        else show(because.evidence, topic, reader, again(ground.policy, content.service))
+    )
     # How far the log had come then, nobody can tell now: that much is the controller's word.
     shown = replace(found, newest=because.newest, behind=because.behind)
     decision = decide(because.alert, shown, ground, content.at)
@@ -151,7 +162,11 @@ def review(
     return Review(event, because, found.evidence, checks)
 
 
-def _same_times(because: Because, found: Shown) -> bool:
+def _columns(evidence: Evidence | Burns) -> tuple[ColumnSaid, ...]:
+    return () if isinstance(evidence, Burns) else evidence.columns
+
+
+def _same_times(because: Why, found: Shown) -> bool:
     said = (because.begun, because.ended)
     close = all(
         abs(one - other) < CLOCKS for one, other in zip(said, (found.begun, found.ended), strict=True)
@@ -159,11 +174,11 @@ def _same_times(because: Because, found: Shown) -> bool:
     return close and because.ended <= because.newest and found.newest >= because.newest - CLOCKS
 
 
-def _differences(signed: Evidence, computed: Evidence) -> str:
+def _differences(signed: Evidence | Burns, computed: Evidence | Burns) -> str:
     if signed == computed:
         return "equal, to the bit"
     one, other = signed.model_dump(), computed.model_dump()
     found = [name for name in one if one[name] != other[name] and name != "columns"]
-    by = {each["column"]: each for each in other["columns"]}
-    found += [each["column"] for each in one["columns"] if by.get(each["column"]) != each]
+    by = {each.column: each for each in _columns(computed)}
+    found += [each.column for each in _columns(signed) if by.get(each.column) != each]
     return f"others: {', '.join(found) or 'the order of the columns'}"

@@ -28,7 +28,7 @@ from .decide import decide, to_retrain, wants_evidence
 from .ground import Follower, Grounds
 from .metrics import OTHER, ControllerMetrics
 from .told import Decisions
-from .weigh import COMPUTED, pages, unsound
+from .weigh import DRIFT, pages, unsound
 
 MOST_WAITING: Final = 256
 """Alarms; who sends more is told to come again."""
@@ -237,7 +237,7 @@ class Controller:
 
     def _retrain(self, alarm: Alarm, digest: str, shown: Shown, grounds: Grounds, now: float) -> None:
         """Say once that a package is to be trained anew; again only for columns of which it was not said."""
-        columns = tuple(sorted(each for cause in COMPUTED for each in pages(cause, shown)))
+        columns = tuple(sorted(each for cause in DRIFT for each in pages(cause, shown)))
         person = person_of(grounds.ledger.roots, self._key, grounds.end)
         if not set(columns) - grounds.asked_for(alarm.service, digest) or person is None:
             return

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from audit.proof.errors import FormatError
+from monitoring.burns import Burns
 from monitoring.figures import Alarm, Digest, Evidence, Finite, Range, Slot
 from registry.approvals.root import Roots
 from registry.deployment import CONTROLLER_ROLE, Event
@@ -23,15 +24,9 @@ class _Form(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Because(_Form):
-    """Why a controller rolled back: enough to decide again, years later."""
-
-    kind: Literal["drift"] = "drift"
-    """Other controllers' evidence, such as a rollout's, has other forms."""
+class _Because(_Form):
     alert: Alarm
     """As it came, without its annotations. Nothing of it was believed."""
-    evidence: Evidence
-    """Computed by the controller, from the log."""
     ranges: tuple[Range, ...]
     """The exact offsets that it is of."""
     begun: Finite
@@ -50,6 +45,28 @@ class Because(_Form):
     reason: str
 
 
+class Because(_Because):
+    """Why a controller rolled back: enough to decide again, years later."""
+
+    kind: Literal["drift"] = "drift"
+    """Other controllers' evidence, such as a rollout's, has other forms."""
+    evidence: Evidence
+    """Computed by the controller, from the log."""
+
+
+class BecauseSlo(_Because):
+    """The same, for the cause `slo`."""
+
+    kind: Literal["slo"] = "slo"
+    evidence: Burns
+
+
+Why = Because | BecauseSlo
+_WHY: Final[TypeAdapter[Why]] = TypeAdapter(Annotated[Why, Field(discriminator="kind")])
+KINDS: Final = ("drift", "slo")
+"""Of evidence that decides again."""
+
+
 class Retraining(_Form):
     """A package is to be trained anew."""
 
@@ -65,25 +82,25 @@ class Retraining(_Form):
     at: Finite
 
 
-def because_of(event: Event) -> Because | None:
+def because_of(event: Event) -> Why | None:
     """Why a controller rolled back; None: the event has no evidence of this form."""
     given = event.content.evidence
-    if event.content.action != "rollback" or given is None or given.get("kind") != "drift":
+    if event.content.action != "rollback" or given is None or given.get("kind") not in KINDS:
         return None
     try:
-        return Because.model_validate_json(json.dumps(given))
+        return _WHY.validate_json(json.dumps(given))
     except ValidationError:
         return None
 
 
-def parse_because(given: dict[str, Any]) -> Because:
+def parse_because(given: dict[str, Any]) -> Why:
     """The same, of evidence that is to be looked at.
 
     Raises:
         FormatError: it is none; says where.
     """
     try:
-        return Because.model_validate_json(json.dumps(given))
+        return _WHY.validate_json(json.dumps(given))
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         raise FormatError(f"evidence: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error

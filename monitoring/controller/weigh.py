@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from registry.deployment import Deployed, Placed
+from monitoring.burns import Burns
+from registry.deployment import Deployed, Event, Placed
 
 from .base import Ground, Shown
 
@@ -16,15 +17,21 @@ OLD_PANES: Final = 4
 """Evidence is an old story when the log goes on for so long after it, and for so many panes."""
 MOVES: Final = ("deploy", "promote", "rollback", "step")
 """Actions that change what answers."""
-COMPUTED: Final = ("prediction", "input")
+DRIFT: Final = ("prediction", "input")
+"""Causes whose evidence is the monitor's, of columns that drifted."""
+SLO: Final = "slo"
+"""The cause whose evidence is the log's alone: burn rates."""
+COMPUTED: Final = (*DRIFT, SLO)
 """Causes whose figures are computed again from the log."""
 SCORE: Final = "score:"
 
 
 def pages(cause: str, shown: Shown) -> tuple[str, ...]:
-    """Columns that page by themselves, of that cause: scores for prediction, features for input."""
+    """What pages by itself, of that cause: scores for prediction, features for input, objectives for slo."""
+    if isinstance(shown.evidence, Burns):
+        return shown.evidence.paging if cause == SLO else ()
     found = [each.column for each in shown.evidence.columns if each.severity == "page"]
-    if cause not in COMPUTED:
+    if cause not in DRIFT:
         return ()
     return tuple(each for each in found if each.startswith(SCORE) == (cause == "prediction"))
 
@@ -50,18 +57,26 @@ def unsound(placed: Placed, shown: Shown, ground: Ground) -> str | None:
     return None
 
 
+def place_of(digest: str, slot: str, deployed: Deployed) -> Event | None:
+    """The event that gave a package the slot in which it answers now; None: it answers not there."""
+    since = None
+    for each in (each for each in deployed.counted if each.content.action in MOVES):
+        there = any((one.digest, one.slot) == (digest, slot) for one in each.content.plan)
+        since = (since or each) if there else None
+    return since
+
+
 def _stale(placed: Placed, shown: Shown, deployed: Deployed) -> str | None:
     """Why the evidence is of another time than that in which the package answers; None: it is not."""
-    moves = [each for each in deployed.counted if each.content.action in MOVES]
-    since = None
-    for each in moves:
-        there = any((one.digest, one.slot) == (placed.digest, placed.slot) for one in each.content.plan)
-        since = (since or each) if there else None
+    evidence, since = shown.evidence, place_of(placed.digest, placed.slot, deployed)
     if since is None or shown.begun < since.logged / 1000:
         return f"the evidence begins before {placed.digest} was {placed.slot}"
-    if shown.ended < moves[-1].logged / 1000:
-        return f"the evidence ends before the service's newest event, at offset {moves[-1].offset}"
-    far = shown.behind > OLD_PANES * shown.evidence.pane_records
+    if isinstance(evidence, Burns) and evidence.since != since.logged:
+        return f"the evidence leaves out some of the time since {placed.digest} was {placed.slot}"
+    newest = [each for each in deployed.counted if each.content.action in MOVES][-1]
+    if shown.ended < newest.logged / 1000:
+        return f"the evidence ends before the service's newest event, at offset {newest.offset}"
+    far = shown.behind > OLD_PANES * evidence.pane_records
     if far and shown.newest - shown.ended > OLD_SECONDS:
         return f"the log goes on for {shown.newest - shown.ended:.0f} s after the evidence"
     return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from monitoring import names
 from monitoring.alerts.promql import duration
-from monitoring.alerts.slos import PERIOD, RATES
+from monitoring.slo import PERIOD, RATES
 
 from .form import RATE, Board, Ground, Panel, Query, Row, Step, Variable, lines
 

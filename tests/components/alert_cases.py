@@ -25,8 +25,9 @@ def _drift(feature: str, severity: str, value: int) -> dict[str, str]:
     }
 
 
-def _burn(objective: str, bad: str, slot: str = "live") -> dict[str, str]:
-    labels = f'service="credit",slot="{slot}",objective="{objective}"'
+def _burn(objective: str, bad: str, slot: str = "live", digest: str = "") -> dict[str, str]:
+    whose = f'digest="{digest}",' if digest else ""
+    labels = f'service="credit",{whose}slot="{slot}",objective="{objective}"'
     return {
         f"affiant_slo_requests_total{{{labels}}}": "0+100x500",
         f"affiant_slo_bad_requests_total{{{labels}}}": bad,
@@ -45,6 +46,8 @@ _T = {"topic": "entries", "partition": "0"}
 _DAYS = 86_400
 _GATEWAY = {"service": "credit", "cause": "slo"}
 _ERRORS = _GATEWAY | {"slot": "live", "objective": "errors"}
+_SLOW = P | {"cause": "slo", "objective": "latency"}
+_ROLLBACK = {"affiant_action": "rollback"}
 
 CASES = [
     Case(
@@ -112,6 +115,30 @@ CASES = [
         [
             _ERRORS | {"severity": severity, "window": window}
             for window, severity in (("1h", "page"), ("6h", "page"), ("1d", "warn"), ("3d", "warn"))
+        ],
+        at=90,
+    ),
+    # Of what a package answers: its own alert, which the policy lets the controller act on when it pages.
+    Case(
+        "AffiantObjectiveBurn", _burn("latency", "0x20 1+20x200", digest="0123456789ab")
+        | _burn("confidence", "0+1x200", digest="ba9876543210"),
+        [
+            _SLOW | {"severity": severity, "window": window} | more
+            for window, severity, more in (
+                ("1h", "page", _ROLLBACK), ("6h", "page", _ROLLBACK), ("1d", "warn", {}), ("3d", "warn", {})
+            )
+        ],
+        at=90,
+    ),
+    # A canary that is slow is told of beside a live package that is not.
+    Case(
+        "AffiantObjectiveBurn", _burn("latency", "0+40x200", "canary", "ba9876543210")
+        | _burn("latency", "0x200", "live", "0123456789ab"),
+        [
+            _SLOW | {"digest": "ba9876543210", "slot": "canary", "severity": severity, "window": window} | more
+            for window, severity, more in (
+                ("1h", "page", _ROLLBACK), ("6h", "page", _ROLLBACK), ("1d", "warn", {}), ("3d", "warn", {})
+            )
         ],
         at=90,
     ),
@@ -288,6 +315,14 @@ CASES = [
             'affiant_controller_decisions_total{service="credit",outcome="wait"}': "_x15 1x20",
         },
         [{"service": "credit", "outcome": "refuse", "severity": "warn"}],
+    ),
+    # An ordinary day: a rollback, and the alert that goes on for a while about what does not answer any more.
+    Case(
+        "AffiantRollbackRefused",
+        {
+            f'affiant_controller_decisions_total{{service="credit",outcome="{each}"}}': "_x15 1x20"
+            for each in ("roll_back", "pass", "wait")
+        },
     ),
     Case(
         "AffiantWebhookRefused",

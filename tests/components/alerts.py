@@ -14,7 +14,7 @@ services:
     gates: {size: {megabytes: 50}}
     approvals: {roles: {compliance: 1}}
     drift:
-      rollback: {causes: [prediction, performance]}
+      rollback: {causes: [prediction, performance, slo]}
       retrain: true
     slo:
       p99_milliseconds: 40

@@ -17,9 +17,11 @@ from audit.governance import Governance
 from audit.log.base import LogEntry
 from audit.log.local import LocalLog
 from audit.proof.dsse import key_id
+from monitoring.burns import Burns, BurnSaid
 from monitoring.controller.base import Ground, Shown
 from monitoring.controller.ground import Grounds
-from monitoring.figures import Alarm, ColumnSaid, Evidence, Severity
+from monitoring.controller.weigh import place_of
+from monitoring.figures import Alarm, ColumnSaid, Evidence, Range, Severity
 from registry.approvals.root import KeyModel, RoleModel, RootModel, sign_root
 from registry.deployment import Deployment, Placed, encode_deployment
 from registry.policy import Policy, parse_policy
@@ -214,7 +216,29 @@ def evidence_of_town(town: Town, digest: str = TWO, **changed: Any) -> Evidence:
     return Evidence(**content)
 
 
+def burns_of_town(town: Town, digest: str = TWO, **changed: Any) -> Burns:
+    """Burn rates under the policy in force, of all the time since the package has its place: latency pages."""
+    slot = changed.get("slot", "live")
+    place = place_of(digest, slot, town.ground().deployed)
+    said = BurnSaid(
+        objective="latency", budget=0.01, factor=14.4, limit=0.144, long=3600, short=300,
+        bad=900, requests=2000, short_bad=90, short_requests=100, pages=True,
+    )  # fmt: skip
+    content: dict[str, Any] = {
+        "topic": TOPIC, "pane_records": 256, "service": "credit", "digest": digest, "slot": slot,
+        "policy": town.policy.digest, "since": 0 if place is None else place.logged, "reach": 3600,
+        "ranges": [Range(partition=0, first=1024, end=1536)], "rows": 2000, "burns": [said],
+    } | changed  # fmt: skip
+    return Burns(**content)
+
+
 def shown_of(town: Town, digest: str = TWO, *, age: float = 0.0, **changed: Any) -> Shown:
     """Evidence of up to now, computed again."""
     times = {name: changed.pop(name, town.clock - age) for name in ("begun", "ended", "newest")}
     return Shown(evidence_of_town(town, digest, **changed), behind=0, **times)
+
+
+def burnt_of(town: Town, digest: str = TWO, **changed: Any) -> Shown:
+    """The same, of objectives."""
+    times = {name: changed.pop(name, town.clock) for name in ("begun", "ended", "newest")}
+    return Shown(burns_of_town(town, digest, **changed), behind=0, **times)

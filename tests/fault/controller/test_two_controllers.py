@@ -81,7 +81,7 @@ def test_two_that_hear_the_same_and_one_that_is_killed(site: Site) -> None:
         other.wait_for("roll_back")
         one.start()
         assert one.post(site.alert()) == 202
-        assert "is not live for credit now" in one.wait_for("refuse")["why"]
+        assert "is not live for credit now" in one.wait_for("pass")["why"]
         assert other.post(site.alert()) == 202
     assert by_controllers(site) == [None]
     assert site.live() == site.first

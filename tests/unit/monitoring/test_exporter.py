@@ -78,10 +78,10 @@ def test_a_drifted_feature_is_shown_and_alarmed(samples: Any) -> None:
 
 def test_objectives_count_what_was_bad(samples: Any) -> None:
     """All of it took two milliseconds, which is more than one; nothing failed."""
-    assert find(samples, names.SLO_ALL, "credit", "live", "errors", suffix="_total") == 5000
-    assert find(samples, names.SLO_BAD, "credit", "live", "errors", suffix="_total") == 0
-    assert find(samples, names.SLO_BAD, "credit", "live", "latency", suffix="_total") == 5000
-    unsure = find(samples, names.SLO_BAD, "credit", "live", "confidence", suffix="_total")
+    assert find(samples, names.SLO_ALL, "credit", "", "live", "errors", suffix="_total") == 5000
+    assert find(samples, names.SLO_BAD, "credit", "", "live", "errors", suffix="_total") == 0
+    assert find(samples, names.SLO_BAD, *OWN, "latency", suffix="_total") == 5000
+    unsure = find(samples, names.SLO_BAD, *OWN, "confidence", suffix="_total")
     assert 0 < unsure < 5000
     assert find(samples, names.CONFIDENCE, *OWN, suffix="_count") == 5000
 

@@ -129,7 +129,7 @@ def test_a_webhook_that_comes_twice_is_one(stage: Stage) -> None:
     stage.monotonic += 31
     assert stage.hear(alarm_of())["accepted"] == 1
     assert stage.end() == end
-    assert stage.told()[0] == ("refuse", f"{TWO[7:]} is not live for credit now")
+    assert stage.told()[0] == ("pass", f"{TWO[7:]} is not live for credit now")
 
 
 def test_a_false_one_with_a_true_ones_fingerprint_keeps_it_not_out(stage: Stage) -> None:
@@ -163,7 +163,7 @@ def test_a_late_one_does_nothing(stage: Stage) -> None:
     end = stage.end()
     stage.hear(late)
     assert (stage.end(), stage.asked) == (end, 0)
-    assert stage.told()[0][0] == "refuse"
+    assert stage.told()[0][0] == "pass"
 
 
 def test_it_goes_on_by_itself_after_the_cool_down(stage: Stage) -> None:
@@ -253,7 +253,7 @@ def test_a_lost_answer_does_nothing_twice(stage: Stage) -> None:
     stage.controller.step()
     assert stage.live() == ONE
     assert stage.end() == end
-    assert stage.told()[0][0] == "refuse"
+    assert stage.told()[0][0] == "pass"
 
 
 def test_a_crash_between_decision_and_event_does_nothing_twice(stage: Stage) -> None:
@@ -300,7 +300,7 @@ def test_of_two_that_decide_at_once_one_counts(stage: Stage) -> None:
     assert "it was signed, and changes nothing: it follows that at offset" in stage.told()[0][1]
     stage.monotonic += 60
     stage.controller.step()
-    assert stage.told()[0] == ("refuse", f"{TWO[7:]} is not live for credit now")
+    assert stage.told()[0] == ("pass", f"{TWO[7:]} is not live for credit now")
     assert len(stage.deployed().counted) == 3
 
 
@@ -322,7 +322,7 @@ def test_what_people_did_while_the_log_was_read_counts(stage: Stage) -> None:
     stage.give = give
     stage.hear()
     assert stage.live() == THREE
-    assert stage.told()[0][0] == "refuse"
+    assert stage.told()[0][0] == "pass"
 
 
 def test_a_key_without_the_role_signs_nothing(tmp_path: Path) -> None:
@@ -380,7 +380,7 @@ def test_retraining_is_asked_for_once_for_each_set_of_columns(tmp_path: Path) ->
     stage = Stage(tmp_path / "log", town_of("", ", retrain: true"))
     stage.give = lambda: shown_of(stage.town, columns=[column("age"), column("score:p", "warn")])
     stage.hear()
-    assert stage.told()[0][0] == "refuse", "nothing rolls back by itself here"
+    assert stage.told()[0][0] == "pass", "nothing rolls back by itself here"
     assert [each["columns"] for each in retrainings(stage)] == [["age"]]
     assert [(each["digest"], each["columns"]) for each in stage.sent] == [(TWO, ["age"])]
     stage.controller = stage.another()
