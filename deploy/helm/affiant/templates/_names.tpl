@@ -39,6 +39,15 @@ app.kubernetes.io/part-of: affiant
 {{- end }}
 {{- end -}}
 
+{{/* (root, component): of a pod: nothing that changes with the chart's version alone, and so restarts it. */}}
+{{- define "affiant.podLabels" -}}
+{{ include "affiant.selector" . }}
+app.kubernetes.io/part-of: affiant
+{{- with .root.Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
 {{/* (root, component): repository@digest where a digest is given, else repository:tag. */}}
 {{- define "affiant.image" -}}
 {{- $image := index .root.Values.images .component -}}

@@ -248,3 +248,32 @@ can read are refused by whoever reads them. So they are copied, once, into memor
   readOnly: true
 {{- end }}
 {{- end -}}
+
+{{/* Of a process that has /livez and /readyz beside its metrics. */}}
+{{- define "affiant.workerProbes" -}}
+startupProbe:
+  {{- include "affiant.probe" (dict "path" "/livez" "port" "metrics" "scheme" .probeScheme "period" 5 "failures" 60) | nindent 2 }}
+livenessProbe:
+  {{- include "affiant.probe" (dict "path" "/livez" "port" "metrics" "scheme" .probeScheme "period" 10 "failures" 6) | nindent 2 }}
+readinessProbe:
+  {{- include "affiant.probe" (dict "path" "/readyz" "port" "metrics" "scheme" .probeScheme "period" 10 "failures" 3) | nindent 2 }}
+{{- end -}}
+
+{{/* (root, component, port): metrics, also of pods that are not ready. */}}
+{{- define "affiant.metricsService" -}}
+apiVersion: v1
+kind: Service
+metadata:
+  name: {{ include "affiant.component" . }}
+  namespace: {{ .root.Release.Namespace }}
+  labels:
+    {{- include "affiant.labels" . | nindent 4 }}
+    affiant.dev/metrics: {{ .component }}
+spec:
+  type: ClusterIP
+  publishNotReadyAddresses: true
+  selector:
+    {{- include "affiant.selector" . | nindent 4 }}
+  ports:
+    - {name: metrics, port: {{ .port }}, targetPort: metrics, protocol: TCP}
+{{- end -}}

@@ -75,6 +75,21 @@ what to set; all that are wrong are told at once.
 {{- if and (include "affiant.strimzi.users" .) (eq $v.kafka.securityProtocol "PLAINTEXT") -}}
 {{- $wrong = append $wrong "strimzi.users is true, and kafka.securityProtocol is PLAINTEXT: users are told apart by certificates (SSL) or passwords (SASL_SSL)" -}}
 {{- end -}}
+{{- $elsewhere := and (include "affiant.strimzi.users" .) $v.strimzi.namespace (ne $v.strimzi.namespace .Release.Namespace) -}}
+{{- range $component := list "gateway" "notary" "monitor" "controller" -}}
+{{- if and $elsewhere (or (eq $component "gateway") (index $v $component).enabled) (not (index $v.kafka.users $component).secretName) -}}
+{{- $wrong = append $wrong (printf "kafka.users.%s.secretName is not set: Strimzi makes users' Secrets in %s, where pods of %s cannot read them; name a copy" $component $v.strimzi.namespace $.Release.Namespace) -}}
+{{- end -}}
+{{- end -}}
+{{- if and $elsewhere (not $v.kafka.ca.secretName) (not $v.kafka.ca.configMapName) -}}
+{{- $wrong = append $wrong (printf "kafka.ca is not set: the brokers' authority is a Secret in %s; name a copy" $v.strimzi.namespace) -}}
+{{- end -}}
+{{- if and $v.prometheus.alertmanagerConfig.enabled (not $v.controller.enabled) -}}
+{{- $wrong = append $wrong "prometheus.alertmanagerConfig.enabled is true: that needs controller.enabled, to which alerts go" -}}
+{{- end -}}
+{{- if and $v.prometheus.alertmanagerConfig.enabled $v.controller.tls.clientCertificates (not $v.certManager.enabled) -}}
+{{- $wrong = append $wrong "prometheus.alertmanagerConfig.enabled with controller.tls.clientCertificates needs certManager.enabled, which makes Alertmanager's certificate" -}}
+{{- end -}}
 {{- if and $v.certManager.enabled (not $v.certManager.issuer.name) -}}
 {{- $wrong = append $wrong "certManager.issuer.name is not set: who signs?" -}}
 {{- end -}}

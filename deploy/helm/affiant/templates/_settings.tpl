@@ -28,10 +28,6 @@
 {{- include "affiant.toml.table" (dict "name" "log" "table" $table) -}}
 {{- end -}}
 
-{{- define "affiant.settings.journal" -}}
-{{- include "affiant.toml.table" (dict "name" "journal" "table" (default dict .Values.settings.journal)) -}}
-{{- end -}}
-
 {{- define "affiant.settings.gateway" -}}
 {{- $gateway := .Values.gateway -}}
 {{- $table := dict "host" .Values.listen "port" 3000 "device" $gateway.device -}}
@@ -116,8 +112,9 @@
 {{- end -}}
 {{- end -}}
 
-{{- define "affiant.settings.telemetry" -}}
-{{- include "affiant.toml.table" (dict "name" "telemetry" "table" (default dict .Values.settings.telemetry)) -}}
+{{/* (root, name): a table that is in `settings` alone. */}}
+{{- define "affiant.settings.own" -}}
+{{- include "affiant.toml.table" (dict "name" .name "table" (index .root.Values.settings .name)) -}}
 {{- end -}}
 
 {{- define "affiant.settings.plan" -}}
@@ -132,26 +129,32 @@
 {{/* (root, component): the file without the plan, which a running gateway follows by itself. */}}
 {{- define "affiant.settings" -}}
 {{- $root := .root -}}
-{{ include "affiant.settings.data" $root }}
-{{ include "affiant.settings.log" . }}
-{{ if eq .component "gateway" -}}
-{{ include "affiant.settings.gateway" $root }}
-{{ include "affiant.settings.journal" $root }}
-{{ include "affiant.settings.telemetry" $root }}
-{{ end -}}
-{{ include "affiant.settings.sidecar" $root }}
-{{ if $root.Values.notary.enabled -}}
-{{ include "affiant.settings.notary" . }}
-{{ end -}}
-{{ if has .component (list "monitor" "controller") -}}
-{{ include "affiant.settings.monitor" $root }}
-{{ end -}}
-{{ if eq .component "controller" -}}
-{{ include "affiant.settings.controller" $root }}
-{{ end -}}
-{{ if ne .component "notary" -}}
-{{ include "affiant.settings.store" $root }}
-{{ include "affiant.settings.governance" $root }}
+{{- $named := list "gateway" "sidecar" "notary" "monitor" "controller" -}}
+{{- $gateways := list "journal" "telemetry" "fluentd" -}}
+{{- $tables := list (include "affiant.settings.data" $root) (include "affiant.settings.log" .) -}}
+{{- if eq .component "gateway" -}}
+{{- $tables = append $tables (include "affiant.settings.gateway" $root) -}}
+{{- end -}}
+{{- range $name, $table := $root.Values.settings -}}
+{{- if and $table (not (has $name $named)) (or (eq $.component "gateway") (not (has $name $gateways))) -}}
+{{- $tables = append $tables (include "affiant.settings.own" (dict "root" $root "name" $name)) -}}
+{{- end -}}
+{{- end -}}
+{{- $tables = append $tables (include "affiant.settings.sidecar" $root) -}}
+{{- if $root.Values.notary.enabled -}}
+{{- $tables = append $tables (include "affiant.settings.notary" .) -}}
+{{- end -}}
+{{- if has .component (list "monitor" "controller") -}}
+{{- $tables = append $tables (include "affiant.settings.monitor" $root) -}}
+{{- end -}}
+{{- if eq .component "controller" -}}
+{{- $tables = append $tables (include "affiant.settings.controller" $root) -}}
+{{- end -}}
+{{- if ne .component "notary" -}}
+{{- $tables = concat $tables (list (include "affiant.settings.store" $root) (include "affiant.settings.governance" $root)) -}}
+{{- end -}}
+{{- range compact $tables }}
+{{ trim . }}
 {{ end -}}
 {{- end -}}
 

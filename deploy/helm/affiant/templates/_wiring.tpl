@@ -77,6 +77,8 @@
 {{- $sidecar := default dict .Values.settings.sidecar -}}
 {{- $inWork := default 60 $gateway.grace_seconds | float64 -}}
 {{- $drain := ternary $sidecar.drain_seconds 30 (hasKey $sidecar "drain_seconds") | float64 -}}
+{{- $mirror := default dict .Values.settings.fluentd -}}
+{{- $copy := ternary $mirror.drain_seconds 5 (hasKey $mirror "drain_seconds") | float64 -}}
 {{- $delivery := default 30 $sidecar.delivery_timeout_seconds | float64 -}}
-{{- ceil (addf .Values.gateway.preStopSeconds (mulf 2 $inWork) $drain $delivery 60) | int64 -}}
+{{- ceil (addf .Values.gateway.preStopSeconds (mulf 2 $inWork) $drain $delivery $copy 60) | int64 -}}
 {{- end -}}
