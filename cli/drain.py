@@ -1,0 +1,141 @@
+"""`affiant drain`: ship what is left of journals whose gateway is gone."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+import threading
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Final
+
+import structlog
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
+
+from audit.config import load
+from audit.errors import NoSuchRecord
+
+from .errors import UNAVAILABLE, WRONG
+from .options import ConfigOption
+from .text import json_text, printable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from audit.ship.drain import Left
+
+app = typer.Typer()
+_ERRORS: Final = Console(stderr=True)
+
+
+@app.command()
+def drain(
+    *,
+    sealed: Annotated[
+        float, typer.Option(min=0, help="Seconds to wait for the notary, once all is shipped; 0: do not.")
+    ] = 300.0,
+    config: ConfigOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """Close and ship the journals of a data directory whose gateway is gone, and wait until they are sealed.
+
+    For a volume that was left behind: by a gateway that is no more, after scaling in, on another machine. Nothing is
+    removed. Once this has ended with 0 nothing of these journals is on that disk alone, and it may go.
+
+    Exit codes: 0 all is in the log, and sealed; 1 there is no journal, or records stay unshipped, or an alarm; 2 wrong
+    settings; 3 a gateway or a sidecar has the journals, or the notary has not sealed all of it yet.
+
+    Example: affiant drain --config /etc/affiant/affiant.toml
+    """
+    from audit.journal import JournalSettings
+    from audit.log import configured_log
+    from audit.settings import SidecarSettings
+    from audit.ship.drain import close_journals, ship
+    from audit.ship.sidecar import Sidecar, one_sidecar
+    from service.journals import opening
+    from service.settings import GatewaySettings
+
+    from .sidecar import sealed_trees
+
+    loaded = load(config)
+    settings = loaded.section("sidecar", SidecarSettings)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    with one_sidecar(loaded.data):
+        journals = asyncio.run(
+            close_journals(
+                loaded.data,
+                loaded.section("journal", JournalSettings),
+                opening(loaded.section("gateway", GatewaySettings)),
+            )
+        )
+        if not journals:
+            raise NoSuchRecord(f"there is no journal in {loaded.data}: nothing was drained")
+        sidecar = Sidecar(loaded.data, configured_log(loaded), settings, sealed_trees(loaded))
+        with _told() as told, _logs_aside():
+            left = ship(
+                sidecar,
+                stop,
+                journals,
+                shipped_seconds=settings.drain_seconds + settings.delivery_timeout_seconds,
+                sealed_seconds=sealed,
+                told=told,
+            )
+    _tell(left, len(journals), as_json=as_json, wait=sealed > 0)
+
+
+@contextmanager
+def _logs_aside() -> Iterator[None]:
+    """What the sidecar logs goes to the error output: the output is for what is left."""
+    before = structlog.get_config()
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    try:
+        yield
+    finally:
+        structlog.configure(**before)
+
+
+@contextmanager
+def _told() -> Iterator[Callable[[tuple[Left, ...]], None]]:
+    """A bar of the records that are in the log and sealed."""
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=_ERRORS, transient=True, disable=not _ERRORS.is_terminal) as bar:
+        task = bar.add_task("shipping", total=None)
+
+        def told(left: tuple[Left, ...]) -> None:
+            total = sum(each.records for each in left)
+            waiting = sum(max(each.unshipped, each.unsealed or 0) for each in left)
+            away = bool(left) and not any(each.unshipped for each in left)
+            bar.update(
+                task,
+                total=total or None,
+                completed=total - waiting,
+                description="sealing" if away else "shipping",
+            )
+
+        yield told
+
+
+def _tell(left: tuple[Left, ...], count: int, *, as_json: bool, wait: bool) -> None:
+    shipped = len(left) == count and all(not each.unshipped and each.alarm is None for each in left)
+    unsealed = sum(each.unsealed or 0 for each in left)
+    if as_json:
+        whole = shipped and not unsealed
+        typer.echo(json_text({"whole": whole, "journals": [asdict(each) for each in left]}))
+    else:
+        for each in left:
+            state = printable(each.alarm) if each.alarm else f"{each.unshipped:,} unshipped"
+            if each.unsealed:
+                state += f", {each.unsealed:,} not sealed"
+            typer.echo(f"{each.journal}: {each.records:,} records, {state if not each.whole else 'all away'}")
+    if not shipped:
+        raise typer.Exit(WRONG)
+    if unsealed and wait:
+        typer.echo(f"affiant: {unsealed:,} records are in the log, and not sealed yet; ask again", err=True)
+        raise typer.Exit(UNAVAILABLE)
+    if not as_json:
+        typer.echo("nothing of these journals is on this disk alone")
