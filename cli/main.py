@@ -60,6 +60,7 @@ GROUPS: Final[dict[str, Group]] = {
     "up": Group("cli.up", "Run gateway, sidecar, notary, monitor under one roof.", "gateway-cpu"),
     "gateway": Group("cli.gateway", "Answer predictions, each recorded before it leaves.", "gateway-cpu"),
     "sidecar": Group("cli.sidecar", "Ship the journals of this machine to the log.", "sidecar"),
+    "drain": Group("cli.drain", "Ship what is left of journals whose gateway is gone.", "sidecar"),
     "controller": Group("cli.controller", "Roll back by itself what drifts, with evidence.", "monitoring"),
     "drift": Group("cli.drift", "How far requests are from the training data.", "monitoring"),
     "monitor": Group("cli.monitor", "Drift and objectives of what was asked and answered.", "monitoring"),
