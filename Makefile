@@ -58,6 +58,11 @@ tools: dev ## fetch the real components that the tests run against
 	@$(BIN)/python -m tests.components.pipelines
 	@$(BIN)/python scripts/environment training examples/credit/pipeline/requirements.txt
 
+.PHONY: bento
+bento: dev ## make a Bento of the gateway (docs/images.md)
+	@PATH="$$(dirname "$$(scripts/bootstrap --uv)"):$$PATH" AFFIANT_CONFIG=/dev/null BENTOML_DO_NOT_TRACK=True \
+		$(BIN)/python -m bentoml_cli.cli build -f bentofile.yaml .
+
 .PHONY: lint
 lint: dev ## ruff, mypy --strict, and the one-way imports between the rooms
 	@$(BIN)/ruff check .
