@@ -7,7 +7,7 @@ The rules, in this order; each has its line in docs/rollback.md:
  3. the policy in force lets the service roll back by itself, for that cause;
  4. it was not acted on before: neither this alarm, nor this digest in this slot for this cause; and, for slo, the
     digest did not come by a rollback for slo itself;
- 5. the service is not paused, and this machine's clock is not behind the log's;
+ 5. the service is not paused, and this machine's clock is neither behind the log's nor ahead of it;
  6. since the last deployment or rollback the cool-down has passed, and there were fewer than N rollbacks in 24 h;
  7. the evidence, computed again from the log, is of this digest and slot under the policy in force, is all of after
     the digest's placement and, at its end, of after the service's newest event, and is no old story;
@@ -36,7 +36,7 @@ from .weigh import COMPUTED, DRIFT, SLO, pages, place_of, unsound
 
 DAY: Final = 86_400.0
 BEHIND: Final = 1800.0
-"""Seconds that this machine's clock may be behind the log's: half of what makes an event count for nothing."""
+"""Seconds that this machine's clock may be behind the log's, or ahead: half of what makes an event void."""
 COOLED: Final = ("deploy", "promote", "rollback")
 """Actions that begin a cool-down; and a rollout's last step. Its others come at short intervals: it would never end."""
 ATTEMPTS: Final = 3
@@ -204,6 +204,13 @@ def _waits(
     if log - now > BEHIND:
         yield (
             f"this machine's clock is {log - now:.0f} s behind the log's: nothing that it signs may count",
+            None,
+        )
+    if shown is not None and now - log > BEHIND:
+        # Such events count for nothing, too, and after so many of them nobody acts on the alarm, not even who has the
+        # right time. Where nothing was recorded for so long, nothing has to be brought back either.
+        yield (
+            f"this machine's clock is {now - log:.0f} s ahead of the log's: nothing that it signs may count",
             None,
         )
     # The log's clock stands still where nothing is recorded, this machine's may be wrong: that which is behind counts.

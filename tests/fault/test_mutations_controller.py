@@ -59,6 +59,7 @@ MUTATIONS = (
         DECIDED,
     ),
     Mutation("a clock behind", DECIDE, "    if log - now > BEHIND:\n", "    if False:\n", DECIDED),
+    Mutation("a clock far ahead", DECIDE, "now - log > BEHIND:\n", "False:\n", DECIDED),
     Mutation("a pause", DECIDE, "    if ground.deployed.paused:\n", "    if False:\n", DECIDED),
     Mutation("the causes", DECIDE, "    if alarm.cause not in allowed.causes:\n", "    if False:\n", DECIDED),
     Mutation("a dry run", DECIDE, '"dry_run" if allowed.dry_run else "roll_back"', '"roll_back"', DECIDED),

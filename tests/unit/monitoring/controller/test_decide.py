@@ -304,6 +304,14 @@ def test_a_clock_behind_signs_nothing(town: Town) -> None:
     assert "s behind the log's" in found.why
 
 
+def test_a_clock_ahead_signs_nothing(town: Town) -> None:
+    """Nor this: three void events would keep another controller from acting, too, whose clock is right."""
+    found = decided(town, now=town.clock + 1801)
+    assert found.outcome == "wait"
+    assert "s ahead of the log's" in found.why
+    assert decided(town, now=town.clock + 1799).outcome == "roll_back"
+
+
 def test_events_that_came_to_nothing_are_tried_again_and_not_for_ever(town: Town) -> None:
     """Three; then people are asked."""
     for number in range(3):
