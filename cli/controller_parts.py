@@ -11,7 +11,6 @@ from audit.errors import ConfigError
 from audit.governance import Governance
 from audit.hosts import in_url, reachable
 from audit.log import configured_governance_log, configured_log
-from audit.settings import SidecarSettings
 from monitoring.settings import ControllerSettings, MonitorSettings
 
 from .approvals_open import Patient, signer_of
@@ -113,13 +112,13 @@ def monitor_url(config: Config, settings: ControllerSettings) -> str:
 
 def _counting(config: Config, store: Store, grounds: Grounds) -> tuple[StorePackages, External]:
     """Packages that were ever deployed, and what the object store has: what records are counted with."""
-    from audit.ship.external import ExternalStore
     from monitoring.read import StorePackages
     from registry.deployment import ever_named
 
+    from .external import configured_external
+
     packages = StorePackages(store, lambda whose: ever_named(grounds.services()).intersection(whose))
-    sidecar = config.section("sidecar", SidecarSettings)
-    return packages, ExternalStore(sidecar.object_store or config.data / "objects").get
+    return packages, configured_external(config)
 
 
 def again_under(config: Config, store: Store, grounds: Grounds) -> Any:
@@ -155,7 +154,8 @@ def burnt_under(config: Config, store: Store, grounds: Grounds) -> Any:
 def _show(config: Config, settings: ControllerSettings, store: Store, grounds: Grounds) -> Show:
     from monitoring.controller.burnt import look
     from monitoring.controller.evidence import fetch, show
-    from monitoring.controller.weigh import SLO, place_of
+    from monitoring.controller.place import place_of
+    from monitoring.controller.weigh import SLO
     from monitoring.errors import EvidenceUnavailable, EvidenceWrong
     from monitoring.panes import Of
 

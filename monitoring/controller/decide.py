@@ -31,8 +31,9 @@ from registry.deployment.change import left_behind
 from registry.policy import Rollback
 
 from .base import Decision, Ground, Outcome, Shown
+from .place import meant, place_of, placed_of
 from .said import Why, because_of
-from .weigh import COMPUTED, DRIFT, SLO, pages, place_of, unsound
+from .weigh import COMPUTED, DRIFT, SLO, pages, unsound
 
 DAY: Final = 86_400.0
 BEHIND: Final = 1800.0
@@ -57,7 +58,7 @@ def decide(  # noqa: PLR0911 - one return a rule
     """
     if (why := _not_of_use(alarm)) is not None:
         return _told("pass", why, alarm)
-    placed = _placed(alarm, ground.deployed)
+    placed = placed_of(alarm, ground.deployed)
     if placed is None:
         return _gone(alarm, ground)
     if (why := _not_allowed(alarm, ground)) is not None:
@@ -95,7 +96,7 @@ def to_retrain(alarm: Alarm, ground: Ground) -> Placed | None:
     """
     asked = ground.section is not None and ground.section.drift.retrain is True
     wanted = asked and alarm.cause in DRIFT
-    return _placed(alarm, ground.deployed) if wanted and _not_of_use(alarm) is None else None
+    return placed_of(alarm, ground.deployed) if wanted and _not_of_use(alarm) is None else None
 
 
 def _not_of_use(alarm: Alarm) -> str | None:
@@ -121,22 +122,6 @@ def _not_allowed(alarm: Alarm, ground: Ground) -> str | None:
     return None
 
 
-def _placed(alarm: Alarm, deployed: Deployed) -> Placed | None:
-    """What the alarm is about, where that answers now."""
-    found = _meant(alarm, deployed.plan) if alarm.service == deployed.service else []
-    return found[0] if len(found) == 1 else None
-
-
-def _meant(alarm: Alarm, plan: Iterable[Placed]) -> list[Placed]:
-    """What of a plan an alarm may be about."""
-    short = alarm.digest.removeprefix("sha256:")
-    return [
-        each
-        for each in plan
-        if short and each.slot == alarm.slot and each.digest.removeprefix("sha256:").startswith(short)
-    ]
-
-
 def _gone(alarm: Alarm, ground: Ground) -> Decision:
     """About an alarm of what does not answer: it comes late, or of nothing that there ever was."""
     if ground.section is None:
@@ -144,8 +129,8 @@ def _gone(alarm: Alarm, ground: Ground) -> Decision:
     deployed = ground.deployed
     late = (
         alarm.service == deployed.service
-        and not _meant(alarm, deployed.plan)  # a short digest that means two
-        and any(_meant(alarm, each.content.plan) for each in deployed.counted)
+        and not meant(alarm, deployed.plan)  # a short digest that means two
+        and any(meant(alarm, each.content.plan) for each in deployed.counted)
     )
     return _told(
         "pass" if late else "refuse", f"{alarm.digest} is not {alarm.slot} for {alarm.service} now", alarm

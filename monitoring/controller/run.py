@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Final
 
 import structlog
@@ -27,21 +25,13 @@ from .base import Decision, Ground, Outcome, Shown
 from .decide import decide, to_retrain, wants_evidence
 from .ground import Follower, Grounds
 from .metrics import OTHER, ControllerMetrics
+from .place import placed_of
 from .told import Decisions
+from .waiting import Full, Waiting
 from .weigh import DRIFT, pages, unsound
-
-MOST_WAITING: Final = 256
-"""Alarms; who sends more is told to come again."""
-REPEAT: Final = 30.0
-"""Seconds in which the same alarm is not decided about again, once it was refused."""
-LONGEST: Final = 60.0
-"""Seconds between two looks at an alarm that waits."""
-FORGOTTEN: Final = 86_400.0
-"""Seconds after which an alarm that waits, and is not sent again, is dropped."""
 
 log = structlog.get_logger("affiant.controller")
 
-Key = tuple[str, float, str, str, str, str, str]
 Show = Callable[[Alarm, str, Ground], Shown]
 """(alarm, whole digest, ground) → the evidence, computed again under the ground's policy.
 
@@ -49,27 +39,6 @@ Raises EvidenceUnavailable, EvidenceWrong.
 """
 Tell = Callable[[Mapping[str, Any]], None]
 """Sends the message of a retraining. Raises RegistryError: nobody took it."""
-
-
-class Full(Exception):  # noqa: N818 - the name says what happened
-    """Too many alarms wait; those before were taken."""
-
-
-@dataclass(slots=True)
-class _Waiting:
-    alarm: Alarm
-    due: float
-    heard: float
-    tries: int = 0
-
-
-@dataclass(slots=True)
-class _Table:
-    """What waits, and what was decided; held under one lock."""
-
-    waiting: dict[Key, _Waiting] = field(default_factory=dict)
-    done: OrderedDict[Key, float] = field(default_factory=OrderedDict)
-    told: Decisions = field(default_factory=Decisions)
 
 
 class Controller:
@@ -97,7 +66,8 @@ class Controller:
         self._monotonic: Final = monotonic
         self.metrics: Final = metrics or ControllerMetrics()
         self._changed: Final = threading.Condition()
-        self._table: Final = _Table()
+        self._waiting: Final = Waiting()
+        self._told: Final = Decisions()
         self._trouble = "the governance log was not read yet"
 
     def hear(self, alarms: Iterable[Alarm]) -> dict[str, int]:
@@ -109,7 +79,7 @@ class Controller:
         counts = {"accepted": 0, "duplicate": 0, "resolved": 0}
         with self._changed:
             for alarm in alarms:
-                outcome = self._hear(alarm)
+                outcome = self._waiting.hear(alarm, self._monotonic())
                 self.metrics.count(WEBHOOKS, outcome)
                 if outcome == "full":
                     raise Full
@@ -117,27 +87,10 @@ class Controller:
             self._changed.notify_all()
         return counts
 
-    def _hear(self, alarm: Alarm) -> str:
-        now, key = self._monotonic(), _key(alarm)
-        table = self._table
-        if alarm.status == "resolved":
-            table.waiting.pop(key, None)
-            table.done.pop(key, None)
-            return "resolved"
-        if (known := table.waiting.get(key)) is not None:
-            known.heard = now
-            return "duplicate"
-        if now - table.done.get(key, -REPEAT) < REPEAT:
-            return "duplicate"
-        if len(table.waiting) >= MOST_WAITING:
-            return "full"
-        table.waiting[key] = _Waiting(alarm, now, now)
-        return "accepted"
-
     def told(self) -> list[dict[str, Any]]:
         """The last decisions, newest first."""
         with self._changed:
-            return self._table.told.as_json()
+            return self._told.as_json()
 
     def trouble(self) -> str:
         """Why it cannot do its work; empty when it can."""
@@ -149,23 +102,26 @@ class Controller:
             due = self.step()
             with self._changed:
                 wait = 1.0 if due is None else min(1.0, max(0.0, due - self._monotonic()))
-                if wait and not any(each.due <= self._monotonic() for each in self._table.waiting.values()):
+                soonest = self._waiting.next()  # one that came meanwhile
+                if wait and (soonest is None or soonest > self._monotonic()):
                     self._changed.wait(wait)
 
     def step(self) -> float | None:
         """Decide about the alarms whose turn it is; when the next one's is, by the monotonic clock. None: none is."""
         if not self._look():
             return self._monotonic() + 1.0
-        now = self._monotonic()
         with self._changed:
-            waiting = self._table.waiting
-            for key in [key for key, each in waiting.items() if now - each.heard > FORGOTTEN]:
-                del waiting[key]
-            turn = sorted((each.due, key) for key, each in waiting.items() if each.due <= now)
-        for _, key in turn:
-            self._about(key)
+            grounds, now = self._follower.grounds, self._monotonic()
+            self._waiting.changed(grounds.end, self._answers, now)
+            turn = self._waiting.turn(now)
+        for alarm in turn:
+            self._about(alarm)
         with self._changed:
-            return min((each.due for each in self._table.waiting.values()), default=None)
+            return self._waiting.next()
+
+    def _answers(self, alarm: Alarm) -> bool:
+        deployed = self._follower.grounds.ground(alarm.service, self._clock()).deployed
+        return placed_of(alarm, deployed) is not None
 
     def _look(self) -> bool:
         """Whether the log can be read, and the key's word counts."""
@@ -185,12 +141,10 @@ class Controller:
             log.warning("not ready", why=printable(why))
         self._trouble = why
 
-    def _about(self, key: Key) -> None:
+    def _about(self, alarm: Alarm) -> None:
         with self._changed:
-            waiting = self._table.waiting.get(key)
-        if waiting is None:
-            return  # it was resolved meanwhile
-        alarm = waiting.alarm
+            if not self._waiting.waits(alarm):
+                return  # it was resolved meanwhile
         try:
             decision, offset = self._decided(alarm)
         except EvidenceUnavailable as error:
@@ -199,7 +153,7 @@ class Controller:
             decision, offset = _unknown(alarm, "wait", f"not to be believed: {error}"), None
         except (AuditError, RegistryError) as error:
             decision, offset = _unknown(alarm, "wait", f"nobody knows yet whether it was done: {error}"), None
-        self._keep(key, alarm, decision, offset)
+        self._keep(alarm, decision, offset)
 
     def _decided(self, alarm: Alarm) -> tuple[Decision, int | None]:
         """Read, decide, act, read. Raises EvidenceUnavailable, EvidenceWrong, AuditError, RegistryError."""
@@ -251,23 +205,13 @@ class Controller:
                 # The statement is in the log: that is what counts.
                 log.warning("the retraining webhook was not told", why=printable(str(error)))
 
-    def _keep(self, key: Key, alarm: Alarm, decision: Decision, offset: int | None) -> None:
+    def _keep(self, alarm: Alarm, decision: Decision, offset: int | None) -> None:
         """Remember the decision; an alarm that may be decided otherwise later waits on."""
         now, at = self._monotonic(), round(self._clock(), 3)
+        late = None if self._answers(alarm) else self._follower.grounds.end
         with self._changed:
-            table = self._table
-            waiting = table.waiting.get(key)
-            if decision.outcome != "wait":
-                table.waiting.pop(key, None)
-                table.done[key] = now
-                while len(table.done) > MOST_WAITING:
-                    table.done.popitem(last=False)
-            elif waiting is not None:
-                pause = min(LONGEST, 2.0**waiting.tries)
-                if decision.again is not None:
-                    pause = min(LONGEST, max(0.1, decision.again - at))
-                waiting.due, waiting.tries = now + pause, min(16, waiting.tries + 1)
-            if not table.told.add(alarm, decision, offset, at):
+            self._waiting.decided(alarm, decision, now, at, late)
+            if not self._told.add(alarm, decision, offset, at):
                 return
         known = alarm.service in self._follower.grounds.services()
         self.metrics.count(DECISIONS, alarm.service if known else OTHER, decision.outcome)
@@ -275,13 +219,6 @@ class Controller:
             "decided", service=alarm.service, digest=decision.digest, slot=alarm.slot, cause=alarm.cause,
             outcome=decision.outcome, why=printable(decision.why),
         )  # fmt: skip
-
-
-def _key(alarm: Alarm) -> Key:
-    """An alarm with another content is another one: a false one MUST NOT keep a true one out."""
-    return (
-        alarm.fingerprint, alarm.starts_at, alarm.service, alarm.digest, alarm.slot, alarm.cause, alarm.severity,
-    )  # fmt: skip
 
 
 def _unknown(alarm: Alarm, outcome: Outcome, why: str) -> Decision:

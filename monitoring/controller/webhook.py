@@ -38,7 +38,7 @@ from monitoring.names import WEBHOOKS
 
 from .alertmanager import parse_message
 from .metrics import ControllerMetrics
-from .run import Full
+from .waiting import Full
 
 MOST_BYTES: Final = 1 << 20
 """Of a body."""

@@ -8,15 +8,14 @@ from __future__ import annotations
 from typing import Final
 
 from monitoring.burns import Burns
-from registry.deployment import Deployed, Event, Placed
+from registry.deployment import Deployed, Placed
 
 from .base import Ground, Shown
+from .place import MOVES, place_of
 
 OLD_SECONDS: Final = 3600.0
 OLD_PANES: Final = 4
 """Evidence is an old story when the log goes on for so long after it, and for so many panes."""
-MOVES: Final = ("deploy", "promote", "rollback", "step")
-"""Actions that change what answers."""
 DRIFT: Final = ("prediction", "input")
 """Causes whose evidence is the monitor's, of columns that drifted."""
 SLO: Final = "slo"
@@ -55,15 +54,6 @@ def unsound(placed: Placed, shown: Shown, ground: Ground) -> str | None:
     if evidence.window_rows < section.drift.minimum_rows:
         return f"the evidence has {evidence.window_rows} rows, and {section.drift.minimum_rows} are wanted"
     return None
-
-
-def place_of(digest: str, slot: str, deployed: Deployed) -> Event | None:
-    """The event that gave a package the slot in which it answers now; None: it answers not there."""
-    since = None
-    for each in (each for each in deployed.counted if each.content.action in MOVES):
-        there = any((one.digest, one.slot) == (digest, slot) for one in each.content.plan)
-        since = (since or each) if there else None
-    return since
 
 
 def _stale(placed: Placed, shown: Shown, deployed: Deployed) -> str | None:

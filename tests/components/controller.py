@@ -20,7 +20,7 @@ from audit.proof.dsse import key_id
 from monitoring.burns import Burns, BurnSaid
 from monitoring.controller.base import Ground, Shown
 from monitoring.controller.ground import Grounds
-from monitoring.controller.weigh import place_of
+from monitoring.controller.place import place_of
 from monitoring.figures import Alarm, ColumnSaid, Evidence, Range, Severity
 from registry.approvals.root import KeyModel, RoleModel, RootModel, sign_root
 from registry.deployment import Deployment, Placed, encode_deployment

@@ -13,15 +13,18 @@ pytestmark = pytest.mark.fault
 DECIDE, WEIGH = "monitoring/controller/decide.py", "monitoring/controller/weigh.py"
 RUN, WEBHOOK = "monitoring/controller/run.py", "monitoring/controller/webhook.py"
 EVIDENCE, GROUND = "monitoring/controller/evidence.py", "monitoring/controller/ground.py"
+PLACE, WAITING = "monitoring/controller/place.py", "monitoring/controller/waiting.py"
+BURNS, OBJECTIVES = "monitoring/burns.py", "monitoring/slo.py"
 ALERTMANAGER, SAID = "monitoring/controller/alertmanager.py", "monitoring/controller/said.py"
 
 ON = "tests/unit/monitoring/controller"
 DECIDED, WORKED = f"{ON}/test_decide.py", f"{ON}/test_run.py"
 HEARD, SHOWN, PARSED = f"{ON}/test_webhook.py", f"{ON}/test_evidence.py", f"{ON}/test_alertmanager.py"
+SLOW, BURNT = f"{ON}/test_decide_slo.py", "tests/unit/monitoring/test_burns.py"
 DAY = "tests/property/test_controller.py"
 
 COPIED = (
-    "audit", "registry", "monitoring", "cli", "tests/__init__.py", "tests/components", ON, DAY,
+    "audit", "registry", "monitoring", "cli", "tests/__init__.py", "tests/components", ON, DAY, BURNT,
 )  # fmt: skip
 
 MUTATIONS = (
@@ -61,20 +64,104 @@ MUTATIONS = (
     Mutation("a clock behind", DECIDE, "    if log - now > BEHIND:\n", "    if False:\n", DECIDED),
     Mutation("a clock far ahead", DECIDE, "now - log > BEHIND:\n", "False:\n", DECIDED),
     Mutation("a pause", DECIDE, "    if ground.deployed.paused:\n", "    if False:\n", DECIDED),
+    Mutation(
+        "what needs nobody",
+        DECIDE,
+        '        "pass" if late else "refuse",',
+        '        "refuse",',
+        DECIDED,
+    ),
+    Mutation(
+        "a digest that never answered",
+        DECIDE,
+        "        and any(meant(alarm, each.content.plan) for each in deployed.counted)\n",
+        "",
+        DECIDED,
+    ),
+    Mutation(
+        "the second package that breaks its objectives",
+        DECIDE,
+        "    if alarm.cause == SLO and any(event == came",
+        "    if alarm.cause == SLO and any(False",
+        SLOW,
+    ),
+    Mutation("retraining for being slow", DECIDE, "asked and alarm.cause in DRIFT", "asked", SLOW),
+    Mutation(
+        "all the time of its place",
+        WEIGH,
+        "    if isinstance(evidence, Burns) and evidence.since != since.logged:\n",
+        "    if False:\n",
+        SLOW,
+    ),
+    Mutation(
+        "burn rates for drift",
+        WEIGH,
+        "        return shown.evidence.paging if cause == SLO else ()\n",
+        "        return shown.evidence.paging\n",
+        SLOW,
+    ),
+    Mutation("drift for burn rates", WEIGH, "    if cause not in DRIFT:\n", "    if False:\n", SLOW),
+    Mutation(
+        "that it burns",
+        BURNS,
+        "for each in self.burns if each.pages)",
+        "for each in self.burns)",
+        SLOW,
+    ),
+    Mutation(
+        "both windows",
+        OBJECTIVES,
+        "for each in (long, short)\n",
+        "for each in (long,)\n",
+        BURNT,
+    ),
+    Mutation(
+        "a few bad ones", OBJECTIVES, "    return long.bad >= MINIMUM_BAD and all(", "    return all(", BURNT
+    ),
+    Mutation(
+        "what the windows miss",
+        BURNS,
+        "        if parts and each.first and parts[0].time > begin:\n",
+        "        if False:\n",
+        BURNT,
+        short=True,
+    ),
+    Mutation("from before its place, in the log", BURNS, "if part.time > begin]", "]", BURNT),
+    Mutation(
+        "a window of its own",
+        BURNS,
+        "    if given.reach not in {each.long for each in looked}:\n",
+        "    if False:\n",
+        BURNT,
+    ),
+    Mutation(
+        "the claimed burn rates",
+        "monitoring/controller/burnt.py",
+        "        found = again(given, reader)\n",
+        "        found = given\n",
+        BURNT,
+    ),
+    Mutation(
+        "a partition that is left out",
+        "monitoring/controller/burnt.py",
+        "    if [each.partition for each in ranges] != list(range(len(ranges))) or len(ranges) > topic.partitions:\n",
+        "    if len(ranges) > topic.partitions:\n",
+        BURNT,
+    ),
     Mutation("the causes", DECIDE, "    if alarm.cause not in allowed.causes:\n", "    if False:\n", DECIDED),
     Mutation("a dry run", DECIDE, '"dry_run" if allowed.dry_run else "roll_back"', '"roll_back"', DECIDED),
     Mutation("a warning", DECIDE, 'alarm.severity == "page"', "True", DECIDED),
     Mutation("a resolved one", DECIDE, 'if alarm.status != "firing":', "if False:", DECIDED),
     Mutation(
         "the slot",
-        DECIDE,
-        "        if each.slot == alarm.slot and each.digest",
-        "        if each.digest",
+        PLACE,
+        "        if short and each.slot == alarm.slot and each.digest",
+        "        if short and each.digest",
         DECIDED,
     ),
     Mutation(
         "the digest that answers",
-        DECIDE,
+        PLACE,
         ".startswith(short)\n",
         '.startswith("")\n',
         DECIDED,
@@ -116,7 +203,7 @@ MUTATIONS = (
     Mutation(
         "the newest event",
         WEIGH,
-        "    if shown.ended < moves[-1].logged / 1000:\n",
+        "    if shown.ended < newest.logged / 1000:\n",
         "    if False:\n",
         DECIDED,
     ),
@@ -144,7 +231,7 @@ MUTATIONS = (
         SHOWN,
         short=True,
     ),
-    Mutation("which log", EVIDENCE, "    if evidence.topic != topic.id.hex():\n", "    if False:\n", SHOWN),
+    Mutation("which log", EVIDENCE, "    if named != topic.id.hex():\n", "    if False:\n", SHOWN),
     Mutation(
         "a pane twice",
         EVIDENCE,
@@ -168,15 +255,38 @@ MUTATIONS = (
     ),
     Mutation(
         "what was heard already",
-        RUN,
-        "        if now - table.done.get(key, -REPEAT) < REPEAT:\n",
+        WAITING,
+        "        if (done := self._done.get(key)) is not None and now - done.at < REPEAT:\n",
         "        if False:\n",
         WORKED,
     ),
-    Mutation("room", RUN, "        if len(table.waiting) >= MOST_WAITING:\n", "        if False:\n", WORKED),
+    Mutation(
+        "room", WAITING, "        if len(self._waits) >= MOST_WAITING:\n", "        if False:\n", WORKED
+    ),
+    Mutation(
+        "a late alarm whose digest answers again",
+        WAITING,
+        "            if len(self._waits) < MOST_WAITING and answers(done.late):\n",
+        "            if False:\n",
+        WORKED,
+    ),
+    Mutation(
+        "a late alarm, for ever",
+        WAITING,
+        " or now - done.at > REMEMBERED:\n",
+        ":\n",
+        WORKED,
+    ),
+    Mutation(
+        "a late alarm that was resolved",
+        WAITING,
+        "            self._done.pop(key, None)\n",
+        "",
+        WORKED,
+    ),
     Mutation(
         "an alarm that is told by its fingerprint alone",
-        RUN,
+        WAITING,
         "alarm.starts_at, alarm.service, alarm.digest, alarm.slot, alarm.cause, alarm.severity,\n",
         'alarm.starts_at, "", "", "", "", "",\n',
         WORKED,

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from monitoring.controller.act import event_of
 from monitoring.controller.decide import decide
-from monitoring.controller.weigh import MOVES
+from monitoring.controller.place import MOVES
 from registry.deployment import Event, encode_deployment
 from tests.components.controller import DIGESTS, Town, alarm_of, plan_of, policy_of, shown_of
 

@@ -15,11 +15,12 @@ from audit.show import walk
 from monitoring.controller.act import appender, retraining_of
 from monitoring.controller.base import Shown
 from monitoring.controller.ground import Follower
-from monitoring.controller.run import FORGOTTEN, MOST_WAITING, Controller, Full
+from monitoring.controller.run import Controller
 from monitoring.controller.said import because_of
+from monitoring.controller.waiting import FORGOTTEN, MOST_WAITING, REMEMBERED, Full
 from monitoring.errors import EvidenceUnavailable, EvidenceWrong
 from monitoring.names import DECISIONS, ROLLBACKS, WEBHOOKS
-from registry.deployment import Deployed
+from registry.deployment import Deployed, Deployment, Placed, encode_deployment
 from registry.errors import RegistryError
 from registry.statement import RETRAINING, read
 from tests.components.controller import KEYS, ONE, THREE, TWO, Town, alarm_of, column, policy_of, shown_of
@@ -166,6 +167,61 @@ def test_a_late_one_does_nothing(stage: Stage) -> None:
     assert stage.told()[0][0] == "pass"
 
 
+def deploy(stage: Stage, digest: str) -> None:
+    """A person does, now."""
+    last = stage.deployed().last
+    assert last is not None
+    event = Deployment(
+        service="credit", action="deploy", plan=[Placed(digest=digest)], after=last.offset, reason="new",
+        actor="dan", at=stage.town.clock,
+    )  # fmt: skip
+    stage.town.append("dan", encode_deployment(event))  # evidence of the town is of this place
+    clock = stage.town.clock
+    appender(Governance(stage.log, KEYS["dan"], lambda: int(clock * 1e9)))([encode_deployment(event)])
+
+
+def went(stage: Stage, seconds: float) -> None:
+    """Time passes, in small steps."""
+    end = stage.monotonic + seconds
+    while stage.monotonic < end:
+        stage.monotonic += 60
+        stage.town.clock += 60
+        stage.controller.step()
+
+
+@pytest.mark.parametrize(
+    ("between", "resolved", "live"),
+    [(REMEMBERED - 60, False, ONE), (REMEMBERED + 60, False, TWO), (60, True, TWO)],
+)
+def test_a_late_one_is_looked_at_again_when_its_digest_answers_again(
+    stage: Stage, between: float, resolved: bool, live: str
+) -> None:
+    """Nobody sends an alert again because of a deployment; one that goes on firing is not forgotten so soon."""
+    deploy(stage, ONE)
+    stage.hear()
+    assert stage.told()[0] == ("pass", f"{TWO[7:]} is not live for credit now")
+    went(stage, between)
+    if resolved:
+        stage.hear(alarm_of(status="resolved"))
+    deploy(stage, TWO)
+    stage.controller.step()
+    went(stage, 1860)  # the cool-down
+    assert stage.live() == live
+
+
+def test_what_was_acted_on_is_not_acted_on_again_when_it_comes_back(stage: Stage) -> None:
+    """A person deploys what was taken off while its alert goes on: that is the person's decision."""
+    stage.hear()
+    assert stage.live() == ONE
+    stage.town.append("robot", encode_deployment(stage.deployed().counted[-1].content))
+    stage.town.clock += 60
+    deploy(stage, TWO)
+    end = stage.end()
+    went(stage, 2 * HOUR)
+    assert (stage.end(), stage.live()) == (end, TWO)
+    assert "this alarm was acted on" in stage.told()[0][1]
+
+
 def test_it_goes_on_by_itself_after_the_cool_down(stage: Stage) -> None:
     """Nobody has to send the alarm again; the evidence is not read before."""
     stage.town.clock -= HOUR
@@ -308,15 +364,7 @@ def test_what_people_did_while_the_log_was_read_counts(stage: Stage) -> None:
     """The governance log is read once more after the evidence."""
 
     def give() -> Shown:
-        from registry.deployment import Deployment, Placed, encode_deployment
-
-        last = stage.deployed().last
-        assert last is not None
-        event = Deployment(
-            service="credit", action="deploy", plan=[Placed(digest=THREE)], after=last.offset, reason="new",
-            actor="dan", at=stage.town.clock,
-        )  # fmt: skip
-        appender(Governance(stage.log, KEYS["dan"]))([encode_deployment(event)])
+        deploy(stage, THREE)
         return shown_of(stage.town)
 
     stage.give = give

@@ -22,8 +22,8 @@ from cryptography.x509.oid import NameOID
 from audit.errors import AuditError, KeyRefused
 from monitoring.controller import webhook
 from monitoring.controller.metrics import ControllerMetrics
-from monitoring.controller.run import Full
 from monitoring.controller.token import make_token, read_token
+from monitoring.controller.waiting import Full
 from monitoring.controller.webhook import (
     MOST_BYTES,
     MOST_CONNECTIONS,
