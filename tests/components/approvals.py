@@ -44,7 +44,7 @@ services:
 PEOPLE: Final = ("ann", "bob", "cyd", "dan", "eve", "pipeline")
 ROLES: Final = (
     "root=2:ann,bob", "policy=cyd", "gates=pipeline", "legal=ann,dan", "compliance=bob,ann", "officer=ann,bob,dan",
-    "deploy=dan,ann", "controller=pipeline",
+    "deploy=dan,ann", "controller=pipeline", "publish=pipeline",
 )  # fmt: skip
 
 
@@ -85,15 +85,16 @@ class House:
         packages: Iterable[Any],
         people: Mapping[str, str] = MappingProxyType({}),
         settings: str = "",
+        policy: str = POLICY,
     ) -> House:
         """Make it: keys, a signed root, a policy in force. `people`: key file → another name for its person.
-        `settings`: more of affiant.toml; with a log of its own kind, its topics are made.
+        `settings`: more of affiant.toml; with a log of its own kind, its topics are made. `policy`: policy.yaml.
         """
         house = cls(directory)
         (directory / "affiant.toml").write_text(
             '[data]\ndirectory = "data"\n\n[governance]\nroot = "root.json"\n' + settings
         )
-        (directory / "policy.yaml").write_text(POLICY)
+        (directory / "policy.yaml").write_text(policy)
         if settings:
             house.ok("topics", "create", *house.config)
         store = LayoutStore(directory / "data" / "store")
