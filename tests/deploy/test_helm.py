@@ -1,19 +1,219 @@
 from __future__ import annotations
 
+import copy
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from tests.components.kubernetes import helm, kubeconform, render
+import pytest
 
-CHART = Path(__file__).parents[2] / "deploy" / "helm" / "affiant"
-MINIMAL = CHART / "ci" / "minimal-values.yaml"
+from tests.components.kubernetes import helm, kubeconform
+from tests.deploy.helm_chart import CHART, MATRIX, Manifest, Pod, manifests, of_kind, pod, pods, text
+from tests.deploy.helm_policy import broken
+
+EVERY = pytest.mark.parametrize("name", MATRIX)
 
 
 def test_helm_itself_has_nothing_against_the_chart() -> None:
     """Not even a warning."""
-    helm("lint", "--strict", "--kube-version", "1.34.0", "--values", str(MINIMAL), str(CHART))
+    for name in ("bank", "small"):
+        values = str(MATRIX[name])
+        helm("lint", "--strict", "--quiet", "--kube-version", "1.34.0", "--values", values, str(CHART))
 
 
 def test_what_it_renders_is_what_kubernetes_takes(tmp_path: Path) -> None:
     """Each manifest has a schema, and nothing that the schema does not name."""
-    (tmp_path / "minimal.yaml").write_text(render(CHART, [MINIMAL]))
+    for name in MATRIX:
+        (tmp_path / f"{name}.yaml").write_text(text(name))
     assert kubeconform(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "old", "new"),
+    [
+        ("StatefulSet", "podManagementPolicy:", "podManagmentPolicy:"),
+        ("ConfigMap", "data:", "date:"),
+        ("ScaledObject", "triggers:", "trigger:"),
+        ("Certificate", "secretName:", "secret:"),
+        ("KafkaUser", '"Write"', '"write"'),
+        ("VirtualService", "attempts: 0", "attempts: none"),
+        ("NetworkPolicy", "podSelector:", "podSelectors:"),
+    ],
+)
+def test_a_mistake_in_a_manifest_would_be_found(tmp_path: Path, kind: str, old: str, new: str) -> None:
+    """A field or a word that there is not, in Kubernetes' own kinds and in others'."""
+    parts = [each for each in text("bank").split("---\n") if f"\nkind: {kind}\n" in each and old in each]
+    (tmp_path / "wrong.yaml").write_text(parts[0])
+    assert kubeconform(tmp_path) == []
+    (tmp_path / "wrong.yaml").write_text(parts[0].replace(old, new, 1))
+    (said,) = kubeconform(tmp_path)
+    assert kind in said
+
+
+@EVERY
+def test_each_pod_keeps_the_rules(name: str) -> None:
+    """No root, nothing to be written to, no token, bounds, probes, images that say which they are."""
+    found = pods(name)
+    assert len(found) >= 2
+    assert [each for one in found for each in broken(one)] == []
+
+
+def _change(path: str, value: Any) -> Callable[[dict[str, Any]], None]:
+    def change(spec: dict[str, Any]) -> None:
+        at: Any = spec
+        *before, last = path.split(".")
+        for part in before:
+            at = at[int(part)] if part.isdigit() else at[part]
+        if value is None:
+            del at[last]
+        else:
+            at[last] = value
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("securityContext.runAsNonRoot", None),
+        ("securityContext.runAsUser", 0),
+        ("securityContext.seccompProfile", None),
+        ("securityContext.fsGroupChangePolicy", "Always"),
+        ("automountServiceAccountToken", True),
+        ("hostNetwork", True),
+        ("terminationGracePeriodSeconds", 1),
+        ("containers.0.securityContext.privileged", True),
+        ("containers.0.securityContext.allowPrivilegeEscalation", True),
+        ("containers.0.securityContext.readOnlyRootFilesystem", False),
+        ("containers.0.securityContext.capabilities", {"drop": ["ALL"], "add": ["NET_ADMIN"]}),
+        ("containers.0.resources.limits", {"cpu": 1}),
+        ("containers.0.image", "affiant-gateway:latest"),
+        ("containers.0.image", "registry:5000/affiant-gateway"),
+        ("containers.0.readinessProbe", None),
+        ("initContainers.1.livenessProbe", None),
+        ("initContainers.0.securityContext.runAsNonRoot", None),
+        ("containers.0.env", [{"name": "MLFLOW_TRACKING_PASSWORD", "value": "x"}]),
+        ("volumes", [{"name": "data", "hostPath": {"path": "/"}}]),
+    ],
+)
+def test_a_pod_that_breaks_a_rule_is_found(path: str, value: Any) -> None:
+    """Each rule, broken alone."""
+    good = pod("minimal", "gateway")
+    spec = copy.deepcopy(dict(good.spec))
+    _change(path, value)(spec)
+    assert broken(good) == []
+    assert len(broken(replace(good, spec=spec))) == 1
+
+
+@EVERY
+def test_nothing_is_there_twice(name: str) -> None:
+    """Of two manifests of one kind and name the cluster keeps the second."""
+    names = [
+        (each["kind"], each["metadata"].get("namespace"), each["metadata"]["name"])
+        for each in manifests(name)
+    ]
+    assert len(set(names)) == len(names)
+
+
+@EVERY
+def test_no_secret_and_no_right_is_in_it(name: str) -> None:
+    """Secrets are referred to alone, and nothing speaks to the cluster."""
+    kinds = {each["kind"] for each in manifests(name)}
+    assert not kinds & {"Secret", "Role", "ClusterRole", "RoleBinding", "ClusterRoleBinding"}
+    for account in of_kind(name, "ServiceAccount"):
+        assert account["automountServiceAccountToken"] is False
+
+
+@EVERY
+def test_what_selects_finds_pods_and_ports(name: str) -> None:
+    """Services, budgets, policies, monitors and autoscalers lead to something that is there."""
+    found = pods(name)
+    for each in of_kind(name, "Service"):
+        selected = _selected(found, each["spec"]["selector"])
+        assert len(selected) == 1, each["metadata"]["name"]
+        ports = {port["name"] for _, one in selected[0].containers() for port in one.get("ports", ())}
+        assert {port["targetPort"] for port in each["spec"]["ports"]} <= ports
+    for each in of_kind(name, "PodDisruptionBudget"):
+        assert len(_selected(found, each["spec"]["selector"]["matchLabels"])) == 1
+    for each in of_kind(name, "ServiceMonitor"):
+        services = [
+            one
+            for one in of_kind(name, "Service")
+            if each["spec"]["selector"]["matchLabels"].items() <= one["metadata"]["labels"].items()
+        ]
+        assert len(services) == 1, each["metadata"]["name"]
+        ports = {port["name"] for port in services[0]["spec"]["ports"]}
+        assert {endpoint["port"] for endpoint in each["spec"]["endpoints"]} <= ports
+    for each in of_kind(name, "ScaledObject", "HorizontalPodAutoscaler"):
+        target = each["spec"]["scaleTargetRef"]
+        (scaled,) = [
+            one for one in of_kind(name, target["kind"]) if one["metadata"]["name"] == target["name"]
+        ]
+        assert "replicas" not in scaled["spec"]
+
+
+def _selected(found: list[Pod], labels: Manifest) -> list[Pod]:
+    return [each for each in found if labels.items() <= each.labels.items()]
+
+
+@pytest.mark.parametrize("name", [name for name in MATRIX if of_kind(name, "NetworkPolicy")])
+def test_nothing_is_open_that_nobody_named(name: str) -> None:
+    """One policy takes every pod and allows nothing; the others name peers and ports that pods have."""
+    found = pods(name)
+    listening = {
+        port["containerPort"]
+        for one in found
+        for _, each in one.containers()
+        for port in each.get("ports", ())
+    }
+    policies = {each["metadata"]["name"]: each["spec"] for each in of_kind(name, "NetworkPolicy")}
+    (deny,) = [spec for called, spec in policies.items() if called.endswith("-deny")]
+    assert set(deny) == {"podSelector", "policyTypes"}
+    assert deny["policyTypes"] == ["Ingress", "Egress"]
+    assert len(_selected(found, deny["podSelector"]["matchLabels"])) == len(found)
+    for called, spec in policies.items():
+        assert called.endswith("-dns") or _selected(found, spec["podSelector"]["matchLabels"]) != []
+        for rule in spec.get("ingress", ()):
+            assert rule["from"], called
+            assert all(rule["from"]), called
+            assert {port["port"] for port in rule["ports"]} <= listening, called
+        for rule in spec.get("egress", ()):
+            assert rule["to"], called
+            assert all(rule["to"]), called
+            assert rule["ports"], called
+
+
+def test_a_gateway_outlives_nothing_that_it_needs() -> None:
+    """The sidecar is native: it is told to end when the gateway has ended, and its volume stays."""
+    gateway = pod("minimal", "gateway")
+    roles = [(role, each["name"]) for role, each in gateway.containers()]
+    assert roles == [("init", "keys"), ("sidecar", "sidecar"), ("main", "gateway")]
+    (stateful,) = of_kind("minimal", "StatefulSet")
+    assert stateful["spec"]["persistentVolumeClaimRetentionPolicy"] == {
+        "whenDeleted": "Retain",
+        "whenScaled": "Retain",
+    }
+    (claim,) = stateful["spec"]["volumeClaimTemplates"]
+    assert claim["spec"]["accessModes"] == ["ReadWriteOncePod"]
+    for container in ("gateway", "sidecar"):
+        mounts = {each["name"]: each for each in gateway.container(container)["volumeMounts"]}
+        assert mounts[claim["metadata"]["name"]]["mountPath"] == "/var/lib/affiant"
+
+
+def test_a_plan_is_followed_and_other_settings_restart() -> None:
+    """The gateway's pods have no part of the plan in them; of another setting they have."""
+    from tests.components.kubernetes import render
+
+    def template(*given: str) -> Any:
+        import yaml
+
+        rendered = render(CHART, [MATRIX["gpu"]], *given)
+        for each in yaml.load_all(rendered, Loader=yaml.CSafeLoader):
+            if each and each["kind"] == "StatefulSet":
+                return each["spec"]["template"]
+        raise AssertionError
+
+    before = template()
+    assert template("--set", "plan[1].weight=25") == before
+    assert template("--set", "settings.gateway.max_queue=7") != before

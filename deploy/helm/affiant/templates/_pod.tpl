@@ -189,14 +189,15 @@ imagePullPolicy: {{ .root.Values.images.pullPolicy }}
 {{/*
 Private files. A Secret's volume gives each file to root and its group the right to read (fsGroup); keys that their group
 can read are refused by whoever reads them. So they are copied, once, into memory, as files of the container's own user.
-(root, component, secrets: list of {secretName, key, path})
+(root, component, image: whose image copies them)
 */}}
 {{- define "affiant.keyVolumes" -}}
+{{- with include "affiant.keys" . | fromYamlArray }}
 - name: secrets
   projected:
     defaultMode: 0440
     sources:
-      {{- range .secrets }}
+      {{- range . }}
       - secret:
           name: {{ .secretName }}
           items:
@@ -206,11 +207,13 @@ can read are refused by whoever reads them. So they are copied, once, into memor
   emptyDir:
     medium: Memory
     sizeLimit: 4Mi
+{{- end }}
 {{- end -}}
 
 {{- define "affiant.keyContainer" -}}
+{{- if include "affiant.keys" . | fromYamlArray }}
 - name: keys
-  {{- include "affiant.imageOf" . | nindent 2 }}
+  {{- include "affiant.imageOf" (dict "root" .root "component" (default .component .image)) | nindent 2 }}
   command: [sh, -ec, "install -m 0600 -- /run/affiant/secrets/* /run/affiant/keys/"]
   securityContext:
     {{- include "affiant.containerSecurity" . | nindent 4 }}
@@ -223,12 +226,15 @@ can read are refused by whoever reads them. So they are copied, once, into memor
       readOnly: true
     - name: keys
       mountPath: /run/affiant/keys
+{{- end }}
 {{- end -}}
 
 {{- define "affiant.keyMounts" -}}
+{{- if include "affiant.keys" . | fromYamlArray }}
 - name: keys
   mountPath: /run/affiant/keys
   readOnly: true
+{{- end }}
 {{- end -}}
 
 {{- define "affiant.rootVolumes" -}}

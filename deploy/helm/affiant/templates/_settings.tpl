@@ -112,6 +112,16 @@
 {{- end -}}
 {{- end -}}
 
+{{- define "affiant.settings.encryption" -}}
+{{- $table := deepCopy (default dict .Values.settings.encryption) -}}
+{{- if .Values.encryption.keysSecret.secretName -}}
+{{- $_ := set $table "keys_file" "/run/affiant/keys/payload-keys.json" -}}
+{{- end -}}
+{{- if $table -}}
+{{- include "affiant.toml.table" (dict "name" "encryption" "table" $table) -}}
+{{- end -}}
+{{- end -}}
+
 {{/* (root, name): a table that is in `settings` alone. */}}
 {{- define "affiant.settings.own" -}}
 {{- include "affiant.toml.table" (dict "name" .name "table" (index .root.Values.settings .name)) -}}
@@ -129,8 +139,8 @@
 {{/* (root, component): the file without the plan, which a running gateway follows by itself. */}}
 {{- define "affiant.settings" -}}
 {{- $root := .root -}}
-{{- $named := list "gateway" "sidecar" "notary" "monitor" "controller" -}}
-{{- $gateways := list "journal" "telemetry" "fluentd" -}}
+{{- $named := list "gateway" "sidecar" "notary" "monitor" "controller" "encryption" -}}
+{{- $gateways := list "journal" "fluentd" -}}
 {{- $tables := list (include "affiant.settings.data" $root) (include "affiant.settings.log" .) -}}
 {{- if eq .component "gateway" -}}
 {{- $tables = append $tables (include "affiant.settings.gateway" $root) -}}
@@ -151,7 +161,7 @@
 {{- $tables = append $tables (include "affiant.settings.controller" $root) -}}
 {{- end -}}
 {{- if ne .component "notary" -}}
-{{- $tables = concat $tables (list (include "affiant.settings.store" $root) (include "affiant.settings.governance" $root)) -}}
+{{- $tables = concat $tables (list (include "affiant.settings.encryption" $root) (include "affiant.settings.store" $root) (include "affiant.settings.governance" $root)) -}}
 {{- end -}}
 {{- range compact $tables }}
 {{ trim . }}

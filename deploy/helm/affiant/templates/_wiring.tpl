@@ -82,3 +82,28 @@
 {{- $delivery := default 30 $sidecar.delivery_timeout_seconds | float64 -}}
 {{- ceil (addf .Values.gateway.preStopSeconds (mulf 2 $inWork) $drain $delivery $copy 60) | int64 -}}
 {{- end -}}
+
+{{/*
+(root, component): private files, which are copied for the component (`affiant.keyContainer`): a list as YAML.
+*/}}
+{{- define "affiant.keys" -}}
+{{- $v := .root.Values -}}
+{{- $keys := list -}}
+{{- if eq .component "gateway" -}}
+{{- $keys = append $keys (merge (dict "path" "keys.json") $v.gateway.apiKeys) -}}
+{{- else if eq .component "notary" -}}
+{{- $keys = append $keys (merge (dict "path" "notary.key") $v.notary.keySecret) -}}
+{{- else if eq .component "controller" -}}
+{{- $keys = append $keys (merge (dict "path" "controller.key") $v.controller.keySecret) -}}
+{{- if $v.controller.tokenSecret.secretName -}}
+{{- $keys = append $keys (merge (dict "path" "controller.token") $v.controller.tokenSecret) -}}
+{{- end -}}
+{{- end -}}
+{{- if and $v.encryption.keysSecret.secretName (ne .component "notary") -}}
+{{- $keys = append $keys (merge (dict "path" "payload-keys.json") $v.encryption.keysSecret) -}}
+{{- end -}}
+{{- if ne .component "drain" -}}
+{{- $keys = concat $keys (index $v .component).extraKeys -}}
+{{- end -}}
+{{- toYaml $keys -}}
+{{- end -}}
