@@ -62,12 +62,8 @@ class Seen:
 def watching(story: Any, policy: Any) -> Iterator[None]:
     """Prometheus and Alertmanager, each second, by the rendered files; the monitor evaluates nothing itself."""
     from audit.config import load
-    from monitoring.alerts.render import rules_yaml
-    from monitoring.alerts.routes import Receivers, routes_yaml
-    from monitoring.alerts.rules import groups_of
     from monitoring.settings import ControllerSettings, MonitorSettings
-    from tests.components.alertmanager import Alertmanager
-    from tests.components.prometheus import Prometheus
+    from tests.components import watching as between
 
     config = load(story.config)
     monitor, controller = (
@@ -75,15 +71,12 @@ def watching(story: Any, policy: Any) -> Iterator[None]:
         config.section("controller", ControllerSettings),
     )
     assert not monitor.evaluate
-    rules = story.directory / "rules.yml"
-    rules.write_text(rules_yaml(groups_of(policy), digest=policy.digest))
-    told = Receivers(f"http://127.0.0.1:{controller.port}/alerts", config.resolve(controller.token_file))
-    manager = Alertmanager(story.directory / "alertmanager", routes_yaml(told))
-    target = f"127.0.0.1:{monitor.metrics_port}"
-    with manager, Prometheus(
-        story.directory / "prometheus", targets={"affiant-monitor": [target]}, rules=[rules],
-        alertmanagers=[manager.address],
-    ):  # fmt: skip
+    manager, server = between.watching(
+        story.directory, policy, monitors=[f"127.0.0.1:{monitor.metrics_port}"],
+        controllers=[f"http://127.0.0.1:{controller.port}/alerts"],
+        token_file=config.resolve(controller.token_file),
+    )  # fmt: skip
+    with manager, server:
         yield
 
 

@@ -26,7 +26,7 @@ def row(kind: str, told: Sequence[Told]) -> dict[str, Any]:
 
 
 def keep(told: Sequence[Told]) -> str:
-    """Write the file that AFFIANT_ROLLBACK_RESULTS names (bench/results/rollback-faults.json); the table in Markdown."""
+    """Write the file that AFFIANT_ROLLBACK_RESULTS names (bench/results/rollback-faults.json); the Markdown table."""
     path = Path(os.environ.get("AFFIANT_ROLLBACK_RESULTS") or ROOT / "bench/results/rollback-faults.json")
     path.parent.mkdir(parents=True, exist_ok=True)
     kinds = dict.fromkeys(each.kind for each in told)
