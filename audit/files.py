@@ -94,9 +94,9 @@ def write_once(path: Path, content: bytes, mode: int = 0o644) -> bool:
     return True
 
 
-def replace_file(path: Path, content: bytes) -> None:
+def replace_file(path: Path, content: bytes, mode: int = 0o644) -> None:
     """Replace a file, durably; a crash leaves the old content or the new, and perhaps a temporary file beside it."""
-    with _beside(path, content, 0o644) as temporary:
+    with _beside(path, content, mode) as temporary:
         temporary.rename(path)
     # Until here a power failure may bring the old content back; nobody was told of the new one.
     sync_directory(path.parent)

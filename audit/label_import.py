@@ -18,6 +18,8 @@ from typing import Final
 from .errors import JournalFull
 from .journal import Journal, JournalSettings, Opening
 from .labels import Told, labelled
+from .proof.encryption import PayloadKey
+from .proof.xaes import NONCE_SIZE
 
 NAME: Final = "labels"
 """Of the journal's directory; a gateway's are numbers."""
@@ -46,6 +48,7 @@ async def write_labels(
     service: str,
     *,
     source: str | None = None,
+    key: PayloadKey | None = None,
     progress: Callable[[int], None] = lambda _: None,
     patience: float = 300.0,
     clock: Callable[[], int] = time.time_ns,
@@ -63,6 +66,7 @@ async def write_labels(
         said: what is said, checked.
         service: of the predictions; at most 128 bytes.
         source: where it comes from, `sha256:…` of a file.
+        key: what they are encrypted with; None: they stand in the clear.
         progress: told how many more are durable.
         patience: seconds that a journal at its bound is waited for, for one label more.
         clock: ns since 1970 UTC.
@@ -91,7 +95,8 @@ async def write_labels(
         for part in _parts(said):
             pending = []
             for one in part:
-                fields, payload = labelled(one, service, random(32), clock(), source=source)
+                hidden = None if key is None else (key, random(NONCE_SIZE))
+                fields, payload = labelled(one, service, random(32), clock(), source=source, key=hidden)
                 pending.append(await room.when_there_is(lambda f=fields, p=payload: journal.append(f, p)))  # type: ignore[misc]
             ids = await asyncio.gather(*pending)
             first, last, count = first or ids[0], ids[-1], count + len(ids)

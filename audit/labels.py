@@ -19,8 +19,9 @@ from typing import Any, Final, Literal
 
 import orjson
 
+from .proof.encryption import ENCRYPTED, NO_KEYS, PLAIN, NoKey, PayloadKey, PayloadKeys, encrypt_payload
 from .proof.entry import Entry, Key, Kind, parse_record_id
-from .proof.errors import FormatError
+from .proof.errors import FormatError, NotProved
 from .proof.record import Header, Record, encode_payload, parse_payload, payload_holds
 
 BODY_TYPE: Final = "application/vnd.affiant.label+json"
@@ -225,6 +226,7 @@ def labelled(
     *,
     caller: bytes | None = None,
     source: str | None = None,
+    key: tuple[PayloadKey, bytes] | None = None,
 ) -> tuple[dict[int, object], bytes]:
     """Fields and payload of a `labelled` entry, as `Journal.append` takes them.
 
@@ -235,18 +237,25 @@ def labelled(
         arrived: ns since 1970 UTC.
         caller: pseudonym of the API key that it came with.
         source: see `body_of`.
+        key: what it is encrypted with, and a nonce of 24 random bytes; None: it stands in the clear.
     """
-    payload = encode_payload(salt, {Header.CONTENT_TYPE: BODY_TYPE}, body_of(said, source))
+    header: dict[int, object] = {Header.CONTENT_TYPE: BODY_TYPE}
+    if key is None:
+        payload = encode_payload(salt, header, body_of(said, source))
+    else:
+        payload = encrypt_payload(salt, header, *key, body_of(said, source))
     fields: dict[Key, object] = {Key.KIND: int(Kind.LABELLED), Key.ARRIVED: arrived, Key.SERVICE: service}
     if caller is not None:
         fields[Key.CALLER] = caller
     fields |= {
         Key.PAYLOAD_DIGEST: sha256(payload).digest(),
         Key.PAYLOAD_LENGTH: len(payload),
-        Key.SUITE: 0,
+        Key.SUITE: PLAIN if key is None else ENCRYPTED,
         Key.BODY_TYPE: BODY_TYPE,
         Key.TARGET: target_of(said),
     }
+    if key is not None:
+        fields[Key.KEY_ID] = key[0].id
     return {int(key): value for key, value in fields.items()}, payload
 
 
@@ -255,35 +264,47 @@ def is_label(entry: Entry) -> bool:
     return entry.kind in (Kind.LABELLED, Kind.LABEL)
 
 
-def read_label(record: Record, logged_ms: int) -> Label:
+def read_label(record: Record, logged_ms: int, keys: PayloadKeys = NO_KEYS) -> Label:
     """The label that a record is.
 
     Args:
         record: whose entry `is_label`.
         logged_ms: the log's time, ms since 1970 UTC.
+        keys: open it when it is encrypted.
 
     Raises:
+        NoKey: it is encrypted with a key that is not among them.
         FormatError: no payload (erased, or elsewhere), another one than the digest covers, no label, or one that is
             known a day or more after it was logged.
     """
     entry = record.entry
-    if entry.get(Key.BODY_TYPE) != BODY_TYPE or entry.get(Key.SUITE) != 0:
+    if entry.get(Key.BODY_TYPE) != BODY_TYPE:
         raise FormatError("label: of a type that this version does not read")
     if not record.payload:
         raise FormatError("label: its payload is not here")
     if not payload_holds(record):
         raise FormatError("label: its payload is not what its digest covers")
+    plain = _plain(record, keys)
     known: int = entry.fields[Key.ARRIVED if entry.kind == Kind.LABELLED else Key.TIME]
     target: str = entry.fields[Key.TARGET]
     which = {"request_id": target.removeprefix(REQUEST)} if target.startswith(REQUEST) else {"record": target}
     try:
-        said = told(**which, **_members(parse_payload(record.payload).request), now=_LATEST)
+        said = told(**which, **_members(parse_payload(plain).request), now=_LATEST)
     except ValueError as error:
         raise FormatError(f"label: {error}") from error
     at = known if said.known is None else said.known
     if at > min(_LATEST, logged_ms * 10**6 + _AHEAD if logged_ms > 0 else _LATEST):
         raise FormatError("label: known after it was logged: no other could ever correct it")
     return Label(entry.get(Key.SERVICE) or "", said.target, said.by, said.row, said.value, at, logged_ms)
+
+
+def _plain(record: Record, keys: PayloadKeys) -> bytes:
+    try:
+        return keys.plain(record.entry, record.payload)
+    except NoKey:
+        raise
+    except NotProved as error:
+        raise FormatError(f"label: {error}") from error
 
 
 def _members(body: bytes) -> Mapping[str, object]:

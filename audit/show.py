@@ -11,8 +11,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from .errors import LogUnavailable, NoSuchRecord
 from .log.base import LogEntry, LogReader
+from .proof.encryption import NO_KEYS, PayloadKeys
 from .proof.entry import JOURNAL_KINDS, Entry, Key, Kind, parse_record_id, signing_message
-from .proof.errors import FormatError
+from .proof.errors import FormatError, NotProved
 from .proof.exchange import fields_of, parts_json
 from .proof.hashing import ZERO_HASH, leaf_hash
 from .proof.record import Payload, Record, parse_payload, parse_record, payload_holds
@@ -40,6 +41,8 @@ class Exchange:
     record: Record
     payload: Payload | None
     opening: Entry | None
+    hidden: str | None = None
+    """Why a payload that is there cannot be read."""
     holds: dict[str, bool | None] = field(default_factory=dict)
 
 
@@ -69,6 +72,7 @@ def find(
     partitions: int,
     record_id: str,
     external: Callable[[bytes], bytes | None] = lambda _: None,
+    keys: PayloadKeys = NO_KEYS,
 ) -> Exchange:
     """Look for a record, and check it against its payload, its neighbours and its epoch's opening.
 
@@ -77,6 +81,7 @@ def find(
         partitions: how many it has.
         record_id: as an answer's `Affiant-Record` header says.
         external: gives what the object store has under a digest, None when that is nothing.
+        keys: open encrypted payloads.
 
     Raises:
         FormatError: `record_id` is none.
@@ -84,7 +89,7 @@ def find(
     """
     journal, sequence = parse_record_id(record_id)
     for partition in range(partitions):
-        found = _find_in(reader, partition, journal, sequence, external)
+        found = _find_in(reader, partition, journal, sequence, external, keys)
         if found is not None:
             return found
     raise NoSuchRecord(
@@ -98,6 +103,7 @@ def _find_in(
     journal: bytes,
     sequence: int,
     external: Callable[[bytes], bytes | None],
+    keys: PayloadKeys,
 ) -> Exchange | None:
     """One pass: the opening and the entry before it are met on the way, the entry after it right behind."""
     first, end = reader.bounds(partition)
@@ -120,7 +126,7 @@ def _find_in(
         elif at == sequence:
             place = Place(partition, entry.offset, entry.timestamp)
             whole, damaged = _whole(record, external)
-            exchange = examine(place, whole, before, opening, damaged=damaged)
+            exchange = examine(place, whole, before, opening, damaged=damaged, keys=keys)
         else:
             before = record.entry
             opening = record.entry if record.entry.kind == Kind.OPENING else opening
@@ -155,6 +161,7 @@ def examine(
     after: Entry | None = None,
     *,
     damaged: bool = False,
+    keys: PayloadKeys = NO_KEYS,
 ) -> Exchange:
     """A journal's record, and what holds of it.
 
@@ -165,15 +172,16 @@ def examine(
         opening: that of its epoch, when known.
         after: the journal's entry after it, when known.
         damaged: something else stands where the payload should, be it of 0 bytes: it is not absent.
+        keys: open it when it is encrypted.
     """
     entry = record.entry
-    payload = None
-    if record.payload and entry.get(Key.SUITE) == 0:
+    payload, hidden = None, None
+    if record.payload:
         try:
-            payload = parse_payload(record.payload)
-        except FormatError:
-            payload = None
-    exchange = Exchange(place, record, payload, entry if entry.kind == Kind.OPENING else opening)
+            payload = parse_payload(keys.plain(entry, record.payload))
+        except (FormatError, NotProved) as error:
+            hidden = f"not readable: {error}"
+    exchange = Exchange(place, record, payload, entry if entry.kind == Kind.OPENING else opening, hidden)
     has_payload = entry.get(Key.PAYLOAD_DIGEST) is not None
     exchange.holds = {
         _PAYLOAD: (
@@ -223,4 +231,6 @@ def describe(exchange: Exchange) -> dict[str, Any]:
     }
     if exchange.payload is not None:
         described |= parts_json(exchange.payload)
+    elif exchange.hidden is not None:
+        described["payload"] = exchange.hidden
     return described

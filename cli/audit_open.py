@@ -17,6 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from audit.config import Config, load
 from audit.errors import LogError
 from audit.log import Log, configured_governance_log, configured_log
+from audit.payload_keys import configured_keys
 from audit.proof.entry import Key
 from audit.proof.errors import FormatError
 from audit.proof.record import split_record
@@ -72,6 +73,7 @@ def looking(config_file: Path | None, index: Path | None) -> Iterator[Look]:
     path = index or default_index(f"{trees.objects!r} {trees.trust.name}")
     archive = Archive(trees.objects, trees.payload_objects)
     payloads = {"log": logs.payload, "object store": _object_store(config)}
+    keys = configured_keys(config)
     said: set[str] = set()
 
     @contextmanager
@@ -81,7 +83,7 @@ def looking(config_file: Path | None, index: Path | None) -> Iterator[Look]:
         from audit.auditor.records import Records
 
         with Index(path, trees.trust.name, Patience(_PATIENCE, _tell_waiting)) as opened_index:
-            records = Records(trees, archive, opened_index, payloads, logs.topics())
+            records = Records(trees, archive, opened_index, payloads, logs.topics(), keys=keys)
             with _bar("indexing") as progress:
                 wrong = records.refresh(progress)
             for each in wrong:

@@ -18,6 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.progress import TimeRemainingColumn as Remaining
 
 from audit.errors import ConfigError
+from audit.payload_keys import configured_keys
 
 from .audit_replay_source import opened, parts_of
 from .audit_replay_told import SHOWN, line, tell, tell_comparison
@@ -26,6 +27,7 @@ from .options import ConfigOption
 from .output import ForceOption, already_there, check_output
 
 if TYPE_CHECKING:
+    from audit.proof.encryption import PayloadKeys
     from audit.replay import Compared, Comparison, Part, Predictor, Source, Summary
     from audit.replay.intake import Intake
     from audit.replay.parquet import DifferenceFile
@@ -120,6 +122,7 @@ class _Task:
     parts: list[Part]
     bounds: tuple[int | None, int | None]
     predictor: Predictor
+    keys: PayloadKeys
     seconds: float = 0.0
 
     def records(self) -> Any:
@@ -152,7 +155,8 @@ def _prepared(
 
     with opened(path, archive_only=archive_only) as (config, source, partitions):
         predictor = GatewayPredictor.configured(config)
-        yield _Task(source, parts_of(records, source, partitions), bounds, predictor)
+        keys = configured_keys(config)
+        yield _Task(source, parts_of(records, source, partitions), bounds, predictor, keys)
 
 
 def _replay(
@@ -170,6 +174,7 @@ def _replay(
             opening=task.source.opening,
             only=only,
             tolerance=tolerance,
+            keys=task.keys,
             progress=progress,
             tell=passed.append,
         ):
@@ -211,6 +216,7 @@ def _compare(task: _Task, other: bytes, only: bytes | None, file: DifferenceFile
             other,
             opening=task.source.opening,
             only=only,
+            keys=task.keys,
             progress=progress,
         )
         for compared in found:

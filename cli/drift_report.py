@@ -176,8 +176,6 @@ def _event(config: Config, service: str, offset: int) -> _Found:
 
 def _again(config: Config, found: _Found, more: Beside | None) -> _Again:
     """Counted and judged again; the rows only where somebody wants them."""
-    from audit.settings import SidecarSettings
-    from audit.ship.external import ExternalStore
     from monitoring.judging.again import judged_again
     from monitoring.judging.evidence import Where, written
     from monitoring.panes import Of
@@ -185,14 +183,14 @@ def _again(config: Config, found: _Found, more: Beside | None) -> _Again:
     from monitoring.report.rows import rows_of
     from registry.stores import configured_store
 
+    from .external import configured_external
+
     evidence, store = found.evidence, configured_store(config)
     package = store.pull(evidence.digest)
     if more is not None:
         held(package, more.table)
     packages: StorePackages = StorePackages(store)
-    external = ExternalStore(
-        config.section("sidecar", SidecarSettings).object_store or config.data / "objects"
-    ).get
+    external = configured_external(config)
     with found.source as (topic, reader):
         if topic.id.hex() != evidence.topic:
             raise ConfigError(

@@ -80,16 +80,14 @@ def opened(config: Config, *, archive: bool) -> Iterator[Log]:
         LogUnavailable, ObjectsUnavailable: as they say; ArchiveGap: the archive has no answers.
     """
     from audit.archive import Archive
-    from audit.settings import SidecarSettings
-    from audit.ship.external import ExternalStore
     from audit.trees import configured_trees
     from monitoring.traffic import Log
 
+    from .external import configured_external
+
     trees = configured_trees(config)
     kept = Archive(trees.objects, trees.payload_objects)
-    external = ExternalStore(
-        config.section("sidecar", SidecarSettings).object_store or config.data / "objects"
-    ).get
+    external = configured_external(config)
     if archive:
         topic, partitions = _archived_topic(kept)
         reader = WithArchive(kept, topic, None)

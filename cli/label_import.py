@@ -22,6 +22,7 @@ from audit.label_import import NAME, Written, write_labels
 from audit.label_topic import LabelTopic
 from audit.labels import NoLabel, Told
 from audit.log import open_log
+from audit.payload_keys import configured_keyring
 from audit.settings import JournalSettings, LogSettings
 
 from .errors import WRONG
@@ -126,7 +127,11 @@ def _write(
     config: Config, said: Iterable[Told], service: str, source: str, progress: Callable[[int], None]
 ) -> Written:
     settings = config.section("journal", JournalSettings)
-    return asyncio.run(write_labels(config.data, settings, said, service, source=source, progress=progress))
+    keyring = configured_keyring(config)
+    key = None if keyring is None else keyring.newest
+    return asyncio.run(
+        write_labels(config.data, settings, said, service, source=source, key=key, progress=progress)
+    )
 
 
 def _tell_written(config: Config, service: str, written: Written) -> None:

@@ -16,6 +16,7 @@ from rich.table import Table
 
 from audit.config import Config, load
 from audit.log import Log, LogEntry, LogReader, configured_log
+from audit.payload_keys import configured_keys
 from audit.proof.entry import Entry, Key, Kind
 from audit.proof.errors import FormatError
 from audit.proof.exchange import fields_of
@@ -96,7 +97,8 @@ def show(
     with opened(config) as (loaded, log, reader):
         settings = loaded.section("sidecar", SidecarSettings)
         external = ExternalStore(settings.object_store or loaded.data / "objects")
-        exchange = find(reader, log.topic().partitions, record, external.get)
+        keys = configured_keys(loaded)
+        exchange = find(reader, log.topic().partitions, record, external.get, keys)
     described = describe(exchange)
     if as_json:
         typer.echo(json_text(described))
@@ -215,6 +217,8 @@ def print_exchange(described: dict[str, Any]) -> None:
         if part in described and any(described[part].values()):  # a label has no answer
             screen.print(f"\n[bold]{part}[/]  {escape(printable(str(described[part].get('content_type'))))}")
             screen.print(json_for_people(described[part]["body"]))
+    if "payload" in described:
+        screen.print(f"\n[bold]payload[/]  {escape(printable(described['payload']))}")
 
 
 def _batch(name: int, rows: int, first: int) -> str:

@@ -65,6 +65,7 @@ GROUPS: Final[dict[str, Group]] = {
     "drift": Group("cli.drift", "How far requests are from the training data.", "monitoring"),
     "monitor": Group("cli.monitor", "Drift and objectives of what was asked and answered.", "monitoring"),
     "notary": Group("cli.notary", "Seal the log, and keep the notary's key.", "notary"),
+    "payload-keys": Group("cli.payload_keys", "Keys that payloads are encrypted with.", "sidecar"),
     "label": Group("cli.label", "Say what came of predictions, from files or Kafka.", "sidecar"),
     "log": Group("cli.log", "Read and verify the log.", "sidecar"),
     "alerts": Group("cli.alerts", "Alert rules for Prometheus, made from the policy.", "registry"),

@@ -16,6 +16,7 @@ from audit.hosts import in_url
 
 from .monitor_alerts import configured_evaluating
 from .options import ConfigOption
+from .telemetry import logs_as_set
 
 if TYPE_CHECKING:
     from monitoring.governed import Governing, Plans
@@ -42,6 +43,7 @@ def monitor(config: ConfigOption = None) -> None:
     from monitoring.settings import MonitorSettings
 
     loaded = load(config)
+    logs_as_set(loaded)
     settings = loaded.section("monitor", MonitorSettings)
     governing = configured_governing(loaded)
     here = Here()
@@ -111,8 +113,6 @@ def configured_monitor(config: Config, governing: Governing, here: Here | None =
     """
     from audit.log import configured_log
     from audit.log.kafka import KafkaLog
-    from audit.settings import SidecarSettings
-    from audit.ship.external import ExternalStore
     from monitoring.consume import Following, LocalFollowing
     from monitoring.consume_kafka import KafkaFollowing
     from monitoring.governed import Governed
@@ -124,14 +124,14 @@ def configured_monitor(config: Config, governing: Governing, here: Here | None =
     from monitoring.store.states import FileStates, KafkaStates
     from registry.stores import configured_store
 
+    from .external import configured_external
+
     settings = config.section("monitor", MonitorSettings)
     # Where nobody governs, of plans of the past nothing is known: what the store has may have answered.
     packages = StorePackages(
         configured_store(config), governing.named if isinstance(governing, Governed) else None
     )
-    external = ExternalStore(
-        config.section("sidecar", SidecarSettings).object_store or config.data / "objects"
-    ).get
+    external = configured_external(config)
     log, state = configured_log(config, create=False), state_log(config)
     size = settings.pane_records
     following: Following

@@ -17,6 +17,7 @@ from audit.archive import Archive
 from audit.archive.columns import entries_table
 from audit.errors import NoSuchRecord, NotSealed
 from audit.proof.checkpoint import Opened
+from audit.proof.encryption import NO_KEYS, PayloadKeys
 from audit.proof.entry import JOURNAL_KINDS, Entry, Key, Kind, parse_entry, record_id
 from audit.proof.errors import FormatError, NotProved
 from audit.proof.hashing import leaf_hash
@@ -83,6 +84,8 @@ class Records:
     payloads: Mapping[str, PayloadOf] = field(default_factory=dict)
     topics: Mapping[bytes, int] = field(default_factory=dict)
     """Id → partitions, of topics that are known without the archive."""
+    keys: PayloadKeys = NO_KEYS
+    """Open encrypted payloads."""
     heads: dict[SealedTree, Published] = field(default_factory=dict)
 
     def refresh(self, progress: Callable[[int], Progress] = lambda _: lambda _: None) -> list[str]:
@@ -177,7 +180,9 @@ class Records:
         before, after, opening = self._neighbours(entry)
         place = Place(located.partition, located.offset, located.logged or 0)
         emptied = source is not None and not payload
-        exchange = examine(place, Record(entry, payload), before, opening, after, damaged=emptied)
+        exchange = examine(
+            place, Record(entry, payload), before, opening, after, damaged=emptied, keys=self.keys
+        )
         exchange.holds = {"it is in the sealed log, under a signed checkpoint": True, **exchange.holds}
         return Shown(proved, exchange, source)
 

@@ -7,8 +7,9 @@ from hashlib import sha256
 from typing import Final
 
 from audit.proof import cbor
+from audit.proof.encryption import ENCRYPTED, PLAIN, encryption_of
 from audit.proof.entry import Key, Kind
-from audit.proof.record import SALT_SIZE
+from audit.proof.record import SALT_SIZE, Header
 
 from .identity import Identity
 from .layout import RequestFrame
@@ -63,7 +64,7 @@ class OwnEntries:
             Key.ARRIVED: request.arrived,
             Key.PAYLOAD_DIGEST: sha256(payload).digest(),
             Key.PAYLOAD_LENGTH: len(payload),
-            Key.SUITE: 0,
+            **_suite(request.header),
             **({Key.EXTERNAL: True} if len(payload) > self._external_bytes else {}),
             Key.TICKET: request.ticket,
             Key.REASON: ABORTED,
@@ -92,3 +93,12 @@ class OwnEntries:
             Key.COMMITTING: self._clock(),
         }
         return {int(key): value for key, value in (common | dict(fields)).items()}
+
+
+def _suite(header: bytes) -> dict[int, object]:
+    """How a request frame says that its body is encrypted."""
+    said = cbor.decode(header)
+    if not isinstance(said, dict) or Header.NONCE not in said:
+        return {Key.SUITE: PLAIN}
+    _, name = encryption_of(said)
+    return {Key.SUITE: ENCRYPTED, Key.KEY_ID: name}

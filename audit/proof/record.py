@@ -33,6 +33,7 @@ class Header:
     RESPONSE_TYPE: Final = 10
     RESPONSE_INFERENCE_LENGTH: Final = 11
     OVERSIZE: Final = 12
+    KEY_ID: Final = 13
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +117,21 @@ def parse_payload(raw: bytes) -> Payload:
     Raises:
         FormatError: truncated, surplus bytes, or a malformed header.
     """
+    head, header = header_of(raw)
+    start = SALT_SIZE + 4 + len(head)
+    lengths = header[Header.LENGTHS]
+    if start + sum(lengths) != len(raw):
+        raise FormatError("payload: its parts do not fill it exactly")
+    second, third = start + lengths[0], start + lengths[0] + lengths[1]
+    return Payload(raw[:SALT_SIZE], header, raw[start:second], raw[second:third], raw[third:])
+
+
+def header_of(raw: bytes) -> tuple[bytes, Mapping[int, Any]]:
+    """A payload's header, as it is and parsed; it has lengths, of which nothing is checked here.
+
+    Raises:
+        FormatError: truncated, or malformed.
+    """
     if len(raw) < SALT_SIZE + 4:
         raise FormatError("payload: shorter than its salt and header length")
     size = int.from_bytes(raw[SALT_SIZE : SALT_SIZE + 4], "big")
@@ -123,12 +139,7 @@ def parse_payload(raw: bytes) -> Payload:
     if size > MAX_PAYLOAD_HEADER or len(raw) < start:
         raise FormatError("payload: header too long or truncated")
     head = raw[SALT_SIZE + 4 : start]
-    header = _usual_header(head) if size <= _USUAL_HEADER else _parse_header(head)
-    lengths = header[Header.LENGTHS]
-    if start + sum(lengths) != len(raw):
-        raise FormatError("payload: its parts do not fill it exactly")
-    second, third = start + lengths[0], start + lengths[0] + lengths[1]
-    return Payload(raw[:SALT_SIZE], header, raw[start:second], raw[second:third], raw[third:])
+    return head, _usual_header(head) if size <= _USUAL_HEADER else _parse_header(head)
 
 
 def _parse_header(raw: bytes) -> Mapping[int, Any]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any, Final
 
+from audit.proof.encryption import NO_KEYS, PayloadKeys
 from audit.proof.entry import Key
 
 from .base import Answerer, Difference, Logged, Number, Predictor, Unanswerable
@@ -91,6 +92,7 @@ def against(
     *,
     opening: Openings = lambda _: None,
     only: bytes | None = None,
+    keys: PayloadKeys = NO_KEYS,
     progress: Callable[[int], None] = lambda _: None,
 ) -> Iterator[Compared]:
     """Ask the model of digest `other` what it says to the recorded requests, in log order.
@@ -100,7 +102,7 @@ def against(
     Raises:
         Unanswerable: the other model cannot be asked at all.
     """
-    intake = Intake(opening, only)
+    intake = Intake(opening, only, keys)
     model = predictor.open(other, None)
     waiting: list[Asked] = []
     read = size = 0

@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 from hashlib import sha256
 from typing import Any, Final, NamedTuple
 
+from audit.proof.encryption import NO_KEYS, PayloadKeys
 from audit.proof.entry import Entry, Key
-from audit.proof.errors import FormatError
+from audit.proof.errors import FormatError, NotProved
 from audit.proof.record import parse_payload
 
 from .base import Logged, Question, Ran
@@ -46,7 +47,9 @@ class Asked(NamedTuple):
 class Intake:
     """Reads records in log order. Remembers the openings, and how far each journal has come."""
 
-    def __init__(self, opening: Openings, only: bytes | None) -> None:
+    def __init__(self, opening: Openings, only: bytes | None, keys: PayloadKeys = NO_KEYS) -> None:
+        """`keys` open encrypted payloads."""
+        self._keys: Final = keys
         self._opening: Final = opening
         self._only: Final = only
         self._ran: dict[tuple[bytes, int], Ran | None] = {}
@@ -92,10 +95,10 @@ class Intake:
             return judged(logged, Verdict.NOT_REPLAYABLE, f"payload: {ABSENT.format(store)}")
         if sha256(payload).digest() != fields[PAYLOAD_DIGEST]:
             return judged(logged, Verdict.DIFFERENT, "payload: not the bytes that the entry's digest covers")
-        if suite := fields[SUITE]:
-            return judged(logged, Verdict.NOT_REPLAYABLE, f"payload: encrypted (suite {suite})")
         try:
-            parts = parse_payload(payload)
+            parts = parse_payload(self._keys.plain(entry, payload) if fields[SUITE] else payload)
+        except NotProved as error:
+            return judged(logged, Verdict.NOT_REPLAYABLE, f"payload: {error}")
         except FormatError as error:
             return judged(logged, Verdict.DIFFERENT, f"payload: {error}")
         return Asked(logged, Question(entry, parts), self._ran_of(logged, fields))

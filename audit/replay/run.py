@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import Final
 
+from audit.proof.encryption import NO_KEYS, PayloadKeys
 from audit.proof.record import Header
 
 from .base import Answerer, Logged, Predictor, Ran, Unanswerable
@@ -31,6 +32,7 @@ def replay(
     opening: Openings = lambda _: None,
     only: bytes | None = None,
     tolerance: float | None = None,
+    keys: PayloadKeys = NO_KEYS,
     progress: Callable[[int], None] = lambda _: None,
     tell: Callable[[Intake], None] = lambda _: None,
 ) -> Iterator[Judged]:
@@ -42,13 +44,14 @@ def replay(
         opening: the opening entry of an epoch that began before `records`.
         only: a digest; other models' records are passed over.
         tolerance: an absolute bound in place of each package's own.
+        keys: open encrypted payloads; what they do not open is not replayable.
         progress: called with the number of records read since the last call.
         tell: called at the end with what was passed over.
 
     Raises:
         AuditError, RegistryError: what the source or a store raises: it does not answer.
     """
-    run = _Run(Intake(opening, only), predictor, tolerance)
+    run = _Run(Intake(opening, only, keys), predictor, tolerance)
     read = 0
     for logged in records:
         read += 1

@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 
 from audit.labels import Label, is_label, read_label
 from audit.log.base import LogEntry
+from audit.proof.encryption import NoKey
 from audit.proof.entry import Entry, Key, Kind, Protocol, parse_entry
 from audit.proof.errors import FormatError
 from audit.proof.record import Record, split_record
 from monitoring.groups import Attribute, attributes_of
 from monitoring.panes import SLOTS, Of
-from monitoring.read import Block, BlockReader, External, HeadReader, Heads, Packages, Profile
+from monitoring.read import Block, BlockReader, External, HeadReader, Heads, Opener, Packages, Profile
 from monitoring.read.heads import Whose
 from registry.policy import ServicePolicy
 
@@ -52,6 +53,7 @@ class Reading:
         self._packages: Final = packages
         self._heads: Final = HeadReader()
         self._blocks: Final = BlockReader(external)
+        self._opener: Final = Opener(external)
         self.outcomes: Final = {service: Outcomes(service, window=window) for service in policies}
         self.newest_ms = 0
         """The log's newest time, ms since 1970 UTC."""
@@ -112,8 +114,10 @@ class Reading:
         if not is_label(entry):
             return
         try:
-            label = read_label(Record(entry, payload), _time(logged))
-        except FormatError:
+            label = self._opener.open(
+                lambda keys: read_label(Record(entry, payload), _time(logged), keys)
+            )
+        except (FormatError, NoKey):
             self.unreadable += 1
             return
         for each in self._told(label):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Final, NamedTuple
@@ -11,11 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audit.proof import cbor
+from audit.proof.encryption import ENCRYPTED, PLAIN, decrypted
 from audit.proof.entry import Protocol
-from audit.proof.errors import FormatError
-from audit.proof.record import MAX_PAYLOAD_HEADER, SALT_SIZE, Header
+from audit.proof.errors import FormatError, NotProved
+from audit.proof.record import MAX_PAYLOAD_HEADER, SALT_SIZE, Header, header_of
 
 from .answers import read_binary, read_v1, read_v2
+from .external import External, Opener
 from .heads import Heads
 from .packages import Profile
 from .reasons import Reason
@@ -28,12 +30,8 @@ _HEADS: Final = 4096
 _USUAL_HEAD: Final = 512
 """Longer headers are not remembered."""
 _HEAD: Final = SALT_SIZE + 4
-_SUITE_PLAIN: Final = 0
 _V1: Final = int(Protocol.V1_PREDICT)
 _V2: Final = frozenset((int(Protocol.V2_INFER), int(Protocol.V2_INFER_BINARY)))
-
-External = Callable[[bytes], bytes | None]
-"""What the object store has under a digest; None: nothing. Raises LogUnavailable: it does not answer now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +70,9 @@ class BlockReader:
     """Reads payloads; remembers the headers that it met. For one thread."""
 
     def __init__(self, external: External | None) -> None:
-        """`external` fetches what is not in the log; None: such payloads are counted as absent."""
-        self._external: Final = external
+        """`external` has what is not in the log; None: such payloads are counted as absent, or encrypted."""
+        self._fetched: Final = None if external is None else external.fetch
+        self._opener: Final = Opener(external)
         self._known: dict[bytes, _Parts] = {}
 
     def read(
@@ -103,12 +102,16 @@ class BlockReader:
                     yield at, fetched
                     continue
                 payload = fetched  # noqa: PLW2901 - what the record stands for
-            if suite != _SUITE_PLAIN:
+            if suite == PLAIN:
+                # Clients repeat themselves: to find a header costs a tenth of reading it strictly.
+                head = payload[_HEAD : _HEAD + int.from_bytes(payload[SALT_SIZE:_HEAD], "big")]
+                parts = known.get(head) or self._learn(head)
+            elif (plain := self._plain(payload, suite)) is None:
                 yield at, Reason.ENCRYPTED
                 continue
-            # Clients repeat themselves: to find a header costs a tenth of reading it strictly.
-            head = payload[_HEAD : _HEAD + int.from_bytes(payload[SALT_SIZE:_HEAD], "big")]
-            parts = known.get(head) or self._learn(head)
+            else:
+                payload = plain  # noqa: PLW2901 - what it hides; its header has a nonce, and is met once
+                parts = _read_head(header_of(payload)[0])
             wrong = opened.take(at, payload, protocol, parts)
             if wrong is not None:
                 yield at, wrong
@@ -119,14 +122,23 @@ class BlockReader:
             yield opened.close()
 
     def _fetch(self, heads: Heads, at: int, digest: bytes) -> bytes | Reason:
-        if not heads.external[at] or self._external is None:
+        if not heads.external[at] or self._fetched is None:
             return Reason.ABSENT
         if heads.length[at] > MAX_PAYLOAD:
             return Reason.LARGE
-        found = self._external(digest)
+        found = self._fetched(digest)
         if found is None:
             return Reason.ABSENT
         return found if sha256(found).digest() == digest else Reason.WRONG
+
+    def _plain(self, payload: bytes, suite: int) -> bytes | None:
+        """As it was before it was encrypted; None: that cannot be had here."""
+        if suite != ENCRYPTED:
+            return None
+        try:
+            return self._opener.open(lambda keys: decrypted(payload, keys))
+        except (FormatError, NotProved):
+            return None
 
     def _learn(self, head: bytes) -> _Parts:
         """Of the header alone, never of what stands behind it: it is remembered."""

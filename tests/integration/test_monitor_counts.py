@@ -149,6 +149,7 @@ async def test_a_gateways_records_are_counted_as_the_model_was_asked_and_answere
 async def test_payloads_beside_the_log_are_counted_from_the_object_store(tmp_path: Path) -> None:
     """Large requests are whole batches: without them what is asked would be told of small ones alone."""
     from audit.ship.external import ExternalStore
+    from monitoring.read import External
 
     site = Site(
         tmp_path, journal={**Site(tmp_path).journal, "external_bytes": 256 << 10, "max_bytes": 128 << 20}
@@ -169,7 +170,7 @@ async def test_payloads_beside_the_log_are_counted_from_the_object_store(tmp_pat
     packages = StorePackages(configured_store(load(site.config)))
     store = ExternalStore(site.directory / "data" / "objects")
     with closing(log.reader()) as reader:
-        (with_it,) = panes_of(reader, 0, 0, SIZE, packages, {}, size=SIZE, external=store.get)
+        (with_it,) = panes_of(reader, 0, 0, SIZE, packages, {}, size=SIZE, external=External(store.get))
         (without,) = panes_of(reader, 0, 0, SIZE, packages, {}, size=SIZE)
     of = Of("numbers", package.digest, "live")
     assert with_it.tallies[of].rows - without.tallies[of].rows == 4000

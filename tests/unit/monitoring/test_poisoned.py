@@ -14,7 +14,7 @@ from audit.proof.record import Header, encode_payload, frame_record, split_recor
 from monitoring.panes import At, Of, Pane
 from monitoring.panes.collector import Collector, State
 from monitoring.panes.reached import BEHIND, MOST, Reached
-from monitoring.read import BlockReader, HeadReader, Packages, Profile, Reason
+from monitoring.read import BlockReader, External, HeadReader, Packages, Profile, Reason
 from monitoring.read.answers import read_binary, read_v1, read_v2
 from registry.errors import StoreUnavailable
 from registry.package import Package
@@ -247,13 +247,13 @@ def test_a_payload_in_the_object_store_is_fetched_and_waited_for(package: Packag
     store.held[sha256(payload).digest()] = payload
     store.away = True
     with pytest.raises(LogUnavailable):
-        list(Collector(0, SIZE, Known.of(package, "numbers"), State(0), store.get).take(entries))
+        list(Collector(0, SIZE, Known.of(package, "numbers"), State(0), External(store.get)).take(entries))
     store.away = False
-    (finished,) = Collector(0, SIZE, Known.of(package, "numbers"), State(0), store.get).take(entries)
+    (finished,) = Collector(0, SIZE, Known.of(package, "numbers"), State(0), External(store.get)).take(entries)
     assert live(package, finished.pane) == SIZE - 1
     assert finished.pane.unreadable == {Reason.ABSENT: 1}
     store.held[sha256(payload).digest()] = payload + b"x"
-    (finished,) = Collector(0, SIZE, Known.of(package, "numbers"), State(0), store.get).take(entries)
+    (finished,) = Collector(0, SIZE, Known.of(package, "numbers"), State(0), External(store.get)).take(entries)
     assert finished.pane.unreadable == {Reason.ABSENT: 1, Reason.WRONG: 1}
 
 
@@ -263,7 +263,7 @@ def test_a_payload_that_no_gateway_takes_is_not_fetched(package: Package) -> Non
     entry, _ = split_record(traffic.value(fields=HUGE))
     store = Store()
     entries = logged([frame_record(entry, b""), *(traffic.value() for _ in range(SIZE - 1))])
-    (finished,) = Collector(0, SIZE, Known.of(package, "numbers"), State(0), store.get).take(entries)
+    (finished,) = Collector(0, SIZE, Known.of(package, "numbers"), State(0), External(store.get)).take(entries)
     assert finished.pane.unreadable == {Reason.LARGE: 1}
     assert store.asked == 0
 

@@ -1,0 +1,241 @@
+"""Where payload keys are had from: a file that only its owner may read, or a command that asks a key service.
+
+Both give one JSON text: `{"format": 1, "keys": [{"id": hex, "key": hex, "created": RFC 3339}, …]}`. The last key is the
+one that is written with; all of them open what was written before. Who destroys a key, and every copy of it, has erased
+what it hid, in the journal, the log and the archive, while entries and proofs stay.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import secrets
+import stat
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Final, Literal, NamedTuple, Self
+
+import structlog
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+
+from .config import Config, Section
+from .errors import ConfigError
+from .files import make_directory, replace_file
+from .proof.encryption import KEY_ID_SIZE, NO_KEYS, PayloadKey, PayloadKeys
+from .proof.xaes import KEY_SIZE
+
+log = structlog.get_logger("affiant.encryption")
+
+_MAX_TEXT: Final = 1 << 20
+_SECONDS: Final = 30.0
+"""A command that takes longer does not answer."""
+_ASK_SECONDS: Final = 5.0
+_Hex16 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
+_Hex32 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+
+
+class EncryptionSettings(Section):
+    """[encryption]: payloads are written encrypted (AES-256-GCM), and opened by whoever has the keys.
+
+    Without keys they are written in the clear.
+    """
+
+    keys_file: Path | None = None
+    """JSON file of payload keys, mode 0600; `affiant payload-keys new` makes it, and adds a key. The newest is written
+    with. A running gateway follows within a second."""
+    keys_command: list[str] = Field(default_factory=list)
+    """A command, without a shell, that prints what keys_file would hold: for keys that a key service unwraps."""
+    keys_seconds: float = Field(300.0, ge=1, le=86_400)
+    """How often a running gateway asks the command for new keys."""
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if self.keys_file is not None and self.keys_command:
+            raise ValueError("keys_file and keys_command: one of them says where the keys are")
+        return self
+
+    @property
+    def wanted(self) -> bool:
+        """Whether payloads are to be encrypted."""
+        return self.keys_file is not None or bool(self.keys_command)
+
+
+class Keyring(NamedTuple):
+    """All keys, and the one to write with."""
+
+    all: PayloadKeys
+    newest: PayloadKey
+
+
+class Line(BaseModel):
+    """One key."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    id: _Hex16
+    key: _Hex32 = Field(repr=False)
+    created: datetime
+
+
+class _File(BaseModel):
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    format: Literal[1]
+    keys: list[Line] = Field(min_length=1, max_length=10_000)
+
+    @model_validator(mode="after")
+    def _once(self) -> Self:
+        if len({line.id for line in self.keys}) != len(self.keys):
+            raise ValueError("two keys have one id")
+        return self
+
+
+def configured_keyring(config: Config) -> Keyring | None:
+    """What [encryption] names; None: payloads are written in the clear.
+
+    Raises:
+        ConfigError: the keys cannot be had, or are none. Nothing MUST be written in the clear instead.
+    """
+    settings = config.section("encryption", EncryptionSettings)
+    if settings.keys_file is not None:
+        return read_keyring(config.resolve(settings.keys_file))
+    if settings.keys_command:
+        return ask_keyring(settings.keys_command)
+    return None
+
+
+def configured_keys(config: Config) -> PayloadKeys:
+    """The keys that open payloads; none where [encryption] names none. Raises ConfigError as `configured_keyring`."""
+    found = configured_keyring(config)
+    return NO_KEYS if found is None else found.all
+
+
+class LiveKeys:
+    """Keys that open payloads, looked for again when one is missing. For one thread."""
+
+    def __init__(self, config: Config, monotonic: Callable[[], float] = time.monotonic) -> None:
+        """They are read now. Raises ConfigError as `configured_keyring`."""
+        self._config: Final = config
+        self._settings: Final = config.section("encryption", EncryptionSettings)
+        self._monotonic: Final = monotonic
+        self._seen = self._stamp()
+        self.keys = configured_keys(config)
+
+    def newer(self) -> PayloadKeys:
+        """All that there are now. Looked at where the file has changed, or the command was not asked for 5 s: whoever
+        writes to the log can name keys that nobody has, as often as they like. Where they cannot be had, those before.
+        """
+        now = self._stamp()
+        if now != self._seen:
+            self._seen = now
+            try:
+                self.keys = configured_keys(self._config)
+            except ConfigError as error:
+                log.error("payload keys are not to be had", reason=str(error))  # noqa: TRY400 - it says all
+        return self.keys
+
+    def _stamp(self) -> object:
+        if self._settings.keys_file is None:
+            return self._monotonic() // _ASK_SECONDS if self._settings.keys_command else None
+        try:
+            found = self._config.resolve(self._settings.keys_file).stat()
+        except OSError:
+            return None
+        return found.st_ino, found.st_mtime_ns, found.st_size
+
+
+def read_keyring(path: Path) -> Keyring:
+    """The keys of a file. Raises ConfigError: not there, for others to read, or not what it should be."""
+    return _keyring(read_lines(path))
+
+
+def read_lines(path: Path) -> list[Line]:
+    """As `read_keyring`, as they stand there."""
+    try:
+        with path.open("rb") as file:
+            mode = os.fstat(file.fileno()).st_mode
+            raw = file.read(_MAX_TEXT + 1)
+    except OSError as error:
+        raise ConfigError(
+            f"cannot read {path}: {error.strerror}; `affiant payload-keys new` makes it"
+        ) from error
+    if stat.S_IMODE(mode) & 0o077:
+        raise ConfigError(
+            f"{path} can be read by others (mode {stat.S_IMODE(mode):04o}): chmod 600 {path}, and make a new key "
+            "if anybody may have read it"
+        )
+    return _parse(raw, str(path))
+
+
+def ask_keyring(command: Sequence[str]) -> Keyring:
+    """The keys that a command prints. Raises ConfigError: it fails, takes 30 s, or prints something else."""
+    what = f"[encryption] keys_command ({command[0]})"
+    try:
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, timeout=_SECONDS, check=False
+        )
+    except subprocess.TimeoutExpired as error:
+        raise ConfigError(f"{what}: no keys within {_SECONDS:.0f} s") from error
+    except OSError as error:
+        raise ConfigError(f"{what}: {error.strerror}") from error
+    if done.returncode:
+        # What it printed may be key material, what it complains of is not.
+        said = done.stderr.decode(errors="replace").strip().splitlines()
+        raise ConfigError(f"{what}: ended with {done.returncode}" + (f": {said[-1][:300]}" if said else ""))
+    return _keyring(_parse(done.stdout, what))
+
+
+def add_key(
+    path: Path,
+    *,
+    random: Callable[[int], bytes] = secrets.token_bytes,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> str:
+    """Add a key to the file, which is made when absent (mode 0600); its id. A crash leaves the old file.
+
+    Raises:
+        ConfigError: the file is not what it should be.
+        OSError: as the disk does.
+    """
+    make_directory(path.parent)
+    with _alone(path):
+        lines = read_lines(path) if path.exists() else []
+        line = Line(
+            id=random(KEY_ID_SIZE).hex(), key=random(KEY_SIZE).hex(), created=now().replace(microsecond=0)
+        )
+        content = {"format": 1, "keys": [each.model_dump(mode="json") for each in (*lines, line)]}
+        replace_file(path, (json.dumps(content, indent=2) + "\n").encode(), 0o600)
+    return line.id
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Of two that add a key at once each finds the other's: a key that was lost would open nothing ever again."""
+    descriptor = os.open(path.with_name(f"{path.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _keyring(lines: Sequence[Line]) -> Keyring:
+    keys = [PayloadKey.of(bytes.fromhex(line.id), bytes.fromhex(line.key)) for line in lines]
+    return Keyring(PayloadKeys.of(keys), keys[-1])
+
+
+def _parse(raw: bytes, what: str) -> list[Line]:
+    if len(raw) > _MAX_TEXT:
+        raise ConfigError(f"{what}: over {_MAX_TEXT} bytes")
+    try:
+        return _File.model_validate_json(raw).keys
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        said = first["msg"].removeprefix("Value error, ")  # pydantic's, before our own words
+        raise ConfigError(f"{what}: {where}: {said}" if where else f"{what}: {said}") from error

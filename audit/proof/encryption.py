@@ -1,0 +1,143 @@
+"""Payloads of suite 1: what was asked, answered and given to the model, encrypted (docs/record-format.md, section 6).
+
+The header stays readable: it says how the rest is encrypted, and with the tag over both nobody can change it unseen.
+Entries, chains, trees and proofs are about the bytes as they are stored, and need no key; neither does whoever ships,
+seals, archives or verifies them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from . import cbor
+from .entry import Entry, Key
+from .errors import FormatError, NotProved
+from .record import SALT_SIZE, Header, header_of
+from .xaes import KEY_SIZE, NONCE_SIZE, TAG_SIZE, Xaes
+
+PLAIN: Final = 0
+ENCRYPTED: Final = 1
+KEY_ID_SIZE: Final = 16
+
+
+class NoKey(NotProved):
+    """The payload key is not among those that are known: whoever destroyed it has erased what it hid."""
+
+
+@dataclass(frozen=True, slots=True)
+class PayloadKey:
+    """A key of payloads, and its random name, which is no part of it."""
+
+    id: bytes
+    cipher: Xaes = field(repr=False, compare=False)
+
+    @classmethod
+    def of(cls, id_: bytes, key: bytes) -> PayloadKey:
+        """Raises ValueError: another size than 16 and 32 bytes."""
+        if len(id_) != KEY_ID_SIZE or len(key) != KEY_SIZE:
+            raise ValueError(f"a payload key has a name of {KEY_ID_SIZE} bytes and {KEY_SIZE} bytes itself")
+        return cls(id_, Xaes(key))
+
+    def header(self, nonce: bytes) -> dict[int, object]:
+        """What a payload's header says of its encryption."""
+        return {Header.NONCE: nonce, Header.KEY_ID: self.id}
+
+    def encrypt(self, header: bytes, nonce: bytes, *parts: bytes) -> bytes:
+        """The parts of a payload, hidden. `header`: its bytes, with this key's name and the nonce in it."""
+        return self.cipher.encrypt(nonce, b"".join(parts), header)
+
+
+@dataclass(frozen=True, slots=True)
+class PayloadKeys:
+    """Keys by their names. For one thread at a time."""
+
+    keys: Mapping[bytes, PayloadKey] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, keys: Iterable[PayloadKey]) -> PayloadKeys:
+        """All of them."""
+        return cls({key.id: key for key in keys})
+
+    def plain(self, entry: Entry, payload: bytes) -> bytes:
+        """The payload as `parse_payload` takes it.
+
+        Args:
+            entry: the record's.
+            payload: as stored; MUST be what the entry's digest covers.
+
+        Raises:
+            NoKey: the key is not known.
+            NotProved: it was encrypted with another key than the one of that name.
+            FormatError: it is no payload, or of a suite that this version does not know.
+        """
+        suite = entry.get(Key.SUITE)
+        if suite == PLAIN:
+            return payload
+        if suite != ENCRYPTED:
+            raise FormatError(f"payload: of suite {suite}, which this version does not know")
+        return decrypted(payload, self)
+
+
+NO_KEYS: Final = PayloadKeys()
+
+
+def encrypt_payload(
+    salt: bytes,
+    header: Mapping[int, object],
+    key: PayloadKey,
+    nonce: bytes,
+    request: bytes,
+    response: bytes = b"",
+    model_input: bytes = b"",
+) -> bytes:
+    """Join the parts as `record.encode_payload` does, encrypted.
+
+    Raises:
+        FormatError: the salt is not 32 bytes, or the header is malformed.
+    """
+    if len(salt) != SALT_SIZE:
+        raise FormatError("payload: the salt is not 32 bytes")
+    lengths = [len(request), len(response), len(model_input)]
+    said = {Header.COMPRESSION: 0, **header, **key.header(nonce), Header.LENGTHS: lengths}
+    head = cbor.encode(said)
+    return b"".join(
+        (salt, len(head).to_bytes(4, "big"), head, key.encrypt(head, nonce, request, response, model_input))
+    )
+
+
+def decrypted(payload: bytes, keys: PayloadKeys) -> bytes:
+    """A payload of suite 1 as one of suite 0 with the same salt and header. Raises as `PayloadKeys.plain`."""
+    head, said = header_of(payload)
+    nonce, name = encryption_of(said)
+    key = keys.keys.get(name)
+    if key is None:
+        raise NoKey(f"its payload key {name.hex()} is not known")
+    start = SALT_SIZE + 4 + len(head)
+    if sum(said[Header.LENGTHS]) + TAG_SIZE != len(payload) - start:
+        raise FormatError("payload: its parts do not fill it exactly")
+    return payload[:start] + key.cipher.decrypt(nonce, payload[start:], head)
+
+
+def encryption_of(header: Mapping[int, Any]) -> tuple[bytes, bytes]:
+    """Nonce and key id of a payload header of suite 1. Raises FormatError: it has none."""
+    nonce, name = header.get(Header.NONCE), header.get(Header.KEY_ID)
+    if not isinstance(nonce, bytes) or len(nonce) != NONCE_SIZE:
+        raise FormatError(f"payload header: of an encrypted payload, without a nonce of {NONCE_SIZE} bytes")
+    if not isinstance(name, bytes) or len(name) != KEY_ID_SIZE:
+        raise FormatError(f"payload header: of an encrypted payload, without a key id of {KEY_ID_SIZE} bytes")
+    return nonce, name
+
+
+__all__ = [
+    "ENCRYPTED",
+    "NO_KEYS",
+    "PLAIN",
+    "NoKey",
+    "PayloadKey",
+    "PayloadKeys",
+    "decrypted",
+    "encrypt_payload",
+    "encryption_of",
+]

@@ -1,0 +1,116 @@
+"""Payloads of suite 1 (docs/record-format.md, section 6)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from audit.proof import cbor
+from audit.proof.encryption import NO_KEYS, NoKey, PayloadKey, PayloadKeys, encrypt_payload
+from audit.proof.entry import Entry, Key, encode_entry, parse_entry
+from audit.proof.errors import FormatError, NotProved
+from audit.proof.record import Header, encode_payload, header_of, parse_payload
+from audit.proof.xaes import Xaes
+
+KEY = PayloadKey.of(b"k" * 16, b"K" * 32)
+OTHER = PayloadKey.of(b"o" * 16, b"O" * 32)
+SALT, NONCE = b"s" * 32, b"n" * 24
+FIELDS: dict[int, object] = {
+    Header.METHOD: "POST",
+    Header.TARGET: "/v1",
+    Header.CONTENT_TYPE: "application/json",
+}
+
+
+def entry(payload: bytes, suite: int = 1) -> Entry:
+    """Of a label that nobody wrote: the fewest keys."""
+    return parse_entry(
+        encode_entry(
+            {
+                Key.KIND: 9, Key.PAYLOAD_DIGEST: bytes(32), Key.PAYLOAD_LENGTH: len(payload), Key.SUITE: suite,
+                Key.KEY_ID: KEY.id, Key.BODY_TYPE: "a/b", Key.AUTHOR: bytes(32), Key.TARGET: "request:a", Key.TIME: 1,
+            }
+        )
+    )  # fmt: skip
+
+
+@given(st.binary(max_size=2000), st.binary(max_size=300), st.binary(max_size=300))
+def test_it_comes_back_as_it_was(request: bytes, response: bytes, model_input: bytes) -> None:
+    """As a payload of suite 0 with the same salt and header, and nothing of it can be seen before."""
+    stored = encrypt_payload(SALT, FIELDS, KEY, NONCE, request, response, model_input)
+    plain = PayloadKeys.of([OTHER, KEY]).plain(entry(stored), stored)
+    assert plain == encode_payload(SALT, FIELDS | KEY.header(NONCE), request, response, model_input)
+    parts = parse_payload(plain)
+    assert (parts.request, parts.response, parts.input) == (request, response, model_input)
+    assert len(stored) == len(plain) + 16
+    assert len(request) < 8 or request not in stored
+
+
+def test_a_plain_one_needs_no_key() -> None:
+    """Of suite 0."""
+    stored = encode_payload(SALT, FIELDS, b"asked")
+    assert NO_KEYS.plain(entry(stored, 0), stored) == stored
+
+
+def test_without_the_key_it_is_said_which() -> None:
+    """Not what it hides, and not a broken payload."""
+    stored = encrypt_payload(SALT, FIELDS, KEY, NONCE, b"asked")
+    with pytest.raises(NoKey, match=f"its payload key {KEY.id.hex()} is not known"):
+        PayloadKeys.of([OTHER]).plain(entry(stored), stored)
+
+
+def test_a_suite_that_is_not_known() -> None:
+    """Later versions may have more of them."""
+    with pytest.raises(FormatError, match="of suite 2, which this version does not know"):
+        PayloadKeys.of([KEY]).plain(entry(b"", 2), b"")
+
+
+@given(st.data())
+def test_whatever_is_changed_is_refused(data: st.DataObject) -> None:
+    """Header and parts; the salt is vouched for by the entry's digest alone."""
+    stored = bytearray(encrypt_payload(SALT, FIELDS, KEY, NONCE, b"asked", b"answered"))
+    at = data.draw(st.integers(32, len(stored) - 1))
+    stored[at] ^= data.draw(st.integers(1, 255))
+    with pytest.raises((FormatError, NotProved)):
+        PayloadKeys.of([KEY]).plain(entry(bytes(stored)), bytes(stored))
+
+
+def test_a_key_of_another_name_is_not_tried() -> None:
+    """Else a payload could be opened, and told, under a name that hides who could have written it."""
+    stored = encrypt_payload(SALT, FIELDS, KEY, NONCE, b"asked")
+    renamed = PayloadKeys({KEY.id: PayloadKey(KEY.id, Xaes(b"O" * 32))})
+    with pytest.raises(NotProved, match="not encrypted with this key"):
+        renamed.plain(entry(stored), stored)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({Header.NONCE: b"n" * 12}, "without a nonce of 24 bytes"),
+        ({Header.NONCE: "n" * 24}, "without a nonce of 24 bytes"),
+        ({Header.KEY_ID: b"k" * 15}, "without a key id of 16 bytes"),
+        ({Header.KEY_ID: 7}, "without a key id of 16 bytes"),
+        ({Header.LENGTHS: [6, 0, 0]}, "do not fill it exactly"),
+        ({Header.LENGTHS: [4, 0, 0]}, "do not fill it exactly"),
+    ],
+)
+def test_a_malformed_header_is_named(change: dict[int, Any], said: str) -> None:
+    """What it says of the encryption, and of lengths."""
+    stored = encrypt_payload(SALT, FIELDS, KEY, NONCE, b"asked")
+    head, fields = header_of(stored)
+    other = cbor.encode({**fields, **change})
+    raw = SALT + len(other).to_bytes(4, "big") + other + stored[36 + len(head) :]
+    with pytest.raises(FormatError, match=said):
+        PayloadKeys.of([KEY]).plain(entry(raw), raw)
+
+
+def test_keys_of_other_sizes_are_refused() -> None:
+    """And a key is not told when it is printed."""
+    with pytest.raises(ValueError, match="16 bytes and 32 bytes"):
+        PayloadKey.of(b"k", b"K" * 32)
+    with pytest.raises(ValueError, match="16 bytes and 32 bytes"):
+        PayloadKey.of(b"k" * 16, b"K" * 31)
+    assert "cipher" not in repr(KEY)
