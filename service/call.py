@@ -11,7 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audit.journal.admission import Admission
+from audit.proof.encryption import PayloadKey
 from audit.proof.entry import Protocol as ProtocolNumber
+from audit.proof.xaes import NONCE_SIZE
 
 from . import payload
 from .auth import Keys
@@ -123,6 +125,9 @@ class Gate:
     spans: Spans | None = None
     heads: payload.Heads = field(default_factory=payload.Heads)
     salts: payload.Salts = field(default_factory=payload.Salts)
+    payload_key: PayloadKey | None = None
+    """What payloads are encrypted with; None: they are written in the clear."""
+    nonces: payload.Salts = field(default_factory=lambda: payload.Salts(size=NONCE_SIZE))
     in_work: int = 0
     stopping: bool = False
 

@@ -147,8 +147,9 @@ async def append(call: Call, said: list[Told]) -> list[str]:
     pending: list[asyncio.Future[str]] = []
     try:
         for at, one in enumerate(said, start=1):
+            key = None if gate.payload_key is None else (gate.payload_key, gate.nonces.next())
             fields, payload = labelled(
-                one, call.route.service, gate.salts.next(), call.arrived, caller=call.caller
+                one, call.route.service, gate.salts.next(), call.arrived, caller=call.caller, key=key
             )
             pending.append(gate.recorder.append(fields, payload))
             if at % _AT_ONCE == 0:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from audit.proof.cbor import data, head, text, uint
+from audit.proof.encryption import PayloadKey
 
 _CACHE: Final = 1024
 _SALT: Final = 32
@@ -54,27 +55,39 @@ def _head_of(method: str, path: bytes, query: bytes, content_type: bytes, encodi
 
 
 class Salts:
-    """32 random bytes at a time, fetched from the system many at once."""
+    """32 random bytes at a time (or another number), fetched from the system many at once."""
 
-    def __init__(self, random: Callable[[int], bytes] = os.urandom) -> None:
+    def __init__(self, random: Callable[[int], bytes] = os.urandom, size: int = _SALT) -> None:
         self._random = random
+        self._size = size
         self._stock: list[bytes] = []
 
     def next(self) -> bytes:
-        """A salt that was never given before."""
+        """Bytes that were never given before."""
         if not self._stock:
-            raw = self._random(_SALT * _SALTS)
-            self._stock = [raw[at : at + _SALT] for at in range(0, len(raw), _SALT)]
+            size = self._size
+            raw = self._random(size * _SALTS)
+            self._stock = [raw[at : at + size] for at in range(0, len(raw), size)]
         return self._stock.pop()
 
 
-def request_header(known: Head, length: int, inference_length: int | None) -> bytes:
-    """The header of a request frame: a request of `length` bytes that has no answer yet."""
+def request_frame(
+    known: Head, request: bytes, inference_length: int | None, key: PayloadKey | None, nonces: Salts
+) -> tuple[bytes, bytes]:
+    """Header and body of a request frame: a request that has no answer yet. `key`: what it is encrypted with."""
+    length = uint(len(request))
+    if key is not None:
+        nonce = nonces.next()
+        inference = b"" if inference_length is None else b"\x05" + uint(inference_length)
+        header = b"%c%b%b\x06\x00\x07\x58\x18%b\x08\x83%b\x00\x00\x0d\x50%b" % (
+            0xA4 + known.keys + bool(inference), known.cbor, inference, nonce, length, key.id,
+        )  # fmt: skip
+        return header, key.encrypt(header, nonce, request)
     if inference_length is None:
-        return b"%c%b\x06\x00\x08\x83%b\x00\x00" % (0xA2 + known.keys, known.cbor, uint(length))
+        return b"%c%b\x06\x00\x08\x83%b\x00\x00" % (0xA2 + known.keys, known.cbor, length), request
     return b"%c%b\x05%b\x06\x00\x08\x83%b\x00\x00" % (
-        0xA3 + known.keys, known.cbor, uint(inference_length), uint(length),
-    )  # fmt: skip
+        0xA3 + known.keys, known.cbor, uint(inference_length), length,
+    ), request  # fmt: skip
 
 
 def encode(
@@ -91,6 +104,8 @@ def encode(
     inference_length: int | None = None,
     response_inference_length: int | None = None,
     oversize: tuple[bytes, int] | None = None,
+    key: PayloadKey | None = None,
+    nonces: Salts | None = None,
 ) -> bytes:
     """The whole payload.
 
@@ -107,15 +122,23 @@ def encode(
         inference_length: Inference-Header-Content-Length of the request.
         response_inference_length: and of the response.
         oversize: SHA-256 and length of a body that is not recorded itself.
+        key: what it is encrypted with; None: it stands in the clear.
+        nonces: of 24 bytes, where there is a key.
     """
     count = known.keys + 3
     parts = [b"", known.cbor]
     if inference_length is not None:
         count += 1
         parts.append(b"\x05" + uint(inference_length))
-    parts.append(
-        b"\x06\x00\x08\x83%b%b%b" % (uint(len(request)), uint(len(response)), uint(len(model_input)))
-    )
+    lengths = uint(len(request)), uint(len(response)), uint(len(model_input))
+    nonce = b""
+    if key is None:
+        parts.append(b"\x06\x00\x08\x83%b%b%b" % lengths)
+    else:
+        assert nonces is not None
+        count += 2
+        nonce = nonces.next()
+        parts.append(b"\x06\x00\x07\x58\x18%b\x08\x83%b%b%b" % (nonce, *lengths))
     if model_input:
         count += 1
         parts.append(b"\x09\x83%b%b%b" % (schema, uint(rows), uint(columns)))
@@ -127,6 +150,11 @@ def encode(
         count += 1
         parts.append(b"\x0c\x82" + data(oversize[0]) + uint(oversize[1]))
     parts[0] = head(5, count)
+    if key is not None:
+        parts.append(b"\x0d\x50" + key.id)
+        header = b"".join(parts)
+        hidden = key.encrypt(header, nonce, request, response, model_input)
+        return b"".join((salt, len(header).to_bytes(4, "big"), header, hidden))
     header = b"".join(parts)
     return b"".join((salt, len(header).to_bytes(4, "big"), header, request, response, model_input))
 

@@ -8,6 +8,7 @@ from typing import Final
 
 from audit.errors import JournalFull
 from audit.proof.cbor import data, text, uint
+from audit.proof.encryption import ENCRYPTED, PLAIN
 from audit.proof.entry import Kind
 
 from . import payload
@@ -29,17 +30,21 @@ _ALWAYS: Final = 11
 
 def accept(call: Call, body: bytes) -> int:
     """Add the request frame to the next group; a crash from here on leaves an aborted entry."""
-    header = payload.request_header(call.head, len(body), call.inference_length)
-    return call.gate.recorder.accept_encoded(header, body, call.arrived)
+    gate = call.gate
+    header, frame = payload.request_frame(
+        call.head, body, call.inference_length, gate.payload_key, gate.nonces
+    )
+    return gate.recorder.accept_encoded(header, frame, call.arrived)
 
 
 def append_answer(
     call: Call, served: Served, query: Query, predicted: Predicted, reply: Reply, *, ticket: int = 0
 ) -> asyncio.Future[str]:
     """Give the record of an answer to the journal; the future resolves when it is durable."""
-    loaded, rows = served.loaded, query.rows
+    loaded, rows, gate = served.loaded, query.rows, call.gate
+    key = gate.payload_key
     raw = payload.encode(
-        call.gate.salts.next(),
+        gate.salts.next(),
         call.head,
         request=call.body,
         response=reply.body,
@@ -50,25 +55,29 @@ def append_answer(
         columns=loaded.reader.width,
         inference_length=call.inference_length,
         response_inference_length=reply.inference_length,
+        key=key,
+        nonces=gate.nonces,
     )
     ticket = ticket or call.ticket
-    count, caller, unknown = _ALWAYS, b"", b""
+    count, caller, unknown, suite = _ALWAYS, b"", b"", b"\x11\x00"
+    if key is not None:
+        count, suite = count + 1, b"\x11\x01\x12\x50" + key.id
     if call.caller is not None:
         count, caller = count + 1, b"\x0b" + data(call.caller)
     if call.request_id is not None:
         count, caller = count + 1, caller + b"\x0d" + text(call.request_id)
     if rows.unknown:
         count, unknown = count + 1, b"\x15" + uint(rows.unknown)
-    fields = b"\x06%b%b%b\x0e\x83%b%b%b\x0f\x58\x20%b\x10%b\x11\x00\x13%b%b\x16%b" % (
+    fields = b"\x06%b%b%b\x0e\x83%b%b%b\x0f\x58\x20%b\x10%b%b\x13%b%b\x16%b" % (
         uint(call.arrived), served.fields, caller,
         uint(predicted.batch), uint(predicted.size), uint(predicted.position),
-        sha256(raw).digest(), uint(len(raw)), uint(query.protocol), unknown, uint(ticket),
+        sha256(raw).digest(), uint(len(raw)), suite, uint(query.protocol), unknown, uint(ticket),
     )  # fmt: skip
     try:
-        return call.gate.recorder.append_encoded(_INFERENCE, count, fields, raw, ticket)
+        return gate.recorder.append_encoded(_INFERENCE, count, fields, raw, ticket)
     except JournalFull:
         call.ticket = ticket
-        call.gate.debts.owe(call)
+        gate.debts.owe(call)
         raise
 
 
@@ -83,6 +92,7 @@ def append_refusal(call: Call, error: GatewayError, body: bytes) -> asyncio.Futu
     if not call.ticket:
         call.ticket = accept(call, b"" if brief else call.body)
     oversize = call.received or ((sha256(call.body).digest(), len(call.body)) if brief else None)
+    key = call.gate.payload_key
     raw = payload.encode(
         call.gate.salts.next(),
         call.head,
@@ -91,6 +101,8 @@ def append_refusal(call: Call, error: GatewayError, body: bytes) -> asyncio.Futu
         response_type=_TYPES[PROBLEM],
         inference_length=call.inference_length,
         oversize=oversize,
+        key=key,
+        nonces=call.gate.nonces,
     )
     fields: dict[int, object] = {0: _INFERENCE, 6: call.arrived, 7: cut(call.route.service, _SERVICE_BYTES)}
     if call.served is not None:
@@ -104,11 +116,13 @@ def append_refusal(call: Call, error: GatewayError, body: bytes) -> asyncio.Futu
     fields |= {
         15: sha256(raw).digest(),
         16: len(raw),
-        17: 0,
+        17: PLAIN if key is None else ENCRYPTED,
         19: int(call.query.protocol if call.query is not None else call.route.operation),
         22: call.ticket,
         23: problem.type,
     }
+    if key is not None:
+        fields[18] = key.id
     try:
         return call.gate.recorder.append(fields, raw, call.ticket)
     except JournalFull:

@@ -20,6 +20,7 @@ from prometheus_client import PlatformCollector, ProcessCollector
 from audit.config import Config
 from audit.errors import ConfigError
 from audit.journal import Door, Journal
+from audit.proof.encryption import PayloadKey
 from registry.runtimes import load as load_model
 from registry.runtimes.base import Model
 from registry.stores import configured_store
@@ -33,6 +34,7 @@ from .call import Gate, Recorder
 from .certificate import certificate_end
 from .cold import Cold
 from .debts import Debts
+from .encryption import Encryption
 from .follow import PlanFollower, follow, stamp
 from .front import Front
 from .journals import close_orphans, open_journal
@@ -70,6 +72,7 @@ class Worker:
         self._debts: Final = Debts()
         self._unaudited = bench_unaudited()
         self._certificate_end = certificate_end(config, self.settings)
+        self._encryption: Final = Encryption(config)
         endpoint = self.telemetry.otlp_endpoint
         self._spans: Final = SpanExport.to(endpoint) if endpoint else None
 
@@ -87,7 +90,8 @@ class Worker:
             self._config, self._number, lambda digest: store.pull(digest).lineage
         )
         keys = read_keys(self._keys_path)
-        seen = stamp(self._config.path), stamp(self._keys_path)
+        seen = stamp(self._config.path), stamp(self._keys_path), stamp(self._encryption.path)
+        payload_key = await asyncio.to_thread(self._encryption.key)
         recorder = await self._open_recorder(loop)
         follower = self._follower = PlanFollower(
             self._config.path,
@@ -115,6 +119,7 @@ class Worker:
             debts=self._debts,
             shadows=self._shadows,
             spans=self._spans,
+            payload_key=payload_key,
         )
         self._front.cold = Cold(
             plan=lambda: self._front.plan,
@@ -131,6 +136,7 @@ class Worker:
                 follow(self._config.path, follower.refresh, seen[0], failed=follower.problem is not None)
             ),
             loop.create_task(follow(self._keys_path, self._refresh_keys, seen[1])),
+            loop.create_task(self._encryption.follow(self._take_key, seen[2])),
         ]
         if admission is not None:
             self._tasks.append(loop.create_task(admission.follow(follower.refresh)))
@@ -221,6 +227,12 @@ class Worker:
             return False
         log.info("the keys were read again")
         return True
+
+    def _take_key(self, key: PayloadKey | None) -> None:
+        """What is written from now on is encrypted with it."""
+        if key != self._gate.payload_key:
+            log.info("payload key", id=None if key is None else key.id.hex())
+        self._gate.payload_key = key
 
     def _scrape(self) -> bytes:
         state = State(
