@@ -94,7 +94,13 @@ def pod(name: str, component: str) -> Pod:
 
 def settings_file(name: str, component: str) -> str:
     """affiant.toml of a component."""
-    return str(the(name, "ConfigMap", f"-{component}")["data"]["affiant.toml"])
+    (found,) = [
+        each["data"]["affiant.toml"]
+        for each in of_kind(name, "ConfigMap")
+        if "affiant.toml" in each["data"]
+        and each["metadata"]["labels"]["app.kubernetes.io/component"] == component
+    ]
+    return str(found)
 
 
 def settings(name: str, component: str) -> dict[str, Any]:

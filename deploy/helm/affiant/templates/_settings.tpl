@@ -79,7 +79,9 @@
 {{- define "affiant.settings.controller" -}}
 {{- $monitor := include "affiant.component" (dict "root" . "component" "monitor") -}}
 {{- $table := dict "host" .Values.listen "port" 9467 "key_file" "/run/affiant/keys/controller.key" -}}
+{{- if .Values.controller.tokenSecret.secretName -}}
 {{- $_ := set $table "token_file" "/run/affiant/keys/controller.token" -}}
+{{- end -}}
 {{- $_ := set $table "monitor_url" (printf "http://%s.%s.svc:9466" $monitor .Release.Namespace) -}}
 {{- if include "affiant.controller.tls" . -}}
 {{- $_ := set $table "tls_certificate" "/run/affiant/tls/tls.crt" -}}

@@ -1,0 +1,166 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.components.kubernetes import Refused, render
+from tests.deploy.helm_chart import CHART, MATRIX, ROOT
+
+# Values of one list are wrong for themselves, and are told together.
+REFUSED: list[tuple[str, str, dict[str, str]]] = [
+    (
+        "loss", "minimal",
+        {"gateway.persistence.enabled=false": "an emptyDir dies with its pod", "notary.enabled=false": "fill for ever"},
+    ),
+    ("room", "minimal", {"gateway.persistence.size=4Gi": "gateway.persistence.size 4Gi is too small"}),
+    ("workers", "minimal", {"settings.gateway.workers=4": "4 worker(s) may take 17179869184 bytes"}),
+    (
+        "missing", "minimal",
+        {
+            "kafka.bootstrap=": "kafka.bootstrap is not set",
+            "gateway.apiKeys.secretName=": "gateway.apiKeys.secretName is not set",
+            "objectStore.payloads=": "objectStore.payloads is not set",
+            "objectStore.sealed=": "objectStore.sealed is not set",
+            "models.reference=": "models.reference is not set",
+            "notary.name=": "notary.name is not set",
+            "notary.publicKey=": "notary.publicKey is not set",
+            "notary.keySecret.secretName=": "notary.keySecret.secretName is not set",
+            "controller.enabled=true": "that needs governance.root",
+            "governance.checkpoint=true": "governance.checkpoint is true: that needs",
+        },
+    ),
+    (
+        "controller", "drain",
+        {
+            "controller.keySecret.secretName=": "controller.keySecret.secretName is not set",
+            "controller.tokenSecret.secretName=": "controller.tokenSecret.secretName is not set",
+            "monitor.enabled=false": "that needs monitor.enabled",
+            "governance.root=x": "name the same thing",
+        },
+    ),
+    (
+        "nobody to tell", "drain",
+        {"controller.enabled=false": "alertmanagerConfig.enabled is true: that needs controller.enabled"},
+    ),
+    (
+        "cluster", "bank",
+        {
+            "certManager.issuer.name=": "certManager.issuer.name is not set",
+            "prometheus.address=": "monitor.autoscaling.kind is keda: that needs prometheus.address",
+            "strimzi.cluster=": "strimzi.cluster is not set",
+            "gateway.autoscaling.maxReplicas=2": "gateway.autoscaling.maxReplicas is less than minReplicas",
+            "kafka.securityProtocol=PLAINTEXT": "users are told apart by certificates",
+            "strimzi.namespace=kafka": "kafka.users.controller.secretName is not set: Strimzi makes",
+        },
+    ),
+    ("digest", "bank", {"images.notary.digest=": "images.notary.digest is not set, and images.requireDigest is true"}),
+    (
+        "elsewhere", "gpu",
+        {
+            "models.trackingUri=": "models.trackingUri is not set",
+            "kafka.users.monitor.username=": "kafka.users.monitor: securityProtocol SASL_SSL needs",
+        },
+    ),
+    (
+        "schema", "gpu",
+        {
+            "gateway.replica=2": "'replica' not allowed",
+            "settings.gateway.host=1.2.3.4": "'host' not allowed",
+            "settings.journal.max_byte=1": "'max_byte' not allowed",
+            "settings.journl.max_bytes=1": "'journl' not allowed",
+            "settings.journal.release=memory": "/settings/journal/release",
+            "settings.gateway.max_queue=0": "/settings/gateway/max_queue",
+            "images.gateway.tag=latest": "/images/gateway/tag",
+            "images.notary.digest=sha256:12": "/images/notary/digest",
+            "gateway.replicas=two": "got string, want integer",
+            "notary.resources.limits.memory=null": "missing property 'memory'",
+            "security.runAsUser=0": "/security/runAsUser",
+            "objectStore.sealed=/var/sealed": "/objectStore/sealed",
+            "models.backend=layout": "/models/backend",
+            "gateway.persistence.accessMode=ReadWriteMany": "/gateway/persistence/accessMode",
+            "gateway.extraKeys[0].secretName=x": "missing properties 'key', 'path'",
+            "plan[0].digest=credit:latest": "/plan/0/digest",
+            "plan[1].weight=-1": "/plan/1/weight",
+        },
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "wrong"), [each[1:] for each in REFUSED], ids=[each[0] for each in REFUSED])
+def test_what_cannot_be_is_refused_and_said(name: str, wrong: dict[str, str]) -> None:
+    """Which value, why, and what to set."""
+    given = [part for each in wrong for part in ("--set", each)]
+    with pytest.raises(Refused) as refused:
+        render(CHART, [MATRIX[name]], *given)
+    assert [said for said in wrong.values() if said not in refused.value.said] == []
+
+
+def test_all_that_is_missing_is_said_at_once() -> None:
+    """Nobody has to try six times."""
+    with pytest.raises(Refused) as refused:
+        render(CHART)
+    for each in (
+        "kafka.bootstrap",
+        "gateway.apiKeys",
+        "objectStore.payloads",
+        "models.reference",
+        "notary.name",
+    ):
+        assert f"- {each}" in refused.value.said
+
+
+def test_loss_is_accepted_only_by_word() -> None:
+    """Both values together render an emptyDir, and the notes say so."""
+    given = "gateway.persistence.enabled=false,gateway.persistence.acceptLoss=true"
+    rendered = render(CHART, [MATRIX["minimal"]], "--set", given)
+    assert "volumeClaimTemplates" not in rendered
+    assert "emptyDir:\n            sizeLimit: 10Gi" in rendered
+
+
+def test_every_value_is_in_the_schema_and_has_a_default_and_a_word() -> None:
+    """values.yaml and values.schema.json have the same names; nothing unknown is let through."""
+    schema = json.loads((CHART / "values.schema.json").read_text())
+    values = yaml.safe_load((CHART / "values.yaml").read_text())
+    free = {where for where, part in _parts(schema) if "properties" not in part}
+    named = {where for where, part in _parts(schema) if "properties" in part}
+    given = set(_leaves(values, named))
+    settings = {each for each in free if each.startswith("settings.")}
+    assert given - settings - named == free - settings - {"global"}
+    assert [
+        where
+        for where, part in _parts(schema)
+        if "properties" in part and part.get("additionalProperties") is not False
+    ] == []
+    assert [each for each, part in _parts(schema) if each in free and "description" not in part] == []
+
+
+def _leaves(values: Any, named: set[str], where: str = "values") -> Iterator[str]:
+    """Where values stand whose names the schema does not know one by one."""
+    if where not in named or not values:
+        yield where
+        return
+    for name, value in values.items():
+        yield from _leaves(value, named, f"{where}.{name}".removeprefix("values."))
+
+
+def _parts(schema: dict[str, Any], where: str = "values") -> Iterator[tuple[str, dict[str, Any]]]:
+    yield where, schema
+    for name, part in schema.get("properties", {}).items():
+        yield from _parts(part, f"{where}.{name}".removeprefix("values."))
+
+
+def test_what_is_made_of_other_things_is_in_step() -> None:
+    """Schema, README, rules, dashboards and golden renders: `scripts/chart` makes them anew."""
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "scripts" / "chart"), "--check"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr

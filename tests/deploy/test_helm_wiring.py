@@ -1,0 +1,343 @@
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any, Final
+
+import pytest
+import typer
+
+from audit.config import Config, load
+from audit.errors import ConfigError, JournalError, KeyRefused
+from audit.journal import JournalSettings
+from audit.log.kafka_check import wanted
+from audit.notary.keys import FileKey, generate
+from audit.settings import FluentdSettings, LogSettings, SidecarSettings
+from cli.main import app
+from cli.tables import READ, problems
+from monitoring.controller.token import make_token, read_token
+from monitoring.state_topic import wanted as wanted_panes
+from service.auth import add_key, read_keys
+from service.settings import GatewaySettings
+from tests.components.exported import exported
+from tests.components.journals import write_journal
+from tests.deploy.helm_chart import (
+    MATRIX,
+    ROOT,
+    Pod,
+    of_kind,
+    pod,
+    pods,
+    running,
+    settings,
+    settings_file,
+    the,
+)
+
+EVERY = pytest.mark.parametrize("name", MATRIX)
+ALL = pytest.mark.parametrize(
+    ("name", "component"), [(name, component) for name in MATRIX for component in running(name)]
+)
+PORTS: Final = {"gateway": 3000, "sidecar": 9464, "notary": 9465, "monitor": 9466, "controller": 9467}
+PORT_SETTINGS: Final = {
+    "gateway": ("gateway", "port"), "sidecar": ("sidecar", "metrics_port"), "notary": ("notary", "metrics_port"),
+    "monitor": ("monitor", "metrics_port"), "controller": ("controller", "port"),
+}  # fmt: skip
+# Who reads each variable: a file of ours, or None where it is a library's own and documented name.
+ENVIRONMENT: Final = {
+    "AFFIANT_CONFIG": "audit/config.py",
+    "HOME": None,  # read-only images have none that can be written to
+    "BENTOML_HOME": None,
+    "DOCKER_CONFIG": "registry/settings.py",
+    "AFFIANT_STORE_USERNAME": "registry/settings.py",
+    "AFFIANT_STORE_PASSWORD": "registry/settings.py",
+    "MLFLOW_TRACKING_USERNAME": "registry/settings.py",
+    "MLFLOW_TRACKING_PASSWORD": "registry/settings.py",
+    "AWS_ACCESS_KEY_ID": None,
+    "AWS_SECRET_ACCESS_KEY": None,
+    "AWS_REGION": None,
+}
+
+
+def _config(tmp_path: Path, name: str, component: str) -> Config:
+    file = tmp_path / "affiant.toml"
+    file.write_text(settings_file(name, component))
+    return load(file)
+
+
+@ALL
+def test_each_settings_file_is_one(tmp_path: Path, name: str, component: str) -> None:
+    """`affiant config check` has nothing against it."""
+    config = _config(tmp_path, name, component)
+    assert problems(config) == []
+    assert config.data == Path("/var/lib/affiant/data")
+
+
+@ALL
+def test_each_file_that_settings_name_is_mounted(tmp_path: Path, name: str, component: str) -> None:
+    """Into the component's own container, under the very name."""
+    of = pod(name, component)
+    files = _files(_config(tmp_path, name, component))
+    for container in [component, *(["sidecar"] if component == "gateway" else [])]:
+        # The gateway itself never speaks to a broker, and has no way to.
+        read = {"notary", "governance", "encryption"} | (
+            {"gateway"} if container == "gateway" else {container, "log"}
+        )
+        for (table, key), path in files.items():
+            if table in read and not (table == "notary" and key == "key_file" and component != "notary"):
+                assert path in _mounted(name, of, container), f"{container}: [{table}] {key} = {path}"
+
+
+def _files(config: Config) -> dict[tuple[str, str], str]:
+    """Of each setting that is a path to a file, and stands in the file."""
+    found = {}
+    for table in READ:
+        for key, value in config.tables.get(table.name, {}).items() if not table.repeated else ():
+            field = table.model.model_fields[key]
+            if "Path" in str(field.annotation) and key != "directory":
+                found[table.name, key] = str(value)
+    return found
+
+
+def _mounted(name: str, of: Pod, container: str) -> set[str]:
+    """Every file of a container's volumes whose content the chart says."""
+    volumes, found = of.volumes(), set()
+    for mount in of.container(container)["volumeMounts"]:
+        for file in _held(name, of, volumes.get(mount["name"], {})):
+            found.add(str(PurePosixPath(mount["mountPath"]) / file))
+    return found
+
+
+def _held(name: str, of: Pod, volume: Mapping[str, Any]) -> list[str]:
+    if volume.get("name") == "keys":  # copied from the Secrets beside it
+        return _held(name, of, of.volumes()["secrets"])
+    if "projected" in volume:
+        return [
+            item["path"]
+            for source in volume["projected"]["sources"]
+            for part in source.values()
+            for item in part["items"]
+        ]
+    for kind in ("configMap", "secret"):
+        if "items" in volume.get(kind, {}):
+            return [item["path"] for item in volume[kind]["items"]]
+    if "configMap" in volume:
+        (found,) = [
+            each
+            for each in of_kind(name, "ConfigMap")
+            if each["metadata"]["name"] == volume["configMap"]["name"]
+        ]
+        return list(found["data"])
+    if "secret" in volume:  # of kind tls, by cert-manager or a person
+        return ["tls.crt", "tls.key", "ca.crt"]
+    return []
+
+
+@ALL
+def test_each_process_listens_where_it_is_looked_for(name: str, component: str) -> None:
+    """Settings, ports of containers and probes say the same."""
+    of, table = pod(name, component), settings(name, component)
+    for container in [component, *(["sidecar"] if component == "gateway" else [])]:
+        section, key = PORT_SETTINGS[container]
+        (port,) = of.container(container)["ports"]
+        assert table[section][key] == port["containerPort"] == PORTS[container]
+        host = table[section]["host" if container in ("gateway", "controller") else "metrics_host"]
+        assert host in ("0.0.0.0", "::")  # noqa: S104 — what a kubelet can reach
+        for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
+            asked = of.container(container).get(probe, {}).get("httpGet")
+            if asked is not None:
+                assert asked["port"] == port["name"]
+                assert asked["path"] == ("/readyz" if probe == "readinessProbe" else "/livez")
+                secure = "tls_certificate" in table[section]
+                assert asked.get("scheme", "HTTP") == ("HTTPS" if secure else "HTTP")
+
+
+@EVERY
+def test_each_command_and_option_is_there(name: str) -> None:
+    """Containers run what the command line has."""
+    for one in pods(name):
+        for _, container in one.containers():
+            command = container["command"]
+            if command[0] != "affiant":
+                continue
+            at = typer.main.get_command(app)
+            for word in command[1:]:
+                if word.startswith("--"):
+                    assert word in {option for each in at.params for option in each.opts}, command
+                elif hasattr(at, "get_command") and not word.isdigit():
+                    at = at.get_command(None, word)  # type: ignore[arg-type]
+                    assert at is not None, command
+
+
+@EVERY
+def test_each_variable_is_read_by_somebody(name: str) -> None:
+    """And nothing else is set."""
+    for one in pods(name):
+        for _, container in one.containers():
+            for variable in container.get("env", ()):
+                reader = ENVIRONMENT[variable["name"]]
+                assert reader is None or variable["name"] in (ROOT / reader).read_text()
+
+
+def test_bentoml_is_told_of_its_folder() -> None:
+    """Which must not be the image's: that cannot be written to."""
+    import bentoml._internal.configuration.containers as bento
+
+    assert "BENTOML_HOME" in Path(bento.__file__).read_text()
+
+
+def test_a_pod_has_time_to_ship_what_it_has() -> None:
+    """The pause, the requests in work, the journal's end, all that is durable, and the copy to Fluentd."""
+    for name in MATRIX:
+        of, table = pod(name, "gateway"), settings(name, "gateway")
+        gateway = GatewaySettings.model_validate(table["gateway"])
+        sidecar = SidecarSettings.model_validate(table["sidecar"])
+        fluentd = FluentdSettings.model_validate(table.get("fluentd", {}))
+        pause = of.container("gateway")["lifecycle"]["preStop"]["sleep"]["seconds"]
+        assert of.spec["terminationGracePeriodSeconds"] >= (
+            pause
+            + 2 * gateway.grace_seconds
+            + sidecar.drain_seconds
+            + sidecar.delivery_timeout_seconds
+            + fluentd.drain_seconds
+            + 60
+        )
+
+
+def test_topics_keep_the_promise() -> None:
+    """Strimzi's have exactly the settings that `affiant topics create` gives, and they stay when the release goes."""
+    for name in ("bank", "drain"):
+        log = LogSettings.model_validate(settings(name, "monitor")["log"])
+        panes = settings(name, "monitor")["monitor"]["state_topic"]
+        topics = {each["metadata"]["name"]: each for each in of_kind(name, "KafkaTopic")}
+        assert set(topics) == {log.topic, log.governance_topic, panes}
+        for topic, each in topics.items():
+            make = wanted_panes if topic == panes else wanted
+            assert each["spec"]["config"] == make(log.replication)
+            assert each["spec"]["replicas"] == log.replication
+            assert each["spec"]["partitions"] == (1 if topic == log.governance_topic else log.partitions)
+            assert each["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
+
+
+def test_writers_write_readers_read_and_nobody_alters() -> None:
+    """Who may write to which topic; and what nobody may."""
+    users = {
+        each["metadata"]["name"]: each["spec"]["authorization"]["acls"]
+        for each in of_kind("bank", "KafkaUser")
+    }
+    assert set(users) == {f"affiant-{each}" for each in ("gateway", "notary", "monitor", "controller")}
+    writes = set()
+    for user, acls in users.items():
+        for rule in acls:
+            assert rule.get("type", "allow") == "allow"
+            assert rule["resource"]["patternType"] == "literal"
+            assert set(rule["operations"]) <= {"Read", "Write", "Describe", "DescribeConfigs"}
+            if "Write" in rule["operations"]:
+                writes.add((user.removeprefix("affiant-"), rule["resource"]["name"]))
+    assert writes == {
+        ("gateway", "affiant-entries"),
+        ("notary", "affiant-governance"),
+        ("controller", "affiant-governance"),
+        ("monitor", "affiant-panes"),
+    }
+
+
+def test_autoscalers_ask_for_metrics_that_there_are() -> None:
+    """By their names as they are exported."""
+    known = {series for family in exported().values() for series in family}
+    gateway, monitor = (
+        the("bank", "ScaledObject", each)["spec"]["triggers"] for each in ("-gateway", "-monitor")
+    )
+    (asked,) = [each["metadata"]["query"] for each in gateway if each["type"] == "prometheus"]
+    assert _metric(asked) in known
+    (asked,) = [each["metadata"]["query"] for each in monitor]
+    assert _metric(asked) in known
+
+
+def _metric(query: str) -> str:
+    return re.findall(r"(affiant_[a-z_]+)\{", query)[0]
+
+
+def test_jobs_have_the_names_that_alerts_know() -> None:
+    """docs/alerts.md has them, and the rules ask for `up` of them."""
+    documented = (ROOT / "docs" / "alerts.md").read_text()
+    for each in of_kind("bank", "ServiceMonitor"):
+        (endpoint,) = each["spec"]["endpoints"]
+        (relabeling,) = endpoint["relabelings"]
+        assert f"job_name: {relabeling['replacement']}," in documented
+
+
+def test_rules_say_where_they_are_of_and_leave_out_who_is_not_there() -> None:
+    """The namespace stands in each; a switched-off notary is not missed."""
+    groups = {each["name"] for each in the("bank", "PrometheusRule", "affiant")["spec"]["groups"]}
+    assert {"affiant-gateway", "affiant-notary", "affiant-controller"} <= groups
+    small = the("small", "PrometheusRule", "affiant")["spec"]["groups"]
+    assert groups - {each["name"] for each in small} == {"affiant-notary", "affiant-controller"}
+    assert {rule["labels"]["namespace"] for each in small for rule in each["rules"]} == {"bank"}
+
+
+@pytest.fixture
+def secret(tmp_path: Path) -> Path:
+    """A Secret's volume as a kubelet makes it for a pod with an fsGroup: links, and files that their group can read."""
+    inner = tmp_path / "secrets" / "..2026_01_01"
+    inner.mkdir(parents=True)
+    add_key(inner / "keys.json", "somebody")
+    generate(inner / "notary.key", tmp_path / "notary.pub", "log.example")
+    make_token(inner / "controller.token")
+    (tmp_path / "secrets" / "..data").symlink_to(inner.name)
+    for file in list(inner.iterdir()):
+        file.chmod(0o440)
+        (tmp_path / "secrets" / file.name).symlink_to(Path("..data") / file.name)
+    return tmp_path / "secrets"
+
+
+def _read(folder: Path) -> None:
+    read_keys(folder / "keys.json")
+    FileKey(folder / "notary.key")
+    read_token(folder / "controller.token")
+
+
+def test_private_files_are_copied_for_their_reader(secret: Path, tmp_path: Path) -> None:
+    """A Secret's own files are refused; the init container's command makes copies that are taken, and does so again."""
+    for read in (
+        lambda: read_keys(secret / "keys.json"),
+        lambda: FileKey(secret / "notary.key"),
+        lambda: read_token(secret / "controller.token"),
+    ):
+        with pytest.raises((ConfigError, KeyRefused), match="others"):
+            read()
+    copies = tmp_path / "keys"
+    copies.mkdir()
+    shell, flag, script = pod("minimal", "notary").container("keys")["command"]
+    script = script.replace("/run/affiant/secrets", str(secret)).replace("/run/affiant/keys", str(copies))
+    for _ in range(2):  # a pod's sandbox may be made again
+        subprocess.run([shell, flag, script], check=True)
+        assert sorted(each.name for each in copies.iterdir()) == [
+            "controller.token",
+            "keys.json",
+            "notary.key",
+        ]
+        _read(copies)
+
+
+def test_a_volume_whose_modes_are_changed_at_each_mount_ends_a_journal(tmp_path: Path) -> None:
+    """Why fsGroupChangePolicy is OnRootMismatch: with Always the kubelet gives the group what is the owner's alone."""
+    write_journal(tmp_path, [b"one"])
+    for file in tmp_path.rglob("*"):
+        file.chmod(file.stat().st_mode | 0o660)
+    with pytest.raises(JournalError, match="others can read or change it"):
+        write_journal(tmp_path, [b"two"], settings=JournalSettings())
+
+
+def test_each_volume_that_was_left_behind_has_its_job() -> None:
+    """With the gateway's settings, the sidecar's image, and that very claim."""
+    jobs = [each for each in pods("drain") if each.kind == "Job"]
+    claims = [each.volumes()["data"]["persistentVolumeClaim"]["claimName"] for each in jobs]
+    assert claims == ["data-affiant-gateway-3", "data-affiant-gateway-4"]
+    assert len({each.where for each in jobs}) == 2  # names of their own
+    for each in jobs:
+        assert each.volumes()["config"]["configMap"]["name"] == "affiant-gateway"
+        assert each.container("drain")["command"][:2] == ["affiant", "drain"]
+        assert each.container("drain")["image"] == pod("drain", "gateway").container("sidecar")["image"]
