@@ -40,7 +40,7 @@ LimitOption = Annotated[
     list[str] | None,
     typer.Option(
         "--limit",
-        help="NAME=NUMBER, any number of times: see docs/alerts.md for the names.",
+        help="NAME=NUMBER, any number of times, in place of [alerts] in the settings (docs/alerts.md).",
         show_default=False,
     ),
 ]
@@ -89,7 +89,8 @@ def render(
 ) -> None:
     """Write a policy's alert rules for Prometheus, and an Alertmanager's settings: who is told, people and controller.
 
-    The same policy and options give the same bytes. Paths of files are as Alertmanager sees them; none is read.
+    The same policy, limits and options give the same bytes. Limits are those of [alerts] in the settings file, if there
+    is one. Paths of files are as Alertmanager sees them; none is read.
 
     Exit codes: 0 written; 2 wrong usage, policy or settings; 3 the governance log does not answer.
 
@@ -105,7 +106,7 @@ def render(
     )  # fmt: skip
     told = routes_data(receivers)
     found = _policy(policy, config)
-    groups = _groups(found, limit)
+    groups = _groups(found, limit, config)
     files: dict[str, str] = {}
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
@@ -153,7 +154,7 @@ def check(
     from monitoring.alerts.compare import compare, read_rules
 
     found = _policy(policy, config)
-    differences = compare(_groups(found, limit), read_rules(file))
+    differences = compare(_groups(found, limit, config), read_rules(file))
     if as_json:
         typer.echo(json_text({"policy": found.digest, "same": not differences, "differences": differences}))
     else:
@@ -177,8 +178,8 @@ def _policy(file: Path | None, config: Path | None) -> Policy:
     return board.policy.policy
 
 
-def _groups(policy: Policy, given: list[str] | None) -> tuple[Group, ...]:
-    from monitoring.alerts.limits import limits
+def _groups(policy: Policy, given: list[str] | None, config: Path | None) -> tuple[Group, ...]:
+    from monitoring.alerts.limits import limits_of
     from monitoring.alerts.rules import groups_of
 
-    return groups_of(policy, limits(given or ()))
+    return groups_of(policy, limits_of(config, given or ()))

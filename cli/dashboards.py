@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from .approvals_open import JsonOption
+from .options import ConfigOption
 from .output import ForceOption, check_output, write_output
 from .text import json_text, printable
 
@@ -43,7 +44,7 @@ def render(
         list[str] | None,
         typer.Option(
             "--limit",
-            help="NAME=NUMBER, any number of times: see docs/alerts.md for the names.",
+            help="NAME=NUMBER, any number of times, in place of [alerts] in the settings (docs/alerts.md).",
             show_default=False,
         ),
     ] = None,
@@ -51,22 +52,24 @@ def render(
     interval: Annotated[str, typer.Option(help="How often Prometheus scrapes.")] = "15s",
     folder: Annotated[str, typer.Option(help="Where Grafana will find the dashboards.")] = _FOLDER,
     force: ForceOption = False,
+    config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Write the dashboards, and the files that let Grafana find them and Prometheus (docs/dashboards.md).
 
-    The same policy and options give the same bytes. Limits that no policy speaks of are those of `affiant alerts`.
+    The same policy, limits and options give the same bytes. Limits that no policy speaks of are those of [alerts] in
+    the settings file, if there is one, as for `affiant alerts`.
 
-    Exit codes: 0 written; 2 wrong usage or policy, or the extra `dashboards` is missing.
+    Exit codes: 0 written; 2 wrong usage, policy or settings, or the extra `dashboards` is missing.
 
     Example: affiant dashboards render --out grafana/ --prometheus http://prometheus:9090
     """
-    from monitoring.alerts.limits import limits
+    from monitoring.alerts.limits import limits_of
     from monitoring.dashboards import Ground, rendered
     from registry.policy import load_policy
 
     found = None if policy is None else load_policy(policy)
-    ground = Ground(limits(limit or ()), found, runbooks)
+    ground = Ground(limits_of(config, limit or ()), found, runbooks)
     files = rendered(ground, prometheus=prometheus, interval=interval, folder=folder)
     places = {name: out / name for name in files}
     for place in places.values():

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from monitoring.alerts.embedded import Embedded, Source
+    from monitoring.alerts.limits import Limits
     from monitoring.alerts.sender import Sender
+    from monitoring.alerts.standing import Alert
     from monitoring.monitor import Monitor
     from monitoring.settings import MonitorSettings
     from registry.policy import Policy
@@ -31,30 +33,41 @@ class Evaluating(threading.Thread):
         monitor: Monitor,
         policy: Callable[[], Policy | None],
         senders: tuple[Sender, ...],
+        limits: Limits,
     ) -> None:
         super().__init__(name="alerts", daemon=True)
         self._embedded = embedded
         self._monitor = monitor
         self._policy = policy
         self._senders = senders
+        self._limits = limits
+        self._known: Policy | None = None
         self._stop_asked = threading.Event()
 
     def run(self) -> None:
         """Until `end`."""
-        from monitoring.alerts.rules import groups_of
-
         sending = [sender.start(self._stop_asked) for sender in self._senders]
-        known: Policy | None = None
         while not self._stop_asked.wait(INTERVAL):
-            policy = self._policy()
-            if policy is not None and policy is not known:
-                self._embedded.follow(groups_of(policy))
-                known = policy
-            # Two that evaluate would tell everything twice; the receiver bears it, people less so.
-            if known is not None and self._monitor.leads:
-                self._embedded.step()
+            self.look()
         for thread in sending:
             thread.join()
+
+    def look(self) -> None:
+        """Once. For one thread."""
+        from monitoring.alerts.rules import groups_of
+
+        policy = self._policy()
+        if policy is not None and policy is not self._known:
+            self._embedded.follow(groups_of(policy, self._limits))
+            self._known = policy
+        # Two that evaluate would tell everything twice; the receiver bears it, people less so.
+        if self._known is not None and self._monitor.leads:
+            self._embedded.step()
+
+    @property
+    def firing(self) -> tuple[Alert, ...]:
+        """What fires, as of the last look."""
+        return self._embedded.firing
 
     def end(self) -> None:
         """Told and done."""
@@ -71,12 +84,13 @@ def configured_evaluating(
         ConfigError: settings that contradict each other.
     """
     from monitoring.alerts.embedded import Embedded, own
+    from monitoring.alerts.limits import configured_limits
 
     if not settings.evaluate:
         return None
     senders = _senders(config, settings)
     sources: dict[str, Source] = {"monitor": own(monitor), **_others(config)}
-    return Evaluating(Embedded((), sources, senders), monitor, policy, senders)
+    return Evaluating(Embedded((), sources, senders), monitor, policy, senders, configured_limits(config))
 
 
 def _others(config: Config) -> dict[str, Source]:

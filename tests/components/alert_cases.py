@@ -16,6 +16,8 @@ class Case:
     series: dict[str, str]
     fires: list[dict[str, str]] = field(default_factory=list)
     at: int = 20
+    limits: tuple[str, ...] = ()
+    """As `--limit` takes them, in place of the defaults."""
 
 
 def _drift(feature: str, severity: str, value: int) -> dict[str, str]:
@@ -217,6 +219,27 @@ CASES = [
     ),
     Case(
         "AffiantUnshipped", _on("affiant_sidecar_oldest_unshipped_seconds", _JOURNAL, "61"), [_J | {"severity": "warn"}]
+    ),
+    # Other limits than the defaults: the same number wakes people, or tells nobody.
+    Case(
+        "AffiantUnshipped", _on("affiant_sidecar_oldest_unshipped_seconds", _JOURNAL, "61"),
+        [_J | {"severity": "page"}, _J | {"severity": "warn"}],
+        limits=("unshipped_seconds_warn=2.5", "unshipped_seconds_page=60"),
+    ),
+    Case(
+        "AffiantUnsealed", _on("affiant_sidecar_oldest_unsealed_seconds", _JOURNAL, "3601"),
+        limits=("unsealed_seconds_warn=3601", "unsealed_seconds_page=7200"),
+    ),
+    Case(
+        "AffiantJournalFilling", _on("affiant_journal_hours_to_full", 'instance="a:1"', "30"),
+        [{"instance": "a:1", "severity": "warn"}],
+        limits=("hours_to_full_warn=48", "hours_to_full_page=30"),
+    ),
+    Case(
+        "AffiantApprovalExpires",
+        _on("affiant_approval_expires_timestamp_seconds", 'service="credit",digest="d"', str(10 * _DAYS)),
+        [{"service": "credit", "digest": "d", "severity": severity} for severity in ("page", "warn")],
+        limits=("expiry_days_warn=30", "expiry_days_page=10.5"),
     ),
     Case("AffiantUnshipped", _on("affiant_sidecar_oldest_unshipped_seconds", _JOURNAL, "60")),
     Case(

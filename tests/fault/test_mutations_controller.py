@@ -21,10 +21,11 @@ ON = "tests/unit/monitoring/controller"
 DECIDED, WORKED = f"{ON}/test_decide.py", f"{ON}/test_run.py"
 HEARD, SHOWN, PARSED = f"{ON}/test_webhook.py", f"{ON}/test_evidence.py", f"{ON}/test_alertmanager.py"
 SLOW, BURNT = f"{ON}/test_decide_slo.py", "tests/unit/monitoring/test_burns.py"
+BUDGETS = "tests/unit/monitoring/test_slo.py"
 DAY = "tests/property/test_controller.py"
 
 COPIED = (
-    "audit", "registry", "monitoring", "cli", "tests/__init__.py", "tests/components", ON, DAY, BURNT,
+    "audit", "registry", "monitoring", "cli", "tests/__init__.py", "tests/components", ON, DAY, BURNT, BUDGETS,
 )  # fmt: skip
 
 MUTATIONS = (
@@ -113,10 +114,14 @@ MUTATIONS = (
         OBJECTIVES,
         "for each in (long, short)\n",
         "for each in (long,)\n",
-        BURNT,
+        BUDGETS,
     ),
     Mutation(
-        "a few bad ones", OBJECTIVES, "    return long.bad >= MINIMUM_BAD and all(", "    return all(", BURNT
+        "a few bad ones",
+        OBJECTIVES,
+        "    return long.bad >= MINIMUM_BAD and all(",
+        "    return all(",
+        BUDGETS,
     ),
     Mutation(
         "what the windows miss",

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from monitoring.alerts.form import Group, Rule
-from monitoring.alerts.limits import Limits
+from monitoring.alerts.limits import Limits, limits
 from monitoring.alerts.promql import template
 from monitoring.alerts.render import RULES_FILE, rules_yaml
 from monitoring.alerts.rules import groups_of
@@ -22,24 +22,19 @@ pytestmark = pytest.mark.prometheus
 POLICY = full_policy()
 
 
-@pytest.fixture(scope="module")
-def groups() -> tuple[Group, ...]:
-    """Of the policy that asks for everything."""
-    return groups_of(POLICY, Limits(completeness_hours_warn=1))
+BASE = Limits(completeness_hours_warn=1)
 
 
-def test_each_alert_fires_on_what_it_is_for_and_on_nothing_else(
-    groups: tuple[Group, ...], tmp_path: Path
-) -> None:
+def test_each_alert_fires_on_what_it_is_for_and_on_nothing_else(tmp_path: Path) -> None:
     """All cases in one run of promtool; of each alert its own rules alone, so that the run is short."""
     files = []
-    for alert in dict.fromkeys(case.alert for case in CASES):
+    for at, (alert, given) in enumerate(dict.fromkeys((case.alert, case.limits) for case in CASES)):
         # Only labels are compared here: texts are another test's, so the rules lose theirs.
         found = [
             Group(each.name, tuple(_bare(rule) for rule in each.rules if rule.alert == alert))
-            for each in groups
+            for each in groups_of(POLICY, limits(given, BASE))
         ]
-        rules = tmp_path / f"{alert}.yml"
+        rules = tmp_path / f"{at}.yml"
         rules.write_text(rules_yaml([each for each in found if each.rules], digest=POLICY.digest))
         tests = [
             {
@@ -58,9 +53,9 @@ def test_each_alert_fires_on_what_it_is_for_and_on_nothing_else(
                 ],
             }
             for number, case in enumerate(CASES)
-            if case.alert == alert
+            if (case.alert, case.limits) == (alert, given)
         ]
-        file = tmp_path / f"{alert}.json"
+        file = tmp_path / f"{at}.json"
         file.write_text(json.dumps({"rule_files": [rules.name], "evaluation_interval": "1m", "tests": tests}))
         files.append(file)
     done = promtool("test", "rules", *files)
@@ -71,10 +66,10 @@ def _bare(rule: Rule) -> Rule:
     return Rule(rule.alert, rule.when, rule.severity, "", labels=rule.labels, wait=rule.wait, keep=rule.keep)
 
 
-def test_no_alert_is_without_a_case(groups: tuple[Group, ...]) -> None:
+def test_no_alert_is_without_a_case() -> None:
     """Each is seen to fire."""
     fired = {case.alert for case in CASES if case.fires}
-    assert fired == {rule.alert for group in groups for rule in group.rules}
+    assert fired == {rule.alert for group in groups_of(POLICY) for rule in group.rules}
 
 
 def test_what_is_told_of_drift_has_its_figures(tmp_path: Path) -> None:

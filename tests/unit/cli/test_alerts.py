@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
+from prometheus_client.core import GaugeMetricFamily
 
+from audit.config import load
+from cli.monitor_alerts import configured_evaluating
+from monitoring.alerts.expiry import EXPIRES
+from monitoring.settings import MonitorSettings
 from tests.components.alerts import FULL_POLICY, full_policy
 from tests.components.approvals import Done, affiant
 
@@ -107,6 +115,87 @@ def test_a_limit_changes_its_rule_and_no_other(policy: Path, tmp_path: Path) -> 
     assert done.code == 1
     assert done.json["same"] is False
     assert done.json["differences"] == ["affiant-sidecar: AffiantUnshipped is another rule"]
+
+
+def test_limits_of_the_settings_are_those_of_rules_check_and_dashboards(
+    policy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """[alerts]; an option goes before it. The file is found as everywhere."""
+    settings = tmp_path / "other.toml"
+    settings.write_text("[alerts]\nunshipped_seconds_warn = 7\nunshipped_seconds_page = 9.5\n")
+    render(policy, "--out", tmp_path, "--config", settings)
+    rules = tmp_path / RULES
+    assert "> 7\n" in rules.read_text()
+    assert "> 9.5\n" in rules.read_text()
+    check = ("alerts", "check", rules, "--policy", policy)
+    assert affiant(*check).code == 1
+    monkeypatch.setenv("AFFIANT_CONFIG", str(settings))
+    assert affiant(*check).code == 0
+    done = affiant(*check, "--limit", "unshipped_seconds_page=600", "--json")
+    assert done.json["differences"] == ["affiant-sidecar: AffiantUnshipped is another rule"]
+    assert affiant("dashboards", "render", "--out", tmp_path / "grafana").code == 0
+    assert '"value": 9.5' in (tmp_path / "grafana" / "dashboards" / "affiant-record.json").read_text()
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ("unshiped_seconds_warn = 5", "did you mean 'unshipped_seconds_warn'"),
+        ("unshipped_seconds_warn = 0", "unshipped_seconds_warn: Input should be greater than 0"),
+        ("unshipped_seconds_page = inf", "unshipped_seconds_page: Input should be a finite number"),
+        ('unshipped_seconds_warn = "5"', "unshipped_seconds_warn: Input should be a valid number"),
+        ("unshipped_seconds_warn = true", "unshipped_seconds_warn: Input should be a valid number"),
+        ("unshipped_seconds_warn = 600", "unshipped_seconds_page is 600 and unshipped_seconds_warn is 600"),
+        (
+            "hours_to_full_page = 24",
+            "hours_to_full_warn is 24: what wakes people must be less",
+        ),
+        ("expiry_days_warn = 1", "expiry_days_page is 2 and expiry_days_warn is 1"),
+    ],
+)
+def test_limits_that_make_no_sense_are_refused(
+    policy: Path, tmp_path: Path, settings: str, said: str
+) -> None:
+    """Wherever they are read; and as options, of whatever the settings are."""
+    file = tmp_path / "affiant.toml"
+    file.write_text(f"[alerts]\n{settings}\n")
+    for words in (("alerts", "render", "--policy", policy), ("config", "check")):
+        done = affiant(*words, "--config", file)
+        assert done.code == 2
+        assert said in done.err
+    file.write_text("[alerts]\nnotary_seconds_warn = 100\n")
+    done = affiant(
+        "alerts", "render", "--policy", policy, "--config", file, "--limit", "notary_seconds_page=100"
+    )
+    assert done.code == 2
+    assert "must be more than what warns" in done.err
+
+
+def test_the_monitor_evaluates_by_the_limits_of_the_settings(tmp_path: Path) -> None:
+    """An approval that ends in 20 days: by the default nobody hears of it, by a limit of 30 days people do."""
+    now = time.time()
+
+    class Leads:
+        """What a monitor that leads says."""
+
+        leads = True
+
+        def collect(self) -> Iterable[Any]:
+            yield GaugeMetricFamily("affiant_monitor_leader", "", 1)
+            family = GaugeMetricFamily(EXPIRES.name, "", labels=EXPIRES.labels)
+            family.add_metric(["credit", "0123456789ab"], now + 20 * 86_400)
+            yield family
+
+    fires = {}
+    for name, limit in (("default", ""), ("wide", "[alerts]\nexpiry_days_warn = 30\n")):
+        file = tmp_path / f"{name}.toml"
+        file.write_text(f'[data]\ndirectory = "data"\n{limit}')
+        config, monitor = load(file), Leads()
+        evaluating = configured_evaluating(config, MonitorSettings(), monitor, full_policy)  # type: ignore[arg-type]
+        assert evaluating is not None
+        evaluating.look()
+        fires[name] = [each.labels["alertname"] for each in evaluating.firing]
+    assert fires == {"default": [], "wide": ["AffiantApprovalExpires"]}
 
 
 def test_an_edit_of_the_rules_is_seen(policy: Path, tmp_path: Path) -> None:

@@ -13,10 +13,13 @@ from monitoring.slo import (
     Objective,
     added,
     bound_above,
+    burn_limit,
+    burns,
     objectives,
     of_confidence,
     of_latency,
     of_statuses,
+    rates,
 )
 from registry.policy.behaviour import Confidence, Slo
 
@@ -92,3 +95,39 @@ def test_counts_add_up() -> None:
 def test_the_bound_above_a_limit() -> None:
     """The first that is not below it."""
     assert [bound_above((1, 2, 4), each) for each in (0.5, 1, 1.5, 4, 5)] == [1, 1, 2, 4, None]
+
+
+def test_rates_keep_and_windows_stretch_with_the_period() -> None:
+    """Of 30 days those of the book; of another period as many parts of it, and never too short to hold some scrapes."""
+    assert [(each.factor, each.long, each.short) for each in rates(Slo())] == [
+        (14.4, 3600, 300), (6, 21_600, 1800), (3, 86_400, 7200), (1, 259_200, 21_600),
+    ]  # fmt: skip
+    assert [(each.long, each.short) for each in rates(Slo(period_days=15))][:2] == [
+        (1800, 150),
+        (10_800, 900),
+    ]
+    assert [(each.long, each.short) for each in rates(Slo(period_days=0.1))][:2] == [(300, 60), (300, 60)]
+
+
+@pytest.mark.parametrize(
+    ("long", "short", "found"),
+    [
+        ((15, 100), (2, 10), True),
+        ((14, 100), (2, 10), False),  # not above the limit: of just so much nobody is told
+        ((15, 100), (1, 10), False),  # it is over
+        ((9, 9), (9, 9), False),  # a few at night
+        ((10, 10), (1, 1), True),
+        ((15, 100), (0, 0), False),
+    ],
+)
+def test_a_budget_burns_in_both_windows_or_not_at_all(
+    long: tuple[int, int], short: tuple[int, int], found: bool
+) -> None:
+    """And not by a few bad ones alone."""
+    assert burns(0.14, Counted(*long), Counted(*short)) is found
+
+
+def test_a_limit_is_never_beyond_what_there_can_be() -> None:
+    """Of a budget of a tenth 14.4 times is more than there is: half-way to all."""
+    assert burn_limit(0.001, 14.4) == 14.4 * 0.001
+    assert burn_limit(0.1, 14.4) == 0.55

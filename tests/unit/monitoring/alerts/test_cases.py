@@ -7,14 +7,14 @@ import re
 import pytest
 
 from monitoring.alerts.form import Group
-from monitoring.alerts.limits import Limits
+from monitoring.alerts.limits import Limits, limits
 from monitoring.alerts.rules import groups_of
 from monitoring.alerts.samples import History, Sample
 from monitoring.alerts.standing import Standing
 from tests.components.alert_cases import CASES, Case
 from tests.components.alerts import full_policy
 
-GROUPS = groups_of(full_policy(), Limits(completeness_hours_warn=1))
+BASE = Limits(completeness_hours_warn=1)
 MINUTE = 60
 
 
@@ -48,7 +48,7 @@ def test_the_monitor_finds_what_prometheus_finds(number: int) -> None:
     case = CASES[number]
     groups = [
         Group(each.name, tuple(rule for rule in each.rules if rule.alert == case.alert), each.interval)
-        for each in GROUPS
+        for each in groups_of(full_policy(), limits(case.limits, BASE))
     ]
     series, history, standing = read(case), History(groups), Standing()
     fires: list[dict[str, str]] = []
