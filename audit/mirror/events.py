@@ -14,7 +14,7 @@ from audit.proof.exchange import fields_of, parts_json
 from audit.proof.hashing import leaf_hash
 from audit.proof.record import parse_payload, split_record
 
-_NO_TAG: Final = re.compile(r"[^A-Za-z0-9_.-]")
+_NO_TAG: Final = re.compile(r"[^A-Za-z0-9_-]")
 _LATEST: Final = 2**32 - 1
 
 
@@ -62,7 +62,7 @@ def _record_id(entry: Entry) -> str | None:
 
 
 def _label(entry: Entry) -> str | None:
-    """The service. A tag's parts are what a receiver routes by: nothing else may stand in it."""
+    """The service, as one part of a tag: receivers route by parts, and none may pass for another service's."""
     service = entry.get(Key.SERVICE)
     return _NO_TAG.sub("_", service) if isinstance(service, str) and service else None
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import sys
 import threading
+import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,14 +14,17 @@ from pathlib import Path
 import pytest
 
 from audit.config import Config
-from audit.journal import JournalReader
+from audit.errors import JournalFull
+from audit.journal import Journal, JournalReader, JournalSettings
 from audit.log import open_log
+from audit.mirror.mirror import MirrorProgress
+from audit.mirror.place import read_place
 from audit.settings import FluentdSettings, LogSettings, SidecarSettings
-from audit.ship.metrics import Shipped
+from audit.ship.shipper import Progress
 from audit.ship.sidecar import Sidecar
 from tests.components.collector import Collector
-from tests.components.journals import write_journal
-from tests.components.process import wait_until
+from tests.components.journals import OPENING, exchange, write_journal
+from tests.components.process import Process, wait_until
 
 
 @pytest.fixture
@@ -45,10 +52,19 @@ def sidecar(data: Path, address: str, **settings: object) -> Iterator[Sidecar]:
         assert ended == [0]
 
 
-def the(running: Sidecar) -> Shipped:
-    """The one journal's figures."""
-    [shipped] = running.journals().values()
-    return shipped
+def shipped(running: Sidecar) -> Progress:
+    """What is shipped of the one journal."""
+    wait_until(running.journals, what="the journal is found")
+    [found] = running.journals().values()
+    return found.progress
+
+
+def mirror(running: Sidecar) -> MirrorProgress:
+    """What is copied of it."""
+    wait_until(running.journals, what="the journal is found")
+    [found] = running.journals().values()
+    assert found.mirrored is not None
+    return found.mirrored.progress
 
 
 def durable(data: Path) -> int:
@@ -78,3 +94,158 @@ def test_each_entry_is_copied_under_its_service_s_tag_and_no_payload(
     assert [each.fields["record"] for each in events if each.tag == "affiant.m"] == ids
     assert {each.fields["kind"] for each in events if each.tag == "affiant"} == {"opening", "closing"}
     assert "secret" not in collector.process.log_text()
+
+
+def seen(collector: Collector) -> set[str]:
+    """Record ids that the receiver has, of the service's entries."""
+    return {each.fields["record"] for each in collector.events() if each.tag == "affiant.m"}
+
+
+def grow(data: Path, count: int, **options: object) -> list[str]:
+    """One more epoch of the journal with so many exchanges."""
+    return write_journal(data, [b"%d" % n for n in range(count)], **options)
+
+
+async def fill(data: Path, settings: JournalSettings, *, segments: int) -> list[str]:
+    """One more epoch, which goes on until the journal has so many segments."""
+    directory, ids = data / "journals" / "0", []
+    journal = Journal.open(directory, data / "shipping" / "0", settings, OPENING)
+    while len(list(directory.glob("*.seg"))) < segments:
+        try:
+            ids.append(await journal.append(*exchange(b"y" * 100_000, 0)))
+        except JournalFull:
+            await asyncio.sleep(0.01)  # the next segment is being made
+    await journal.close()
+    return ids
+
+
+def unread(port: int) -> int:
+    """Bytes that have come to a port's connections and that its process has not read."""
+    lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return sum(
+        int(line[4].partition(":")[2], 16)
+        for line in lines
+        if line[1].endswith(f":{port:04X}") and line[3] == "01"
+    )
+
+
+def test_what_a_killed_receiver_had_not_acknowledged_is_sent_again(
+    collector: Collector, tmp_path: Path
+) -> None:
+    """Written into its socket, and taken along by its end: only an acknowledgement counts. Three times."""
+    ids: list[str] = []
+    with sidecar(tmp_path, collector.address, resend_records=0) as running:
+        for _ in range(3):
+            ids.extend(grow(tmp_path, 300))
+            wait_until(lambda: mirrored(tmp_path, running), what="the copy")
+            wait_until(lambda: seen(collector) == set(ids), what="the receiver has printed it")
+            collector.process.pause()
+            ids.extend(grow(tmp_path, 300))
+            wait_until(lambda: unread(collector.port), what="a chunk lies in its socket")
+            collector.kill()
+            collector.start()
+        wait_until(lambda: mirrored(tmp_path, running), what="the rest")
+        assert mirror(running).failures >= 3
+        assert (mirror(running).resent, mirror(running).mirrored) == (0, durable(tmp_path))
+    wait_until(lambda: seen(collector) == set(ids), what="the receiver has printed it all")
+
+
+def test_what_a_killed_receiver_had_acknowledged_and_not_kept_is_sent_again_too(
+    collector: Collector, tmp_path: Path
+) -> None:
+    """This one acknowledges what it has only queued: so many records are sent once more, and it has them all."""
+    ids = grow(tmp_path, 3000)
+    with sidecar(tmp_path, collector.address, resend_records=len(ids)) as running:
+        wait_until(lambda: mirror(running).mirrored > 0, what="part of it", interval_s=0.002)
+        collector.kill()
+        collector.start()
+        wait_until(lambda: mirror(running).resent > 0, what="it goes on")
+        wait_until(lambda: mirrored(tmp_path, running), what="the rest")
+    wait_until(lambda: seen(collector) == set(ids), what="the receiver has printed it all")
+
+
+def test_a_killed_sidecar_goes_on_where_the_receiver_had_acknowledged(
+    collector: Collector, tmp_path: Path
+) -> None:
+    """SIGKILL in the middle; the next run sends the rest, and what may be kept nowhere once more."""
+    ids = grow(tmp_path, 6000)
+    config = tmp_path / "affiant.toml"
+    config.write_text(
+        '[data]\ndirectory = "."\n[journal]\nfree_after = "acknowledged"\n[sidecar]\nmetrics_port = 0\n'
+        f'[fluentd]\naddress = "{collector.address}"\nresend_records = 100\n'
+    )
+    argv = [sys.executable, "-P", "-m", "cli.main", "sidecar", "--config", str(config)]
+    process = Process(argv, log=tmp_path / "sidecar.log", name="sidecar")
+    journal = bytes.fromhex(ids[0].partition("-")[0])
+
+    def place() -> int:
+        return read_place(tmp_path / "shipping" / "0", journal) or 0
+
+    with process:
+        process.wait_until(lambda: place() > 1000, what="part of it")
+        process.kill()
+        killed = place()
+        assert killed < durable(tmp_path), "it was killed too late to show anything"
+        process.start()
+        process.wait_until(lambda: place() == durable(tmp_path), what="the rest")
+        assert process.stop() == 0
+    wait_until(lambda: seen(collector) == set(ids), what="the receiver has printed it all")
+    twice = Counter(each.fields["record"] for each in collector.events())
+    again = [record for record, count in twice.items() if count > 1]
+    assert {killed - 100 <= int(record.rpartition("-")[2]) < killed + 3000 for record in again} == {True}
+
+
+def test_a_receiver_that_hangs_delays_nothing(collector: Collector, tmp_path: Path) -> None:
+    """Paused: the log has everything, an end comes in time, and the copy is whole when it goes on."""
+    collector.process.pause()
+    ids = grow(tmp_path, 2000)
+    begun = time.monotonic()
+    with sidecar(tmp_path, collector.address, timeout_seconds=60, drain_seconds=0) as running:
+        wait_until(lambda: shipped(running).acknowledged == durable(tmp_path), what="shipping")
+        ids += grow(tmp_path, 2000)
+        wait_until(lambda: shipped(running).acknowledged == durable(tmp_path), what="shipping goes on")
+        assert mirror(running).mirrored == 0
+    assert time.monotonic() - begun < 50, "the end waited for the receiver's time-out"
+    collector.process.resume()
+    with sidecar(tmp_path, collector.address) as running:
+        wait_until(lambda: mirrored(tmp_path, running), what="the copy")
+    wait_until(lambda: seen(collector) == set(ids), what="the receiver has printed it all")
+
+
+def test_what_was_freed_before_it_was_copied_is_counted_and_told_to_the_receiver(
+    collector: Collector, tmp_path: Path
+) -> None:
+    """The difference is known: the receiver has each record, or is told that it will not get it."""
+    small = JournalSettings(segment_bytes=1 << 20, free_after="acknowledged")
+    before = write_journal(tmp_path, [b"x"] * 100, settings=small)
+    with sidecar(tmp_path, collector.address, resend_records=50) as running:
+        wait_until(lambda: mirrored(tmp_path, running), what="the first copy")
+        collector.kill()
+        ids = asyncio.run(fill(tmp_path, small, segments=5))
+        wait_until(lambda: shipped(running).acknowledged == durable(tmp_path), what="shipping")
+        ids += write_journal(
+            tmp_path, [b"x"], settings=small
+        )  # opening it frees what the log has acknowledged
+        oldest = JournalReader(tmp_path / "journals" / "0").read(1)[0].sequence
+        assert oldest > len(before) + 2
+        collector.start()
+        wait_until(lambda: mirrored(tmp_path, running), what="what is left")
+        [gap] = [each.fields for each in collector.events() if each.fields["kind"] == "not_mirrored"]
+        first, last = int(gap["first"]), int(gap["last"])
+        assert mirror(running).dropped == last - first + 1 == oldest - first
+    missing = set(before + ids) - seen(collector)
+    assert {first <= int(record.rpartition("-")[2]) <= last for record in missing} == {True}
+    told = {f"{gap['journal']}-{sequence}" for sequence in range(first, last + 1)}
+    assert not told & seen(collector)
+    assert set(before + ids) <= told | seen(collector)
+
+
+def test_payloads_go_along_when_they_are_asked_for(collector: Collector, tmp_path: Path) -> None:
+    """Decoded; those over the limit stay out, and it is said how large they are."""
+    write_journal(tmp_path, [b'{"instances":[[41]]}', b"x" * 5000])
+    with sidecar(tmp_path, collector.address, payloads=True, payload_bytes=2000) as running:
+        wait_until(lambda: mirrored(tmp_path, running), what="the copy")
+    small, large = (each.map("payload") for each in collector.events() if each.tag == "affiant.m")
+    assert small["request"]["body"] == {"instances": [[41]]}  # type: ignore[index]
+    assert small["answer"]["body"] == {"predictions": [1]}  # type: ignore[index]
+    assert list(large) == ["left_out"]
