@@ -24,7 +24,7 @@ CREATE VIEW affiant_missing AS
 SELECT bounds.journal, wanted AS sequence
 FROM (SELECT journal, min(sequence) AS low, max(sequence) AS high FROM affiant_records GROUP BY journal) AS bounds,
      generate_series(bounds.low, bounds.high) AS wanted
-WHERE NOT EXISTS (SELECT FROM affiant_records AS had WHERE had.journal = bounds.journal AND had.sequence = wanted)
-  AND NOT EXISTS (SELECT FROM affiant_entries AS gap
+WHERE NOT EXISTS (SELECT 1 FROM affiant_records AS had WHERE had.journal = bounds.journal AND had.sequence = wanted)
+  AND NOT EXISTS (SELECT 1 FROM affiant_entries AS gap
                   WHERE gap.kind = 'not_mirrored' AND gap.journal = bounds.journal
                     AND wanted BETWEEN gap.first AND gap.last);
