@@ -9,12 +9,18 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Final, Self
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from audit.config import Config, Section, find, load, suggest, validate
 from audit.errors import ConfigError
 
-Limit = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+def _whole(number: float) -> float:
+    """60, not 60.0: the same limits give the same files, whoever wrote them."""
+    return int(number) if number.is_integer() else number
+
+
+Limit = Annotated[float, Field(gt=0, allow_inf_nan=False), AfterValidator(_whole)]
 _LEFT: Final = ("hours_to_full", "expiry_days")
 """What is left: the less, the worse."""
 
