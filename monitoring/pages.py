@@ -21,6 +21,7 @@ from .asking import HOP, LEADS, Answer, Asking, detail, none
 from .errors import NotLeading
 from .monitor import Monitor
 
+_JSON: Final = (("Content-Type", "application/json"), ("Cache-Control", "no-store"))
 _STATUSES: Final = {200: "200 OK", 404: "404 Not Found", 503: "503 Service Unavailable"}
 _ENVIRON: Final = "HTTP_" + HOP.upper().replace("-", "_")
 Start = Callable[..., Any]
@@ -66,7 +67,7 @@ def _answer(environ: dict[str, Any], found: Callable[[list[str]], Any], asking: 
 
 def _written(start: Start, answer: Answer) -> Iterable[bytes]:
     # A list of its own for each answer: the server adds to it.
-    headers = [("Content-Type", "application/json"), ("Cache-Control", "no-store")]
+    headers = list(_JSON)
     if answer.leader is not None:
         headers.append((LEADS, answer.leader))
     start(_STATUSES[answer.status], headers)

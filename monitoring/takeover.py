@@ -83,10 +83,12 @@ class Takeover:
                 if state is not None:
                     aggregate = self._aggregate(topic, partitions, held)
                     try:
-                        restore(aggregate, state, panes)
+                        gone = restore(aggregate, state, panes)
                     except DetectError as error:
                         self._say.warning("what was judged before is judged again", reason=str(error))
                     else:
+                        if gone:
+                            self._say.warning("panes that figures were of are kept no more", panes=gone)
                         return aggregate
                 aggregate = self._aggregate(topic, partitions, held)
                 for pane in panes:

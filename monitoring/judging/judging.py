@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
@@ -23,6 +23,9 @@ SCORE: Final = "score:"
 """Before a score's name: a feature may be called the same."""
 NONE: Final = -1.0
 """In place of the logarithm of an e-value that is 0: JSON has no infinity, and what is below 1 says nothing."""
+
+MOST_PANES: Final = 4096
+"""Of one package that anything is said of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,16 +48,10 @@ class Judging:
     def __init__(self, profile: Profile, judged: Judged) -> None:
         """Nothing was taken yet."""
         self.profile: Final = profile
-        self.judged: Final = judged
-        self.unsupported: str | None = None
+        self.judged = judged
         scores = [replace(column, name=SCORE + column.name) for column in profile.reference.scores]
         self.columns: Final = (*profile.reference.features, *scores)
-        try:
-            self._detector = Detector(self.columns, profile.reference, judged.limits)
-        except DetectError as error:
-            self.unsupported = str(error)
-            widest = replace(judged.limits, warn_delta="auto", page_delta="auto")
-            self._detector = Detector(self.columns, profile.reference, widest)
+        self._detector, self.unsupported = self._made(judged)
         self._state = self._detector.start()
         self.standings: tuple[Standing, ...] = tuple(Standing() for _ in self.columns)
         self._window: deque[Taken] = deque()
@@ -65,6 +62,65 @@ class Judging:
         self.checks = 0
         self._most = np.full((2, len(self.columns)), -np.inf)
         """The largest logarithms, warn and page, of all panes."""
+
+    def _made(self, judged: Judged) -> tuple[Detector, str | None]:
+        """The detectors, and why they are not those of the limits."""
+        try:
+            return Detector(self.columns, self.profile.reference, judged.limits), None
+        except DetectError as error:
+            widest = replace(judged.limits, warn_delta="auto", page_delta="auto")
+            return Detector(self.columns, self.profile.reference, widest), str(error)
+
+    def follow(self, judged: Judged, panes: Iterable[Taken]) -> None:
+        """Other limits from the next pane on: what they do not touch goes on, an alarm that stands among it.
+
+        An e-detector with another delta begins anew, all standings with another rule; a window of another size is made
+        of `panes`: those that are kept, oldest first.
+        """
+        before, detector, old = self.judged, self._detector, self._state
+        self.judged = judged
+        self._detector, self.unsupported = self._made(judged)
+        new = self._detector.start()
+        if self._detector.warn.delta != detector.warn.delta:
+            old = replace(old, warn=new.warn, log_e_warn=new.log_e_warn)
+            self._most[0] = -np.inf
+        if self._detector.page.delta != detector.page.delta:
+            old = replace(old, page=new.page, log_e_page=new.log_e_page)
+            self._most[1] = -np.inf
+        self._state = old
+        if judged.limits.rule != before.limits.rule:
+            self.standings = tuple(Standing() for _ in self.columns)
+        if judged.window_rows != before.window_rows:
+            self.refill(panes)
+
+    def refill(self, panes: Iterable[Taken]) -> None:
+        """Make the window of the newest of these panes, which come oldest first, and of nothing else."""
+        self._window.clear()
+        self._sum = np.zeros(self._detector.lines.size, np.int64)
+        self.window_rows = 0
+        for taken in panes:
+            self.fill(taken)
+
+    def forget(self, partition: int, before: int, panes: Sequence[Taken]) -> None:
+        """Take the panes of a partition before this one out of the window; older ones of others may come in again.
+
+        `panes`: those that are kept, oldest first; the window is the newest of them.
+        """
+        old = [each for each in self._window if each.partition == partition and each.number < before]
+        if not old:
+            return
+        self._window = deque(
+            each for each in self._window if each.partition != partition or each.number >= before
+        )
+        for each in old:
+            self._sum -= _counts(each.tally)
+            self.window_rows -= each.tally.rows
+        for at in range(len(panes) - len(self._window) - 1, -1, -1):
+            if self.window_rows >= self.judged.window_rows:
+                break
+            self._window.appendleft(panes[at])
+            self._sum += _counts(panes[at].tally)
+            self.window_rows += panes[at].tally.rows
 
     @property
     def threshold(self) -> float:
@@ -108,7 +164,7 @@ class Judging:
         )
 
     def fill(self, taken: Taken) -> None:
-        """Put a pane that was judged before a restart back into the window."""
+        """Put a pane that was judged before back into the window."""
         if taken.tally.rows:
             self._slide(taken, _counts(taken.tally))
 
@@ -166,7 +222,10 @@ class Judging:
         self._window.append(taken)
         self._sum += counts
         self.window_rows += taken.tally.rows
-        while self.window_rows - self._window[0].tally.rows >= self.judged.window_rows:
+        while (
+            self.window_rows - self._window[0].tally.rows >= self.judged.window_rows
+            or len(self._window) > MOST_PANES
+        ):
             old = self._window.popleft()
             self._sum -= _counts(old.tally)
             self.window_rows -= old.tally.rows

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Final, Self
 
 from monitoring.detect.edetector import choose_delta
 from monitoring.detect.figures import PAGE_DELTA, WARN_DELTA
 from monitoring.detect.limits import Limits
 from monitoring.detect.limits import Rule as DetectRule
-from monitoring.errors import DeltaRefused
+from monitoring.errors import DeltaRefused, DetectError
 from registry.policy import Policy, Rule
 from registry.policy.behaviour import DISTANCE, INDEX
 from registry.reference import Reference
@@ -35,6 +36,19 @@ class Judged:
     window_rows: int
     ignore: frozenset[str]
     policy: str
+
+    def written(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self) | {"ignore": sorted(self.ignore)}
+
+    @classmethod
+    def read(cls, content: Mapping[str, Any]) -> Self:
+        """What `written` gave. Raises DetectError: it is none."""
+        try:
+            limits, ignore = Limits(**content["limits"]), frozenset(map(str, content["ignore"]))
+            return cls(limits, int(content["window_rows"]), ignore, str(content["policy"]))
+        except (KeyError, TypeError, ValueError) as error:
+            raise DetectError(f"not what a service is judged by: {error}") from error
 
 
 def judged_by(policy: Policy | None, service: str) -> Judged:

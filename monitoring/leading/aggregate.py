@@ -20,9 +20,10 @@ from monitoring.judging.judging import Taken
 from monitoring.order import Order
 from monitoring.panes import At, Of, Pane
 from monitoring.read import Packages, Profile
+from monitoring.store.base import REACH
 from registry.deployment import Rollout
 
-from .life import MOST_PANES, Comparing, Life, Told
+from .life import Comparing, Life, Told
 from .scores import cuts_of
 
 _WORK: Final = 8
@@ -47,7 +48,7 @@ class Aggregate:
         Args:
             partitions: all of the log's.
             packages: where profiles are had.
-            judged_by: a service → its limits now. Other limits than before begin its detectors anew.
+            judged_by: a service → its limits now.
             topic: hex id of the log's topic.
             pane_records: offsets of a pane.
         """
@@ -145,15 +146,12 @@ class Aggregate:
         told, self._told = self._told, []
         return told
 
-    def refill(self, pane: Pane) -> None:
-        """A pane that was judged before a restart: into windows and what evidence is made of, and no further."""
-        self._remember(pane)
-        for of, tally in pane.tallies.items():
-            life = self.lives.get(of)
-            if life is not None and pane.time > life.since and tally.rows:
-                taken = Taken(pane.partition, pane.number, pane.time, tally)
-                life.judging.fill(taken)
-                life.keep(taken)
+    def remember(self, pane: Pane) -> None:
+        """A pane that was judged, before a restart too: how far journals had come before it."""
+        history = self._history.setdefault(pane.partition, deque())
+        history.append((pane.number, pane.reached, pane.fresh))
+        while history and history[0][0] < self.next[pane.partition] - REACH:
+            history.popleft()
 
     def evidence(self, of: Of) -> Evidence | None:
         """Of the panes that are kept of a package; None: it does not serve, or nothing of it was judged yet."""
@@ -180,10 +178,12 @@ class Aggregate:
         since = self.served.get(of)
         if since is None or time <= since:
             return None
-        found = self.lives.get(of)
-        if found is not None and found.judging.judged == self._judged_by(of.service):
-            return found
-        return self.begin(of, since)
+        found, judged = self.lives.get(of), self._judged_by(of.service)
+        if found is None:
+            return self.begin(of, since, judged)
+        if found.judging.judged != judged:
+            found.follow(judged)
+        return found
 
     def _cuts(self, service: str) -> NDArray[np.float32]:
         """By what scores of a service's canary and live are compared: live's reference."""
@@ -191,12 +191,12 @@ class Aggregate:
         profile = None if live is None else self._packages.get(live.service, live.digest)
         return cuts_of(profile.reference.scores[0]) if profile is not None else np.empty(0, np.float32)
 
-    def begin(self, of: Of, since: int) -> Life | None:
+    def begin(self, of: Of, since: int, judged: Judged) -> Life | None:
         """A new life; None: there is no such package."""
         profile = self._packages.get(of.service, of.digest)
         if profile is None:
             return None
-        life = self.lives[of] = Life(Judging(profile, self._judged_by(of.service)), since)
+        life = self.lives[of] = Life(Judging(profile, judged), since)
         return life
 
     def _count(self, pane: Pane, compared: Mapping[Of, Profile | None]) -> None:
@@ -208,12 +208,9 @@ class Aggregate:
             self.statuses.setdefault(at, Counter()).update(statuses)
         for service, comparing in self.comparing.items():
             comparing.add(service, pane, compared.get)
-        self._remember(pane)
-
-    def _remember(self, pane: Pane) -> None:
-        self._history.setdefault(pane.partition, deque(maxlen=MOST_PANES)).append(
-            (pane.number, pane.reached, pane.fresh)
-        )
+        self.remember(pane)
+        for life in self.lives.values():
+            life.forget(pane.partition, self.next[pane.partition] - REACH)
 
     def _judge(self, of: Of, life: Life, taken: Taken) -> list[Told]:
         life.asked.add(taken.tally)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from monitoring.asked import Asked
 from monitoring.detect.judge import Severity
-from monitoring.judging import Judging
-from monitoring.judging.judging import Taken
+from monitoring.judging import Judged, Judging
+from monitoring.judging.judging import MOST_PANES, Taken
 from monitoring.panes import Of, Pane, Slot
 from monitoring.read import Profile
 from registry.deployment import Rollout
@@ -23,8 +23,6 @@ from .scores import shared_bins, shared_counts
 WINDOWS: Final = 8
 """Of rows that evidence is made of, at least where there are so many: detectors need more than distances do."""
 _SIDES: Final[tuple[Slot, Slot]] = ("canary", "live")
-MOST_PANES: Final = 4096
-"""Of one package that are kept for its evidence; and of the log that are known by how far journals had come."""
 
 
 @dataclass(slots=True)
@@ -42,14 +40,47 @@ class Life:
     """Column whose page waits for that → checks when it was last looked at."""
     asked: Asked = field(default_factory=Asked)
     """All of it, without the statuses."""
+    _oldest: dict[int, int] = field(default_factory=dict)
+    """Partition → a pane that no kept one of it comes before."""
 
     def keep(self, taken: Taken) -> None:
         """A pane with rows, for its evidence; the oldest ones go that it does without."""
         self.kept.append(taken)
         self.kept_rows += taken.tally.rows
+        self._oldest.setdefault(taken.partition, taken.number)
         enough = WINDOWS * self.judging.judged.window_rows
         while len(self.kept) > MOST_PANES or self.kept_rows - self.kept[0].tally.rows >= enough:
             self.kept_rows -= self.kept.popleft().tally.rows
+
+    def restore(self, panes: Iterable[Taken]) -> None:
+        """Those that were kept before a restart, in their order."""
+        self.kept = deque(panes)
+        self.kept_rows = sum(each.tally.rows for each in self.kept)
+        self._know_oldest()
+        self.judging.refill(self.kept)
+
+    def forget(self, partition: int, before: int) -> None:
+        """Nothing is said any more of the panes of a partition before this one."""
+        if self._oldest.get(partition, before) >= before:
+            return
+        there = deque(each for each in self.kept if each.partition != partition or each.number >= before)
+        if len(there) < len(self.kept):
+            self.kept = there
+            self.kept_rows = sum(each.tally.rows for each in there)
+            self.judging.forget(partition, before, there)
+        self._know_oldest()
+
+    def follow(self, judged: Judged) -> None:
+        """Other limits from the next pane on (`Judging.follow`). A page has to be supported by them, too."""
+        before = self.judging.judged
+        self.judging.follow(judged, self.kept)
+        if (before.limits, before.window_rows) != (judged.limits, judged.window_rows):
+            self.confirmed, self.tried = set(), {}
+
+    def _know_oldest(self) -> None:
+        self._oldest = {}
+        for each in self.kept:
+            self._oldest[each.partition] = min(each.number, self._oldest.get(each.partition, each.number))
 
     def alarms(self) -> dict[str, Severity]:
         """Columns that stand alarmed. A page counts from when the kept panes alone support it."""

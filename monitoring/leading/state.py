@@ -8,11 +8,13 @@ from typing import Any, Final
 
 from monitoring.asked import Asked
 from monitoring.errors import DetectError
+from monitoring.judging import Judged
+from monitoring.judging.judging import Taken
 from monitoring.panes import At, Of, Pane
 
 from .aggregate import Aggregate
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 
 
 def state_of(aggregate: Aggregate) -> dict[str, Any]:
@@ -24,7 +26,8 @@ def state_of(aggregate: Aggregate) -> dict[str, Any]:
         "next": {str(partition): number for partition, number in sorted(aggregate.next.items())},
         "lives": [
             {
-                "of": list(of), "since": life.since, "policy": life.judging.judged.policy,
+                "of": list(of), "since": life.since, "judged": life.judging.judged.written(),
+                "kept": [[each.partition, each.number] for each in life.kept],
                 "judging": life.judging.encode(), "confirmed": sorted(life.confirmed),
                 "tried": dict(sorted(life.tried.items())), "asked": life.asked.written(),
             }
@@ -41,7 +44,7 @@ def state_of(aggregate: Aggregate) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def restore(aggregate: Aggregate, state: Mapping[str, Any], panes: Iterable[Pane]) -> None:
+def restore(aggregate: Aggregate, state: Mapping[str, Any], panes: Iterable[Pane]) -> int:
     """Go on from a state. MUST come before anything was taken, and after `serve`.
 
     Args:
@@ -49,9 +52,12 @@ def restore(aggregate: Aggregate, state: Mapping[str, Any], panes: Iterable[Pane
         state: what `state_of` gave.
         panes: those that are kept, in their order; what the state does not cover is judged by `judge`.
 
+    Returns:
+        How many panes that figures were of are kept no more: until as many came, they are of fewer rows.
+
     Raises:
-        DetectError: the state is of another log or other panes, or none. What it says of a life with other limits, or
-            of another time, is left out: that life begins anew.
+        DetectError: the state is of another log or other panes, or none. What it says of a life of another time is left
+            out, and what cannot be read of one: that life begins anew.
         StoreUnavailable: a package cannot be had now.
     """
     try:
@@ -60,8 +66,8 @@ def restore(aggregate: Aggregate, state: Mapping[str, Any], panes: Iterable[Pane
         ):  # fmt: skip
             raise DetectError("the state is of another log, or of other panes")
         aggregate.next.update({int(partition): int(number) for partition, number in state["next"].items()})
-        for each in state["lives"]:
-            _restore_life(aggregate, each)
+        places = {(pane.partition, pane.number): pane for pane in panes}
+        gone = sum(_restore_life(aggregate, each, places) for each in state["lives"])
         for service, each in state["comparing"].items():
             known = aggregate.comparing.get(service)
             same = (each["offset"], each["moved"])
@@ -73,28 +79,39 @@ def restore(aggregate: Aggregate, state: Mapping[str, Any], panes: Iterable[Pane
             aggregate.statuses[At(service, slot)] = Counter({int(key): int(n) for key, n in found.items()})
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise DetectError(f"not a state: {error}") from error
-    for pane in panes:
+    for pane in places.values():
         if pane.number < aggregate.next.get(pane.partition, 0):
-            aggregate.refill(pane)
+            aggregate.remember(pane)
         else:
             aggregate.take(pane)
+    return gone
 
 
-def _restore_life(aggregate: Aggregate, content: Mapping[str, Any]) -> None:
+def _restore_life(
+    aggregate: Aggregate, content: Mapping[str, Any], panes: Mapping[tuple[int, int], Pane]
+) -> int:
+    """By the limits that it was judged by then: those of now come with its next pane, as for who was never stopped.
+
+    Returns how many of its panes are not there any more.
+    """
     of, since = Of(*content["of"]), int(content["since"])
     if aggregate.served.get(of) != since:
-        return
-    life = aggregate.begin(of, since)
-    if life is None or life.judging.judged.policy != content["policy"]:
-        return
+        return 0
     try:
+        life = aggregate.begin(of, since, Judged.read(content["judged"]))
+        if life is None:
+            return 0
         life.judging.restore(content["judging"])
         life.asked = Asked.read(content["asked"])
     except DetectError:
-        del aggregate.lives[of]
-        return
+        aggregate.lives.pop(of, None)
+        return 0
+    places = [(int(partition), int(number)) for partition, number in content["kept"]]
+    there = [panes[place] for place in places if place in panes and of in panes[place].tallies]
+    life.restore(Taken(pane.partition, pane.number, pane.time, pane.tallies[of]) for pane in there)
     life.confirmed = set(content["confirmed"])
     life.tried = {column: int(checks) for column, checks in content["tried"].items()}
+    return len(places) - len(there)
 
 
 def _texts(counts: Mapping[int, int]) -> dict[str, int]:

@@ -10,6 +10,9 @@ from monitoring.panes.collector import Finished, State
 
 KEEP: Final = 1024
 """Newest panes of a partition that are kept."""
+REACH: Final = 768
+"""Newest panes of a partition, of those that were judged, that anything is said of. So who leads from now on knows all
+that who led before did, as long as no more than the rest of what is kept was counted and not judged yet."""
 
 
 class Restored(NamedTuple):

@@ -20,21 +20,29 @@ COMPARE = "monitoring/rollout/compare.py"
 MOVER = "monitoring/rollout/mover.py"
 SERVED = "monitoring/judging/served.py"
 PAGES = "monitoring/pages.py"
+ASKING = "monitoring/asking.py"
+MEMBERS = "monitoring/members.py"
+LEAD = "monitoring/lead.py"
 
 ON_JUDGING = "tests/unit/monitoring/judging"
 ON_LEADING = "tests/unit/monitoring/leading"
 ON_MONITOR = "tests/unit/monitoring/test_monitor.py"
 ON_ORDER = "tests/unit/monitoring/test_order.py tests/property/test_order.py"
+ON_TAKEOVER = "tests/property/test_takeover.py"
+ON_ASKING = "tests/unit/monitoring/test_asking.py"
 ON_ROLLOUT = "tests/unit/monitoring/rollout"
 ON_GOVERNED = "tests/unit/monitoring/test_governed.py"
 
 COPIED = (
     "audit",
+    "cli",
     "monitoring",
     "registry",
+    "service",
     "tests/__init__.py",
     "tests/components",
     "tests/property/test_order.py",
+    "tests/property/test_takeover.py",
     "tests/unit/monitoring",
 )
 
@@ -53,7 +61,13 @@ MUTATIONS = (
     ),
     Mutation("panes far apart", AGAIN, "if end - first > MOST_BETWEEN:", "if False:", ON_MONITOR),
     Mutation("an ignored feature", JUDGING, "in self.judged.ignore else", "in () else", ON_JUDGING),
-    Mutation("the window's end", JUDGING, ">= self.judged.window_rows:", "> 10**9:", ON_JUDGING),
+    Mutation(
+        "the window's end",
+        JUDGING,
+        ">= self.judged.window_rows\n            or",
+        "> 10**9\n            or",
+        ON_JUDGING,
+    ),
     Mutation(
         "a page that the panes support",
         LIFE,
@@ -125,10 +139,62 @@ MUTATIONS = (
     Mutation(
         "headers of their own",
         PAGES,
-        'start("200 OK", list(_JSON))',
-        'start("200 OK", _KEPT)',
+        "headers = list(_JSON)",
+        "headers = _KEPT",
         ON_MONITOR,
         also=("Start = Callable", "_KEPT: Any = list(_JSON)\nStart = Callable"),
+    ),
+    Mutation(
+        "figures of what is kept alone",
+        AGGREGATE,
+        "            life.forget(pane.partition, self.next[pane.partition] - REACH)\n",
+        "            pass\n",
+        ON_TAKEOVER,
+        short=True,
+    ),
+    Mutation(
+        "a window of what is kept",
+        JUDGING,
+        "            if self.window_rows >= self.judged.window_rows:\n                break\n",
+        "            break\n",
+        ON_TAKEOVER,
+    ),
+    Mutation(
+        "a page that the limits of now support",
+        LIFE,
+        "            self.confirmed, self.tried = set(), {}\n",
+        "            pass\n",
+        ON_TAKEOVER,
+    ),
+    Mutation(
+        "another rule", JUDGING, "if judged.limits.rule != before.limits.rule:", "if False:", ON_TAKEOVER
+    ),
+    Mutation(
+        "what a policy does not change",
+        JUDGING,
+        "if self._detector.page.delta != detector.page.delta:",
+        "if True:",
+        ON_TAKEOVER,
+    ),
+    Mutation(
+        "the limits of a state",
+        STATE,
+        "life.judging.judged.written()",
+        "aggregate._judged_by(of.service).written()",
+        ON_TAKEOVER,
+    ),
+    Mutation("one hop", PAGES, "asking is None or _ENVIRON in environ", "asking is None", ON_ASKING),
+    Mutation("redirects", ASKING, "ProxyHandler({}), _NoRedirects)", "ProxyHandler({}))", ON_ASKING),
+    Mutation("other schemes", MEMBERS, "https?://(?:", "[a-z]+://(?:", ON_ASKING),
+    Mutation("long answers", ASKING, " or len(body) > self._most:", ":", ON_ASKING),
+    Mutation(
+        "a pane that was read in a round that failed",
+        LEAD,
+        "            for pane in panes:  # at once: the feed gives each of them once\n"
+        "                self.aggregate.take(pane)\n"
+        "        ends = self.ends(clock)\n",
+        "            pass\n        ends = self.ends(clock)\n        for pane in panes:\n            self.aggregate.take(pane)\n",
+        ON_MONITOR,
     ),
 )
 

@@ -12,18 +12,20 @@ from typing import Any
 
 import pytest
 
+from audit.errors import LogUnavailable
 from audit.log.local import LocalLog
 from monitoring.consume import LocalFollowing
 from monitoring.figures import Evidence
 from monitoring.governed import Ungoverned
-from monitoring.judging import judged_by
+from monitoring.judging import Basis, judged_by
 from monitoring.judging.again import NotThose, again
 from monitoring.monitor import Monitor
 from monitoring.pages import pages
 from monitoring.panes import Pane
+from monitoring.read import Packages, Profile
 from monitoring.store.feed import LocalFeed
 from monitoring.store.states import FileStates
-from registry.deployment import Placed
+from registry.deployment import Placed, Rollout
 from registry.package import Package
 from tests.components.monitored import Known, Traffic, append, local_log, made_package
 
@@ -48,14 +50,22 @@ class Site:
             other.values(4 * SIZE + 5),
         )
 
-    def monitor(self, name: str = "monitor", feed: LocalFeed | None = None) -> Monitor:
+    def monitor(
+        self,
+        name: str = "monitor",
+        feed: LocalFeed | None = None,
+        *,
+        log: Any = None,
+        governing: Any = None,
+        packages: Any = None,
+    ) -> Monitor:
         """One that begins, or goes on in its directory."""
         feed, directory = feed or LocalFeed(), self.directory / name
         following = LocalFollowing(self.log, directory, SIZE, self.packages, feed.hand, pause=lambda _: None)
         plans = {SERVICE: (Placed(digest=self.digest), Placed(digest="sha256:" + "ef" * 32, slot="shadow"))}
         return Monitor(
-            following, lambda _: feed, self.log, Ungoverned(None, plans), self.packages,
-            lambda _: FileStates(directory / "judged"), pane_records=SIZE, clock=lambda: 2e9,
+            following, lambda _: feed, log or self.log, governing or Ungoverned(None, plans),
+            packages or self.packages, lambda _: FileStates(directory / "judged"), pane_records=SIZE, clock=lambda: 2e9,
         )  # fmt: skip
 
     def evidence(self, monitor: Monitor) -> Evidence:
@@ -247,3 +257,90 @@ def test_metrics_tell_how_far_it_has_read(site: Site) -> None:
     assert samples["affiant_monitor_leader", None] == 1
     assert samples["affiant_monitor_position", "1"] == 4 * SIZE + 5
     assert samples["affiant_monitor_lag_records", "1"] == 0
+
+
+class Flaky:
+    """A log of which it cannot be said how far it goes, while `away`."""
+
+    def __init__(self, log: Any) -> None:
+        self.log, self.away = log, True
+
+    def topic(self) -> Any:
+        return self.log.topic()
+
+    def reader(self) -> Any:
+        self.real = self.log.reader()
+        return self
+
+    def bounds(self, partition: int) -> Any:
+        if self.away:
+            raise LogUnavailable("away")
+        return self.real.bounds(partition)
+
+    def close(self) -> None:
+        self.real.close()
+
+
+def test_what_is_away_loses_no_pane(site: Site) -> None:
+    """The feed gives each of them once, also in a round in which something else is away."""
+    log = Flaky(site.log)
+    monitor = run(site.monitor(log=log))
+    assert monitor.trouble == "away"
+    assert monitor.figures() == []
+    log.away = False
+    assert run(monitor).figures() == run(site.monitor("another")).figures()
+
+
+class Slow(Packages):
+    """A store of which one package is to come."""
+
+    def __init__(self, packages: Packages) -> None:
+        self.packages, self.asked, self.free = packages, threading.Event(), threading.Event()
+
+    def get(self, service: str, digest: str) -> Profile | None:
+        if service == "slow":
+            self.asked.set()
+            assert self.free.wait(30)
+        return self.packages.get(service, digest)
+
+
+@pytest.mark.timeout(60)
+def test_nobody_who_asks_waits_for_a_store_or_for_anothers_evidence(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Figures and metrics are there while a package is pulled, and while evidence is computed."""
+    governing = Ungoverned(
+        None, {SERVICE: (Placed(digest=site.digest),), "slow": (Placed(digest=site.digest),)}
+    )
+    packages = Slow(site.packages)
+    monitor = run(site.monitor(governing=governing, packages=packages))
+    figures = monitor.figures()
+    governing.rollouts = {"slow": Rollout("sha256:" + "cd" * 32, (0.5, 1.0), 600.0, 3000, 3000, 41)}  # type: ignore[misc]
+    judging = threading.Thread(target=monitor.step)
+    judging.start()
+    try:
+        assert packages.asked.wait(30)
+        assert monitor.figures() == figures
+        assert list(monitor.collect())
+        assert site.evidence(monitor)
+    finally:
+        packages.free.set()
+        judging.join()
+    computing, free = threading.Event(), threading.Event()
+    real = Basis.evidence
+
+    def evidence(basis: Basis) -> Evidence:
+        computing.set()
+        assert free.wait(30)
+        return real(basis)
+
+    monkeypatch.setattr(Basis, "evidence", evidence)
+    asking = threading.Thread(target=site.evidence, args=(monitor,))
+    asking.start()
+    try:
+        assert computing.wait(30)
+        assert monitor.figures() == figures
+        assert list(monitor.collect())
+    finally:
+        free.set()
+        asking.join()

@@ -203,7 +203,7 @@ def test_a_rollout_compares_what_came_since_it_began(
     "damage",
     [
         lambda state: state.pop("next"),
-        lambda state: state.update(format=2),
+        lambda state: state.update(format=1),
         lambda state: state.update(topic="11" * 16),
         lambda state: state.update(pane_records=256),
         lambda state: state["lives"][0].pop("of"),
