@@ -26,6 +26,7 @@ from .certificate_said import (
     DEPLOYMENT,
     KINDS,
     POLICY,
+    PUBLISH,
     ROOT,
     Root,
     Roots,
@@ -264,7 +265,7 @@ def _problem(each: Said, roots: Roots, digest: str, service: str) -> str | None:
         return "is not signed by a key of the roots"
     if each.type == POLICY:
         return None
-    if digest not in each.subjects or each.predicate.get("service") != service:
+    if digest not in each.subjects or (each.type != PUBLISH and each.predicate.get("service") != service):
         return "is about another package or service"
     if each.type == DEPLOYMENT:
         root = roots.at(each.offset)

@@ -52,6 +52,10 @@ class SlotRules(NamedTuple):
     glass: Mapping[str, int]
     """Role → people of a break-glass deployment; empty: there is none."""
     glass_valid: float
+    bound: bool = False
+    """Whether approvals are of the gate results that were seen."""
+    published: bool = False
+    """Whether somebody must have signed that they published it."""
 
 
 def policy_in_force(roots: Roots, said: Iterable[Said]) -> InForce | None:
@@ -120,6 +124,8 @@ def rules_of(policy: InForce, service: str, slot: str) -> SlotRules | None:
         approvals.get("publisher_may_approve") is True,
         glass_roles,
         _number(_object(section, "break_glass"), "valid_hours") * 3600.0 if glass is not None else 0.0,
+        approvals.get("bound") is True,
+        approvals.get("signed_publication") is True,
     )
 
 

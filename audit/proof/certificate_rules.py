@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, NamedTuple
 
+from .certificate_bound import lapsed, published_by, unseen
 from .certificate_policy import InForce, SlotRules, missing, revokers, rules_of
-from .certificate_said import APPROVAL, GATES, REJECTION, REVOCATION, Root, Roots, Said, once
+from .certificate_said import APPROVAL, GATES, PUBLISH, REJECTION, REVOCATION, Root, Roots, Said, once
 
 SKEW: Final = 300.0
 """Seconds that a signer's clock may be ahead of the log's."""
@@ -57,7 +58,7 @@ def judge(
     if rules is None:
         return Judged(False, (f"the policy has no rules for {slot} of {service}",))
     about = once(each for each in said if each.holds and digest in each.subjects)
-    count = _Counting(roots.now, policy.digest, service, publisher, now, rules)
+    count = _Counting(roots.now, policy.digest, service, publisher, now, rules, published_by(roots, about))
     revoked = [
         each for each in about if each.type == REVOCATION and _may_revoke(roots, policy, each, service)
     ]
@@ -72,7 +73,7 @@ def judge(
         return emergency.judged(glass=True)
     usual = count.approvals(fresh, rules.signers, rules.valid, glass=False)
     results, why = count.gates(fresh)
-    why = count.rejections(fresh) + why
+    why = count.rejections(fresh) + why + count.publication(about)
     lacking = missing(rules.signers, usual.by)
     if not lacking and not why and not (revoked and not rules.signers):
         return usual.judged(gates=results)
@@ -102,6 +103,8 @@ class _Counting:
     publisher: str | None
     now: float
     rules: SlotRules
+    published: frozenset[str]
+    """Who has signed that they published it."""
 
     def approvals(
         self, said: Sequence[Said], wanted: Mapping[str, int], valid: float, *, glass: bool
@@ -117,6 +120,8 @@ class _Counting:
                 continue
             person = self.root.person(each.author, role, each.offset)
             problem = self._problem(each, role, person, valid, by, glass=glass)
+            if problem is None and not glass and self.rules.bound:
+                problem = lapsed(each, self._results(said), self.rules.gates)
             if problem is not None or person is None:
                 remarks.append(f"the approval at offset {each.offset} does not count: {problem}")
                 continue
@@ -145,11 +150,12 @@ class _Counting:
             return None
         if self.publisher is None:
             return "nobody knows who published the package"
-        return f"{person} published the package" if person == self.publisher else None
+        published = person == self.publisher or person in self.published
+        return f"{person} published the package" if published else None
 
     def rejections(self, said: Sequence[Said]) -> list[str]:
         """Of people who may sign and have not approved since."""
-        standing: dict[str, tuple[float, str]] = {}
+        standing: dict[str, tuple[float, int, str]] = {}
         for each in said:
             role = each.predicate.get("role")
             if not isinstance(role, str) or role not in self.rules.signers:
@@ -158,14 +164,26 @@ class _Counting:
             if person is None or each.predicate.get("service") != self.service:
                 continue
             if each.type == REJECTION:
-                standing[person] = _at(each), f"rejected by {person} ({role}) at offset {each.offset}"
-            elif each.type == APPROVAL and person in standing and _at(each) >= standing[person][0]:
-                del standing[person]
-        return [why for _, why in standing.values()]
+                why = f"rejected by {person} ({role}) at offset {each.offset}"
+                standing[person] = _at(each), each.offset, why
+            elif each.type == APPROVAL and person in standing:
+                at, offset, _ = standing[person]
+                if _at(each) >= at and not unseen(each, offset):
+                    del standing[person]
+        return [why for _, _, why in standing.values()]
 
     def gates(self, said: Sequence[Said]) -> tuple[int | None, list[str]]:
         """Where the newest gate results under this policy are, and what is wrong with them."""
-        own = [
+        own = self._results(said)
+        if not own:
+            return None, ["there are no gate results under the policy in force"] if self.rules.gates else []
+        failed = sorted(self.rules.gates - frozenset(passed(own[-1])))
+        return own[-1].offset, [
+            f"gates that did not pass, or did not run: {', '.join(failed)}"
+        ] if failed else []
+
+    def _results(self, said: Sequence[Said]) -> list[Said]:
+        return [
             each
             for each in said
             if each.type == GATES
@@ -173,12 +191,15 @@ class _Counting:
             and each.predicate.get("service") == self.service
             and each.predicate.get("policy") == self.policy
         ]
-        if not own:
-            return None, ["there are no gate results under the policy in force"] if self.rules.gates else []
-        failed = sorted(self.rules.gates - frozenset(passed(own[-1])))
-        return own[-1].offset, [
-            f"gates that did not pass, or did not run: {', '.join(failed)}"
-        ] if failed else []
+
+    def publication(self, said: Sequence[Said]) -> list[str]:
+        """What is wrong with who says that they published it."""
+        if not self.rules.published or any(
+            each.type == PUBLISH and self.root.person(each.author, "publish", each.offset) is not None
+            for each in said
+        ):
+            return []
+        return ["nobody with the role publish has signed that they published it"]
 
 
 def publisher_of(actor: object) -> str | None:
@@ -227,4 +248,6 @@ def _ended(said: Said, revoked: Iterable[Said]) -> bool:
     if said.type not in (APPROVAL, GATES):
         return False
     signed = _at(said) if said.type == APPROVAL else _made(said)
-    return any(signed < _at(each) for each in revoked)
+    return any(
+        signed < _at(each) or (each.offset < said.offset and unseen(said, each.offset)) for each in revoked
+    )

@@ -29,9 +29,10 @@ REVOCATION: Final = f"{_TYPES}revocation/v1"
 POLICY: Final = f"{_TYPES}policy/v1"
 ROOT: Final = f"{_TYPES}trust-root/v1"
 DEPLOYMENT: Final = f"{_TYPES}deployment/v1"
+PUBLISH: Final = f"{_TYPES}publish/v1"
 KINDS: Final[Mapping[str, str]] = {
     GATES: "gates", APPROVAL: "approval", REJECTION: "rejection", REVOCATION: "revocation",
-    POLICY: "policy", ROOT: "root", DEPLOYMENT: "deployment",
+    POLICY: "policy", ROOT: "root", DEPLOYMENT: "deployment", PUBLISH: "publish",
 }  # fmt: skip
 """The statements that a certificate may have."""
 

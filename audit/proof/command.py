@@ -20,6 +20,7 @@ from .certificate import MAX_CERTIFICATE, is_digest
 from .certificate_check import verify_certificate
 from .certificate_told import certificate_json
 from .checkpoint import open_checkpoint, parse_checkpoint
+from .encryption import NO_KEYS, PayloadKeys, parse_keys
 from .entry import Key, Kind, parse_entry, parse_record_id
 from .errors import FormatError, NotProved
 from .evidence import key_of, verify_parsed
@@ -37,6 +38,7 @@ from .whole import TreeCheck
 HOLDS: Final = 0
 WRONG: Final = 1
 USAGE: Final = 2
+MAX_KEYS: Final = 1 << 20
 
 _EPILOG: Final = """\
 keys:
@@ -75,7 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         found = _found(asked, key, witnesses)
     except OSError as error:
         return _tell_usage(f"{error.filename or asked.file}: {error.strerror or error}")
-    except _NotThere as error:
+    except _Unusable as error:
         return _tell_usage(str(error))
     except (FormatError, NotProved) as error:
         found = Found({}, [Flaw("file", str(error), path=str(asked.file))])
@@ -136,7 +138,7 @@ def _parser() -> argparse.ArgumentParser:
             help="so many of them must vouch for each checkpoint",
         )
         command.add_argument("--json", action="store_true", help="as one JSON object")
-        command.set_defaults(record=[], extract=None)
+        command.set_defaults(record=[], extract=None, payload_keys=None)
         if name == "bundle":
             _add_reading(command)
         if name == "certificate":
@@ -162,6 +164,12 @@ def _add_reading(command: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="write the records that were asked for (or those of --record) into this directory, which MUST be empty "
         "or new: TOPIC-PARTITION-OFFSET.json, and .request, .answer and .input with the bytes as they were",
+    )
+    command.add_argument(
+        "--payload-keys",
+        type=Path,
+        metavar="FILE",
+        help="open encrypted payloads for --record and --extract with these keys",
     )
 
 
@@ -189,8 +197,8 @@ class Found(NamedTuple):
     told: Sequence[Told] = ()
 
 
-class _NotThere(Exception):  # noqa: N818 — says what happened
-    """A record that was asked for is not in the bundle."""
+class _Unusable(Exception):  # noqa: N818 — says what happened
+    """What was asked for is not in the bundle, or cannot be read."""
 
 
 def _found(asked: argparse.Namespace, key: VerifierKey | None, witnesses: Sequence[VerifierKey]) -> Found:
@@ -206,27 +214,37 @@ def _read_bundle(asked: argparse.Namespace, key: VerifierKey, witnesses: Sequenc
     """Verify it; only of one that holds records are printed or written."""
     if asked.extract is not None:
         check_free(asked.extract)  # before what takes a while
+    keys = _keys(asked.payload_keys)
     bundle, changed = parse_bundle_file(_read(asked.file, MAX_TOTAL))
     with Progress("verifying", sum(len(part.records) for part in bundle.trees)) as progress:
         shown = verify_parsed(bundle, changed, key, witnesses, asked.quorum, progress)
     content = bundle_json(shown)
     if shown.flaws:
         return Found(content, shown.flaws)
-    told = _named(bundle, asked.record)
+    told = _named(bundle, asked.record, keys)
     if asked.extract is not None:
-        some = told or [each for each in records_of(bundle) if each.asked]
+        some = told or [each for each in records_of(bundle, keys) if each.asked]
         with Progress("writing", len(some)) as progress:
             files = write_new(asked.extract, (file for each in progress.of(some) for file in files_of(each)))
         content["extracted"] = {"directory": str(asked.extract), "records": len(some), "files": files}
     return Found(content, [], told)
 
 
-def _named(bundle: Bundle, names: Sequence[str]) -> list[Told]:
+def _keys(path: Path | None) -> PayloadKeys:
+    if path is None:
+        return NO_KEYS
+    try:
+        return parse_keys(_read(path, MAX_KEYS))
+    except FormatError as error:
+        raise _Unusable(f"--payload-keys {path}: {error}") from error
+
+
+def _named(bundle: Bundle, names: Sequence[str], keys: PayloadKeys) -> list[Told]:
     """The records with these ids, in the bundle's order; one that was delivered twice is there twice."""
     wanted = set(names)
-    told = [each for each in records_of(bundle) if each.record in wanted] if wanted else []
+    told = [each for each in records_of(bundle, keys) if each.record in wanted] if wanted else []
     if missing := wanted - {each.record for each in told}:
-        raise _NotThere(f"--record {min(missing)}: the bundle holds, and has no such record")
+        raise _Unusable(f"--record {min(missing)}: the bundle holds, and has no such record")
     return told
 
 

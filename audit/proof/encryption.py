@@ -7,6 +7,7 @@ seals, archives or verifies them.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -83,6 +84,24 @@ class PayloadKeys:
 NO_KEYS: Final = PayloadKeys()
 
 
+def parse_keys(raw: bytes) -> PayloadKeys:
+    """Keys from their file: `{"format": 1, "keys": [{"id": hex, "key": hex, …}, …]}`.
+
+    Raises:
+        FormatError: it is none. MUST NOT say anything of its content.
+    """
+    try:
+        said = json.loads(raw)
+        if said["format"] != 1:
+            raise FormatError("payload keys: of a format that this version does not know")
+        keys = [PayloadKey.of(bytes.fromhex(each["id"]), bytes.fromhex(each["key"])) for each in said["keys"]]
+    except FormatError:
+        raise
+    except (ValueError, TypeError, KeyError, RecursionError):
+        raise FormatError("payload keys: not a file of them") from None
+    return PayloadKeys.of(keys)
+
+
 def encrypt_payload(
     salt: bytes,
     header: Mapping[int, object],
@@ -140,4 +159,5 @@ __all__ = [
     "decrypted",
     "encrypt_payload",
     "encryption_of",
+    "parse_keys",
 ]

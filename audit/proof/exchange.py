@@ -13,8 +13,9 @@ from typing import Any, Final
 
 from .bodies import body_of, body_text
 from .bundle import Bundle
+from .encryption import NO_KEYS, PayloadKeys
 from .entry import Entry, Key, Kind, Protocol, Slot
-from .errors import FormatError
+from .errors import FormatError, NotProved
 from .printable import printable_json
 from .record import Header, Payload, parse_payload, parse_record
 
@@ -36,6 +37,8 @@ class Told:
     """Empty where it is not here."""
     asked: bool = True
     """Whether it was asked for, or is there to understand others: then without its payload."""
+    keys: PayloadKeys = NO_KEYS
+    """Open it when it is encrypted."""
 
     @property
     def record(self) -> str | None:
@@ -59,16 +62,18 @@ class Told:
                 if self.asked
                 else "not in the bundle: the record was not asked for, its entry leads to a signature"
             )
-        if self.entry.get(Key.SUITE) != 0:
-            return None, f"encrypted (suite {self.entry.get(Key.SUITE)})"
         try:
-            return parse_payload(self.payload), None
-        except FormatError as error:
+            return parse_payload(self.keys.plain(self.entry, self.payload)), None
+        except (FormatError, NotProved) as error:
             return None, f"not readable: {error}"
 
 
-def records_of(bundle: Bundle) -> Iterator[Told]:
+def records_of(bundle: Bundle, keys: PayloadKeys = NO_KEYS) -> Iterator[Told]:
     """All records of a bundle, those too that are there to understand others.
+
+    Args:
+        bundle: whose records.
+        keys: open encrypted payloads.
 
     Raises:
         FormatError: one is none; a verification has said so.
@@ -76,7 +81,7 @@ def records_of(bundle: Bundle) -> Iterator[Told]:
     for part in bundle.trees:
         for kept in part.records:
             record = parse_record(kept.record)
-            yield Told(part.origin, kept.offset, record.entry, record.payload, part.asked(kept.offset))
+            yield Told(part.origin, kept.offset, record.entry, record.payload, part.asked(kept.offset), keys)
 
 
 def fields_of(entry: Entry) -> dict[str, Any]:

@@ -16,6 +16,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.ciphers.algorithms import AES
+from cryptography.hazmat.primitives.cmac import CMAC
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
@@ -330,12 +333,13 @@ HEADER: dict[int, tuple[str, Any]] = {
     4: ("content encoding", _is_text()),
     5: ("inference header length", _is_uint),
     6: ("compression", lambda value: _is_uint(value) and value == 0),
-    7: ("nonce", _is_bytes(12)),
+    7: ("nonce", lambda value: isinstance(value, bytes)),
     8: ("lengths", _is_list(_is_uint, _is_uint, _is_uint)),
     9: ("input", _is_list(_is_bytes(32), _is_uint, _is_uint)),
     10: ("response type", _is_text()),
     11: ("response inference header length", _is_uint),
     12: ("oversize", _is_list(_is_bytes(32), _is_uint)),
+    13: ("key id", _is_bytes(16)),
 }
 
 
@@ -388,6 +392,27 @@ def payload(raw: bytes, *, inference: bool) -> Payload:
     return Payload(raw[:32], keys, *parts)
 
 
+def encrypted_payload(raw: bytes, key_id: bytes | None, key: bytes | None = None) -> Payload | None:
+    """Check one payload of suite 1; with its key, decode it."""
+    need(len(raw) >= 36, "a payload shorter than salt and header length")
+    end = 36 + uint(raw[32:36])
+    need(end <= len(raw), "a payload's header runs over its end", 32)
+    keys = header(raw[36:end], inference=False)
+    need({7, 13} <= keys.keys(), "an encrypted payload without nonce or key id")
+    need(len(keys[7]) == 24, "an encrypted payload with a nonce of another size")
+    need(keys[13] == key_id, "the payload's key id is not the entry's")
+    need(sum(keys[8]) + 16 == len(raw) - end, "ciphertext and tag do not fill the payload")
+    if key is None:
+        return None
+    derived = b""
+    for counter in (1, 2):  # NIST SP 800-108r1, counter mode, with the label "X" and a context of 96 bits
+        mac = CMAC(AES(key))
+        mac.update(counter.to_bytes(2, "big") + b"X\x00" + keys[7][:12])
+        derived += mac.finalize()
+    plain = AESGCM(derived).decrypt(keys[7][12:], raw[end:], raw[36:end])
+    return payload(raw[:end] + plain, inference=False)
+
+
 @dataclass(frozen=True)
 class Record:
     """One record; `payload` is None if the record carries none or it is encrypted."""
@@ -412,6 +437,8 @@ def record(raw: bytes, *, journal: bool) -> Record:
     need(journal or 20 not in one.keys, "an external payload in the log's record", end)
     need(len(stored) == one.keys[16], "payload length is not the entry's", end)
     need(hashlib.sha256(stored).digest() == one.keys[15], "payload digest is not the entry's", end)
+    if one.keys[17] == 1:
+        encrypted_payload(stored, one.keys.get(18))
     plain = one.keys[17] == 0 and one.kind in KINDS
     return Record(one, stored, payload(stored, inference=one.kind == 1) if plain else None)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -9,15 +10,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audit.proof import cbor
-from audit.proof.encryption import NO_KEYS, NoKey, PayloadKey, PayloadKeys, encrypt_payload
+from audit.proof.encryption import NO_KEYS, NoKey, PayloadKey, PayloadKeys, encrypt_payload, parse_keys
 from audit.proof.entry import Entry, Key, encode_entry, parse_entry
 from audit.proof.errors import FormatError, NotProved
 from audit.proof.record import Header, encode_payload, header_of, parse_payload
 from audit.proof.xaes import Xaes
+from tests.golden import independent_decoder
 
 KEY = PayloadKey.of(b"k" * 16, b"K" * 32)
 OTHER = PayloadKey.of(b"o" * 16, b"O" * 32)
 SALT, NONCE = b"s" * 32, b"n" * 24
+GOLDEN = (
+    "73737373737373737373737373737373737373737373737373737373737373730000003ba50164504f53540600075818"
+    "6e6e6e6e6e6e6e6e6e6e6e6e6e6e6e6e6e6e6e6e6e6e6e6e08830508040d506b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6bb0"
+    "1e4193a4f4b01b2345882bd08427e9b8dcde74c2e239e80ec610c12305358984"
+)
 FIELDS: dict[int, object] = {
     Header.METHOD: "POST",
     Header.TARGET: "/v1",
@@ -68,6 +75,17 @@ def test_a_suite_that_is_not_known() -> None:
         PayloadKeys.of([KEY]).plain(entry(b"", 2), b"")
 
 
+@given(st.binary(max_size=300), st.binary(max_size=300))
+def test_a_second_reader_written_from_the_page_alone_opens_it(request: bytes, response: bytes) -> None:
+    """With AES-CMAC of the library where ours computes it."""
+    stored = encrypt_payload(SALT, FIELDS, KEY, NONCE, request, response)
+    read = independent_decoder.encrypted_payload(stored, KEY.id, b"K" * 32)
+    assert read is not None
+    assert (read.request, read.response) == (request, response)
+    with pytest.raises(independent_decoder.FormatError, match="is not the entry's"):
+        independent_decoder.encrypted_payload(stored, OTHER.id)
+
+
 @given(st.data())
 def test_whatever_is_changed_is_refused(data: st.DataObject) -> None:
     """Header and parts; the salt is vouched for by the entry's digest alone."""
@@ -114,3 +132,28 @@ def test_keys_of_other_sizes_are_refused() -> None:
     with pytest.raises(ValueError, match="16 bytes and 32 bytes"):
         PayloadKey.of(b"k" * 16, b"K" * 31)
     assert "cipher" not in repr(KEY)
+
+
+def test_the_bytes_are_settled() -> None:
+    """Never to change: what was written with a key is read with it, years later."""
+    stored = encrypt_payload(SALT, {Header.METHOD: "POST"}, KEY, NONCE, b"asked", b"answered", bytes(4))
+    assert stored.hex() == GOLDEN
+    with pytest.raises(independent_decoder.FormatError, match="without its schema"):
+        independent_decoder.encrypted_payload(stored, KEY.id, b"K" * 32)  # decrypted, and held to the page
+    assert PayloadKeys.of([KEY]).plain(entry(stored), stored)[-17:] == b"askedanswered" + bytes(4)
+
+
+def test_a_file_of_keys_is_read_without_a_library() -> None:
+    """By the verifier, which has none; and its content is never repeated."""
+    line = {"id": KEY.id.hex(), "key": (b"K" * 32).hex(), "created": "2026-01-02T03:04:05Z"}
+    stored = encrypt_payload(SALT, FIELDS, KEY, NONCE, b"asked")
+    keys = parse_keys(json.dumps({"format": 1, "keys": [line]}).encode())
+    assert keys.plain(entry(stored), stored).endswith(b"asked")
+    for content in (
+        b"", b"[]", b'{"format": 1}', b'{"format": 1, "keys": [{"id": "00", "key": "5EC2E7"}]}', b"[" * 100_000,
+        b'{"format": 1, "keys": [{"id": 5, "key": "5EC2E7"}]}', b'{"format": 1, "keys": 5}',
+    ):  # fmt: skip
+        with pytest.raises(FormatError, match=r"^payload keys: not a file of them$"):
+            parse_keys(content)
+    with pytest.raises(FormatError, match="of a format that this version does not know"):
+        parse_keys(b'{"format": 2, "keys": []}')

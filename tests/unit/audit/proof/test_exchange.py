@@ -12,11 +12,13 @@ from hypothesis import strategies as st
 
 from audit.auditor.report import Exchange
 from audit.proof import cbor
+from audit.proof.encryption import NO_KEYS, PayloadKey, PayloadKeys, encrypt_payload
 from audit.proof.entry import Entry, Key, Kind, Protocol, encode_entry, parse_entry
 from audit.proof.exchange import MAX_PRINTED, Told, files_of, records_of, told_json, told_lines
 from audit.proof.record import Header, encode_payload, parse_record
 from tests.golden.proof import make
 
+KEY = PayloadKey.of(b"k" * 16, b"K" * 32)
 BUNDLE = make.evidence()
 RECORDS = list(records_of(BUNDLE))
 HEADER = {
@@ -41,8 +43,19 @@ def told(request: bytes = b"{}", response: bytes = b"", suite: int = 0, **more: 
     return Told(make.TREE, 5, parse_entry(encode_entry(fields)), kept, **more)
 
 
+def hidden(keys: PayloadKeys) -> Told:
+    """An exchange whose payload is encrypted."""
+    payload = encrypt_payload(bytes(32), HEADER, KEY, bytes(24), b'{"a":1}')
+    return told(suite=1, kept=payload, keys=keys)
+
+
 def printed(one: Told) -> list[str]:
     return list(told_lines(one))
+
+
+def test_an_encrypted_one_is_told_with_its_key() -> None:
+    """As if it had never been."""
+    assert told_json(hidden(PayloadKeys.of([KEY])))["request"]["body"] == {"a": 1}
 
 
 def test_request_and_answer_are_told_with_their_headers() -> None:
@@ -85,7 +98,9 @@ def test_files_have_the_bytes_as_they_were() -> None:
     [
         (told(kept=b""), "erased, or nobody had it"),
         (told(kept=b"", asked=False), "was not asked for"),
-        (told(suite=1), "encrypted (suite 1)"),
+        (told(suite=1), "not readable: payload header: of an encrypted payload, without a nonce of 24 bytes"),
+        (told(suite=2), "not readable: payload: of suite 2, which this version does not know"),
+        (hidden(NO_KEYS), f"not readable: its payload key {KEY.id.hex()} is not known"),
         (told(kept=b"short"), "not readable"),
         (Told(make.TREE, 0, RECORDS[0].entry, b""), "it has none"),
     ],
