@@ -1,0 +1,210 @@
+"""What compose.yaml starts, started here: its own commands with its own settings, without containers.
+
+Kafka and the registry are the session's, in place of the two that it starts.
+"""
+
+from __future__ import annotations
+
+import csv
+import http.client
+import json
+import re
+import stat
+import uuid
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from cli.main import app, guarded
+from tests.components.alertmanager import amtool
+from tests.components.compose import COMPOSE, Project, Stage
+from tests.components.oci import OciRegistry
+from tests.components.ports import HOST, free_port
+from tests.components.process import Process, wait_until
+from tests.components.prometheus import Prometheus, answers, promtool
+
+pytestmark = [
+    pytest.mark.kafka, pytest.mark.oci, pytest.mark.prometheus, pytest.mark.slow, pytest.mark.timeout(900),
+]  # fmt: skip
+RUNNING = ("notary", "sidecar", "monitor", "controller", "gateway")
+EXAMPLES = COMPOSE.parents[1] / "examples" / "credit"
+PORTS = {"gateway": 3000, "sidecar": 9464, "notary": 9465, "monitor": 9466, "controller": 9467}
+
+
+@dataclass
+class Laptop:
+    stage: Stage
+    processes: dict[str, Process]
+    addresses: dict[str, str]
+    prepared: str
+
+    def ask(self) -> tuple[int, dict[str, str]]:
+        """One application; status and headers."""
+        key = (self.stage.volume("client") / "traffic.key").read_text().strip()
+        host, _, port = self.addresses["gateway:3000"].partition(":")
+        connection = http.client.HTTPConnection(host, int(port), timeout=20)
+        try:
+            connection.request(
+                "POST", "/v1/models/credit:predict", json.dumps({"instances": [application()]}),
+                {"Content-Type": "application/json", "Authorization": f"Bearer {key}"},
+            )  # fmt: skip
+            answer = connection.getresponse()
+            answer.read()
+            return answer.status, {name.lower(): value for name, value in answer.getheaders()}
+        finally:
+            connection.close()
+
+
+def application() -> dict[str, str | int]:
+    """The first of the table."""
+    with (EXAMPLES / "german_credit.csv").open(newline="") as file:
+        row = next(csv.DictReader(file))
+    del row["creditability"]
+    return {name: int(value) if value.isdecimal() else value for name, value in row.items()}
+
+
+def own_names() -> dict[str, dict[str, Any]]:
+    """What must not be another test's in a broker that is shared."""
+    mark = uuid.uuid4().hex[:8]
+    return {
+        "log": {"topic": f"entries-{mark}", "governance_topic": f"governance-{mark}"},
+        "monitor": {"state_topic": f"panes-{mark}", "group": f"monitor-{mark}"},
+    }
+
+
+@pytest.fixture(scope="module")
+def laptop(
+    kafka: str, oci_registry: OciRegistry, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Laptop]:
+    directory = tmp_path_factory.mktemp("compose")
+    ports = {service: free_port() for service in PORTS}
+    addresses = {f"{service}:{port}": f"{HOST}:{ports[service]}" for service, port in PORTS.items()}
+    addresses |= {
+        "kafka:9092": kafka,
+        "registry:5000": f"{oci_registry.address}/{uuid.uuid4().hex[:8]}",
+        "fluentd:24224": f"{HOST}:{free_port()}",
+    }
+    project = Project.read()
+    stage = Stage(project, directory, addresses)
+    changes = own_names()
+    for service, port in ports.items():
+        changes.setdefault(service, {})[
+            "port" if service in ("gateway", "controller") else "metrics_port"
+        ] = port
+    stage.settings(changes)
+    prepare = stage.process("prepare")
+    with prepare:
+        assert prepare.wait(deadline_s=180) == 0, prepare.log_text()
+    with ExitStack() as stack:
+        processes = {name: stack.enter_context(stage.process(name)) for name in RUNNING}
+        for name, process in processes.items():
+            process.wait_until(lambda name=name: answers(stage.page(name)), what="healthy", deadline_s=180)
+        yield Laptop(stage, processes, addresses, prepare.log_text())
+
+
+def test_health_checks_tell_who_is_well(laptop: Laptop) -> None:
+    """As compose.yaml has them; of one that has ended, too."""
+    assert all(laptop.stage.well(name) for name in RUNNING)
+    laptop.processes["controller"].stop()
+    assert not laptop.stage.well("controller")
+    laptop.processes["controller"].start().wait_until(
+        lambda: answers(laptop.stage.page("controller")), what="healthy", deadline_s=180
+    )
+
+
+def test_a_prediction_is_answered_recorded_and_sealed(laptop: Laptop, tmp_path: Path) -> None:
+    """By the version that was deployed last, and its record is proved from the notary's trees."""
+    status, headers = laptop.ask()
+    assert status == 200
+    assert f"affiant deploy credit {headers['affiant-model']} --reason 'a better one'" in laptop.prepared
+    receipt = tmp_path / "record.tlog-proof"
+    prove = ["audit", "prove", headers["affiant-record"], "--out", str(receipt)]
+    prove += ["--index", str(tmp_path / "index"), "--config", str(laptop.stage.config)]
+    wait_until(
+        lambda: guarded(lambda: app(args=prove, prog_name="affiant"), prove) == 0,
+        what="a proof of the record", deadline_s=60, interval_s=0.5,
+        details=laptop.processes["notary"].log_tail,
+    )  # fmt: skip
+    assert receipt.read_text().startswith("c2sp.org/tlog-proof@v1")
+
+
+def test_the_traffic_of_its_profile_is_answered(laptop: Laptop) -> None:
+    """Its own command, with the key that was made for it alone, until it was answered often enough."""
+    with laptop.stage.process("traffic", "--rate=500", "--total=40") as traffic:
+        assert traffic.wait(deadline_s=120) == 0, traffic.log_text()
+    assert re.search(r"answered: 4\d by sha256:", traffic.log_text())
+
+
+def test_prometheus_reaches_each_component_and_takes_the_rules(laptop: Laptop, tmp_path: Path) -> None:
+    """With the jobs of prometheus.yml, and the rules that were made of the policy in force."""
+    jobs = {
+        job["job_name"]: [
+            laptop.addresses[each] for group in job["static_configs"] for each in group["targets"]
+        ]
+        for job in yaml.safe_load((COMPOSE / "prometheus" / "prometheus.yml").read_text())["scrape_configs"]
+        if job["job_name"].startswith("affiant")
+    }
+    assert set(jobs) == {f"affiant-{name}" for name in RUNNING}
+    rules = laptop.stage.volume("alerts") / "affiant-rules.yml"
+    with Prometheus(tmp_path / "prometheus", targets=jobs, rules=[rules]) as prometheus:
+        wait_until(
+            lambda: {each.labels["job"] for each in prometheus.query("up == 1")} == set(jobs),
+            what="a scrape of each", details=lambda: str(prometheus.query("up")),
+        )  # fmt: skip
+        assert {rule["health"] for rule in prometheus.rules()} <= {"ok", "unknown"}
+    checked = promtool("check", "rules", rules)
+    assert checked.returncode == 0, checked.stdout
+
+
+def test_alertmanager_takes_its_settings(laptop: Laptop) -> None:
+    """They name the controller of compose.yaml, and the file with its token."""
+    file = laptop.stage.volume("alerts") / "alertmanager.yml"
+    checked = amtool("check-config", file)
+    assert checked.returncode == 0, checked.stdout
+    text = file.read_text()
+    assert f"http://{laptop.addresses['controller:9467']}/alerts" in text
+    assert str(laptop.stage.volume("token") / "controller.token") in text
+
+
+def test_keys_are_their_owners_alone(laptop: Laptop) -> None:
+    """Every private file has mode 0600, and no file says two secrets."""
+    names = ("notary", "controller", "token", "api", "client", "people")
+    private = [
+        file
+        for name in names
+        for file in laptop.stage.volume(name).iterdir()
+        if file.suffix not in (".pub", ".lock")
+    ]
+    kept = {file.name for file in private if "root" not in file.name}
+    assert kept == {
+        "notary.key", "controller.key", "controller.token", "keys.json", "traffic.key",
+        "lea.key", "omar.key", "pipeline.key",
+    }  # fmt: skip
+    assert {stat.S_IMODE(file.stat().st_mode) for file in private if file.name in kept} == {0o600}
+    secret = (laptop.stage.volume("client") / "traffic.key").read_text().strip()
+    assert secret not in laptop.prepared
+    assert secret not in (laptop.stage.volume("api") / "keys.json").read_text()
+
+
+def test_preparing_again_changes_nothing(laptop: Laptop) -> None:
+    """What is there is left as it is: the container is started at each `up`."""
+    names = ("public", "notary", "controller", "token", "api", "client", "people")
+    files = {
+        file: file.read_bytes()
+        for name in names
+        for file in laptop.stage.volume(name).iterdir()
+        if file.is_file()
+    }
+    with laptop.stage.process("prepare") as again:
+        assert again.wait(deadline_s=180) == 0, again.log_text()
+    said = again.log_text()[len(laptop.prepared) :]
+    assert said.endswith("everything is there: the gateway answers for credit\n")
+    assert not re.search(
+        r"affiant (deploy|approve|gate run|policy propose|roles|controller token|notary keygen)", said
+    )
+    assert {file: file.read_bytes() for file in files} == files
