@@ -75,7 +75,13 @@ def sign(config: Path | None, asked: Asked) -> None:
     if not asked.as_json:
         _show(board, intent, publisher)
     if waiting := waits_for(board, intent):
-        warn(f"this is an approval for live, too, once these gates pass: {', '.join(waiting)}")
+        rules = board.rules(intent.service, "live")
+        if rules is not None and rules.bound:
+            warn(
+                f"for live this is none: it is of gate results in which these did not pass: {', '.join(waiting)}"
+            )
+        else:
+            warn(f"this is an approval for live, too, once these gates pass: {', '.join(waiting)}")
     confirm(f"Sign this with {asked.key}?", yes=asked.yes)
     append(loaded, signer, [intent.statement(board)])
     _after(loaded, intent, publisher, asked)

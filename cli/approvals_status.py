@@ -156,8 +156,10 @@ def _word(admitted: bool, break_glass: bool) -> Text:
 def _print(board: Board, status: Status) -> None:
     out = screen()
     out.print()
+    signed = f", and by the signature of {', '.join(status.published_by)}" if status.published_by else ""
     out.print(
-        cell(status.service, "bold"), cell(f"published by {status.publisher or 'nobody that is known'}")
+        cell(status.service, "bold"),
+        cell(f"published by {status.publisher or 'nobody that is known'}{signed}"),
     )
     grid = table("slot", "", "wants", "approved by", "missing")
     for each in status.slots:

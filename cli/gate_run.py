@@ -126,7 +126,8 @@ def run(  # noqa: PLR0917 - a command takes its options one by one
         datasets = read_datasets(files, package, compared, deprecated, signatures)
         if "drift" in gates:
             datasets = replace(datasets, measure=_measure(), traffic=asked, traffic_problem=problem)
-        report = run_gates(package, datasets, rules, service, now=datetime.now(UTC), progress=step)
+        seen = None if signer is None else log.board.end
+        report = run_gates(package, datasets, rules, service, now=datetime.now(UTC), seen=seen, progress=step)
     # Signed first: what comes of a full disk is not worth another run.
     offset, board = (
         (None, None) if signer is None or loaded is None else _append(loaded, signer, report, rules)

@@ -21,6 +21,7 @@ from registry.stores import LayoutStore, Store, StoredPackage, configured_store
 from .errors import WRONG
 from .model_options import DigestArgument, JsonOption, StoreOption
 from .model_printed import ERRORS, SHORT, facts, judge_difference, predictions, tell, wide
+from .model_publication import DEFAULT_RATIONALE, PublisherKeyOption, publisher_of, said, sign_publication
 from .model_sign import attach_signature, sign
 from .model_signatures import PublicKeysOption, pulled, signatures, verify_signature
 from .model_source import given, runs_of, say_in_mlflow
@@ -98,6 +99,7 @@ def publish(  # noqa: PLR0917 - a command takes its options one by one
     requirements: Annotated[
         Path | None, typer.Option(help="The locked requirements of the training.", dir_okay=False)
     ] = None,
+    key: PublisherKeyOption = None,
     config: ConfigOption = None,
     store: StoreOption = None,
     as_json: JsonOption = False,
@@ -109,8 +111,10 @@ def publish(  # noqa: PLR0917 - a command takes its options one by one
     A scikit-learn model is published from Python (registry.convert.publish_sklearn): no pickle is read.
     From MLflow come the model (its xgboost or onnx flavor), the run with its parameters, metrics, tags, data sets and
     parents, the git commit, the signature and the digests of all artifacts.
+    With --key the governance log says by signature who published it, and when (`affiant model sign-publication`).
 
-    Exit codes: 0 published; 1 refused, such as a pickle; 2 wrong usage; 3 the store or MLflow does not answer.
+    Exit codes: 0 published; 1 refused, such as a pickle, or a key without the role publish; 2 wrong usage; 3 the store,
+    the log or MLflow does not answer.
 
     Example: affiant model publish credit.ubj --table german_credit.csv --target creditability --name credit
     --positive bad
@@ -120,6 +124,7 @@ def publish(  # noqa: PLR0917 - a command takes its options one by one
     from registry.publish import publish as make
     from registry.table import read_table
 
+    signer = None if key is None else publisher_of(load(config), key)
     place = _open(config, store)
     steps = _STEPS + (6 if from_mlflow else 2)
     with (
@@ -162,6 +167,8 @@ def publish(  # noqa: PLR0917 - a command takes its options one by one
         problem = say_in_mlflow(config, taken, published.package.digest) if taken else None
     if problem:
         ERRORS.print(f"[yellow]note:[/] {escape(printable(problem))}")
+    if signer is not None:
+        said(load(config), signer, published.package.digest, DEFAULT_RATIONALE)
     tell(published, as_json)
 
 
@@ -304,6 +311,7 @@ def verify(
 
 
 app.command()(sign)
+app.command("sign-publication")(sign_publication)
 app.command("verify-signature")(verify_signature)
 app.command()(signatures)
 app.command("attach-signature")(attach_signature)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import asdict
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -16,6 +17,10 @@ from .errors import UNAVAILABLE
 from .model_source import mlflow_client
 from .options import ConfigOption
 from .text import printable
+
+if TYPE_CHECKING:
+    from registry.approvals.board import Board
+    from registry.graph import Lineage
 
 
 def sync_mlflow(
@@ -36,14 +41,20 @@ def sync_mlflow(
     from registry.mlflow.write_back import write_back
 
     from .approvals_open import board_of
+    from .lineage_open import open_lineage
 
     loaded = load(config)
     client = mlflow_client(loaded)
     try:
         board = board_of(loaded)
+        # Each package is fetched once and for ever: its index has who published it.
+        with open_lineage(loaded) as lineage:
+            publishers = {digest: _publisher(lineage, digest) for digest in _digests(board)}
         with Console(stderr=True).status("writing back") as status:  # nothing where there is no terminal
             step = lambda what: status.update(escape(printable(what)))  # noqa: E731 - one line
-            written = write_back(board.said, board.roots, Versions(client), step)
+            written = write_back(
+                board.said, board.roots, Versions(client), step, publisher=publishers.get, now=time.time()
+            )
     finally:
         client.close()
     if as_json:
@@ -56,3 +67,19 @@ def sync_mlflow(
         typer.echo(f"{written.versions} versions at {client.server}; {len(written.changes)} changes")
     if written.problems:
         raise typer.Exit(UNAVAILABLE)
+
+
+def _digests(board: Board) -> set[str]:
+    """Packages that something was said of."""
+    return {digest for each in board.said if each.holds for digest in each.subjects}
+
+
+def _publisher(lineage: Lineage, digest: str) -> str | None:
+    """Who published a package; None: it does not say, or the store does not have it."""
+    from registry.errors import NotFound
+    from registry.lineage.publisher import actor_of
+
+    try:
+        return actor_of(lineage.package(digest).lineage)
+    except NotFound:
+        return None

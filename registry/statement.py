@@ -39,8 +39,10 @@ DATA_DEPRECATION: Final = "https://affiant.dev/data-deprecation/v1"
 """A version of a data set is not to be trained on any more, or is again (registry/lineage/deprecation.py)."""
 RETRAINING: Final = "https://affiant.dev/retraining/v1"
 """A package is to be trained anew: what it is asked has drifted (monitoring/controller/said.py)."""
+PUBLISH: Final = "https://affiant.dev/publish/v1"
+"""Who publishes a package says so by signature: {"at": s, "rationale": …} (registry/lineage/publication.py)."""
 PREDICATES: Final = frozenset(
-    {GATES, APPROVAL, REJECTION, REVOCATION, POLICY, ROOT, DEPLOYMENT, DATA_DEPRECATION, RETRAINING}
+    {GATES, APPROVAL, REJECTION, REVOCATION, POLICY, ROOT, DEPLOYMENT, DATA_DEPRECATION, RETRAINING, PUBLISH}
 )
 
 _DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")

@@ -8,8 +8,9 @@ In this order:
 4  the gates passed, under this policy, by the word of the role `gates`, compared with what was live when they said so,
    where the policy compares;
 5  of each role enough different people have approved this digest for this service under this policy, nobody for two
-   roles, not the publisher, not in the future, not expired;
-6  or enough people of the break-glass roles say so: then 3 to 5 are not asked, and the verdict says it.
+   roles, not the publisher, not in the future, not expired; where the policy binds approvals, of these gate results;
+6  where the policy asks for it, somebody with the role `publish` has signed that they published it;
+7  or enough people of the break-glass roles say so: then 3 to 6 are not asked, and the verdict says it.
 """
 
 from __future__ import annotations
@@ -18,12 +19,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from registry.approvals.root import GATES_ROLE, ROOT_ROLE, Root, Roots
-from registry.statement import APPROVAL, GATES, REJECTION, REVOCATION, Said, once
+from registry.approvals.root import GATES_ROLE, PUBLISH_ROLE, ROOT_ROLE, Root, Roots
+from registry.statement import APPROVAL, GATES, PUBLISH, REJECTION, REVOCATION, Said, once
 
+from .bound import lapsed, published_by
 from .policy import InForce
 from .rules import SlotRules
-from .times import at, ended
+from .times import at, ended, unseen
 
 LiveAt = Callable[[str, int], str | None]
 """Service and offset → the digest that was live before that offset of the log; None: nothing."""
@@ -48,6 +50,10 @@ class Verdict:
     expired: bool = False
     """Refused, and would be admitted had no approval expired."""
     break_glass: bool = False
+    counted: tuple[int, ...] = ()
+    """Offsets of the approvals that count."""
+    rejected: tuple[int, ...] = ()
+    """Offsets of the rejections that stand; not asked of a break-glass."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +62,7 @@ class _Count:
 
     by: Mapping[str, str]
     """Person → role."""
+    offsets: tuple[int, ...]
     ends: tuple[float, ...]
     remarks: tuple[str, ...]
 
@@ -107,7 +114,7 @@ def evaluate(
     after = revoked[-1].offset if revoked else -1
     late = [each for each in about if each.offset > after and ended(each, revoked)]
     fresh = [each for each in about if each.offset > after and not ended(each, revoked)]
-    context = _Context(roots.now, policy, service, publisher, now, rules, live_at)
+    context = _Context(roots.now, policy, service, publisher, now, rules, live_at, published_by(roots, about))
     why = [f"revoked: {_text(revoked[-1].predicate)}"] if revoked else []
 
     # A revocation is final for what stands before it, break-glass included: only new signatures count.
@@ -116,7 +123,8 @@ def evaluate(
         return _admit(emergency, glass=True)
     usual = context.count(fresh, rules.signers, rules.valid_seconds)
     missing = usual.missing(rules.signers)
-    other = context.rejections(fresh) + context.gates(fresh)
+    rejected = context.rejections(fresh)
+    other = list(rejected.values()) + context.gates(fresh) + context.publication(about)
     if not missing and not other and not (revoked and not rules.signers):
         return _admit(usual)
     lasting = context.count(fresh, rules.signers, None).missing(rules.signers)
@@ -125,8 +133,9 @@ def evaluate(
     ] + list(usual.remarks)  # fmt: skip
     why += [f"what stands at offset {each.offset} was signed before the revocation" for each in late]
     return Verdict(
-        False, tuple(why), missing, _pairs(usual), expired=bool(missing) and not lasting and not other
-    )
+        False, tuple(why), missing, _pairs(usual), expired=bool(missing) and not lasting and not other,
+        counted=usual.offsets, rejected=tuple(rejected),
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,13 +147,15 @@ class _Context:
     now: float
     rules: SlotRules
     live_at: LiveAt | None
+    published: frozenset[str] = frozenset()
+    """Who has signed that they published it."""
 
     def count(
         self, said: Sequence[Said], wanted: Mapping[str, int], valid: float | None, *, glass: bool = False
     ) -> _Count:
         """Whose approvals count for these roles."""
         by: dict[str, str] = {}
-        ends, remarks = [], []
+        offsets, ends, remarks = [], [], []
         for each in said:
             role = each.predicate.get("role")
             if each.type != APPROVAL or not isinstance(role, str) or role not in wanted:
@@ -153,13 +164,16 @@ class _Context:
                 continue
             person = self.root.person(each.author, role, each.offset)
             problem = self._problem(each, person, valid, by, glass=glass)
+            if problem is None and valid is not None and not glass and self.rules.bound:
+                problem = lapsed(each, self._results(said), self.rules.gates)
             if problem is not None or person is None:
                 remarks.append(f"the approval at offset {each.offset} does not count: {problem}")
                 continue
             by[person] = role
+            offsets.append(each.offset)
             if valid is not None:
                 ends.append(at(each) + valid)
-        return _Count(by, tuple(ends), tuple(remarks))
+        return _Count(by, tuple(offsets), tuple(ends), tuple(remarks))
 
     def _problem(  # noqa: PLR0911 — one line a reason
         self, each: Said, person: str | None, valid: float | None, by: Mapping[str, str], *, glass: bool
@@ -180,13 +194,13 @@ class _Context:
         if not self.rules.publisher_may_approve and not glass:
             if self.publisher is None:
                 return "nobody knows who published the package"
-            if person == self.publisher:
+            if person == self.publisher or person in self.published:
                 return f"{person} published the package"
         return None
 
-    def rejections(self, said: Sequence[Said]) -> list[str]:
-        """Of people who may sign and have not approved since."""
-        standing: dict[str, tuple[float, str]] = {}
+    def rejections(self, said: Sequence[Said]) -> dict[int, str]:
+        """Offset → why, of people who may sign and have not approved since."""
+        standing: dict[str, tuple[float, int, str]] = {}
         for each in said:
             role = each.predicate.get("role")
             if not isinstance(role, str) or role not in self.rules.signers:
@@ -195,23 +209,22 @@ class _Context:
             if person is None or each.predicate.get("service") != self.service:
                 continue
             if each.type == REJECTION:
-                standing[person] = at(each), f"rejected by {person} ({role}): {_text(each.predicate)}"
-            elif each.type == APPROVAL and person in standing and at(each) >= standing[person][0]:
+                why = f"rejected by {person} ({role}): {_text(each.predicate)}"
+                standing[person] = at(each), each.offset, why
+            elif (
+                each.type == APPROVAL
+                and person in standing
+                and at(each) >= standing[person][0]
+                and not unseen(each, standing[person][1])
+            ):
                 del standing[person]  # an approval of before, which somebody kept back, takes nothing back
-        return [why for _, why in standing.values()]
+        return {offset: why for _, offset, why in standing.values()}
 
     def gates(self, said: Sequence[Said]) -> list[str]:
         """What is wrong with the newest gate results under this policy."""
         if not self.rules.gates:
             return []
-        own = [
-            each
-            for each in said
-            if each.type == GATES
-            and self.root.person(each.author, GATES_ROLE, each.offset) is not None
-            and each.predicate.get("service") == self.service
-            and each.predicate.get("policy") == self.policy.digest
-        ]
+        own = self._results(said)
         if not own:
             return ["there are no gate results under the policy in force"]
         results = own[-1].predicate.get("results")
@@ -226,6 +239,26 @@ class _Context:
         found = [f"gates that did not pass, or did not run: {', '.join(failed)}"] if failed else []
         other = compared_with_another(own[-1], self.rules, self.service, self.live_at)
         return found if other is None else [*found, other]
+
+    def _results(self, said: Sequence[Said]) -> list[Said]:
+        """Gate results under this policy, by the word of the role `gates`; the newest is the last."""
+        return [
+            each
+            for each in said
+            if each.type == GATES
+            and self.root.person(each.author, GATES_ROLE, each.offset) is not None
+            and each.predicate.get("service") == self.service
+            and each.predicate.get("policy") == self.policy.digest
+        ]
+
+    def publication(self, said: Sequence[Said]) -> list[str]:
+        """What is wrong with who says that they published it."""
+        if not self.rules.signed_publication or any(
+            each.type == PUBLISH and self.root.person(each.author, PUBLISH_ROLE, each.offset) is not None
+            for each in said
+        ):
+            return []
+        return [f"nobody with the role {PUBLISH_ROLE} has signed that they published it"]
 
 
 def compared_with_another(
@@ -265,7 +298,7 @@ def may_revoke(roots: Roots, policy: InForce, key: str, service: str, offset: in
 
 def _admit(count: _Count, *, glass: bool = False) -> Verdict:
     return Verdict(
-        True, (), {}, _pairs(count), expires=min(count.ends, default=None), break_glass=glass
+        True, (), {}, _pairs(count), expires=min(count.ends, default=None), break_glass=glass, counted=count.offsets
     )  # fmt: skip
 
 

@@ -11,7 +11,7 @@ sent again, changes nothing.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from audit.errors import ConfigError
@@ -103,17 +103,21 @@ def rules_of(policy: Policy, service: str) -> Rules | None:
         publisher_may_approve=section.approvals.publisher_may_approve,
         break_glass=MappingProxyType(dict(glass.roles) if glass else {}),
         break_glass_seconds=(glass.valid_hours if glass else 0) * 3600.0,
+        bound=section.approvals.bound is True,
+        signed_publication=section.approvals.signed_publication is True,
     )
     slots = {"live": live}
     for name, milder in (("canary", section.canary), ("shadow", section.shadow)):
         slots[name] = (
             live
             if milder is None
-            else SlotRules(
-                frozenset(milder.gates), compared and "quality" in milder.gates, MappingProxyType(dict(milder.roles)),
-                live.valid_seconds, live.publisher_may_approve, live.break_glass, live.break_glass_seconds,
+            else replace(
+                live,
+                gates=frozenset(milder.gates),
+                compared=compared and "quality" in milder.gates,
+                signers=MappingProxyType(dict(milder.roles)),
             )
-        )  # fmt: skip
+        )
     return Rules(MappingProxyType(slots), section.approvals.on_expiry == "stop")
 
 

@@ -24,6 +24,10 @@ class SlotRules:
     """Role → people who together may do without the rest; empty: nobody may."""
     break_glass_seconds: float = 86_400.0
     """How long that counts."""
+    bound: bool = False
+    """Whether approvals are of the gate results that were seen."""
+    signed_publication: bool = False
+    """Whether somebody must have signed that they published it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from registry.statement import (
     APPROVAL,
     GATES,
     PREDICATES,
+    PUBLISH,
     REJECTION,
     REVOCATION,
     Said,
@@ -36,7 +37,7 @@ from .proposals import Proposal, proposals_of
 from .root import GATES_ROLE, Root, Roots, fold_roots
 
 SLOTS: Final = ("live", "canary", "shadow")
-_ABOUT: Final = frozenset({GATES, APPROVAL, REJECTION, REVOCATION})
+_ABOUT: Final = frozenset({GATES, APPROVAL, REJECTION, REVOCATION, PUBLISH})
 _WAITS: Final = frozenset({GATES, APPROVAL})
 _STEP: Final = 1000
 """Entries between two words about the progress."""

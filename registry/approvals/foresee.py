@@ -42,9 +42,12 @@ class Intent:
     def predicate(self, board: Board) -> dict[str, Any]:
         """What the statement says; `registry.admission.evaluate` reads it.
 
-        `gates` is the SHA-256 of the gate results that were there: what the signer had before them.
+        `gates` is the SHA-256 of the gate results that were there: what the signer had before them. `seen`: how far
+        the log was read; what was said later, a revocation among it, the signer did not know of.
         """
-        said: dict[str, Any] = {"service": self.service, "at": self.at, "rationale": self.rationale}
+        said: dict[str, Any] = {
+            "service": self.service, "at": self.at, "rationale": self.rationale, "seen": board.end,
+        }  # fmt: skip
         if board.policy is not None:
             said["policy"] = board.policy.digest
         if self.role is not None:

@@ -30,6 +30,7 @@ ROOT_TYPE: Final = "application/vnd.affiant.root+json"
 ROOT_ROLE: Final = "root"
 POLICY_ROLE: Final = "policy"
 GATES_ROLE: Final = "gates"
+PUBLISH_ROLE: Final = "publish"
 """Whose gate results count: the pipeline's key."""
 COUNTED: Final = (ROOT_ROLE, POLICY_ROLE)
 """Roles whose threshold counts. How many people of any other role must sign, the policy says; a root that names a

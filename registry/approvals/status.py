@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from functools import cache
 from typing import Any
 
+from registry.lineage.publication import publications_of
 from registry.statement import APPROVAL, GATES, REJECTION, REVOCATION
 
 from .board import SLOTS, Board
@@ -39,7 +40,9 @@ class Status:
     service: str
     digest: str
     publisher: str | None
-    """Who published the package; None when nobody knows."""
+    """Who published the package, as it says itself; None when nobody knows."""
+    published_by: tuple[str, ...]
+    """Who has signed that they published it."""
     gates: Mapping[str, str]
     """Gate → passed or failed, of the results that count."""
     slots: tuple[SlotStatus, ...]
@@ -84,9 +87,14 @@ def status_of(board: Board, service: str, digest: str, *, now: float, publisher:
         if each.predicate.get("service") == service
     )
     return Status(
-        service, digest, publisher, verdicts(board.gates(service, digest)), tuple(slots),
+        service, digest, publisher, _published(board, digest), verdicts(board.gates(service, digest)), tuple(slots),
         board.emergency(service, digest, now), history,
     )  # fmt: skip
+
+
+def _published(board: Board, digest: str) -> tuple[str, ...]:
+    said = publications_of(board.roots, board.about(digest), digest)
+    return tuple(dict.fromkeys(each.person for each in said if each.may))
 
 
 def waiting(board: Board, publisher: Callable[[str], str | None], now: float) -> list[Status]:

@@ -15,12 +15,22 @@ from registry.approvals.board import Board
 from registry.deployment import CONTROLLER_ROLE, DEPLOY_ROLE
 from registry.errors import NotAdmitted
 from registry.package import Package
-from registry.statement import APPROVAL, DEPLOYMENT, GATES, POLICY, REJECTION, REVOCATION, Said, once
+from registry.statement import (
+    APPROVAL,
+    DEPLOYMENT,
+    GATES,
+    POLICY,
+    PUBLISH,
+    REJECTION,
+    REVOCATION,
+    Said,
+    once,
+)
 
 from .page import page
 from .seal import Seal
 
-_ABOUT = frozenset({APPROVAL, GATES, REJECTION, REVOCATION})
+_ABOUT = frozenset({APPROVAL, GATES, REJECTION, REVOCATION, PUBLISH})
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +106,7 @@ def wanted(board: Board, digest: str, service: str) -> list[int]:
     """Offsets of what admission looks at: the roots of the chain, every policy, and what was said of the package."""
     offsets = {offset for offset, _ in board.roots.chain if offset >= 0}
     for each in once(one for one in board.said if one.holds):
-        own = digest in each.subjects and each.predicate.get("service") == service
+        own = digest in each.subjects and (each.type == PUBLISH or each.predicate.get("service") == service)
         if each.type == POLICY or (own and (each.type in _ABOUT or _deployed(board, each))):
             offsets.add(each.offset)
     return sorted(offsets)

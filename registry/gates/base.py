@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, JsonValue
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from registry.errors import RegistryError
 from registry.package import Package
@@ -205,6 +205,8 @@ class GateReport(_Document):
     """The package that it was compared with."""
     made: str
     """RFC 3339, UTC."""
+    seen: int | None = Field(default=None, exclude_if=lambda value: value is None)
+    """Up to which offset, not including, the governance log was read before; absent: nobody read it."""
     results: tuple[GateResult, ...]
 
     @property

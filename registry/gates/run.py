@@ -25,6 +25,7 @@ def run_gates(
     *,
     now: datetime,
     data: Mapping[str, str] = MappingProxyType({}),
+    seen: int | None = None,
     progress: Callable[[str], None] = lambda _: None,
 ) -> GateReport:
     """Run every gate that the policy has for the service.
@@ -38,6 +39,8 @@ def run_gates(
         service: one of the policy's.
         now: aware; goes into the report.
         data: further digests, of what was looked at by somebody else.
+        seen: how far the governance log was read; goes into the report. What ends results that were not told of it,
+            a revocation, ends these.
         progress: told each gate's name before it runs.
 
     Raises:
@@ -62,6 +65,7 @@ def run_gates(
         live=None if datasets.live is None else datasets.live.digest,
         # Two runs in one second are two: bytes that were said before count where they stood first.
         made=now.isoformat(timespec="milliseconds"),
+        seen=seen,
         results=tuple(results),
     )
 

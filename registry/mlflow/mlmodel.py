@@ -13,9 +13,10 @@ from .run import parsed
 SERVED: Final = ("xgboost", "onnx")
 """Flavours whose files are data, not code; the first that a model has is taken."""
 _WAY_OUT: Final = (
-    "reading a pickle runs whatever code is in it, so Affiant never does. Publish it from Python, where it was "
-    "trained: registry.convert.publish_sklearn(estimator, frame, …); or log its ONNX beside it "
-    "(mlflow.onnx.log_model) and publish that"
+    "reading one runs whatever code is in it, so Affiant never does. Where it was trained, log its ONNX beside it, and "
+    "publish that: `exported = skl2onnx.to_onnx(model, X[:1], options={'zipmap': False})`, then "
+    "`mlflow.onnx.log_model(exported, name='onnx')`; or publish it from there: "
+    "registry.convert.publish_sklearn(model, frame, …). docs/mlflow.md shows both"
 )
 
 

@@ -17,11 +17,11 @@ from registry.errors import RegistryError, StoreUnavailable
 from registry.statement import Said
 
 from .client import Refused
-from .standing import PREFIXES, STAGES, Standing, standings
+from .standing import ANSWERING, PREFIXES, Standing, standings
 from .versions import DIGEST_TAG, Version, Versions
 
-_ALIASED: Final = STAGES[:-1]
-"""What is retired has no alias."""
+_ALIASED: Final = ANSWERING
+"""What is retired, or refused, has no alias."""
 _OURS: Final = re.compile(rf"({'|'.join(_ALIASED)})(-[\w-]+)?")
 _NO_ALIAS: Final = re.compile(r"[^\w-]")
 
@@ -50,6 +50,9 @@ def write_back(
     roots: Roots,
     versions: Versions,
     progress: Callable[[str], None] = lambda _: None,
+    *,
+    publisher: Callable[[str], str | None],
+    now: float,
 ) -> Written:
     """Bring the tags and aliases of every version that is tagged with a package's digest to what the log says.
 
@@ -62,9 +65,11 @@ def write_back(
         roots: the chain that is believed.
         versions: the server's model registry.
         progress: called with the name of each registered model before it is looked at.
+        publisher: who published a package; asked of those that something was said of.
+        now: seconds since 1970 UTC: what has expired by then does not count.
     """
     written = Written()
-    told = standings(roots, said)
+    told = standings(roots, said, publisher=publisher, now=now)
     placed: dict[str, list[_Placed]] = {}
     with _noted(written, "the versions with packages"):
         for version in versions.all():

@@ -55,7 +55,8 @@ class Rollback(Part):
     """When the controller goes back to the last approved digest by itself."""
 
     causes: Annotated[tuple[Cause, ...], Field(min_length=1)] = ("prediction",)
-    """Another model does not mend the input by itself: `input` is for those who know that it does."""
+    """Another model mends neither its input nor a slow machine by itself: `input` and `slo` are for those who know that
+    it does. Of `slo`, latency and confidence are computed again; nothing of `performance` is, and people decide."""
     cooldown_minutes: Minutes = 30
     """After a deployment or a rollback, how long nothing is rolled back by itself."""
     maximum_per_day: Count = 3

@@ -25,11 +25,16 @@ class MetricLimit(Part):
     """For errors (brier, mae, rmse): the interval's pessimistic end must be at most this."""
     worse_than_live_by: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     """The metric may be this much worse than that of the package that is live, on the same rows."""
+    worse_than_live_surely: bool | None = later()
+    """Whether the pessimistic end of the paired interval is held against that, in place of the measured difference: it
+    must be sure that it is not worse by more. Absent: the interval is shown."""
 
     @model_validator(mode="after")
     def _limited(self) -> Self:
         if self.minimum is None and self.maximum is None and self.worse_than_live_by is None:
             raise ValueError("a metric needs minimum, maximum or worse_than_live_by")
+        if self.worse_than_live_surely is not None and self.worse_than_live_by is None:
+            raise ValueError("worse_than_live_surely is of worse_than_live_by, which is not there")
         return self
 
 

@@ -30,6 +30,12 @@ class Approvals(Part):
     """An approval counts for so many days after it was signed."""
     on_expiry: Literal["alarm", "stop"] = "alarm"
     """What is live when its approval ends: alarm lets it answer and refuses new deployments; stop ends it."""
+    bound: bool | None = later()
+    """Whether an approval is of the gate results that its signer saw, and ends, as by expiry, when newer ones are of
+    other data or say otherwise. It must then say how far its signer had read the log. Absent: it is of the package."""
+    signed_publication: bool | None = later()
+    """Whether somebody with the role `publish` must have signed that they published the package. Absent: its own
+    lineage says who did."""
 
 
 class BreakGlass(Part):

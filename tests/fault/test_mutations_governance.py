@@ -12,6 +12,7 @@ pytestmark = pytest.mark.fault
 
 EVALUATE = "registry/admission/evaluate.py"
 TIMES = "registry/admission/times.py"
+BOUND = "registry/admission/bound.py"
 PUBLISHER = "registry/lineage/publisher.py"
 POLICY = "registry/admission/policy.py"
 ROOT = "registry/approvals/root.py"
@@ -28,6 +29,7 @@ VIEW = "service/view.py"
 ADMITTED = "service/admitted.py"
 
 ON = "tests/unit/registry/admission"
+OF = f"{ON}/test_bound.py"
 SAID = "tests/property/test_mentions.py"
 KEPT = "tests/property/test_deployments_kept.py"
 
@@ -69,16 +71,16 @@ MUTATIONS = (
     Mutation(
         "a revocation that was kept back",
         TIMES,
-        "for each in revoked)",
-        "for each in list(revoked)[-1:])",
+        "for each in revoked\n    )",
+        "for each in list(revoked)[-1:]\n    )",
         ON,
     ),
     Mutation("gate results without a time", TIMES, "    return -math.inf\n", "    return math.inf\n", ON),
     Mutation(
         "a rejection taken back by what was said before",
         EVALUATE,
-        "person in standing and at(each) >= standing[person][0]:",
-        "person in standing:",
+        "                and at(each) >= standing[person][0]\n",
+        "",
         ON,
     ),
     Mutation(
@@ -118,7 +120,67 @@ MUTATIONS = (
         ON,
     ),
     Mutation("one person, one role", EVALUATE, "if person in by:", "if False:", ON, short=True),
-    Mutation("the publisher", EVALUATE, "if person == self.publisher:", "if False:", ON),
+    Mutation("the publisher", EVALUATE, "if person == self.publisher or person", "if person", ON),
+    Mutation(
+        "who signed that they published", EVALUATE, " or person in self.published:", ":", OF, short=True
+    ),
+    Mutation("a publication that is asked for", EVALUATE, " + context.publication(about)", "", OF),
+    Mutation(
+        "who may say that they published",
+        EVALUATE,
+        "each.type == PUBLISH and self.root.person(each.author, PUBLISH_ROLE, each.offset) is not None",
+        "each.type == PUBLISH",
+        OF,
+    ),
+    Mutation(
+        "a clock that was once ahead",
+        TIMES,
+        " or (each.offset < said.offset and unseen(said, each.offset))",
+        "",
+        OF,
+        short=True,
+    ),
+    Mutation(
+        "a rejection taken back by who had not read of it",
+        EVALUATE,
+        "                and not unseen(each, standing[person][1])\n",
+        "",
+        OF,
+    ),
+    Mutation(
+        "what is no offset", TIMES, "found if type(found) is int and found >= 0 else 0", "found or None", OF
+    ),
+    Mutation(
+        "what an approval is of",
+        EVALUATE,
+        "problem is None and valid is not None and not glass and self.rules.bound",
+        "False",
+        OF,
+        short=True,
+    ),
+    Mutation("other data", BOUND, "if data_of(was) != data_of(results[-1]):", "if False:", OF),
+    Mutation(
+        "another verdict",
+        BOUND,
+        'return f"newer gate results say',
+        'return None and f"newer gate results say',
+        OF,
+    ),
+    Mutation("results that are not there", BOUND, "    if was is None:\n", "    if False:\n", OF),
+    Mutation(
+        "what was read, where approvals are bound",
+        BOUND,
+        "    if seen(approval) is None:\n",
+        "    if False:\n",
+        OF,
+    ),
+    Mutation(
+        "an end that lets live go on",
+        EVALUATE,
+        "fresh, rules.signers, None)",
+        "fresh, rules.signers, rules.valid_seconds)",
+        OF,
+    ),
     Mutation("a publisher whom nobody knows", EVALUATE, "if self.publisher is None:", "if False:", ON),
     Mutation(
         "who judges the gates",

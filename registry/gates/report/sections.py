@@ -56,12 +56,16 @@ def _metric(name: str, found: Mapping[str, float], limit: Mapping[str, Any]) -> 
     good = bound is None or (end <= bound if lower else end >= bound)
     worse, live = limit.get("worse_than_live_by"), found.get("live")
     if worse is not None and live is not None:
-        good = good and (live - found["value"]) * (-1 if lower else 1) <= worse
+        measured = (live - found["value"]) * (-1 if lower else 1)
+        good = good and (found["worse_high"] if limit.get("worse_than_live_surely") else measured) <= worse
     said = [span(found)]
     if bound is not None:
         said.append(f"{'at most' if lower else 'at least'} {bound:g}")
     if live is not None:
         said.append(f"live {number(live)}")
+    if "worse_low" in found:  # not in results that are older than it
+        low, high = number(found["worse_low"]), number(found["worse_high"])
+        said.append(f"worse than that by {number(found['worse'])} [{low}, {high}]")
     return Mark(name, found["value"], " · ".join(said), good, found["low"], found["high"], bound, live)
 
 

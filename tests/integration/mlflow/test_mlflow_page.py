@@ -19,7 +19,7 @@ from registry.statement import append
 from tests.components.approvals import House
 from tests.components.mlflow import train
 
-from .conftest import Logged
+from .conftest import Logged, Publisher
 
 pytestmark = pytest.mark.mlflow
 PAGE = (Path(__file__).parents[3] / "docs" / "mlflow.md").read_text()
@@ -69,6 +69,8 @@ def test_the_page_from_publishing_to_looking(logged: Logged, tmp_path: Path) -> 
             {"name": logged.name, "version": "1", "key": "affiant.digest", "value": digest},
         )
     house.gates(digest=digest)
+    for person, role in (("dan", "legal"), ("bob", "compliance")):
+        assert house.sign("approve", person, role, digest=digest).code == 0
     event = Deployment(
         service="credit",
         action="deploy",
@@ -86,6 +88,51 @@ def test_the_page_from_publishing_to_looking(logged: Logged, tmp_path: Path) -> 
     assert train(logged.server, script).split() == ["1", "production", "passed"]
     (tmp_path / "affiant.toml").write_text(snippet("affiant.toml"))
     assert "1 of 1 packages are whole" in run("store", tmp_path, logged)
+
+
+def test_the_page_logs_a_scikit_learn_model_so_that_it_can_be_published(
+    logged: Logged, tmp_path: Path
+) -> None:
+    """The two lines that the refusal names: the pickle beside it is not read, the ONNX is, and says the same."""
+    import pandas as pd
+    from sklearn.datasets import make_classification
+    from sklearn.linear_model import LogisticRegression
+
+    script = tmp_path / "log_onnx.py"
+    script.write_text(snippet("log_onnx.py") + "print('RUN', run.info.run_id)\n")
+    found = re.search(r"RUN ([0-9a-f]{32})", train(logged.server, script))
+    assert found
+    rows, classes = make_classification(400, 4, random_state=7)
+    rows = rows.astype("float32")
+    frame = pd.DataFrame(rows, columns=[f"x{place}" for place in range(4)]).assign(y=classes)
+    frame.to_csv(tmp_path / "table.csv", index=False)
+    scores = LogisticRegression().fit(rows, classes).predict_proba(rows)[:, 1]
+    pd.DataFrame({"score": scores}).to_csv(tmp_path / "scores.csv", index=False)
+    publisher = Publisher(tmp_path)
+    options = (
+        "--name",
+        "linear",
+        "--target",
+        "y",
+        "--compare-predictions",
+        tmp_path / "scores.csv",
+        "--max-difference",
+        "1e-5",
+    )
+    done = publisher(
+        "publish", "--from-mlflow", f"runs:/{found[1]}/onnx", "--table", tmp_path / "table.csv", *options
+    )
+    assert done.code == 0, done
+    refused = publisher(
+        "publish", "--from-mlflow", f"runs:/{found[1]}/model", "--table", tmp_path / "table.csv", *options
+    )
+    assert refused.code == 1
+    for line in (
+        "skl2onnx.to_onnx(model, X[:1], options={'zipmap': False})",
+        "mlflow.onnx.log_model(exported, name='onnx')",
+    ):
+        assert line in refused.err.replace("\n", " ")
+        assert line.replace("'", '"') in PAGE
 
 
 def test_the_page_names_every_tag() -> None:

@@ -33,11 +33,19 @@ class Scene:
         self.name = name
         self.versions = Versions(Client(mlflow_access(server.address)))
         self.digests = [package.digest for package in packages]
+        self.later = 0.0
+        """Seconds from now on, of the next look."""
 
     def sync(self) -> Written:
         """What the command does."""
         board = self.house.board()
-        written = write_back(board.said, board.roots, self.versions)
+        written = write_back(
+            board.said,
+            board.roots,
+            self.versions,
+            publisher=lambda _: "somebody",
+            now=time.time() + self.later,
+        )
         assert written.problems == []
         return written
 
@@ -53,6 +61,17 @@ class Scene:
     def aliases(self) -> dict[str, int]:
         """Alias → place of the package, from 1."""
         return self.versions.aliases(self.name)
+
+    def admit(self, place: int, service: str = "credit") -> None:
+        """Gates and signatures that its policy wants."""
+        digest = self.digests[place]
+        self.house.gates(digest=digest, service=service)
+        for person, role in (("dan", "legal"), ("bob", "compliance"))[: 2 if service == "credit" else 1]:
+            assert self.house.sign("approve", person, role, service=service, digest=digest).code == 0
+
+    def stages(self, place: int = 0) -> dict[str, str]:
+        """Of its tags, those of stages."""
+        return {key: value for key, value in self.tags(place).items() if key.startswith("stage")}
 
     def deploy(self, *plan: tuple[int, str, float], who: str = "dan", service: str = "credit") -> None:
         """Append a deployment event: (place, slot, weight)."""
@@ -136,9 +155,11 @@ def test_gates_and_signatures_are_tags(scene: Scene) -> None:
 
 def test_a_deployment_moves_stages_and_aliases(scene: Scene) -> None:
     """Live, canary, shadow, and what was there before; an alias leads to one version."""
+    for place, service in ((0, "credit"), (1, "credit"), (0, "cards"), (1, "cards")):
+        scene.admit(place, service)
     scene.deploy((0, "live", 1.0))
     scene.sync()
-    assert scene.tags() == {"stage": "production", "stage.credit": "production"}
+    assert scene.stages() == {"stage": "production", "stage.credit": "production"}
     assert scene.aliases() == {"production": 1, "production-credit": 1}
     scene.deploy((0, "live", 0.9), (1, "canary", 0.1))
     scene.sync()
@@ -146,8 +167,8 @@ def test_a_deployment_moves_stages_and_aliases(scene: Scene) -> None:
     scene.deploy((1, "live", 1.0))
     scene.deploy((0, "live", 0.9), (1, "canary", 0.1), service="cards")
     scene.sync()
-    assert scene.tags(0) == {"stage": "production", "stage.credit": "retired", "stage.cards": "production"}
-    assert scene.tags(1) == {"stage": "production", "stage.credit": "production", "stage.cards": "canary"}
+    assert scene.stages(0) == {"stage": "production", "stage.credit": "retired", "stage.cards": "production"}
+    assert scene.stages(1) == {"stage": "production", "stage.credit": "production", "stage.cards": "canary"}
     # Two versions are in production, each for a service: no alias says that it is one of them.
     assert scene.aliases() == {"production-credit": 2, "production-cards": 1, "canary": 2, "canary-cards": 2}
     scene.deploy((1, "live", 1.0), (0, "shadow", 0.5), service="cards")
@@ -158,19 +179,38 @@ def test_a_deployment_moves_stages_and_aliases(scene: Scene) -> None:
     }  # fmt: skip
 
 
+def test_what_may_not_answer_is_not_in_production(scene: Scene) -> None:
+    """Deployed, and not admitted: gateways do not serve it, and no alias leads to it; nor once it is revoked."""
+    scene.deploy((0, "live", 1.0))
+    scene.sync()
+    assert (scene.stages(), scene.aliases()) == ({"stage": "refused", "stage.credit": "refused"}, {})
+    scene.admit(0)
+    scene.sync()
+    assert scene.aliases() == {"production": 1, "production-credit": 1}
+    # The policy lets what is live go on when its approvals end; but they are none any more.
+    scene.later = 11 * 86_400
+    scene.sync()
+    assert scene.stages()["stage"] == "production"
+    assert [key for key in scene.tags() if key.startswith("approved")] == []
+    scene.later = 0.0
+    assert scene.house.sign("revoke", "ann", rationale="biased").code == 0
+    scene.sync()
+    assert (scene.stages(), scene.aliases()) == ({"stage": "refused", "stage.credit": "refused"}, {})
+
+
 def test_the_second_time_nothing_is_written(scene: Scene) -> None:
     """And what somebody changed by hand is put right."""
-    scene.house.gates()
+    scene.admit(0)
     scene.deploy((0, "live", 1.0))
     assert scene.sync().changes != []
     assert scene.sync().changes == []
     (version,) = scene.versions.of(scene.digests[0])
-    scene.versions.set_tag(version, "affiant.approved.credit.legal", "dan, today: trust me")
+    scene.versions.set_tag(version, "affiant.approved.credit.officer", "dan, today: trust me")
     scene.versions.set_tag(version, "affiant.stage", "canary")
     scene.versions.set_alias(scene.name, "production", 2)
     assert len(scene.sync().changes) == 3
     assert scene.tags()["stage"] == "production"
-    assert "approved.credit.legal" not in scene.tags()
+    assert "approved.credit.officer" not in scene.tags()
     assert scene.aliases()["production"] == 1
 
 
@@ -181,6 +221,7 @@ def test_what_is_other_peoples_stays(scene: Scene) -> None:
     scene.versions.set_alias(scene.name, "champion", 1)
     plain = scene.versions.create(scene.name, str(version.model), None, {}, "not ours")
     scene.versions.set_alias(scene.name, "canary-mine", plain.number)
+    scene.admit(0)
     scene.deploy((0, "live", 1.0))
     scene.sync()
     assert scene.aliases() == {"champion": 1, "canary-mine": 3, "production": 1, "production-credit": 1}
@@ -220,5 +261,6 @@ def test_the_command_writes_it_and_fails_nothing_else(scene: Scene, monkeypatch:
     away = affiant("model", "sync-mlflow", *scene.house.config)
     assert (away.code, "does not answer" in away.err) == (3, True)
     board = scene.house.board()
-    written = write_back(board.said, board.roots, Versions(Client(mlflow_access("http://127.0.0.1:1"))))
+    nobody = Versions(Client(mlflow_access("http://127.0.0.1:1")))
+    written = write_back(board.said, board.roots, nobody, publisher=lambda _: None, now=time.time())
     assert (written.away, len(written.problems), written.changes) == (True, 1, [])

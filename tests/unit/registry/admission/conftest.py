@@ -63,7 +63,7 @@ class World:
     may: ClassVar = {
         "root": ["ann", "bob"], "policy": ["cyd"], "legal": ["ann", "dan"], "compliance": ["bob", "ann"],
         "gates": ["pipeline"], "officer": ["ann", "bob", "dan"], "deploy": ["dan", "cyd"],
-        "controller": ["pipeline"], "data": ["cyd"],
+        "controller": ["pipeline"], "data": ["cyd"], "publish": ["cyd", "dan"],
     }  # fmt: skip
 
     def __init__(self, directory: Path) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import pytest
+from pydantic import ValidationError
 from sklearn import metrics as oracle
 from sklearn.compose import make_column_transformer
 from sklearn.linear_model import LinearRegression, LogisticRegression
@@ -31,7 +32,7 @@ from registry.infer import Wanted
 from registry.package import Package
 from registry.policy import GATES as GATE_NAMES
 from registry.policy import load_policy, parse_policy
-from registry.policy.gates import Latency
+from registry.policy.gates import Latency, MetricLimit
 from registry.publish import publish
 from registry.statement import GATES, encode
 from registry.table import Table, table_of
@@ -214,6 +215,43 @@ def test_worse_than_live_fails() -> None:
     found = one("quality", limits, live=credit_package())
     assert "worse than live" in found.reason
     assert one("quality", limits, live=split()[0]).verdict == "passed"
+
+
+def test_worse_than_live_has_the_interval_of_the_same_rows() -> None:
+    """The paired one: of a model and itself it is nothing at all, and of two it is narrower than what two intervals
+    would say.
+    """
+    limits = {**AUC, "metrics": {"auc": {"worse_than_live_by": 0.01, "worse_than_live_surely": True}}}
+    same: Any = one("quality", limits, live=split()[0]).figures["auc"]
+    assert (same["worse"], same["worse_low"], same["worse_high"]) == (0.0, 0.0, 0.0)
+    told: Any = one("quality", limits, live=credit_package()).figures["auc"]
+    assert told["worse"] == pytest.approx(told["live"] - told["value"])
+    assert told["worse_low"] < told["worse"] < told["worse_high"]
+    alone: Any = one("quality", AUC).figures["auc"]
+    assert told["worse_high"] - told["worse_low"] < 1.5 * (alone["high"] - alone["low"])
+
+
+@pytest.mark.parametrize(("surely", "verdict"), [(None, "passed"), (True, "failed")])
+def test_one_must_be_sure_that_it_is_not_worse_where_the_policy_asks(
+    surely: bool | None, verdict: str
+) -> None:
+    """A limit between the measured difference and its upper end."""
+    live = credit_package()
+    told: Any = one("quality", {**AUC, "metrics": {"auc": {"worse_than_live_by": 0.9}}}, live=live).figures[
+        "auc"
+    ]
+    between = (told["worse"] + told["worse_high"]) / 2
+    metrics = {"auc": {"worse_than_live_by": between, "worse_than_live_surely": surely}}
+    found = one("quality", {**AUC, "metrics": metrics}, live=live)
+    assert found.verdict == verdict
+    assert found.reason == "" or "its upper end must be at most" in found.reason
+
+
+def test_sureness_of_nothing_is_no_policy() -> None:
+    """It is of `worse_than_live_by`; without it an old policy is the one that it was."""
+    with pytest.raises(ValidationError, match="worse_than_live_surely is of worse_than_live_by"):
+        MetricLimit(minimum=0.5, worse_than_live_surely=True)
+    assert "worse_than_live_surely" not in MetricLimit(minimum=0.5).model_dump()
 
 
 def test_a_hold_out_that_was_trained_on_is_no_hold_out() -> None:
