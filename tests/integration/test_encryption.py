@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 import struct
 from collections import Counter
 from pathlib import Path
 
 import pytest
+import structlog
+import structlog.testing
 
 from audit.check import check_log
 from audit.config import load
@@ -17,13 +20,15 @@ from audit.labels import is_label, read_label
 from audit.log import configured_log
 from audit.payload_keys import add_key, configured_keys
 from audit.proof.encryption import NO_KEYS, NoKey, PayloadKeys
-from audit.proof.entry import Key, Kind
-from audit.proof.record import Record
+from audit.proof.entry import Key, Kind, Protocol
+from audit.proof.record import Record, parse_payload
 from audit.replay import Verdict
 from audit.show import describe, find
 from monitoring.panes.collector import Collector, State
 from monitoring.read import External, StorePackages
 from registry.stores import configured_store
+from service.call import Call, Route
+from service.recording import accept
 from tests.components.approvals import affiant
 from tests.components.gateway import JSON, Site, ask, open_gateway
 from tests.components.packages import number_package
@@ -182,6 +187,31 @@ async def test_an_auditor_sees_what_its_keys_open(site: Site) -> None:
     reader.close()
 
 
+async def test_a_request_that_was_never_answered_is_hidden_too(site: Site) -> None:
+    """In the journal, and in the aborted entry that the next opening makes of it."""
+    async with open_gateway(site) as front:
+        gate = front.gate
+        scope = {
+            "type": "http", "method": "POST", "path": PREDICT, "raw_path": PREDICT.encode(), "query_string": b"",
+            "headers": [(b"content-type", b"application/json")], "server": ("127.0.0.1", 1),
+        }  # fmt: skip
+        accept(Call(gate, Route("numbers", Protocol.V1_PREDICT), scope), body(1))
+        assert (await ask(front, PREDICT, body(2))).status == 200  # its group takes the request frame along
+        left = site.directory / "left"
+        shutil.copytree(site.directory / "data" / "journals", left)
+    for path in left.rglob("*"):
+        assert path.is_dir() or MARK.encode() not in path.read_bytes()
+    shutil.rmtree(site.directory / "data" / "journals")
+    left.rename(site.directory / "data" / "journals")
+    async with open_gateway(site):
+        pass
+    keys = configured_keys(load(site.config))
+    (aborted,) = [record for record in site.records() if record.entry.kind == Kind.ABORTED]
+    assert aborted.entry.get(Key.SUITE) == 1
+    assert aborted.entry.get(Key.KEY_ID) in keys.keys
+    assert parse_payload(keys.plain(aborted.entry, aborted.payload)).request == body(1)
+
+
 async def test_without_its_keys_a_gateway_does_not_start(site: Site) -> None:
     """It would write in the clear what it was told to hide."""
     (site.directory / "payload-keys.json").unlink()
@@ -196,7 +226,9 @@ async def test_a_key_that_is_lost_while_it_serves_changes_nothing(site: Site) ->
     async with open_gateway(site) as front:
         key = front.gate.payload_key
         (site.directory / "payload-keys.json").write_text("{")
-        await asyncio.sleep(0)
+        with structlog.testing.capture_logs() as logs:
+            while not any(line["event"] == "payload keys are not to be had" for line in logs):
+                await asyncio.sleep(0.05)
         assert (await ask(front, PREDICT, body(1))).status == 200
         assert front.gate.payload_key is key
     assert [record.entry.get(Key.SUITE) for record in site.records() if record.payload] == [1]
