@@ -13,17 +13,18 @@ from monitoring.controller.act import event_of
 from monitoring.controller.decide import decide
 from monitoring.controller.place import MOVES
 from registry.deployment import Event, encode_deployment
-from tests.components.controller import DIGESTS, Town, alarm_of, plan_of, policy_of, shown_of
+from tests.components.controller import DIGESTS, Town, alarm_of, burnt_of, plan_of, policy_of, shown_of
 
 COOLDOWN, MOST, DAY = 30 * 60.0, 3, 86_400.0
 USED = DIGESTS[:5]
-CAUSES = ("prediction", "input")
+CAUSES = ("prediction", "input", "slo")
 
 
 def alarmed(town: Town, digest: str, slot: str, cause: str, mark: str, skew: float = 0.0) -> bool:
     """An alarm with evidence that carries it, whatever it says; whether it rolled back."""
     alarm = alarm_of(digest, slot=slot, cause=cause, fingerprint=mark, starts_at=town.clock // 3600)
-    shown, ground = shown_of(town, digest, slot=slot), town.ground()
+    shown = (burnt_of if cause == "slo" else shown_of)(town, digest, slot=slot)
+    ground = town.ground()
     found = decide(alarm, shown, ground, town.clock + skew)
     if found.outcome != "roll_back":
         return False
@@ -64,7 +65,7 @@ def hold(town: Town) -> None:
 
 def test_a_day_of_alarms_about_everything() -> None:
     """Each minute one for each package, with evidence: one step back for each that drifts, and no step forward."""
-    town = Town(policy_of("{causes: [prediction, input], cooldown_minutes: 30, maximum_per_day: 3}"))
+    town = Town(policy_of("{causes: [prediction, input, slo], cooldown_minutes: 30, maximum_per_day: 3}"))
     town.approve(*USED)
     for digest in USED:
         town.deploy(digest)
@@ -75,7 +76,7 @@ def test_a_day_of_alarms_about_everything() -> None:
         town.clock += 60
         minute = int(town.clock // 60)
         digest = USED[minute % len(USED)]
-        moved += alarmed(town, digest, "live", CAUSES[minute // 5 % 2], f"m{minute}")
+        moved += alarmed(town, digest, "live", CAUSES[minute // 5 % len(CAUSES)], f"m{minute}")
     assert moved == MOST
     assert [each.content.live for each in own(town)] == [USED[3], USED[2], USED[1]]
     hold(town)
@@ -83,7 +84,7 @@ def test_a_day_of_alarms_about_everything() -> None:
 
 def test_two_versions_do_not_take_turns() -> None:
     """Both drift, and stay drifted: the service stays where it was led once."""
-    town = Town(policy_of("{causes: [prediction, input], cooldown_minutes: 0, maximum_per_day: 1000}"))
+    town = Town(policy_of("{causes: [prediction, input, slo], cooldown_minutes: 0, maximum_per_day: 1000}"))
     town.approve(*USED[:2])
     town.deploy(USED[0])
     town.deploy(USED[1])
@@ -134,7 +135,7 @@ def do(town: Town, action: tuple[Any, ...]) -> None:
 @given(st.lists(actions, min_size=5, max_size=50))
 def test_whatever_people_and_alarms_do(sequence: Iterable[tuple[Any, ...]]) -> None:
     """Of any order, with clocks that are wrong by an hour."""
-    town = Town(policy_of("{causes: [prediction, input], cooldown_minutes: 30, maximum_per_day: 3}"))
+    town = Town(policy_of("{causes: [prediction, input, slo], cooldown_minutes: 30, maximum_per_day: 3}"))
     town.approve(*USED)
     for digest in USED[:3]:
         town.deploy(digest)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
 
 from monitoring.alerts.form import Group
 from monitoring.alerts.limits import Limits, limits
+from monitoring.alerts.outbox import Outbox, for_controller
 from monitoring.alerts.rules import groups_of
 from monitoring.alerts.samples import History, Sample
-from monitoring.alerts.standing import Standing
+from monitoring.alerts.standing import Alert, Standing
+from monitoring.controller.alertmanager import parse_message
 from tests.components.alert_cases import CASES, Case
 from tests.components.alerts import full_policy
 
@@ -72,3 +75,16 @@ def test_the_monitor_finds_what_prometheus_finds(number: int) -> None:
 
 def sorted_items(labels: dict[str, str]) -> list[tuple[str, str]]:
     return sorted(labels.items())
+
+
+def test_what_goes_to_the_controller_is_what_it_hears() -> None:
+    """An alert with an action names service, digest and slot: the controller takes it for an alarm."""
+    told = [Alert({**labels, "alertname": case.alert}, {}, 1.0) for case in CASES for labels in case.fires]
+    wanted = [each for each in told if for_controller(each)]
+    outbox = Outbox()
+    outbox.tell(told)
+    messages = [parse_message(json.dumps(notice.body).encode()) for notice in outbox.due(0.0)]
+    alarms = [alarm for message in messages for alarm in message.alarms]
+    assert [why for message in messages for why in message.malformed] == []
+    assert {each.fingerprint for each in alarms} == {each.fingerprint for each in wanted}
+    assert {each.cause for each in alarms} == {"prediction", "input", "performance", "slo"}
