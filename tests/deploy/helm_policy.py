@@ -66,6 +66,10 @@ def _container(pod: Pod, role: str, container: Mapping[str, Any]) -> Iterator[st
         # A gateway answers while its sidecar cannot ship: only the gateway itself says when it no longer may.
         if role == "main" and "readinessProbe" not in container:
             yield "nobody sees whether it is ready"
+    given = {each["name"] for each in pod.spec.get("volumes", ())} | {"data"}  # a StatefulSet's own claim
+    for mount in container.get("volumeMounts", ()):
+        if mount["name"] not in given:
+            yield f"mounts {mount['name']}, which is not there"
     for variable in container.get("env", ()):
         if variable["name"].endswith(_SECRET) and "value" in variable:
             yield f"{variable['name']} stands in the manifest"

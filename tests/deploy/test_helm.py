@@ -68,7 +68,7 @@ def _change(path: str, value: Any) -> Callable[[dict[str, Any]], None]:
         if value is None:
             del at[last]
         else:
-            at[last] = value
+            at[int(last) if last.isdigit() else last] = value
 
     return change
 
@@ -94,7 +94,8 @@ def _change(path: str, value: Any) -> Callable[[dict[str, Any]], None]:
         ("initContainers.1.livenessProbe", None),
         ("initContainers.0.securityContext.runAsNonRoot", None),
         ("containers.0.env", [{"name": "MLFLOW_TRACKING_PASSWORD", "value": "x"}]),
-        ("volumes", [{"name": "data", "hostPath": {"path": "/"}}]),
+        ("volumes.0", {"name": "config", "hostPath": {"path": "/"}}),
+        ("containers.0.volumeMounts.0.name", "configs"),
     ],
 )
 def test_a_pod_that_breaks_a_rule_is_found(path: str, value: Any) -> None:
@@ -217,3 +218,16 @@ def test_a_plan_is_followed_and_other_settings_restart() -> None:
     before = template()
     assert template("--set", "plan[1].weight=25") == before
     assert template("--set", "settings.gateway.max_queue=7") != before
+
+
+@pytest.mark.parametrize("name", [name for name in MATRIX if name != "small"])
+def test_helm_test_asks_every_component(name: str) -> None:
+    """Settings, topics as somebody who may read them all, and readiness at the ports that are there."""
+    (asking,) = [each for each in pods(name) if each.component == "test"]
+    urls = [each for each in asking.container("ready")["args"] if each.startswith("http")]
+    services = {each["metadata"]["name"]: each["spec"] for each in of_kind(name, "Service")}
+    for url in urls:
+        host, _, port = url.partition("://")[2].removesuffix("/readyz").rpartition(":")
+        assert int(port) in {each["port"] for each in services[host]["ports"]}
+    assert len(urls) == len([each for each in pods(name) if each.long_lived])
+    assert [each["name"] for _, each in asking.containers()] == ["settings", "topics", "ready"]
