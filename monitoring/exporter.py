@@ -17,7 +17,7 @@ from . import names
 from .burns import of_answers
 from .detect.figures import ColumnFigures
 from .judging.judging import NONE
-from .labels.export import export
+from .labels.export import Reading, export
 from .labels.look import Look
 from .leading import Aggregate, Life
 from .names import SHORT, Name
@@ -44,6 +44,12 @@ class Seen:
     age: dict[int, float] = field(default_factory=dict)
     """Partition → seconds since the newest counted record, 0 when all are."""
     leads: bool = False
+    round: float = 0.0
+    """When the last round ended, seconds of the clock that `now` is of."""
+    waiting: dict[int, tuple[int, float]] = field(default_factory=dict)
+    """Partition → panes that wait to be judged, and since when the next of them is the next one, by the same clock."""
+    labels: Reading = field(default_factory=Reading)
+    now: float = 0.0
 
 
 class Families:
@@ -81,11 +87,17 @@ def families(
         found.add(names.POSITION, (str(partition),), seen.position[partition])
         found.add(names.LAG, (str(partition),), seen.lag.get(partition, 0))
         found.add(names.READ_SECONDS, (str(partition),), seen.age.get(partition, 0.0))
+    found.add(names.ROUND_SECONDS, (), max(0.0, seen.now - seen.round))
     histogram = HistogramMetricFamily(
         names.CONFIDENCE.name, names.CONFIDENCE.help, labels=names.CONFIDENCE.labels
     )
     if aggregate is not None:
         found.add(names.LATE, (), aggregate.late)
+        found.add(names.MISSED, (), aggregate.missed)
+        for partition in aggregate.partitions:
+            panes, since = seen.waiting.get(partition, (0, seen.now))
+            found.add(names.WAITING, (str(partition),), panes)
+            found.add(names.WAITING_SECONDS, (str(partition),), max(0.0, seen.now - since))
         for reason, count in sorted(aggregate.unreadable.items()):
             found.add(names.UNREADABLE, (reason,), count)
         for of, life in sorted(aggregate.lives.items()):
@@ -94,7 +106,7 @@ def families(
             share = comparing.share
             found.add(names.ROLLOUT_WEIGHT, (service, short(comparing.rollout.digest)), share)
         _slos(found, aggregate, policy)
-    export(found.add, looks, short)
+    export(found.add, looks, short, seen.labels)
     yield from found
     yield histogram
 

@@ -11,6 +11,7 @@ from registry.policy import ServicePolicy
 
 from .governed import Governing
 from .held import Held, NotHere
+from .labels.export import Reading
 from .labels.follow import Follow
 from .labels.look import Look
 from .leading import Aggregate, Told
@@ -19,8 +20,25 @@ from .store.feed import Feed
 
 SLACK: Final = 1000
 """ms by which the clock here may be ahead of the log's."""
+BEHIND: Final = 16
+"""Panes that may be left to be counted, or to be judged, while labels are read as well …"""
+APART: Final = 1.0
+"""… and seconds between two of their moments when more are: then they get a tenth of the time."""
 Begin = Callable[[Mapping[str, ServicePolicy], Iterable[int]], Follow]
 """Of the services that are looked at, and all partitions."""
+
+
+def labels_due(uncounted: int, unjudged: int, pane_records: int, waited: float) -> bool:
+    """Whether labels have a moment in this round: judging comes first, and they are not starved.
+
+    Args:
+        uncounted: records.
+        unjudged: panes.
+        pane_records: offsets of a pane.
+        waited: seconds since they had one.
+    """
+    behind = uncounted > BEHIND * pane_records or unjudged > BEHIND
+    return not behind or waited >= APART
 
 
 class States(Protocol):
@@ -54,6 +72,10 @@ class Lead:
         self.saved = -1
         """Panes that were judged when the state was last kept."""
         self._labels: Follow | None = None
+        self._labels_before = 0.0
+        """Seconds that were spent for policies of before."""
+        self._waits: dict[int, tuple[int, float]] = {}
+        """Partition → the pane that is judged next, and since when it is that."""
         self._held: Final = held
         self._pane_records: Final = pane_records
 
@@ -96,6 +118,29 @@ class Lead:
         """What labels say."""
         return {} if self._labels is None else self._labels.looks
 
+    @property
+    def reading(self) -> Reading:
+        """What reading labels costs, and how far it is."""
+        labels = self._labels
+        return (
+            Reading()
+            if labels is None
+            else Reading(dict(labels.unread), self._labels_before + labels.seconds)
+        )
+
+    def waiting(self, now: float) -> dict[int, tuple[int, float]]:
+        """Partition → panes that wait to be judged, and since when the next of them is the next one.
+
+        `now`: seconds of a clock that only goes forward. MUST be asked after each round.
+        """
+        before, self._waits = self._waits, {}
+        found = {}
+        for partition, (number, panes) in self.aggregate.waiting.items():
+            known, since = before.get(partition, (-1, now))
+            self._waits[partition] = number, since if known == number else now
+            found[partition] = panes, self._waits[partition][1]
+        return found
+
     def read_labels(self, asked: Mapping[str, ServicePolicy], served: Mapping[Of, int], begin: Begin) -> None:
         """Read on for a moment, where the policy of a service asks what labels say; when it asks for something else
         than before, from the beginning.
@@ -110,6 +155,7 @@ class Lead:
         """
         if self._labels is not None and self._labels.policies != asked:
             self._labels.close()
+            self._labels_before += self._labels.seconds
             self._labels = None
         if not asked:
             return

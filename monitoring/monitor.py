@@ -26,8 +26,9 @@ from .errors import NotLeading
 from .exporter import Seen, families
 from .figures import Evidence
 from .governed import Governing
+from .labels.export import Reading
 from .labels.follow import Follow, asked_of
-from .lead import Lead, States
+from .lead import Lead, States, labels_due
 from .leading import state_of
 from .read import External, Packages
 from .takeover import FeedOf, Takeover
@@ -56,6 +57,7 @@ class Monitor:
         labels_seconds: float = 2_592_000.0,
         external: External | None = None,
         clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """Nothing is read yet.
 
@@ -70,7 +72,10 @@ class Monitor:
             labels_seconds: how long predictions wait for their labels.
             external: what the object store has under a digest.
             clock: seconds since 1970 UTC.
+            monotonic: seconds.
         """
+        self._monotonic: Final = monotonic
+        self._pane_records: Final = pane_records
         self._following: Final = following
         self._log: Final = log
         self._governing: Final = governing
@@ -85,8 +90,8 @@ class Monitor:
         self._computing: Final = threading.Lock()
         self._expiry: Final = Expiry()
         self._lead: Lead | None = None
-        self._seen = Seen()
-        self._governed_at = self._saved_at = float("-inf")
+        self._seen = Seen(round=monotonic())
+        self._governed_at = self._saved_at = self._labels_at = float("-inf")
         self._trouble = "nothing was read yet"
         self._stop = threading.Event()
 
@@ -113,14 +118,17 @@ class Monitor:
             self._govern()
             if self._following.leads:
                 self._judge()
-                self._read_labels()
             else:
                 self._let_go()
         except (LogUnavailable, StoreUnavailable) as error:
             trouble = str(error)
         standings = self._following.standings()
+        behind = sum(each.end - each.position for each in standings.values())
+        lead = self._lead
+        panes = {} if lead is None else lead.waiting(self._monotonic())
+        unread = self._read_labels(behind, sum(each for each, _ in panes.values()))
         waiting = [f"partition {one}: {each.waiting}" for one, each in standings.items() if each.waiting]
-        self._said(trouble or self._following.trouble or "; ".join(waiting))
+        self._said(trouble or unread or self._following.trouble or "; ".join(waiting))
         now = self._clock()
         with self._lock:
             self._seen = Seen(
@@ -130,7 +138,10 @@ class Monitor:
                     one: max(0.0, now - each.time / 1000) if each.time and each.end > each.position else 0.0
                     for one, each in standings.items()
                 },
-                self._lead is not None,
+                lead is not None,
+                self._monotonic(),
+                panes,
+                Reading() if lead is None else lead.reading,
             )
 
     @property
@@ -155,6 +166,7 @@ class Monitor:
             aggregate = None if self._lead is None else self._lead.aggregate
             self._expiry.now = self._governing.expires if aggregate is not None else {}
             looks = {} if self._lead is None else self._lead.looks
+            self._seen.now = self._monotonic()
             return [*families(aggregate, self._governing.policy, self._seen, looks), *self._expiry.collect()]
 
     def evidence(self, service: str, digest: str, slot: str) -> Evidence | None:
@@ -186,7 +198,7 @@ class Monitor:
         return self._lead
 
     def _govern(self) -> None:
-        now = time.monotonic()
+        now = self._monotonic()
         if now - self._governed_at >= GOVERN:
             self._governed_at = now
             self._governing.read_on()
@@ -206,12 +218,21 @@ class Monitor:
                 "an alarm stands" if each.after else "an alarm has ended", service=each.of.service,
                 digest=each.of.digest, slot=each.of.slot, column=each.column, severity=each.after or each.before,
             )  # fmt: skip
-        self._save(time.monotonic())
+        self._save(self._monotonic())
 
-    def _read_labels(self) -> None:
-        if self._lead is not None:
-            governing = self._governing
-            self._lead.read_labels(asked_of(governing.policy), governing.served, self._follow)
+    def _read_labels(self, uncounted: int, unjudged: int) -> str:
+        """Give labels a moment, when it is theirs; what is away, if something is."""
+        lead, now = self._lead, self._monotonic()
+        if lead is None or not labels_due(uncounted, unjudged, self._pane_records, now - self._labels_at):
+            return ""
+        governing = self._governing
+        try:
+            lead.read_labels(asked_of(governing.policy), governing.served, self._follow)
+        except (LogUnavailable, StoreUnavailable) as error:
+            return str(error)
+        finally:
+            self._labels_at = self._monotonic()
+        return ""
 
     def _follow(self, asked: Mapping[str, ServicePolicy], partitions: Iterable[int]) -> Follow:
         return Follow(

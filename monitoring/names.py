@@ -75,6 +75,23 @@ UNREADABLE: Final = Name(
     "affiant_monitor_unreadable", "Records that could not be counted, by reason.", ("reason",), "counter"
 )
 LATE: Final = Name("affiant_monitor_late_panes", "Panes judged after others that are younger.", (), "counter")
+MISSED: Final = Name(
+    "affiant_monitor_missed_panes",
+    "Panes that were kept no more when it was their turn to be judged.",
+    (),
+    "counter",
+)
+WAITING: Final = Name(
+    "affiant_monitor_waiting_panes", "Panes that are counted and not judged yet.", ("partition",)
+)
+WAITING_SECONDS: Final = Name(
+    "affiant_monitor_waiting_seconds",
+    "How long the pane that is judged next has been the next one; 0 when none waits.",
+    ("partition",),
+)
+ROUND_SECONDS: Final = Name(
+    "affiant_monitor_round_seconds", "Since the monitor last came round: it counts and judges in rounds."
+)
 LEADER: Final = Name("affiant_monitor_leader", "1 on the monitor that judges.")
 READ_SECONDS: Final = Name(
     "affiant_monitor_age_seconds",
@@ -96,6 +113,17 @@ SLO_ALL: Final = Name(
 SLO_BUDGET: Final = Name(
     "affiant_slo_budget_ratio", "Share of bad requests that the objective allows.", ("service", "objective")
 )
+LABEL_UNREAD: Final = Name(
+    "affiant_label_unread_records",
+    "Records of the log that were not read for labels yet; what labels say is known once all were.",
+    ("partition",),
+)
+LABEL_READING: Final = Name(
+    "affiant_label_reading_seconds",
+    "Seconds spent on reading the log for labels, and on what they say.",
+    (),
+    "counter",
+)
 LABEL_DELAY: Final = Name(
     "affiant_label_delay_seconds", "From prediction to label, by quantile.", (*_PACKAGE, "quantile")
 )
@@ -106,6 +134,21 @@ METRIC: Final = Name(
     "affiant_performance",
     "A metric of the newest cohort: value, lower and upper.",
     (*_PACKAGE, "metric", "bound"),
+)
+LOSS: Final = Name(
+    "affiant_performance_loss",
+    "Mean loss of the newest labelled rows: before the newest change of it, and since.",
+    (*_PACKAGE, "window"),
+)
+LOSS_CHANGES: Final = Name(
+    "affiant_performance_loss_changes",
+    "Changes of the mean loss among the newest labelled rows, by ADWIN.",
+    _PACKAGE,
+)
+GROUP_GAP: Final = Name(
+    "affiant_group_rate_difference",
+    "Largest difference between two groups' rates, of groups that are large enough.",
+    (*_PACKAGE, "attribute", "rate"),
 )
 GROUP_RATE: Final = Name(
     "affiant_group_favourable_ratio", "Share of favourable decisions.", (*_PACKAGE, "attribute", "group")

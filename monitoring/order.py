@@ -62,6 +62,14 @@ class Order(Generic[P]):
         """Panes that wait."""
         return len(self._waiting)
 
+    def waiting(self) -> dict[int, tuple[int, int]]:
+        """Partition → the number of the pane that is its next one, and how many wait."""
+        found: dict[int, tuple[int, int]] = {}
+        for (_, partition, number), _ in self._waiting:
+            first, count = found.get(partition, (number, 0))
+            found[partition] = min(first, number), count + 1
+        return found
+
     @property
     def newest(self) -> int:
         """The largest time of those that wait; -1 when none does."""

@@ -247,6 +247,26 @@ def _monitor(limits: Limits) -> Iterator[Rule]:
         (limits.monitor_seconds_warn, limits.monitor_seconds_page),
         "the newest record of partition {partition} that was counted is {value} s old, and there are newer ones",
     )
+    yield from _both(
+        "AffiantJudgeWaits",
+        Select(names.WAITING_SECONDS.name),
+        ("partition",),
+        (limits.monitor_seconds_warn, limits.monitor_seconds_page),
+        "the next pane of partition {partition} has waited {value} s to be judged",
+    )
+    yield from _both(
+        "AffiantMonitorStalled",
+        Select(names.ROUND_SECONDS.name),
+        PROCESS,
+        (limits.monitor_seconds_warn, limits.monitor_seconds_page),
+        "the monitor {instance} has not come round for {value} s",
+    )
+    yield Rule(
+        "AffiantPanesMissed",
+        Rose(Select(f"{names.MISSED.name}_total"), (), 10 * MINUTE),
+        "warn",
+        "{value} panes were kept no more when it was their turn to be judged",
+    )
     yield Rule(
         "AffiantMonitorUnreadable",
         Rose(Select(f"{names.UNREADABLE.name}_total"), ("reason",), 10 * MINUTE),

@@ -134,12 +134,15 @@ def _fairness(service: str, section: ServicePolicy) -> Iterator[Rule]:
         found.append(("difference", Spread(share, rows, by, fair.minimum_group, most)))
     if (least := fair.demographic_parity_ratio) is not None:
         found.append(("ratio", Spread(share, rows, by, fair.minimum_group, least, as_ratio=True)))
+    if (most := fair.error_rate_difference) is not None:
+        errors = Match("rate", "=~", "true_favourable|false_favourable")
+        found.append(("error_rate", Level(Select(names.GROUP_GAP.name, (*own, errors)), by, ">", most)))
     for measure, when in found:
         yield Rule(
             "AffiantGroupsDiffer",
             when,
             "warn",
-            f"favourable decisions of {{service}} {{slot}} {{digest}} by {{attribute}}: {measure} {{value}}",
+            f"decisions of {{service}} {{slot}} {{digest}} by {{attribute}}: {measure.replace('_', ' ')} {{value}}",
             {"cause": "prediction", "measure": measure},
             wait=SETTLED,
             keep=TAKEN_OVER,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 
 from monitoring import names
 from monitoring.names import Name
@@ -13,19 +14,36 @@ from .look import Look
 Add = Callable[[Name, Iterable[str], float], None]
 
 
-def export(add: Add, looks: Mapping[Of, Look], short: Callable[[str], str]) -> None:
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What reading the log a second time costs, and how far it is."""
+
+    unread: Mapping[int, int] = field(default_factory=dict)
+    """Partition → records that were not read yet; empty: nothing is read for labels."""
+    seconds: float = 0.0
+
+
+def export(
+    add: Add, looks: Mapping[Of, Look], short: Callable[[str], str], reading: Reading | None = None
+) -> None:
     """Every sample.
 
     Args:
         add: takes a metric's name, labels and value.
         looks: what stands.
         short: a digest as a label.
+        reading: of the log, for labels.
     """
+    if reading is not None and reading.unread:
+        for partition, records in sorted(reading.unread.items()):
+            add(names.LABEL_UNREAD, (str(partition),), records)
+        add(names.LABEL_READING, (), reading.seconds)
     for package, each in sorted(looks.items()):
         labels = (package.service, short(package.digest), package.slot)
         if each.coverage is not None:
             add(names.LABEL_COVERAGE, labels, each.coverage)
         _cohort(add, labels, each)
+        _loss(add, labels, each)
         for metric, severity in each.alarms.items():
             # As with drift: what pages warns, too.
             add(names.PERFORMANCE_ALARM, (*labels, metric, "warn"), int(severity is not None))
@@ -36,6 +54,18 @@ def export(add: Add, looks: Mapping[Of, Look], short: Callable[[str], str]) -> N
                 add(names.GROUP_ROWS, where, group.rows)
                 if group.favourable.value is not None:
                     add(names.GROUP_RATE, where, group.favourable.value)
+            for rate, gap in judged.gaps.items():
+                add(names.GROUP_GAP, (*labels, judged.attribute, rate), gap.value)
+
+
+def _loss(add: Add, labels: tuple[str, ...], found: Look) -> None:
+    """Nothing before there is a labelled row; `before` only once there was a change."""
+    if found.concept is None or not found.concept.rows:
+        return
+    add(names.LOSS_CHANGES, labels, found.concept.changes)
+    add(names.LOSS, (*labels, "since"), found.concept.mean)
+    if found.concept.newest is not None:
+        add(names.LOSS, (*labels, "before"), found.concept.newest.before)
 
 
 def _cohort(add: Add, labels: tuple[str, ...], found: Look) -> None:

@@ -79,6 +79,10 @@ class Follow:
         """Partitions whose end was not met yet: before that, what labels say is not known."""
         self._new = True
         self._next_look = float("-inf")
+        self.unread: Final[dict[int, int]] = {}
+        """Partition → entries that were not read yet, as of its last turn."""
+        self.seconds = 0.0
+        """That all of this took."""
         self.looks: Mapping[Of, Look] = {}
         """What stands; replaced as a whole. Empty until all was read once."""
 
@@ -96,7 +100,13 @@ class Follow:
         Raises:
             LogUnavailable, StoreUnavailable: the log, or a package, is away now; the next step goes on.
         """
-        until = time.monotonic() + SLICE
+        started = time.monotonic()
+        try:
+            self._step(serving, started + SLICE)
+        finally:
+            self.seconds += time.monotonic() - started
+
+    def _step(self, serving: Mapping[Of, int], until: float) -> None:
         for _ in range(len(self._turn)):
             try:
                 self._read(self._turn[0], until)
@@ -122,6 +132,7 @@ class Follow:
         if offset is None:
             offset = self._begin(partition, first, end)
         offset = max(offset, first)  # what the log let go of will have no labels
+        self.unread[partition] = max(0, end - offset)
         while offset < end:
             entries = self._reader.read(partition, offset, _BYTES, _WAIT)
             if not entries:
@@ -129,6 +140,7 @@ class Follow:
             self._reading.take(entries)
             self._new = True
             offset = self._next[partition] = entries[-1].offset + 1
+            self.unread[partition] = max(0, end - offset)
             if time.monotonic() >= until:
                 break
         if offset >= end:

@@ -15,6 +15,7 @@ from registry.policy import ServicePolicy
 from registry.policy.behaviour import LiveFairness, Performance
 from registry.policy.gates import LOWER_IS_BETTER
 
+from .concept import Concept, concept
 from .fair import favoured
 from .join import Joined, Outcomes
 from .performance import Cohort, Difference, cohorts, compare
@@ -23,6 +24,8 @@ HOUR: Final = 3600 * 10**9
 """ns."""
 _DAY: Final = 24.0
 """Hours over which groups are looked at where no cohorts are asked for."""
+ROWS: Final = 5_000
+"""Newest labelled rows that are looked at for a change of the error: a quarter of a second's work."""
 Severity = Literal["warn", "page"]
 
 
@@ -37,6 +40,8 @@ class Look:
     alarms: Mapping[str, Severity | None] = field(default_factory=dict)
     """Metric with a limit → how gravely it is broken. page: its interval is beyond the limit. warn: its value is."""
     groups: Sequence[Judged] = ()
+    concept: Concept | None = None
+    """Whether the error has changed; None where the policy asks for no performance."""
 
     def written(self) -> dict[str, Any]:
         """For JSON. Times are RFC 3339, UTC; what is no finite number is null."""
@@ -48,6 +53,7 @@ class Look:
                     metric: severity for metric, severity in self.alarms.items() if severity is not None
                 },
                 "groups": [asdict(each) for each in self.groups],
+                "error": None if self.concept is None else _changed(self.concept),
             }
         )
         return said
@@ -56,6 +62,13 @@ class Look:
 def _written(cohort: Cohort) -> dict[str, Any]:
     said = asdict(cohort) | {"start": format_time(cohort.start), "end": format_time(cohort.end)}
     said["delays"] = {f"{quantile:g}": seconds for quantile, seconds in cohort.delays.items()}
+    return said
+
+
+def _changed(found: Concept) -> dict[str, Any]:
+    said = asdict(found)
+    if found.newest is not None:
+        said["newest"] |= {"noticed": format_time(found.newest.noticed)}
     return said
 
 
@@ -118,6 +131,7 @@ def _performance(
         due[-1].labelled / due[-1].rows if due else None,
         {} if newest is None else dict(_alarms(joined, before, policy, newest)),
         groups,
+        concept(joined, most_rows=ROWS),
     )
 
 

@@ -114,9 +114,7 @@ class Reading:
         if not is_label(entry):
             return
         try:
-            label = self._opener.open(
-                lambda keys: read_label(Record(entry, payload), _time(logged), keys)
-            )
+            label = self._opener.open(lambda keys: read_label(Record(entry, payload), _time(logged), keys))
         except (FormatError, NoKey):
             self.unreadable += 1
             return

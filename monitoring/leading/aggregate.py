@@ -72,6 +72,8 @@ class Aggregate:
         """What changed before a package had to be waited for."""
         self._held: Pane | None = None
         """Whose turn it was when its package could not be had."""
+        self.missed = 0
+        """Panes of partitions that were known, and that were kept no more when they were to be taken."""
         self.unreadable: Counter[str] = Counter()
         self.panes = 0
 
@@ -104,7 +106,10 @@ class Aggregate:
 
     def take(self, pane: Pane) -> None:
         """A pane of any partition. Of each partition they come in their order; one that was judged is passed over."""
+        known = pane.partition in self._taken or pane.partition in self.next
         if pane.number >= self.taken(pane.partition):
+            if known:
+                self.missed += pane.number - self.taken(pane.partition)
             self._taken[pane.partition] = pane.number + 1
             self._order.take(pane)
 
@@ -115,6 +120,15 @@ class Aggregate:
     def read_to_end(self, partition: int, time: int) -> None:
         """See `Order.read_to_end`."""
         self._order.read_to_end(partition, time)
+
+    @property
+    def waiting(self) -> Mapping[int, tuple[int, int]]:
+        """Partition → the pane that is judged next, and how many wait; none of those that have none."""
+        found = self._order.waiting()
+        if self._held is not None:
+            first, count = found.get(self._held.partition, (self._held.number, 0))
+            found[self._held.partition] = min(first, self._held.number), count + 1
+        return found
 
     @property
     def newest_waiting(self) -> int:

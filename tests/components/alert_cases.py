@@ -111,6 +111,16 @@ CASES = [
         [P | {"attribute": "sex", "measure": "ratio", "severity": "warn", "cause": "prediction"}],
         at=61,
     ),
+    Case(
+        "AffiantGroupsDiffer",
+        {
+            f'affiant_group_rate_difference{{{PACKAGE},attribute="sex",rate="false_favourable"}}': "0.21x100",
+            f'affiant_group_rate_difference{{{PACKAGE},attribute="sex",rate="true_favourable"}}': "0.01x100",
+            f'affiant_group_rate_difference{{{PACKAGE},attribute="age",rate="favourable"}}': "0.9x100",
+        },
+        [P | {"attribute": "sex", "measure": "error_rate", "severity": "warn", "cause": "prediction"}],
+        at=61,
+    ),
     # 2 % fail, 0.1 % may: 20 times too fast, in each window that has seen it long enough.
     Case(
         "AffiantObjectiveBurn", _burn("errors", "0x20 1+2x200"),
@@ -321,6 +331,18 @@ CASES = [
         "AffiantMonitorBehind", _on("affiant_monitor_age_seconds", 'partition="0"', "301"),
         [{"partition": "0", "severity": "warn"}],
     ),
+    Case(
+        "AffiantJudgeWaits", _on("affiant_monitor_waiting_seconds", 'partition="0"', "1801"),
+        [{"partition": "0", "severity": severity} for severity in ("page", "warn")],
+    ),
+    Case("AffiantJudgeWaits", _on("affiant_monitor_waiting_seconds", 'partition="0"', "299")),
+    Case(
+        "AffiantMonitorStalled", _on("affiant_monitor_round_seconds", 'instance="m:1"', "301"),
+        [{"instance": "m:1", "severity": "warn"}],
+    ),
+    Case("AffiantMonitorStalled", _on("affiant_monitor_round_seconds", 'instance="m:1"', "2")),
+    Case("AffiantPanesMissed", {"affiant_monitor_missed_panes_total": "_x15 2x20"}, [{"severity": "warn"}]),
+    Case("AffiantPanesMissed", {"affiant_monitor_missed_panes_total": "0x40"}),
     Case(
         "AffiantMonitorUnreadable", {'affiant_monitor_unreadable_total{reason="schema"}': "0x15 5x20"},
         [{"reason": "schema", "severity": "warn"}],

@@ -28,6 +28,7 @@ services:
       attributes: [{column: sex}]
       demographic_parity_difference: 0.1
       demographic_parity_ratio: 0.8
+      error_rate_difference: 0.2
       minimum_group: 50
   plain:
     gates: {size: {megabytes: 50}}

@@ -31,6 +31,8 @@ HERE = {
 NOT_YET = {
     "affiant_performance": "its policy does not ask what labels say",
     "affiant_label_coverage": "its policy does not ask what labels say",
+    "affiant_label_unread": "its policy does not ask what labels say",
+    "affiant_label_reading": "its policy does not ask what labels say",
     "affiant_label_delay": "its policy does not ask what labels say",
     "affiant_group": "its policy does not ask what labels say",
 }

@@ -12,6 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from monitoring import names
 from monitoring.exporter import Seen, families
 from monitoring.judging import judged_by
+from monitoring.labels.export import Reading
 from monitoring.leading import Aggregate
 from monitoring.read import Profile
 from registry.policy import parse_policy
@@ -44,7 +45,10 @@ def samples(profile: Profile, stream: Callable[..., Any]) -> dict[tuple[Any, ...
     for number in range(20):
         aggregate.take(stream().pane(number, 0.0 if number < 10 else 1.0))
     aggregate.judge()
-    seen = Seen(position={0: 5000}, lag={0: 7}, age={0: 1.5}, leads=True)
+    seen = Seen(
+        position={0: 5000}, lag={0: 7}, age={0: 1.5}, leads=True, round=90.0, waiting={0: (3, 60.0)},
+        labels=Reading({0: 12}, 4.5), now=100.0,
+    )  # fmt: skip
 
     class Collector:
         def collect(self) -> Any:
@@ -93,11 +97,21 @@ def test_it_says_how_far_it_has_read(samples: Any) -> None:
     assert find(samples, names.LEADER) == 1
 
 
+def test_it_says_what_waits_and_what_labels_cost(samples: Any) -> None:
+    """And since when it has not come round."""
+    assert find(samples, names.WAITING, "0") == 3
+    assert find(samples, names.WAITING_SECONDS, "0") == 40
+    assert find(samples, names.ROUND_SECONDS) == 10
+    assert find(samples, names.MISSED, suffix="_total") == 0
+    assert find(samples, names.LABEL_UNREAD, "0") == 12
+    assert find(samples, names.LABEL_READING, suffix="_total") == 4.5
+
+
 def test_a_monitor_that_does_not_lead_says_nothing_of_packages() -> None:
     """Two that said the same would be counted twice."""
     told = list(families(None, POLICY, Seen(position={1: 9})))
     assert {each.name for each in told if each.samples} == {
-        names.LEADER.name, names.POSITION.name, names.LAG.name, names.READ_SECONDS.name,
+        names.LEADER.name, names.POSITION.name, names.LAG.name, names.READ_SECONDS.name, names.ROUND_SECONDS.name,
     }  # fmt: skip
 
 

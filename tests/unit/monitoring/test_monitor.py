@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import threading
+import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -19,6 +20,7 @@ from monitoring.figures import Evidence
 from monitoring.governed import Ungoverned
 from monitoring.judging import Basis, judged_by
 from monitoring.judging.again import NotThose, again
+from monitoring.lead import labels_due
 from monitoring.monitor import Monitor
 from monitoring.pages import pages
 from monitoring.panes import Pane
@@ -58,6 +60,7 @@ class Site:
         log: Any = None,
         governing: Any = None,
         packages: Any = None,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> Monitor:
         """One that begins, or goes on in its directory."""
         feed, directory = feed or LocalFeed(), self.directory / name
@@ -66,6 +69,7 @@ class Site:
         return Monitor(
             following, lambda _: feed, log or self.log, governing or Ungoverned(None, plans),
             packages or self.packages, lambda _: FileStates(directory / "judged"), pane_records=SIZE, clock=lambda: 2e9,
+            monotonic=monotonic,
         )  # fmt: skip
 
     def evidence(self, monitor: Monitor) -> Evidence:
@@ -344,3 +348,50 @@ def test_nobody_who_asks_waits_for_a_store_or_for_anothers_evidence(
     finally:
         free.set()
         asking.join()
+
+
+def gauges(monitor: Monitor) -> dict[tuple[str, ...], float]:
+    """All of them, by name and labels."""
+    return {
+        (sample.name, *sample.labels.values()): sample.value
+        for family in monitor.collect()
+        for sample in family.samples
+    }
+
+
+def test_metrics_tell_of_panes_that_wait_and_of_a_judge_that_stalls(site: Site) -> None:
+    """How many, and since when nothing of them was judged: by a clock that nobody sets back."""
+    now, log = [1000.0], Flaky(site.log)
+    monitor = run(site.monitor(log=log, monotonic=lambda: now[0]), 3)
+    assert gauges(monitor)["affiant_monitor_waiting_panes", "0"] == 5
+    now[0] += 500
+    monitor.step()
+    now[0] += 7
+    found = gauges(monitor)
+    assert (
+        found["affiant_monitor_waiting_seconds", "0"] == found["affiant_monitor_waiting_seconds", "1"] == 507
+    )
+    assert found["affiant_monitor_round_seconds",] == 7
+    log.away = False
+    now[0] += 3  # else the governance log is not looked at again
+    run(monitor)
+    found = gauges(monitor)
+    assert {found[f"affiant_monitor_waiting_{what}", "1"] for what in ("panes", "seconds")} == {0}
+    assert found["affiant_monitor_missed_panes_total",] == 0
+
+
+@pytest.mark.parametrize(
+    ("uncounted", "unjudged", "waited", "due"),
+    [
+        (0, 0, 0.0, True),
+        (16 * SIZE, 16, 0.0, True),
+        (16 * SIZE + 1, 0, 0.9, False),
+        (0, 17, 0.9, False),
+        (10**6, 10**6, 1.0, True),
+    ],
+)
+def test_labels_are_read_when_judging_has_no_more_to_do(
+    uncounted: int, unjudged: int, waited: float, due: bool
+) -> None:
+    """And for a tenth of the time when it has: they are not starved."""
+    assert labels_due(uncounted, unjudged, SIZE, waited) == due

@@ -14,6 +14,7 @@ import pytest
 from audit.proof.entry import Key
 from monitoring.consume import LocalFollowing
 from monitoring.governed import Ungoverned
+from monitoring.groups import Gap, Group, Judged, Rate
 from monitoring.intervals import Interval
 from monitoring.labels import Cohort, Estimate
 from monitoring.labels.export import export
@@ -238,7 +239,7 @@ def test_the_monitor_exports_it(stream: Stream, tmp_path: Path) -> None:
             (sample.name, *sample.labels.values()): sample.value
             for metric in monitor.collect()
             for sample in metric.samples
-            if "performance" in sample.name or "label" in sample.name or "group" in sample.name
+            if any(each in sample.name for each in ("performance", "label", "group"))
         }
         (package,) = json.loads(b"".join(pages(monitor)["/figures"]({}, lambda *_: None)))
     labels = package["labels"]
@@ -251,3 +252,35 @@ def test_the_monitor_exports_it(stream: Stream, tmp_path: Path) -> None:
     assert said["affiant_performance_alarm", *where, "accuracy", "warn"] == 1
     assert ("affiant_label_delay_seconds", *where, "0.5") in said
     assert said["affiant_label_coverage_ratio", *where] == pytest.approx(100 / 128)
+    assert said["affiant_label_unread_records", "0"] == said["affiant_label_unread_records", "1"] == 0
+    assert said["affiant_label_reading_seconds_total",] > 0
+    # The stream's first labels are wrong, and the later ones right: the error has changed.
+    before, since = (said["affiant_performance_loss", *where, each] for each in ("before", "since"))
+    assert since < 0.1 < before
+    error = labels["error"]
+    assert error["changes"] == said["affiant_performance_loss_changes", *where] == 1
+    assert (error["newest"]["before"], error["newest"]["worse"]) == (before, False)
+    assert error["newest"]["noticed"].endswith("Z")
+
+
+def test_rates_of_groups_and_what_lies_between_them_are_exported(stream: Stream) -> None:
+    """With labels those of errors, too; each a series an attribute, however many groups it has."""
+    shares = {"a": 0.5, "b": 0.2}
+    groups = tuple(
+        Group(name, 100, True, *(Rate(100, share, Interval(0, 1)) for _ in range(3)))
+        for name, share in shares.items()
+    )
+    gap = Gap(0.3, Interval(0.2, 0.4), "b", "a", 0.4)
+    judged = Judged("sex", groups, {"favourable": gap, "true_favourable": gap})
+    found: list[tuple[Any, ...]] = []
+    export(
+        lambda name, labels, value: found.append((name.name, *labels, value)),
+        {Of(SERVICE, stream.package.digest, "live"): Look(groups=(judged,))},
+        lambda digest: digest[7:19],
+    )
+    where = (SERVICE, stream.package.digest[7:19], "live", "sex")
+    assert [each for each in found if each[0] == "affiant_group_rate_difference"] == [
+        ("affiant_group_rate_difference", *where, "favourable", 0.3),
+        ("affiant_group_rate_difference", *where, "true_favourable", 0.3),
+    ]
+    assert ("affiant_group_favourable_ratio", *where, "b", 0.2) in found

@@ -320,3 +320,16 @@ def test_a_clock_that_was_ahead_for_a_while_keeps_nothing_waiting(
     one.judge()
     assert one.newest_waiting == -1
     assert one.panes == 1
+
+
+def test_panes_that_are_kept_no_more_are_counted_as_missed(kept: Kept, stream: Callable[..., Any]) -> None:
+    """Of a partition that is known; what was before the first that anybody has is not missed."""
+    one = aggregate(kept)
+    one.take(stream().pane(7))
+    one.judge()
+    assert one.missed == 0
+    one.take(stream().pane(10))
+    assert one.missed == 2
+    state, other = state_of(one), aggregate(kept)
+    restore(other, state, [stream().pane(12)])
+    assert other.missed == 4
