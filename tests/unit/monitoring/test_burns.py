@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,12 +13,18 @@ import pytest
 from audit.log.base import LogEntry, LogReader
 from audit.log.local import LocalLog
 from audit.proof.entry import Key
+from monitoring.alerts.samples import History, Sample
+from monitoring.alerts.slos import slo_groups
+from monitoring.alerts.standing import Standing
 from monitoring.batch import panes_of
 from monitoring.burns import Burns, again, of_answers, paged, part_of, said_of
 from monitoring.controller import burnt
 from monitoring.controller.burnt import look, ranges_of, show_burns
 from monitoring.errors import EvidenceGone, EvidenceUnavailable, EvidenceWrong
+from monitoring.exporter import Seen, families
 from monitoring.figures import Range
+from monitoring.judging import judged_by
+from monitoring.leading import Aggregate
 from monitoring.panes import Of, add
 from monitoring.slo import OF_PACKAGE, Counted, Objective, objectives
 from registry.policy import Policy, parse_policy
@@ -294,3 +302,50 @@ def test_no_more_is_read_than_is_needed(
     newest = START + 8 * STEP * (10 * PANE + PANE // 2 - 1)
     assert (shown.ended, shown.newest) == (time_of(0, 79) / 1000, newest / 1000)
     assert shown.behind == PANE // 2
+
+
+def test_the_log_bears_an_alert_out_when_it_fires(tmp_path: Path) -> None:
+    """The monitor's counters by the alert's rules, and the log by itself: both page within a pane of each other, and
+    neither before anything is slow.
+    """
+    size, calm, slow = 16, 30, 7
+    slo = SLO.model_copy(update={"period_days": 5.0, "confidence": None})
+    section = POLICY.services["numbers"].model_copy(update={"slo": slo})
+    policy = POLICY.model_copy(update={"services": {"numbers": section}})
+    known, traffic = Known.of(made_package(), "numbers"), Traffic(made_package())
+    log = LocalLog(tmp_path / "log", "affiant-entries", 1)
+    values = [value(traffic, at >= calm * size) for at in range((calm + slow) * size)]
+    put(log, (LogEntry(at, START + 1000 * at, b"", each) for at, each in enumerate(values)))
+    aggregate = Aggregate(
+        [0], known, lambda service: judged_by(policy, service), topic=log.topic().id.hex(), pane_records=size
+    )
+    aggregate.serve({OF: START - 1})
+    groups = [*slo_groups("numbers", slo, {})]
+    history, standing = History(groups), Standing()
+    fires, pages = [], []
+
+    def once_more(given: Burns, reader: LogReader) -> Burns:
+        return again(given, reader, known, slo, policy.digest)
+
+    with closing(log.reader()) as reader:
+        for pane in panes_of(reader, 0, 0, len(values), known, {}, size=size):
+            aggregate.take(pane)
+            aggregate.read_to_end(0, pane.time + 1)
+            aggregate.judge()
+            told = families(aggregate, policy, Seen(leads=True))
+            samples = (Sample(one.name, one.labels, one.value) for each in told for one in each.samples)
+            history.observe("monitor", pane.time / 1000, samples)
+            found = [
+                alert for group in groups for alert in standing.evaluate(group, history, pane.time / 1000)
+            ]
+            if any(alert.labels["severity"] == "page" for alert in found):
+                fires.append(pane.number)
+            if pane.number < calm - 2:
+                continue
+            shown = look(OF, START - 1, section, size, log.topic(), Younger(reader, 0, pane.end), once_more)
+            assert isinstance(shown.evidence, Burns)
+            if shown.evidence.paging:
+                pages.append(pane.number)
+    assert calm < fires[0] < calm + slow - 1
+    assert abs(fires[0] - pages[0]) <= 1
+    assert fires[-1] == pages[-1] == calm + slow - 1

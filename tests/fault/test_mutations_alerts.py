@@ -1,0 +1,118 @@
+"""What alerts are made by, taken out of a copy one by one: a test fails without each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.fault.mutation import Mutation, assert_caught, copy_code, params, run
+
+pytestmark = pytest.mark.fault
+
+LIMITS, SLOS, PATH = "monitoring/alerts/limits.py", "monitoring/alerts/slos.py", "monitoring/alerts/path.py"
+EVALUATE, STANDING, OUTBOX = (f"monitoring/alerts/{name}.py" for name in ("evaluate", "standing", "outbox"))
+ON = "tests/unit/monitoring/alerts"
+CASES, TOLD = f"{ON}/test_cases.py", f"{ON}/test_outbox.py"
+COMMAND, EXPORTED, BUDGETS = (
+    "tests/unit/cli/test_alerts.py",
+    "tests/unit/monitoring/test_exporter.py",
+    "tests/unit/monitoring/test_slo.py",
+)
+COPIED = (
+    "audit", "registry", "monitoring", "service", "cli", "tests/__init__.py", "tests/components", ON, COMMAND, EXPORTED,
+    BUDGETS, "tests/unit/monitoring/conftest.py",
+)  # fmt: skip
+
+MUTATIONS = (
+    Mutation(
+        "what wakes people is worse than what warns them",
+        LIMITS,
+        "            if (page >= warn) if what in _LEFT else (page <= warn):\n",
+        "            if False:\n",
+        COMMAND,
+    ),
+    Mutation(
+        "what is left is worse when it is less",
+        LIMITS,
+        '_LEFT: Final = ("hours_to_full", "expiry_days")\n',
+        "_LEFT: Final[tuple[str, ...]] = ()\n",
+        COMMAND,
+    ),
+    Mutation(
+        "the limits of the settings, for rules",
+        LIMITS,
+        "    return limits(given, configured_limits(load(path)))\n",
+        "    return limits(given)\n",
+        COMMAND,
+    ),
+    Mutation(
+        "the limits of the settings, for the monitor",
+        "cli/monitor_alerts.py",
+        "groups_of(policy, self._limits)",
+        "groups_of(policy)",
+        COMMAND,
+    ),
+    Mutation(
+        "a warning that asks for no action",
+        SLOS,
+        'action if whose and rate.severity == "page" else {},',
+        "action if whose else {},",
+        CASES,
+    ),
+    Mutation(
+        "what failed names no package",
+        SLOS,
+        'action if whose and rate.severity == "page" else {},',
+        'action if rate.severity == "page" else {},',
+        CASES,
+    ),
+    Mutation("a shadow's answers", SLOS, '"live|canary"', '".*"', CASES),
+    Mutation(
+        "whose answers they are",
+        "monitoring/exporter.py",
+        "                (short(of.digest), of.slot),\n",
+        '                ("", of.slot),\n',
+        EXPORTED,
+    ),
+    Mutation(
+        "a budget that cannot be spent so fast",
+        "monitoring/slo.py",
+        "    return min(factor * budget, (1 + budget) / 2)\n",
+        "    return factor * budget\n",
+        BUDGETS,
+    ),
+    Mutation("what is no refusal", PATH, '"refuse|dry_run"', '"refuse|dry_run|pass"', CASES),
+    Mutation("the short window", EVALUATE, "        and short.get(key, -math.inf) > burn.limit\n", "", CASES),
+    Mutation("a few bad ones", EVALUATE, "        and bad.get(key, -math.inf) >= burn.minimum\n", "", CASES),
+    Mutation(
+        "another monitor that takes over", STANDING, "if now - active.left < rule.keep:", "if False:", CASES
+    ),
+    Mutation("a condition that has to last", STANDING, " and now - active.since >= rule.wait", "", CASES),
+    Mutation(
+        "an end of which nobody knew the beginning",
+        OUTBOX,
+        "        if alert.ends is not None and kept.told is None:\n",
+        "        if False:\n",
+        TOLD,
+    ),
+)
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """The code and its tests, elsewhere."""
+    return copy_code(tmp_path / "copy", COPIED)
+
+
+@pytest.mark.long
+def test_without_a_mutation_the_tests_pass(copy: Path) -> None:
+    """Else the failures below would show nothing."""
+    done = run(copy, f"{ON} {COMMAND} {EXPORTED} {BUDGETS}")
+    assert done.returncode == 0, done.stdout[-3000:]
+
+
+@pytest.mark.parametrize("mutation", params(MUTATIONS))
+def test_the_tests_fail_without(copy: Path, mutation: Mutation) -> None:
+    """One guard less, one failing test at least."""
+    assert_caught(copy, mutation)
