@@ -33,7 +33,7 @@ SETTINGS: Final = COMPOSE / "affiant.toml"
 SETTINGS_TARGET: Final = "/etc/affiant/affiant.toml"
 ADDRESS: Final = re.compile(r"(?<![\w.-])(\w[\w-]*|127\.0\.0\.1):(\d{2,5})(?!\d)")
 """host:port in a text."""
-PATH: Final = re.compile(r"(?<![\w.])/(?:run|var/lib|opt|etc)/affiant[\w./-]*")
+PATH: Final = re.compile(r"(?<![\w.])/(?:run|var/lib|srv|etc)/affiant[\w./-]*")
 """A path of ours in a container."""
 
 

@@ -13,6 +13,7 @@ from typer.core import TyperGroup
 
 from cli.main import app
 from tests.components.compose import FILE, Project
+from tests.components.dockerfile import parsed as parsed_file
 
 ONCE = {"volumes", "prepare", "affiant"}
 """They do what they are there for, and end."""
@@ -181,19 +182,40 @@ def test_images_have_versions(project: Project) -> None:
 
 
 def test_our_images_are_built_of_what_is_there(project: Project) -> None:
-    """One Dockerfile, by locked and hashed requirements of one set; each of our images is built by somebody."""
+    """Each of ours by somebody: a component by its target, of a base that whoever builds has pinned."""
     root = FILE.parents[2]
-    builds = {each["image"]: each["build"] for name, each in project.services.items() if "build" in each}
+    builds = {each["image"]: each["build"] for each in project.services.values() if "build" in each}
     assert set(builds) == {project.services[name]["image"] for name in OURS}
-    for build in builds.values():
+    for image, build in builds.items():
         assert Path(build["context"]) == root
-        locked = root / "requirements" / f"{build['args']['SET']}.txt"
-        assert "--hash=sha256:" in locked.read_text()
-        text = (root / build["dockerfile"]).read_text()
-        for line in re.findall(r"^COPY (?!--from)(.+)$", text, re.MULTILINE):
-            for source in line.split()[:-1]:
-                assert (root / source.replace("${SET}", build["args"]["SET"])).exists(), source
-        assert text.rstrip().splitlines()[-2:] == ["USER 10001:10001", 'ENTRYPOINT ["affiant"]']
+        assert set(build["args"]) == {"PYTHON_IMAGE"}
+        file = parsed_file(root / build["dockerfile"])
+        target = build.get("target", "work")
+        assert image == f"affiant-{target}:0.1.0"
+        assert [each.text for each in file.stages[target].of("ENTRYPOINT")]
+        assert "target" in build or list(file.stages)[-1] == "work"
+    assert "${PYTHON_IMAGE:-}" in FILE.read_text()
+
+
+def test_the_work_image_is_built_as_the_others_are() -> None:
+    """Of locked and hashed requirements and our wheel; nobody's root; nothing of the checkout but what it copies."""
+    root = FILE.parents[2]
+    file = parsed_file(FILE.parent / "Dockerfile")
+    assert file.warnings == ()
+    ignored = (FILE.parent / "Dockerfile.dockerignore").read_text().splitlines()
+    text = (FILE.parent / "Dockerfile").read_text()
+    copied = {
+        source
+        for line in re.findall(r"^COPY (?!--from)(.+)$", text, re.MULTILINE)
+        for source in line.split()[:-1]
+    }
+    assert all((root / each).exists() for each in copied)
+    assert {line[1:] for line in ignored if line.startswith("!")} == copied
+    assert ignored[1] == "*"
+    assert "--hash=sha256:" in (root / "requirements" / "demo.txt").read_text()
+    assert [each.text for each in file.stages["work"].of("USER")] == ["USER 10001:10001"]
+    wheel = (root / "deploy" / "images" / "Dockerfile").read_text()
+    assert text[text.index("FROM python AS wheel") : text.index("FROM python AS installed")] in wheel
 
 
 def test_our_commands_are_commands(project: Project) -> None:

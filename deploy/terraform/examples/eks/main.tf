@@ -1,0 +1,92 @@
+# A bank's cluster on EKS, with a Kafka that speaks TLS and knows clients by their certificates.
+
+terraform {
+  required_version = ">= 1.6"
+
+  required_providers {
+    aws = {
+      source  = "hashicorp/aws"
+      version = "~> 6.0"
+    }
+    helm = {
+      source  = "hashicorp/helm"
+      version = "~> 3.0"
+    }
+    kafka = {
+      source  = "Mongey/kafka"
+      version = ">= 0.8, < 1.0"
+    }
+  }
+}
+
+provider "aws" {
+  region = "eu-central-1"
+}
+
+provider "helm" {
+  kubernetes = {
+    config_path = "~/.kube/config"
+  }
+}
+
+# Of an administrator, who may make topics and ACLs; by certificates that are files of whoever runs this.
+provider "kafka" {
+  bootstrap_servers = ["kafka-0.bank.example:9093", "kafka-1.bank.example:9093", "kafka-2.bank.example:9093"]
+  ca_cert_file      = "ca.crt"
+  client_cert_file  = "admin.crt"
+  client_key_file   = "admin.key"
+  tls_enabled       = true
+}
+
+module "affiant" {
+  source = "../.."
+
+  namespace = "scoring"
+  tags      = { "cost-centre" = "4711" }
+
+  images = {
+    registry   = "registry.bank.example/affiant"
+    gateway    = "sha256:1111111111111111111111111111111111111111111111111111111111111111"
+    sidecar    = "sha256:2222222222222222222222222222222222222222222222222222222222222222"
+    notary     = "sha256:3333333333333333333333333333333333333333333333333333333333333333"
+    monitor    = "sha256:4444444444444444444444444444444444444444444444444444444444444444"
+    controller = "sha256:5555555555555555555555555555555555555555555555555555555555555555"
+  }
+
+  kafka_bootstrap  = "kafka-0.bank.example:9093,kafka-1.bank.example:9093,kafka-2.bank.example:9093"
+  kafka_partitions = 24
+
+  buckets = {
+    sealed   = "bank-affiant-sealed"
+    archive  = "bank-affiant-archive"
+    payloads = "bank-affiant-payloads"
+  }
+  region         = "eu-central-1"
+  retention_days = 3650
+  kms_key_arn    = "arn:aws:kms:eu-central-1:111122223333:key/0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0"
+  oidc_provider = {
+    arn = "arn:aws:iam::111122223333:oidc-provider/oidc.eks.eu-central-1.amazonaws.com/id/0123456789ABCDEF"
+    url = "oidc.eks.eu-central-1.amazonaws.com/id/0123456789ABCDEF"
+  }
+
+  api_keys_secret  = "affiant-api-keys"
+  models_reference = "registry.bank.example/models/credit"
+  root             = file("root.json")
+  notary = {
+    name       = "log.bank.example"
+    public_key = trimspace(file("notary.pub"))
+    key_secret = "affiant-notary-key"
+  }
+  controller = {
+    enabled      = true
+    key_secret   = "affiant-controller-key"
+    token_secret = "affiant-controller-token"
+  }
+
+  values = [file("values.yaml")]
+}
+
+output "roles" {
+  description = "For the policy of the KMS key."
+  value       = module.affiant.roles
+}

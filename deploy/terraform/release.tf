@@ -1,0 +1,104 @@
+# The chart, with what this module knows. Each value is a reference or a literal: tests fill them in, and hold them to
+# the chart's schema.
+
+locals {
+  chart_values = {
+    fullnameOverride = var.name
+    images = {
+      registry      = var.images.registry
+      requireDigest = true
+      gateway       = { digest = var.images.gateway }
+      sidecar       = { digest = var.images.sidecar }
+      notary        = { digest = var.images.notary }
+      monitor       = { digest = var.images.monitor }
+      controller    = { digest = var.images.controller }
+    }
+    kafka = {
+      bootstrap        = var.kafka_bootstrap
+      securityProtocol = "SSL"
+      topics = {
+        entries    = kafka_topic.entries.name
+        governance = kafka_topic.governance.name
+        panes      = kafka_topic.panes.name
+      }
+      monitorGroup = local.monitor_group
+      partitions   = var.kafka_partitions
+      replication  = var.kafka_replication
+      archived     = false
+      ca           = { secretName = var.kafka_ca_secret }
+      users = {
+        gateway    = { secretName = var.kafka_user_secrets.gateway }
+        notary     = { secretName = var.kafka_user_secrets.notary }
+        monitor    = { secretName = var.kafka_user_secrets.monitor }
+        controller = { secretName = var.kafka_user_secrets.controller }
+      }
+    }
+    objectStore = {
+      payloads       = "s3://${var.buckets.payloads}/v1?region=${var.region}"
+      sealed         = "s3://${var.buckets.sealed}/v1?region=${var.region}"
+      sealedPayloads = "s3://${var.buckets.archive}/v1?region=${var.region}"
+      objectLock     = true
+      region         = var.region
+    }
+    models = {
+      backend            = "oci"
+      reference          = var.models_reference
+      dockerConfigSecret = var.models_docker_config_secret
+    }
+    governance = {
+      root       = var.root
+      checkpoint = true
+    }
+    gateway = {
+      replicas = var.gateways
+      apiKeys  = { secretName = var.api_keys_secret }
+      persistence = {
+        size         = var.journal_volume.size
+        storageClass = var.journal_volume.storage_class
+      }
+      serviceAccount = { annotations = { "eks.amazonaws.com/role-arn" = aws_iam_role.this["gateway"].arn } }
+    }
+    notary = {
+      name           = var.notary.name
+      publicKey      = var.notary.public_key
+      keySecret      = { secretName = var.notary.key_secret }
+      serviceAccount = { annotations = { "eks.amazonaws.com/role-arn" = aws_iam_role.this["notary"].arn } }
+    }
+    monitor = {
+      serviceAccount = { annotations = { "eks.amazonaws.com/role-arn" = aws_iam_role.this["monitor"].arn } }
+    }
+    controller = {
+      enabled        = var.controller.enabled
+      keySecret      = { secretName = var.controller.key_secret }
+      tokenSecret    = { secretName = var.controller.token_secret }
+      serviceAccount = { annotations = { "eks.amazonaws.com/role-arn" = aws_iam_role.this["controller"].arn } }
+    }
+  }
+}
+
+resource "helm_release" "affiant" {
+  name      = var.name
+  namespace = var.namespace
+  chart     = "${path.module}/../helm/affiant"
+
+  # An upgrade waits until each pod is ready, one after the other; what failed is left to be looked at.
+  wait            = true
+  timeout         = 1800
+  atomic          = false
+  cleanup_on_fail = false
+  lint            = true
+
+  values = concat([yamlencode(local.chart_values)], var.values)
+
+  # Rights before those who need them, and the lock before anything is written.
+  depends_on = [
+    aws_iam_role_policy.objects,
+    aws_s3_bucket_lifecycle_configuration.sealed,
+    aws_s3_bucket_object_lock_configuration.sealed,
+    aws_s3_bucket_ownership_controls.this,
+    aws_s3_bucket_policy.this,
+    aws_s3_bucket_server_side_encryption_configuration.this,
+    kafka_acl.group,
+    kafka_acl.topic,
+  ]
+}

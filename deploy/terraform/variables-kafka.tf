@@ -1,0 +1,79 @@
+variable "kafka_bootstrap" {
+  description = "Brokers to ask first, as host:port, separated by commas."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[A-Za-z0-9.-]+:[0-9]+(,[A-Za-z0-9.-]+:[0-9]+)*$", var.kafka_bootstrap))
+    error_message = "kafka_bootstrap: host:port, separated by commas."
+  }
+}
+
+variable "kafka_partitions" {
+  description = "Partitions of the record, and so the most monitors that share it."
+  type        = number
+  default     = 12
+
+  validation {
+    condition     = var.kafka_partitions >= 1 && var.kafka_partitions <= 10000 && floor(var.kafka_partitions) == var.kafka_partitions
+    error_message = "kafka_partitions: a whole number from 1 to 10000."
+  }
+}
+
+variable "kafka_replication" {
+  description = "Replicas of each topic. An acknowledgement is two brokers' word, and the loss of one stops nothing, from 3 on."
+  type        = number
+  default     = 3
+
+  validation {
+    condition     = var.kafka_replication >= 3 && floor(var.kafka_replication) == var.kafka_replication
+    error_message = "kafka_replication: 3 or more. With min.insync.replicas = 2, fewer would stop at the loss of one broker."
+  }
+}
+
+variable "kafka_users" {
+  description = "Principals that the brokers know the components by, as ACLs name them: `User:name`, or `User:CN=…` of a certificate. The sidecar is the gateway's."
+  type = object({
+    gateway    = string
+    notary     = string
+    monitor    = string
+    controller = string
+  })
+  default = {
+    gateway    = "User:affiant-gateway"
+    notary     = "User:affiant-notary"
+    monitor    = "User:affiant-monitor"
+    controller = "User:affiant-controller"
+  }
+
+  validation {
+    condition     = alltrue([for user in values(var.kafka_users) : startswith(user, "User:")])
+    error_message = "kafka_users: each begins with User:."
+  }
+
+  validation {
+    condition     = length(distinct(values(var.kafka_users))) == 4
+    error_message = "kafka_users: one each, or one of them could do what another may."
+  }
+}
+
+variable "kafka_user_secrets" {
+  description = "Secrets with each component's certificate (`user.crt`, `user.key`)."
+  type = object({
+    gateway    = string
+    notary     = string
+    monitor    = string
+    controller = string
+  })
+  default = {
+    gateway    = "affiant-kafka-gateway"
+    notary     = "affiant-kafka-notary"
+    monitor    = "affiant-kafka-monitor"
+    controller = "affiant-kafka-controller"
+  }
+}
+
+variable "kafka_ca_secret" {
+  description = "Secret with `ca.crt`, which signs the brokers' certificates."
+  type        = string
+  default     = "affiant-kafka-ca"
+}

@@ -1,0 +1,248 @@
+"""The Terraform module, read as data: everything is declared and used, and what it sets is what the others want."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import hcl2
+import jsonschema
+import pytest
+import yaml
+
+from audit.log import kafka_check
+from audit.settings import NotarySettings
+from monitoring import state_topic
+from tests.components.kubernetes import Refused, render
+from tests.components.terraform import EXAMPLE, MODULE, README, Module, arguments, readme
+
+CHART = MODULE.parent / "helm" / "affiant"
+BLOCKS = r"(?:aws|kafka|helm)_\w+"
+
+
+@pytest.fixture(scope="module")
+def module() -> Module:
+    return Module.read()
+
+
+@pytest.fixture(scope="module")
+def call() -> dict[str, Any]:
+    """What the example gives."""
+    (found,) = hcl2.loads((EXAMPLE / "main.tf").read_text())["module"]
+    return arguments(found["affiant"], EXAMPLE)
+
+
+@pytest.fixture(scope="module")
+def rendered(module: Module, call: Mapping[str, Any], tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
+    """The manifests that the example's call gives."""
+    files = []
+    for number, text in enumerate([yaml.safe_dump(module.chart_values(call)), *call["values"]]):
+        files.append(tmp_path_factory.mktemp("values") / f"{number}.yaml")
+        files[-1].write_text(text)
+    return [each for each in yaml.safe_load_all(render(CHART, files)) if each]
+
+
+def without_variables(text: str) -> str:
+    """A module's text without its variables' blocks, whose validations name themselves."""
+    return re.sub(r'^variable ".*?^}$', "", text, flags=re.MULTILINE | re.DOTALL)
+
+
+def test_each_variable_is_described_typed_and_used(module: Module) -> None:
+    """And every variable and local that is used is there."""
+    used = set(re.findall(r"\bvar\.(\w+)", without_variables(module.text)))
+    assert used == set(module.variables)
+    for name, body in module.variables.items():
+        assert body["description"].endswith("."), name
+        assert body["type"], name
+        assert "sensitive" not in body, name  # nothing secret is given: Secrets are named
+    assert set(re.findall(r"\blocal\.(\w+)", module.text)) == set(module.locals)
+
+
+def test_each_thing_that_is_referred_to_is_there(module: Module) -> None:
+    """Resources and data, by type and name; every output says what it is."""
+    text = re.sub(r'^(resource|data) "(\w+)" "(\w+)"', "", module.text, flags=re.MULTILINE)
+    data = set(re.findall(rf"\bdata\.({BLOCKS}\.\w+)", text))
+    assert data == set(module.data)
+    rest = re.sub(rf"\bdata\.{BLOCKS}\.\w+", "", text)
+    assert set(re.findall(rf"(?<![.\w])({BLOCKS}\.\w+)", rest)) <= set(module.resources)
+    assert all(body["description"] for body in module.outputs.values())
+
+
+def test_what_must_be_given_is_validated_and_says_what_it_wants(module: Module) -> None:
+    """A message begins with the variable's name."""
+    for name, body in module.variables.items():
+        assert "default" in body or body.get("validation"), name
+        for rule in body.get("validation", ()):
+            assert re.match(rf"{name}(\.\w+)?: ", rule["error_message"]), rule
+
+
+def test_the_example_gives_what_is_wanted(module: Module, call: Mapping[str, Any]) -> None:
+    """Nothing unknown, nothing missing, and every pattern of a validation matches."""
+    assert set(call) <= set(module.variables)
+    assert {name for name, body in module.variables.items() if "default" not in body} <= set(call)
+    looked = 0
+    for name, body in module.variables.items():
+        value = call.get(name, body.get("default"))
+        for rule in body.get("validation", ()):
+            pattern = re.search(rf'regex\("(.*?)", var\.{name}(?:\.(\w+))?\)', rule["condition"])
+            if pattern is not None:
+                text = value if pattern[2] is None else value[pattern[2]]
+                # Terraform's $ is the very end; Python's is also before the last line's.
+                wanted = pattern[1].replace("\\\\", "\\").replace("$", r"\Z")
+                assert re.search(wanted, text), (name, text)
+                looked += 1
+    assert looked >= 10
+
+
+def test_chart_values_are_the_chart_s(module: Module, call: Mapping[str, Any]) -> None:
+    """By its schema, which refuses what it does not know."""
+    schema = json.loads((CHART / "values.schema.json").read_text())
+    values = module.chart_values(call)
+    jsonschema.validate(values, schema)
+    values["gateway"]["replica"] = 3
+    with pytest.raises(jsonschema.ValidationError, match="replica"):
+        jsonschema.validate(values, schema)
+
+
+def test_the_chart_renders_with_them(rendered: list[Any]) -> None:
+    """With the gateways, the controller, and the rules that the example asks for."""
+    kinds = {(each["kind"], each["metadata"]["name"]) for each in rendered}
+    assert {("StatefulSet", "affiant-gateway"), ("Deployment", "affiant-controller")} <= kinds
+    assert {kind for kind, _ in kinds} >= {"ServiceMonitor", "PrometheusRule", "NetworkPolicy"}
+
+
+def test_defaults_that_are_left_out_are_refused_by_the_chart(
+    module: Module, call: Mapping[str, Any], tmp_path: Path
+) -> None:
+    """Which is what holds this test to something: without API keys nothing is rendered."""
+    values = module.chart_values({**call, "api_keys_secret": ""})
+    (tmp_path / "values.yaml").write_text(yaml.safe_dump(values))
+    with pytest.raises(Refused, match="apiKeys"):
+        render(CHART, [tmp_path / "values.yaml"])
+
+
+def test_topics_have_the_settings_that_keep_the_promise(module: Module) -> None:
+    """Those that `affiant topics create` gives, and in which `affiant topics check` finds nothing."""
+    log, panes = (plain(module.locals[name]) for name in ("log_settings", "panes_settings"))
+    assert (log, panes) == (kafka_check.wanted(3), state_topic.wanted(3))
+    assert kafka_check.judge(log, replicas=3, brokers=3, archived=False) == []
+    assert state_topic.judge(panes, replicas=3, brokers=3) == []
+    for name, settings in (("entries", "log"), ("governance", "log"), ("panes", "panes")):
+        topic = module.resources[f"kafka_topic.{name}"]
+        assert topic["config"] == f"${{local.{settings}_settings}}"
+        assert topic["lifecycle"] == [{"prevent_destroy": True}]
+    assert module.resources["kafka_topic.governance"]["partitions"] == 1
+    assert ">= 3" in module.variables["kafka_replication"]["validation"][0]["condition"]
+
+
+def plain(settings: Mapping[str, str]) -> dict[str, str]:
+    """Keys without the quotes that they are written in."""
+    return {name.strip('"'): value for name, value in settings.items()}
+
+
+def test_rights_are_those_of_the_chart_s_own_users(module: Module) -> None:
+    """Where Strimzi makes users of the chart, they may do the same: nobody creates, alters or deletes."""
+    operations = {"${local.reads}": module.locals["reads"], "${local.writes}": module.locals["writes"]}
+    ours = {
+        f"affiant-{component}": {
+            module.locals["topics"][topic]: operations[each] for topic, each in topics.items()
+        }
+        for component, topics in module.locals["rights"].items()
+    }
+    theirs = {}
+    for each in yaml.safe_load_all(render(CHART, [CHART / "ci" / "bank-values.yaml"])):
+        if each and each["kind"] == "KafkaUser":
+            topics = [
+                acl for acl in each["spec"]["authorization"]["acls"] if acl["resource"]["type"] == "topic"
+            ]
+            theirs[each["metadata"]["name"]] = {acl["resource"]["name"]: acl["operations"] for acl in topics}
+    assert ours == theirs
+    assert module.resources["kafka_acl.topic"]["acl_permission_type"] == "Allow"
+    assert not re.search(r'"(All|Create|Alter|AlterConfigs|Delete|ClusterAction)"', module.text)
+
+
+def test_what_is_sealed_is_locked_and_payloads_are_not(module: Module) -> None:
+    """docs/archive.md: a default rule of the bucket's, on trees and entries alone; the notary is told."""
+    assert module.resources["aws_s3_bucket.this"]["object_lock_enabled"] == '${each.key == "sealed"}'
+    lock = module.resources["aws_s3_bucket_object_lock_configuration.sealed"]
+    assert lock["bucket"] == '${aws_s3_bucket.this["sealed"].id}'
+    (rule,) = lock["rule"]
+    assert rule["default_retention"] == [{"mode": "${var.lock_mode}", "days": "${var.retention_days}"}]
+    assert module.variables["lock_mode"]["default"] == "COMPLIANCE"
+    (expiry,) = module.resources["aws_s3_bucket_lifecycle_configuration.sealed"]["rule"]
+    assert set(expiry) == {
+        "id", "status", "filter", "noncurrent_version_expiration", "abort_incomplete_multipart_upload",
+    }  # fmt: skip
+    assert expiry["noncurrent_version_expiration"] == [{"noncurrent_days": "${var.retention_days}"}]
+
+
+def test_nobody_may_delete_or_shorten(module: Module) -> None:
+    """No role has a right that would: what is written stays for as long as the rule says."""
+    actions = set(re.findall(r'"((?:s3|kms):[\w*]+)"', module.text))
+    assert actions == {
+        "s3:*", "s3:ListBucket", "s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload",
+        "kms:Decrypt", "kms:GenerateDataKey",
+    }  # fmt: skip
+    (statement,) = module.data["aws_iam_policy_document.tls"]["statement"]
+    assert (statement["effect"], statement["actions"]) == ("Deny", ["s3:*"])  # of who speaks without TLS
+    assert module.locals["objects"]["gateway"]["write"] == ["payloads"]
+    assert module.locals["objects"]["notary"]["write"] == ["sealed", "archive"]
+    assert module.locals["objects"]["monitor"]["write"] == []
+    assert module.locals["objects"]["controller"]["write"] == []
+
+
+def test_the_notary_s_settings_are_told_of_the_lock(rendered: list[Any]) -> None:
+    """Its affiant.toml is one that the notary takes."""
+    import tomllib
+
+    (config,) = (
+        each
+        for each in rendered
+        if (each["kind"], each["metadata"]["name"]) == ("ConfigMap", "affiant-notary")
+    )
+    table = tomllib.loads(config["data"]["affiant.toml"])["notary"]
+    settings = NotarySettings.model_validate(table)
+    assert settings.object_lock
+    assert (settings.store, settings.payload_store) == (
+        "s3://bank-affiant-sealed/v1?region=eu-central-1",
+        "s3://bank-affiant-archive/v1?region=eu-central-1",
+    )
+
+
+def test_roles_are_of_the_chart_s_service_accounts(module: Module, rendered: list[Any]) -> None:
+    """Their names are in the trust, and their annotations name the roles."""
+    (_, *conditions) = (
+        module.data["aws_iam_policy_document.trust"]["statement"][0]["principals"],
+        *module.data["aws_iam_policy_document.trust"]["statement"][0]["condition"],
+    )
+    assert conditions[0]["values"] == ["system:serviceaccount:${var.namespace}:${var.name}-${each.key}"]
+    accounts = {
+        each["metadata"]["name"]: each["metadata"].get("annotations", {})
+        for each in rendered
+        if each["kind"] == "ServiceAccount"
+    }
+    for component in module.locals["objects"]:
+        arn = accounts[f"affiant-{component}"]["eks.amazonaws.com/role-arn"]
+        assert arn.endswith(f"/{component}")
+
+
+def test_the_readme_is_made_of_the_variables(module: Module) -> None:
+    """`python -m tests.components.terraform` writes its tables."""
+    assert README.read_text() == readme(module)
+
+
+def test_what_is_wrong_is_seen(tmp_path: Path) -> None:
+    """A variable that nobody uses, one that nobody declares, a resource that is not there: these tests see each."""
+    shutil.copytree(MODULE, tmp_path / "module")
+    file = tmp_path / "module" / "outputs.tf"
+    file.write_text(file.read_text().replace("local.topics", "var.unknown"))
+    changed = Module.read(tmp_path / "module")
+    with pytest.raises(AssertionError):
+        test_each_variable_is_described_typed_and_used(changed)
+    file.write_text('output "x" {\n  description = "x"\n  value = aws_s3_bucket.other\n}\n')
+    with pytest.raises(AssertionError):
+        test_each_thing_that_is_referred_to_is_there(Module.read(tmp_path / "module"))
