@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import re
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
@@ -10,19 +8,12 @@ import pytest
 import typer
 
 from audit.config import Config, load
-from audit.errors import ConfigError, JournalError, KeyRefused
-from audit.journal import JournalSettings
 from audit.log.kafka_check import wanted
-from audit.notary.keys import FileKey, generate
 from audit.settings import FluentdSettings, LogSettings, SidecarSettings
 from cli.main import app
 from cli.tables import READ, problems
-from monitoring.controller.token import make_token, read_token
 from monitoring.state_topic import wanted as wanted_panes
-from service.auth import add_key, read_keys
 from service.settings import GatewaySettings
-from tests.components.exported import exported
-from tests.components.journals import write_journal
 from tests.deploy.helm_chart import (
     MATRIX,
     ROOT,
@@ -33,7 +24,6 @@ from tests.deploy.helm_chart import (
     running,
     settings,
     settings_file,
-    the,
 )
 
 EVERY = pytest.mark.parametrize("name", MATRIX)
@@ -82,9 +72,7 @@ def test_each_file_that_settings_name_is_mounted(tmp_path: Path, name: str, comp
     files = _files(_config(tmp_path, name, component))
     for container in [component, *(["sidecar"] if component == "gateway" else [])]:
         # The gateway itself never speaks to a broker, and has no way to.
-        read = {"notary", "governance", "encryption"} | (
-            {"gateway"} if container == "gateway" else {container, "log"}
-        )
+        read = {"notary", "governance"} | ({"gateway"} if container == "gateway" else {container, "log"})
         for (table, key), path in files.items():
             if table in read and not (table == "notary" and key == "key_file" and component != "notary"):
                 assert path in _mounted(name, of, container), f"{container}: [{table}] {key} = {path}"
@@ -242,93 +230,6 @@ def test_writers_write_readers_read_and_nobody_alters() -> None:
         ("controller", "affiant-governance"),
         ("monitor", "affiant-panes"),
     }
-
-
-def test_autoscalers_ask_for_metrics_that_there_are() -> None:
-    """By their names as they are exported."""
-    known = {series for family in exported().values() for series in family}
-    gateway, monitor = (
-        the("bank", "ScaledObject", each)["spec"]["triggers"] for each in ("-gateway", "-monitor")
-    )
-    (asked,) = [each["metadata"]["query"] for each in gateway if each["type"] == "prometheus"]
-    assert _metric(asked) in known
-    (asked,) = [each["metadata"]["query"] for each in monitor]
-    assert _metric(asked) in known
-
-
-def _metric(query: str) -> str:
-    return re.findall(r"(affiant_[a-z_]+)\{", query)[0]
-
-
-def test_jobs_have_the_names_that_alerts_know() -> None:
-    """docs/alerts.md has them, and the rules ask for `up` of them."""
-    documented = (ROOT / "docs" / "alerts.md").read_text()
-    for each in of_kind("bank", "ServiceMonitor"):
-        (endpoint,) = each["spec"]["endpoints"]
-        (relabeling,) = endpoint["relabelings"]
-        assert f"job_name: {relabeling['replacement']}," in documented
-
-
-def test_rules_say_where_they_are_of_and_leave_out_who_is_not_there() -> None:
-    """The namespace stands in each; a switched-off notary is not missed."""
-    groups = {each["name"] for each in the("bank", "PrometheusRule", "affiant")["spec"]["groups"]}
-    assert {"affiant-gateway", "affiant-notary", "affiant-controller"} <= groups
-    small = the("small", "PrometheusRule", "affiant")["spec"]["groups"]
-    assert groups - {each["name"] for each in small} == {"affiant-notary", "affiant-controller"}
-    assert {rule["labels"]["namespace"] for each in small for rule in each["rules"]} == {"bank"}
-
-
-@pytest.fixture
-def secret(tmp_path: Path) -> Path:
-    """A Secret's volume as a kubelet makes it for a pod with an fsGroup: links, and files that their group can read."""
-    inner = tmp_path / "secrets" / "..2026_01_01"
-    inner.mkdir(parents=True)
-    add_key(inner / "keys.json", "somebody")
-    generate(inner / "notary.key", tmp_path / "notary.pub", "log.example")
-    make_token(inner / "controller.token")
-    (tmp_path / "secrets" / "..data").symlink_to(inner.name)
-    for file in list(inner.iterdir()):
-        file.chmod(0o440)
-        (tmp_path / "secrets" / file.name).symlink_to(Path("..data") / file.name)
-    return tmp_path / "secrets"
-
-
-def _read(folder: Path) -> None:
-    read_keys(folder / "keys.json")
-    FileKey(folder / "notary.key")
-    read_token(folder / "controller.token")
-
-
-def test_private_files_are_copied_for_their_reader(secret: Path, tmp_path: Path) -> None:
-    """A Secret's own files are refused; the init container's command makes copies that are taken, and does so again."""
-    for read in (
-        lambda: read_keys(secret / "keys.json"),
-        lambda: FileKey(secret / "notary.key"),
-        lambda: read_token(secret / "controller.token"),
-    ):
-        with pytest.raises((ConfigError, KeyRefused), match="others"):
-            read()
-    copies = tmp_path / "keys"
-    copies.mkdir()
-    shell, flag, script = pod("minimal", "notary").container("keys")["command"]
-    script = script.replace("/run/affiant/secrets", str(secret)).replace("/run/affiant/keys", str(copies))
-    for _ in range(2):  # a pod's sandbox may be made again
-        subprocess.run([shell, flag, script], check=True)
-        assert sorted(each.name for each in copies.iterdir()) == [
-            "controller.token",
-            "keys.json",
-            "notary.key",
-        ]
-        _read(copies)
-
-
-def test_a_volume_whose_modes_are_changed_at_each_mount_ends_a_journal(tmp_path: Path) -> None:
-    """Why fsGroupChangePolicy is OnRootMismatch: with Always the kubelet gives the group what is the owner's alone."""
-    write_journal(tmp_path, [b"one"])
-    for file in tmp_path.rglob("*"):
-        file.chmod(file.stat().st_mode | 0o660)
-    with pytest.raises(JournalError, match="others can read or change it"):
-        write_journal(tmp_path, [b"two"], settings=JournalSettings())
 
 
 def test_each_volume_that_was_left_behind_has_its_job() -> None:

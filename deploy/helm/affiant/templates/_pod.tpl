@@ -189,7 +189,7 @@ imagePullPolicy: {{ .root.Values.images.pullPolicy }}
 {{/*
 Private files. A Secret's volume gives each file to root and its group the right to read (fsGroup); keys that their group
 can read are refused by whoever reads them. So they are copied, once, into memory, as files of the container's own user.
-(root, component, image: whose image copies them)
+(root, component)
 */}}
 {{- define "affiant.keyVolumes" -}}
 {{- with include "affiant.keys" . | fromYamlArray }}
@@ -213,7 +213,7 @@ can read are refused by whoever reads them. So they are copied, once, into memor
 {{- define "affiant.keyContainer" -}}
 {{- if include "affiant.keys" . | fromYamlArray }}
 - name: keys
-  {{- include "affiant.imageOf" (dict "root" .root "component" (default .component .image)) | nindent 2 }}
+  {{- include "affiant.imageOf" . | nindent 2 }}
   command: [sh, -ec, "install -m 0600 -- /run/affiant/secrets/* /run/affiant/keys/"]
   securityContext:
     {{- include "affiant.containerSecurity" . | nindent 4 }}

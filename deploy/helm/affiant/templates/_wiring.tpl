@@ -99,11 +99,10 @@
 {{- $keys = append $keys (merge (dict "path" "controller.token") $v.controller.tokenSecret) -}}
 {{- end -}}
 {{- end -}}
+{{- /* Who writes payloads, and who counts them: the sidecar and the notary carry them as they are. */ -}}
 {{- if and $v.encryption.keysSecret.secretName (ne .component "notary") -}}
 {{- $keys = append $keys (merge (dict "path" "payload-keys.json") $v.encryption.keysSecret) -}}
 {{- end -}}
-{{- if ne .component "drain" -}}
 {{- $keys = concat $keys (index $v .component).extraKeys -}}
-{{- end -}}
 {{- toYaml $keys -}}
 {{- end -}}

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from audit.errors import ConfigError, JournalError, KeyRefused
+from audit.journal import JournalSettings
+from audit.notary.keys import FileKey, generate
+from monitoring.controller.token import make_token, read_token
+from service.auth import add_key, read_keys
+from tests.components.journals import write_journal
+from tests.deploy.helm_chart import (
+    pod,
+)
+
+
+@pytest.fixture
+def secret(tmp_path: Path) -> Path:
+    """A Secret's volume as a kubelet makes it for a pod with an fsGroup: links, and files that their group can read."""
+    inner = tmp_path / "secrets" / "..2026_01_01"
+    inner.mkdir(parents=True)
+    add_key(inner / "keys.json", "somebody")
+    generate(inner / "notary.key", tmp_path / "notary.pub", "log.example")
+    make_token(inner / "controller.token")
+    (tmp_path / "secrets" / "..data").symlink_to(inner.name)
+    for file in list(inner.iterdir()):
+        file.chmod(0o440)
+        (tmp_path / "secrets" / file.name).symlink_to(Path("..data") / file.name)
+    return tmp_path / "secrets"
+
+
+def _read(folder: Path) -> None:
+    read_keys(folder / "keys.json")
+    FileKey(folder / "notary.key")
+    read_token(folder / "controller.token")
+
+
+def test_private_files_are_copied_for_their_reader(secret: Path, tmp_path: Path) -> None:
+    """A Secret's own files are refused; the init container's command makes copies that are taken, and does so again."""
+    for read in (
+        lambda: read_keys(secret / "keys.json"),
+        lambda: FileKey(secret / "notary.key"),
+        lambda: read_token(secret / "controller.token"),
+    ):
+        with pytest.raises((ConfigError, KeyRefused), match="others"):
+            read()
+    copies = tmp_path / "keys"
+    copies.mkdir()
+    shell, flag, script = pod("minimal", "notary").container("keys")["command"]
+    script = script.replace("/run/affiant/secrets", str(secret)).replace("/run/affiant/keys", str(copies))
+    for _ in range(2):  # a pod's sandbox may be made again
+        subprocess.run([shell, flag, script], check=True)
+        assert sorted(each.name for each in copies.iterdir()) == [
+            "controller.token",
+            "keys.json",
+            "notary.key",
+        ]
+        _read(copies)
+
+
+def test_a_volume_whose_modes_are_changed_at_each_mount_ends_a_journal(tmp_path: Path) -> None:
+    """Why fsGroupChangePolicy is OnRootMismatch: with Always the kubelet gives the group what is the owner's alone."""
+    write_journal(tmp_path, [b"one"])
+    for file in tmp_path.rglob("*"):
+        file.chmod(file.stat().st_mode | 0o660)
+    with pytest.raises(JournalError, match="others can read or change it"):
+        write_journal(tmp_path, [b"two"], settings=JournalSettings())
