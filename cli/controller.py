@@ -20,6 +20,7 @@ from monitoring.settings import ControllerSettings
 from .approvals_open import JsonOption
 from .approvals_show import cell, screen, table
 from .options import ConfigOption
+from .telemetry import logs_as_set
 from .text import json_text
 
 app = typer.Typer(
@@ -48,6 +49,7 @@ def run(config: ConfigOption = None) -> None:
     from .controller_parts import configured_controller, configured_mover, door_of, tls_of
 
     loaded = load(config)
+    logs_as_set(loaded)
     settings = loaded.section("controller", ControllerSettings)
     door, tls = door_of(loaded, settings), tls_of(loaded, settings)
     controller, mover = configured_controller(loaded, settings), configured_mover(loaded, settings)

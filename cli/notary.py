@@ -24,7 +24,9 @@ from audit.settings import NotarySettings
 from audit.trees import configured_trees, configured_trust
 
 from .errors import WRONG
+from .notary_backup import backup, restore
 from .options import ConfigOption
+from .telemetry import logs_as_set
 
 if TYPE_CHECKING:
     from audit.notary.notary import Notary
@@ -48,6 +50,7 @@ def run(config: ConfigOption = None) -> None:
     from audit.scrape import MetricsServer
 
     loaded = load(config)
+    logs_as_set(loaded)
     settings = loaded.section("notary", NotarySettings)
     notary = configured_notary(loaded)
     stop = threading.Event()
@@ -138,6 +141,10 @@ def alarms(
         raise typer.Exit(WRONG)
     if not as_json:
         typer.echo("no alarms")
+
+
+app.command()(backup)
+app.command()(restore)
 
 
 def trees_of(name: str, topic: Topic) -> list[TreeId]:

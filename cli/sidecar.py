@@ -18,6 +18,7 @@ from registry.settings import GovernanceSettings
 
 from .errors import WRONG
 from .options import ConfigOption
+from .telemetry import configured_tracing, logs_as_set
 
 app = typer.Typer()
 
@@ -33,13 +34,14 @@ def sidecar(config: ConfigOption = None) -> None:
     Example: affiant sidecar --config affiant.toml
     """
     loaded = load(config)
+    logs_as_set(loaded)
     settings = loaded.section("sidecar", SidecarSettings)
     log = configured_log(loaded)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     say = structlog.get_logger("sidecar")
-    with one_sidecar(loaded.data):
+    with one_sidecar(loaded.data), configured_tracing(loaded) as tracing:
         running = Sidecar(
             loaded.data,
             log,
@@ -47,6 +49,7 @@ def sidecar(config: ConfigOption = None) -> None:
             sealed_trees(loaded),
             governance_copied(loaded),
             loaded.section("fluentd", FluentdSettings),
+            tracing,
         )
         with metrics_server(settings.metrics_host, settings.metrics_port, running) as server:
             say.info("ready", metrics=f"http://{settings.metrics_host}:{server.port}/metrics")

@@ -20,17 +20,19 @@ import structlog
 from _bentoml_sdk.service.factory import Service  # type: ignore[import-untyped]
 
 from audit.config import load
+from audit.logs import configure
 
 from . import http
 from .call import Receive, Scope, Send
 from .front import Front
-from .settings import GatewaySettings, bentoml_settings
+from .settings import GatewaySettings, TelemetrySettings, bentoml_settings
 from .worker import Worker
 
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 log = structlog.get_logger("affiant.gateway")
 config = load()
+configure(config.section("telemetry", TelemetrySettings).logs)
 settings = config.section("gateway", GatewaySettings)
 
 

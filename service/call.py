@@ -80,11 +80,19 @@ class Debts(Protocol):
         ...
 
 
-class Spans(Protocol):
-    """Spans of requests whose caller sampled them."""
+class Steps(Protocol):
+    """The steps of a sampled request."""
 
-    def wants(self, headers: Mapping[bytes, bytes]) -> bool:
-        """Whether the caller sampled this request."""
+    def step(self, call: Call, name: str, record: str) -> None:
+        """A step ends now; `record` is the record's id, once there is one."""
+        ...
+
+
+class Spans(Protocol):
+    """Spans of sampled requests."""
+
+    def begin(self, call: Call) -> Steps | None:
+        """Whether this request is sampled, asked once, when it has arrived. MUST cost the others next to nothing."""
         ...
 
     def finish(self, call: Call, status: int) -> None:
@@ -157,10 +165,6 @@ class Call:
         self.query: Query | None = None
         self.predicted: Predicted | None = None
         self.ticket = 0
-        self.steps: list[tuple[str, float]] | None = (
-            None if gate.spans is None or not gate.spans.wants(headers) else []
-        )
-        """Ends of steps, where the caller sampled this request."""
         self.head = gate.heads.get(
             scope["method"],
             scope["raw_path"],
@@ -168,6 +172,8 @@ class Call:
             headers.get(b"content-type", b""),
             headers.get(b"content-encoding", b""),
         )
+        self.steps: Steps | None = None if gate.spans is None else gate.spans.begin(self)
+        """Of a sampled request."""
 
     @property
     def target(self) -> str:
@@ -176,7 +182,7 @@ class Call:
         raw: bytes = self.scope["raw_path"] + (b"?" + query if query else b"")
         return raw.decode("latin-1")
 
-    def step(self, name: str) -> None:
+    def step(self, name: str, record: str = "") -> None:
         """A step ends here; only kept for sampled requests."""
         if self.steps is not None:
-            self.steps.append((name, self.gate.timer()))
+            self.steps.step(self, name, record)

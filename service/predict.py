@@ -64,7 +64,7 @@ async def answer(gate: Gate, route: Route, scope: Scope, receive: Receive, send:
         reply = await encode(call, served, query, predicted)
         call.step("predict")
         record = await append_answer(call, served, query, predicted, reply)
-        call.step("journal")
+        call.step("journal", record)
         await send_answer(send, served, reply, record)
         finish(call, 200, recorded=True)
         answered = True

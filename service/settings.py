@@ -90,10 +90,15 @@ class PlanSettings(Section):
 
 
 class TelemetrySettings(Section):
-    """[telemetry]: OpenTelemetry spans of requests whose caller sampled them (traceparent)."""
+    """[telemetry]: what processes say of themselves: OpenTelemetry spans of sampled requests, and logs."""
 
-    otlp_endpoint: str | None = None
-    """Where spans go: an OTLP/HTTP traces address, such as http://127.0.0.1:4318/v1/traces."""
+    otlp_endpoint: str | None = Field(default=None, pattern=r"^https?://[^\s]+$")
+    """Where spans go: an OTLP/HTTP traces address, such as http://127.0.0.1:4318/v1/traces. A request is sampled
+    when its caller's traceparent says so."""
+    sample_ratio: float = Field(default=0.0, ge=0, le=1)
+    """The part of the requests without a traceparent that begin a trace of their own."""
+    logs: Literal["text", "json"] = "text"
+    """json: each event is an object on one line, with its fields."""
 
 
 def read_plan(config: Config) -> tuple[PlanSettings, ...]:

@@ -1,97 +1,123 @@
-"""OpenTelemetry spans of requests whose caller sampled them; the others cost one look at a header.
+"""OpenTelemetry spans of sampled requests; the others cost one look at a header.
 
 The caller decides: a request whose `traceparent` (W3C Trace Context, version 00) has the sampled flag gets one span for
-itself and one for each step of its way. Spans are exported in the background; when the collector is away they are
-dropped, and no request waits for it.
+itself and one for each step of its way; so does a part of those that came without one, where the settings say so. Spans
+are exported in the background; when the collector is away they are dropped, and no request waits for it.
+
+The sidecar learns of a sampled request's record by its ticket, through a ring (audit/traces/ring.py), and hands the
+context on to the log.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
+import random
+from collections.abc import Callable, Mapping
 from itertools import pairwise
 from typing import Final
 
-from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
-from opentelemetry.sdk.trace.sampling import ALWAYS_ON
-from opentelemetry.trace import (
-    NonRecordingSpan,
-    SpanContext,
-    SpanKind,
-    Status,
-    StatusCode,
-    TraceFlags,
-    set_span_in_context,
-)
+import structlog
+from opentelemetry.trace import Span, SpanKind, Status, StatusCode
+
+from audit.traces.context import Context, parse
+from audit.traces.export import Export, context_of
+from audit.traces.ring import RingWriter
 
 from .call import Call
 
 TRACEPARENT: Final = b"traceparent"
-_FORM: Final = re.compile(rb"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
 
 
-def parent_of(headers: Mapping[bytes, bytes]) -> SpanContext | None:
+def parent_of(headers: Mapping[bytes, bytes]) -> Context | None:
     """The caller's span, when it was sampled; None for anything else, malformed headers included."""
-    found = _FORM.fullmatch(headers.get(TRACEPARENT, b""))
-    if found is None or not int(found[3], 16) & TraceFlags.SAMPLED:
-        return None
-    context = SpanContext(int(found[1], 16), int(found[2], 16), is_remote=True, trace_flags=TraceFlags(1))
-    return context if context.is_valid else None
+    return parse(headers.get(TRACEPARENT, b""))
+
+
+class Traced:
+    """A sampled request: its span, and the ends of its steps so far."""
+
+    def __init__(self, span: Span, carry: Callable[[int, Context], None]) -> None:
+        self.span = span
+        self.ends: list[tuple[str, float]] = []
+        self.record = ""
+        self._carry = carry
+        self._carried = False
+
+    def step(self, call: Call, name: str, record: str) -> None:
+        """See `call.Steps`. Its ticket is known before its record is given to the journal: that is the time to tell."""
+        self.ends.append((name, call.gate.timer()))
+        self.record = record or self.record
+        if call.ticket and not self._carried:
+            self._carried = True
+            self._carry(call.ticket, context_of(self.span))
 
 
 class SpanExport:
-    """Makes the spans of a finished request, and exports them."""
+    """Makes the spans of sampled requests, and exports them."""
 
-    def __init__(self, exporter: SpanExporter) -> None:
-        self._provider = TracerProvider(
-            sampler=ALWAYS_ON, resource=Resource.create({"service.name": "affiant-gateway"})
-        )
-        self._provider.add_span_processor(BatchSpanProcessor(exporter))
-        self._tracer = self._provider.get_tracer("affiant.gateway")
+    def __init__(self, export: Export, ratio: float = 0.0, draw: Callable[[], float] = random.random) -> None:
+        """`ratio` of the requests that come without a `traceparent` begin a trace of their own."""
+        self._export = export
+        self._ratio = ratio
+        self._draw = draw
+        self._say = structlog.get_logger("affiant.gateway")
+        self.ring: RingWriter | None = None
+        """Where the sidecar is told; None: nobody is."""
 
     @classmethod
-    def to(cls, endpoint: str) -> SpanExport:
+    def to(cls, endpoint: str, ratio: float = 0.0) -> SpanExport:
         """Export to an OTLP/HTTP traces address."""
-        return cls(OTLPSpanExporter(endpoint=endpoint))
+        return cls(Export(endpoint, "gateway"), ratio)
 
-    def wants(self, headers: Mapping[bytes, bytes]) -> bool:
-        """Whether the caller sampled this request."""
-        return TRACEPARENT in headers and parent_of(headers) is not None
+    def begin(self, call: Call) -> Traced | None:
+        """See `call.Spans.begin`. A caller that says "not sampled" is believed."""
+        parent = None
+        if TRACEPARENT in call.headers:
+            parent = parent_of(call.headers)
+            if parent is None:
+                return None
+        elif not self._ratio or self._draw() >= self._ratio:
+            return None
+        service = call.route.service
+        attributes = {"http.request.method": "POST", "url.path": call.target, "affiant.service": service}
+        span = self._export.begin(f"POST {service}", parent, SpanKind.SERVER, call.arrived, attributes)
+        return Traced(span, self._carry)
 
     def finish(self, call: Call, status: int) -> None:
-        """One span for the request, one below it for each step; times in ns since 1970 UTC."""
-        parent = parent_of(call.headers)
-        if parent is None or call.steps is None:
+        """End the request's span, with one below it for each step; times in ns since 1970 UTC."""
+        traced = call.steps
+        if not isinstance(traced, Traced):
             return
 
         def at(seconds: float) -> int:
             return call.arrived + int((seconds - call.started) * 1e9)
 
-        end = call.gate.timer()
-        span = self._tracer.start_span(
-            f"POST {call.route.service}",
-            context=set_span_in_context(NonRecordingSpan(parent)),
-            kind=SpanKind.SERVER,
-            start_time=call.arrived,
-            attributes={
-                "http.request.method": "POST",
-                "http.response.status_code": status,
-                "url.path": call.target,
-                "affiant.service": call.route.service,
-                "affiant.digest": call.served.loaded.digest if call.served is not None else "",
-            },
+        end, span = call.gate.timer(), traced.span
+        digest = call.served.loaded.digest if call.served is not None else ""
+        span.set_attributes(
+            {"http.response.status_code": status, "affiant.digest": digest, "affiant.record": traced.record}
         )
-        inside = set_span_in_context(span)
-        for (_, begun), (name, ended) in pairwise([("", call.started), *call.steps]):
-            step = self._tracer.start_span(name, context=inside, start_time=at(begun))
-            step.end(at(ended))
+        for (_, begun), (name, ended) in pairwise([("", call.started), *traced.ends]):
+            self._export.begin(name, span, SpanKind.INTERNAL, at(begun), {}).end(at(ended))
         if status >= 500:
             span.set_status(Status(StatusCode.ERROR))
         span.end(at(end))
+        context = context_of(span)
+        self._say.info(
+            "answered",
+            service=call.route.service,
+            status=status,
+            record=traced.record or None,
+            trace_id=context.trace.hex(),
+            span_id=context.span.hex(),
+            seconds=round(end - call.started, 6),
+        )
 
     def close(self) -> None:
         """Export what waits, and end."""
-        self._provider.shutdown()
+        self._export.close()
+        if self.ring is not None:
+            self.ring.close()
+
+    def _carry(self, ticket: int, context: Context) -> None:
+        if self.ring is not None:
+            self.ring.put(ticket, context)

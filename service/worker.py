@@ -21,6 +21,7 @@ from audit.config import Config
 from audit.errors import ConfigError
 from audit.journal import Door, Journal
 from audit.proof.encryption import PayloadKey
+from audit.traces.ring import RingWriter, place
 from registry.runtimes import load as load_model
 from registry.runtimes.base import Model
 from registry.stores import configured_store
@@ -74,7 +75,7 @@ class Worker:
         self._certificate_end = certificate_end(config, self.settings)
         self._encryption: Final = Encryption(config)
         endpoint = self.telemetry.otlp_endpoint
-        self._spans: Final = SpanExport.to(endpoint) if endpoint else None
+        self._spans: Final = SpanExport.to(endpoint, self.telemetry.sample_ratio) if endpoint else None
 
     async def start(self) -> None:
         """Open the journal, load the plan, answer.
@@ -270,4 +271,7 @@ class Worker:
         if self._number == 0:
             await close_orphans(self._config, self.settings)
         self._journal = await open_journal(self._config, self.settings, self._number, self._observe)
+        if self._spans is not None:
+            # The sidecar beside us learns of sampled requests here; it needs none of it to ship.
+            self._spans.ring = RingWriter(place(self._config.data, self._journal.journal_id))
         return self._journal

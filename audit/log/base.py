@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -50,11 +51,17 @@ class Finding:
         return f"{self.what} is {self.found}, wanted {self.wanted}: {self.why}"
 
 
+Headers = Sequence[tuple[str, bytes]]
+
+
 class LogWriter(Protocol):
     """One run of writing to one partition. Used by one thread."""
 
-    def send(self, value: bytes, key: bytes) -> None:
+    def send(self, value: bytes, key: bytes, headers: Headers = ()) -> None:
         """Take a record; MUST keep the order of the calls. Does not wait for the log, but may wait for room.
+
+        `headers` stand beside it where the log has a place for them, and are no part of the record: nobody may need
+        them to read it.
 
         Raises:
             LogUnavailable: this writer has failed; nothing more may be sent with it.

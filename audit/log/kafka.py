@@ -18,7 +18,7 @@ from audit.config import Config
 from audit.errors import ConfigError, LogError, LogUnavailable, OffsetGone
 from audit.settings import LogSettings
 
-from .base import Delivered, Finding, LogEntry, Topic
+from .base import Delivered, Finding, Headers, LogEntry, Topic
 from .kafka_check import check_cluster, create_topic, describe_topic
 
 if TYPE_CHECKING:
@@ -116,13 +116,23 @@ class _Kept:
         with self._lock:
             if self._client is None:
                 self._client = self._connect()
-                self._end = weakref.finalize(self, self._client.close)
+                self._end = weakref.finalize(self, _close, self._client)
             try:
                 yield self._client
             except BaseException:
                 self._client = None
                 self._end()
                 raise
+
+
+def _close(client: KafkaAdminClient) -> None:
+    """Close it, whoever lets go of it: garbage is collected on any thread, also on the client's own, which cannot wait
+    for its own end.
+    """
+    if threading.current_thread() is threading.main_thread():
+        client.close()
+    else:
+        threading.Thread(target=client.close, name="kafka-close", daemon=True).start()
 
 
 class KafkaLog:
@@ -253,10 +263,12 @@ class KafkaWriter:
         self._count = 0
         self._offset = -1
 
-    def send(self, value: bytes, key: bytes) -> None:
+    def send(self, value: bytes, key: bytes, headers: Headers = ()) -> None:
         """See `LogWriter.send`."""
         try:
-            future = self._producer.send(self._topic, value, key, partition=self._partition)
+            future = self._producer.send(
+                self._topic, value, key, headers=list(headers), partition=self._partition
+            )
         except Exception as error:
             # Not `translated`: a context manager for each record costs more than the record's own work here.
             ours = _ours("kafka", error)

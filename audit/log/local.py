@@ -26,7 +26,7 @@ from audit.errors import LogDamaged, LogUnavailable, NoSuchTopic
 from audit.files import make_directory, parse_json, sync_directory, write_once
 from audit.mark import Mark, MarkUnreadable, MarkWriter, read_mark
 
-from .base import Delivered, Finding, LogEntry, Topic
+from .base import Delivered, Finding, Headers, LogEntry, Topic
 from .frames import encode_frame, frames, seek, segments, translated
 from .local_reader import LocalReader
 
@@ -174,8 +174,8 @@ class LocalWriter:
         self._thread = threading.Thread(target=self._run, name=f"local log {directory.name}", daemon=True)
         self._thread.start()
 
-    def send(self, value: bytes, key: bytes) -> None:
-        """See `LogWriter.send`."""
+    def send(self, value: bytes, key: bytes, headers: Headers = ()) -> None:
+        """See `LogWriter.send`: a directory has no place for headers."""
         self._take(value, key, None)
 
     def send_copy(self, entry: LogEntry) -> None:

@@ -17,9 +17,12 @@ import structlog
 from audit.errors import LogUnavailable, OffsetGone, SequenceGone, TopicUnsafe
 from audit.journal import Position
 from audit.log.base import Log, LogReader, LogWriter
+from audit.proof.entry import record_id
 from audit.proof.hashing import leaf_hash
 from audit.proof.record import split_record
 from audit.settings import SidecarSettings
+from audit.traces.shipping import Shipped, Tracing
+from audit.traces.waiting import Waiting
 
 from .barrier import WINDOW, Contradiction, JournalBehind, append_barrier, scan
 from .external import ExternalStore
@@ -72,6 +75,8 @@ class InFlight(NamedTuple):
     sequence: int
     record: bytes
     position: Position
+    traced: Shipped | None = None
+    """Of a sampled request."""
 
 
 @dataclass(slots=True)
@@ -112,10 +117,13 @@ class Shipper:
         settings: SidecarSettings,
         external: ExternalStore,
         *,
+        traces: tuple[Tracing, Path] | None = None,
         clock: Callable[[], int] = time.time_ns,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`directory` is this journal's shipping directory; `source` opens the journal for reading."""
+        """`directory` is this journal's shipping directory; `source` opens the journal for reading; `traces` is told of
+        sampled requests' records, which the ring at that path names.
+        """
         self.journal = journal
         self.progress = Progress()
         self._source = source
@@ -125,6 +133,8 @@ class Shipper:
         self._external = external
         self._clock = clock
         self._monotonic = monotonic
+        self._tracing = None if traces is None else traces[0]
+        self._waiting = None if traces is None else Waiting(traces[1], monotonic)
         self._shipper = os.urandom(16)
         self._say = structlog.get_logger("sidecar").bind(journal=journal.hex())
 
@@ -172,7 +182,7 @@ class Shipper:
             writer = self._log.writer(route.partition)
             try:
                 sent = self._barrier(writer, route, source, acknowledged, known)
-                self._ship(_Run(writer, source, acknowledged, sent), stop)
+                self._ship(_Run(writer, source, acknowledged, sent, route.partition), stop)
             finally:
                 self.progress.in_flight.clear()
                 self.progress.in_flight_bytes = 0
@@ -308,13 +318,27 @@ class Shipper:
             return None
         records = run.source.read(min(_READ_BYTES, room))
         journal, writer = self.journal, run.writer
+        sampled = self._waiting is not None and bool(records) and self._waiting.look()
         for record in records:
             value = self._external.move(record.record)
-            writer.send(value, journal)
-            progress.in_flight.append(InFlight(record.sequence, value, record.position))
+            traced = self._traced(record) if sampled else None
+            if traced is None:
+                writer.send(value, journal)
+            else:
+                writer.send(value, journal, traced.headers)
+            progress.in_flight.append(InFlight(record.sequence, value, record.position, traced))
             progress.in_flight_bytes += len(value)
             progress.next_sequence = record.sequence + 1
         return len(records)
+
+    def _traced(self, record: SourceRecord) -> Shipped | None:
+        """Of a sampled request's record: what goes with it."""
+        assert self._waiting is not None
+        assert self._tracing is not None
+        context = self._waiting.take(record.record)
+        if context is None:
+            return None
+        return self._tracing.begin(context, record_id(self.journal, record.sequence))
 
     def _receive(self, run: _Run) -> bool:
         """Take what was acknowledged off the queue and say so; False when nothing was."""
@@ -326,9 +350,11 @@ class Shipper:
         progress = self.progress
         sequence = -1
         for _ in range(fresh):
-            sequence, record, progress.position = progress.in_flight.popleft()
+            sequence, record, progress.position, traced = progress.in_flight.popleft()
             progress.in_flight_bytes -= len(record)
             progress.shipped_bytes += len(record)
+            if traced is not None and self._tracing is not None:
+                self._tracing.end(traced, run.partition)
         progress.shipped += fresh
         if delivered.offset > run.offset:
             # Holds of what was acknowledged before this look. Not of all that came with it: what the broker had
@@ -348,6 +374,7 @@ class _Run:
     source: Source
     acknowledged: ReachedWriter
     counted: int
+    partition: int
     offset: int = -1
     """The last that it was told of."""
 

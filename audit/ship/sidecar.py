@@ -20,6 +20,8 @@ from audit.log.copy import LogCopy
 from audit.mirror.thread import MirrorThread
 from audit.scrape import MetricsServer
 from audit.settings import FluentdSettings, SidecarSettings
+from audit.traces.ring import place
+from audit.traces.shipping import Tracing
 from audit.trees import Trees
 
 from .external import ExternalStore
@@ -60,10 +62,11 @@ class Sidecar:
         trees: Trees | None = None,
         governance: LogCopy | None = None,
         fluentd: FluentdSettings | None = None,
+        tracing: Tracing | None = None,
     ) -> None:
         """`data` is the shared volume's directory; `trees` what the notary seals, None where there is none;
         `governance` copies the governance log for a gateway that cannot read it itself; `fluentd` says where a copy of
-        the entries goes, if anywhere.
+        the entries goes, if anywhere; `tracing` is told of sampled requests' records.
         """
         self._data = data
         self._log = log
@@ -72,6 +75,7 @@ class Sidecar:
         self._running: dict[str, _Running] = {}
         self.governance = governance
         self._fluentd = fluentd if fluentd is not None and fluentd.address else None
+        self._tracing = tracing
         self._watch = None if trees is None else SealWatch(trees)
         self._say = structlog.get_logger("sidecar")
 
@@ -161,6 +165,7 @@ class Sidecar:
             self._data / "shipping" / name,
             self._settings,
             self._external,
+            traces=None if self._tracing is None else (self._tracing, place(self._data, journal)),
         )
         mirror = self._mirror(name, directory, journal, stop)
         shipped = Shipped(

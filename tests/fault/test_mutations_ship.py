@@ -134,12 +134,17 @@ MUTATIONS = (
     Mutation(
         "the record before its payload",
         SHIPPER,
-        "            value = self._external.move(record.record)\n            writer.send(value, journal)\n",
+        "            value = self._external.move(record.record)\n"
+        "            traced = self._traced(record) if sampled else None\n"
+        "            if traced is None:\n"
+        "                writer.send(value, journal)\n",
         "            from audit.proof.record import frame_record, split_record\n"
         "            value = frame_record(split_record(record.record)[0], b'')"
         " if len(record.record) > 1 << 20 else record.record\n"
-        "            writer.send(value, journal)\n"
-        "            self._external.move(record.record)\n",
+        "            traced = self._traced(record) if sampled else None\n"
+        "            if traced is None:\n"
+        "                writer.send(value, journal)\n"
+        "                self._external.move(record.record)\n",
         KILLS,
     ),
     Mutation(

@@ -1,83 +1,178 @@
-"""Spans go to a collector's address when the caller sampled the request, and only then."""
+"""A sampled request is followed from its caller through the gateway and the journal into Kafka; others are not.
+
+Against the real OpenTelemetry Collector and a real broker, with the two processes as `affiant` starts them.
+"""
 
 from __future__ import annotations
 
 import http.client
 import json
-import threading
+import sys
+import uuid
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
+from contextlib import ExitStack, redirect_stdout
+from dataclasses import dataclass
+from io import StringIO
 from typing import Any
 
 import pytest
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from kafka import KafkaConsumer, TopicPartition
 
+from audit.proof.entry import Key
+from audit.proof.record import parse_record
+from cli.main import run
 from service.spans import parent_of
 from tests.components.gateway import Site, start_gateway
+from tests.components.kafka import KafkaBroker
+from tests.components.otlp import Seen, Traces
 from tests.components.packages import credit_package
+from tests.components.ports import free_port
+from tests.components.process import Process, wait_until
 from tests.integration.test_gateway_process import ROWS
 
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 
 
-@pytest.fixture
-def collector() -> Iterator[tuple[str, list[Any]]]:
-    """An OTLP/HTTP receiver: its address, and the spans that came."""
-    spans: list[Any] = []
+@dataclass(frozen=True)
+class Ran:
+    """What came of one sampled and one unsampled request: spans, what the two processes said, and Kafka's records."""
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            raw = self.rfile.read(int(self.headers["Content-Length"]))
-            if self.headers.get("Content-Encoding") == "gzip":
-                import gzip
-
-                raw = gzip.decompress(raw)
-            for resource in ExportTraceServiceRequest.FromString(raw).resource_spans:
-                for scope in resource.scope_spans:
-                    spans.extend(scope.spans)
-            self.send_response(200)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-
-        def log_message(self, *_: Any) -> None:
-            """Say nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}/v1/traces", spans
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    spans: list[Seen]
+    gateway: list[dict[str, Any]]
+    sidecar: list[dict[str, Any]]
+    records: list[Any]
+    answered: dict[str, str]
+    """The record's id by the flags of its request's traceparent."""
+    doctor: list[dict[str, Any]]
+    """What it found to be wrong while both ran."""
 
 
-def test_a_sampled_request_is_seen_with_its_steps_and_another_is_not(
-    tmp_path: Path, collector: tuple[str, list[Any]]
-) -> None:
-    """Parent, steps in their order, nothing of the unsampled one; a stop exports what waits."""
-    address, spans = collector
-    site = Site(tmp_path, telemetry={"otlp_endpoint": address})
-    site.serve("credit", credit_package())
-    served = start_gateway(site)
-    try:
-        for flag in ("00", "01"):
-            connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=10)
-            headers = {"Content-Type": "application/json", "traceparent": f"00-{TRACE}-{SPAN}-{flag}"}
-            body = json.dumps({"instances": ROWS[:1]})
-            connection.request("POST", "/v1/models/credit:predict", body, headers)
-            assert connection.getresponse().read()
-            connection.close()
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory: pytest.TempPathFactory, kafka_broker: KafkaBroker) -> Iterator[Ran]:
+    """The whole way, once."""
+    directory = tmp_path_factory.mktemp("traced")
+    topic = f"traced-{uuid.uuid4().hex[:8]}"
+    log = {
+        "backend": "kafka",
+        "bootstrap": kafka_broker.bootstrap,
+        "topic": topic,
+        "governance_topic": f"{topic}-governance",
+        "replication": 1,
+    }
+    with ExitStack() as stack:
+        traces = stack.enter_context(Traces(directory / "otel"))
+        telemetry = {"otlp_endpoint": traces.endpoint, "logs": "json"}
+        tables = {"log": log, "sidecar": {"metrics_port": free_port(), "drain_seconds": 20}}
+        site = Site(directory / "site", telemetry=telemetry, tables=tables)
+        site.directory.mkdir()
+        site.serve("credit", credit_package())
+        site.write()
+        assert affiant("topics", "create", "--config", site.config) == 0
+        served = start_gateway(site)
+        stack.callback(served.process.kill)
+        argv = [sys.executable, "-m", "cli.main", "sidecar", "--config", str(site.config)]
+        sidecar = stack.enter_context(Process(argv, log=directory / "sidecar.log"))
+        answered = {flags: ask(served.port, flags) for flags in ("00", "01")}
+        sidecar.wait_for_log('"shipped"', deadline_s=60)
+        with redirect_stdout(StringIO()) as said:
+            affiant("doctor", "--running", "--only", "gateway,sidecar", "--config", site.config, "--json")
+        found = json.loads(said.getvalue())["findings"]
         assert served.process.stop(deadline_s=60) == 0
+        assert sidecar.stop(deadline_s=60) == 0
+        wait_until(
+            lambda: len(traces.spans()) >= 5, what="the spans have come", details=traces.process.log_tail
+        )
+        yield Ran(
+            traces.spans(), events(served.process), events(sidecar), records(kafka_broker, topic), answered,
+            [finding for finding in found if finding["grave"]],
+        )  # fmt: skip
+
+
+def affiant(*arguments: object) -> int:
+    """Run the command in this process; its exit code."""
+    with pytest.raises(SystemExit) as end:
+        run([str(argument) for argument in arguments])
+    return int(end.value.code or 0)
+
+
+def ask(port: int, flags: str) -> str:
+    """One prediction; the record's id."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    headers = {"Content-Type": "application/json", "traceparent": f"00-{TRACE}-{SPAN}-{flags}"}
+    connection.request("POST", "/v1/models/credit:predict", json.dumps({"instances": ROWS[:1]}), headers)
+    answer = connection.getresponse()
+    assert answer.read()
+    connection.close()
+    assert answer.status == 200
+    return str(answer.headers["affiant-record"])
+
+
+def events(process: Process) -> list[dict[str, Any]]:
+    """What a process has logged as JSON."""
+    return [json.loads(line) for line in process.log_text().splitlines() if line.startswith("{")]
+
+
+def records(broker: KafkaBroker, topic: str) -> list[Any]:
+    """All of a topic, as any consumer sees it."""
+    consumer = KafkaConsumer(
+        bootstrap_servers=[broker.bootstrap], enable_auto_commit=False, metrics_enabled=False
+    )
+    try:
+        place = TopicPartition(topic, 0)
+        consumer.assign([place])
+        consumer.seek(place, 0)
+        end, found = consumer.end_offsets([place])[place], []
+        while len(found) < end:
+            found += consumer.poll(timeout_ms=1000).get(place, [])
+        return found
     finally:
-        served.process.kill()
-    (root,) = [span for span in spans if span.parent_span_id.hex() == SPAN]
-    assert root.trace_id.hex() == TRACE
-    steps = [span for span in spans if span.parent_span_id == root.span_id]
+        consumer.close(autocommit=False)
+
+
+@pytest.mark.kafka
+def test_a_sampled_request_is_seen_with_its_steps_and_another_is_not(ran: Ran) -> None:
+    """Parent, steps in their order, and the sending to Kafka below them; nothing of the unsampled one."""
+    assert {span.trace for span in ran.spans} == {TRACE}
+    (root,) = [span for span in ran.spans if span.parent == SPAN]
+    below = [span for span in ran.spans if span.parent == root.id]
+    steps = [span for span in below if span.kind == "Internal"]
     assert [span.name for span in steps] == ["parse", "predict", "journal"]
-    assert len(spans) == 4
-    times = [root.start_time_unix_nano, *(one.end_time_unix_nano for one in steps), root.end_time_unix_nano]
+    times = [root.begun, *(step.ended for step in steps), root.ended]
     assert times == sorted(times)
+    assert (root.kind, root.attributes["affiant.record"]) == ("Server", ran.answered["01"])
+    (sent,) = [span for span in below if span.kind == "Producer"]
+    assert (sent.name.split()[1], sent.attributes["affiant.record"]) == ("publish", ran.answered["01"])
+    assert sent.attributes["messaging.system"] == "kafka"
+    assert len(ran.spans) == 5
+
+
+@pytest.mark.kafka
+def test_its_record_in_kafka_names_the_span_that_sent_it_and_is_the_same_record(ran: Ran) -> None:
+    """As a header, of that record alone: entry and payload know nothing of traces."""
+    with_header = [record for record in ran.records if record.headers]
+    (record,) = with_header
+    assert parse_record(record.value).entry.record_id == ran.answered["01"]
+    (sent,) = [span for span in ran.spans if span.kind == "Producer"]
+    assert list(record.headers) == [("traceparent", f"00-{TRACE}-{sent.id}-01".encode())]
+    others = [parse_record(each.value).entry for each in ran.records if not each.headers]
+    assert ran.answered["00"] in {entry.record_id for entry in others if Key.SEQUENCE in entry.fields}
+    assert not any(TRACE.encode() in each.value or bytes.fromhex(TRACE) in each.value for each in ran.records)
+
+
+@pytest.mark.kafka
+def test_logs_have_the_ids_of_trace_and_record(ran: Ran) -> None:
+    """One line of the gateway, one of the sidecar, as JSON; and none about the other request."""
+    (answered,) = [event for event in ran.gateway if event["event"] == "answered"]
+    (shipped,) = [event for event in ran.sidecar if event["event"] == "shipped"]
+    for event in (answered, shipped):
+        assert (event["trace_id"], event["record"], event["level"]) == (TRACE, ran.answered["01"], "info")
+    assert {"ready", "stopped"} <= {event["event"] for event in ran.gateway}
+
+
+@pytest.mark.kafka
+def test_the_doctor_finds_a_running_gateway_and_its_collector_sound(ran: Ran) -> None:
+    """Nothing but remarks, of which a cluster of one broker without an authorizer deserves some."""
+    assert ran.doctor == []
 
 
 @pytest.mark.parametrize(
@@ -87,6 +182,7 @@ def test_a_sampled_request_is_seen_with_its_steps_and_another_is_not(
         b"x",
         f"00-{TRACE}-{SPAN}-00".encode(),
         f"00-{'0' * 32}-{SPAN}-01".encode(),
+        f"00-{TRACE}-{'0' * 16}-01".encode(),
         f"01-{TRACE}-{SPAN}-01".encode(),
     ],
 )

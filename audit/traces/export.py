@@ -1,0 +1,64 @@
+"""Spans to an OpenTelemetry collector, in the background: when it is away they are dropped, and nobody waits for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace.sampling import ALWAYS_ON
+from opentelemetry.trace import (
+    INVALID_SPAN,
+    NonRecordingSpan,
+    Span,
+    SpanContext,
+    SpanKind,
+    TraceFlags,
+    set_span_in_context,
+)
+
+from .context import Context
+
+Attributes = Mapping[str, str | int]
+
+
+class Export:
+    """One component's spans. Each was sampled before: whoever asks for a span gets it."""
+
+    def __init__(self, endpoint: str, component: str) -> None:
+        """`endpoint` is an OTLP/HTTP traces address. Nothing is contacted yet."""
+        self._provider: Final = TracerProvider(
+            sampler=ALWAYS_ON, resource=Resource.create({"service.name": f"affiant-{component}"})
+        )
+        self._provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=endpoint)))
+        self._tracer: Final = self._provider.get_tracer(f"affiant.{component}")
+
+    def begin(
+        self, name: str, parent: Context | Span | None, kind: SpanKind, at: int, attributes: Attributes
+    ) -> Span:
+        """A span that has begun at `at`, ns since 1970 UTC; without a parent it begins a trace."""
+        if isinstance(parent, Context):
+            parent = NonRecordingSpan(
+                SpanContext(
+                    int.from_bytes(parent.trace),
+                    int.from_bytes(parent.span),
+                    is_remote=True,
+                    trace_flags=TraceFlags(TraceFlags.SAMPLED),
+                )
+            )
+        # Without a parent of its own the tracer would take whatever span is current here.
+        context = set_span_in_context(INVALID_SPAN if parent is None else parent)
+        return self._tracer.start_span(name, context, kind, attributes, start_time=at)
+
+    def close(self) -> None:
+        """Export what waits, and end."""
+        self._provider.shutdown()
+
+
+def context_of(span: Span) -> Context:
+    """Ids of a span."""
+    found = span.get_span_context()
+    return Context(found.trace_id.to_bytes(16), found.span_id.to_bytes(8))
