@@ -1,0 +1,76 @@
+"""docs/capacity.md: its formulae, run as they stand there, give its points, its table, and what a disk shows."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.components.sealed import sealed_log
+
+PAGE = (Path(__file__).parents[2] / "docs" / "capacity.md").read_text()
+BENCHMARKS = (Path(__file__).parents[2] / "docs" / "benchmarks.md").read_text()
+
+
+@pytest.fixture(scope="module")
+def page() -> dict[str, Any]:
+    """What the block defines."""
+    found = re.search(r"<!-- capacity: begin -->\n```python\n(.*?)```", PAGE, re.DOTALL)
+    assert found is not None
+    names: dict[str, Any] = {}
+    exec(found[1], names)  # noqa: S102 — our own page
+    return names
+
+
+@pytest.mark.parametrize(
+    ("measured", "constant"),
+    [("17,723", "GATEWAY"), ("58,900", "SIDECAR"), ("40,889", "NOTARY")],
+)
+def test_the_constants_are_the_benches_points(page: dict[str, Any], measured: str, constant: str) -> None:
+    """Which stand in docs/benchmarks.md too: a new measurement there wants another constant here."""
+    assert measured in BENCHMARKS
+    assert measured in PAGE
+    assert 1 / page[constant] == pytest.approx(float(measured.replace(",", "")), rel=0.01)
+
+
+def test_points_that_the_constants_do_not_come_from_are_near(page: dict[str, Any]) -> None:
+    """Ten minutes of answers, and a journal that is caught up with: within a third, as the page says to plan."""
+    assert "15,731" in BENCHMARKS
+    assert "10.8 s" in BENCHMARKS
+    assert page["cores"](15_731, page["GATEWAY"], busy=1) == pytest.approx(1, rel=0.34)
+    assert page["catching_up"](512 << 20, 15_731) == pytest.approx(10.8, rel=0.34)
+
+
+def test_the_table_is_what_the_formulae_give(page: dict[str, Any]) -> None:
+    """Each cell."""
+    rows = re.findall(r"^\| (1[0,]+) \| (.*) \|$", PAGE, re.MULTILINE)
+    assert len(rows) == 3
+    for told, cells in rows:
+        rate = int(told.replace(",", ""))
+        each: Callable[[str], float] = lambda name: page["cores"](rate, page[name])  # noqa: B023, E731
+        workers = page["workers"](rate)
+        journal = page["journal_bytes"](rate / workers, 3600) / 1e9
+        log, trees = page["log_bytes"](rate, 1) / 1e12, page["tree_bytes"](rate * 86_400 * 365) / 1e12
+        assert cells == (
+            f"{workers} | {each('SIDECAR'):.2f} | {each('NOTARY'):.2f} | {each('MONITOR'):.2f} | "
+            f"{page['partitions'](rate)} | {journal:.1f} GB | {log:.2f} TB | {trees:.1f} TB"
+        )
+    assert page["logs"](100_000) == 5
+
+
+def test_the_trees_take_what_the_formula_says(page: dict[str, Any], tmp_path: Path) -> None:
+    """A sealed log on a disk: full tiles and bundles, by its entries' own mean length."""
+    made = sealed_log(tmp_path, exchanges=508, sizes=(), archive=False)
+    tile = made.folder / "tile"
+    taken = sum(path.stat().st_size for path in tile.rglob("*") if path.is_file())
+    entries = [record_entry_length(entry.value) for entry in made.entries()]
+    assert len(entries) >= 512
+    assert taken == pytest.approx(page["tree_bytes"](len(entries), sum(entries) / len(entries)), rel=0.05)
+
+
+def record_entry_length(value: bytes | None) -> int:
+    """Of an entry in its record."""
+    return int.from_bytes((value or b"")[2:4], "big")
