@@ -183,6 +183,24 @@ MUTATIONS = (
         "aggregate._judged_by(of.service).written()",
         ON_TAKEOVER,
     ),
+    Mutation(
+        "a store under the lock",
+        "monitoring/held.py",
+        "            self._wanted.add(whom)\n            raise NotHere",
+        "            self._found[whom] = found = self._packages.get(service, digest)\n            return found\n"
+        "            raise NotHere",
+        ON_MONITOR,
+    ),
+    Mutation(
+        "since when the next pane waits",
+        LEAD,
+        "since if known == number else now",
+        "now",
+        ON_MONITOR,
+    ),
+    Mutation(
+        "panes that are missed", AGGREGATE, "            if known:\n", "            if False:\n", ON_LEADING
+    ),
     Mutation("one hop", PAGES, "asking is None or _ENVIRON in environ", "asking is None", ON_ASKING),
     Mutation("redirects", ASKING, "ProxyHandler({}), _NoRedirects)", "ProxyHandler({}))", ON_ASKING),
     Mutation("other schemes", MEMBERS, "https?://(?:", "[a-z]+://(?:", ON_ASKING),
@@ -193,7 +211,8 @@ MUTATIONS = (
         "            for pane in panes:  # at once: the feed gives each of them once\n"
         "                self.aggregate.take(pane)\n"
         "        ends = self.ends(clock)\n",
-        "            pass\n        ends = self.ends(clock)\n        for pane in panes:\n            self.aggregate.take(pane)\n",
+        "            pass\n        ends = self.ends(clock)\n"
+        "        for pane in panes:\n            self.aggregate.take(pane)\n",
         ON_MONITOR,
     ),
 )

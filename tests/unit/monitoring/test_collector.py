@@ -126,6 +126,19 @@ def test_a_forged_sequence_does_not_make_later_entries_duplicates(package: Packa
     assert sum(tally.requests for tally in pane.tallies.values()) == SIZE
 
 
+def test_what_a_near_forged_sequence_hides_is_counted_as_hidden(package: Package) -> None:
+    """A limit that docs/drift.md names: no entry is passed over in silence, and it ends once the journal is past it."""
+    traffic = Traffic(package)
+    values = [traffic.value() for _ in range(10)]
+    ahead = 20
+    forger = Traffic(package, sequence=10 + ahead)
+    values += [forger.value(), *(traffic.value() for _ in range(SIZE - 11))]
+    (pane,) = collected(package, logged(values))
+    hidden = pane.unreadable["duplicate"]
+    assert hidden == ahead + 1  # those below it, and the one whose place it took
+    assert sum(tally.requests for tally in pane.tallies.values()) == SIZE - hidden
+
+
 def test_requests_are_counted_by_status_and_slot(package: Package) -> None:
     """Refusals that chose no package name no service that anybody vouches for."""
     traffic = Traffic(package)
