@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
 
-import hcl2
+from hcl2.api import loads
 
 MODULE: Final = Path(__file__).parents[2] / "deploy" / "terraform"
 EXAMPLE: Final = MODULE / "examples" / "eks"
@@ -39,7 +39,7 @@ class Module:
     def read(cls, folder: Path = MODULE) -> Self:
         """Every file of a folder. Raises hcl2's errors: one of them is no HCL."""
         texts = [file.read_text() for file in sorted(folder.glob("*.tf"))]
-        parsed = [hcl2.loads(text) for text in texts]
+        parsed = [loads(text) for text in texts]
 
         def named(kind: str) -> dict[str, Any]:
             return {

@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import hcl2
 import jsonschema
 import pytest
 import yaml
+from hcl2.api import loads
 
 from audit.log import kafka_check
 from audit.settings import NotarySettings
@@ -32,7 +32,7 @@ def module() -> Module:
 @pytest.fixture(scope="module")
 def call() -> dict[str, Any]:
     """What the example gives."""
-    (found,) = hcl2.loads((EXAMPLE / "main.tf").read_text())["module"]
+    (found,) = loads((EXAMPLE / "main.tf").read_text())["module"]
     return arguments(found["affiant"], EXAMPLE)
 
 
