@@ -10,10 +10,11 @@ from pydantic import ValidationError
 from audit.config import load
 from audit.errors import ConfigError
 
-from .approvals_open import JsonOption, ServiceOption, board_of, digest_of
+from .approvals_open import JsonOption, ServiceOption, digest_of
 from .approvals_show import cell, screen, table
 from .errors import WRONG
 from .gate_traffic import ArchiveOption, opened, spans_of
+from .lineage_open import board_about
 from .model import DigestArgument, _find
 from .options import ConfigOption
 from .text import json_text, printable
@@ -52,7 +53,8 @@ def recompute(
     loaded = load(config)
     store = configured_store(loaded)
     whole = digest_of(store, digest)
-    said = results_of(board_of(loaded), whole, service)
+    with board_about(loaded, whole) as board:
+        said = results_of(board, whole, service)
     chosen = [each for each in said if (each.counts if offset is None else each.offset == offset)]
     if not chosen:
         known = ", ".join(str(each.offset) for each in said) or "none"

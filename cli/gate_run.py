@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn, Self
 
 import typer
 
 from audit.config import Config, load
 from audit.errors import ConfigError
 
-from .approvals_open import append, board_of, signer_of, warn
+from .approvals_open import append, signer_of, warn
 from .errors import WRONG
 from .gate_told import alert, tell, write
 from .gate_traffic import ArchiveOption, TrafficOption, check_which, traffic_of
-from .model import DigestArgument, StoreOption, _find, _open, _progress
+from .lineage_open import board_about
+from .model import DigestArgument, StoreOption, _find, _open, _progress, _whole
 from .model_signatures import signatures_of
 from .options import ConfigOption
 from .text import printable
@@ -106,41 +108,45 @@ def run(  # noqa: PLR0917 - a command takes its options one by one
         check_which(traffic)
     loaded = load(config) if store is None or key is not None or policy is None else None
     place = _open(config, store)
-    log = _Log(loaded)
-    rules, signer = _ready(log, policy, key)
-    if service not in rules.services:
-        raise ConfigError(f"the policy has no service {service!r}; it has {', '.join(rules.services)}")
-    if out is not None and not out.absolute().parent.is_dir():
-        raise typer.BadParameter(f"there is no directory {out.parent}", param_hint="--out")
-    before = _compared(log, rules, service, live, signs=signer is not None)
-    gates = rules.services[service].gates.required
-    files = Files(holdout, target, training, documents, suite)
-    asked, problem = _asked(loaded, rules, service, traffic, archive=archive)
-    with _progress("judging", _READING + len(gates)) as step:
-        step("reading the package")
-        package = _find(place, digest)
-        compared = None if before is None else _find(place, before)
-        step("reading the data")
-        deprecated = _deprecated(log) if "lineage" in gates else None
-        signatures = signatures_of(config, store).kept(package.digest) if "model_signing" in gates else None
-        datasets = read_datasets(files, package, compared, deprecated, signatures)
-        if "drift" in gates:
-            datasets = replace(datasets, measure=_measure(), traffic=asked, traffic_problem=problem)
-        seen = None if signer is None else log.board.end
-        report = run_gates(package, datasets, rules, service, now=datetime.now(UTC), seen=seen, progress=step)
-    # Signed first: what comes of a full disk is not worth another run.
-    offset, board = (
-        (None, None) if signer is None or loaded is None else _append(loaded, signer, report, rules)
-    )
-    if out is not None:
-        write(report, package.name, out)
-    tell(report, offset=offset, out=out, as_json=as_json)
-    if not report.passed:
-        alert(report)
-    if offset is not None and loaded is not None:
-        _announce(loaded, report, package.name, board)
-    if not report.passed:
-        raise typer.Exit(WRONG)
+    with _Log(loaded, _whole(place, digest)) as log:
+        rules, signer = _ready(log, policy, key)
+        if service not in rules.services:
+            raise ConfigError(f"the policy has no service {service!r}; it has {', '.join(rules.services)}")
+        if out is not None and not out.absolute().parent.is_dir():
+            raise typer.BadParameter(f"there is no directory {out.parent}", param_hint="--out")
+        before = _compared(log, rules, service, live, signs=signer is not None)
+        gates = rules.services[service].gates.required
+        files = Files(holdout, target, training, documents, suite)
+        asked, problem = _asked(loaded, rules, service, traffic, archive=archive)
+        with _progress("judging", _READING + len(gates)) as step:
+            step("reading the package")
+            package = _find(place, digest)
+            compared = None if before is None else _find(place, before)
+            step("reading the data")
+            deprecated = _deprecated(log) if "lineage" in gates else None
+            signatures = (
+                signatures_of(config, store).kept(package.digest) if "model_signing" in gates else None
+            )
+            datasets = read_datasets(files, package, compared, deprecated, signatures)
+            if "drift" in gates:
+                datasets = replace(datasets, measure=_measure(), traffic=asked, traffic_problem=problem)
+            seen = None if signer is None else log.board.end
+            report = run_gates(
+                package, datasets, rules, service, now=datetime.now(UTC), seen=seen, progress=step
+            )
+        # Signed first: what comes of a full disk is not worth another run.
+        offset, board = (
+            (None, None) if signer is None or loaded is None else _append(loaded, log, signer, report, rules)
+        )
+        if out is not None:
+            write(report, package.name, out)
+        tell(report, offset=offset, out=out, as_json=as_json)
+        if not report.passed:
+            alert(report)
+        if offset is not None and loaded is not None:
+            _announce(loaded, report, package.name, board)
+        if not report.passed:
+            raise typer.Exit(WRONG)
 
 
 def _announce(loaded: Config, report: GateReport, name: str, board: Board | None) -> None:
@@ -181,11 +187,26 @@ def _measure() -> Measure:
 
 
 class _Log:
-    """The governance log of the settings, read once, when somebody asks."""
+    """What the governance log of the settings says of a package, read when somebody asks."""
 
-    def __init__(self, loaded: Config | None) -> None:
+    def __init__(self, loaded: Config | None, digest: str) -> None:
         self._loaded = loaded
+        self._digest = digest
+        self._open = ExitStack()
         self._board: Board | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
+
+    def again(self) -> Board:
+        """As it is now: read on. What was given before MUST NOT be asked any more: its index is closed."""
+        assert self._loaded is not None
+        self._open.close()
+        self._board = self._open.enter_context(board_about(self._loaded, self._digest))
+        return self._board
 
     @property
     def governed(self) -> bool:
@@ -199,11 +220,8 @@ class _Log:
 
     @property
     def board(self) -> Board:
-        """What it says. There MUST be settings."""
-        assert self._loaded is not None
-        if self._board is None:
-            self._board = board_of(self._loaded)
-        return self._board
+        """What it said when it was read first. There MUST be settings."""
+        return self._board if self._board is not None else self.again()
 
 
 def _ready(log: _Log, policy: Path | None, key: Path | None) -> tuple[Policy, KeySigner | None]:
@@ -259,12 +277,14 @@ def _deprecated(log: _Log) -> Mapping[str, str] | None:
     return deprecated(log.board.roots, log.board.said) if log.governed else None
 
 
-def _append(loaded: Config, signer: KeySigner, report: GateReport, rules: Policy) -> tuple[int | None, Board]:
+def _append(
+    loaded: Config, log: _Log, signer: KeySigner, report: GateReport, rules: Policy
+) -> tuple[int | None, Board]:
     """Append the results; the offset where they are, and the log as it was read after them."""
     from registry.gates.said import results_of, statement
 
     append(loaded, signer, [statement(report)])
-    board = board_of(loaded)
+    board = log.again()
     said = results_of(board, report.package, report.service)
     offset = next((each.offset for each in reversed(said) if each.predicate.get("made") == report.made), None)
     if offset is not None and rules.services[report.service].gates.compares:

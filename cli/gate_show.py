@@ -8,9 +8,10 @@ import typer
 
 from audit.config import load
 
-from .approvals_open import JsonOption, board_of, digest_of
+from .approvals_open import JsonOption, digest_of
 from .approvals_show import cell, day, screen, table
 from .errors import WRONG
+from .lineage_open import board_about
 from .model import DigestArgument
 from .options import ConfigOption
 from .text import json_text
@@ -40,7 +41,8 @@ def show(
 
     loaded = load(config)
     whole = digest_of(configured_store(loaded), digest)
-    found = results_of(board_of(loaded), whole, service)
+    with board_about(loaded, whole) as board:
+        found = results_of(board, whole, service)
     if as_json:
         typer.echo(json_text({"digest": whole, "results": [each.told() for each in found]}))
     else:

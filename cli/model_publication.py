@@ -25,6 +25,7 @@ from .approvals_open import (
     warn,
 )
 from .errors import WRONG
+from .lineage_open import board_about
 from .model_options import DigestArgument, JsonOption
 from .options import ConfigOption
 from .text import printable
@@ -103,9 +104,12 @@ def said(loaded: Config, signer: KeySigner, digest: str, rationale: str) -> int 
     """Append the statement; where it stands. None, and a warning: it is not found again."""
     from registry.lineage.publication import encode_publication
 
-    body = encode_publication(digest, round(time.time(), 3), rationale, board_of(loaded, create=True).end)
+    with board_about(loaded, digest) as board:
+        end = board.end
+    body = encode_publication(digest, round(time.time(), 3), rationale, end)
     append(loaded, signer, [body])
-    found = next((each.offset for each in reversed(board_of(loaded).about(digest)) if each.raw == body), None)
+    with board_about(loaded, digest) as board:
+        found = next((each.offset for each in reversed(board.about(digest)) if each.raw == body), None)
     if found is None:
         warn("what was signed is not in the governance log")
     return found

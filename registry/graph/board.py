@@ -16,7 +16,7 @@ from registry.admission import policy_in_force
 from registry.approvals.board import Board, Lives
 from registry.approvals.root import Root
 from registry.errors import NotAdmitted
-from registry.statement import DEPLOYMENT, POLICY, Said
+from registry.statement import DATA_DEPRECATION, DEPLOYMENT, POLICY, Said
 
 from .fold import SHORT
 from .index import Begin, Index, nothing_said
@@ -32,7 +32,8 @@ def read_board_about(index: Index, log: Log, first: Root, digest: str, begin: Be
         index: brought up to what the log has now.
         log: the governance log.
         first: the first root, which is believed.
-        digest: `sha256:…`. Of other packages the board knows nothing; and it asks the index, which MUST stay open.
+        digest: `sha256:…`. Of other packages the board knows nothing but what was deployed; and it asks the index,
+            which MUST stay open. Policies and deprecated data are there as in a board of the whole log.
         begin: see `Index.update`.
 
     Raises:
@@ -76,5 +77,6 @@ def _board(index: Index, first: Root, digest: str) -> Board:
 
     about = index.said(_ABOUT, [bytes.fromhex(digest.removeprefix("sha256:"))], keys)
     policies = folded(POLICY)
-    said = sorted({each.offset: each for each in (*policies, *about)}.values(), key=lambda each: each.offset)
+    also = (*policies, *folded(DATA_DEPRECATION), *about)
+    said = sorted({each.offset: each for each in also}.values(), key=lambda each: each.offset)
     return Board(roots, policy_in_force(roots, policies), tuple(said), index.end, Lives(roots, deployments))

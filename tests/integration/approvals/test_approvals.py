@@ -296,3 +296,33 @@ def test_status_needs_no_place_for_an_index(judged: House, tmp_path: Path) -> No
         1,
         {"documentation": "passed", "size": "passed"},
     )
+
+
+def test_what_is_about_one_package_reads_on_and_not_the_whole_log(
+    judged: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Signing, looking and running gates: out of the index, which has read the log before."""
+    assert judged.status().code == 1
+
+    def whole(*_: object) -> None:
+        raise AssertionError("the whole log was read")
+
+    monkeypatch.setattr("registry.approvals.board.read_board", whole)
+    assert judged.sign("approve", "dan", "legal").code == 0
+    assert judged.sign("approve", "bob", "compliance").json["admitted"] is True
+    assert judged.sign("reject", "bob", "compliance").code == 0
+    assert judged.sign("revoke", "ann").code == 0
+    assert len(judged.ok("gate", "show", judged.digest, "--json", *judged.config).json["results"]) == 1
+    done = affiant(
+        "gate",
+        "run",
+        judged.digest,
+        "--service",
+        "credit",
+        "--key",
+        judged.key("pipeline"),
+        "--json",
+        *judged.config,
+    )
+    assert (done.code, done.json["signed"]) == (1, True), done  # nothing was written about it
+    assert done.json["report"]["seen"] == done.json["offset"]
