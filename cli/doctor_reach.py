@@ -16,7 +16,6 @@ from audit.settings import NotarySettings, SidecarSettings
 from audit.ship.external import ExternalStore
 from monitoring.settings import ControllerSettings, MonitorSettings
 from registry.settings import StoreSettings
-from registry.stores import configured_store
 from service.settings import TelemetrySettings, read_plan
 
 from .config_uses import packages, without_credentials
@@ -49,6 +48,8 @@ def objects(asked: Asked) -> Iterator[Outcome]:
 
 
 def _store(asked: Asked) -> Iterator[Outcome]:
+    from registry.stores import configured_store
+
     config = asked.config
     store, plan = configured_store(config), read_plan(config)
     store.exists(_NO_DIGEST)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 import time
 import uuid
@@ -96,6 +97,24 @@ def test_what_init_makes_is_sound(clinic: Clinic) -> None:
     assert affiant("doctor", "--config", clinic.directory / "affiant.toml") == 0
     assert "0 findings" in clinic.capsys.readouterr().out
     assert sorted(path.name for path in clinic.directory.iterdir()) == before
+
+
+def test_a_machine_without_models_has_a_doctor_too(clinic: Clinic) -> None:
+    """With the sidecar's and the notary's extras alone: no library that reads or serves a model is there."""
+    absent = "numpy,onnx,onnxruntime,xgboost,oras,requests,bentoml,uvicorn,securesystemslib,yaml,pandas,duckdb,jinja2"
+    code = (
+        f"import sys; sys.modules.update(dict.fromkeys({absent!r}.split(',')))\n"
+        "from cli.main import run; run(sys.argv[1:])"
+    )
+    config = clinic.directory / "affiant.toml"
+    for words in (["config", "check"], ["doctor", "--only", "sidecar,notary"]):
+        ran = subprocess.run(
+            [sys.executable, "-c", code, *words, "--config", str(config)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (ran.returncode, ran.stderr) == (0, "")
 
 
 def test_what_up_runs_is_sound_and_what_does_not_run_is_told(clinic: Clinic) -> None:
