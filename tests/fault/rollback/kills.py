@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import random
 import time
 from collections.abc import Iterable, Sequence
@@ -72,6 +73,9 @@ class Hand:
 
     def __post_init__(self) -> None:
         """Nothing has happened yet."""
+        # A client of ours that is garbage goes on until it is collected, and kafka-python's leave a socket unclosed for
+        # each attempt that a broker which is away refuses.
+        gc.collect()
         self._left = sorted(self.planned, key=lambda each: each.at)
 
     @property
