@@ -11,7 +11,7 @@ BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
 # Real components, by the names of scripts/tools. A missing one fails what needs it.
 TEST_TOOLS := kafka registry curl strace versitygw fsck posix-oneshot spicy litewitness tlogcheck chromium \
-	prometheus alertmanager amtool promtool grafana-schema otelcol dockerlint helm kubeconform composecheck
+	prometheus alertmanager amtool promtool grafana-schema otelcol dockerlint helm kubeconform composecheck hclcheck
 BENCH_TOOLS := kafka wrk strace prometheus alertmanager
 BENCHES = $(sort $(wildcard bench/*.py))
 

@@ -1,5 +1,4 @@
-# The chart, with what this module knows. Each value is a reference or a literal: tests fill them in, and hold them to
-# the chart's schema.
+# The chart, with what this module knows. Tests evaluate the values, and hold them to the chart's schema.
 
 locals {
   chart_values = {
@@ -17,9 +16,9 @@ locals {
       bootstrap        = var.kafka_bootstrap
       securityProtocol = "SSL"
       topics = {
-        entries    = kafka_topic.entries.name
-        governance = kafka_topic.governance.name
-        panes      = kafka_topic.panes.name
+        entries    = local.topics.entries
+        governance = local.topics.governance
+        panes      = local.topics.panes
       }
       monitorGroup = local.monitor_group
       partitions   = var.kafka_partitions
@@ -90,7 +89,7 @@ resource "helm_release" "affiant" {
 
   values = concat([yamlencode(local.chart_values)], var.values)
 
-  # Rights before those who need them, and the lock before anything is written.
+  # Topics and rights before those who need them, and the lock before anything is written.
   depends_on = [
     aws_iam_role_policy.objects,
     aws_s3_bucket_lifecycle_configuration.sealed,
@@ -100,5 +99,8 @@ resource "helm_release" "affiant" {
     aws_s3_bucket_server_side_encryption_configuration.this,
     kafka_acl.group,
     kafka_acl.topic,
+    kafka_topic.entries,
+    kafka_topic.governance,
+    kafka_topic.panes,
   ]
 }

@@ -81,7 +81,7 @@ variable "api_keys_secret" {
   type        = string
 
   validation {
-    condition     = length(var.api_keys_secret) > 0
+    condition     = var.api_keys_secret != ""
     error_message = "api_keys_secret: a gateway that others than its own machine reach needs API keys."
   }
 }

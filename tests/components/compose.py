@@ -8,7 +8,8 @@
     stage.process("notary").start()
 
 On the stage a volume is a folder, a path of a container the folder or file that it mounts there, and `service:port` an
-address of the loopback. A path or a service that the stage does not know is an error, not left as it stands.
+address of the loopback. A path or a service that the stage does not know is an error, not left as it stands; what the
+settings name and a container does not mount, it does not reach.
 """
 
 from __future__ import annotations
@@ -78,7 +79,8 @@ class Stage:
         self._project = project
         self._directory = directory
         self._addresses = dict(addresses)
-        self.config = directory / "affiant.toml"
+        self._nowhere = directory / "nowhere"
+        self._nowhere.write_text("a file: nothing can be made below it\n")
         for name in project.volumes:
             self.volume(name).mkdir(parents=True)
 
@@ -91,7 +93,7 @@ class Stage:
         for mount in self._project.mounts(service):
             if target == mount["target"] or target.startswith(mount["target"] + "/"):
                 if mount["target"] == SETTINGS_TARGET:
-                    return self.config
+                    return self.config(service)
                 bound = mount["type"] == "bind"
                 place = Path(mount["source"]) if bound else self.volume(mount["source"])
                 return place / target[len(mount["target"]) :].lstrip("/")
@@ -105,29 +107,36 @@ class Stage:
     def _address(self, service: str, host: str, port: str) -> str:
         return self._addresses[f"{service if host == '127.0.0.1' else host}:{port}"]
 
-    def settings(self, changes: Mapping[str, Mapping[str, Any]]) -> None:
-        """Write affiant.toml as it is in the containers, at this machine's addresses, and with these changes."""
-        tables: dict[str, Any] = tomllib.loads(SETTINGS.read_text())
-        for name, table in tables.items():
-            for key, value in table.items():
-                if isinstance(value, str):
-                    table[key] = self._of_settings(value)
-            for key in {"host", "metrics_host"} & table.keys():
-                table[key] = "127.0.0.1"
-            tables[name] = {**table, **changes.get(name, {})}
-        self.config.write_text(commented_toml(tables))
+    def config(self, service: str) -> Path:
+        """Its affiant.toml."""
+        return self._directory / f"{service}.toml"
 
-    def _of_settings(self, value: str) -> str:
-        """A path of the settings is the same volume in each container that mounts it."""
-        if (found := PATH.search(value)) is not None:
-            for service in self._project.services:
-                try:
-                    place = self.path(service, found[0])
-                except KeyError:
-                    continue
-                return value.replace(found[0], str(place))
-            raise KeyError(f"no container mounts {found[0]}")
-        return ADDRESS.sub(lambda given: self._address("", given[1], given[2]), value)
+    def settings(self, changes: Mapping[str, Mapping[str, Any]]) -> None:
+        """Write each one's affiant.toml as it is in the containers, at this machine's addresses, with these changes.
+
+        A path that a service does not mount is one below a file: it can neither read nor make it.
+        """
+        for service in self._project.services:
+            if not any(mount["target"] == SETTINGS_TARGET for mount in self._project.mounts(service)):
+                continue
+            tables: dict[str, Any] = tomllib.loads(SETTINGS.read_text())
+            for name, table in tables.items():
+                for key, value in table.items():
+                    if isinstance(value, str):
+                        table[key] = self._of_settings(service, value)
+                for key in {"host", "metrics_host"} & table.keys():
+                    table[key] = "127.0.0.1"
+                tables[name] = {**table, **changes.get(name, {})}
+            self.config(service).write_text(commented_toml(tables))
+
+    def _of_settings(self, service: str, value: str) -> str:
+        if (found := PATH.search(value)) is None:
+            return ADDRESS.sub(lambda given: self._address(service, given[1], given[2]), value)
+        try:
+            place = self.path(service, found[0])
+        except KeyError:
+            place = self._nowhere / found[0].lstrip("/")
+        return value.replace(found[0], str(place))
 
     def argv(self, service: str) -> list[str]:
         """Its command here."""

@@ -1,15 +1,17 @@
-"""The Terraform module as data: there is no Terraform here to ask.
+"""The Terraform module, as data and evaluated: there is no Terraform here to ask.
 
     module = Module.read()
     module.variables["kafka_partitions"]["default"]
-    module.chart_values(arguments)      # what the chart is given, with a call's arguments filled in
+    evaluate(arguments).locals["chart_values"]      # what the chart is given by a call
 
 `python -m tests.components.terraform` writes the tables of its README.
 """
 
 from __future__ import annotations
 
+import json
 import re
+import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,10 +19,12 @@ from typing import Any, Final, Self
 
 from hcl2.api import loads
 
+from tests.components.cache import cached
+from tests.components.process import ComponentError
+
 MODULE: Final = Path(__file__).parents[2] / "deploy" / "terraform"
 EXAMPLE: Final = MODULE / "examples" / "eks"
 README: Final = MODULE / "README.md"
-_WHOLE: Final = re.compile(r"\$\{([^{}]+)\}")
 _MARKS: Final = ("<!-- made of variables.tf: begin -->\n", "<!-- made of variables.tf: end -->\n")
 
 
@@ -60,37 +64,32 @@ class Module:
             text, named("variable"), named("locals"), typed("resource"), typed("data"), named("output")
         )
 
-    def chart_values(self, arguments: Mapping[str, Any]) -> Any:
-        """The chart's values. Raises KeyError: an expression that is more than a reference or a literal."""
-        given = {name: body["default"] for name, body in self.variables.items() if "default" in body}
-        return self._filled(self.locals["chart_values"], {**given, **arguments})
 
-    def _filled(self, node: Any, given: Mapping[str, Any]) -> Any:
-        if isinstance(node, dict):
-            return {name.strip('"'): self._filled(value, given) for name, value in node.items()}
-        if isinstance(node, list):
-            return [self._filled(each, given) for each in node]
-        if not isinstance(node, str):
-            return node
-        if (found := _WHOLE.fullmatch(node)) is not None:
-            return self._value(found[1], given)
-        return _WHOLE.sub(lambda each: str(self._value(each[1], given)), node)
+@dataclass(frozen=True)
+class Evaluated:
+    """What a call of the module comes to, by the library that Terraform reads its files with (hclcheck/)."""
 
-    def _value(self, expression: str, given: Mapping[str, Any]) -> Any:
-        """Of `var.a.b`, `local.a.b`, a topic's name, or a role's ARN."""
-        root, _, rest = expression.partition(".")
-        if root == "kafka_topic":
-            name, _, attribute = rest.partition(".")
-            assert attribute == "name"
-            return self._filled(self.resources[f"kafka_topic.{name}"]["name"], given)
-        if root == "aws_iam_role":
-            component = re.fullmatch(r'this\["(\w+)"\]\.arn', rest)
-            assert component is not None, expression
-            return f"arn:aws:iam::111122223333:role/{component[1]}"
-        value: Any = {"var": given, "local": self.locals}[root]
-        for name in rest.split("."):
-            value = value[name]
-        return self._filled(value, given)
+    refused: tuple[str, ...]
+    """Messages of validations that do not hold."""
+    wrong: tuple[str, ...]
+    """Expressions that cannot be evaluated."""
+    locals: Mapping[str, Any]
+
+
+def evaluate(arguments: Mapping[str, Any], folder: Path = MODULE) -> Evaluated:
+    """Without providers: what only they know is a text.
+
+    Raises:
+        ComponentError: one of the files is no HCL, or a variable is not given.
+    """
+    program = cached("bin", "hclcheck", tool="hclcheck")
+    done = subprocess.run(
+        [str(program), str(folder)], input=json.dumps(arguments), capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise ComponentError(done.stderr)
+    found = json.loads(done.stdout)
+    return Evaluated(tuple(found["refused"]), tuple(found["wrong"]), found["locals"])
 
 
 def arguments(call: Mapping[str, Any], folder: Path) -> dict[str, Any]:
@@ -129,7 +128,7 @@ def _tables(module: Module) -> Iterator[str]:
 
 
 def _type(given: str) -> str:
-    inner = _WHOLE.sub(r"\1", given).removeprefix("${").removesuffix("}").replace('"', "")
+    inner = given.removeprefix("${").removesuffix("}").replace('"', "")
     return re.sub(r"object\(\{(.*)\}\)", r"{\1}", inner)
 
 

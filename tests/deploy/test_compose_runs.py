@@ -122,7 +122,7 @@ def test_a_prediction_is_answered_recorded_and_sealed(laptop: Laptop, tmp_path: 
     assert f"affiant deploy credit {headers['affiant-model']} --reason 'a better one'" in laptop.prepared
     receipt = tmp_path / "record.tlog-proof"
     prove = ["audit", "prove", headers["affiant-record"], "--out", str(receipt)]
-    prove += ["--index", str(tmp_path / "index"), "--config", str(laptop.stage.config)]
+    prove += ["--index", str(tmp_path / "index"), "--config", str(laptop.stage.config("affiant"))]
     wait_until(
         lambda: guarded(lambda: app(args=prove, prog_name="affiant"), prove) == 0,
         what="a proof of the record", deadline_s=60, interval_s=0.5,
