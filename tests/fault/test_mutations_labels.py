@@ -77,6 +77,12 @@ MUTATIONS = (
           "    shadows = others", FOLLOW),
     check("labels enough", "monitoring/labels/look", "if each.labelled >= policy.minimum_labels]", "if True]", FOLLOW),
     check("a cohort's age", "monitoring/labels/look", "if each.end + after <= now]", "if True]", FOLLOW),
+    # ---------------------------------------------------------------- shown to people
+    check("a change that came", "monitoring/labels/export", "    if found.concept.newest is not None:", "    if False:", f"{FOLLOW} -k exports"),
+    check("differences of groups", "monitoring/labels/export", "            for rate, gap in judged.gaps.items():",
+          "            for rate, gap in ():", f"{FOLLOW} -k groups"),
+    check("what is not read", "monitoring/labels/follow", "        self.unread[partition] = max(0, end - offset)\n        while",
+          "        while", f"{FOLLOW} -k exports"),
 )  # fmt: skip
 
 
