@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from audit.mirror.errors import ReceiverUnavailable
 from audit.mirror.events import gap_event
-from audit.mirror.receiver import Receiver
+from audit.mirror.receiver import Receiver, _Sender
 from audit.settings import FluentdSettings
 from tests.components.ports import HOST, free_port
 
@@ -117,3 +117,27 @@ def test_payloads_do_not_leave_this_machine_in_the_clear_unless_it_is_said() -> 
             FluentdSettings(address=address, payloads=True)
         FluentdSettings(address=address, payloads=True, plain_network=True)
         FluentdSettings(address=address)
+
+
+def test_an_answer_that_is_there_already_is_not_thrown_away() -> None:
+    """fluent-logger reads what a receiver says, after each send, and drops it."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        sender = _Sender("affiant")
+        sender.socket = ours
+        theirs.sendall(b"said")
+        sender._check_recv_side()
+        assert ours.recv(4096) == b"said"
+        sender.socket = None
+
+
+def test_who_is_told_to_end_waits_for_no_answer() -> None:
+    """However long its time-out is."""
+    with (
+        answering(lambda _: b"") as port,
+        closing(
+            Receiver(FluentdSettings(address=f"{HOST}:{port}", timeout_seconds=300), lambda: True)
+        ) as target,
+        pytest.raises(ReceiverUnavailable, match="told to end"),
+    ):
+        target.deliver("m", [EVENT])
