@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 from audit.log.base import LogReader, Topic
 from monitoring.burns import Burns, paged
@@ -15,6 +16,8 @@ from registry.policy import ServicePolicy
 from .base import Shown
 from .evidence import MOST_OFFSETS, computing, held, same_log, time_of
 
+SLACK: Final = 60_000
+"""ms that a look at the ends of all partitions may take: the log goes on meanwhile."""
 AgainBurns = Callable[[Burns, LogReader], Burns]
 """Counts the burn rates of the ranges anew, under the policy in force.
 
@@ -128,6 +131,7 @@ def show_burns(given: Burns, topic: Topic, reader: LogReader, again: AgainBurns)
         bounds = held((each for each in given.ranges if each.first < each.end), reader)
         newest = [time_of(reader, partition, end - 1) for partition, (_, end) in bounds.items()]
         found = again(given, reader)
+        _whole(found, topic, reader)
     return Shown(
         found,
         begun=found.begun / 1000,
@@ -135,6 +139,21 @@ def show_burns(given: Burns, topic: Topic, reader: LogReader, again: AgainBurns)
         newest=max(newest),
         behind=max(bounds[each.partition][1] - each.end for each in given.ranges if each.partition in bounds),
     )
+
+
+def _whole(found: Burns, topic: Topic, reader: LogReader) -> None:
+    """No partition has a whole pane behind its range that was there when the windows ended: who leaves calm ones out
+    finds any burn rate.
+    """
+    size = found.pane_records
+    for partition in range(topic.partitions):
+        first, end = reader.bounds(partition)
+        told = found.ranges[partition].end if partition < len(found.ranges) else 0
+        behind = max(told, -(-first // size) * size)
+        if behind + size <= end and _ends(reader, partition, behind // size, size) <= found.ended - SLACK:
+            raise EvidenceWrong(
+                f"partition {partition}: the evidence leaves out what is from offset {behind} on"
+            )
 
 
 def _check(given: Burns, topic: Topic) -> None:

@@ -147,6 +147,13 @@ MUTATIONS = (
         BURNT,
     ),
     Mutation(
+        "the newest panes that are left out",
+        "monitoring/controller/burnt.py",
+        "        _whole(found, topic, reader)\n",
+        "",
+        BURNT,
+    ),
+    Mutation(
         "a partition that is left out",
         "monitoring/controller/burnt.py",
         "    if [each.partition for each in ranges] != list(range(len(ranges))) or len(ranges) > topic.partitions:\n",

@@ -237,6 +237,17 @@ def test_what_is_not_of_this_log(
         show_burns(given_of(log, reader).model_copy(update=changed), log.topic(), reader, never)
 
 
+@pytest.mark.parametrize("panes", [None, 0, 9])
+def test_no_partition_ends_before_the_others(log: LocalLog, reader: LogReader, panes: int | None) -> None:
+    """Whoever leaves a calm partition out, or its newest panes, finds any burn rate."""
+    given, topic = given_of(log, reader), log.topic()
+    first, second = given.ranges
+    assert show_burns(given, topic, reader, counted).evidence == counted(given, reader)
+    shorter = () if panes is None else (second.model_copy(update={"first": 0, "end": panes * PANE}),)
+    with pytest.raises(EvidenceWrong, match="partition 1: the evidence leaves out what is from offset"):
+        show_burns(given.model_copy(update={"ranges": (first, *shorter)}), topic, reader, counted)
+
+
 class Younger:
     """A log whose beginning is gone, or that has less; else as it is."""
 
