@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterator, Mapping
+from functools import cache
 from importlib import metadata
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -31,14 +33,15 @@ def python() -> str:
     return ".".join(map(str, sys.version_info[:3]))
 
 
-def installed() -> dict[str, str]:
+@cache
+def installed() -> Mapping[str, str]:
     """Name → version of every library that this Python finds; of two of one name, the one that is imported."""
     found: dict[str, str] = {}
     for each in metadata.distributions():
         name = each.metadata["Name"]
         if name:
             found.setdefault(canonicalize_name(name), each.version)
-    return found
+    return MappingProxyType(found)
 
 
 def look(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,10 +21,17 @@ from tests.components.sealed import NAME, KeySigner, SealedLog, seal_log, sealed
 KEY = KeySigner().public_key
 
 
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory) -> SealedLog:
+    """Two epochs, sealed and archived; not to be changed."""
+    return sealed_log(tmp_path_factory.mktemp("sealed") / "first")
+
+
 @pytest.fixture
-def made(tmp_path: Path) -> SealedLog:
-    """Two epochs, sealed and archived."""
-    return sealed_log(tmp_path / "first")
+def made(first: SealedLog, tmp_path: Path) -> SealedLog:
+    """The same, of the test's own."""
+    shutil.copytree(first.root, tmp_path / "first")
+    return replace(first, root=tmp_path / "first")
 
 
 def affiant(*arguments: object) -> int:
