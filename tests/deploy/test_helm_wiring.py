@@ -73,6 +73,8 @@ def test_each_file_that_settings_name_is_mounted(tmp_path: Path, name: str, comp
     for container in [component, *(["sidecar"] if component == "gateway" else [])]:
         # The gateway itself never speaks to a broker, and has no way to.
         read = {"notary", "governance"} | ({"gateway"} if container == "gateway" else {container, "log"})
+        # Who writes payloads, and who counts them.
+        read |= {"encryption"} if container in ("gateway", "monitor", "controller") else set()
         for (table, key), path in files.items():
             if table in read and not (table == "notary" and key == "key_file" and component != "notary"):
                 assert path in _mounted(name, of, container), f"{container}: [{table}] {key} = {path}"
