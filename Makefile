@@ -120,6 +120,11 @@ bench-quick: bench-tools ## every bench in its short form
 lock: ## write requirements/*.txt anew after a change of pyproject.toml (UPGRADE=1: newest versions)
 	@scripts/lock $(if $(UPGRADE),--upgrade)
 
+.PHONY: chart
+chart: dev ## write anew what of the Helm chart is made of other things (schema, README, rules, dashboards, renders)
+	@$(BIN)/python scripts/tools helm
+	@$(BIN)/python scripts/chart
+
 .PHONY: clean
 clean: ## remove what was made here (the cache folder of the components stays)
 	@rm -rf $(VENV) build dist bench/results .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
