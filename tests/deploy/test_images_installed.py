@@ -50,7 +50,7 @@ def wheels(builder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return wheels
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("name", SETS)
 def test_an_image_s_environment_runs_its_components_and_is_listed(
     name: str, builder: Path, wheels: Path, tmp_path: Path
