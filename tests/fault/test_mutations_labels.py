@@ -81,8 +81,6 @@ MUTATIONS = (
     check("a change that came", "monitoring/labels/export", "    if found.concept.newest is not None:", "    if False:", f"{FOLLOW} -k exports"),
     check("differences of groups", "monitoring/labels/export", "            for rate, gap in judged.gaps.items():",
           "            for rate, gap in ():", f"{FOLLOW} -k groups"),
-    check("what is not read", "monitoring/labels/follow", "        self.unread[partition] = max(0, end - offset)\n        while",
-          "        while", f"{FOLLOW} -k exports"),
 )  # fmt: skip
 
 

@@ -289,6 +289,8 @@ def test_what_is_away_loses_no_pane(site: Site) -> None:
     """The feed gives each of them once, also in a round in which something else is away."""
     log = Flaky(site.log)
     monitor = run(site.monitor(log=log))
+    append(site.log, 0, site.traffic[1].values(3 * SIZE))
+    run(monitor)
     assert monitor.trouble == "away"
     assert monitor.figures() == []
     log.away = False
