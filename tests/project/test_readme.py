@@ -17,7 +17,7 @@ from tests.components.process import Process
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
 LINK = re.compile(r"\[[^\]]*\]\(([^)#:]+)(?:#[^)]*)?\)")
-TYPED = re.compile(r"`(affiant(?: [a-z]+)+)")
+TYPED = re.compile(r"`(affiant(?: [a-z][a-z-]*)+)")
 
 
 def snippet(name: str) -> str:
