@@ -19,7 +19,7 @@ from cli.config_uses import uses
 from cli.main import app, guarded
 from monitoring.settings import ControllerSettings, MonitorSettings
 from service.settings import GatewaySettings
-from tests.components.cache import cache_dir, cached
+from tests.components.cache import cached
 from tests.components.compose import ADDRESS, COMPOSE, FILE, PATH, SETTINGS, Project
 from tests.components.kafka import VERSION
 from tests.components.ports import HOST, accepts, free_port
@@ -155,10 +155,11 @@ def test_paths_in_commands_are_mounted(project: Project) -> None:
                 assert any(path == each or path.startswith(f"{each}/") for each in targets), (name, path)
 
 
+@pytest.mark.mlflow
 def test_environment_names_are_somebody_s(project: Project) -> None:
     """A name that nobody reads is a mistake: ours stand in the code, MLflow's in its own list."""
     code = "\n".join(file.read_text() for room in ROOMS for file in (ROOT / room).rglob("*.py"))
-    (environment,) = (cache_dir() / "mlflow" / "lib").glob("python3*/site-packages/mlflow")
+    (environment,) = cached("mlflow", "lib", tool="mlflow").glob("python3*/site-packages/mlflow")
     mlflow = (environment / "environment_variables.py").read_text() + (
         environment / "telemetry" / "utils.py"
     ).read_text()
@@ -176,6 +177,7 @@ def test_environment_names_are_somebody_s(project: Project) -> None:
                 assert variable in OTHERS[name], (name, variable)
 
 
+@pytest.mark.prometheus
 def test_prometheus_takes_its_settings(tmp_path: Path) -> None:
     """With the rules that `prepare` makes."""
     rules = [
