@@ -63,8 +63,12 @@ def run(config: ConfigOption = None) -> None:
         say.info("ready", metrics=f"{scheme}://{settings.host}:{server.port}/metrics")
         moving = threading.Thread(target=mover.run, args=(stop,), name="rollouts")
         moving.start()
-        controller.run(stop)
-        moving.join()
+        try:
+            controller.run(stop)
+        finally:
+            # Whatever ends one ends both: of a process that lives on, and decides nothing, no supervisor would know.
+            stop.set()
+            moving.join()
     say.info("ended")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from audit.archive import Archiver, Limits
+from audit.errors import LogUnavailable
 from audit.governance import Governance
 from audit.log import configured_governance_log, configured_log
 from audit.log.frames import encode_frame
@@ -18,6 +20,7 @@ from audit.proof.record import split_record
 from audit.show import walk
 from audit.trees import configured_trees
 from monitoring.controller.act import appender
+from monitoring.controller.run import Controller
 from monitoring.controller.said import because_of
 from registry.deployment import Deployment, encode_deployment
 from tests.components.alertmanager import Alertmanager
@@ -278,3 +281,16 @@ def test_nobody_there_to_ask(site: Site) -> None:
     done = affiant("controller", "decisions", *site.config)
     assert done.code == 3
     assert "does not answer" in done.err
+
+
+def test_a_controller_that_cannot_go_on_ends(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of it: of a process that lives on and decides nothing no supervisor would know."""
+    monkeypatch.setattr(Controller, "run", _fails)
+    monkeypatch.setattr("signal.signal", lambda *_: None)  # this process keeps its own
+    done = affiant("controller", "run", *site.config)
+    assert (done.code, "it is gone" in done.err) == (3, True)
+    assert "rollouts" not in [each.name for each in threading.enumerate()]
+
+
+def _fails(*_: object) -> None:
+    raise LogUnavailable("it is gone")
