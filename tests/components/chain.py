@@ -243,6 +243,10 @@ class Chain:
         found = json.loads((leader and self.page(leader, "/figures")) or "[]")
         return next((each for each in found if each["slot"] == "live"), None)
 
+    def ready(self) -> bool:
+        """Whether each monitor and each controller says that it can do its work: a process that lives may not."""
+        return all(self.page(each, "/readyz") for each in _names("monitor", "controller"))
+
     def shipped(self) -> bool:
         """Whether the sidecar says that no record of any journal is missing in the log."""
         lines = self.page("sidecar", "/metrics").splitlines()

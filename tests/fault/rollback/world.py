@@ -75,6 +75,7 @@ class Campaign:
             lambda: hand.step() and chain.asking.answered.total() >= goal, what="the end of the kills",
             deadline_s=self._deadline_s,
         )  # fmt: skip
+        chain.wait(chain.ready, what="all to be ready")
         counted_once(chain)
         assert chain.events() == before, "nothing has drifted, and something was done"
         return Told("calm", [each for _, each in hand.killed], ended=hand.ended)
@@ -96,6 +97,7 @@ class Campaign:
         assert asking.broken is not None
         seconds = asking.last[left] - asking.broken
         asking.mend()
+        chain.wait(chain.ready, what="all to be ready")
         new = chain.events()[len(before) :]
         counted = [each for each in new if each.void is None]
         did = [(each.content.action, each.role, each.content.live) for each in counted]
