@@ -38,6 +38,8 @@ log = structlog.get_logger("affiant.gateway")
 
 POLL_SECONDS: Final = 0.5
 RECHECK_SECONDS: Final = 30.0
+RETRY_SECONDS: Final = 5.0
+"""After a look that could not serve all: as after a change of the settings (follow.py)."""
 _KEPT: Final = 16
 """Digests of a service that were live, to fall back to."""
 
@@ -158,15 +160,17 @@ class Admission:
         refresh: Callable[[], Awaitable[bool]],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        """Call `refresh` when the governance log has grown, and now and then: approvals expire. Never returns."""
-        seen, waited = None, 0.0
+        """Call `refresh` when the governance log has grown, after a failure each RETRY_SECONDS (a store gives a package
+        again), and now and then: approvals expire. Never returns.
+        """
+        seen, waited, again = None, 0.0, RECHECK_SECONDS
         while True:
             await sleep(POLL_SECONDS)
             waited += POLL_SECONDS
             now = await asyncio.to_thread(self._seen.end)
-            if now != seen or waited >= RECHECK_SECONDS:
+            if now != seen or waited >= again:
                 seen, waited = now, 0.0
-                await refresh()
+                again = RECHECK_SECONDS if await refresh() else RETRY_SECONDS
 
     def _ask(self, ledger: Ledger, known: Memory) -> Callable[[PlanSettings], Verdict]:
         def ask(entry: PlanSettings) -> Verdict:
