@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 import msgpack
 from fluent.sender import EventTime
 
-from audit.proof.entry import Entry, Key, parse_entry
+from audit.proof.entry import Entry, Key, Kind, Protocol, Slot, parse_entry
 from audit.proof.errors import FormatError
 from audit.proof.exchange import fields_of, parts_json
 from audit.proof.hashing import leaf_hash
@@ -16,6 +16,11 @@ from audit.proof.record import parse_payload, split_record
 
 _NO_TAG: Final = re.compile(r"[^A-Za-z0-9_-]")
 _LATEST: Final = 2**32 - 1
+_NAMES: Final = {int(key): key.name.lower() for key in Key}
+_WORDS: Final = {
+    int(key): {int(word): word.name.lower() for word in words}
+    for key, words in ((Key.KIND, Kind), (Key.SLOT, Slot), (Key.PROTOCOL, Protocol))
+}
 
 
 class Event(NamedTuple):
@@ -42,13 +47,34 @@ def event_of(record: bytes, *, payload_bytes: int = 0) -> Event:
     leaf = leaf_hash(raw).hex()
     try:
         entry = parse_entry(raw)
-        fields: dict[str, Any] = {"record": _record_id(entry), "leaf": leaf, **fields_of(entry)}
+        fields: dict[str, Any] = {"record": _record_id(entry), "leaf": leaf, **named(entry)}
         if payload and payload_bytes:
             fields["payload"] = _payload(entry, payload, payload_bytes)
         return Event(_label(entry), _packed(_time(entry), fields))
     except (FormatError, ValueError, OverflowError) as error:
         # A number of the request that MessagePack has not, or an entry of a later version.
         return Event(None, _packed(0, {"leaf": leaf, "untold": f"{type(error).__name__}: {error}"}))
+
+
+def named(entry: Entry) -> dict[str, Any]:
+    """What `fields_of` gives, at a small part of its cost (2 µs for 70): this runs once for each record.
+
+    MUST give the same. Entries with keys that this version does not know, and with maps, are left to it.
+    """
+    fields: dict[str, Any] = {}
+    for key, value in entry.fields.items():
+        name = _NAMES.get(key)
+        if name is None or isinstance(value, dict):
+            return fields_of(entry)
+        if isinstance(value, bytes):
+            fields[name] = value.hex()
+        elif key in _WORDS:
+            fields[name] = _WORDS[key].get(value, value)
+        else:
+            fields[name] = value
+    if "digest" in fields:
+        fields["digest"] = f"sha256:{fields['digest']}"
+    return fields
 
 
 def gap_event(journal: bytes, first: int, last: int, now: int) -> Event:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import os
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import msgpack
 import pytest
 from fluent.sender import EventTime
 
-from audit.mirror.events import Event, event_of, gap_event
-from audit.proof.entry import Key, Kind, encode_entry
+from audit.journal import JournalReader
+from audit.mirror.events import Event, event_of, gap_event, named
+from audit.proof.entry import Entry, Key, Kind, encode_entry, parse_entry
+from audit.proof.exchange import fields_of
 from audit.proof.hashing import leaf_hash
-from audit.proof.record import Header, encode_payload, frame_record
+from audit.proof.record import Header, encode_payload, frame_record, split_record
+from tests.components.journals import write_journal
 
 JOURNAL = bytes(range(16))
 
@@ -90,6 +94,24 @@ def test_what_cannot_be_told_is_an_event_all_the_same() -> None:
     fields = opened(event_of(raw, payload_bytes=10_000))[1]
     assert set(fields) == {"leaf", "untold"}
     assert "Overflow" in fields["untold"]
+
+
+def test_names_are_those_that_the_log_s_own_commands_give(tmp_path: Path) -> None:
+    """Of every entry of a real journal, of one with all that an inference may have, and of unknown keys and kinds."""
+    write_journal(tmp_path, [b"1", b"2"])
+    reader = JournalReader(tmp_path / "journals" / "0")
+    entries = [parse_entry(split_record(each.record)[0]) for each in reader.read(1 << 20)]
+    reader.close()
+    more: dict[str, object] = {
+        "DIGEST": bytes(32), "SLOT": 1, "CALLER": bytes(16), "SUBJECT": bytes(16), "REQUEST_ID": "order-7",
+        "BATCH": [1, 2, 3], "PROTOCOL": 2, "EXTERNAL": True,
+    }  # fmt: skip
+    entries.append(parse_entry(split_record(record(**more))[0]))
+    entries.append(parse_entry(split_record(record(SLOT=77, PROTOCOL=99))[0]))
+    entries.append(Entry({0: 99, 70: b"x", 71: [b"y"]}, b""))
+    assert len({entry.kind for entry in entries}) > 3
+    for entry in entries:
+        assert named(entry) == fields_of(entry)
 
 
 def test_a_gap_names_its_journal_and_its_first_and_last_sequence() -> None:
