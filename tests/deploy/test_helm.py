@@ -96,6 +96,7 @@ def _change(path: str, value: Any) -> Callable[[dict[str, Any]], None]:
         ("containers.0.env", [{"name": "MLFLOW_TRACKING_PASSWORD", "value": "x"}]),
         ("volumes.0", {"name": "config", "hostPath": {"path": "/"}}),
         ("containers.0.volumeMounts.0.name", "configs"),
+        ("containers.0.volumeMounts.1.mountPath", "/etc/affiant/tmp"),
     ],
 )
 def test_a_pod_that_breaks_a_rule_is_found(path: str, value: Any) -> None:

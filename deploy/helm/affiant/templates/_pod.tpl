@@ -250,7 +250,7 @@ can read are refused by whoever reads them. So they are copied, once, into memor
 {{- define "affiant.rootMounts" -}}
 {{- if include "affiant.governed" . }}
 - name: root
-  mountPath: /etc/affiant/root
+  mountPath: /run/affiant/governance
   readOnly: true
 {{- end }}
 {{- end -}}

@@ -109,7 +109,7 @@
 
 {{- define "affiant.settings.governance" -}}
 {{- if include "affiant.governed" . -}}
-{{- $table := dict "root" "/etc/affiant/root/root.json" "checkpoint" .Values.governance.checkpoint -}}
+{{- $table := dict "root" "/run/affiant/governance/root.json" "checkpoint" .Values.governance.checkpoint -}}
 {{- include "affiant.toml.table" (dict "name" "governance" "table" $table) -}}
 {{- end -}}
 {{- end -}}
