@@ -103,7 +103,7 @@ USUAL: Final = [
 ]
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(
     st.lists(st.one_of(event, st.sampled_from(USUAL)), max_size=9),
     st.integers(0, len(_POLICIES) - 1),
