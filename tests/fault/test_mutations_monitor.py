@@ -50,7 +50,9 @@ MUTATIONS = (
         ON_POISONED,
         short=True,
     ),
-    Mutation("an encrypted payload", BLOCKS, "            if suite == PLAIN:", "            if True:", ON_POISONED),
+    Mutation(
+        "an encrypted payload", BLOCKS, "            if suite == PLAIN:", "            if True:", ON_POISONED
+    ),
     Mutation("the parts' end", BLOCKS, "if end != len(payload):", "if end < 0:", ON_POISONED),
     Mutation("the schema", BLOCKS, "if schema != self._schema or columns", "if columns", ON_POISONED),
     Mutation("rows and columns", BLOCKS, "        if not whole:\n", "        if False:\n", ON_POISONED),

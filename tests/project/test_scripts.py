@@ -116,6 +116,15 @@ def test_tools_finds_kafka_installed() -> None:
 @pytest.mark.tlog
 def test_tools_finds_what_was_built_installed() -> None:
     """Nor is anything built again."""
-    names = ["versitygw", "fsck", "posix-oneshot", "spicy", "litewitness", "tlogcheck", "otelcol", "dockerlint"]
+    names = [
+        "versitygw",
+        "fsck",
+        "posix-oneshot",
+        "spicy",
+        "litewitness",
+        "tlogcheck",
+        "otelcol",
+        "dockerlint",
+    ]
     result = _run("scripts/tools", *names)
     assert (result.returncode, result.stdout, result.stderr) == (0, "", "")

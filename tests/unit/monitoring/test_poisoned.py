@@ -249,11 +249,15 @@ def test_a_payload_in_the_object_store_is_fetched_and_waited_for(package: Packag
     with pytest.raises(LogUnavailable):
         list(Collector(0, SIZE, Known.of(package, "numbers"), State(0), External(store.get)).take(entries))
     store.away = False
-    (finished,) = Collector(0, SIZE, Known.of(package, "numbers"), State(0), External(store.get)).take(entries)
+    (finished,) = Collector(0, SIZE, Known.of(package, "numbers"), State(0), External(store.get)).take(
+        entries
+    )
     assert live(package, finished.pane) == SIZE - 1
     assert finished.pane.unreadable == {Reason.ABSENT: 1}
     store.held[sha256(payload).digest()] = payload + b"x"
-    (finished,) = Collector(0, SIZE, Known.of(package, "numbers"), State(0), External(store.get)).take(entries)
+    (finished,) = Collector(0, SIZE, Known.of(package, "numbers"), State(0), External(store.get)).take(
+        entries
+    )
     assert finished.pane.unreadable == {Reason.ABSENT: 1, Reason.WRONG: 1}
 
 
@@ -263,7 +267,9 @@ def test_a_payload_that_no_gateway_takes_is_not_fetched(package: Package) -> Non
     entry, _ = split_record(traffic.value(fields=HUGE))
     store = Store()
     entries = logged([frame_record(entry, b""), *(traffic.value() for _ in range(SIZE - 1))])
-    (finished,) = Collector(0, SIZE, Known.of(package, "numbers"), State(0), External(store.get)).take(entries)
+    (finished,) = Collector(0, SIZE, Known.of(package, "numbers"), State(0), External(store.get)).take(
+        entries
+    )
     assert finished.pane.unreadable == {Reason.LARGE: 1}
     assert store.asked == 0
 
