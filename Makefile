@@ -88,8 +88,9 @@ fault: dev tools ## kills, pauses, full disks and failing system calls, in their
 	@$(PYTEST) -m "not long" tests/fault
 
 .PHONY: fault-long
-fault-long: dev tools ## the same, with the hundred kills
+fault-long: dev tools ## the same, with the hundred kills, and what else takes minutes
 	@$(PYTEST) tests/fault
+	@$(PYTEST) -m long tests --ignore tests/fault
 
 # ---------------------------------------------------------------- measured
 
