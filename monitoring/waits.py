@@ -8,7 +8,8 @@ from typing import Final
 import structlog
 
 FIRST: Final = 0.5
-MOST: Final = 30.0
+MOST: Final = 5.0
+"""A broker that is back is found soon: what was decided late meanwhile is decided then."""
 ALL: Final = -1
 """In place of a partition: all of them."""
 Clock = Callable[[], float]
