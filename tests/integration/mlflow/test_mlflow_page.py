@@ -91,7 +91,7 @@ def test_the_page_from_publishing_to_looking(logged: Logged, tmp_path: Path) -> 
 
 
 def test_the_page_logs_a_scikit_learn_model_so_that_it_can_be_published(
-    logged: Logged, tmp_path: Path
+    logged: Logged, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The two lines that the refusal names: the pickle beside it is not read, the ONNX is, and says the same."""
     import pandas as pd
@@ -108,6 +108,7 @@ def test_the_page_logs_a_scikit_learn_model_so_that_it_can_be_published(
     frame.to_csv(tmp_path / "table.csv", index=False)
     scores = LogisticRegression().fit(rows, classes).predict_proba(rows)[:, 1]
     pd.DataFrame({"score": scores}).to_csv(tmp_path / "scores.csv", index=False)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", logged.server.address)
     publisher = Publisher(tmp_path)
     options = (
         "--name",
