@@ -68,7 +68,7 @@ def test_only_what_clients_were_answered_counts() -> None:
     values = [asked.value(fields={Key.SLOT: slot}) for slot in (0, 1, 2, 9)]
     values += [asked.value(protocol=EXPLAIN), asked.value(fields={Key.SERVICE: "cards"}), b"garbage"]
     found = read(log_of(values), "numbers", [Span(0, 0, len(values))], NOW)
-    assert found.requests == 2
+    assert (found.requests, dict(found.unread), found.strangers) == (2, {}, 0)
 
 
 def test_an_answer_that_was_shipped_twice_counts_once() -> None:
