@@ -2,7 +2,7 @@
 
 | objective | looks at | bad |
 |---|---|---|
-| errors | every request | status 5xx, or never answered (0) |
+| errors | every request | status 5xx, or never answered (0): of those that name a service |
 | refusals | every request | status 4xx: refused for what it asks |
 | latency | requests that a package answered | took longer than `p99_milliseconds` |
 | confidence | predictions | the largest class probability is below `at_least` |
