@@ -60,6 +60,8 @@ def _print(found: list[dict[str, Any]], *, everything: bool) -> None:
         out.print(cell(told))
         if package["unsupported"]:
             out.print(cell(package["unsupported"], "yellow"))
+        for attribute, why in ((package["labels"] or {}).get("unlooked") or {}).items():
+            out.print(cell(f"decisions by {attribute} are not looked at: {why}", "yellow"))
         grid = table("column", "", "KS at least", "at most", "PSI", f"ln e of {package['threshold']:.1f}", "missing",
                      "out of range", "unseen")  # fmt: skip
         alarms = package["alarms"]

@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from registry.signature import Feature, Signature
 
 MISSING: Final = "missing"
+NO_FEATURE: Final = "no feature of the model"
+NO_EDGES: Final = "a number, and has no edges"
+EDGES: Final = "a category, and has edges"
+NO_DECISION: Final = "the model decides between no two classes"
 _CELLS: Final = 6
 _DECIDED, _FAVOURED, _TRUE_FAVOURED, _FALSE_FAVOURED, _WANTED, _UNWANTED = range(_CELLS)
 
@@ -77,14 +81,11 @@ def attributes_of(
     for protected in allowed:
         at_feature = features.get(protected.column)
         if at_feature is None:
-            not_looked_at[protected.column] = "no feature of the model"
+            not_looked_at[protected.column] = NO_FEATURE
             continue
         attribute = Attribute.of(*at_feature, protected)
         if attribute is None:
-            numeric = at_feature[1].type != "category"
-            not_looked_at[protected.column] = (
-                "a number, and has no edges" if numeric else "a category, and has edges"
-            )
+            not_looked_at[protected.column] = EDGES if at_feature[1].type == "category" else NO_EDGES
         else:
             found.append(attribute)
     return tuple(found), not_looked_at

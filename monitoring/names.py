@@ -154,6 +154,11 @@ GROUP_RATE: Final = Name(
     "affiant_group_favourable_ratio", "Share of favourable decisions.", (*_PACKAGE, "attribute", "group")
 )
 GROUP_ROWS: Final = Name("affiant_group_rows", "Decisions in the window.", (*_PACKAGE, "attribute", "group"))
+GROUP_UNLOOKED: Final = Name(
+    "affiant_group_unlooked",
+    "1; an attribute of the policy by which decisions are not looked at, and why not.",
+    (*_PACKAGE, "attribute", "reason"),
+)
 PERFORMANCE_ALARM: Final = Name(
     "affiant_performance_alarm", "1 while a metric breaks its limit.", (*_PACKAGE, "metric", "severity")
 )

@@ -127,6 +127,13 @@ def _fairness(service: str, section: ServicePolicy) -> Iterator[Rule]:
     fair = section.live_fairness
     assert fair is not None
     own = (Match("service", "=", service),)
+    yield Rule(
+        "AffiantGroupUnlooked",
+        Level(Select(names.GROUP_UNLOOKED.name, own), (*PACKAGE, "attribute", "reason"), "==", 1),
+        "warn",
+        "nobody looks at decisions of {service} {slot} {digest} by {attribute}: {reason}",
+        keep=TAKEN_OVER,
+    )
     share, rows = Select(names.GROUP_RATE.name, own), Select(names.GROUP_ROWS.name, own)
     by = (*PACKAGE, "attribute")
     found: list[tuple[str, Condition]] = []

@@ -215,5 +215,13 @@ def labels() -> Row:
                 unit="none",
                 least=0,
             ),
+            lines(
+                "Attributes that nobody looks at",
+                "1 for each attribute of the policy by which decisions are not looked at, and why not.",
+                (of_package(names.GROUP_UNLOOKED), f"{PACKAGE} {{{{attribute}}}}: {{{{reason}}}}"),
+                unit="none",
+                least=0,
+                alerts=("AffiantGroupUnlooked",),
+            ),
         ),
     )

@@ -48,14 +48,20 @@ def export(
             # As with drift: what pages warns, too.
             add(names.PERFORMANCE_ALARM, (*labels, metric, "warn"), int(severity is not None))
             add(names.PERFORMANCE_ALARM, (*labels, metric, "page"), int(severity == "page"))
-        for judged in each.groups:
-            for group in judged.groups:
-                where = (*labels, judged.attribute, group.name)
-                add(names.GROUP_ROWS, where, group.rows)
-                if group.favourable.value is not None:
-                    add(names.GROUP_RATE, where, group.favourable.value)
-            for rate, gap in judged.gaps.items():
-                add(names.GROUP_GAP, (*labels, judged.attribute, rate), gap.value)
+        _groups(add, labels, each)
+
+
+def _groups(add: Add, labels: tuple[str, ...], found: Look) -> None:
+    for judged in found.groups:
+        for group in judged.groups:
+            where = (*labels, judged.attribute, group.name)
+            add(names.GROUP_ROWS, where, group.rows)
+            if group.favourable.value is not None:
+                add(names.GROUP_RATE, where, group.favourable.value)
+        for rate, gap in judged.gaps.items():
+            add(names.GROUP_GAP, (*labels, judged.attribute, rate), gap.value)
+    for attribute, why in found.unlooked.items():
+        add(names.GROUP_UNLOOKED, (*labels, attribute, why), 1)
 
 
 def _loss(add: Add, labels: tuple[str, ...], found: Look) -> None:

@@ -165,5 +165,6 @@ class Follow:
         found: dict[Of, Look] = {}
         for service, section in self.policies.items():
             own = {package: since for package, since in serving.items() if package.service == service}
-            found |= look(self._reading.outcomes[service], section, own, self._reading.newest_ms)
+            read = self._reading
+            found |= look(read.outcomes[service], section, own, read.newest_ms, read.unlooked)
         return found

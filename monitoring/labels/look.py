@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from math import isfinite
 from typing import Any, Final, Literal
 
 from audit.labels import format_time
-from monitoring.groups import Judged, judge
+from monitoring.groups import NO_DECISION, Judged, judge
 from monitoring.intervals import Interval
 from monitoring.panes import Of
 from registry.policy import ServicePolicy
@@ -40,6 +40,8 @@ class Look:
     alarms: Mapping[str, Severity | None] = field(default_factory=dict)
     """Metric with a limit → how gravely it is broken. page: its interval is beyond the limit. warn: its value is."""
     groups: Sequence[Judged] = ()
+    unlooked: Mapping[str, str] = field(default_factory=dict)
+    """Attribute of the policy by which nothing is looked at → why."""
     concept: Concept | None = None
     """Whether the error has changed; None where the policy asks for no performance."""
 
@@ -53,6 +55,7 @@ class Look:
                     metric: severity for metric, severity in self.alarms.items() if severity is not None
                 },
                 "groups": [asdict(each) for each in self.groups],
+                "unlooked": dict(self.unlooked),
                 "error": None if self.concept is None else _changed(self.concept),
             }
         )
@@ -81,7 +84,11 @@ def _finite(value: Any) -> Any:
 
 
 def look(
-    outcomes: Outcomes, policy: ServicePolicy, serving: Mapping[Of, int], newest_ms: int
+    outcomes: Outcomes,
+    policy: ServicePolicy,
+    serving: Mapping[Of, int],
+    newest_ms: int,
+    unlooked: Mapping[Of, Mapping[str, str]],
 ) -> dict[Of, Look]:
     """Of every package that serves, and has answered.
 
@@ -90,19 +97,21 @@ def look(
         policy: of the service.
         serving: packages that are to answer now → since when, by any clock.
         newest_ms: the log's newest time, ms since 1970 UTC: what it is held to be now.
+        unlooked: of packages, attributes that `Outcomes` was not given → why.
     """
     joined, _ = outcomes.joined()
     here = {package: joined[package] for package in serving if package in joined}
     now = newest_ms * 1_000_000
     found = {}
     for package, each in here.items():
-        groups = _groups(each, policy, now)
-        if policy.performance is None:
-            found[package] = Look(groups=groups)
-            continue
-        other = _before(package, serving)
-        before = None if other is None else here.get(other)
-        found[package] = _performance(each, before, policy.performance, now, groups)
+        said = Look()
+        if policy.performance is not None:
+            other = _before(package, serving)
+            before = None if other is None else here.get(other)
+            said = _performance(each, before, policy.performance, now)
+        if policy.live_fairness is not None:
+            said = _fairness(said, each, policy, policy.live_fairness, now, unlooked.get(package, {}))
+        found[package] = said
     return found
 
 
@@ -118,9 +127,7 @@ def _before(package: Of, serving: Mapping[Of, int]) -> Of | None:
     return max(shadows, key=lambda each: (serving[each], each), default=None)
 
 
-def _performance(
-    joined: Joined, before: Joined | None, policy: Performance, now: int, groups: Sequence[Judged]
-) -> Look:
+def _performance(joined: Joined, before: Joined | None, policy: Performance, now: int) -> Look:
     every = cohorts(joined, round(policy.cohort_hours * HOUR), policy.confidence)
     enough = [each for each in every if each.labelled >= policy.minimum_labels]
     after = round(policy.coverage_after_hours * HOUR)
@@ -130,8 +137,7 @@ def _performance(
         newest,
         due[-1].labelled / due[-1].rows if due else None,
         {} if newest is None else dict(_alarms(joined, before, policy, newest)),
-        groups,
-        concept(joined, most_rows=ROWS),
+        concept=concept(joined, most_rows=ROWS),
     )
 
 
@@ -174,10 +180,17 @@ def _worse(metric: str, value: float, interval: Interval, by: float) -> Severity
     return _broken(value, interval, -by, None)
 
 
-def _groups(joined: Joined, policy: ServicePolicy, now: int) -> Sequence[Judged]:
-    fair: LiveFairness | None = policy.live_fairness
-    if fair is None:
-        return ()
+def _fairness(
+    said: Look,
+    joined: Joined,
+    policy: ServicePolicy,
+    fair: LiveFairness,
+    now: int,
+    unlooked: Mapping[str, str],
+) -> Look:
     hours = _DAY if policy.performance is None else policy.performance.cohort_hours
     counted = favoured(joined, fair.favourable, since=now - round(hours * HOUR))
-    return () if counted is None else judge(joined.attributes, counted, fair.minimum_group)
+    if counted is None:
+        # An attribute that has a reason of its own keeps it: that one is to be mended in the policy.
+        return replace(said, unlooked={each.name: NO_DECISION for each in joined.attributes} | dict(unlooked))
+    return replace(said, groups=judge(joined.attributes, counted, fair.minimum_group), unlooked=unlooked)

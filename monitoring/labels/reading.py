@@ -59,6 +59,8 @@ class Reading:
         """The log's newest time, ms since 1970 UTC."""
         self.unreadable = 0
         """Labels that are none."""
+        self.unlooked: Final[dict[Of, Mapping[str, str]]] = {}
+        """Of packages whose answers were met: attributes of the policy that are not looked at → why."""
 
     def take(self, entries: Sequence[LogEntry]) -> None:
         """The next ones.
@@ -70,6 +72,7 @@ class Reading:
         """
         if not entries:
             return
+        self._opener.look_again()
         heads = self._heads.read(entries)
         profiles = self._profiles(heads.who)
         for at, profile in profiles.items():
@@ -98,16 +101,19 @@ class Reading:
             & (heads.protocol != _EXPLAIN)
         )
         package = Of(service, profile.digest, SLOTS[slot])
-        attributes = self._attributes(service, profile)
+        attributes = self._attributes(package, profile)
         for found in self._blocks.read(heads, places, profile):
             # What cannot be counted is told by the monitor's panes, once.
             if isinstance(found, Block):
                 answers = _answers_of(entries, heads, found)
                 self.outcomes[service].predict(package, Task.of(profile.signature), answers, attributes)
 
-    def _attributes(self, service: str, profile: Profile) -> tuple[Attribute, ...]:
-        fair = self._policies[service].live_fairness
-        return () if fair is None else attributes_of(profile.signature, fair.attributes)[0]
+    def _attributes(self, package: Of, profile: Profile) -> tuple[Attribute, ...]:
+        fair = self._policies[package.service].live_fairness
+        if fair is None:
+            return ()
+        found, self.unlooked[package] = attributes_of(profile.signature, fair.attributes)
+        return found
 
     def _label(self, logged: LogEntry) -> None:
         entry, payload = _entry(logged)

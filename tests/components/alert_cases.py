@@ -121,6 +121,13 @@ CASES = [
         [P | {"attribute": "sex", "measure": "error_rate", "severity": "warn", "cause": "prediction"}],
         at=61,
     ),
+    Case(
+        "AffiantGroupUnlooked",
+        _on("affiant_group_unlooked", f'{PACKAGE},attribute="sex",reason="no feature of the model"')
+        | _on("affiant_group_unlooked", 'service="unknown",attribute="sex",reason="no feature of the model"'),
+        [P | {"attribute": "sex", "reason": "no feature of the model", "severity": "warn"}],
+    ),
+    Case("AffiantGroupUnlooked", _on("affiant_group_unlooked", f'{PACKAGE},attribute="sex",reason="x"', "0")),
     # 2 % fail, 0.1 % may: 20 times too fast, in each window that has seen it long enough.
     Case(
         "AffiantObjectiveBurn", _burn("errors", "0x20 1+2x200"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from monitoring.store.feed import LocalFeed
 from monitoring.store.states import FileStates
 from registry.deployment import Placed
 from registry.package import Package
-from registry.policy import Policy
+from registry.policy import Policy, parse_policy
 from tests.components.labelled import POLICY, SERVICE, Stream, policy
 from tests.components.monitored import START, Known, Traffic, local_log, logged, made_package
 
@@ -93,7 +94,7 @@ def test_groups_and_coverage_are_told_of_what_has_no_labels(stream: Stream, pack
     reading = Reading(asked_of(policy()), Known.of(package, SERVICE), 10**18)
     reading.take(logged(stream.asked(200)))
     outcomes, serving = reading.outcomes[SERVICE], {stream.live: 0}
-    (found,) = look(outcomes, policy().services[SERVICE], serving, reading.newest_ms).values()
+    (found,) = look(outcomes, policy().services[SERVICE], serving, reading.newest_ms, {}).values()
     assert (found.cohort, found.coverage, found.alarms) == (None, None, {})
     samples: dict[tuple[str, ...], float] = {}
     export(
@@ -105,7 +106,7 @@ def test_groups_and_coverage_are_told_of_what_has_no_labels(stream: Stream, pack
     assert samples["affiant_group_favourable_ratio", *stream.live, "grade", "low"] == pytest.approx(
         0.5, abs=0.2
     )
-    (later,) = look(outcomes, policy().services[SERVICE], serving, reading.newest_ms + 7_200_000).values()
+    (later,) = look(outcomes, policy().services[SERVICE], serving, reading.newest_ms + 7_200_000, {}).values()
     assert later.coverage == 0.0
     assert [each.groups for each in later.groups] == [()]
 
@@ -261,6 +262,32 @@ def test_the_monitor_exports_it(stream: Stream, tmp_path: Path) -> None:
     assert error["changes"] == said["affiant_performance_loss_changes", *where] == 1
     assert (error["newest"]["before"], error["newest"]["worse"]) == (before, False)
     assert error["newest"]["noticed"].endswith("Z")
+
+
+@pytest.mark.parametrize(
+    ("threshold", "why"), [(0.5, {}), (None, {"grade": "the model decides between no two classes"})]
+)
+def test_what_nobody_looks_at_is_told_with_the_reason(
+    stream: Stream, tmp_path: Path, threshold: float | None, why: dict[str, str]
+) -> None:
+    """A column that the model does not take; all of them, where nothing is decided. In the figures and the metrics."""
+    wider = POLICY.replace("{column: grade}", "{column: nobody}, {column: grade}").replace("MINIMUM", "0.8")
+    packages = Known.of(stream.package, SERVICE)
+    ((of, known),) = packages.profiles.items()
+    decides = replace(known, signature=known.signature.model_copy(update={"threshold": threshold}))
+    packages = replace(packages, profiles={of: decides})
+    (found,) = looked(
+        tmp_path, stream, stream.asked(20), by=parse_policy(wider.encode()), packages=packages
+    ).values()
+    assert [each.attribute for each in found.groups] == ([] if why else ["grade"])
+    reasons = {"nobody": "no feature of the model"} | why
+    assert found.unlooked == reasons == found.written()["unlooked"]
+    told: dict[tuple[str, ...], float] = {}
+    export(lambda name, labels, value: told.update({(name.name, *labels): value}), {stream.live: found}, str)
+    assert {each: value for each, value in told.items() if each[0] == "affiant_group_unlooked"} == {
+        ("affiant_group_unlooked", *stream.live, attribute, reason): 1
+        for attribute, reason in reasons.items()
+    }
 
 
 def test_rates_of_groups_and_what_lies_between_them_are_exported(stream: Stream) -> None:
