@@ -31,7 +31,8 @@ def recompute(
         str,
         typer.Argument(
             metavar="EVENT",
-            help="Offset of the event in the governance log, or SERVICE@latest: the newest with evidence.",
+            help="Offset of the event in the governance log, or SERVICE@latest: the newest that counts and whose "
+            "evidence can be computed again.",
             show_default=False,
         ),
     ],

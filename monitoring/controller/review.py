@@ -26,6 +26,8 @@ AgainUnder = Callable[[InForce | None, str], Again]
 """(the policy of that time, service) → what computes evidence under it."""
 BurntUnder = Callable[[InForce | None, str], AgainBurns]
 """The same of burn rates."""
+_NAMED: Final = 3
+"""Events that are named where none is meant."""
 CLOCKS: Final = 1e-6
 """Times are floats of whole milliseconds."""
 
@@ -66,10 +68,13 @@ class Review:
 
 
 def find_event(grounds: Grounds, wanted: str) -> Event:
-    """The event of an offset, or the newest with evidence of SERVICE@latest.
+    """The event of an offset; or of SERVICE@latest the newest that counts and whose evidence decides again.
+
+    An event that does not count, or of another kind, is found by its offset alone: of the latest an auditor asks whether
+    what holds was right. Evidence of such a kind that cannot be read is found: `review` says so.
 
     Raises:
-        NoSuchEvent: there is none.
+        NoSuchEvent: there is none; of SERVICE@latest the message names the newest others, and why they are not meant.
     """
     services = grounds.services()
     service, at, _ = wanted.rpartition("@latest")
@@ -78,12 +83,30 @@ def find_event(grounds: Grounds, wanted: str) -> Event:
         found = [each for each in events if each.content.evidence is not None]
         if not found:
             raise NoSuchEvent(f"{service} has no event with evidence")
-        return found[-1]
+        others = []
+        for each in reversed(found):
+            why = _not_meant(each)
+            if not why:
+                return each
+            others.append(f"offset {each.offset}: {why}")
+        more = f"; and {len(others) - _NAMED} before" if len(others) > _NAMED else ""
+        raise NoSuchEvent(
+            f"{service} has no event that counts and whose evidence can be computed again ({'; '.join(others[:_NAMED])}"
+            f"{more})"
+        )
     for deployed in services.values():
         for each in deployed.events:
             if str(each.offset) == wanted:
                 return each
     raise NoSuchEvent(f"the governance log has no deployment event at offset {wanted}")
+
+
+def _not_meant(event: Event) -> str:
+    """Why the latest is another one; empty: it is this one."""
+    kind = (event.content.evidence or {}).get("kind")
+    if kind not in KINDS:
+        return "a rollout's step" if kind == "rollout" else f"evidence of the kind {str(kind)[:40]!r}"
+    return "" if event.void is None else f"it does not count, {event.void}"
 
 
 def review(

@@ -91,7 +91,7 @@ def test_an_auditor_finds_wrong_burn_rates(
     place[path[-1]] = value
     said = event.model_copy(update={"evidence": evidence, "at": round(time.time(), 3)})
     appender(Governance(configured_governance_log(site.loaded), KEYS["robot"]))([encode_deployment(said)])
-    done = affiant("audit", "recompute", "credit@latest", "--json", *site.config)
+    done = affiant("audit", "recompute", site.deployed().events[-1].offset, "--json", *site.config)
     assert done.code == 1
     found = [each["what"] for each in done.json["checks"] if not each["holds"]]
     assert [each for each in found if each != "it counts"] == wrong
