@@ -10,10 +10,10 @@ Nothing is drawn from a rate alone: each has its Wilson interval, and a differen
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, pairwise
-from math import sqrt
 from typing import TYPE_CHECKING, Final, Literal, Self
 
 import numpy as np
@@ -29,6 +29,7 @@ MISSING: Final = "missing"
 NO_FEATURE: Final = "no feature of the model"
 NO_EDGES: Final = "a number, and has no edges"
 EDGES: Final = "a category, and has edges"
+FALLING: Final = "edges that do not rise"
 NO_DECISION: Final = "the model decides between no two classes"
 _CELLS: Final = 6
 _DECIDED, _FAVOURED, _TRUE_FAVOURED, _FALSE_FAVOURED, _WANTED, _UNWANTED = range(_CELLS)
@@ -47,12 +48,12 @@ class Attribute:
 
     @classmethod
     def of(cls, column: int, feature: Feature, protected: Protected) -> Self | None:
-        """None: a number without edges has no groups, and a category has no edges."""
+        """None: it cannot be looked at, see `unlooked`."""
         edges = protected.edges
-        if feature.type == "category":
-            return None if edges else cls(feature.name, column, (), (*feature.categories, MISSING))
-        if not edges:
+        if unlooked(feature, protected):
             return None
+        if feature.type == "category":
+            return cls(feature.name, column, (), (*feature.categories, MISSING))
         said = [f"{edge:g}" for edge in edges]
         names = (
             f"below {said[0]}",
@@ -72,6 +73,17 @@ class Attribute:
         return np.where(known, np.where(known, values, 0).astype(np.int64), last).astype(np.int16)
 
 
+def unlooked(feature: Feature, protected: Protected) -> str:
+    """Why an attribute cannot be looked at; empty: it can. The same few words for all, as a metric has them."""
+    edges = protected.edges
+    if feature.type == "category":
+        return EDGES if edges else ""
+    if not edges:
+        return NO_EDGES
+    # A policy may say so, and what is signed cannot be unsaid; NaN rises nowhere.
+    return "" if all(low < high for low, high in pairwise((-math.inf, *edges))) else FALLING
+
+
 def attributes_of(
     signature: Signature, allowed: Sequence[Protected]
 ) -> tuple[tuple[Attribute, ...], dict[str, str]]:
@@ -85,7 +97,7 @@ def attributes_of(
             continue
         attribute = Attribute.of(*at_feature, protected)
         if attribute is None:
-            not_looked_at[protected.column] = EDGES if at_feature[1].type == "category" else NO_EDGES
+            not_looked_at[protected.column] = unlooked(at_feature[1], protected)
         else:
             found.append(attribute)
     return tuple(found), not_looked_at
@@ -250,7 +262,7 @@ def _gap(groups: Sequence[Group], name: Rated, minimum: int) -> Gap | None:
         key=lambda pair: pair[1][0].value - pair[0][0].value,
     )
     value = high.value - low.value
-    down = sqrt((high.value - high.interval.low) ** 2 + (low.interval.high - low.value) ** 2)
-    up = sqrt((high.interval.high - high.value) ** 2 + (low.value - low.interval.low) ** 2)
+    down = math.sqrt((high.value - high.interval.low) ** 2 + (low.interval.high - low.value) ** 2)
+    up = math.sqrt((high.interval.high - high.value) ** 2 + (low.value - low.interval.low) ** 2)
     ratio = low.value / high.value if high.value else None
     return Gap(value, Interval(value - down, value + up), low_name, high_name, ratio)

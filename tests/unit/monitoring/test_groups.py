@@ -17,6 +17,9 @@ from registry.policy.gates import Protected
 from registry.table import Table, encode, model_rows
 from tests.components.packages import credit_package, credit_table
 
+FALLING = {
+    "credit_amount": (5.0, 1.0), "duration_in_month": (1.0, 1.0, 2.0), "present_residence_since": (math.nan,),
+}  # fmt: skip
 EDGES = (26.0, 60.0)
 ALLOWED = (Protected(column="age_in_years", edges=EDGES), Protected(column="housing"))
 
@@ -49,11 +52,12 @@ def test_what_is_missing_or_unknown_is_a_group_of_its_own() -> None:
 
 
 def test_columns_that_cannot_be_looked_at_are_named_with_the_reason() -> None:
-    """No feature; a number without edges; a category with some."""
+    """No feature; a number without edges, or with such as hold nothing apart; a category with some."""
     allowed = [
         Protected(column="nobody"),
         Protected(column="age_in_years"),
         Protected(column="housing", edges=(1.0,)),
+        *(Protected(column=each, edges=edges) for each, edges in FALLING.items()),
     ]
     found, left = attributes_of(credit_package().signature, allowed)
     assert found == ()
@@ -61,7 +65,7 @@ def test_columns_that_cannot_be_looked_at_are_named_with_the_reason() -> None:
         "nobody": "no feature of the model",
         "age_in_years": "a number, and has no edges",
         "housing": "a category, and has edges",
-    }
+    } | dict.fromkeys(FALLING, "edges that do not rise")
 
 
 def test_rates_and_gaps_are_fairlearns(credit: tuple[Table, tuple[Attribute, ...], np.ndarray]) -> None:
