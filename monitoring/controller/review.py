@@ -70,8 +70,8 @@ class Review:
 def find_event(grounds: Grounds, wanted: str) -> Event:
     """The event of an offset; or of SERVICE@latest the newest that counts and whose evidence decides again.
 
-    An event that does not count, or of another kind, is found by its offset alone: of the latest an auditor asks whether
-    what holds was right. Evidence of such a kind that cannot be read is found: `review` says so.
+    An event that does not count, or of another kind, is found by its offset alone: of the latest is asked whether what
+    holds was right. Evidence of such a kind that cannot be read is found: `review` says so.
 
     Raises:
         NoSuchEvent: there is none; of SERVICE@latest the message names the newest others, and why they are not meant.
