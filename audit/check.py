@@ -22,6 +22,7 @@ from typing import Any, Final, Protocol
 
 from .errors import LogError, LogUnavailable
 from .follow import Flaw, Journals, known_kind, of_journal
+from .proof.encryption import ENCRYPTED, PLAIN, check_encrypted
 from .proof.entry import Entry, Key, Kind
 from .proof.errors import FormatError
 from .proof.hashing import leaf_hash
@@ -196,9 +197,12 @@ class _Check:
         else:
             self.result.payloads += 1
             self.result.external += bool(place)
-            if payload and entry.get(Key.SUITE) == 0:
+            if payload and entry.get(Key.SUITE) in (PLAIN, ENCRYPTED):
                 try:
-                    parse_payload(payload)
+                    if entry.get(Key.SUITE) == PLAIN:
+                        parse_payload(payload)
+                    else:
+                        check_encrypted(payload, entry.get(Key.KEY_ID))
                 except FormatError as error:
                     self.flaw("format", str(error), partition, offset, entry)
 

@@ -127,6 +127,8 @@ _SKEW: Final = 300 * 10**9
 """ns that somebody's clock may be ahead of ours."""
 _AHEAD: Final = 86_400 * 10**9
 """ns that a gateway's clock may be ahead of the log's."""
+_STEP: Final = 256
+"""Bytes: the body of an encrypted label is a multiple of it."""
 
 
 def _request_id(value: object) -> str:
@@ -243,7 +245,7 @@ def labelled(
     if key is None:
         payload = encode_payload(salt, header, body_of(said, source))
     else:
-        payload = encrypt_payload(salt, header, *key, body_of(said, source))
+        payload = encrypt_payload(salt, header, *key, _padded(body_of(said, source)))
     fields: dict[Key, object] = {Key.KIND: int(Kind.LABELLED), Key.ARRIVED: arrived, Key.SERVICE: service}
     if caller is not None:
         fields[Key.CALLER] = caller
@@ -257,6 +259,11 @@ def labelled(
     if key is not None:
         fields[Key.KEY_ID] = key[0].id
     return {int(key): value for key, value in fields.items()}, payload
+
+
+def _padded(body: bytes) -> bytes:
+    """JSON with white space behind it: lengths stay readable, and `true` is a byte shorter than `false`."""
+    return body.ljust(-(-len(body) // _STEP) * _STEP)
 
 
 def is_label(entry: Entry) -> bool:

@@ -19,6 +19,9 @@ def configure(form: Form) -> None:
     (servers, clients) goes the same way.
     """
     if form == "text":
+        # What rich would print of an exception has the locals of every frame: bodies, keys of callers.
+        plain = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+        structlog.configure(processors=[*structlog.get_config()["processors"][:-1], plain])
         return
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,

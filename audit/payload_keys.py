@@ -8,39 +8,38 @@ what it hid, in the journal, the log and the archive, while entries and proofs s
 from __future__ import annotations
 
 import fcntl
+import glob
 import json
 import os
 import secrets
+import signal
 import stat
 import subprocess
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Final, Literal, NamedTuple, Self
 
-import structlog
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from .config import Config, Section
-from .errors import ConfigError
+from .errors import ConfigError, LogUnavailable
 from .files import make_directory, replace_file
 from .proof.encryption import KEY_ID_SIZE, NO_KEYS, PayloadKey, PayloadKeys
+from .proof.errors import FormatError
+from .proof.regular import read_regular
 from .proof.xaes import KEY_SIZE
-
-log = structlog.get_logger("affiant.encryption")
 
 _MAX_TEXT: Final = 1 << 20
 _SECONDS: Final = 30.0
 """A command that takes longer does not answer."""
-_ASK_SECONDS: Final = 5.0
 _Hex16 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
 _Hex32 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 
 class EncryptionSettings(Section):
-    """[encryption]: payloads are written encrypted (AES-256-GCM), and opened by whoever has the keys.
+    """[encryption]: payloads are written encrypted (XAES-256-GCM), and opened by whoever has the keys.
 
     Without keys they are written in the clear.
     """
@@ -57,6 +56,8 @@ class EncryptionSettings(Section):
     def _one(self) -> Self:
         if self.keys_file is not None and self.keys_command:
             raise ValueError("keys_file and keys_command: one of them says where the keys are")
+        if self.model_fields_set and not self.wanted:
+            raise ValueError("neither keys_file nor keys_command says where the keys are")
         return self
 
     @property
@@ -118,35 +119,37 @@ def configured_keys(config: Config) -> PayloadKeys:
 class LiveKeys:
     """Keys that open payloads, looked for again when one is missing. For one thread."""
 
-    def __init__(self, config: Config, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, config: Config) -> None:
         """They are read now. Raises ConfigError as `configured_keyring`."""
         self._config: Final = config
         self._settings: Final = config.section("encryption", EncryptionSettings)
-        self._monotonic: Final = monotonic
         self._seen = self._stamp()
         self.keys = configured_keys(config)
 
     def newer(self) -> PayloadKeys:
-        """All that there are now. Looked at where the file has changed, or the command was not asked for 5 s: whoever
-        writes to the log can name keys that nobody has, as often as they like. Where they cannot be had, those before.
+        """All that there are now: of a file that has changed, or asked for again.
+
+        Raises:
+            LogUnavailable: they cannot be had now, or are none. Nothing that needs them MUST be counted as lost.
         """
         now = self._stamp()
-        if now != self._seen:
-            self._seen = now
+        if now is None or now != self._seen:
             try:
                 self.keys = configured_keys(self._config)
             except ConfigError as error:
-                log.error("payload keys are not to be had", reason=str(error))  # noqa: TRY400 - it says all
+                raise LogUnavailable(f"payload keys are not to be had: {error}") from error
+            self._seen = now
         return self.keys
 
     def _stamp(self) -> object:
+        """What changes when the file does; None where there is nothing to see it by."""
         if self._settings.keys_file is None:
-            return self._monotonic() // _ASK_SECONDS if self._settings.keys_command else None
+            return None if self._settings.keys_command else ()
         try:
             found = self._config.resolve(self._settings.keys_file).stat()
         except OSError:
             return None
-        return found.st_ino, found.st_mtime_ns, found.st_size
+        return found.st_ino, found.st_mtime_ns, found.st_ctime_ns, found.st_size
 
 
 def read_keyring(path: Path) -> Keyring:
@@ -157,13 +160,14 @@ def read_keyring(path: Path) -> Keyring:
 def read_lines(path: Path) -> list[Line]:
     """As `read_keyring`, as they stand there."""
     try:
-        with path.open("rb") as file:
-            mode = os.fstat(file.fileno()).st_mode
-            raw = file.read(_MAX_TEXT + 1)
+        mode = path.stat().st_mode
+        raw = read_regular(path, _MAX_TEXT)
     except OSError as error:
         raise ConfigError(
             f"cannot read {path}: {error.strerror}; `affiant payload-keys new` makes it"
         ) from error
+    except FormatError as error:
+        raise ConfigError(f"{path}: {error}") from error
     if stat.S_IMODE(mode) & 0o077:
         raise ConfigError(
             f"{path} can be read by others (mode {stat.S_IMODE(mode):04o}): chmod 600 {path}, and make a new key "
@@ -172,22 +176,31 @@ def read_lines(path: Path) -> list[Line]:
     return _parse(raw, str(path))
 
 
-def ask_keyring(command: Sequence[str]) -> Keyring:
+def ask_keyring(command: Sequence[str], seconds: float = _SECONDS) -> Keyring:
     """The keys that a command prints. Raises ConfigError: it fails, takes 30 s, or prints something else."""
     what = f"[encryption] keys_command ({command[0]})"
     try:
-        done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, timeout=_SECONDS, check=False
+        # A session of its own: what the command starts ends with it.
+        asked = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
         )
-    except subprocess.TimeoutExpired as error:
-        raise ConfigError(f"{what}: no keys within {_SECONDS:.0f} s") from error
     except OSError as error:
         raise ConfigError(f"{what}: {error.strerror}") from error
-    if done.returncode:
+    with asked:
+        try:
+            out, err = asked.communicate(timeout=seconds)
+        except subprocess.TimeoutExpired as error:
+            os.killpg(asked.pid, signal.SIGKILL)
+            raise ConfigError(f"{what}: no keys within {seconds:.0f} s") from error
+    if asked.returncode:
         # What it printed may be key material, what it complains of is not.
-        said = done.stderr.decode(errors="replace").strip().splitlines()
-        raise ConfigError(f"{what}: ended with {done.returncode}" + (f": {said[-1][:300]}" if said else ""))
-    return _keyring(_parse(done.stdout, what))
+        said = err.decode(errors="replace").strip().splitlines()
+        raise ConfigError(f"{what}: ended with {asked.returncode}" + (f": {said[-1][:300]}" if said else ""))
+    return _keyring(_parse(out, what))
 
 
 def add_key(
@@ -202,14 +215,31 @@ def add_key(
         ConfigError: the file is not what it should be.
         OSError: as the disk does.
     """
+    if path.is_symlink():
+        # Its target is what the readers have; a link to nowhere is a volume that is not mounted, and no new file.
+        try:
+            path = path.resolve(strict=True)
+        except OSError as error:
+            raise ConfigError(f"{path} leads nowhere: {error.strerror}") from error
     make_directory(path.parent)
     with _alone(path):
+        for left in path.parent.glob(f".{glob.escape(path.name)}.*"):
+            left.unlink()  # of an addition that was killed: it has all keys in it
         lines = read_lines(path) if path.exists() else []
+        if path.exists() and path.stat().st_uid != os.geteuid():
+            raise ConfigError(
+                f"{path} is another user's, who could not read it any more: run this as its owner"
+            )
         line = Line(
             id=random(KEY_ID_SIZE).hex(), key=random(KEY_SIZE).hex(), created=now().replace(microsecond=0)
         )
         content = {"format": 1, "keys": [each.model_dump(mode="json") for each in (*lines, line)]}
-        replace_file(path, (json.dumps(content, indent=2) + "\n").encode(), 0o600)
+        raw = (json.dumps(content, indent=2) + "\n").encode()
+        if len(raw) > _MAX_TEXT:
+            raise ConfigError(
+                f"{path}: over {_MAX_TEXT} bytes with one more key; take out what is not needed any more"
+            )
+        replace_file(path, raw, 0o600)
     return line.id
 
 

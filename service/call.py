@@ -135,7 +135,8 @@ class Gate:
     salts: payload.Salts = field(default_factory=payload.Salts)
     payload_key: PayloadKey | None = None
     """What payloads are encrypted with; None: they are written in the clear."""
-    nonces: payload.Salts = field(default_factory=lambda: payload.Salts(size=NONCE_SIZE))
+    nonces: payload.Salts = field(default_factory=lambda: payload.Salts(size=NONCE_SIZE, ahead=1))
+    """Never drawn ahead: a machine that is cloned while it runs would use them twice."""
     in_work: int = 0
     stopping: bool = False
 

@@ -41,10 +41,11 @@ class Encryption:
     async def follow(
         self,
         take: Callable[[PayloadKey | None], None],
+        failed: Callable[[], None],
         seen: Hashable,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        """Give each newer key to `take`. A key that cannot be had changes nothing: it goes on with the one before.
+        """Give each newer key to `take`; call `failed` when none can be had: it goes on with the one before.
 
         Never returns.
         """
@@ -54,8 +55,12 @@ class Encryption:
                 take(await asyncio.to_thread(self.key))
             except ConfigError as error:
                 log.error("payload keys are not to be had", reason=str(error))  # noqa: TRY400 - it says all
-                return False
-            return True
+            except Exception as error:  # noqa: BLE001 - whatever it is, the next look is not lost with it
+                log.error("payload keys are not to be had", reason=type(error).__name__)  # noqa: TRY400 - likewise
+            else:
+                return True
+            failed()
+            return False
 
         if not self._settings.keys_command:
             await follow(self.path, refresh, seen, sleep=sleep)

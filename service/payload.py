@@ -57,16 +57,19 @@ def _head_of(method: str, path: bytes, query: bytes, content_type: bytes, encodi
 class Salts:
     """32 random bytes at a time (or another number), fetched from the system many at once."""
 
-    def __init__(self, random: Callable[[int], bytes] = os.urandom, size: int = _SALT) -> None:
+    def __init__(
+        self, random: Callable[[int], bytes] = os.urandom, size: int = _SALT, ahead: int = _SALTS
+    ) -> None:
         self._random = random
         self._size = size
+        self._ahead = ahead
         self._stock: list[bytes] = []
 
     def next(self) -> bytes:
         """Bytes that were never given before."""
         if not self._stock:
             size = self._size
-            raw = self._random(size * _SALTS)
+            raw = self._random(size * self._ahead)
             self._stock = [raw[at : at + size] for at in range(0, len(raw), size)]
         return self._stock.pop()
 

@@ -93,6 +93,8 @@ def append_refusal(call: Call, error: GatewayError, body: bytes) -> asyncio.Futu
         call.ticket = accept(call, b"" if brief else call.body)
     oversize = call.received or ((sha256(call.body).digest(), len(call.body)) if brief else None)
     key = call.gate.payload_key
+    if key is not None and oversize is not None:
+        oversize = key.digest(oversize[0]), oversize[1]
     raw = payload.encode(
         call.gate.salts.next(),
         call.head,

@@ -11,7 +11,7 @@ from audit.errors import JournalError
 from audit.proof.entry import Protocol as ProtocolNumber
 
 from .call import Call
-from .errors import GatewayError
+from .errors import GatewayError, problem_of
 from .models import Served, ServicePlan
 from .protocol import write
 from .protocol.base import Query
@@ -74,7 +74,9 @@ async def _ask(call: Call, served: Served, query: Query, plan: ServicePlan) -> N
     except (GatewayError, JournalError) as error:
         call.gate.metrics.count("shadow-failed")
         call.gate.recorder.count("shadow-failed")
-        log.warning("a shadow gave no answer", digest=served.loaded.digest, reason=str(error))
+        # Its words may quote the request.
+        reason = problem_of(error).slug if isinstance(error, GatewayError) else str(error)
+        log.warning("a shadow gave no answer", digest=served.loaded.digest, reason=reason)
 
 
 def call_features(call: Call) -> object:

@@ -137,7 +137,7 @@ class Worker:
                 follow(self._config.path, follower.refresh, seen[0], failed=follower.problem is not None)
             ),
             loop.create_task(follow(self._keys_path, self._refresh_keys, seen[1])),
-            loop.create_task(self._encryption.follow(self._take_key, seen[2])),
+            loop.create_task(self._encryption.follow(self._take_key, self._no_key, seen[2])),
         ]
         if admission is not None:
             self._tasks.append(loop.create_task(admission.follow(follower.refresh)))
@@ -228,6 +228,9 @@ class Worker:
             return False
         log.info("the keys were read again")
         return True
+
+    def _no_key(self) -> None:
+        self.metrics.events["payload-keys-failed"] += 1
 
     def _take_key(self, key: PayloadKey | None) -> None:
         """What is written from now on is encrypted with it."""

@@ -7,6 +7,7 @@ seals, archives or verifies them.
 
 from __future__ import annotations
 
+import hmac
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from .xaes import KEY_SIZE, NONCE_SIZE, TAG_SIZE, Xaes
 PLAIN: Final = 0
 ENCRYPTED: Final = 1
 KEY_ID_SIZE: Final = 16
+_DIGESTS: Final = b"affiant-oversize-v1"
 
 
 class NoKey(NotProved):
@@ -33,13 +35,21 @@ class PayloadKey:
 
     id: bytes
     cipher: Xaes = field(repr=False, compare=False)
+    digests: bytes = field(repr=False)
+    """Key of the digests that stand in the header."""
 
     @classmethod
     def of(cls, id_: bytes, key: bytes) -> PayloadKey:
         """Raises ValueError: another size than 16 and 32 bytes."""
         if len(id_) != KEY_ID_SIZE or len(key) != KEY_SIZE:
             raise ValueError(f"a payload key has a name of {KEY_ID_SIZE} bytes and {KEY_SIZE} bytes itself")
-        return cls(id_, Xaes(key))
+        return cls(id_, Xaes(key), hmac.digest(key, _DIGESTS, "sha256"))
+
+    def digest(self, sha256: bytes) -> bytes:
+        """What stands for a body that is not recorded, in the header that everybody reads: a bare hash of a small one
+        could be guessed, and would outlive the key. `sha256`: the body's.
+        """
+        return hmac.digest(self.digests, sha256, "sha256")
 
     def header(self, nonce: bytes) -> dict[int, object]:
         """What a payload's header says of its encryption."""
@@ -78,6 +88,7 @@ class PayloadKeys:
             return payload
         if suite != ENCRYPTED:
             raise FormatError(f"payload: of suite {suite}, which this version does not know")
+        check_encrypted(payload, entry.get(Key.KEY_ID))
         return decrypted(payload, self)
 
 
@@ -99,6 +110,8 @@ def parse_keys(raw: bytes) -> PayloadKeys:
         raise
     except (ValueError, TypeError, KeyError, RecursionError):
         raise FormatError("payload keys: not a file of them") from None
+    if len({key.id for key in keys}) != len(keys):
+        raise FormatError("payload keys: two keys have one id")
     return PayloadKeys.of(keys)
 
 
@@ -128,15 +141,31 @@ def encrypt_payload(
 
 def decrypted(payload: bytes, keys: PayloadKeys) -> bytes:
     """A payload of suite 1 as one of suite 0 with the same salt and header. Raises as `PayloadKeys.plain`."""
-    head, said = header_of(payload)
-    nonce, name = encryption_of(said)
+    head, nonce, name = _opened(payload)
     key = keys.keys.get(name)
     if key is None:
         raise NoKey(f"its payload key {name.hex()} is not known")
     start = SALT_SIZE + 4 + len(head)
-    if sum(said[Header.LENGTHS]) + TAG_SIZE != len(payload) - start:
-        raise FormatError("payload: its parts do not fill it exactly")
     return payload[:start] + key.cipher.decrypt(nonce, payload[start:], head)
+
+
+def check_encrypted(payload: bytes, name: object) -> None:
+    """What can be seen of a payload of suite 1 without its key. `name`: the key id that the entry says.
+
+    Raises:
+        FormatError: it is no such payload, or names another key.
+    """
+    if _opened(payload)[2] != name:
+        raise FormatError("payload header: names another payload key than the entry")
+
+
+def _opened(payload: bytes) -> tuple[bytes, bytes, bytes]:
+    """The header as it is, its nonce, its key id."""
+    head, said = header_of(payload)
+    nonce, name = encryption_of(said)
+    if sum(said[Header.LENGTHS]) + TAG_SIZE != len(payload) - SALT_SIZE - 4 - len(head):
+        raise FormatError("payload: its parts do not fill it exactly")
+    return head, nonce, name
 
 
 def encryption_of(header: Mapping[int, Any]) -> tuple[bytes, bytes]:
@@ -156,6 +185,7 @@ __all__ = [
     "NoKey",
     "PayloadKey",
     "PayloadKeys",
+    "check_encrypted",
     "decrypted",
     "encrypt_payload",
     "encryption_of",

@@ -139,7 +139,8 @@ def header_of(raw: bytes) -> tuple[bytes, Mapping[int, Any]]:
     if size > MAX_PAYLOAD_HEADER or len(raw) < start:
         raise FormatError("payload: header too long or truncated")
     head = raw[SALT_SIZE + 4 : start]
-    return head, _usual_header(head) if size <= _USUAL_HEADER else _parse_header(head)
+    usual = size <= _USUAL_HEADER and _NONCE not in head
+    return head, _usual_header(head) if usual else _parse_header(head)
 
 
 def _parse_header(raw: bytes) -> Mapping[int, Any]:
@@ -157,4 +158,6 @@ def _parse_header(raw: bytes) -> Mapping[int, Any]:
 
 # Clients repeat themselves: decoding one header strictly costs ten times as much as finding it again.
 _USUAL_HEADER: Final = 512
+_NONCE: Final = b"\x07\x58\x18"
+"""Key and length of a nonce: a header that has one is met once."""
 _usual_header = lru_cache(1024)(_parse_header)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from hashlib import sha256
 from typing import Any, Final, NamedTuple
 
-from audit.proof.encryption import NO_KEYS, PayloadKeys
+from audit.proof.encryption import NO_KEYS, NoKey, PayloadKeys
 from audit.proof.entry import Entry, Key
 from audit.proof.errors import FormatError, NotProved
 from audit.proof.record import parse_payload
@@ -97,9 +97,9 @@ class Intake:
             return judged(logged, Verdict.DIFFERENT, "payload: not the bytes that the entry's digest covers")
         try:
             parts = parse_payload(self._keys.plain(entry, payload) if fields[SUITE] else payload)
-        except NotProved as error:
+        except NoKey as error:
             return judged(logged, Verdict.NOT_REPLAYABLE, f"payload: {error}")
-        except FormatError as error:
+        except (FormatError, NotProved) as error:
             return judged(logged, Verdict.DIFFERENT, f"payload: {error}")
         return Asked(logged, Question(entry, parts), self._ran_of(logged, fields))
 

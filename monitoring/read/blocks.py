@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audit.proof import cbor
-from audit.proof.encryption import ENCRYPTED, PLAIN, decrypted
+from audit.proof.encryption import ENCRYPTED, PLAIN, NoKey, decrypted
 from audit.proof.entry import Protocol
 from audit.proof.errors import FormatError, NotProved
 from audit.proof.record import MAX_PAYLOAD_HEADER, SALT_SIZE, Header, header_of
@@ -86,12 +86,13 @@ class BlockReader:
             profile: the package's.
 
         Raises:
-            LogUnavailable: the object store does not answer now.
+            LogUnavailable: the object store does not answer now, or newer keys cannot be had.
         """
         digests = heads.digest[places].view("V32").ravel().tolist()
         protocols, suites = heads.protocol[places].tolist(), heads.suite[places].tolist()
         payloads = [heads.payloads[at] for at in places.tolist()]
         found = [sha256(payload).digest() for payload in payloads]
+        self._opener.look_again()
         known, opened = self._known, _Open(profile)
         for at, payload, sum_, digest, protocol, suite in zip(
             places.tolist(), payloads, found, digests, protocols, suites, strict=True
@@ -106,8 +107,8 @@ class BlockReader:
                 # Clients repeat themselves: to find a header costs a tenth of reading it strictly.
                 head = payload[_HEAD : _HEAD + int.from_bytes(payload[SALT_SIZE:_HEAD], "big")]
                 parts = known.get(head) or self._learn(head)
-            elif (plain := self._plain(payload, suite)) is None:
-                yield at, Reason.ENCRYPTED
+            elif isinstance(plain := self._plain(payload, suite), Reason):
+                yield at, plain
                 continue
             else:
                 payload = plain  # noqa: PLW2901 - what it hides; its header has a nonce, and is met once
@@ -131,14 +132,16 @@ class BlockReader:
             return Reason.ABSENT
         return found if sha256(found).digest() == digest else Reason.WRONG
 
-    def _plain(self, payload: bytes, suite: int) -> bytes | None:
-        """As it was before it was encrypted; None: that cannot be had here."""
+    def _plain(self, payload: bytes, suite: int) -> bytes | Reason:
+        """As it was before it was encrypted; else why not."""
         if suite != ENCRYPTED:
-            return None
+            return Reason.ENCRYPTED
         try:
             return self._opener.open(lambda keys: decrypted(payload, keys))
+        except NoKey:
+            return Reason.ENCRYPTED
         except (FormatError, NotProved):
-            return None
+            return Reason.PAYLOAD
 
     def _learn(self, head: bytes) -> _Parts:
         """Of the header alone, never of what stands behind it: it is remembered."""

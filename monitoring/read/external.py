@@ -22,7 +22,8 @@ class External(NamedTuple):
     keys: PayloadKeys = NO_KEYS
     """Open encrypted payloads."""
     newer: Callable[[], PayloadKeys] = _no_keys
-    """Asked when a payload has a key that is not among `keys`: all that there are now."""
+    """Asked when a payload has a key that is not among `keys`: all that there are now. Raises LogUnavailable: they
+    cannot be had now."""
 
 
 class Opener:
@@ -32,17 +33,27 @@ class Opener:
         """None: there are no keys."""
         self._keys = NO_KEYS if external is None else external.keys
         self._newer: Callable[[], PayloadKeys] = _no_keys if external is None else external.newer
+        self._looked = False
+
+    def look_again(self) -> None:
+        """Records that came from the log just now may have a key that was made since the last look.
+
+        One look is enough for all of them, since a key is there before anything is logged under it: so whoever
+        writes made-up names of keys into the log buys a look a batch.
+        """
+        self._looked = False
 
     def open(self, read: Callable[[PayloadKeys], T]) -> T:
-        """What `read` makes of it, with the keys that there are.
-
-        What is counted as encrypted stays so: a key that is newer than the last look is looked for first.
+        """What `read` makes of it, with the keys that there are. What is counted without its key stays so.
 
         Raises:
             NoKey: it is not there. And whatever else `read` raises.
+            LogUnavailable: whether it is there cannot be said now.
         """
         try:
             return read(self._keys)
         except NoKey:
-            self._keys = self._newer()
+            if self._looked:
+                raise
+            self._keys, self._looked = self._newer(), True
             return read(self._keys)

@@ -16,10 +16,11 @@ XAES = "tests/unit/audit/proof/test_xaes.py"
 FORMAT = "tests/unit/audit/proof/test_encryption.py"
 KEYS = "tests/unit/audit/test_payload_keys.py"
 FRAMES = "tests/unit/service/test_payload.py"
+LOGS = "tests/unit/audit/test_logs.py"
 ALL = "tests/integration/test_encryption.py"
 COPIED = (
     "audit", "cli", "service", "registry", "monitoring", "examples/credit/german_credit.csv", "tests/__init__.py",
-    "tests/conftest.py", "tests/components", "tests/golden", "tests/fault/__init__.py", XAES, FORMAT, KEYS, FRAMES, ALL,
+    "tests/conftest.py", "tests/components", "tests/golden", "tests/fault/__init__.py", XAES, FORMAT, KEYS, FRAMES, LOGS, ALL,
 )  # fmt: skip
 
 
@@ -34,12 +35,19 @@ MUTATIONS = (
     check("the header is vouched for", "audit/proof/encryption", 'self.cipher.encrypt(nonce, b"".join(parts), header)',
           'self.cipher.encrypt(nonce, b"".join(parts), b"")', FORMAT),
     check("a key of another name", "audit/proof/encryption", "    key = keys.keys.get(name)", "    key = next(iter(keys.keys.values()))", FORMAT, short=True),
-    check("lengths", "audit/proof/encryption", "    if sum(said[Header.LENGTHS]) + TAG_SIZE != len(payload) - start:", "    if False:", FORMAT),
+    check("lengths", "audit/proof/encryption", "    if sum(said[Header.LENGTHS]) + TAG_SIZE != len(payload) - SALT_SIZE - 4 - len(head):", "    if False:", FORMAT),
+    check("the entry's key id", "audit/proof/encryption", "    if _opened(payload)[2] != name:", "    if False:", FORMAT),
+    check("a digest that outlives the key", "service/recording", "        oversize = key.digest(oversize[0]), oversize[1]", "        pass", ALL),
+    check("how long a label is", "audit/labels", "_padded(body_of(said, source))", "body_of(said, source)", ALL),
+    check("locals in the log", "audit/logs", "exception_formatter=structlog.dev.plain_traceback", "", LOGS),
+    check("a key service that is away", "audit/payload_keys", "                raise LogUnavailable(f", "                return self.keys\n                raise LogUnavailable(f", KEYS),
+    check("what an addition left", "audit/payload_keys", "            left.unlink()", "            pass", KEYS),
+    check("a link", "audit/payload_keys", "    if path.is_symlink():", "    if False:", KEYS),
     check("a suite that is not known", "audit/proof/encryption", "        if suite != ENCRYPTED:", "        if False:", FORMAT),
     # ---------------------------------------------------------------- the keys
     check("a file for others", "audit/payload_keys", "    if stat.S_IMODE(mode) & 0o077:", "    if False:", KEYS),
     check("two that add a key", "audit/payload_keys", "        fcntl.flock(descriptor, fcntl.LOCK_EX)", "        pass", KEYS),
-    check("what a command printed", "audit/payload_keys", "said = done.stderr.decode", "said = done.stdout.decode", KEYS),
+    check("what a command printed", "audit/payload_keys", "said = err.decode", "said = out.decode", KEYS),
     check("one id twice", "audit/payload_keys", "        if len({line.id for line in self.keys}) != len(self.keys):", "        if False:", KEYS),
     # ---------------------------------------------------------------- the gateway
     check("an answer", "service/recording", "        key=key,\n        nonces=gate.nonces,\n", "", ALL, short=True),
@@ -50,11 +58,11 @@ MUTATIONS = (
     check("an aborted request's suite", "audit/journal/own", "    return {Key.SUITE: ENCRYPTED, Key.KEY_ID: name}", "    return {Key.SUITE: PLAIN}", ALL),
     check("no keys, no gateway", "service/encryption", "        found = configured_keyring(self._config)",
           "        try:\n            found = configured_keyring(self._config)\n        except ConfigError:\n            found = None", ALL),
-    check("a key that is lost", "service/encryption", "            except ConfigError as error:\n                log.error",
-          "            except ConfigError as error:\n                take(None)\n                log.error", ALL),
+    check("a key that is lost", "service/encryption", "            failed()\n",
+          "            take(None)\n            failed()\n", ALL),
     check("a newer key", "service/encryption", "            await follow(self.path, refresh, seen, sleep=sleep)", "            return", ALL),
     # ---------------------------------------------------------------- the readers
-    check("a monitor looks again", "monitoring/read/external", "            self._keys = self._newer()", "            pass", ALL),
+    check("a monitor looks again", "monitoring/read/external", "            self._keys, self._looked = self._newer(), True\n", "            pass\n", ALL),
     check("a replay's keys", "audit/replay/run", "Intake(opening, only, keys)", "Intake(opening, only)", ALL),
 )  # fmt: skip
 

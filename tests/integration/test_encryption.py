@@ -7,6 +7,7 @@ import json
 import shutil
 import struct
 from collections import Counter
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,7 @@ from audit.log import configured_log
 from audit.payload_keys import add_key, configured_keys
 from audit.proof.encryption import NO_KEYS, NoKey, PayloadKeys
 from audit.proof.entry import Key, Kind, Protocol
-from audit.proof.record import Record, parse_payload
+from audit.proof.record import Header, Record, header_of, parse_payload
 from audit.replay import Verdict
 from audit.show import describe, find
 from monitoring.panes.collector import Collector, State
@@ -210,6 +211,29 @@ async def test_a_request_that_was_never_answered_is_hidden_too(site: Site) -> No
     assert aborted.entry.get(Key.SUITE) == 1
     assert aborted.entry.get(Key.KEY_ID) in keys.keys
     assert parse_payload(keys.plain(aborted.entry, aborted.payload)).request == body(1)
+
+
+async def test_what_stays_readable_tells_nothing_of_it(site: Site) -> None:
+    """Not by a label's length, nor by the hash of a body that could be guessed."""
+    async with open_gateway(site) as front:
+        for value in (True, False, "good", "a longer word"):
+            said = json.dumps({"request_id": "r1", "row": 0, "label": value}).encode()
+            assert (await ask(front, "/v1/models/numbers:label", said)).status == 200
+        assert (await ask(front, PREDICT, b"[1]")).status == 400
+        assert (await ask(front, PREDICT, body(1), headers={"content-type": "text/plain"})).status == 415
+    labels = [record for record in site.records() if is_label(record.entry)]
+    assert len({record.entry.get(Key.PAYLOAD_LENGTH) for record in labels}) == 1
+    keys = configured_keys(load(site.config))
+    assert [read_label(record, 0, keys).value for record in labels] == [True, False, "good", "a longer word"]
+    hidden = [
+        header_of(record.payload)[1] for record in site.records() if record.entry.get(Key.STATUS) == 415
+    ]
+    for header in hidden:
+        digest, length = header[Header.OVERSIZE]
+        assert length == len(body(1))
+        assert digest != sha256(body(1)).digest()
+        assert digest == keys.keys[header[Header.KEY_ID]].digest(sha256(body(1)).digest())
+    assert hidden
 
 
 async def test_without_its_keys_a_gateway_does_not_start(site: Site) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -11,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from audit.config import load
-from audit.errors import ConfigError
+from audit.errors import ConfigError, LogUnavailable
 from audit.payload_keys import (
+    LiveKeys,
     add_key,
     ask_keyring,
     configured_keyring,
@@ -20,6 +22,7 @@ from audit.payload_keys import (
     read_keyring,
     read_lines,
 )
+from tests.components.process import wait_until
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -131,3 +134,101 @@ def test_the_settings_name_one_place(tmp_path: Path) -> None:
     settings.write_text('[encryption]\nkeys_file = "a.json"\nkeys_command = ["cat", "a.json"]\n')
     with pytest.raises(ConfigError, match="one of them says where the keys are"):
         configured_keyring(load(settings))
+
+
+def test_what_an_addition_left_that_was_killed_is_removed(tmp_path: Path) -> None:
+    """It has all keys in it; another file's is left alone."""
+    path = tmp_path / "payload-keys.json"
+    add_key(path)
+    left, other = tmp_path / ".payload-keys.json.7.abcd", tmp_path / ".other.json.7.abcd"
+    left.write_bytes(path.read_bytes())
+    other.write_text("")
+    add_key(path)
+    assert not left.exists()
+    assert other.exists()
+
+
+def test_a_link_is_followed_and_one_to_nowhere_refused(tmp_path: Path) -> None:
+    """What it leads to is what readers have; a volume that is not mounted is no new file."""
+    target, link = tmp_path / "elsewhere.json", tmp_path / "payload-keys.json"
+    first = add_key(target)
+    link.symlink_to(target)
+    second = add_key(link)
+    assert link.is_symlink()
+    assert [line.id for line in read_lines(target)] == [first, second]
+    target.unlink()
+    with pytest.raises(ConfigError, match="leads nowhere"):
+        add_key(link)
+
+
+def test_what_is_no_file_is_refused_without_waiting(tmp_path: Path) -> None:
+    """A pipe waits for a writer that never comes."""
+    os.mkfifo(tmp_path / "payload-keys.json", 0o600)
+    with pytest.raises(ConfigError, match="is not a regular file"):
+        read_keyring(tmp_path / "payload-keys.json")
+
+
+def test_a_command_that_hangs_ends_with_what_it_started(tmp_path: Path) -> None:
+    """No process of it is left."""
+    said = tmp_path / "pid"
+    with pytest.raises(ConfigError, match="no keys within 1 s"):
+        ask_keyring(["sh", "-c", f"sleep 600 & echo $! > {said}; wait"], 1.0)
+    wait_until(lambda: not alive(int(said.read_text())), what="the end of what the command has started")
+
+
+def alive(pid: int) -> bool:
+    """Whether it runs: what has ended and was not waited for does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def test_newer_keys_are_looked_for_and_what_cannot_be_had_is_waited_for(tmp_path: Path) -> None:
+    """What is counted without a key stays so: a key that cannot be read now is no key that is not there."""
+    settings, path = tmp_path / "affiant.toml", tmp_path / "a.json"
+    settings.write_text('[encryption]\nkeys_file = "a.json"\n')
+    first = add_key(path)
+    live = LiveKeys(load(settings))
+    assert live.newer() is live.keys
+    path.chmod(0o644)
+    second = add_key_beside(path)
+    for _ in range(2):
+        with pytest.raises(LogUnavailable, match=r"payload keys are not to be had: .* can be read by others"):
+            live.newer()
+    path.chmod(0o600)
+    assert {each.hex() for each in live.newer().keys} == {first, second}
+    path.unlink()
+    with pytest.raises(LogUnavailable):
+        live.newer()
+
+
+def add_key_beside(path: Path) -> str:
+    """A key more, whatever the file's mode is."""
+    mode = path.stat().st_mode & 0o777
+    path.chmod(0o600)
+    name = add_key(path)
+    path.chmod(mode)
+    return name
+
+
+def test_without_keys_there_are_none_to_look_for(tmp_path: Path) -> None:
+    """Of settings that name none; and a table that only looks as if it encrypted is refused."""
+    settings = tmp_path / "affiant.toml"
+    settings.write_text("[encryption]\n")
+    assert not LiveKeys(load(settings)).newer().keys
+    settings.write_text("[encryption]\nkeys_seconds = 60\n")
+    with pytest.raises(ConfigError, match="neither keys_file nor keys_command says where the keys are"):
+        LiveKeys(load(settings))
+
+
+def test_a_file_that_no_reader_would_take_is_not_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the key that is lost is the newest."""
+    path = tmp_path / "payload-keys.json"
+    name = add_key(path)
+    monkeypatch.setattr("audit.payload_keys._MAX_TEXT", path.stat().st_size + 10)
+    with pytest.raises(ConfigError, match="with one more key"):
+        add_key(path)
+    assert read_keyring(path).newest.id.hex() == name

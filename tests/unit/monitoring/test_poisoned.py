@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from audit.errors import LogUnavailable
+from audit.proof.encryption import PayloadKey, encrypt_payload
 from audit.proof.entry import Key
 from audit.proof.record import Header, encode_payload, frame_record, split_record
 from monitoring.panes import At, Of, Pane
@@ -56,6 +57,15 @@ def with_payload(traffic: Traffic, payload: bytes) -> bytes:
     return frame_record(traffic.entry(payload), payload)
 
 
+def encrypted(traffic: Traffic) -> bytes:
+    """With a key that this monitor has not."""
+    key = PayloadKey.of(b"k" * 16, b"K" * 32)
+    payload = encrypt_payload(
+        bytes(32), {Header.INPUT: [bytes(32), 1, 4]}, key, bytes(24), b"{}", b"{}", bytes(16)
+    )
+    return traffic.value(payload=payload, fields={Key.SUITE: 1, Key.KEY_ID: key.id})
+
+
 BAD: dict[str, tuple[Reason, Callable[[Traffic], bytes | None]]] = {
     "no value": (Reason.RECORD, lambda _: None),
     "an empty value": (Reason.RECORD, lambda _: b""),
@@ -75,7 +85,11 @@ BAD: dict[str, tuple[Reason, Callable[[Traffic], bytes | None]]] = {
     ),
     "a changed payload": (Reason.WRONG, lambda traffic: changed(traffic.value())),
     "a longer payload": (Reason.WRONG, lambda traffic: traffic.value() + b"x"),
-    "an encrypted payload": (Reason.ENCRYPTED, lambda traffic: traffic.value(fields={Key.SUITE: 1})),
+    "an encrypted payload": (Reason.ENCRYPTED, encrypted),
+    "a payload of a suite that nobody knows": (Reason.ENCRYPTED, lambda traffic: traffic.value(fields={Key.SUITE: 2})),
+    "a payload that only says that it is encrypted": (
+        Reason.PAYLOAD, lambda traffic: traffic.value(fields={Key.SUITE: 1})
+    ),
     "an empty payload": (Reason.PAYLOAD, lambda traffic: with_payload(traffic, b"")),
     "a short payload": (Reason.PAYLOAD, lambda traffic: with_payload(traffic, b"x" * 20)),
     "a payload of garbage": (Reason.PAYLOAD, lambda traffic: with_payload(traffic, b"\xff" * 500)),

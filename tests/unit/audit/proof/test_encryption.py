@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -14,7 +15,6 @@ from audit.proof.encryption import NO_KEYS, NoKey, PayloadKey, PayloadKeys, encr
 from audit.proof.entry import Entry, Key, encode_entry, parse_entry
 from audit.proof.errors import FormatError, NotProved
 from audit.proof.record import Header, encode_payload, header_of, parse_payload
-from audit.proof.xaes import Xaes
 from tests.golden import independent_decoder
 
 KEY = PayloadKey.of(b"k" * 16, b"K" * 32)
@@ -99,7 +99,7 @@ def test_whatever_is_changed_is_refused(data: st.DataObject) -> None:
 def test_a_key_of_another_name_is_not_tried() -> None:
     """Else a payload could be opened, and told, under a name that hides who could have written it."""
     stored = encrypt_payload(SALT, FIELDS, KEY, NONCE, b"asked")
-    renamed = PayloadKeys({KEY.id: PayloadKey(KEY.id, Xaes(b"O" * 32))})
+    renamed = PayloadKeys.of([PayloadKey.of(KEY.id, b"O" * 32)])
     with pytest.raises(NotProved, match="not encrypted with this key"):
         renamed.plain(entry(stored), stored)
 
@@ -155,5 +155,22 @@ def test_a_file_of_keys_is_read_without_a_library() -> None:
     ):  # fmt: skip
         with pytest.raises(FormatError, match=r"^payload keys: not a file of them$"):
             parse_keys(content)
+    with pytest.raises(FormatError, match="two keys have one id"):
+        parse_keys(json.dumps({"format": 1, "keys": [line, line]}).encode())
     with pytest.raises(FormatError, match="of a format that this version does not know"):
         parse_keys(b'{"format": 2, "keys": []}')
+
+
+def test_header_and_entry_name_one_key() -> None:
+    """Who erases by the entries' key ids must not be led to keep what another key hides."""
+    stored = encrypt_payload(SALT, FIELDS, OTHER, NONCE, b"asked")
+    with pytest.raises(FormatError, match="names another payload key than the entry"):
+        PayloadKeys.of([KEY, OTHER]).plain(entry(stored), stored)
+
+
+def test_what_stands_for_a_body_cannot_be_guessed_without_the_key() -> None:
+    """Under either key another one, and never the bare hash."""
+    bare = sha256(b"[1]").digest()
+    assert len({bare, KEY.digest(bare), OTHER.digest(bare)}) == 3
+    assert KEY.digest(bare) == PayloadKey.of(KEY.id, b"K" * 32).digest(bare)
+    assert PayloadKey.of(KEY.id, b"O" * 32) != KEY

@@ -46,7 +46,7 @@ def told(request: bytes = b"{}", response: bytes = b"", suite: int = 0, **more: 
 def hidden(keys: PayloadKeys) -> Told:
     """An exchange whose payload is encrypted."""
     payload = encrypt_payload(bytes(32), HEADER, KEY, bytes(24), b'{"a":1}')
-    return told(suite=1, kept=payload, keys=keys)
+    return told(suite=1, kept=payload, keys=keys, fields={Key.KEY_ID: KEY.id})
 
 
 def printed(one: Told) -> list[str]:
