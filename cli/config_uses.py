@@ -10,6 +10,7 @@ from audit.config import Config
 from audit.errors import ConfigError
 from audit.hosts import in_url, reachable
 from audit.log import governance_copy
+from audit.payload_keys import EncryptionSettings
 from audit.settings import LogSettings, NotarySettings, SidecarSettings
 from monitoring.settings import ControllerSettings, MonitorSettings
 from registry.settings import GovernanceSettings, StoreSettings
@@ -109,6 +110,7 @@ def _gateway(config: Config) -> Iterator[Use]:
     for part in read_plan(config):
         yield Use(name, f"{part.slot} of {part.service}", part.digest)
     yield from _file(config, name, "API keys", settings.keys_file)
+    yield from _payload_keys(config, name)
     yield from _file(config, name, "TLS certificate", settings.tls_certificate)
     yield from _file(config, name, "TLS key", settings.tls_key)
     yield from _file(config, name, "governance root", governance.root)
@@ -121,6 +123,13 @@ def _gateway(config: Config) -> Iterator[Use]:
     endpoint = config.section("telemetry", TelemetrySettings).otlp_endpoint
     if endpoint:
         yield Use(name, "spans to", without_credentials(endpoint))
+
+
+def _payload_keys(config: Config, component: str) -> Iterator[Use]:
+    settings = config.section("encryption", EncryptionSettings)
+    yield from _file(config, component, "payload keys", settings.keys_file)
+    if settings.keys_command:
+        yield Use(component, "payload keys from", settings.keys_command[0])
 
 
 def _place(component: str, what: str, place: str) -> Use:
@@ -175,6 +184,7 @@ def _monitor(config: Config) -> Iterator[Use]:
     )
     yield _place(name, "keeps panes in", state)
     yield from _file(config, name, "policy", settings.policy)
+    yield from _payload_keys(config, name)
     if settings.webhook is not None:
         yield Use(name, "alerts to", without_credentials(settings.webhook))
 
@@ -189,6 +199,7 @@ def _controller(config: Config) -> Iterator[Use]:
     yield Use(name, "evidence from", settings.monitor_url or beside)
     yield from _file(config, name, "key", settings.key_file)
     yield from _file(config, name, "token", settings.token_file)
+    yield from _payload_keys(config, name)
     yield from _file(config, name, "TLS certificate", settings.tls_certificate)
     yield from _file(config, name, "TLS key", settings.tls_key)
     yield from _file(config, name, "clients' CA", settings.client_ca)

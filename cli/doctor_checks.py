@@ -18,6 +18,7 @@ from audit.errors import LogUnavailable, NoSuchTopic
 from audit.log import configured_governance_log, configured_log, governance_copy
 from audit.log.base import Log
 from audit.notary.keys import FileKey, read_vkey
+from audit.payload_keys import EncryptionSettings
 from audit.settings import JournalSettings, LogSettings, NotarySettings, SidecarSettings
 from audit.trees import configured_trees
 from monitoring.settings import ControllerSettings
@@ -111,6 +112,10 @@ def _secrets(asked: Asked) -> Iterator[secrets.Secret]:
             yield secrets.Secret(
                 "a journal's key", key, "a journal without its key can sign nothing any more"
             )
+    encryption = config.section("encryption", EncryptionSettings)
+    if encryption.keys_file is not None and {"gateway", "monitor", "controller"} & set(parts):
+        make = "`affiant payload-keys new` makes it"
+        yield secrets.Secret("payload keys", config.resolve(encryption.keys_file), make)
     for what, path in (
         ("TLS key of the gateway", gateway.tls_key),
         ("TLS key of the controller", controller.tls_key),

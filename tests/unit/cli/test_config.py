@@ -116,7 +116,8 @@ def test_check_says_what_each_component_would_use(tmp_path: Path, capsys: pytest
     path = write(
         tmp_path,
         '[data]\ndirectory = "d"\n[gateway]\nworkers = 2\nkeys_file = "keys.json"\n[store]\nbackend = "mlflow"\n'
-        'tracking_uri = "http://me:secret@mlflow.test/x"\n[telemetry]\notlp_endpoint = "http://a:secret@c.test/v1"\n',
+        'tracking_uri = "http://me:secret@mlflow.test/x"\n[telemetry]\notlp_endpoint = "http://a:secret@c.test/v1"\n'
+        '[encryption]\nkeys_file = "payload-keys.json"\n',
     )
     (tmp_path / "keys.json").write_text("{}")
     assert affiant("config", "check", "--json", "--config", path) == 0
@@ -127,6 +128,8 @@ def test_check_says_what_each_component_would_use(tmp_path: Path, capsys: pytest
     used = {(use["component"], use["what"], use["where"]): use["there"] for use in told["uses"]}
     assert used["gateway", "journal", str(tmp_path / "d/journals/1")] is False
     assert used["gateway", "API keys", str(tmp_path / "keys.json")] is True
+    for component in ("gateway", "monitor", "controller"):
+        assert used[component, "payload keys", str(tmp_path / "payload-keys.json")] is False
     assert used["gateway", "packages", "http://mlflow.test/x (mlflow)"] is None
     assert used["sidecar", "ships to", str(tmp_path / "d/log")] is False
     assert used["notary", "trees and archive", str(tmp_path / "d/sealed")] is False
