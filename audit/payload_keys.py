@@ -56,7 +56,7 @@ class EncryptionSettings(Section):
     def _one(self) -> Self:
         if self.keys_file is not None and self.keys_command:
             raise ValueError("keys_file and keys_command: one of them says where the keys are")
-        if self.model_fields_set and not self.wanted:
+        if self.keys_seconds != type(self).model_fields["keys_seconds"].default and not self.wanted:
             raise ValueError("neither keys_file nor keys_command says where the keys are")
         return self
 
