@@ -15,6 +15,7 @@ from .options import ConfigOption
 from .text import json_text
 
 if TYPE_CHECKING:
+    from registry.approvals.board import Board
     from registry.deployment import Deployed, Event
 
 app = typer.Typer()
@@ -30,6 +31,8 @@ def history(
 ) -> None:
     """Show every deployment event of the governance log, and why those that do not count do not.
 
+    Of a rollout that is under way: its next step, or why it stands still.
+
     Exit codes: 0 shown; 2 wrong usage or settings; 3 the log does not answer.
 
     Example: affiant history credit
@@ -44,18 +47,26 @@ def history(
         )
     shown = list(found.values()) if service is None else [found[service]]
     if as_json:
-        typer.echo(json_text({"services": [_told(each) for each in shown]}))
+        typer.echo(json_text({"services": [_told(each, board) for each in shown]}))
         return
     if not shown:
         typer.echo("nothing was ever deployed; `affiant deploy` does")
     for each in shown:
-        _print(each)
+        _print(each, board)
 
 
-def _print(deployed: Deployed) -> None:
+def _print(deployed: Deployed, board: Board) -> None:
     out = screen()
     now = "nothing" if not deployed.plan else plan_text(deployed.plan).replace("\n", ", ")
     out.print(cell(f"{deployed.service}: {now}{', paused' if deployed.paused else ''}", "bold"))
+    if (rollout := _rollout(deployed, board)) is not None:
+        left = ", ".join(f"{each:.0%}" for each in rollout["left"])
+        if rollout["halted"] is None:
+            next_ = day(rollout["due"] / 1000)
+            told, style = f"the canary moves on by itself: then {left}, not before {next_}", ""
+        else:
+            told, style = f"the canary stands still ({left} to come): {rollout['halted']}", "yellow"
+        out.print(cell(told, style))
     grid = table("logged", "offset", "action", "plan", "by", "reason")
     for each in deployed.events:
         style = "" if each.void is None else "dim"
@@ -71,11 +82,27 @@ def _print(deployed: Deployed) -> None:
     out.print(grid)
 
 
-def _told(deployed: Deployed) -> dict[str, Any]:
+def _rollout(deployed: Deployed, board: Board) -> dict[str, Any] | None:
+    """Times are ms since 1970 UTC, by the log's clock."""
+    from registry.deployment.state import halted
+
+    found = deployed.rollout
+    if found is None:
+        return None
+    return {
+        "digest": found.digest,
+        "left": list(found.left),
+        "due": found.moved + round(1000 * found.seconds),
+        "halted": halted(board.policy, deployed),
+    }
+
+
+def _told(deployed: Deployed, board: Board) -> dict[str, Any]:
     return {
         "service": deployed.service,
         "paused": deployed.paused,
         "plan": [each.model_dump() for each in deployed.plan],
+        "rollout": _rollout(deployed, board),
         "events": [_event(each) for each in deployed.events],
     }
 

@@ -119,7 +119,7 @@ def change(config: Path | None, asked: Asked, plan_of: Callable[[Scene], list[Pl
 
 def _refusals(scene: Scene, asked: Asked, plan: list[Placed], key: str) -> tuple[str, list[str]]:
     from registry.deployment import DEPLOY_ROLE
-    from registry.deployment.state import may_deploy, too_much
+    from registry.deployment.state import may_deploy, too_much, unmoved
 
     why: list[str] = []
     rollback = asked.action == "rollback"
@@ -140,6 +140,8 @@ def _refusals(scene: Scene, asked: Asked, plan: list[Placed], key: str) -> tuple
     for shares in (plan, *later_canaries(plan, asked.steps)):
         if (excess := too_much(scene.board.policy, asked.service, shares)) is not None:
             why.append(excess)
+    if asked.steps is not None and (still := unmoved(scene.board.policy, asked.service)) is not None:
+        why.append(still)
     return person or "", why
 
 

@@ -44,3 +44,32 @@ def too_much(policy: InForce | None, service: str, plan: Iterable[Placed]) -> st
     names = ", ".join(each.digest for each in canaries)
     together = " together" if len(canaries) > 1 else ""
     return f"{names} would answer {share:.1%} of the requests{together}, and the policy allows a canary {most:.1%}"
+
+
+def unmoved(policy: InForce | None, service: str) -> str | None:
+    """Why nobody takes the steps of the service's rollouts, and what to write into its policy; None: they are taken."""
+    section = policy.policy.services.get(service) if policy is not None else None
+    if section is not None and section.canary is not None and section.canary.rollout is not None:
+        return None
+    if section is None:
+        return f"no policy of {service} is in force: a controller does not know by what it would compare the canary"
+    wanted = (
+        "`rollout: {}`" if section.canary is not None else "`canary: {maximum_weight: SHARE, rollout: {}}`"
+    )
+    under = f"services.{service}.canary" if section.canary is not None else f"services.{service}"
+    return (
+        f"the policy has no canary.rollout, so no step would ever be taken: write {wanted} under {under} "
+        "(`affiant policy propose`), or move the share yourself, without --then and --step"
+    )
+
+
+def halted(policy: InForce | None, deployed: Deployed) -> str | None:
+    """Why a rollout stands still until somebody does something; None: it does not, or there is none.
+
+    What a controller waits for (requests, the monitor, the time of the next step) is in its own log.
+    """
+    if deployed.rollout is None:
+        return None
+    if deployed.paused:
+        return f"{deployed.service} is paused: `affiant resume {deployed.service}`"
+    return unmoved(policy, deployed.service)

@@ -35,7 +35,7 @@ services:
     gates: {documentation: {}, size: {megabytes: 50}}
     approvals: {roles: {legal: 1, compliance: 1}, valid_days: 10}
     break_glass: {roles: {officer: 2}, valid_hours: 1}
-    canary: {gates: [documentation], roles: {legal: 1}}
+    canary: {gates: [documentation], roles: {legal: 1}, rollout: {}}
     shadow: {}
   cards:
     gates: {documentation: {}}

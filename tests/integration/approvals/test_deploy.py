@@ -76,6 +76,14 @@ def test_steps_are_signed_in_advance_and_held_to_the_policy(judged: House, other
     rollout = deployed_of(board.roots, board.said, "credit").rollout
     assert rollout is not None
     assert (rollout.digest, rollout.left, rollout.seconds) == (other, (0.05, 1.0), 600.0)
+    told = history(judged)["rollout"]
+    assert told == {"digest": other, "left": [0.05, 1.0], "due": rollout.moved + 600_000, "halted": None}
+    shown = affiant("history", "credit", *judged.config).out
+    assert "the canary moves on by itself: then 5%, 100%, not before" in " ".join(shown.split())
+    assert move(judged, "pause").code == 0
+    assert history(judged)["rollout"]["halted"] == "credit is paused: `affiant resume credit`"
+    shown = affiant("history", "credit", *judged.config).out
+    assert "the canary stands still (5%, 100% to come): credit is paused" in " ".join(shown.split())
 
 
 def test_paused_only_a_rollback_moves(judged: House, other: str) -> None:
