@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -54,7 +55,8 @@ def propose(
     """Sign a policy and append it to the governance log; it is in force once enough people have signed the same.
 
     The first policy needs the role `policy` of the root; a later one those whom the policy in force names under
-    `change`. What it would change is shown before it is signed.
+    `change`. What it would change is shown before it is signed, and what is enforced where that is another number than
+    the policy's (latency and confidence are counted in bins).
 
     Exit codes: 0 signed; 1 it would not count, nothing was signed; 2 wrong usage, settings, key or policy; 3 the log
     does not answer.
@@ -88,6 +90,7 @@ def propose(
         warn(each)
     if not as_json:
         _print_changes(board.policy.policy if board.policy is not None else None, policy)
+        tell_enforced(policy)
         typer.echo(f"\n{policy.digest}, version {number}")
     confirm(f"Sign this policy as {printable(role)} with {key}?", yes=yes)
     append(loaded, signer, [intent.statement()])
@@ -100,6 +103,7 @@ def propose(
         "version": number,
         "in_force": in_force,
         "missing": dict(wanted),
+        "enforced": enforced_of(policy),
     }
     if as_json:
         typer.echo(json.dumps(told))
@@ -181,6 +185,25 @@ def diff(
         _print_changes(before, policy)
     if found:
         raise typer.Exit(WRONG)
+
+
+def tell_enforced(policy: Policy) -> None:
+    """What is held of objectives, where it is another number than the policy's."""
+    from monitoring.enforced import lines
+
+    for each in lines(policy):
+        typer.echo(printable(each))
+
+
+def enforced_of(policy: Policy) -> dict[str, Any]:
+    """The same for JSON, of every objective with a limit, by service: seconds or probabilities."""
+    from monitoring.enforced import enforced
+
+    return {
+        service: [asdict(each) for each in found]
+        for service, section in policy.services.items()
+        if (found := enforced(section.slo))
+    }
 
 
 def _value(text: str | None) -> Any:

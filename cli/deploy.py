@@ -79,8 +79,8 @@ def deploy(  # noqa: PLR0917 - a command takes its options one by one
     gateways ask admission by themselves all the same. No request is dropped by the swap.
 
     With --then and --step the canary's share moves on by itself: `affiant controller` takes the steps, which you sign
-    now, while the comparison with what is live holds, and takes it back when not. `canary.rollout` of the policy says what
-    it compares by: without it the steps are refused, as nobody would take them.
+    now, while the comparison with what is live holds, and takes it back when not. It compares by `canary.rollout` of
+    the policy: without it the steps are refused, as nobody would take them.
 
     Exit codes: 0 it counts; 1 it would not count, or somebody else's event came first; 2 wrong usage, settings or key;
     3 the log or the store does not answer.

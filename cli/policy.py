@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from .approvals_policy import diff, propose, show
+from .approvals_policy import diff, enforced_of, propose, show, tell_enforced
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -24,6 +24,9 @@ def check(
 ) -> None:
     """Read a policy and say what it asks for; its digest is what gates and approvals name.
 
+    Latency and confidence are counted in bins: where an objective's limit is none of their edges, what is enforced in
+    its place is said.
+
     Exit codes: 0 it is one; 2 it is not, and which key is wrong.
 
     Example: affiant policy check examples/credit/policy.yaml
@@ -32,16 +35,18 @@ def check(
 
     policy = load_policy(file)
     if as_json:
-        typer.echo(
-            json.dumps(
-                {"digest": policy.digest, "policy": policy.model_dump(mode="json")}, ensure_ascii=False
-            )
-        )
+        told = {
+            "digest": policy.digest,
+            "policy": policy.model_dump(mode="json"),
+            "enforced": enforced_of(policy),
+        }
+        typer.echo(json.dumps(told, ensure_ascii=False))
         return
     typer.echo(policy.digest)
     for name, service in policy.services.items():
         roles = ", ".join(f"{people} × {role}" for role, people in service.approvals.roles.items())
         typer.echo(f"{name}: gates {', '.join(service.gates.required)}; signers {roles}")
+    tell_enforced(policy)
 
 
 @app.command()

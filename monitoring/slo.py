@@ -151,8 +151,7 @@ def of_confidence(objective: Objective, counts: Sequence[int]) -> Counted:
     """Confidence: predictions by their largest class probability, in equal bins of [0, 1]; [] where there is none."""
     assert objective.limit is not None
     bins = len(counts)
-    # i / bins, not i * (1 / bins): as whoever counts divides, so that a limit on an edge is that edge.
-    bad = sum(count for i, count in enumerate(counts) if (i + 1) / bins <= objective.limit)
+    bad = sum(count for i, count in enumerate(counts) if _edge(i, bins) <= objective.limit)
     return Counted(int(bad), int(sum(counts)))
 
 
@@ -162,6 +161,16 @@ def added(counted: Iterable[Counted]) -> Counted:
     for each in counted:
         bad, requests = bad + each.bad, requests + each.requests
     return Counted(bad, requests)
+
+
+def edge_below(bins: int, limit: float) -> float:
+    """The largest edge of equal bins of [0, 1] that is not above a limit: what `of_confidence` calls bad is below."""
+    return max((_edge(i, bins) for i in range(bins) if _edge(i, bins) <= limit), default=0.0)
+
+
+def _edge(at: int, bins: int) -> float:
+    """The upper edge of a bin. Not by 1 / bins: as whoever counts divides, so that a limit on an edge is that edge."""
+    return (at + 1) / bins
 
 
 def bound_above(bounds: Sequence[float], limit: float) -> float | None:

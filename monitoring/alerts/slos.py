@@ -7,9 +7,9 @@ it; of what failed or was refused, and of what the gateways count, it names the 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Final
 
 from monitoring import names
+from monitoring.enforced import SECONDS, by_records
 from monitoring.slo import (
     MINIMUM_BAD,
     OF_PACKAGE,
@@ -24,11 +24,6 @@ from registry.policy.behaviour import Slo
 
 from .form import Burn, Group, Labels, Match, Rule, Select
 from .promql import duration
-
-SECONDS: Final = (
-    0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0
-)  # fmt: skip
-"""Bounds of the gateway's histogram: service.metrics has them, and a test holds both together."""
 
 
 def slo_groups(service: str, slo: Slo, action: Mapping[str, str]) -> Iterator[Group]:
@@ -65,6 +60,7 @@ def _burns(service: str, slo: Slo, action: Mapping[str, str]) -> Iterator[Rule]:
                 burn,
                 rate,
                 each,
+                by_records(each),
                 f"{what}, by the records: ",
                 action if whose and rate.severity == "page" else {},
             )
@@ -86,22 +82,39 @@ def _burns(service: str, slo: Slo, action: Mapping[str, str]) -> Iterator[Rule]:
                     burn,
                     rate,
                     each,
+                    None if each.limit is None else bound_above(SECONDS, each.limit),
                     f"{each.name} of {{service}}, by the gateways: ",
                     {},
                 )
 
 
 def _rule(
-    alert: str, burn: Burn, rate: Rate, objective: Objective, what: str, action: Mapping[str, str]
+    alert: str,
+    burn: Burn,
+    rate: Rate,
+    objective: Objective,
+    held: float | None,
+    what: str,
+    action: Mapping[str, str],
 ) -> Rule:
+    window = duration(burn.long)
     return Rule(
         alert,
         burn,
         rate.severity,
-        f"{what}{{value}} of the requests of {duration(burn.long)} are bad, {objective.budget:g} may be",
+        f"{what}{{value}} of the requests of {window} are bad{_held(objective, held)}, {objective.budget:g} may be",
         # Both windows of a severity may fire: without their own label they would be one alert that contradicts itself.
         {"cause": "slo", "objective": objective.name, "window": duration(burn.long), **action},
     )
+
+
+def _held(objective: Objective, held: float | None) -> str:
+    """What is bad in fact, and what the policy says where that is not the same."""
+    if objective.limit is None or held is None:
+        return ""
+    unit, bad = (" s", "slower than") if objective.name == "latency" else ("", "less sure than")
+    said = "" if held == objective.limit else f"; the policy says {objective.limit:g}{unit}"
+    return f" ({bad} {held:g}{unit}{said})"
 
 
 def _gateway(own: Match, objective: Objective) -> tuple[Select, Select, bool] | None:

@@ -18,7 +18,7 @@ from monitoring.alerts.form import Figure, Rule, Select, selects
 from monitoring.alerts.limits import NAMES
 from monitoring.alerts.path import CERTIFICATE_EXPIRES
 from monitoring.alerts.rules import groups_of
-from monitoring.alerts.slos import SECONDS
+from monitoring.enforced import SECONDS
 from service import metrics as gateway
 from tests.components.alerts import full_policy
 
