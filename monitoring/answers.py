@@ -23,7 +23,12 @@ def basis_of(aggregate: Aggregate, service: str, digest: str, slot: str) -> Basi
 
 
 def comparison_of(aggregate: Aggregate, service: str) -> dict[str, Any] | None:
-    """What was asked of a rollout's canary and of live since it began, for JSON; None: there is none."""
+    """What was asked of a canary and of live since the canary's last step, for JSON; None: no canary is compared.
+
+    `sides` are of whole panes alone: those of `ranges`, [partition, first, end) each. `newest`: the time of the newest
+    of them, ms since 1970 UTC by the log's clock. `waiting`: panes that are there, and were not judged yet. `pages`:
+    columns of the canary that drift, and page. `effect`: by which rows are fewer than they seem.
+    """
     comparing = aggregate.comparing.get(service)
     if comparing is None:
         return None
@@ -32,7 +37,13 @@ def comparison_of(aggregate: Aggregate, service: str) -> dict[str, Any] | None:
         "digest": comparing.rollout.digest,
         "offset": comparing.rollout.offset,
         "moved": comparing.rollout.moved,
+        "topic": aggregate.topic,
+        "pane_records": aggregate.pane_records,
         "effect": _effect(aggregate, service),
+        "ranges": [[partition, *of] for partition, of in sorted(comparing.ranges.items())],
+        "newest": comparing.newest,
+        "waiting": sum(panes for _, panes in aggregate.waiting.values()),
+        "pages": _pages(aggregate, Of(service, comparing.rollout.digest, "canary")),
         "sides": {slot: comparing.side(slot).written() for slot in ("canary", "live")},
     }
 
@@ -49,6 +60,12 @@ def _effect(aggregate: Aggregate, service: str) -> float:
         ),
         default=1.0,
     )
+
+
+def _pages(aggregate: Aggregate, canary: Of) -> list[str]:
+    life = aggregate.lives.get(canary)
+    alarms = {} if life is None else life.alarms()
+    return sorted(column for column, severity in alarms.items() if severity == "page")
 
 
 def figures_of(aggregate: Aggregate, looks: Mapping[Of, Look]) -> list[dict[str, Any]]:

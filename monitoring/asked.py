@@ -27,8 +27,8 @@ class Asked:
     """Rows by their largest class probability; none of a regression."""
     latency: Dense = field(default_factory=lambda: np.zeros(_LATENCIES, np.int64))
     """Answered requests by their time (`LATENCY_BOUNDS`)."""
-    scores: Dense = field(default_factory=lambda: np.zeros(0, np.int64))
-    """Of a rollout's side: rows by their first score, in bins that both sides share (leading/scores.py)."""
+    scores: tuple[Dense, ...] = ()
+    """Of a rollout's side: rows by each score, in bins that both sides share (leading/scores.py)."""
     statuses: Counter[int] = field(default_factory=Counter)
     """Requests by HTTP status; 0: accepted and never answered."""
 
@@ -50,6 +50,11 @@ class Asked:
         return sum(count for status, count in self.statuses.items() if status == 200 or _failed(status))
 
     @property
+    def refused(self) -> int:
+        """Requests that were refused for what they ask; not among those that reached a package."""
+        return sum(count for status, count in self.statuses.items() if 400 <= status < 500)
+
+    @property
     def failed(self) -> int:
         """Of them, those without an answer."""
         return sum(count for status, count in self.statuses.items() if _failed(status))
@@ -58,7 +63,7 @@ class Asked:
         """For JSON."""
         return {
             "rows": self.rows, "positive": self.positive, "confidence": self.confidence.tolist(),
-            "latency": self.latency.tolist(), "scores": self.scores.tolist(),
+            "latency": self.latency.tolist(), "scores": [each.tolist() for each in self.scores],
             "statuses": {str(key): n for key, n in sorted(self.statuses.items())},
         }  # fmt: skip
 
@@ -69,10 +74,13 @@ class Asked:
             statuses = Counter({int(key): int(number) for key, number in content["statuses"].items()})
             found = cls(
                 int(content["rows"]), int(content["positive"]), np.array(content["confidence"], np.int64),
-                np.array(content["latency"], np.int64), np.array(content["scores"], np.int64), statuses,
+                np.array(content["latency"], np.int64),
+                tuple(np.array(each, np.int64) for each in content["scores"]), statuses,
             )  # fmt: skip
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise DetectError(f"not what was asked of a slot: {error}") from error
+        if any(each.ndim != 1 for each in found.scores):
+            raise DetectError("not what was asked of a slot: its scores are of one column alone")
         if found.confidence.shape != (CONFIDENCE_BINS,) or found.latency.shape != (_LATENCIES,):
             raise DetectError("not what was asked of a slot: other bins")
         return found

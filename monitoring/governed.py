@@ -45,7 +45,7 @@ class Governing(Protocol):
 
     @property
     def rollouts(self) -> Mapping[str, Rollout]:
-        """Service → the canary that moves on by itself."""
+        """Service → the canary that is compared with live, whether or not it moves on by itself."""
         ...
 
     @property
@@ -116,7 +116,7 @@ class Governed:
     @property
     def rollouts(self) -> Mapping[str, Rollout]:
         """See `Governing.rollouts`."""
-        return {service: each.rollout for service, each in self._deployed.items() if each.rollout is not None}
+        return {service: each.canary for service, each in self._deployed.items() if each.canary is not None}
 
     def named(self, whose: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
         """Of these services and digests, those that any plan names, also one of the past. The log is read to its end,

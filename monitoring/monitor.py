@@ -178,7 +178,7 @@ class Monitor:
             return None if basis is None else basis.evidence()
 
     def comparison(self, service: str) -> dict[str, Any] | None:
-        """What was asked of a rollout's canary and of live since it began; None: there is none. Raises NotLeading."""
+        """What was asked of a canary and of live since its last step; None: there is none. Raises NotLeading."""
         with self._lock:
             return comparison_of(self._leading().aggregate, service)
 

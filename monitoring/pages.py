@@ -2,10 +2,12 @@
 
     /figures                                what stands of each package that serves
     /evidence/{service}/{digest}/{slot}     what its newest panes say by themselves, and where they stand in the log
-    /comparison/{service}                   what was asked of a rollout's canary and of live since it began
+    /comparison/{service}                   what was asked of a canary and of live since the canary's last step
 
 A monitor that does not lead asks the one that does (asking.py): 200 and 404 are always the leader's; 503 says why there
-is no answer of a leader. Nothing of it is secret, and nothing of it is believed by whoever acts on it.
+is no answer of a leader. Nothing of it is secret. Who rolls back for an alarm believes none of it, and counts again.
+Who takes the steps of a rollout believes the comparison: a lie moves no further than people have signed, or back, and
+the event has the lie in it.
 """
 
 from __future__ import annotations

@@ -85,7 +85,7 @@ class Aggregate:
     def serve(self, served: Mapping[Of, int], rollouts: Mapping[str, Rollout] | None = None) -> None:
         """What answers now, and since when: of the governance log, or of the operator's plan.
 
-        `rollouts`: service → the canary that moves on by itself.
+        `rollouts`: service → the canary that is compared with live.
 
         Raises:
             StoreUnavailable: the package that a rollout is compared with cannot be had now.
@@ -199,11 +199,11 @@ class Aggregate:
             found.follow(judged)
         return found
 
-    def _cuts(self, service: str) -> NDArray[np.float32]:
+    def _cuts(self, service: str) -> tuple[NDArray[np.float32], ...]:
         """By what scores of a service's canary and live are compared: live's reference."""
         live = next((of for of in self.served if (of.service, of.slot) == (service, "live")), None)
         profile = None if live is None else self._packages.get(live.service, live.digest)
-        return cuts_of(profile.reference.scores[0]) if profile is not None else np.empty(0, np.float32)
+        return () if profile is None else tuple(cuts_of(column) for column in profile.reference.scores)
 
     def begin(self, of: Of, since: int, judged: Judged) -> Life | None:
         """A new life; None: there is no such package."""

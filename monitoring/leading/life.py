@@ -112,10 +112,14 @@ class Comparing:
     """
 
     rollout: Rollout
-    cuts: NDArray[np.float32]
-    """Of the scores that both sides are counted by."""
+    cuts: tuple[NDArray[np.float32], ...]
+    """Of each score that both sides are counted by."""
     sides: dict[Slot, Asked] = field(default_factory=dict)
-    _bins: dict[Of, NDArray[np.intp]] = field(default_factory=dict)
+    ranges: dict[int, tuple[int, int]] = field(default_factory=dict)
+    """Partition → the offsets [first, end) of the panes that were looked at."""
+    newest: int = 0
+    """The largest time of such a pane, ms since 1970 UTC by the log's clock; 0: there was none."""
+    _bins: dict[Of, list[NDArray[np.intp]]] = field(default_factory=dict)
 
     @property
     def share(self) -> float:
@@ -123,11 +127,16 @@ class Comparing:
         canary, live = (self.side(slot).reached for slot in _SIDES)
         return canary / (canary + live) if canary + live else 0.0
 
+    @property
+    def parts(self) -> list[int]:
+        """Bins of each score."""
+        return [len(each) + 1 for each in self.cuts]
+
     def side(self, slot: Slot) -> Asked:
         """Of a slot."""
         found = self.sides.get(slot)
         if found is None:
-            found = self.sides[slot] = Asked(scores=np.zeros(len(self.cuts) + 1, np.int64))
+            found = self.sides[slot] = Asked(scores=tuple(np.zeros(each, np.int64) for each in self.parts))
         return found
 
     def add(self, service: str, pane: Pane, profile_of: Callable[[Of], Profile | None]) -> None:
@@ -137,6 +146,9 @@ class Comparing:
         """
         if pane.time <= self.rollout.moved:
             return
+        first, _ = self.ranges.get(pane.partition, (pane.first, pane.end))
+        self.ranges[pane.partition] = first, pane.end
+        self.newest = max(self.newest, pane.time)
         for of, tally in pane.tallies.items():
             canary = (of.slot, of.digest) == ("canary", self.rollout.digest)
             if of.service != service or not (of.slot == "live" or canary):
@@ -146,8 +158,11 @@ class Comparing:
             profile = profile_of(of)
             if profile is not None:
                 if of not in self._bins:
-                    self._bins[of] = shared_bins(profile.reference.scores[0], self.cuts)
-                side.scores += shared_counts(tally, self._bins[of], len(side.scores))
-        for at, statuses in pane.statuses.items():
-            if at.service == service and at.slot != "shadow":
-                self.side(at.slot).count(statuses)
+                    columns = zip(profile.reference.scores, self.cuts, strict=False)
+                    self._bins[of] = [shared_bins(column, cuts) for column, cuts in columns]
+                counts = shared_counts(tally, self._bins[of], self.parts)
+                for at, more in enumerate(counts):
+                    side.scores[at][:] += more
+        for where, statuses in pane.statuses.items():
+            if where.service == service and where.slot != "shadow":
+                self.side(where.slot).count(statuses)

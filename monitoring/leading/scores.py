@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -42,8 +43,11 @@ def shared_bins(column: Column, cuts: NDArray[np.float32]) -> NDArray[np.intp]:
     return np.concatenate([inner, [extra[each] for each in EXTRA]]).astype(np.intp)
 
 
-def shared_counts(tally: Tally, bins: NDArray[np.intp], parts: int) -> Dense:
-    """The first score's counts [parts] of a tally."""
-    own = tally.scores.dense()[: len(bins)]
-    known = bins >= 0
-    return np.bincount(bins[known], own[known], minlength=parts).astype(np.int64)
+def shared_counts(tally: Tally, bins: Sequence[NDArray[np.intp]], parts: Sequence[int]) -> list[Dense]:
+    """The counts [parts] of each score of a tally. `bins`: of its package's columns, in their order."""
+    found, at, own = [], 0, tally.scores.dense()
+    for places, number in zip(bins, parts, strict=False):  # a package of fewer scores has none of the others
+        part, known = own[at : at + len(places)], places >= 0
+        found.append(np.bincount(places[known], part[known], minlength=number).astype(np.int64))
+        at += len(places)
+    return found

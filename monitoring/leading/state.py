@@ -13,6 +13,7 @@ from monitoring.judging.judging import Taken
 from monitoring.panes import At, Of, Pane
 
 from .aggregate import Aggregate
+from .life import Comparing
 
 FORMAT: Final = 2
 
@@ -37,6 +38,7 @@ def state_of(aggregate: Aggregate) -> dict[str, Any]:
             service: {
                 "offset": each.rollout.offset, "moved": each.rollout.moved,
                 "sides": {slot: side.written() for slot, side in sorted(each.sides.items())},
+                "ranges": [[partition, *of] for partition, of in sorted(each.ranges.items())], "newest": each.newest,
             }
             for service, each in sorted(aggregate.comparing.items())
         },
@@ -72,9 +74,7 @@ def restore(aggregate: Aggregate, state: Mapping[str, Any], panes: Iterable[Pane
             known = aggregate.comparing.get(service)
             same = (each["offset"], each["moved"])
             if known is not None and (known.rollout.offset, known.rollout.moved) == same:
-                sides = {slot: Asked.read(side) for slot, side in each["sides"].items()}
-                if all(len(side.scores) == len(known.cuts) + 1 for side in sides.values()):
-                    known.sides = sides
+                _restore_comparing(known, each)
         for service, slot, found in state["statuses"]:
             aggregate.statuses[At(service, slot)] = Counter({int(key): int(n) for key, n in found.items()})
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -85,6 +85,18 @@ def restore(aggregate: Aggregate, state: Mapping[str, Any], panes: Iterable[Pane
         else:
             aggregate.take(pane)
     return gone
+
+
+def _restore_comparing(known: Comparing, content: Mapping[str, Any]) -> None:
+    """What cannot be read of it (a monitor of before kept less) is begun anew: the step takes longer for it."""
+    try:
+        sides = {slot: Asked.read(side) for slot, side in content["sides"].items()}
+        ranges = {int(partition): (int(first), int(end)) for partition, first, end in content["ranges"]}
+        newest = int(content["newest"])
+    except (DetectError, KeyError, TypeError, ValueError):
+        return
+    if all([len(each) for each in side.scores] == known.parts for side in sides.values()):
+        known.sides, known.ranges, known.newest = sides, ranges, newest
 
 
 def _restore_life(

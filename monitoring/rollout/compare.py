@@ -1,30 +1,36 @@
 """Whether a canary may go on: its requests held against those that live answered meanwhile. Pure.
 
-Three questions, each by bounds that hold at every moment (`sequence`), which share the policy's probability of a false
-stop evenly: does the canary fail more, does it answer otherwise, is it slower? It is taken back when the bounds of the
-two slots say so; it moves on when its time has come, enough of its requests were seen, and nothing says that it should
-not. Requests that came together are not independent: `effect` divides the counts of scores.
+Does it fail more, is it refused more, is it slower (at the median, at the 99th percentile), does it answer otherwise,
+is it less sure? Each question has a tolerance, and bounds of the difference (`questions`).
+
+1. It is taken back when of one question the lower bound is beyond its tolerance. The questions, steps and slots share
+   the policy's `false_stop` evenly: so likely, at most, a canary within all tolerances is ever taken back.
+2. It is moved on when of each question the upper bound is within its tolerance, it is time, enough was seen, and none
+   of its objectives pages. For one that is beyond a tolerance that very question's bound has to be wrong: so the steps
+   and slots alone share `false_move`, the questions do not.
+3. Else it waits, and says what for.
+
+Requests that came together are not independent: `effect` divides the counts of rows, and those of requests by as much
+as their rows do not already.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final, Literal
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Any, Final, Literal
 
 from monitoring.errors import DetectError
-from registry.policy import Rollout
+from monitoring.slo import MINIMUM_BAD, Counted, Objective, burn_limit, of_confidence, of_latency
 
-from .sequence import bounds
+from .questions import NOTHING, Counts, Found, Levels, distance, resolution, share, slower
+from .tolerances import Tolerances
 
-Counts = NDArray[np.int64]
-_QUESTIONS: Final = 3
-_SIDES: Final = 2
-_STEPS: Final = 16
-"""That a rollout has at most: each step is compared by itself, and all of them share the probability."""
-_MEDIAN: Final = 0.5
+_SLOTS: Final = 2
+_STEPS: Final = 17
+"""Shares that a canary has at most, one after another: each is compared by itself, and all of them share the
+probability."""
+_QUESTIONS: Final = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,15 +39,58 @@ class Side:
 
     Attributes:
         requests: that reached the slot's package.
-        failed: of them, those that got no answer through a fault of ours (status 5xx).
+        failed: of them, those that got no answer through a fault of ours (status 5xx, or none).
+        refused: further ones, refused for what they ask (status 4xx).
+        rows: that were answered.
         latency: [bounds + 1] answered requests by their time; the last beyond all bounds.
-        scores: [bins] rows by score, in bins that both sides share.
+        confidence: [bins] rows by their largest class probability; none of a regression.
+        scores: of each score [bins] rows, in bins that both sides share.
     """
 
     requests: int
     failed: int
+    refused: int
+    rows: int
     latency: Counts
-    scores: Counts
+    confidence: Counts
+    scores: tuple[Counts, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One of them, answered as far as can be."""
+
+    what: str
+    found: Found
+    allowed: float
+    """Beyond which it goes back …"""
+    shown: float
+    """… and within which it moves on: the same, but of times, which are known to their bins alone."""
+    times: bool = False
+    """Whether it is a ratio, not a difference."""
+
+    @property
+    def bad(self) -> bool:
+        """Whether it is shown to be beyond."""
+        return self.found.at_least > self.allowed
+
+    @property
+    def good(self) -> bool:
+        """Whether it is shown to be within."""
+        return self.found.at_most <= self.shown
+
+    def says(self, end: float, bound: str, limit: float) -> str:
+        """For people."""
+        much = f"{end:.3g} times live's" if self.times else f"{end:.3g} more than live's"
+        return f"{self.what}: {bound} {much}, {limit:.3g} is allowed"
+
+    def written(self) -> dict[str, Any]:
+        """For JSON, which knows no infinity: null."""
+        most = self.found.at_most
+        return {
+            "what": self.what, "at_least": self.found.at_least, "at_most": None if most == float("inf") else most,
+            "allowed": self.allowed, "shown": self.shown,
+        }  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +100,17 @@ class Comparison:
     verdict: Literal["hold", "move", "back"]
     reasons: tuple[str, ...]
     """Why back, or what is still waited for."""
-    figures: dict[str, float]
+    questions: tuple[Question, ...]
 
 
 def compare(
-    canary: Side, live: Side, limits: Rollout, seconds: tuple[float, ...], *, due: bool, effect: float = 1.0
+    canary: Side,
+    live: Side,
+    limits: Tolerances,
+    seconds: tuple[float, ...],
+    *,
+    due: bool,
+    effect: float = 1.0,
 ) -> Comparison:
     """Hold a canary against live.
 
@@ -65,70 +120,97 @@ def compare(
         limits: the policy's.
         seconds: upper bounds of the latency bins, ascending.
         due: whether the next step's time has come.
-        effect: by which rows of scores are fewer than they seem, ≥ 1.
+        effect: by which rows are fewer than they seem, ≥ 1.
 
     Raises:
         DetectError: sides of other bins.
     """
-    if len(canary.scores) != len(live.scores) or not (
-        len(canary.latency) == len(live.latency) == len(seconds) + 1
-    ):
-        raise DetectError("a canary and live whose bins differ cannot be compared")
-    alpha = limits.false_stop / _STEPS / _QUESTIONS / _SIDES
-    errors = _errors(canary, live, alpha)
-    scores = _scores(canary, live, alpha, effect)
-    slower = _slower(canary, live, seconds, alpha)
-    figures = {
-        "errors_worse_by": errors,
-        "ks": scores,
-        "slower_by": slower,
-        "requests": float(canary.requests),
-    }
-    why = [
-        f"{what}: at least {found:.3g} more than live's, {limit:g} is allowed"
-        for what, found, limit in (
-            ("share of failed requests", errors, limits.errors_worse_by),
-            ("distance of scores", scores, limits.ks),
-        )
-        if found > limit
+    shapes = [
+        (len(side.latency), len(side.confidence), [len(each) for each in side.scores])
+        for side in (canary, live)
     ]
-    if slower > limits.slower_by:
-        why.append(f"median time: at least {slower:.3g} times live's, {limits.slower_by:g} is allowed")
-    if why:
-        return Comparison("back", tuple(why), figures)
-    waits = [] if due else ["the next step's time has not come"]
-    if canary.requests < limits.minimum_requests:
-        waits.append(
-            f"{canary.requests} requests of the canary were seen; {limits.minimum_requests} are needed"
+    if shapes[0] != shapes[1] or shapes[0][0] != len(seconds) + 1:
+        raise DetectError("a canary and live whose bins differ cannot be compared")
+    asked = tuple(_questions(canary, live, limits, seconds, effect))
+    back = tuple(each.says(each.found.at_least, "at least", each.allowed) for each in asked if each.bad)
+    if back:
+        return Comparison("back", back, asked)
+    waits = tuple(_waits(canary, live, limits, seconds, due=due))
+    waits += tuple(
+        each.says(each.found.at_most, "not shown yet, at most", each.shown) for each in asked if not each.good
+    )
+    return Comparison("hold" if waits else "move", waits, asked)
+
+
+def _questions(
+    canary: Side, live: Side, limits: Tolerances, seconds: tuple[float, ...], effect: float
+) -> Iterator[Question]:
+    levels = Levels(
+        back=limits.false_stop / _STEPS / _QUESTIONS / _SLOTS, move=limits.false_move / _STEPS / _SLOTS
+    )
+    fewer = _of_requests(canary, live, effect)
+
+    def shares(hits: tuple[int, int], of: tuple[int, int], by: float) -> Found:
+        return share((hits[0] / by, hits[1] / by), (of[0] / by, of[1] / by), levels)
+
+    reached = (canary.requests, live.requests)
+    refused = (canary.refused, live.refused)
+    failed = shares((canary.failed, live.failed), reached, fewer)
+    yield Question("share of failed requests", failed, limits.errors, limits.errors)
+    all_of_them = (reached[0] + refused[0], reached[1] + refused[1])
+    yield Question(
+        "share of refused requests", shares(refused, all_of_them, fewer), limits.refusals, limits.refusals
+    )
+    for what, quantile, allowed in (
+        ("median time", 0.5, limits.median),
+        ("99th percentile of time", 0.99, limits.p99),
+    ):
+        found = slower(canary.latency, live.latency, seconds, quantile, fewer, levels)
+        yield Question(what, found, allowed, max(allowed, resolution(seconds)), times=True)
+    if limits.sure is not None and canary.confidence.any() | live.confidence.any():
+        one, other = (of_confidence(limits.sure, side.confidence.tolist()) for side in (canary, live))
+        found = shares((one.bad, other.bad), (one.requests, other.requests), effect)
+        yield Question("share of unsure predictions", found, limits.unsure, limits.unsure)
+    columns = len(canary.scores)
+    for place, pair in enumerate(zip(canary.scores, live.scores, strict=True)):
+        what = "distance of scores" if columns == 1 else f"distance of scores {place}"
+        yield Question(what, distance(*pair, effect, levels, columns), limits.scores, limits.scores)
+    if not columns:
+        yield Question("distance of scores", NOTHING, limits.scores, limits.scores)
+
+
+def _of_requests(canary: Side, live: Side, effect: float) -> float:
+    """The design effect of requests, of that of rows: independent requests are no more than independent rows."""
+    rows, answered = canary.rows + live.rows, int(canary.latency.sum() + live.latency.sum())
+    return max(1.0, effect * answered / rows) if rows else max(1.0, effect)
+
+
+def _waits(
+    canary: Side, live: Side, limits: Tolerances, seconds: tuple[float, ...], *, due: bool
+) -> Iterator[str]:
+    """What has nothing to do with bounds."""
+    if not due:
+        yield "the next step's time has not come"
+    elif not canary.requests and live.requests >= limits.minimum_requests:
+        yield (
+            f"the canary has answered nothing, and live {live.requests} requests: it may be that it kills its "
+            "workers, or that no gateway serves it"
         )
-    return Comparison("hold" if waits else "move", tuple(waits), figures)
+    if canary.requests < limits.minimum_requests:
+        yield f"{canary.requests} requests of the canary were seen; {limits.minimum_requests} are needed"
+    for objective in limits.objectives:
+        counted = _objective(objective, canary, seconds)
+        burnt = burn_limit(objective.budget, limits.factor)
+        if counted.bad >= MINIMUM_BAD and counted.bad > burnt * counted.requests:
+            yield (
+                f"the canary misses its objective of {objective.name}: {counted.bad} of {counted.requests} are bad, "
+                f"and {burnt:.3g} of them page"
+            )
 
 
-def _errors(canary: Side, live: Side, alpha: float) -> float:
-    """By how much its share of failed requests is larger, at least."""
-    lower, upper = bounds([canary.failed, live.failed], [canary.requests, live.requests], alpha)
-    return max(0.0, float(lower[0] - upper[1]))
-
-
-def _scores(canary: Side, live: Side, alpha: float, effect: float) -> float:
-    """The distance of the two distributions of scores at the bins' edges, at least."""
-    cuts = len(canary.scores) - 1
-    if cuts < 1:
-        return 0.0
-    sides = np.stack([np.cumsum(canary.scores)[:-1], np.cumsum(live.scores)[:-1]]) / effect
-    rows = np.array([[canary.scores.sum()], [live.scores.sum()]]) / effect
-    lower, upper = bounds(sides, rows, alpha / cuts)
-    return max(0.0, float((lower[0] - upper[1]).max()), float((lower[1] - upper[0]).max()))
-
-
-def _slower(canary: Side, live: Side, seconds: tuple[float, ...], alpha: float) -> float:
-    """How many times live's median its own is, at least: by the edges of the bins that they are in; 0: not known."""
-    sides = np.stack([np.cumsum(canary.latency)[:-1], np.cumsum(live.latency)[:-1]])
-    rows = np.array([[canary.latency.sum()], [live.latency.sum()]])
-    lower, upper = bounds(sides, rows, alpha / len(seconds))
-    at_most = np.flatnonzero(lower[1] >= _MEDIAN)
-    if not len(at_most):
-        return 0.0
-    # The canary's median is beyond each bound below which less than half lies, whatever is still to come.
-    beyond = np.flatnonzero(upper[0] < _MEDIAN)
-    return seconds[beyond[-1]] / seconds[at_most[0]] if len(beyond) else 0.0
+def _objective(objective: Objective, side: Side, seconds: tuple[float, ...]) -> Counted:
+    if objective.name == "latency":
+        return of_latency(objective, seconds, side.latency.tolist())
+    if objective.name == "confidence":
+        return of_confidence(objective, side.confidence.tolist())
+    return Counted(side.failed if objective.name == "errors" else side.refused, side.requests + side.refused)

@@ -1,7 +1,10 @@
-"""Takes the steps of rollouts while their comparison holds, and takes canaries back when it does not.
+"""Takes the steps of rollouts once their comparison holds, and takes canaries back when it does not.
+
+A canary without steps, or with none left, is compared as long as it stands: it may go back, and no further.
 
 Nothing is kept but in the governance log: whoever dies here leaves a rollout where it is. What the monitor counted is
-believed: a lying one can make a controller take steps early that people have signed, or go back, and nothing else.
+believed: a lying one can make a controller take steps early that people have signed, or go back, and nothing else. The
+event says what it was decided by: the counts, of which offsets, the policy, and what came of each question.
 """
 
 from __future__ import annotations
@@ -19,7 +22,6 @@ from urllib.parse import quote
 import structlog
 
 from audit.errors import AuditError
-from monitoring.asked import Asked
 from monitoring.controller.act import Append, act, person_of
 from monitoring.controller.base import Ground
 from monitoring.controller.ground import Follower
@@ -28,9 +30,10 @@ from monitoring.panes import LATENCY_BOUNDS
 from registry.deployment import Deployed, Deployment, Placed, Rollout
 from registry.deployment.change import stepped
 from registry.errors import RegistryError
-from registry.policy import Rollout as Limits
 
-from .compare import Comparison, Side, compare
+from .compare import Comparison, compare
+from .told import Told
+from .tolerances import Tolerances
 
 INTERVAL: Final = 2.0
 """Seconds between two looks."""
@@ -115,7 +118,7 @@ class Mover:
             self._say("", f"the governance log: {error}")
             return
         for service, deployed in services.items():
-            if deployed.rollout is None or deployed.paused:
+            if deployed.canary is None or deployed.paused:
                 self._told.pop(service, None)
                 continue
             try:
@@ -126,7 +129,7 @@ class Mover:
     def _about(self, deployed: Deployed) -> str:
         """What was done. Raises RolloutWaits: why nothing was."""
         grounds, now = self._follower.grounds, round(self._clock(), 3)
-        ground, rollout = grounds.ground(deployed.service, now), deployed.rollout
+        ground, rollout = grounds.ground(deployed.service, now), deployed.canary
         assert rollout is not None
         if now < self._rests.get(deployed.service, 0.0) <= now + _REST * 64:
             raise RolloutWaits("its last event changed nothing; it is tried again later")
@@ -134,19 +137,19 @@ class Mover:
         if person is None:
             raise RolloutWaits("the controller's key has not the role controller in the root")
         found = self._counted(deployed.service, rollout)
-        came_of = _compare(found, limits_of(ground), due=rollout.due(int(now * 1000)))
-        if came_of.verdict == "hold":
-            raise RolloutWaits("; ".join(came_of.reasons))
+        came_of, reasons = _compare(found, limits_of(ground), rollout, now)
         back = came_of.verdict == "back"
+        if not back and reasons:
+            raise RolloutWaits("; ".join(reasons))
         if not back and rollout.left[0] == 1 and (why := ground.admitted(rollout.digest)):
             raise RolloutWaits(f"the next step makes it live, and it may not be: {'; '.join(why)}")
         plan = _live(deployed) if back else stepped(deployed)
-        reason = "; ".join(came_of.reasons) if back else f"the comparison with live holds; {_shares(plan)}"
+        reason = "; ".join(reasons) if back else f"the comparison with live holds; {_shares(plan)}"
         assert deployed.last is not None
         event = Deployment(
             service=deployed.service, action="rollback" if back else "step", plan=plan,
             after=deployed.last.offset, reason=reason[:_LONGEST], actor=person, at=now,
-            evidence={"kind": "rollout", "comparison": dict(found), "figures": came_of.figures},
+            evidence=_evidence(ground, found, came_of),
         )  # fmt: skip
         done = act(
             event, self._append, lambda: self._follower.read_on().ground(deployed.service, now).deployed
@@ -173,30 +176,47 @@ class Mover:
             log.info("rollout", service=service, what=what)
 
 
-def limits_of(ground: Ground) -> Limits:
+def limits_of(ground: Ground) -> Tolerances:
     """By what a service's canaries are compared. Raises RolloutWaits: the policy does not say."""
     section = ground.section
     limits = section.canary.rollout if section is not None and section.canary is not None else None
     if limits is None:
-        raise RolloutWaits("the policy has no canary.rollout: the steps do not move by themselves")
-    return limits
+        raise RolloutWaits("the policy has no canary.rollout: nothing moves or goes back by itself")
+    assert section is not None
+    return Tolerances.of(limits, section.slo)
 
 
 def _live(deployed: Deployed) -> list[Placed]:
     return [Placed(digest=each.digest) for each in deployed.plan if each.slot == "live"]
 
 
-def _compare(found: Mapping[str, Any], limits: Limits, *, due: bool) -> Comparison:
-    """Raises RolloutWaits: what the monitor answers is none."""
+def _compare(
+    found: Mapping[str, Any], limits: Tolerances, rollout: Rollout, now: float
+) -> tuple[Comparison, tuple[str, ...]]:
+    """What came of it; and why back, or why not yet. Raises RolloutWaits: what the monitor answers is none."""
     try:
-        canary, live = (_side(Asked.read(found["sides"][slot])) for slot in ("canary", "live"))
-        return compare(canary, live, limits, _SECONDS, due=due, effect=max(1.0, float(found["effect"])))
-    except (DetectError, KeyError, TypeError, ValueError) as error:
+        told = Told.read(found)
+        came_of = compare(
+            told.canary, told.live, limits, _SECONDS, due=rollout.due(int(now * 1000)), effect=told.effect
+        )
+    except DetectError as error:
         raise RolloutWaits(f"what the monitor answers is no comparison: {error}") from error
+    if came_of.verdict == "back":
+        return came_of, came_of.reasons
+    if not rollout.left:
+        return came_of, ("no step is left: it stays, until it is shown to be worse or people decide",)
+    return came_of, (*told.waits(now), *came_of.reasons)
 
 
-def _side(asked: Asked) -> Side:
-    return Side(asked.reached, asked.failed, asked.latency, asked.scores)
+def _evidence(ground: Ground, found: Mapping[str, Any], came_of: Comparison) -> dict[str, Any]:
+    """What was decided by, for the event."""
+    return {
+        "kind": "rollout",
+        "policy": None if ground.policy is None else ground.policy.digest,
+        "governance_end": ground.end,
+        "comparison": dict(found),
+        "questions": [each.written() for each in came_of.questions],
+    }
 
 
 def _shares(plan: list[Placed]) -> str:

@@ -30,6 +30,8 @@ class Deployed:
     paused: bool = False
     rollout: Rollout | None = None
     """The canary that moves on by itself; None: there is none, or it is through."""
+    canary: Rollout | None = None
+    """The one canary that stands, and is compared with live, with steps or without; None: there is none, or several."""
 
     @property
     def plan(self) -> tuple[Placed, ...]:
@@ -156,8 +158,8 @@ def fold_deployments(roots: Roots, said: Iterable[Said]) -> Mapping[str, Deploye
         events.setdefault(event.content.service, []).append(event)
     standing = fold.standing()
     return {
-        name: Deployed(name, tuple(own), standing[name].last, standing[name].paused, standing[name].rollout)
-        for name, own in events.items()
+        name: Deployed(name, tuple(own), each.last, each.paused, each.rollout, each.canary)
+        for name, own, each in ((name, own, standing[name]) for name, own in events.items())
     }
 
 

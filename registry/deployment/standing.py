@@ -37,7 +37,8 @@ class Standing:
     last: Event | None = None
     """The newest event that counts; None: none does."""
     paused: bool = False
-    rollout: Rollout | None = None
+    canary: Rollout | None = None
+    """See `Deployed.canary`."""
     lives: list[tuple[int, str]] = field(default_factory=list)
     """From which offset on which digest was live: an item for each change."""
     was_live: set[str] = field(default_factory=set)
@@ -45,7 +46,7 @@ class Standing:
     left: dict[str, int] = field(default_factory=dict)
     """What a rollback took off that was live, and was not live again since → the rollback's offset."""
     since: list[int] = field(default_factory=list)
-    """The offsets of the newest event that brought a plan of its own, and of those that count after it: what `rollout`,
+    """The offsets of the newest event that brought a plan of its own, and of those that count after it: what `canary`,
     `paused` and `last` come of."""
     paused_then: bool = False
     """Whether it was paused before the first of those."""
@@ -59,6 +60,11 @@ class Standing:
         return () if self.last is None else tuple(self.last.content.plan)
 
     @property
+    def rollout(self) -> Rollout | None:
+        """The canary that moves on by itself; None: there is none, or it is through."""
+        return None if self.canary is None or not self.canary.left else self.canary
+
+    @property
     def after(self) -> int | None:
         """What the next event must follow."""
         return None if self.last is None else self.last.offset
@@ -66,10 +72,10 @@ class Standing:
     def count(self, event: Event) -> None:
         """Take an event that counts."""
         content = event.content
-        if content.action == "step" and self.rollout is not None:
-            self.rollout = moved(self.rollout, event.logged)
+        if content.action == "step" and self.canary is not None:
+            self.canary = moved(self.canary, event.logged)
         elif content.action not in ("pause", "resume"):
-            self.rollout = begun(content, event.logged, event.offset)
+            self.canary = begun(content, event.logged, event.offset)
             self.since, self.paused_then = [], self.paused
         self.last = event
         if not self.lives or self.lives[-1][1] != content.live:

@@ -1,7 +1,8 @@
-"""Steps that move by themselves: what a deployment lets a controller do, and what comes next.
+"""Canaries on their way: what a deployment lets a controller do, and what comes next.
 
 Who deploys a canary with steps signs them all in advance. Each move is an event of its own, `step`, that a controller
-signs once its comparison with live holds; it counts only when it is the next of those steps, and not too soon.
+signs once its comparison with live holds; it counts only when it is the next of those steps, and not too soon. A canary
+that has no steps (any more) is on its way for as long as it stands: it can be taken back.
 """
 
 from __future__ import annotations
@@ -24,9 +25,9 @@ class Rollout:
     digest: str
     """The canary's."""
     left: tuple[float, ...]
-    """Shares still to come; the last one may be 1: live, alone."""
+    """Shares still to come; the last one may be 1: live, alone. Empty: it moves no further by itself."""
     seconds: float
-    """Between two moves, at least."""
+    """Between two moves, at least; 0 where there never were any."""
     moved: int
     """When the last one was logged, ms since 1970 UTC."""
     since: int
@@ -35,16 +36,19 @@ class Rollout:
     """Of the event that began it."""
 
     def due(self, now: int) -> bool:
-        """Whether the next step may be taken at `now`, ms of the log's clock."""
-        return now >= self.moved + 1000 * self.seconds
+        """Whether there is a next step, and it may be taken at `now`, ms of the log's clock."""
+        return bool(self.left) and now >= self.moved + 1000 * self.seconds
 
 
 def begun(content: Deployment, logged: int, offset: int) -> Rollout | None:
-    """The rollout that a deployment begins; None: it names no steps."""
-    if content.steps is None:
+    """The rollout that a deployment begins; None: its plan has not exactly one canary."""
+    canaries = [each.digest for each in content.plan if each.slot == "canary"]
+    if len(canaries) != 1:
         return None
-    (canary,) = (each.digest for each in content.plan if each.slot == "canary")
-    return Rollout(canary, tuple(content.steps.shares), content.steps.seconds, logged, logged, offset)
+    left, seconds = (
+        ((), 0.0) if content.steps is None else (tuple(content.steps.shares), content.steps.seconds)
+    )
+    return Rollout(canaries[0], left, seconds, logged, logged, offset)
 
 
 def next_plan(rollout: Rollout, plan: tuple[Placed, ...]) -> list[Placed]:
@@ -61,9 +65,8 @@ def next_plan(rollout: Rollout, plan: tuple[Placed, ...]) -> list[Placed]:
 
 
 def moved(rollout: Rollout, logged: int) -> Rollout | None:
-    """The rollout after a step; None: that was the last."""
-    left = rollout.left[1:]
-    return replace(rollout, left=left, moved=logged) if left else None
+    """The rollout after a step; None: that has made it live."""
+    return None if rollout.left[:1] == (FULL,) else replace(rollout, left=rollout.left[1:], moved=logged)
 
 
 def why_not(

@@ -158,15 +158,24 @@ class LiveFairness(Part):
 
 
 class Rollout(Part):
-    """When a canary's steps move on by themselves: while its comparison with live holds."""
+    """When a canary's steps move on by themselves: once its comparison with live is shown to hold."""
 
     errors_worse_by: Share = 0.01
     """Share of failed requests that it may have more than live."""
     slower_by: Positive = 1.25
     """Its median latency over live's, at most."""
     ks: Share = 0.10
-    """Distance of the two slots' scores that does not matter."""
+    """Distance of the two slots' scores that does not matter, of each score."""
     false_stop: Annotated[float, Field(gt=0, lt=0.5)] = 0.01
     """Probability that a canary as good as live is ever turned back, however often it is looked at."""
     minimum_requests: Count = 200
-    """Of the canary, before a step moves on."""
+    """Of the canary, before a step moves on; what is to be shown mostly takes more (docs/rollouts.md)."""
+    false_move: Annotated[float, Field(gt=0, lt=0.5)] | None = later()
+    """Probability that a canary beyond any of these limits is ever moved on; 0.05 when absent."""
+    refusals_worse_by: Share | None = later()
+    """Share of requests refused for what they ask (status 4xx) that it may have more than live; 0.02 when absent."""
+    p99_slower_by: Positive | None = later()
+    """Its 99th percentile of latency over live's, at most; 2.5 when absent."""
+    unsure_worse_by: Share | None = later()
+    """Share of predictions below `slo.confidence.at_least` that it may have more than live; 0.10 when absent. Without
+    that objective it is not asked."""

@@ -41,6 +41,8 @@ def test_what_answers_since_when(tmp_path: Path) -> None:
     again = governed(town, tmp_path / "two")
     assert again.served == {Of("credit", TWO, "live"): int(town.clock * MS)}
     assert again.rollouts == {}
+    town.deploy(plan_of(TWO, ONE))
+    assert governed(town, tmp_path / "three").rollouts["credit"].digest == ONE  # compared, with no steps
 
 
 def test_what_was_ever_named_may_have_answered(tmp_path: Path) -> None:

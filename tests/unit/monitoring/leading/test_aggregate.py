@@ -7,17 +7,24 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
+from monitoring.answers import comparison_of
+from monitoring.detect.count import Counter
 from monitoring.errors import DetectError
 from monitoring.judging import judged_by
-from monitoring.leading import Aggregate, restore, state_of
+from monitoring.leading import Aggregate, Life, restore, state_of
 from monitoring.panes import Of, Pane
+from monitoring.panes.build import Counting
 from monitoring.read import Profile
+from monitoring.rollout.told import Told
 from registry.deployment import Rollout
 from registry.errors import StoreUnavailable
 from registry.policy import parse_policy
-from tests.unit.monitoring.conftest import CREDIT, DIGEST, Kept
+from registry.reference import build
+from registry.signature import Signature
+from tests.unit.monitoring.conftest import CREDIT, DIGEST, SIGNATURE, Kept, rows
 
 POLICY = parse_policy(b"""\
 format: 1
@@ -48,6 +55,19 @@ def said(one: Aggregate) -> Any:
 def alarms(one: Aggregate) -> dict[str, str]:
     """Of credit."""
     return dict(one.lives[CREDIT].alarms())
+
+
+def profile_of_three() -> Profile:
+    """Of a package with a score for each of three classes."""
+    random = np.random.default_rng(7)
+    signature = Signature(
+        name="credit", task="multiclass", features=SIGNATURE.features, classes=("a", "b", "c")
+    )
+    scores = random.dirichlet((1, 2, 3), 2000).astype(np.float32)
+    reference = build(rows(random, 2000)[0], scores, signature)
+    return Profile(
+        DIGEST, reference, b"\0" * 32, Counter(reference.features), Counter(reference.scores), True, None, signature
+    )  # fmt: skip
 
 
 @pytest.fixture
@@ -191,12 +211,75 @@ def test_a_rollout_compares_what_came_since_it_began(
     sides = one.comparing["credit"].sides
     assert (sides["live"].rows, sides["canary"].rows) == (750, 75)
     assert (sides["live"].reached, sides["canary"].reached) == (750, 75)
-    assert (sides["live"].scores.sum(), sides["canary"].scores.sum()) == (750, 75)
-    assert sides["live"].scores.max() < 0.1 * 750  # in bins of about one twentieth each
+    assert (sides["live"].scores[0].sum(), sides["canary"].scores[0].sum()) == (750, 75)
+    assert sides["live"].scores[0].max() < 0.1 * 750  # in bins of about one twentieth each
+    assert (one.comparing["credit"].ranges, one.comparing["credit"].newest) == ({0: (750, 1500)}, 6000)
     again = aggregate(kept)
     again.serve({CREDIT: 0, canary: 3000}, {"credit": rollout})
     restore(again, json.loads(json.dumps(state_of(one))), [])
     assert state_of(again)["comparing"] == state_of(one)["comparing"]
+    assert again.comparing["credit"].ranges == {0: (750, 1500)}
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda kept: kept["sides"]["live"].update(scores=kept["sides"]["live"]["scores"][0]),
+        lambda kept: kept["sides"]["live"].update(scores=[[1, 2]]),
+        lambda kept: kept.pop("ranges"),
+    ],
+)
+def test_a_comparison_that_a_monitor_of_before_kept_begins_anew(
+    kept: Kept, drifting: list[Pane], damage: Callable[[Any], Any]
+) -> None:
+    """It had less of it; all else is gone on from."""
+    rollout = Rollout("sha256:" + "cd" * 32, (1.0,), 600.0, 0, 0, 41)
+    one, again = aggregate(kept), aggregate(kept)
+    for each in (one, again):
+        each.serve({CREDIT: 0}, {"credit": rollout})
+    one.take(drifting[0])
+    one.judge()
+    assert one.comparing["credit"].side("live").rows == 250
+    state = state_of(one)
+    damage(state["comparing"]["credit"])
+    restore(again, json.loads(json.dumps(state)), [])
+    assert again.comparing["credit"].side("live").rows == 0
+    assert again.comparing["credit"].ranges == {}
+    assert again.next == {0: 1}
+
+
+def test_every_score_is_compared_and_what_pages_is_told(
+    stream: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a package of three classes; and of which offsets, how new, and what waits."""
+    three, other = profile_of_three(), "sha256:" + "cd" * 32
+    packages, canary = Kept({DIGEST: three, other: three}), Of("credit", other, "canary")
+    one = aggregate(packages)
+    one.serve({CREDIT: 0, canary: 0}, {"credit": Rollout(other, (), 0.0, 0, 0, 41)})
+    random, places = np.random.default_rng(1), np.arange(1, 4)
+    for of in (CREDIT, canary):
+        counting = Counting.of(three)
+        scores = random.dirichlet(places if of is CREDIT else places[[0, 2, 1]], 200).astype(np.float32)
+        counting.add(rows(random, 200)[0], scores, np.full(200, 2_000_000, np.int64))
+        tallies = {of: counting.tally()}
+        number = one.next.get(0, 0)
+        one.take(Pane(0, number, number * 256, number * 256 + 256, 1000, tallies=tallies))
+        one.judge()
+    sides = one.comparing["credit"].sides
+    assert [[each.sum() for each in sides[slot].scores] for slot in ("live", "canary")] == [[200] * 3] * 2
+    apart = [
+        abs(np.cumsum(live) - np.cumsum(beside)).max() / 200
+        for live, beside in zip(sides["live"].scores, sides["canary"].scores, strict=True)
+    ]
+    assert apart[0] < 0.15  # the first class alone shows nothing
+    assert min(apart[1:]) > 0.3
+    of_canary, of_live = {"age": "warn", "home": "page"}, {"age": "page"}
+    monkeypatch.setattr(Life, "alarms", lambda life: of_canary if life is one.lives[canary] else of_live)
+    found = comparison_of(one, "credit")
+    assert found is not None
+    assert (found["ranges"], found["newest"], found["waiting"]) == ([[0, 0, 512]], 1000, 0)
+    assert (found["pages"], found["topic"], found["pane_records"]) == (["home"], "00" * 16, 250)
+    assert Told.read(json.loads(json.dumps(found))).canary.rows == 200
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from monitoring.controller.act import appender
 from monitoring.controller.ground import Follower
 from monitoring.panes import LATENCY_BOUNDS
 from monitoring.rollout.mover import Mover, RolloutWaits
-from registry.deployment import Deployed, Steps
+from registry.deployment import Deployed, Placed, Steps
 from registry.policy import parse_policy
 from tests.components.controller import KEYS, ONE, TWO, Town, plan_of
 
@@ -39,6 +39,8 @@ class Stage:
         self.town.deploy(ONE)
         self.offset = self.town.deploy(plan_of(ONE, TWO), steps=Steps(shares=[0.5, 1.0], seconds=600.0))
         self.log: LocalLog = self.town.write(directory)
+        self.age = 5.0
+        """Seconds of the newest pane."""
         self.found: dict[str, Any] | None = self.comparison()
         self.append = appender(Governance(self.log, KEYS["robot"], lambda: int(self.town.clock * 1e9)))
         self.mover = self.another()
@@ -48,22 +50,44 @@ class Stage:
         follower = Follower(self.log, self.town.root, self.town.publisher)
 
         def fetch(_: str) -> dict[str, Any] | None:
-            rollout = self.deployed().rollout
+            rollout, newest = self.deployed().canary, round(1000 * (self.town.clock - self.age))
             assert rollout is not None
-            return None if self.found is None else {"moved": rollout.moved} | self.found
+            return None if self.found is None else {"moved": rollout.moved, "newest": newest} | self.found
 
         return Mover(follower, fetch, self.append, KEYS["robot"].id, lambda: self.town.clock)
 
-    def comparison(self, errors: int = 0, requests: int = 2000, **changed: Any) -> dict[str, Any]:
+    def comparison(self, errors: int = 0, requests: int = 4000, **changed: Any) -> dict[str, Any]:
         """What a monitor tells: so many of the canary's requests have failed."""
         sides = {}
         for slot, failed in (("canary", errors), ("live", 0)):
-            side = Asked(rows=requests, scores=np.full(20, requests // 20))
+            side = Asked(rows=requests, scores=(np.full(20, requests // 20),))
             side.latency = np.zeros(len(LATENCY_BOUNDS) + 1, np.int64)
             side.latency[10] = requests
             side.count({200: requests - failed, 500: failed})
             sides[slot] = side.written()
-        return {"digest": TWO, "offset": self.offset, "effect": 1.0, "sides": sides} | changed
+        return {
+            "digest": TWO, "offset": self.offset, "effect": 1.0, "sides": sides, "topic": "ab" * 16,
+            "pane_records": 256, "ranges": [[0, 512, 4096], [1, 0, 4096]], "waiting": 0, "pages": [],
+        } | changed  # fmt: skip
+
+    def bring(self, value: bytes) -> None:
+        """An entry into the log, as it stands there: behind what the controller has written."""
+        writer = self.log.writer(0)
+        writer.send(value, b"")
+        while not writer.delivered().sends:
+            writer.wait(1)
+        writer.close()
+
+    def deploy_on(self, plan: list[Placed]) -> None:
+        """By a person, after what stands in the log."""
+        last = self.deployed().last
+        assert last is not None
+        entries = len(self.town.entries)
+        self.town.deploy(plan, after=last.offset)
+        self.bring(self.town.entries[entries].value or b"")
+        newest = self.deployed().last
+        assert newest is not None
+        self.offset = newest.offset
 
     def deployed(self) -> Deployed:
         """By the log."""
@@ -94,18 +118,26 @@ def test_it_moves_on_in_time_to_the_end(stage: Stage) -> None:
     assert stage.deployed().last is not None
     assert events[-1].content.live == TWO
     assert events[-1].role == "controller"
-    assert (events[-1].content.evidence or {})["kind"] == "rollout"
+    evidence = events[-1].content.evidence or {}
+    assert (evidence["kind"], evidence["policy"]) == ("rollout", stage.town.policy.digest)
+    assert evidence["comparison"]["ranges"] == [[0, 512, 4096], [1, 0, 4096]]
+    assert evidence["comparison"]["sides"]["canary"]["statuses"] == {"200": 4000, "500": 0}
+    assert [each["what"] for each in evidence["questions"]] == [
+        "share of failed requests", "share of refused requests", "median time", "99th percentile of time",
+        "distance of scores",
+    ]  # fmt: skip
+    assert all(each["at_most"] <= each["shown"] for each in evidence["questions"])
 
 
 def test_a_worse_canary_is_taken_back_at_once(stage: Stage) -> None:
     """What is live stays."""
-    stage.found = stage.comparison(errors=200)
+    stage.found = stage.comparison(errors=400)
     stage.mover.step()
     last = stage.deployed().last
     assert last is not None
     assert (last.content.action, last.content.live, len(last.content.plan)) == ("rollback", ONE, 1)
     assert "share of failed requests" in last.content.reason
-    assert stage.deployed().rollout is None
+    assert stage.deployed().canary is None
 
 
 def test_two_movers_take_one_step(stage: Stage) -> None:
@@ -121,11 +153,17 @@ def test_two_movers_take_one_step(stage: Stage) -> None:
     ("change", "told"),
     [
         ({"requests": 99}, "99 requests of the canary were seen"),
+        ({"requests": 400}, "share of failed requests: not shown yet"),
+        ({"pages": ["age"]}, "its drift pages: age"),
+        ({"waiting": 17}, "17 panes were not judged yet"),
+        ({"newest": 0}, "no pane of this step was judged yet"),
+        ({"newest": -1}, "is no comparison: newest: "),
+        ({"ranges": [[0, 1]]}, "is no comparison: ranges"),
         ({"moved": 1}, "the monitor has nothing of this step yet"),
         ({"offset": 1}, "the monitor has nothing of this step yet"),
         ({"digest": ONE}, "the monitor has nothing of this step yet"),
         ({"effect": "much"}, "is no comparison"),
-        ({"sides": {}}, "is no comparison"),
+        ({"sides": {}}, "is no comparison: sides: there is no 'canary'"),
     ],
 )
 def test_it_waits_when_too_little_is_known(stage: Stage, change: dict[str, Any], told: str) -> None:
@@ -138,17 +176,50 @@ def test_it_waits_when_too_little_is_known(stage: Stage, change: dict[str, Any],
     assert stage.shares() == [("live", 0.75), ("canary", 0.25)]
 
 
+@pytest.mark.parametrize("age", [301.0, -301.0])
+def test_figures_of_another_time_move_nothing(stage: Stage, age: float) -> None:
+    """A monitor that reads no more tells of a canary that was good; so may a log whose clock is ahead. What was bad by
+    them was bad.
+    """
+    stage.town.clock += 601
+    stage.age = age
+    with pytest.raises(RolloutWaits, match="s old by the clock here; 300 s are the most"):
+        stage.mover._about(stage.mover._follower.read_on().services()["credit"])
+    stage.mover.step()
+    assert stage.shares() == [("live", 0.75), ("canary", 0.25)]
+    stage.age = age - age / 100
+    stage.mover.step()
+    assert stage.shares() == [("live", 0.5), ("canary", 0.5)]
+    stage.found, stage.age = stage.comparison(errors=400), age
+    stage.mover.step()
+    assert stage.shares() == [("live", 1.0)]
+    assert stage.deployed().plan[0].digest == ONE
+
+
+def test_a_canary_without_steps_may_go_back_and_no_further(stage: Stage) -> None:
+    """Somebody tries it on some, for as long as they like: it is watched all the same."""
+    stage.mover.step()
+    stage.town.clock += 10
+    stage.deploy_on(plan_of(ONE, TWO))
+    stage.found = stage.comparison()
+    stage.town.clock += 100_000
+    stage.mover.step()
+    assert stage.shares() == [("live", 0.75), ("canary", 0.25)]
+    with pytest.raises(RolloutWaits, match="no step is left"):
+        stage.mover._about(stage.mover._follower.read_on().services()["credit"])
+    stage.found = stage.comparison(errors=400)
+    stage.mover.step()
+    assert stage.shares() == [("live", 1.0)]
+    assert stage.deployed().plan[0].digest == ONE
+
+
 def test_the_last_step_needs_all_that_live_needs(stage: Stage) -> None:
     """A canary whose approval was taken away on its way stays where it is."""
     stage.town.clock += 601
     stage.mover.step()
     entries = len(stage.town.entries)
     stage.town.revoke(TWO)
-    writer = stage.log.writer(0)
-    writer.send(stage.town.entries[entries].value or b"", b"")
-    while not writer.delivered().sends:
-        writer.wait(1)
-    writer.close()
+    stage.bring(stage.town.entries[entries].value or b"")
     stage.town.clock += 601
     stage.mover.step()
     assert stage.shares() == [("live", 0.5), ("canary", 0.5)]
@@ -165,9 +236,9 @@ def test_without_limits_in_the_policy_nothing_moves_by_itself(tmp_path: Path) ->
 def test_a_canary_that_answers_the_opposite_is_taken_back(stage: Stage) -> None:
     """As sure of itself as live is, and of the contrary."""
     assert stage.found is not None
-    falling = np.linspace(200, 0, 20).astype(int)
-    stage.found["sides"]["live"]["scores"] = falling.tolist()
-    stage.found["sides"]["canary"]["scores"] = falling[::-1].tolist()
+    falling = np.linspace(400, 0, 20).astype(int)
+    stage.found["sides"]["live"]["scores"] = [falling.tolist()]
+    stage.found["sides"]["canary"]["scores"] = [falling[::-1].tolist()]
     stage.mover.step()
     last = stage.deployed().last
     assert last is not None
@@ -177,7 +248,7 @@ def test_a_canary_that_answers_the_opposite_is_taken_back(stage: Stage) -> None:
 
 def test_an_event_that_changes_nothing_is_not_tried_again_at_once(stage: Stage) -> None:
     """A clock that is ahead of the log's would fill the log with them: all gateways read it."""
-    stage.found = stage.comparison(errors=200)
+    stage.found = stage.comparison(errors=400)
     log_clock = stage.town.clock
     stage.append = appender(Governance(stage.log, KEYS["robot"], lambda: int(log_clock * 1e9)))
     stage.town.clock += 2 * 3600

@@ -226,6 +226,31 @@ def test_a_controller_takes_the_steps_that_somebody_signed(world: Any) -> None:
         stepped(world.deployed())
 
 
+def test_a_canary_is_on_its_way_as_long_as_it_stands(world: Any) -> None:
+    """After its last step, and without any: it moves no further by itself, and may still be taken back."""
+    world.deploy("dan", GOOD)
+    world.deploy("dan", plan=plan_of(0.1), steps=STEPS | {"shares": [0.5]})
+    world.clock += 600
+    world.deploy("pipeline", action="step", plan=plan_of(0.5))
+    found = world.deployed()
+    assert (why(found), found.rollout, found.canary.digest) == ("", None, OTHER)
+    assert found.canary.moved == found.last.logged
+    assert not found.canary.due(10**15)
+    world.clock += 600
+    world.deploy("pipeline", OTHER, "step")
+    assert why(world.deployed()) == "no rollout is under way"
+    with pytest.raises(DeploymentRefused, match="no rollout"):
+        stepped(world.deployed())
+    world.deploy("pipeline", GOOD, "rollback")
+    assert (why(world.deployed()), world.deployed().canary) == ("", None)
+    world.deploy("dan", plan=plan_of(0.1))
+    assert (world.deployed().canary.digest, world.deployed().canary.left) == (OTHER, ())
+    assert world.deployed().rollout is None
+    two = [*plan_of(0.1)[1:], {"digest": THIRD, "slot": "canary", "weight": 0.1}]
+    world.deploy("dan", plan=[{"digest": GOOD, "slot": "live", "weight": 0.8}, *two])
+    assert (why(world.deployed()), world.deployed().canary) == ("", None)
+
+
 @pytest.mark.parametrize(
     ("after", "plan", "reason"),
     [

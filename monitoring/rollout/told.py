@@ -1,0 +1,94 @@
+"""What a monitor tells of a canary and of live (`monitoring.answers.comparison_of`), and whether a step may follow.
+
+A step needs figures of now. For going back their age does not matter: bounds that were beyond a tolerance at any moment
+of this step are as good a reason later, and nothing is gained by waiting.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Final, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from monitoring.asked import Asked
+from monitoring.errors import DetectError
+
+from .compare import Side
+
+STALE: Final = 300.0
+"""Seconds after the newest pane that was compared. A step is taken soon after a pane, or not at all."""
+BEHIND: Final = 16
+"""Panes that are there and not judged yet, beyond which the newest ones are not known."""
+
+_Natural = Annotated[int, Field(ge=0)]
+_Range = tuple[_Natural, _Natural, _Natural]
+"""Partition, the first offset, the end."""
+
+
+class _Answer(BaseModel):
+    # Not strict: a tuple is a list in JSON. More keys are a newer monitor's.
+    model_config = ConfigDict(frozen=True, extra="ignore")
+    topic: str = Field(max_length=64)
+    pane_records: Annotated[int, Field(ge=1)]
+    effect: Annotated[float, Field(allow_inf_nan=False)]
+    ranges: tuple[_Range, ...]
+    newest: _Natural
+    waiting: _Natural
+    pages: tuple[str, ...]
+    sides: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Parsed. `topic`, `pane_records` and `ranges` say of which records, for who counts them again."""
+
+    canary: Side
+    live: Side
+    effect: float
+    topic: str
+    pane_records: int
+    ranges: tuple[_Range, ...]
+    newest: int
+    """The time of the newest pane, ms since 1970 UTC by the log's clock; 0: there was none."""
+    waiting: int
+    """Panes that are there, and were not judged yet."""
+    pages: tuple[str, ...]
+    """Columns of the canary whose drift pages."""
+
+    @classmethod
+    def read(cls, content: Mapping[str, Any]) -> Self:
+        """What a monitor answered. Raises DetectError: it is no comparison."""
+        try:
+            said = _Answer.model_validate(dict(content))
+            canary, live = (side_of(Asked.read(said.sides[slot])) for slot in ("canary", "live"))
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+            raise DetectError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+        except KeyError as error:
+            raise DetectError(f"sides: there is no {error}") from error
+        return cls(
+            canary, live, max(1.0, said.effect), said.topic, said.pane_records, said.ranges, said.newest, said.waiting,
+            said.pages,
+        )  # fmt: skip
+
+    def waits(self, now: float) -> Iterator[str]:
+        """Why no step is taken by it. `now`: seconds since 1970 UTC."""
+        age = now - self.newest / 1000
+        if not self.newest:
+            yield "no pane of this step was judged yet"
+        elif abs(age) > STALE:
+            # A log whose clock is far ahead of ours tells as little of now as one that nobody has read.
+            yield f"the newest pane is {age:.0f} s old by the clock here; {STALE:.0f} s are the most"
+        if self.waiting > BEHIND:
+            yield f"{self.waiting} panes were not judged yet; {BEHIND} are the most"
+        if self.pages:
+            yield f"its drift pages: {', '.join(self.pages)}"
+
+
+def side_of(asked: Asked) -> Side:
+    """What is compared of it."""
+    return Side(
+        asked.reached, asked.failed, asked.refused, asked.rows, asked.latency, asked.confidence, asked.scores
+    )
