@@ -65,7 +65,9 @@ def peak(length: int) -> int:
 
 def test_a_scan_of_any_length_takes_the_same_memory() -> None:
     """When the mark is lost, the whole log is read: it may be larger than the machine."""
-    assert peak(8000) < 1.3 * peak(2000)
+    short = peak(2000)
+    long, again = peak(8000), peak(2000)  # what is made once, at the first reading, is in neither
+    assert long < 1.3 * max(short, again)
 
 
 @pytest.fixture
