@@ -95,6 +95,13 @@ MUTATIONS = (
         f"{PATH} -k max_queue",
     ),
     Mutation(
+        "no bound of what a shadow is shown",
+        "service/shadow.py",
+        "            if len(self._tasks) >= self._limit:\n",
+        "            if False:\n",
+        f"{PATH} -k shadow_that_hangs",
+    ),
+    Mutation(
         "any key is one",
         "service/auth.py",
         "        if caller is None:\n",

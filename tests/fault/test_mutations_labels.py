@@ -79,8 +79,8 @@ MUTATIONS = (
     check("a cohort's age", "monitoring/labels/look", "if each.end + after <= now]", "if True]", FOLLOW),
     # ---------------------------------------------------------------- shown to people
     check("a change that came", "monitoring/labels/export", "    if found.concept.newest is not None:", "    if False:", f"{FOLLOW} -k exports"),
-    check("differences of groups", "monitoring/labels/export", "            for rate, gap in judged.gaps.items():",
-          "            for rate, gap in ():", f"{FOLLOW} -k groups"),
+    check("differences of groups", "monitoring/labels/export", "        for rate, gap in judged.gaps.items():",
+          "        for rate, gap in ():", f"{FOLLOW} -k groups"),
 )  # fmt: skip
 
 

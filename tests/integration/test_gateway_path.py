@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import gzip
 import json
 import struct
+import threading
 from collections import Counter
 from hashlib import sha256
 from pathlib import Path
@@ -19,6 +21,7 @@ from audit.proof.record import Header
 from registry.runtimes import load as load_model
 from registry.table import encode, model_rows
 from service.auth import add_key, list_keys
+from service.call import Call
 from service.errors import PROBLEM_JSON
 from tests.components.gateway import JSON, Answer, Exchange, Site, ask, open_gateway, until
 from tests.components.packages import credit_onnx_published, credit_package, credit_table, number_package
@@ -471,6 +474,33 @@ async def test_a_shadow_is_recorded_and_never_returned(site: Site) -> None:
     assert one.record_id != answer.headers["affiant-record"]
 
 
+@pytest.mark.parametrize("queue", [0, 3])
+async def test_a_shadow_that_hangs_holds_so_many_requests_and_no_more(site: Site, queue: int) -> None:
+    """The others are answered, counted as dropped, and let go of."""
+    site.serve("credit", credit_package(form="json"), "shadow", 100.0)
+    site.gateway |= {"shadow_queue": queue, "thread_rows": 1}
+    go_on = threading.Event()
+    async with open_gateway(site) as front:
+        (shadow,) = front.plan["credit"].shadows
+        batcher, predict = shadow.loaded.batcher, shadow.loaded.batcher._predict
+        batcher._predict = lambda rows: predict(rows) if go_on.wait() else rows  # type: ignore[misc]
+        try:
+            answers = [await ask(front, PREDICT, body(ROWS[0])) for _ in range(20)]
+            gc.collect()
+            held = sum(isinstance(each, Call) for each in gc.get_objects())
+            dropped = await counted(front, 'reason="shadow-dropped"')
+        finally:
+            go_on.set()
+        await until(lambda: not front.gate.shadows._tasks, "shadows")  # type: ignore[union-attr]
+        after = await ask(front, PREDICT, body(ROWS[0]))
+    assert [each.status for each in (*answers, after)] == [200] * 21
+    assert held == queue
+    assert float(dropped.split()[-1]) == 20 - queue
+    slots = Counter(one.fields[Key.SLOT] for one in site.exchanges())
+    # Once it has answered, there is room again.
+    assert slots == Counter({Slot.LIVE: 21}) + Counter({Slot.SHADOW: queue + bool(queue)})
+
+
 async def test_a_changed_plan_is_swapped_whole_and_a_bad_one_changes_nothing(site: Site) -> None:
     """Requests in work keep the model that they pinned."""
     async with open_gateway(site) as front:
@@ -499,8 +529,13 @@ async def test_a_changed_plan_is_swapped_whole_and_a_bad_one_changes_nothing(sit
 
 async def failures(front: Any) -> str:
     """The metric's line of plans that could not be served."""
+    return await counted(front, 'event="plan-failed"')
+
+
+async def counted(front: Any, label: str) -> str:
+    """The metric's line with that label."""
     text = (await ask(front, "/metrics", method="GET")).body.decode()
-    return next((line for line in text.splitlines() if 'event="plan-failed"' in line), "")
+    return next((line for line in text.splitlines() if label in line), "")
 
 
 async def test_without_a_model_it_is_alive_and_not_ready(tmp_path: Path) -> None:
