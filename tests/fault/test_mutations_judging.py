@@ -18,6 +18,7 @@ STATE = "monitoring/leading/state.py"
 ORDER = "monitoring/order.py"
 COMPARE = "monitoring/rollout/compare.py"
 MOVER = "monitoring/rollout/mover.py"
+TOLD = "monitoring/rollout/told.py"
 SERVED = "monitoring/judging/served.py"
 PAGES = "monitoring/pages.py"
 ASKING = "monitoring/asking.py"
@@ -30,7 +31,8 @@ ON_MONITOR = "tests/unit/monitoring/test_monitor.py"
 ON_ORDER = "tests/unit/monitoring/test_order.py tests/property/test_order.py"
 ON_TAKEOVER = "tests/property/test_takeover.py"
 ON_ASKING = "tests/unit/monitoring/test_asking.py"
-ON_ROLLOUT = "tests/unit/monitoring/rollout"
+ON_COMPARE = "tests/unit/monitoring/rollout/test_compare.py"
+ON_MOVER = "tests/unit/monitoring/rollout/test_mover.py"
 ON_GOVERNED = "tests/unit/monitoring/test_governed.py"
 
 COPIED = (
@@ -114,26 +116,126 @@ MUTATIONS = (
         "                rollout.offset, before.rollout.moved,\n",
         ON_LEADING,
     ),
-    Mutation("a void event's rest", MOVER, "now + _REST * 2", "now - _REST * 2", ON_ROLLOUT),
+    Mutation("a void event's rest", MOVER, "now + _REST * 2", "now - _REST * 2", ON_MOVER),
     Mutation(
-        "enough requests", COMPARE, "if canary.requests < limits.minimum_requests:", "if False:", ON_ROLLOUT
+        "enough requests", COMPARE, "if canary.requests < limits.minimum_requests:", "if False:", ON_COMPARE
     ),
     Mutation(
         "looking often",
         COMPARE,
-        "alpha = limits.false_stop / _STEPS / _QUESTIONS / _SIDES",
-        "alpha = 0.5",
-        ON_ROLLOUT,
+        "back=limits.false_stop / _STEPS / _QUESTIONS / _SLOTS",
+        "back=0.5",
+        ON_COMPARE,
     ),
     Mutation(
-        "what live needs", MOVER, "if not back and rollout.left[0] == 1 and", "if False and", ON_ROLLOUT
+        "a canary that is not shown to be good",
+        COMPARE,
+        "if not each.good",
+        "if each.bad",
+        ON_COMPARE,
+        short=True,
     ),
+    Mutation("moving by few", COMPARE, "move=limits.false_move / _STEPS / _SLOTS", "move=0.9", ON_COMPARE),
+    Mutation(
+        "every score",
+        COMPARE,
+        "enumerate(zip(canary.scores, live.scores, strict=True))",
+        "enumerate(zip(canary.scores[:1], live.scores[:1], strict=True))",
+        ON_COMPARE,
+    ),
+    Mutation(
+        "requests that came together",
+        COMPARE,
+        "return max(1.0, effect * answered / rows) if rows else max(1.0, effect)",
+        "return 1.0",
+        ON_COMPARE,
+    ),
+    Mutation(
+        "rows of one request",
+        COMPARE,
+        "return max(1.0, effect * answered / rows) if rows else max(1.0, effect)",
+        "return max(1.0, effect)",
+        ON_COMPARE,
+    ),
+    Mutation("the slowest hundredth", COMPARE, "0.99, limits.p99", "0.5, limits.p99", ON_COMPARE),
+    Mutation(
+        "what cannot be shown of times",
+        COMPARE,
+        "max(allowed, resolution(seconds))",
+        "allowed",
+        ON_COMPARE,
+    ),
+    Mutation(
+        "a canary that answers nothing",
+        COMPARE,
+        "elif not canary.requests and live.requests >= limits.minimum_requests:",
+        "elif False:",
+        ON_COMPARE,
+    ),
+    Mutation("its objectives", COMPARE, "if counted.bad >= MINIMUM_BAD and", "if False and", ON_COMPARE),
+    Mutation("scores that nobody knows", COMPARE, "    if not columns:\n", "    if False:\n", ON_COMPARE),
+    Mutation(
+        "the lower bound of a difference",
+        "monitoring/rollout/questions.py",
+        "    at_least = max(0.0, float(lower[0] - upper[1]))\n",
+        "    at_least = max(0.0, float(upper[0] - lower[1]))\n",
+        ON_COMPARE,
+    ),
+    Mutation(
+        "the upper bound of a distance",
+        "monitoring/rollout/questions.py",
+        "float(np.maximum(upper[0] - lower[1], upper[1] - lower[0]).max())",
+        "at_least",
+        ON_COMPARE,
+    ),
+    Mutation("figures of another time", TOLD, "elif abs(age) > STALE:", "elif False:", ON_MOVER, short=True),
+    Mutation("a clock that is ahead", TOLD, "elif abs(age) > STALE:", "elif age > STALE:", ON_MOVER),
+    Mutation("no pane at all", TOLD, "if not self.newest:", "if False:", ON_MOVER),
+    Mutation("panes that wait", TOLD, "if self.waiting > BEHIND:", "if False:", ON_MOVER),
+    Mutation("drift that pages", TOLD, "if self.pages:", "if False:", ON_MOVER),
+    Mutation(
+        "what pages of the canary",
+        "monitoring/answers.py",
+        'if severity == "page")',
+        "if severity)",
+        ON_LEADING,
+    ),
+    Mutation(
+        "a canary without steps",
+        MOVER,
+        "if deployed.canary is None or",
+        "if deployed.rollout is None or",
+        ON_MOVER,
+    ),
+    Mutation("no step left", MOVER, "    if not rollout.left:\n", "    if False:\n", ON_MOVER),
+    Mutation(
+        "what is compared without steps",
+        "registry/deployment/steps.py",
+        "if len(canaries) != 1:",
+        "if len(canaries) != 1 or content.steps is None:",
+        ON_GOVERNED,
+    ),
+    Mutation(
+        "a comparison of other bins",
+        STATE,
+        "    if all([len(each) for each in side.scores] == known.parts for side in sides.values()):\n",
+        "    if True:\n",
+        ON_LEADING,
+    ),
+    Mutation(
+        "where a comparison begins",
+        LIFE,
+        "        first, _ = self.ranges.get(pane.partition, (pane.first, pane.end))\n",
+        "        first = pane.first\n",
+        ON_LEADING,
+    ),
+    Mutation("what live needs", MOVER, "if not back and rollout.left[0] == 1 and", "if False and", ON_MOVER),
     Mutation(
         "another rollout's figures",
         MOVER,
         "!= wanted:",
         "== (None, None):",
-        ON_ROLLOUT,
+        ON_MOVER,
     ),
     Mutation("since when it serves", SERVED, "now.get(of, event.logged)", "event.logged", ON_GOVERNED),
     Mutation(
