@@ -42,11 +42,12 @@ def recompute(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Decide about a controller's rollback once more, and say whether it was right.
+    """Decide about a controller's rollback, or a canary's step, once more, and say whether it was right.
 
     The figures are counted and judged again from the records at the event's offsets, read from the log, or from the
     archive what the log does not have any more; policy, approvals and deployments are those of that time. How far the
-    log had come when it was decided is the one thing that is taken from the event.
+    log had come when it was decided is the one thing that is taken from the event; of a canary's step or its way back
+    (by its offset alone) the design effect, and what waited and paged then, as well.
 
     Exit codes: 0 it was right; 1 it was not, or its records are gone; 2 wrong usage or settings, or no event with
     evidence; 3 the log, the archive or the store does not answer.
@@ -56,9 +57,12 @@ def recompute(
     from monitoring.controller.ground import Grounds, entries_of
     from monitoring.controller.review import NoSuchEvent, find_event, review
     from monitoring.errors import EvidenceGone
+    from monitoring.rollout.review import is_rollout
+    from monitoring.rollout.review import review as review_rollout
     from registry.approvals.board import first_root_of
     from registry.stores import configured_store
 
+    from . import audit_recompute_rollout as rollout
     from .controller_parts import again_under, burnt_under, publisher_of_store
 
     if not (event.isascii() and event.isdigit()) and not event.endswith("@latest"):
@@ -78,16 +82,21 @@ def recompute(
         try:
             found = find_event(grounds, event)
             with opened(loaded, found, archive_only=archive) as (topic, reader):
-                told = review(
-                    entries, first, publisher_of_store(store), found, topic, reader,
-                    again_under(loaded, store, grounds), burnt_under(loaded, store, grounds),
-                )  # fmt: skip
+                given = (entries, first, publisher_of_store(store), found, topic, reader)
+                told: Any
+                if is_rollout(found):
+                    told = review_rollout(*given, *rollout.counting(loaded, store, grounds))
+                else:
+                    under = (again_under(loaded, store, grounds), burnt_under(loaded, store, grounds))
+                    told = review(*given, *under)
         except NoSuchEvent as error:
             raise ConfigError(f"EVENT is {event}: {error}") from error
         except EvidenceGone as error:
             raise OffsetGone(str(error)) from error
     if as_json:
-        typer.echo(json_text(_as_json(told)))
+        typer.echo(json_text(rollout.as_json(told) if is_rollout(found) else _as_json(told)))
+    elif is_rollout(found):
+        rollout.show(told)
     else:
         _print(told)
     if not told.right:

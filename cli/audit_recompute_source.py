@@ -87,7 +87,8 @@ def opened(config: Config, event: Event, *, archive_only: bool) -> Iterator[tupl
         topic = log.topic()
         reader = WithArchive(archive, topic.id, log.reader())
     else:
-        evidence = (event.content.evidence or {}).get("evidence")
+        said = event.content.evidence or {}
+        evidence = said.get("comparison" if said.get("kind") == "rollout" else "evidence")
         named = str(evidence.get("topic")) if isinstance(evidence, dict) else ""
         partitions = [
             file.partition for file in archive.all_files(Kinds.ENTRIES) if file.topic.hex() == named

@@ -25,9 +25,10 @@ def basis_of(aggregate: Aggregate, service: str, digest: str, slot: str) -> Basi
 def comparison_of(aggregate: Aggregate, service: str) -> dict[str, Any] | None:
     """What was asked of a canary and of live since the canary's last step, for JSON; None: no canary is compared.
 
-    `sides` are of whole panes alone: those of `ranges`, [partition, first, end) each. `newest`: the time of the newest
-    of them, ms since 1970 UTC by the log's clock. `waiting`: panes that are there, and were not judged yet. `pages`:
-    columns of the canary that drift, and page. `effect`: by which rows are fewer than they seem.
+    `sides` are of whole panes alone: those of `ranges`, [partition, first, end) each. `reached`: how far each journal
+    had come before them, by partition. `newest`: the time of the newest of them, ms since 1970 UTC by the log's clock.
+    `waiting`: panes that are there, and were not judged yet. `pages`: columns of the canary that drift, and page.
+    `effect`: by which rows are fewer than they seem.
     """
     comparing = aggregate.comparing.get(service)
     if comparing is None:
@@ -41,6 +42,10 @@ def comparison_of(aggregate: Aggregate, service: str) -> dict[str, Any] | None:
         "pane_records": aggregate.pane_records,
         "effect": _effect(aggregate, service),
         "ranges": [[partition, *of] for partition, of in sorted(comparing.ranges.items())],
+        "reached": {
+            str(partition): {journal: sequence for journal, sequence in of.items() if sequence is not None}
+            for partition, of in sorted(comparing.reached.items())
+        },
         "newest": comparing.newest,
         "waiting": sum(panes for _, panes in aggregate.waiting.values()),
         "pages": _pages(aggregate, Of(service, comparing.rollout.digest, "canary")),

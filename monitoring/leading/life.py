@@ -117,6 +117,9 @@ class Comparing:
     sides: dict[Slot, Asked] = field(default_factory=dict)
     ranges: dict[int, tuple[int, int]] = field(default_factory=dict)
     """Partition → the offsets [first, end) of the panes that were looked at."""
+    reached: dict[int, dict[str, int | None]] = field(default_factory=dict)
+    """Partition → journal (hex) → its newest sequence before the first of them; None: it began in them. For who counts
+    them again."""
     newest: int = 0
     """The largest time of such a pane, ms since 1970 UTC by the log's clock; 0: there was none."""
     _bins: dict[Of, list[NDArray[np.intp]]] = field(default_factory=dict)
@@ -139,6 +142,17 @@ class Comparing:
             found = self.sides[slot] = Asked(scores=tuple(np.zeros(each, np.int64) for each in self.parts))
         return found
 
+    def _place(self, pane: Pane) -> None:
+        """That it was looked at, and how far journals had come before."""
+        first, _ = self.ranges.get(pane.partition, (pane.first, pane.end))
+        self.ranges[pane.partition] = first, pane.end
+        self.newest = max(self.newest, pane.time)
+        reached = self.reached.setdefault(pane.partition, {})
+        for journal in pane.fresh:
+            reached.setdefault(journal.hex(), None)
+        for journal, sequence in pane.reached.items():
+            reached.setdefault(journal.hex(), sequence)
+
     def add(self, service: str, pane: Pane, profile_of: Callable[[Of], Profile | None]) -> None:
         """The part of a pane that the canary and live have; of before the last step there is none.
 
@@ -146,9 +160,7 @@ class Comparing:
         """
         if pane.time <= self.rollout.moved:
             return
-        first, _ = self.ranges.get(pane.partition, (pane.first, pane.end))
-        self.ranges[pane.partition] = first, pane.end
-        self.newest = max(self.newest, pane.time)
+        self._place(pane)
         for of, tally in pane.tallies.items():
             canary = (of.slot, of.digest) == ("canary", self.rollout.digest)
             if of.service != service or not (of.slot == "live" or canary):

@@ -39,6 +39,7 @@ def state_of(aggregate: Aggregate) -> dict[str, Any]:
                 "offset": each.rollout.offset, "moved": each.rollout.moved,
                 "sides": {slot: side.written() for slot, side in sorted(each.sides.items())},
                 "ranges": [[partition, *of] for partition, of in sorted(each.ranges.items())], "newest": each.newest,
+                "reached": {str(partition): dict(of) for partition, of in sorted(each.reached.items())},
             }
             for service, each in sorted(aggregate.comparing.items())
         },
@@ -93,10 +94,11 @@ def _restore_comparing(known: Comparing, content: Mapping[str, Any]) -> None:
         sides = {slot: Asked.read(side) for slot, side in content["sides"].items()}
         ranges = {int(partition): (int(first), int(end)) for partition, first, end in content["ranges"]}
         newest = int(content["newest"])
-    except (DetectError, KeyError, TypeError, ValueError):
+        reached = {int(partition): dict(of) for partition, of in content["reached"].items()}
+    except (DetectError, KeyError, TypeError, ValueError, AttributeError):
         return
     if all([len(each) for each in side.scores] == known.parts for side in sides.values()):
-        known.sides, known.ranges, known.newest = sides, ranges, newest
+        known.sides, known.ranges, known.reached, known.newest = sides, ranges, reached, newest
 
 
 def _restore_life(

@@ -39,7 +39,7 @@ INTERVAL: Final = 2.0
 """Seconds between two looks."""
 _REST: Final = 60.0
 """Seconds after an event that changed nothing; twice as long after each further one."""
-_SECONDS: Final = tuple(bound / 1e9 for bound in LATENCY_BOUNDS)
+SECONDS: Final = tuple(bound / 1e9 for bound in LATENCY_BOUNDS)
 _MOST: Final = 1 << 20
 _TIMEOUT: Final = 10.0
 _LONGEST: Final = 2000
@@ -197,7 +197,7 @@ def _compare(
     try:
         told = Told.read(found)
         came_of = compare(
-            told.canary, told.live, limits, _SECONDS, due=rollout.due(int(now * 1000)), effect=told.effect
+            told.canary, told.live, limits, SECONDS, due=rollout.due(int(now * 1000)), effect=told.effect
         )
     except DetectError as error:
         raise RolloutWaits(f"what the monitor answers is no comparison: {error}") from error

@@ -23,6 +23,7 @@ BEHIND: Final = 16
 """Panes that are there and not judged yet, beyond which the newest ones are not known."""
 
 _Natural = Annotated[int, Field(ge=0)]
+_Hex = Annotated[str, Field(pattern=r"^(?:[0-9a-f]{2})+$", max_length=64)]
 _Range = tuple[_Natural, _Natural, _Natural]
 """Partition, the first offset, the end."""
 
@@ -34,6 +35,7 @@ class _Answer(BaseModel):
     pane_records: Annotated[int, Field(ge=1)]
     effect: Annotated[float, Field(allow_inf_nan=False)]
     ranges: tuple[_Range, ...]
+    reached: Mapping[str, Mapping[_Hex, _Natural]]
     newest: _Natural
     waiting: _Natural
     pages: tuple[str, ...]
@@ -50,6 +52,8 @@ class Told:
     topic: str
     pane_records: int
     ranges: tuple[_Range, ...]
+    reached: Mapping[str, Mapping[str, int]]
+    """Partition → journal (hex) → how far it had come before them."""
     newest: int
     """The time of the newest pane, ms since 1970 UTC by the log's clock; 0: there was none."""
     waiting: int
@@ -69,8 +73,8 @@ class Told:
         except KeyError as error:
             raise DetectError(f"sides: there is no {error}") from error
         return cls(
-            canary, live, max(1.0, said.effect), said.topic, said.pane_records, said.ranges, said.newest, said.waiting,
-            said.pages,
+            canary, live, max(1.0, said.effect), said.topic, said.pane_records, said.ranges, said.reached, said.newest,
+            said.waiting, said.pages,
         )  # fmt: skip
 
     def waits(self, now: float) -> Iterator[str]:

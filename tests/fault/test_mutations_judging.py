@@ -223,6 +223,13 @@ MUTATIONS = (
         ON_LEADING,
     ),
     Mutation(
+        "what came before a comparison",
+        LIFE,
+        "            reached.setdefault(journal.hex(), sequence)\n",
+        "            reached[journal.hex()] = sequence\n",
+        ON_LEADING,
+    ),
+    Mutation(
         "where a comparison begins",
         LIFE,
         "        first, _ = self.ranges.get(pane.partition, (pane.first, pane.end))\n",

@@ -205,6 +205,7 @@ def test_a_rollout_compares_what_came_since_it_began(
             0, number, pane.first, pane.end, pane.time,
             tallies=dict(pane.tallies) | {canary: beside.tally(number)},
             statuses=dict(pane.statuses) | dict(beside.pane(number).statuses),
+            reached={b"\1" * 16: 10 * number}, fresh=frozenset([b"\2" * 16] if number == 4 else []),
         )  # fmt: skip
         one.take(both)
         one.judge()
@@ -214,6 +215,9 @@ def test_a_rollout_compares_what_came_since_it_began(
     assert (sides["live"].scores[0].sum(), sides["canary"].scores[0].sum()) == (750, 75)
     assert sides["live"].scores[0].max() < 0.1 * 750  # in bins of about one twentieth each
     assert (one.comparing["credit"].ranges, one.comparing["credit"].newest) == ({0: (750, 1500)}, 6000)
+    # What the first of its panes says of a journal; of one that began later there was nothing before.
+    assert one.comparing["credit"].reached == {0: {"01" * 16: 30, "02" * 16: None}}
+    assert (comparison_of(one, "credit") or {})["reached"] == {"0": {"01" * 16: 30}}
     again = aggregate(kept)
     again.serve({CREDIT: 0, canary: 3000}, {"credit": rollout})
     restore(again, json.loads(json.dumps(state_of(one))), [])

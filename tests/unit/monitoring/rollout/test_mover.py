@@ -67,7 +67,7 @@ class Stage:
             sides[slot] = side.written()
         return {
             "digest": TWO, "offset": self.offset, "effect": 1.0, "sides": sides, "topic": "ab" * 16,
-            "pane_records": 256, "ranges": [[0, 512, 4096], [1, 0, 4096]], "waiting": 0, "pages": [],
+            "pane_records": 256, "ranges": [[0, 512, 4096], [1, 0, 4096]], "waiting": 0, "reached": {}, "pages": [],
         } | changed  # fmt: skip
 
     def bring(self, value: bytes) -> None:

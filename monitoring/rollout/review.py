@@ -1,0 +1,246 @@
+"""Whether a rollout's step, or its way back, was right: counted and compared again from the record log.
+
+What a monitor told was believed (`mover`). Here it is not, but for what nobody can know later: the design effect, which
+is of its whole life; how many panes waited then; and that a canary's drift did not page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from audit.log.base import LogEntry, LogReader, Topic
+from audit.proof.errors import FormatError
+from monitoring.batch import panes_of
+from monitoring.controller.base import Ground
+from monitoring.controller.evidence import computing, held, time_of
+from monitoring.controller.ground import Grounds, Publisher
+from monitoring.controller.review import Check
+from monitoring.errors import DetectError, EvidenceWrong, MonitoringError
+from monitoring.figures import Range
+from monitoring.leading.life import Comparing
+from monitoring.leading.scores import cuts_of
+from monitoring.panes import Of
+from monitoring.read import External, Packages
+from registry.approvals.root import Root
+from registry.deployment import Event, Placed, Rollout
+from registry.deployment.change import stepped
+
+from .compare import Comparison, compare
+from .mover import SECONDS, limits_of
+from .told import Told, side_of
+
+KIND: Final = "rollout"
+LATE: Final = 60.0
+"""Seconds after a step's beginning from which its records are missed: a monitor hears of it a moment later."""
+_SIDES: Final = ("canary", "live")
+_VERDICTS: Final = {"step": "move", "rollback": "back"}
+
+
+class _Evidence(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    kind: Literal["rollout"]
+    policy: str | None
+    governance_end: Annotated[int, Field(ge=0)]
+    comparison: Mapping[str, Any]
+    questions: tuple[Mapping[str, Any], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Reviewed:
+    """What an auditor is told of such an event."""
+
+    event: Event
+    told: Told
+    signed: tuple[Mapping[str, Any], ...]
+    """The questions, as the event has them …"""
+    computed: tuple[Mapping[str, Any], ...]
+    """… and as they are now."""
+    checks: tuple[Check, ...]
+
+    @property
+    def right(self) -> bool:
+        """Whether every check holds."""
+        return all(each.holds for each in self.checks)
+
+
+def is_rollout(event: Event) -> bool:
+    """Whether an event was decided by a comparison."""
+    return (event.content.evidence or {}).get("kind") == KIND
+
+
+def review(
+    entries: Sequence[LogEntry],
+    first: Root,
+    publisher: Publisher,
+    event: Event,
+    topic: Topic,
+    reader: LogReader,
+    packages: Packages,
+    external: External | None = None,
+) -> Reviewed:
+    """Decide about an event once more.
+
+    Args:
+        entries: the whole governance log.
+        first: the root that is believed.
+        publisher: of packages.
+        event: one of it (`is_rollout`).
+        topic: of the record log.
+        reader: of the record log, or of its archive.
+        packages: where profiles are had.
+        external: what the object store has under a digest.
+
+    Raises:
+        FormatError: its evidence is not what it should be.
+        EvidenceWrong: its evidence is of another log, or of ranges that are no panes.
+        EvidenceGone: neither the log nor the archive has its ranges any more.
+        EvidenceUnavailable: they cannot be read now.
+    """
+    content = event.content
+    said, told = _parsed(event)
+    if told.topic != topic.id.hex():
+        raise EvidenceWrong(f"the evidence is of the topic {told.topic}, and this is {topic.id.hex()}")
+    grounds = Grounds(first, publisher)
+    grounds.take(entries[: min(said.governance_end, event.offset)])
+    ground = grounds.ground(content.service, content.at)
+    canary = ground.deployed.canary
+    if canary is None:
+        raise EvidenceWrong("no canary stood alone beside live then: there is nothing to compare")
+    policy = None if ground.policy is None else ground.policy.digest
+    with computing():
+        held((Range(partition=at, first=begin, end=end) for at, begin, end in told.ranges), reader)
+        early = [
+            partition
+            for partition, begin, _ in told.ranges
+            if begin and time_of(reader, partition, begin - 1) > canary.moved / 1000 + LATE
+        ]
+        again = _counted(ground, canary, told, reader, packages, external)
+    came_of, why = _compared(again, ground, canary, told, content.at)
+    computed = tuple(each.written() for each in came_of.questions) if came_of is not None else ()
+    counts = {slot: again.side(slot).written() for slot in _SIDES}
+    signed = {slot: dict(said.comparison["sides"])[slot] for slot in _SIDES}
+    whose = tuple(said.comparison.get(key) for key in ("digest", "offset", "moved"))
+    right = came_of is not None and came_of.verdict == _VERDICTS.get(content.action) and not why
+    checks = (
+        Check(
+            "signed by who may", bool(event.person), f"{event.person or 'nobody of the root'} ({event.role})"
+        ),
+        Check("it counts", event.void is None, event.void or "it followed the service's newest event"),
+        Check(
+            "read before it was signed",
+            said.governance_end <= event.offset,
+            f"{said.governance_end} entries",
+        ),
+        Check(
+            "of this step", whose == (canary.digest, canary.offset, canary.moved), "digest, event and time"
+        ),
+        Check(
+            "of the whole step",
+            bool(told.ranges) and not early,
+            f"partitions that begin later: {early}" if early else f"but for its first {LATE:.0f} s, at most",
+        ),
+        Check("counts", counts == signed and again.newest == told.newest, _differences(signed, counts)),
+        Check("policy of that time", said.policy == policy, str(policy)),
+        Check("figures", computed == said.questions, f"{len(computed)} questions"),
+        Check(
+            "decided the same again",
+            right and list(content.plan) == _plan(ground, content.action),
+            "; ".join(why) or (came_of.verdict if came_of is not None else "nothing"),
+        ),
+    )
+    return Reviewed(event, told, said.questions, computed, checks)
+
+
+def _parsed(event: Event) -> tuple[_Evidence, Told]:
+    try:
+        said = _Evidence.model_validate(event.content.evidence)
+        return said, Told.read(said.comparison)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        raise FormatError(
+            f"evidence of the event at offset {event.offset}: {where}: {first['msg']}"
+        ) from error
+    except DetectError as error:
+        raise FormatError(f"evidence of the event at offset {event.offset}: {error}") from error
+
+
+def _counted(
+    ground: Ground,
+    canary: Rollout,
+    told: Told,
+    reader: LogReader,
+    packages: Packages,
+    external: External | None,
+) -> Comparing:
+    """Both sides, from the log. Raises ValueError: ranges that are no panes."""
+    service = ground.deployed.service
+    live = next(each.digest for each in ground.deployed.plan if each.slot == "live")
+    profile = packages.get(service, live)
+    cuts: tuple[NDArray[np.float32], ...] = (
+        () if profile is None else tuple(cuts_of(column) for column in profile.reference.scores)
+    )
+    found, size = Comparing(canary, cuts), told.pane_records
+
+    def get(of: Of) -> Any:
+        return packages.get(of.service, of.digest)
+
+    if len({partition for partition, _, _ in told.ranges}) != len(told.ranges):
+        raise ValueError("a partition is there twice")
+    for partition, begin, end in told.ranges:
+        if begin % size or end % size or begin >= end:
+            raise ValueError(f"partition {partition}: {begin} to {end} are no panes of {size} records")
+        reached = {
+            bytes.fromhex(journal): sequence
+            for journal, sequence in told.reached.get(str(partition), {}).items()
+        }
+        for pane in panes_of(reader, partition, begin, end, packages, reached, size=size, external=external):
+            found.add(service, pane, get)
+    return found
+
+
+def _compared(
+    again: Comparing, ground: Ground, canary: Rollout, told: Told, at: float
+) -> tuple[Comparison | None, tuple[str, ...]]:
+    """What comes of it, and why nothing would have been done then."""
+    try:
+        came_of = compare(
+            side_of(again.side("canary")), side_of(again.side("live")), limits_of(ground), SECONDS,
+            due=canary.due(int(at * 1000)), effect=told.effect,
+        )  # fmt: skip
+    except MonitoringError as error:
+        return None, (str(error),)
+    if came_of.verdict == "back":
+        return came_of, ()
+    return came_of, (*_steps(ground, canary), *told.waits(at), *came_of.reasons)
+
+
+def _steps(ground: Ground, canary: Rollout) -> Iterator[str]:
+    if not canary.left:
+        yield "no step was left"
+    elif canary.left[0] == 1:
+        yield from ground.admitted(canary.digest)
+
+
+def _plan(ground: Ground, action: str) -> list[Placed] | None:
+    """What is to answer after such an event; None: none does anything else."""
+    deployed = ground.deployed
+    if action == "step":
+        return stepped(deployed) if deployed.rollout is not None else None
+    return [Placed(digest=each.digest) for each in deployed.plan if each.slot == "live"]
+
+
+def _differences(signed: Mapping[str, Any], computed: Mapping[str, Any]) -> str:
+    found = [
+        f"{slot}.{key}"
+        for slot in _SIDES
+        for key in computed[slot]
+        if signed[slot].get(key) != computed[slot][key]
+    ]
+    return f"others: {', '.join(found)}" if found else "equal, to the bit"

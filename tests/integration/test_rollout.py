@@ -1,0 +1,230 @@
+"""Rollouts by processes: what a monitor counts of a real log, a controller steps by, and an auditor computes again."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from audit.governance import Governance
+from audit.log import configured_governance_log, configured_log
+from audit.proof.entry import Key
+from monitoring.controller.act import appender
+from monitoring.rollout import review
+from monitoring.rollout.mover import fetched
+from registry.deployment import Placed, Steps, encode_deployment
+from registry.policy import parse_policy
+from registry.stores import LayoutStore
+from tests.components.approvals import affiant
+from tests.components.controlled import PANE, Site
+from tests.components.controller import KEYS, Town
+from tests.components.monitored import Traffic, append, local_log
+from tests.components.packages import number_package
+from tests.components.ports import free_port
+from tests.components.process import Process
+
+POLICY = b"""
+format: 1
+change: {roles: {policy: 1}}
+services:
+  credit:
+    gates: {documentation: {}}
+    approvals: {roles: {legal: 1}, valid_days: 10, publisher_may_approve: true}
+    drift: {ks: 1.0}
+    canary:
+      maximum_weight: 0.5
+      rollout: {errors_worse_by: 0.05, refusals_worse_by: 0.05, ks: 0.25, minimum_requests: 500}
+"""
+ANSWERED = 1920
+"""Requests of each slot, for a step: fifteen panes of both."""
+
+
+class Stage(Site):
+    """The first package is live, the second a canary at 25 %, with a step to 50 % and one to all, a second apart."""
+
+    @classmethod
+    def begun(cls, directory: Path, *, steps: bool = True) -> Stage:
+        """As people leave it; without `steps`, the canary stays at its share."""
+        directory.mkdir(parents=True)
+        packages = [number_package("one"), number_package("two")]
+        store = LayoutStore(directory / "data" / "store")
+        for package in packages:
+            store.push(package)
+        first, second = (each.digest for each in packages)
+        town = Town(parse_policy(POLICY))
+        town.entries.clear()
+        town.clock = time.time() - 60
+        town.set_policy(town.policy)
+        town.approve(first, second)
+        town.deploy(first)
+        plan = [Placed(digest=first, weight=0.75), Placed(digest=second, slot="canary", weight=0.25)]
+        town.deploy(plan, steps=Steps(shares=[0.5, 1.0], seconds=1.0) if steps else None)
+        traffic = Traffic(packages[1], service="credit", journal=b"c" * 16, seed=2)
+        site = cls(directory, town, first, second, traffic, free_port(), free_port())
+        site.beside = Traffic(packages[0], service="credit", journal=b"l" * 16, seed=1)
+        site.settle()
+        town.write(directory / "data" / "log-governance", "affiant-governance")
+        local_log(directory / "data" / "log", [])
+        return site
+
+    beside: Traffic
+    """Live's."""
+
+    def asked(self, *, shift: float = 0.0, failed: int = 0) -> None:
+        """Both slots answer; of the canary's inputs each number is larger by `shift`, and some requests failed."""
+        values = []
+        for number in range(ANSWERED):
+            values.append(self.beside.value())
+            slot = {Key.SLOT: 1}
+            values.append(
+                self.traffic.refusal(500, slot)
+                if number < failed
+                else self.traffic.value(self.traffic.rows(1) + shift, fields=slot)
+            )
+        append(configured_log(self.loaded), 0, values)  # type: ignore[arg-type]
+
+    @contextmanager
+    def processes(self) -> Iterator[Process]:
+        """A monitor and a controller; the controller."""
+        monitor = Process(
+            [sys.executable, "-m", "cli.main", "monitor", *self.config],
+            log=self.directory / "monitor.log", cwd=Path.cwd(),
+        )  # fmt: skip
+        monitor.start()
+        try:
+            with self.controller() as controller:
+                yield controller.process
+        finally:
+            monitor.stop()
+
+    def known(self) -> bool:
+        """Whether the monitor counts for the step that is under way: what it has judged before is not compared."""
+        found, canary = fetched(f"http://127.0.0.1:{self.monitor_port}")("credit"), self.deployed().canary
+        return found is not None and canary is not None and found["moved"] == canary.moved
+
+    def shares(self) -> list[tuple[str, str, float]]:
+        """What answers."""
+        return [(each.digest, each.slot, each.weight) for each in self.deployed().plan]
+
+    def moved(self, action: str) -> int:
+        """The offset of the newest event, once it is of this action."""
+        last = self.deployed().last
+        assert last is not None
+        return last.offset if last.content.action == action else 0
+
+
+@pytest.fixture(scope="module")
+def through(tmp_path_factory: pytest.TempPathFactory) -> Stage:
+    """A good canary, when it is live; tests read it, or copy it."""
+    site = Stage.begun(tmp_path_factory.mktemp("through") / "site")
+    site.asked()
+    with site.processes() as controller:
+        controller.wait_until(
+            lambda: len(site.deployed().counted) == 3, what="the first step", deadline_s=60.0
+        )
+        assert [share for _, _, share in site.shares()] == [0.5, 0.5]
+        controller.wait_until(site.known, what="the monitor to know of it")
+        site.asked()
+        controller.wait_until(
+            lambda: len(site.deployed().counted) == 4, what="the last step", deadline_s=60.0
+        )
+    return site
+
+
+def test_a_good_canary_becomes_live_step_by_step(through: Stage) -> None:
+    """Each step by the requests since the one before, of which the event says where they stand."""
+    assert through.shares() == [(through.second, "live", 1.0)]
+    one, other = through.deployed().counted[-2:]
+    assert [each.content.action for each in (one, other)] == ["step", "step"]
+    ranges = [(each.content.evidence or {})["comparison"]["ranges"] for each in (one, other)]
+    assert ranges == [[[0, 0, 2 * ANSWERED]], [[0, 2 * ANSWERED, 4 * ANSWERED]]]
+    for each in (one, other):
+        done = affiant("audit", "recompute", each.offset, *through.config)
+        assert done.code == 0, done
+        assert "moved on at offset" in done.out
+        assert "it was right" in done.out
+        assert "share of failed requests" in done.out
+    told = affiant("audit", "recompute", other.offset, "--json", *through.config).json
+    assert (told["right"], told["signed"]) == (True, told["computed"])
+
+
+def retold(site: Stage, path: str, value: Any) -> int:
+    """The last event, said otherwise and signed by the controller's key; its offset."""
+    event = site.deployed().counted[-1].content
+    evidence = json.loads(json.dumps(event.evidence))
+    place, way = evidence, path.split(".")
+    for each in way[:-1]:
+        place = place[int(each) if each.isdigit() else each]
+    place[way[-1]] = value
+    said = event.model_copy(update={"evidence": evidence, "at": round(time.time(), 3)})
+    append_ = appender(Governance(configured_governance_log(site.loaded), KEYS["robot"]))
+    append_([encode_deployment(said)])
+    return site.deployed().events[-1].offset
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "wrong"),
+    [
+        ("comparison.sides.canary.rows", 1, ["counts"]),
+        ("comparison.newest", 1, ["counts", "decided the same again"]),
+        (
+            "comparison.ranges",
+            [[0, 2 * ANSWERED + PANE, 4 * ANSWERED]],
+            ["of the whole step", "counts", "figures"],
+        ),
+        ("comparison.moved", 1, ["of this step"]),
+        ("comparison.effect", 50.0, ["figures", "decided the same again"]),
+        ("comparison.pages", ["a"], ["decided the same again"]),
+        ("questions", [], ["figures"]),
+        ("policy", "sha256:" + "00" * 32, ["policy of that time"]),
+    ],
+)
+def test_an_auditor_finds_what_is_wrong(
+    through: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str, value: Any, wrong: list[str]
+) -> None:
+    """A monitor that lied, or whoever has the controller's key: what is not in the log does not come out of it."""
+    monkeypatch.setattr(review, "LATE", 0.0)
+    site = through.copy(tmp_path / "site")
+    offset = retold(site, path, value)
+    done = affiant("audit", "recompute", offset, "--json", *site.config)
+    assert (done.code, done.json["right"]) == (1, False), done
+    found = [each["what"] for each in done.json["checks"] if not each["holds"]]
+    # It follows an event that is not the newest; its time, and the age of its newest pane, are later ones.
+    assert [each for each in found if each != "it counts"] == wrong
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "code", "told"),
+    [
+        ("comparison.topic", "00" * 16, 1, "the evidence is of the topic"),
+        ("comparison.ranges", [[0, 1, PANE]], 1, "are no panes"),
+        ("comparison.ranges", [[0, 0, 80 * ANSWERED * PANE]], 3, "has the offsets 0 to before"),
+        ("comparison.sides", {}, 1, "there is no 'canary'"),
+    ],
+)
+def test_evidence_of_something_else_is_refused(
+    through: Stage, tmp_path: Path, path: str, value: Any, code: int, told: str
+) -> None:
+    """With the reason, and nothing computed."""
+    site = through.copy(tmp_path / "site")
+    done = affiant("audit", "recompute", retold(site, path, value), *site.config)
+    assert (done.code, done.out) == (code, ""), done
+    assert told in done.err.replace("\n", " ")
+
+
+def test_a_canary_without_steps_that_fails_is_taken_back(tmp_path: Path) -> None:
+    """`affiant deploy --canary 25%`: it moves no further by itself, and is compared as long as it stands."""
+    site = Stage.begun(tmp_path / "site", steps=False)
+    site.asked(failed=ANSWERED // 4)
+    with site.processes() as controller:
+        controller.wait_until(lambda: site.moved("rollback"), what="the way back", deadline_s=60.0)
+    assert site.shares() == [(site.first, "live", 1.0)]
+    done = affiant("audit", "recompute", site.moved("rollback"), *site.config)
+    assert done.code == 0, done
+    assert "taken back at offset" in done.out
