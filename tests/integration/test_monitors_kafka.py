@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+import urllib.request
 import uuid
 from contextlib import closing
 from functools import partial
@@ -35,10 +36,12 @@ ROOT = Path(__file__).resolve().parents[2]
 SIZE = 64
 PARTITIONS = 8
 PANES = 6
+HALF = PANES // 2 * SIZE
+END = PANES * SIZE + 3
 
 
 class Site:
-    """A log of eight partitions; the newest half of each has drifted."""
+    """A log of eight partitions, which has half of its panes."""
 
     def __init__(self, kafka: str, directory: Path, package: Package) -> None:
         self.directory, self.kafka = directory, kafka
@@ -47,11 +50,13 @@ class Site:
         config = load(self.settings("group"))
         self.log = KafkaLog(config.section("log", LogSettings), config)
         create(self.log)
-        for partition in range(PARTITIONS):
-            traffic = Traffic(package, "credit", bytes([partition]) * 16, partition)
-            shift = [0.0] * (PANES // 2 * SIZE) + [4.0] * (PANES // 2 * SIZE + 3)
-            values = [traffic.value(traffic.rows(1) + each) for each in shift]
-            self.send(partition, values)
+        self.traffic = [Traffic(package, "credit", bytes([each]) * 16, each) for each in range(PARTITIONS)]
+        self.go_on(HALF, 0.0)
+
+    def go_on(self, records: int, shift: float) -> None:
+        """In every partition."""
+        for partition, traffic in enumerate(self.traffic):
+            self.send(partition, [traffic.value(traffic.rows(1) + shift) for _ in range(records)])
 
     def send(self, partition: int, values: list[bytes]) -> None:
         """Acknowledged when this returns."""
@@ -140,6 +145,44 @@ def _packages(path: Path) -> bool:
         return False
 
 
+def metrics(child: Process) -> str:
+    """Of one that runs."""
+    with urllib.request.urlopen(f"{url(child)}/metrics", timeout=10) as answer:
+        text: str = answer.read().decode()
+        return text
+
+
+def leading(children: list[Process]) -> list[Process]:
+    """Those that judge: a lead that was given up at a rebalance is in the log, too."""
+    return [child for child in children if "\naffiant_monitor_leader 1.0\n" in metrics(child)]
+
+
+def positions(child: Process) -> dict[int, int]:
+    """The partitions that it reads, and the next offset of each that it counts."""
+    text = metrics(child)
+    found = re.findall(r'^affiant_monitor_position\{partition="(\d+)"\} (\S+)$', text, re.MULTILINE)
+    return {int(partition): int(float(position)) for partition, position in found}
+
+
+def counted(children: list[Process], end: int) -> list[set[int]] | None:
+    """Which partitions each reads; None: one has none, or not all of them are read up to there."""
+    found = [positions(child) for child in children]
+    held = sorted(partition for each in found for partition in each)
+    whole = all(position == end for each in found for position in each.values())
+    return [set(each) for each in found] if all(found) and held == [*range(PARTITIONS)] and whole else None
+
+
+def says(site: Site, leader: Process) -> Any:
+    """What a running monitor says of credit, once every whole pane was judged: see `judged`."""
+    path = site.directory / "says.toml"
+    path.write_text(f'[data]\ndirectory = "data"\n[controller]\nmonitor_url = "{url(leader)}"\n')
+    wait_until(
+        lambda: [each["checks"] for each in figures_of(load(path)).packages] == [PARTITIONS * PANES],
+        what="every pane to be judged", deadline_s=150, details=leader.log_text,
+    )  # fmt: skip
+    return figures_of(load(path)).packages, fetch(url(leader), "credit", site.digest, "live")
+
+
 @pytest.fixture(scope="module")
 def site(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Site:
     """Eight partitions."""
@@ -148,38 +191,39 @@ def site(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Site:
 
 @pytest.mark.timeout(420)
 def test_four_monitors_one_of_them_killed_say_what_one_says(site: Site) -> None:
-    """Figures, evidence and the order in which panes were judged: to the bit."""
-    alone = site.settings("alone")
-    site.make_state(alone)
-    one = site.monitor(alone)
-    try:
-        wanted = judged(one)
-    finally:
-        one.close()
-    together = [site.settings("together") for _ in range(4)]
+    """Figures, evidence and the order in which panes were judged: to the bit; as they run, and by who is left."""
+    together = [site.settings("together") for _ in range(5)]
     site.make_state(together[0])
-    children = [process(site, each) for each in together[:3]]
+    children = [process(site, each) for each in together[:4]]
     try:
         for child in children:
             child.start()
         wait_until(
-            lambda: any("leads" in child.log_text() for child in children), what="a leader", deadline_s=120,
+            lambda: counted(children, HALF), what="partitions for each of them", deadline_s=120,
             details=lambda: "\n".join(child.log_text()[-500:] for child in children),
         )  # fmt: skip
-        leader = next(child for child in children if "leads" in child.log_text())
+        shares = counted(children, HALF)
+        # It drifts while they share it: what comes now is counted by each of them.
+        site.go_on(END - HALF, 4.0)
+        wait_until(lambda: counted(children, END), what="all to be counted", deadline_s=120)
+        assert counted(children, END) == shares
+        wait_until(lambda: len(leading(children)) == 1, what="a leader")
+        (leader,) = leading(children)
+        running = says(site, leader)
+        alone = site.settings("alone")
+        site.make_state(alone)
+        with closing(site.monitor(alone)) as one:
+            wanted = judged(one)
+        assert running == (json.loads(json.dumps(wanted[0])), wanted[1])
         ask_all(site, leader, children)
         leader.kill()
-        # The fourth comes while the others go on; then it is left alone, leads, and has what all have counted.
-        last = site.monitor(together[3])
-        for _ in range(10):
-            last.step()
-        for child in children:
-            child.kill()
-        try:
-            found = judged(last)
-        finally:
-            last.close()
+        # Another one comes while the others go on; then it is left alone, leads, and has what all have counted.
+        with closing(site.monitor(together[4])) as last:
+            for _ in range(10):
+                last.step()
+            for child in children:
+                child.kill()
+            assert judged(last) == wanted
     finally:
         for child in children:
             child.kill()
-    assert found == wanted
