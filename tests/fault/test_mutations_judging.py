@@ -18,6 +18,7 @@ STATE = "monitoring/leading/state.py"
 ORDER = "monitoring/order.py"
 COMPARE = "monitoring/rollout/compare.py"
 MOVER = "monitoring/rollout/mover.py"
+REVIEW = "monitoring/rollout/review.py"
 TOLD = "monitoring/rollout/told.py"
 SERVED = "monitoring/judging/served.py"
 PAGES = "monitoring/pages.py"
@@ -33,6 +34,7 @@ ON_TAKEOVER = "tests/property/test_takeover.py"
 ON_ASKING = "tests/unit/monitoring/test_asking.py"
 ON_COMPARE = "tests/unit/monitoring/rollout/test_compare.py"
 ON_MOVER = "tests/unit/monitoring/rollout/test_mover.py"
+ON_PROCESSES = "tests/integration/test_rollout.py"
 ON_GOVERNED = "tests/unit/monitoring/test_governed.py"
 
 COPIED = (
@@ -43,6 +45,7 @@ COPIED = (
     "service",
     "tests/__init__.py",
     "tests/components",
+    ON_PROCESSES,
     "tests/property/test_order.py",
     "tests/property/test_takeover.py",
     "tests/unit/monitoring",
@@ -221,6 +224,27 @@ MUTATIONS = (
         "    if all([len(each) for each in side.scores] == known.parts for side in sides.values()):\n",
         "    if True:\n",
         ON_LEADING,
+    ),
+    Mutation("counts that were signed", REVIEW, "counts == signed and", "True and", ON_PROCESSES),
+    Mutation(
+        "another log's comparison", REVIEW, "if told.topic != topic.id.hex():", "if False:", ON_PROCESSES
+    ),
+    Mutation("a step that begins late", REVIEW, "if begin and time_of", "if False and time_of", ON_PROCESSES),
+    Mutation("ranges that are no panes", REVIEW, "if begin % size or end % size or", "if", ON_PROCESSES),
+    Mutation("figures that were signed", REVIEW, "computed == said.questions", "True", ON_PROCESSES),
+    Mutation(
+        "another step's comparison",
+        REVIEW,
+        "whose == (canary.digest, canary.offset, canary.moved)",
+        "True",
+        ON_PROCESSES,
+    ),
+    Mutation(
+        "what pages when a step is reviewed",
+        REVIEW,
+        "*told.waits(at), *came_of.reasons",
+        "*came_of.reasons",
+        ON_PROCESSES,
     ),
     Mutation(
         "what came before a comparison",
