@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
 import threading
 import time
 import urllib.error
@@ -43,6 +44,7 @@ SECONDS: Final = tuple(bound / 1e9 for bound in LATENCY_BOUNDS)
 _MOST: Final = 1 << 20
 _TIMEOUT: Final = 10.0
 _LONGEST: Final = 2000
+_NUMBERS: Final = re.compile(r"[0-9][0-9.e+-]*|inf")
 
 log = structlog.get_logger("affiant.controller")
 
@@ -170,9 +172,10 @@ class Mover:
         return found
 
     def _say(self, service: str, what: str) -> None:
-        """Each thing once."""
-        if self._told.get(service) != what:
-            self._told[service] = what
+        """Each thing once: what is waited for comes nearer at each look, and is the same thing."""
+        thing = _NUMBERS.sub("", what)
+        if self._told.get(service) != thing:
+            self._told[service] = thing
             log.info("rollout", service=service, what=what)
 
 

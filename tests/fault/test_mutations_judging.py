@@ -191,10 +191,11 @@ MUTATIONS = (
         "at_least",
         ON_COMPARE,
     ),
-    Mutation("figures of another time", TOLD, "elif abs(age) > STALE:", "elif False:", ON_MOVER, short=True),
+    Mutation("figures of another time", TOLD, "elif abs(age) > STALE:", "elif False:", ON_MOVER),
     Mutation("a clock that is ahead", TOLD, "elif abs(age) > STALE:", "elif age > STALE:", ON_MOVER),
     Mutation("no pane at all", TOLD, "if not self.newest:", "if False:", ON_MOVER),
     Mutation("panes that wait", TOLD, "if self.waiting > BEHIND:", "if False:", ON_MOVER),
+    Mutation("a thing told once", MOVER, '_NUMBERS.sub("", what)', "what", ON_MOVER),
     Mutation("drift that pages", TOLD, "if self.pages:", "if False:", ON_MOVER),
     Mutation(
         "what pages of the canary",
@@ -283,7 +284,6 @@ MUTATIONS = (
         "            life.forget(pane.partition, self.next[pane.partition] - REACH)\n",
         "            pass\n",
         ON_TAKEOVER,
-        short=True,
     ),
     Mutation(
         "a window of what is kept",

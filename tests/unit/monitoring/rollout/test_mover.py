@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import structlog
 
 from audit.governance import Governance
 from audit.log.local import LocalLog
@@ -244,6 +245,24 @@ def test_a_canary_that_answers_the_opposite_is_taken_back(stage: Stage) -> None:
     assert last is not None
     assert last.content.action == "rollback"
     assert "distance of scores" in last.content.reason
+
+
+def test_what_is_waited_for_is_told_once(stage: Stage) -> None:
+    """Not at each look, with other numbers; something else is told, and the same again after it."""
+    stage.town.clock += 601
+    with structlog.testing.capture_logs() as told:
+        for requests in (20, 40, 60, 80):
+            stage.found = stage.comparison(requests=requests)
+            stage.mover.step()
+        stage.found = None
+        stage.mover.step()
+        stage.found = stage.comparison(requests=100)
+        stage.mover.step()
+    said = [each["what"] for each in told if each["event"] == "rollout"]
+    assert [each.partition(" requests")[0] for each in said] == [
+        "20", "the monitor has nothing of this step yet", "share of failed",
+    ]  # fmt: skip
+    assert "not shown yet" in said[0]
 
 
 def test_an_event_that_changes_nothing_is_not_tried_again_at_once(stage: Stage) -> None:
