@@ -182,7 +182,6 @@ MUTATIONS = (
         '"enable_external_access": "false", ',
         "",
         OF_INDEX,
-        short=True,
     ),
     Mutation(
         "rows of bundles stay beside those of the archive",
@@ -232,7 +231,6 @@ MUTATIONS = (
         "            if record_of(proved.entry) == record:\n",
         "            if True:\n",
         OF_RECORDS,
-        short=True,
     ),
     Mutation(
         "a receipt need not hold",

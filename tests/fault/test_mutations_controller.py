@@ -241,7 +241,6 @@ MUTATIONS = (
         "        found = again(evidence, reader)\n",
         "        again(evidence, reader)\n        found = evidence\n",
         SHOWN,
-        short=True,
     ),
     Mutation("which log", EVIDENCE, "    if named != topic.id.hex():\n", "    if False:\n", SHOWN),
     Mutation(
@@ -344,7 +343,6 @@ MUTATIONS = (
         '        same = hmac.compare_digest(given.strip().encode("latin-1", "replace"), wanted.encode())\n',
         "        same = True\n",
         HEARD,
-        short=True,
     ),
     Mutation("no token", WEBHOOK, "        return bool(wanted) and scheme", "        return scheme", HEARD),
     Mutation("the door", WEBHOOK, "        if not door.opens(environ):\n", "        if False:\n", HEARD),

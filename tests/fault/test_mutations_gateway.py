@@ -143,7 +143,6 @@ MUTATIONS = (
         "return check_golden(runner.predict, golden)",
         "return check_golden(runner.predict, type(golden)(golden.rows, runner.predict(golden.rows), golden.made_with))",
         f"{RUNTIMES} -k golden_answers",
-        short=True,
     ),
     Mutation(
         "a package not checked when it is pulled",
@@ -165,7 +164,6 @@ MUTATIONS = (
         "        verify_receipt(receipt, ",
         "        (receipt, ",
         RECEIPTS,
-        short=True,
     ),
     Mutation(
         "a receipt for another caller",
@@ -173,7 +171,6 @@ MUTATIONS = (
         "if not anybodys and (theirs is None or theirs != caller):",
         "if False:",
         RECEIPTS,
-        short=True,
     ),
     Mutation(
         "a receipt without a caller for a caller without a key",

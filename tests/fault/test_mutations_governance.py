@@ -156,7 +156,6 @@ MUTATIONS = (
         "problem is None and valid is not None and not glass and self.rules.bound",
         "False",
         OF,
-        short=True,
     ),
     Mutation("other data", BOUND, "if data_of(was) != data_of(results[-1]):", "if False:", OF),
     Mutation(
@@ -196,7 +195,6 @@ MUTATIONS = (
         "if was is None or named == was:",
         "if True:",
         ON,
-        short=True,
     ),
     Mutation(
         "what was live where they stand",
@@ -228,7 +226,7 @@ MUTATIONS = (
         "an older policy", POLICY, "if found is not None and version <= found.version:", "if False:", ON
     ),
     Mutation("who changes the policy", POLICY, "if role in _wanted(root, found):", "if True:", ON),
-    Mutation("a root's signatures", ROOT, "if there < wanted:", "if False:", ON, short=True),
+    Mutation("a root's signatures", ROOT, "if there < wanted:", "if False:", ON),
     Mutation(
         "the root before",
         ROOT,
@@ -243,7 +241,7 @@ MUTATIONS = (
         "found.person",
         ON,
     ),
-    Mutation("who deploys", FOLD, "    if not person:\n", "    if False:\n", ON, short=True),
+    Mutation("who deploys", FOLD, "    if not person:\n", "    if False:\n", ON),
     Mutation(
         "the event before", FOLD, "    if content.after != before.after:\n", "    if False:\n", ON, short=True
     ),
@@ -315,7 +313,6 @@ MUTATIONS = (
         "        if covered == self.covered:\n",
         "        if True:\n",
         ON,
-        short=True,
     ),
     Mutation(
         "a reader of a log that was",
@@ -366,14 +363,13 @@ MUTATIONS = (
     Mutation(
         "a memory of before", VIEW, "bool(remembered == self.values.hexdigest())", "True", ON, short=True
     ),
-    Mutation("a shorter log", SEEN, "        if end < known.end:\n", "        if False:\n", ON, short=True),
+    Mutation("a shorter log", SEEN, "        if end < known.end:\n", "        if False:\n", ON),
     Mutation(
         "another log",
         SEEN,
         "if view.end == known.end and not view.is_of(known.hash):",
         "if False:",
         ON,
-        short=True,
     ),
     Mutation(
         "another first root", SEEN, "        if known.root != first.digest:\n", "        if False:\n", ON

@@ -84,7 +84,6 @@ MUTATIONS = (
         'self.chain = sha256(b"\\x00" + entry).digest()',
         "pass",
         CRASHES,
-        short=True,
     ),
     Mutation(
         "no request frames",
@@ -120,7 +119,6 @@ MUTATIONS = (
         "sealed if by_seal else acknowledged",
         "acknowledged",
         APPEND,
-        short=True,
     ),
     Mutation(
         "freeing an unanswered request",
@@ -150,7 +148,6 @@ MUTATIONS = (
         "        mkdir(path)\n    sync(above)\n",
         "        mkdir(path)\n",
         CRASHES,
-        short=True,
     ),
     Mutation(
         "removals without a sync",
@@ -166,7 +163,6 @@ MUTATIONS = (
         "    if segment_name(number) not in disk.list(directory):\n        return\n"
         "    with suppress(FileNotFoundError):  # an earlier try",
         CRASHES,
-        short=True,
     ),
     Mutation(
         "a third copy beside an unfinished one",
@@ -223,7 +219,6 @@ MUTATIONS = (
         "self._sequence is None or self._sequence < mark.sequence",
         "True",
         READER,
-        short=True,
     ),
 )
 

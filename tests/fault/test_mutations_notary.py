@@ -73,7 +73,6 @@ MUTATIONS = (
         "            return write_once(path, content)\n",
         "            replace_file(path, content)\n            return True\n",
         IN_DIRECTORY,
-        short=True,
     ),
     Mutation(
         "objects are replaced, not created once, in a bucket",

@@ -100,7 +100,7 @@ MUTATIONS = (
     check("columns of a range", "auditor/archived",
           "                if made.equals(table):", "                if made.equals(table) or not whole:", ATTACKS),
     check("the archive's bytes", "auditor/archived", "            if whole and encode_entries(made) == content:",
-          "            if True:", ATTACKS, short=True),
+          "            if True:", ATTACKS),
     check("the log's records", "auditor/logged", "            if entry is not None and made.entry != entry:",
           "            if False:", ATTACKS),
     check("the log's end", "auditor/logged", "        if self._end < size:", "        if False:", ATTACKS),

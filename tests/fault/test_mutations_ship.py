@@ -102,7 +102,6 @@ MUTATIONS = (
         "            progress.next_sequence = record.sequence + 1\n"
         "            run.acknowledged.write(Reached(record.sequence + 1, run.writer.delivered().offset + 2))\n",
         KILLS,
-        short=True,
     ),
     Mutation(
         "the place to scan from is beyond what was acknowledged",
@@ -121,7 +120,6 @@ MUTATIONS = (
         "room = self._settings.in_flight_bytes - progress.in_flight_bytes",
         "room = 1 << 40",
         KILLS,
-        short=True,
     ),
     Mutation(
         "no watchdog",
@@ -153,7 +151,6 @@ MUTATIONS = (
         "            if sha256(stored.content).digest() == digest:\n",
         "            if True:\n",
         f"{EXTERNAL}::test_a_damaged_payload_is_made_good_when_its_record_is_shipped_again",
-        short=True,
     ),
     Mutation(
         "a payload without a sync",
@@ -161,7 +158,6 @@ MUTATIONS = (
         "            os.fsync(file.fileno())\n",
         "",
         f"{EXTERNAL}::test_a_payload_is_synced_with_all_its_directories_before_its_record_is_written",
-        short=True,
     ),
     Mutation(
         "the journal is read beyond the mark",
@@ -170,7 +166,6 @@ MUTATIONS = (
         "        mark = self.mark()\n        if mark is None:\n            return records\n"
         "        mark = Mark(mark.version, mark.group, mark.segment, 1 << 40, 1 << 40)\n",
         KILLS,
-        short=True,
     ),
     Mutation(
         "a failing disk ends shipping",
@@ -192,7 +187,6 @@ MUTATIONS = (
         "        os.fdatasync(self._file.fileno())\n",
         "",
         SYSCALLS,
-        short=True,
     ),
     Mutation(
         "the local log's mark before its fdatasync",
@@ -236,7 +230,6 @@ MUTATIONS = (
         "    copies = max(brokers, replicas)\n",
         "    copies = brokers\n",
         TOPICS,
-        short=True,
     ),
     Mutation(
         "a topic with fewer replicas, in silence",
@@ -251,7 +244,6 @@ MUTATIONS = (
         '"min.insync.replicas": str(min(2, replicas)),',
         '"min.insync.replicas": str(2 if replicas > 2 else 1),',
         TOPICS,
-        short=True,
     ),
     Mutation(
         "whatever hides a topic is its absence",
@@ -330,7 +322,6 @@ OF_SEALING = (
                 continue
 """,
         SEALED,
-        short=True,
     ),
     Mutation(
         "leaves are not proved",
@@ -338,7 +329,6 @@ OF_SEALING = (
         "            verify_consistency(end, ",
         "            (end, ",
         SEALED,
-        short=True,
     ),
     Mutation("a fork is believed", LEAVES, "if self._believed is not None:", "if False:", SEALED),
     Mutation(
@@ -358,7 +348,6 @@ OF_SEALING = (
         "behind = wanted and ours is None",
         "behind = False",
         SEALED,
-        short=True,
     ),
     Mutation(
         "the mark before the places",

@@ -122,7 +122,6 @@ MUTATIONS: Final = (
         '            flaw("signature", "not signed by the journal\'s key")\n            return\n',
         "            pass\n",
         ON_WATCH,
-        short=True,
     ),
     Mutation(
         "a forged heartbeat counts",
@@ -179,7 +178,7 @@ MUTATIONS: Final = (
         "            pass",
         ON_WATCH,
     ),
-    Mutation("changed payloads", WATCH, "        if leaf.flaw:", "        if False:", ON_WATCH, short=True),
+    Mutation("changed payloads", WATCH, "        if leaf.flaw:", "        if False:", ON_WATCH),
     Mutation(
         "foreign records",
         WATCH,
@@ -217,7 +216,6 @@ MUTATIONS: Final = (
         "            self._shop.confirm(self._read_at)\n",
         "            pass\n",
         SESSIONS,
-        short=True,
     ),
     Mutation(
         "what was read is forgotten with its session",
@@ -232,7 +230,6 @@ MUTATIONS: Final = (
         "        raw = self._seal.left(offset) if self._left else None",
         "        raw = None",
         SESSIONS,
-        short=True,
     ),
     Mutation(
         "an end that is told too low, once",
@@ -247,7 +244,6 @@ MUTATIONS: Final = (
         "        elif end < max(self._position, self._seal.state.size):",
         "        elif False:",
         SESSIONS,
-        short=True,
     ),
     Mutation("a backlog's bound", SESSION, "                or seal.pending >= MOST_PENDING\n", "", SESSIONS),
     Mutation(
