@@ -107,7 +107,8 @@ def _found(decided: NDArray[np.bool_], positive: NDArray[np.bool_]) -> dict[str,
         if (each := _ratio(top, bottom)) is not None:
             share = int(top.sum()), int(bottom.sum())
             found[name] = Measured(each.value, each.influence, share=share)
-    if (f1 := _ratio(2 * hit, said + ones)) is not None:
+    # Without a positive row there is no recall, of which it is a mean: 0 would be a certainty about nothing.
+    if "recall" in found and (f1 := _ratio(2 * hit, said + ones)) is not None:
         found["f1"] = replace(f1, fewest=int(ones.sum()))
     return found
 

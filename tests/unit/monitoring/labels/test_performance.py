@@ -167,6 +167,13 @@ def test_what_is_not_defined_is_not_told() -> None:
     assert estimates(joined(BINARY, [0.1], [math.nan]), np.arange(0), 0.95) == {}
 
 
+def test_a_cohort_without_a_positive_row_has_no_f1_and_stops_nobody() -> None:
+    """Though the model has found some: a monitor that ended at it would end at it again."""
+    (cohort,) = cohorts(joined(BINARY, [0.9, 0.1], [0, 0]), HOUR)
+    assert cohort.metrics["precision"].value == 0
+    assert not {"f1", "recall", "auc", "balanced_accuracy"} & set(cohort.metrics)
+
+
 def test_a_perfect_auc_of_few_rows_is_no_certainty() -> None:
     """Its interval is that of the smaller class."""
     found = estimates(joined(BINARY, [0.9, 0.8, *[0.1] * 40], [1, 1, *[0] * 40]), np.arange(42), 0.95)["auc"]
