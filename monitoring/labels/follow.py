@@ -6,6 +6,7 @@ begins to lead reads the log again from where answers may still wait for labels.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import deque
 from collections.abc import Iterable, Mapping
@@ -17,6 +18,7 @@ from monitoring.panes import Of
 from monitoring.read import External, Packages
 from registry.policy import Policy, ServicePolicy
 
+from .concept import prepare
 from .look import Look, look
 from .reading import Reading
 
@@ -77,6 +79,10 @@ class Follow:
         self._turn: Final = deque(partitions)
         self._unread: Final = set(self._turn)
         """Partitions whose end was not met yet: before that, what labels say is not known."""
+        self._preparing: Final = threading.Thread(target=prepare, name="labels", daemon=True)
+        """Beside the reading: a look that waited for it would hold judging up, and be taken for a long one."""
+        if any(section.performance is not None for section in policies.values()):
+            self._preparing.start()
         self._new = True
         self._next_look = float("-inf")
         self.unread: Final[dict[int, int]] = {}
@@ -116,7 +122,8 @@ class Follow:
             if time.monotonic() >= until:
                 break
         began = time.monotonic()
-        if self._new and self.whole and began >= self._next_look:
+        ready = self.whole and not self._preparing.is_alive()
+        if self._new and ready and began >= self._next_look:
             self.looks = self._look(serving)
             self._new = False
             ended = time.monotonic()

@@ -66,7 +66,7 @@ MUTATIONS = (
     check("small groups", "monitoring/groups", "    judged = [(rate, name) for rate, name in rates if rate.rows >= minimum]",
           "    judged = [(rate, name) for rate, name in rates if rate.rows]", GROUPS),
     # ---------------------------------------------------------------- what the monitor says
-    check("all was read once", "monitoring/labels/follow", "        if self._new and self.whole and", "        if self._new and", FOLLOW),
+    check("all was read once", "monitoring/labels/follow", "        ready = self.whole and not", "        ready = not", FOLLOW),
     check("every partition's turn", "monitoring/labels/follow", "            self._turn.rotate(-1)", "            pass", FOLLOW),
     check("where the window begins", "monitoring/labels/follow", "                low = middle", "                high = middle", FOLLOW),
     check("what is no time", "monitoring/labels/reading", "    return logged.timestamp if logged.timestamp <= _LATEST_MS else 0",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import replace
@@ -18,6 +19,7 @@ from monitoring.governed import Ungoverned
 from monitoring.groups import Gap, Group, Judged, Rate
 from monitoring.intervals import Interval
 from monitoring.labels import Cohort, Estimate
+from monitoring.labels.concept import prepare
 from monitoring.labels.export import export
 from monitoring.labels.follow import Follow, asked_of
 from monitoring.labels.look import Look, look
@@ -33,6 +35,12 @@ from registry.package import Package
 from registry.policy import Policy, parse_policy
 from tests.components.labelled import POLICY, SERVICE, Stream, policy
 from tests.components.monitored import START, Known, Traffic, local_log, logged, made_package
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _prepared() -> None:
+    """Some tests take so many steps and no more."""
+    prepare()
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +88,24 @@ def test_a_value_below_the_limit_warns_and_a_whole_interval_pages(
     """0.79 of 100 may be 0.86."""
     (found,) = looked(tmp_path, stream, stream.asked(100), stream.labels(100, right)).values()
     assert found.alarms == {"accuracy": said}
+
+
+def test_what_a_look_runs_is_loaded_beside_the_reading(
+    stream: Stream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes seconds, which judging does not wait for: until then there is no look, and the log is read on."""
+    loaded = threading.Event()
+    monkeypatch.setattr("monitoring.labels.follow.prepare", loaded.wait)
+    log = local_log(tmp_path / "log", stream.asked(3))
+    packages = Known.of(stream.package, SERVICE)
+    follow = Follow(log.reader(), [0], asked_of(policy()), packages, window=1e9, now_ms=START)
+    with closing(follow):
+        for _ in range(3):
+            follow.step({stream.live: 0})
+        assert (follow.whole, follow.looks) == (True, {})
+        loaded.set()
+        while not follow.looks:
+            follow.step({stream.live: 0})
 
 
 def test_too_few_labels_are_not_judged(stream: Stream, tmp_path: Path) -> None:
