@@ -5,7 +5,7 @@
 
 A governed service whose newest package is asked what has drifted; `affiant up` runs gateway, sidecar (it copies to a
 collector), notary, monitor and controller; the monitor tells the controller, which rolls back. Clients go on asking,
-well and badly.
+well and badly, and say what came of it; then what was left is a canary, with steps that are signed.
 """
 
 from __future__ import annotations
@@ -14,20 +14,24 @@ import contextlib
 import json
 import sys
 import threading
+import time
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, Self
 
-from audit.log import configured_log
+from audit.log import configured_governance_log, configured_log
 from audit.notary.keys import generate
 from monitoring.alerts.render import RULES_FILE, rules_yaml
 from monitoring.alerts.rules import groups_of
+from registry.deployment import Placed, Steps
 from registry.policy import parse_policy
 from tests.components.approvals import affiant
 from tests.components.collector import Collector
 from tests.components.controlled import POLICY as TEMPLATE
 from tests.components.controlled import ROLLBACK, Site
+from tests.components.controller import put
 from tests.components.monitored import append
 from tests.components.ports import HOST, free_port
 from tests.components.process import Process, wait_until
@@ -35,12 +39,26 @@ from tests.components.prometheus import Prometheus
 from tests.components.webhook import Exporter
 
 _POLICY: Final = f"""{ROLLBACK}
-    slo: {{errors: 0.01, refusals: 0.05, p99_milliseconds: 40, confidence: {{at_least: 0.8, share: 0.5}}}}"""
+    slo: {{errors: 0.01, refusals: 0.05, p99_milliseconds: 40, confidence: {{at_least: 0.8, share: 0.5}}}}
+    canary: {{maximum_weight: 0.2, rollout: {{}}}}
+    performance:
+      metrics: {{accuracy: {{minimum: 0.1}}}}
+      minimum_labels: 5
+      cohort_hours: 0.001
+      coverage: 0.1
+      coverage_after_hours: 0.0005
+    live_fairness:
+      attributes: [{{column: a, edges: [0.5]}}, {{column: nobody}}]
+      minimum_group: 5"""
 POLICY: Final = parse_policy(TEMPLATE.format(rollback=_POLICY).encode(), "policy.yaml")
 """The one in force."""
+_NONE: Final[Mapping[str, str]] = {}
 _PARTS: Final = ("gateway", "sidecar", "notary")
 _PAUSE: Final = 0.05
 """Seconds between two requests: a trickle, so that counters move."""
+_SHARE: Final = 0.1
+"""Of the requests that the canary answers: too few to be judged while this runs."""
+_STEPS: Final = Steps(shares=[0.2], seconds=86_400.0)
 
 
 class Whole:
@@ -89,6 +107,7 @@ class Whole:
             self.process.wait_until(
                 lambda: self.site.live() == self.site.first, what="a rollback", deadline_s=90
             )
+            self._put_canary()
             self._look()
             self._open = opened.pop_all()
         return self
@@ -96,12 +115,14 @@ class Whole:
     def __exit__(self, *_: object) -> None:
         self._open.close()
 
-    def ask(self, body: object, service: str = "credit", verb: str = "predict") -> int:
+    def ask(
+        self, body: object, service: str = "credit", verb: str = "predict", headers: Mapping[str, str] = _NONE
+    ) -> int:
         """One request; its status."""
         request = urllib.request.Request(
             f"http://{HOST}:{self.ports['gateway']}/v1/models/{service}:{verb}",
             json.dumps(body).encode(),
-            {"Content-Type": "application/json"},
+            {"Content-Type": "application/json", **headers},
         )
         try:
             with urllib.request.urlopen(request, timeout=10) as answer:
@@ -125,11 +146,27 @@ class Whole:
             case 5:
                 self.ask({"instances": [[0.5, 0.5, 1.0]]}, "nobody")
             case 10:
-                self.ask({"request_id": "order-7", "label": True}, verb="label")
+                self.ask({"request_id": "of nobody", "label": True}, verb="label")
             case 15:
                 self.ask({"label": True}, verb="label")
             case place:
-                self.ask({"instances": [[place / 20, 0.5, 1.0]]})
+                one = f"order-{number}"
+                self.ask({"instances": [[place / 20, 0.5, 1.0]]}, headers={"X-Request-Id": one})
+                self.ask({"request_id": one, "label": place % 3 == 0}, verb="label")
+
+    def _put_canary(self) -> None:
+        """What was rolled back, beside what is live."""
+        last = self.site.deployed().last
+        assert last is not None
+        plan = [
+            Placed(digest=self.site.first, weight=1 - _SHARE),
+            Placed(digest=self.site.second, slot="canary", weight=_SHARE),
+        ]
+        town = self.site.town
+        town.entries.clear()
+        town.clock = time.time()
+        town.deploy(plan, after=last.offset, steps=_STEPS)
+        put(configured_governance_log(self.site.loaded), town.entries)  # type: ignore[arg-type]
 
     def _look(self) -> None:
         """`affiant audit completeness`, and its result where Prometheus finds it."""
