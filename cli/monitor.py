@@ -31,7 +31,9 @@ app = typer.Typer()
 def monitor(config: ConfigOption = None) -> None:
     """Follow the log until SIGTERM: distances from the reference, alarms, objectives; /metrics, /figures, /evidence.
 
-    Where no Prometheus does, it evaluates the policy's alerts by itself and tells the controller's webhook.
+    It evaluates the policy's alerts by itself and tells the controller's webhook, for machines without Prometheus;
+    where Prometheus and Alertmanager do that, set `evaluate = false` in the table `[monitor]` of the settings.
+
     On Kafka several monitors of one group share the partitions, and one of them judges. Survives the absence of log
     and store for any time, and goes on where it was: nothing is lost, and nothing counted twice.
 
