@@ -79,8 +79,9 @@ def deploy(  # noqa: PLR0917 - a command takes its options one by one
     gateways ask admission by themselves all the same. No request is dropped by the swap.
 
     With --then and --step the canary's share moves on by itself: `affiant controller` takes the steps, which you sign
-    now, while the comparison with what is live holds, and takes it back when not. It compares by `canary.rollout` of
-    the policy: without it the steps are refused, as nobody would take them.
+    now, once the comparison with what is live is shown to hold, and takes it back when it does not. It compares by
+    `canary.rollout` of the policy: without it the steps are refused, as nobody would take them. With it, a canary
+    without steps is compared as well: it may be taken back, and moves no further.
 
     Exit codes: 0 it counts; 1 it would not count, or somebody else's event came first; 2 wrong usage, settings or key;
     3 the log or the store does not answer.
