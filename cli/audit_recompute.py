@@ -31,8 +31,8 @@ def recompute(
         str,
         typer.Argument(
             metavar="EVENT",
-            help="Offset of the event in the governance log, or SERVICE@latest: the newest that counts and whose "
-            "evidence can be computed again.",
+            help="Offset of the event in the governance log, or SERVICE@latest: the newest rollback for drift or "
+            "objectives that counts.",
             show_default=False,
         ),
     ],

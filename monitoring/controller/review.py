@@ -91,7 +91,7 @@ def find_event(grounds: Grounds, wanted: str) -> Event:
             others.append(f"offset {each.offset}: {why}")
         more = f"; and {len(others) - _NAMED} before" if len(others) > _NAMED else ""
         raise NoSuchEvent(
-            f"{service} has no event that counts and whose evidence can be computed again ({'; '.join(others[:_NAMED])}"
+            f"{service} has no rollback that counts and can be decided again ({'; '.join(others[:_NAMED])}"
             f"{more})"
         )
     for deployed in services.values():
@@ -105,7 +105,11 @@ def _not_meant(event: Event) -> str:
     """Why the latest is another one; empty: it is this one."""
     kind = (event.content.evidence or {}).get("kind")
     if kind not in KINDS:
-        return "a rollout's step" if kind == "rollout" else f"evidence of the kind {str(kind)[:40]!r}"
+        return (
+            "a rollout's, by its offset alone"
+            if kind == "rollout"
+            else f"evidence of the kind {str(kind)[:40]!r}"
+        )
     return "" if event.void is None else f"it does not count, {event.void}"
 
 

@@ -64,11 +64,11 @@ def unmoved(policy: InForce | None, service: str) -> str | None:
 
 
 def halted(policy: InForce | None, deployed: Deployed) -> str | None:
-    """Why a rollout stands still until somebody does something; None: it does not, or there is none.
+    """Why a rollout stands still until somebody does something; None: it does not, or no step is to come.
 
     What a controller waits for (requests, the monitor, the time of the next step) is in its own log.
     """
-    if deployed.rollout is None:
+    if deployed.rollout is None or not deployed.rollout.left:
         return None
     if deployed.paused:
         return f"{deployed.service} is paused: `affiant resume {deployed.service}`"

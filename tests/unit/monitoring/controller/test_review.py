@@ -40,7 +40,7 @@ def test_where_there_are_only_others_they_are_named(town: Town) -> None:
         find_event(town.grounds(), "credit@latest")
     why = find_event(town.grounds(), str(void)).void
     assert str(caught.value) == (
-        "credit has no event that counts and whose evidence can be computed again "
+        "credit has no rollback that counts and can be decided again "
         f"(offset {void}: it does not count, {why}; offset {other}: evidence of the kind '7'; "
-        f"offset {steps[1]}: a rollout's step; and 1 before)"
+        f"offset {steps[1]}: a rollout's, by its offset alone; and 1 before)"
     )
