@@ -59,7 +59,7 @@ def _print(deployed: Deployed, board: Board) -> None:
     out = screen()
     now = "nothing" if not deployed.plan else plan_text(deployed.plan).replace("\n", ", ")
     out.print(cell(f"{deployed.service}: {now}{', paused' if deployed.paused else ''}", "bold"))
-    if (rollout := _rollout(deployed, board)) is not None and rollout["left"]:
+    if (rollout := _rollout(deployed, board)) is not None:
         left = ", ".join(f"{each:.0%}" for each in rollout["left"])
         if rollout["halted"] is None:
             next_ = day(rollout["due"] / 1000)
@@ -83,7 +83,7 @@ def _print(deployed: Deployed, board: Board) -> None:
 
 
 def _rollout(deployed: Deployed, board: Board) -> dict[str, Any] | None:
-    """Times are ms since 1970 UTC, by the log's clock; `due` is null where no step is to come."""
+    """Times are ms since 1970 UTC, by the log's clock. None: no step is to come."""
     from registry.deployment.state import halted
 
     found = deployed.rollout
@@ -92,7 +92,7 @@ def _rollout(deployed: Deployed, board: Board) -> dict[str, Any] | None:
     return {
         "digest": found.digest,
         "left": list(found.left),
-        "due": found.moved + round(1000 * found.seconds) if found.left else None,
+        "due": found.moved + round(1000 * found.seconds),
         "halted": halted(board.policy, deployed),
     }
 

@@ -68,7 +68,7 @@ def halted(policy: InForce | None, deployed: Deployed) -> str | None:
 
     What a controller waits for (requests, the monitor, the time of the next step) is in its own log.
     """
-    if deployed.rollout is None or not deployed.rollout.left:
+    if deployed.rollout is None:
         return None
     if deployed.paused:
         return f"{deployed.service} is paused: `affiant resume {deployed.service}`"
