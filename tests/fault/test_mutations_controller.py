@@ -15,6 +15,7 @@ RUN, WEBHOOK = "monitoring/controller/run.py", "monitoring/controller/webhook.py
 EVIDENCE, GROUND = "monitoring/controller/evidence.py", "monitoring/controller/ground.py"
 PLACE, WAITING = "monitoring/controller/place.py", "monitoring/controller/waiting.py"
 BURNS, OBJECTIVES = "monitoring/burns.py", "monitoring/slo.py"
+REVIEW = "monitoring/controller/review.py"
 ALERTMANAGER, SAID = "monitoring/controller/alertmanager.py", "monitoring/controller/said.py"
 
 ON = "tests/unit/monitoring/controller"
@@ -29,6 +30,13 @@ COPIED = (
 )  # fmt: skip
 
 MUTATIONS = (
+    Mutation(
+        "a void event as the latest",
+        REVIEW,
+        '    return "" if event.void is None else f"it does not count, {event.void}"\n',
+        '    return ""\n',
+        f"{ON}/test_review.py",
+    ),
     Mutation(
         "the latch of an alarm",
         DECIDE,

@@ -65,7 +65,11 @@ MUTATIONS = (
           "    if True:", FIGURES),
     check("small groups", "monitoring/groups", "    judged = [(rate, name) for rate, name in rates if rate.rows >= minimum]",
           "    judged = [(rate, name) for rate, name in rates if rate.rows]", GROUPS),
+    check("no positive row", "monitoring/labels/metrics", '    if "recall" in found and (f1', "    if (f1", FIGURES),
+    check("edges that do not rise", "monitoring/groups",
+          '    return "" if all(low < high for low, high in pairwise((-math.inf, *edges))) else FALLING', '    return ""', GROUPS),
     # ---------------------------------------------------------------- what the monitor says
+    check("what a look runs", "monitoring/labels/follow", " and not self._preparing.is_alive()", "", FOLLOW),
     check("all was read once", "monitoring/labels/follow", "        ready = self.whole and not", "        ready = not", FOLLOW),
     check("every partition's turn", "monitoring/labels/follow", "            self._turn.rotate(-1)", "            pass", FOLLOW),
     check("where the window begins", "monitoring/labels/follow", "                low = middle", "                high = middle", FOLLOW),
@@ -81,6 +85,8 @@ MUTATIONS = (
     check("a change that came", "monitoring/labels/export", "    if found.concept.newest is not None:", "    if False:", f"{FOLLOW} -k exports"),
     check("differences of groups", "monitoring/labels/export", "        for rate, gap in judged.gaps.items():",
           "        for rate, gap in ():", f"{FOLLOW} -k groups"),
+    check("why nobody looks", "monitoring/labels/export", "    for attribute, why in found.unlooked.items():",
+          "    for attribute, why in ():", f"{FOLLOW} -k nobody_looks"),
 )  # fmt: skip
 
 
