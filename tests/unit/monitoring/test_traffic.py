@@ -96,7 +96,7 @@ def test_what_cannot_be_read_is_counted_by_reason() -> None:
     values = [
         erased[: 4 + len(entry)],
         asked.value(),
-        asked.value(fields={Key.SUITE: 1}),
+        asked.value(fields={Key.SUITE: 2}),
         asked.value(fields={Key.DIGEST: b"\x0e" * 32}),
     ]
     found = read(log_of(values), "numbers", [Span(0, 0, 4)], NOW)
