@@ -131,9 +131,12 @@ def own_logging() -> Iterator[None]:
 
 @pytest.mark.usefixtures("own_logging")
 def test_logs_as_json_are_objects_with_the_event_s_fields(capsys: pytest.CaptureFixture[str]) -> None:
-    """Ours, the standard library's, and a traceback, each on one line; text is left as it was."""
+    """Ours, the standard library's, and a traceback, each on one line; text is for people."""
     configure("text")
-    assert not structlog.is_configured()
+    structlog.get_logger("x").info("for people", answer=1)
+    said = capsys.readouterr().out
+    assert "for people" in said
+    assert not said.startswith("{")
     configure("json")
     structlog.get_logger("x").info("answered", trace_id="ab", record="r-1", seconds=0.5)
     logging.getLogger("kafka").warning("gone: %s", "host")
