@@ -47,7 +47,9 @@ def test_what_is_no_description_is_said(text: bytes, says: str) -> None:
 )
 def test_pickles_are_refused_with_the_way_out(flavour: str) -> None:
     """Before any of their bytes is asked for."""
-    with pytest.raises(PickleRefused, match=r"log its ONNX beside it.*mlflow\.onnx\.log_model.*publish_sklearn"):
+    with pytest.raises(
+        PickleRefused, match=r"log its ONNX beside it.*mlflow\.onnx\.log_model.*publish_sklearn"
+    ):
         describe(f"flavors: {{{flavour}, python_function: {{}}}}".encode(), "models:/m/1")
 
 
