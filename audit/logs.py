@@ -20,7 +20,10 @@ def configure(form: Form) -> None:
     """
     if form == "text":
         # What rich would print of an exception has the locals of every frame: bodies, keys of callers.
-        plain = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+        plain = structlog.dev.ConsoleRenderer(
+            colors=sys.stdout is not None and sys.stdout.isatty(),
+            exception_formatter=structlog.dev.plain_traceback,
+        )
         structlog.configure(processors=[*structlog.get_config()["processors"][:-1], plain])
         return
     shared: list[structlog.typing.Processor] = [
