@@ -13,8 +13,9 @@ import threading
 import urllib.error
 import urllib.request
 from collections.abc import Callable
-from typing import IO, Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
+from audit.direct import direct
 from audit.errors import LogUnavailable
 
 from .members import Leader
@@ -46,15 +47,6 @@ class Answer(NamedTuple):
     """Who leads, for people."""
 
 
-class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    """A leader answers itself; what leads elsewhere is none."""
-
-    def redirect_request(
-        self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: Any, newurl: str
-    ) -> None:
-        return None
-
-
 class Asking:
     """For any thread. Nothing but GET of the path that was asked for, at the address that the leader tells."""
 
@@ -64,7 +56,7 @@ class Asking:
         self._timeout: Final = timeout
         self._most: Final = most
         self._free: Final = threading.BoundedSemaphore(_TOGETHER)
-        self._opener: Final = urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirects)
+        self._opener: Final = direct()
 
     def ask(self, path: str) -> Answer:
         """What the leader answers. MUST NOT be called for a question that has `HOP`.

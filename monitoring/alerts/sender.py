@@ -10,10 +10,11 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterable
-from typing import IO, Any, Final
+from typing import Final
 
 import structlog
 
+from audit.direct import direct
 from audit.errors import KeyRefused
 from audit.proof.printable import printable
 
@@ -31,15 +32,6 @@ Post = Callable[[bytes], int]
 """Posts a body; the status of the answer. Raises OSError: there is none."""
 
 
-class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    """The token is for the address that was given, and no other."""
-
-    def redirect_request(
-        self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: Any, newurl: str
-    ) -> None:
-        return None
-
-
 def poster(
     url: str,
     *,
@@ -48,10 +40,7 @@ def poster(
     timeout: float = TIMEOUT,
 ) -> Post:
     """Posts JSON to an address. `token` is asked for each time: it may be changed while we run."""
-    handlers: list[urllib.request.BaseHandler] = [_NoRedirects(), urllib.request.ProxyHandler({})]
-    if tls is not None:
-        handlers.append(urllib.request.HTTPSHandler(context=tls))
-    opener = urllib.request.build_opener(*handlers)
+    opener = direct() if tls is None else direct(urllib.request.HTTPSHandler(context=tls))
 
     def post(body: bytes) -> int:
         headers = {"Content-Type": "application/json", "User-Agent": "affiant-monitor"}

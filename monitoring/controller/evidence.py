@@ -8,11 +8,12 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import IO, Any, Final
+from typing import Final
 from urllib.parse import quote
 
 from pydantic import ValidationError
 
+from audit.direct import direct
 from audit.errors import ArchiveGap, AuditError, OffsetGone
 from audit.log.base import LogReader, Topic
 from monitoring.errors import EvidenceGone, EvidenceUnavailable, EvidenceWrong
@@ -34,15 +35,6 @@ Raises LogError, and ValueError when it cannot be of these ranges.
 """
 
 
-class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    """The monitor is where the settings say."""
-
-    def redirect_request(
-        self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: Any, newurl: str
-    ) -> None:
-        return None
-
-
 def fetch(monitor: str, service: str, digest: str, slot: Slot, timeout: float = TIMEOUT) -> Evidence:
     """What the monitor has of a package.
 
@@ -51,9 +43,8 @@ def fetch(monitor: str, service: str, digest: str, slot: Slot, timeout: float = 
         EvidenceWrong: what it answers is no evidence, or of another package.
     """
     where = "/".join(quote(each, safe=":") for each in (service, digest, slot))
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirects)
     try:
-        with opener.open(f"{monitor.rstrip('/')}/evidence/{where}", timeout=timeout) as answer:
+        with direct().open(f"{monitor.rstrip('/')}/evidence/{where}", timeout=timeout) as answer:
             raw = answer.read(MOST_BYTES + 1)
     except urllib.error.HTTPError as error:
         error.close()

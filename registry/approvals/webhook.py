@@ -14,9 +14,10 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
+from audit.direct import NoRedirects
 from audit.errors import ConfigError
 from registry.errors import RegistryError
 
@@ -30,15 +31,6 @@ _AGAIN: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 class NotSent(RegistryError):  # noqa: N818 - the name says what happened
     """The webhook did not take it; the message does not have the URL."""
-
-
-class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    """A redirect would take the secret path, or the message, to somebody else."""
-
-    def redirect_request(
-        self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: Any, newurl: str
-    ) -> None:
-        return None
 
 
 def webhook_url(
@@ -88,7 +80,7 @@ def send(
     Raises:
         NotSent: it did not take it.
     """
-    opener = urllib.request.build_opener(_NoRedirects)
+    opener = urllib.request.build_opener(NoRedirects)
     body = json.dumps(message).encode()
     problem = ""
     for pause in (*(PAUSES if pauses is None else pauses), None):

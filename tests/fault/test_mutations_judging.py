@@ -335,7 +335,7 @@ MUTATIONS = (
         "panes that are missed", AGGREGATE, "            if known:\n", "            if False:\n", ON_LEADING
     ),
     Mutation("one hop", PAGES, "asking is None or _ENVIRON in environ", "asking is None", ON_ASKING),
-    Mutation("redirects", ASKING, "ProxyHandler({}), _NoRedirects)", "ProxyHandler({}))", ON_ASKING),
+    Mutation("redirects", "audit/direct.py", "build_opener(NoRedirects, ", "build_opener(", ON_ASKING),
     Mutation("other schemes", MEMBERS, "https?://(?:", "[a-z]+://(?:", ON_ASKING),
     Mutation("long answers", ASKING, " or len(body) > self._most:", ":", ON_ASKING),
     Mutation(
