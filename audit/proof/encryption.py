@@ -11,7 +11,7 @@ import hmac
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from . import cbor
 from .entry import Entry, Key
@@ -88,8 +88,7 @@ class PayloadKeys:
             return payload
         if suite != ENCRYPTED:
             raise FormatError(f"payload: of suite {suite}, which this version does not know")
-        check_encrypted(payload, entry.get(Key.KEY_ID))
-        return decrypted(payload, self)
+        return _decrypted(payload, check_encrypted(payload, entry.get(Key.KEY_ID)), self)
 
 
 NO_KEYS: Final = PayloadKeys()
@@ -141,31 +140,45 @@ def encrypt_payload(
 
 def decrypted(payload: bytes, keys: PayloadKeys) -> bytes:
     """A payload of suite 1 as one of suite 0 with the same salt and header. Raises as `PayloadKeys.plain`."""
-    head, nonce, name = _opened(payload)
-    key = keys.keys.get(name)
+    return _decrypted(payload, _seen(payload), keys)
+
+
+def _decrypted(payload: bytes, seen: Seen, keys: PayloadKeys) -> bytes:
+    key = keys.keys.get(seen.name)
     if key is None:
-        raise NoKey(f"its payload key {name.hex()} is not known")
-    start = SALT_SIZE + 4 + len(head)
-    return payload[:start] + key.cipher.decrypt(nonce, payload[start:], head)
+        raise NoKey(f"its payload key {seen.name.hex()} is not known")
+    start = SALT_SIZE + 4 + len(seen.head)
+    return payload[:start] + key.cipher.decrypt(seen.nonce, payload[start:], seen.head)
 
 
-def check_encrypted(payload: bytes, name: object) -> None:
+class Seen(NamedTuple):
+    """What can be seen of a payload of suite 1 without its key."""
+
+    head: bytes
+    """The header, as it is."""
+    nonce: bytes
+    name: bytes
+    """The key id."""
+
+
+def check_encrypted(payload: bytes, name: object) -> Seen:
     """What can be seen of a payload of suite 1 without its key. `name`: the key id that the entry says.
 
     Raises:
         FormatError: it is no such payload, or names another key.
     """
-    if _opened(payload)[2] != name:
+    seen = _seen(payload)
+    if seen.name != name:
         raise FormatError("payload header: names another payload key than the entry")
+    return seen
 
 
-def _opened(payload: bytes) -> tuple[bytes, bytes, bytes]:
-    """The header as it is, its nonce, its key id."""
+def _seen(payload: bytes) -> Seen:
     head, said = header_of(payload)
     nonce, name = encryption_of(said)
     if sum(said[Header.LENGTHS]) + TAG_SIZE != len(payload) - SALT_SIZE - 4 - len(head):
         raise FormatError("payload: its parts do not fill it exactly")
-    return head, nonce, name
+    return Seen(head, nonce, name)
 
 
 def encryption_of(header: Mapping[int, Any]) -> tuple[bytes, bytes]:
@@ -185,6 +198,7 @@ __all__ = [
     "NoKey",
     "PayloadKey",
     "PayloadKeys",
+    "Seen",
     "check_encrypted",
     "decrypted",
     "encrypt_payload",
