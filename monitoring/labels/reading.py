@@ -16,7 +16,7 @@ from audit.proof.errors import FormatError
 from audit.proof.record import Record, split_record
 from monitoring.groups import Attribute, attributes_of
 from monitoring.panes import SLOTS, Of
-from monitoring.read import Block, BlockReader, External, HeadReader, Heads, Opener, Packages, Profile
+from monitoring.read import Block, BlockReader, External, HeadReader, Heads, Packages, Profile
 from monitoring.read.heads import Whose
 from registry.policy import ServicePolicy
 
@@ -53,7 +53,6 @@ class Reading:
         self._packages: Final = packages
         self._heads: Final = HeadReader()
         self._blocks: Final = BlockReader(external)
-        self._opener: Final = Opener(external)
         self.outcomes: Final = {service: Outcomes(service, window=window) for service in policies}
         self.newest_ms = 0
         """The log's newest time, ms since 1970 UTC."""
@@ -72,7 +71,7 @@ class Reading:
         """
         if not entries:
             return
-        self._opener.look_again()
+        self._blocks.opener.look_again()
         heads = self._heads.read(entries)
         profiles = self._profiles(heads.who)
         for at, profile in profiles.items():
@@ -120,7 +119,9 @@ class Reading:
         if not is_label(entry):
             return
         try:
-            label = self._opener.open(lambda keys: read_label(Record(entry, payload), _time(logged), keys))
+            label = self._blocks.opener.open(
+                lambda keys: read_label(Record(entry, payload), _time(logged), keys)
+            )
         except (FormatError, NoKey):
             self.unreadable += 1
             return

@@ -72,7 +72,8 @@ class BlockReader:
     def __init__(self, external: External | None) -> None:
         """`external` has what is not in the log; None: such payloads are counted as absent, or encrypted."""
         self._fetched: Final = None if external is None else external.fetch
-        self._opener: Final = Opener(external)
+        self.opener: Final = Opener(external)
+        """Of whatever is read of the same batches beside these payloads: its keys are looked for once."""
         self._known: dict[bytes, _Parts] = {}
 
     def read(
@@ -92,7 +93,7 @@ class BlockReader:
         protocols, suites = heads.protocol[places].tolist(), heads.suite[places].tolist()
         payloads = [heads.payloads[at] for at in places.tolist()]
         found = [sha256(payload).digest() for payload in payloads]
-        self._opener.look_again()
+        self.opener.look_again()
         known, opened = self._known, _Open(profile)
         for at, payload, sum_, digest, protocol, suite in zip(
             places.tolist(), payloads, found, digests, protocols, suites, strict=True
@@ -137,7 +138,7 @@ class BlockReader:
         if suite != ENCRYPTED:
             return Reason.ENCRYPTED
         try:
-            return self._opener.open(lambda keys: decrypted(payload, keys))
+            return self.opener.open(lambda keys: decrypted(payload, keys))
         except NoKey:
             return Reason.ENCRYPTED
         except (FormatError, NotProved):
