@@ -166,15 +166,7 @@ def review(
     columns = pages(because.alert.cause, shown)
     reasons = ground.admitted(because.to)
     checks = (
-        Check(
-            "signed by who may", bool(event.person), f"{event.person or 'nobody of the root'} ({event.role})"
-        ),
-        Check("it counts", event.void is None, event.void or "it followed the service's newest event"),
-        Check(
-            "read before it was signed",
-            because.governance_end <= event.offset,
-            f"{because.governance_end} entries",
-        ),
+        *standing(event, because.governance_end),
         Check("figures", found.evidence == because.evidence, _differences(because.evidence, found.evidence)),
         Check("times", _same_times(because, found), f"{found.begun:.3f} to {found.ended:.3f}"),
         Check("policy of that time", because.policy == policy == because.evidence.policy, policy),
@@ -187,6 +179,17 @@ def review(
         ),
     )
     return Review(event, because, found.evidence, checks)
+
+
+def standing(event: Event, governance_end: int) -> tuple[Check, ...]:
+    """What is asked of every event, whatever it was decided by. `governance_end`: entries that it says were read."""
+    return (
+        Check(
+            "signed by who may", bool(event.person), f"{event.person or 'nobody of the root'} ({event.role})"
+        ),
+        Check("it counts", event.void is None, event.void or "it followed the service's newest event"),
+        Check("read before it was signed", governance_end <= event.offset, f"{governance_end} entries"),
+    )
 
 
 def _columns(evidence: Evidence | Burns) -> tuple[ColumnSaid, ...]:

@@ -20,7 +20,7 @@ from monitoring.batch import panes_of
 from monitoring.controller.base import Ground
 from monitoring.controller.evidence import computing, held, time_of
 from monitoring.controller.ground import Grounds, Publisher
-from monitoring.controller.review import Check
+from monitoring.controller.review import Check, standing
 from monitoring.errors import DetectError, EvidenceWrong, MonitoringError
 from monitoring.figures import Range
 from monitoring.leading.life import Comparing
@@ -128,15 +128,7 @@ def review(
     whose = tuple(said.comparison.get(key) for key in ("digest", "offset", "moved"))
     right = came_of is not None and came_of.verdict == _VERDICTS.get(content.action) and not why
     checks = (
-        Check(
-            "signed by who may", bool(event.person), f"{event.person or 'nobody of the root'} ({event.role})"
-        ),
-        Check("it counts", event.void is None, event.void or "it followed the service's newest event"),
-        Check(
-            "read before it was signed",
-            said.governance_end <= event.offset,
-            f"{said.governance_end} entries",
-        ),
+        *standing(event, said.governance_end),
         Check(
             "of this step", whose == (canary.digest, canary.offset, canary.moved), "digest, event and time"
         ),
