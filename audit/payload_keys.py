@@ -28,7 +28,7 @@ from .errors import ConfigError, LogUnavailable
 from .files import make_directory, replace_file
 from .proof.encryption import KEY_ID_SIZE, NO_KEYS, PayloadKey, PayloadKeys
 from .proof.errors import FormatError
-from .proof.regular import read_regular
+from .proof.regular import open_regular
 from .proof.xaes import KEY_SIZE
 
 _MAX_TEXT: Final = 1 << 20
@@ -160,8 +160,9 @@ def read_keyring(path: Path) -> Keyring:
 def read_lines(path: Path) -> list[Line]:
     """As `read_keyring`, as they stand there."""
     try:
-        mode = path.stat().st_mode
-        raw = read_regular(path, _MAX_TEXT)
+        with open_regular(path, _MAX_TEXT) as file:
+            mode = os.fstat(file.fileno()).st_mode  # of what is read, whatever the name leads to by now
+            raw = file.read(_MAX_TEXT + 1)
     except OSError as error:
         raise ConfigError(
             f"cannot read {path}: {error.strerror}; `affiant payload-keys new` makes it"
