@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import shutil
 import struct
@@ -31,7 +30,7 @@ from registry.stores import configured_store
 from service.call import Call, Route
 from service.recording import accept
 from tests.components.approvals import affiant
-from tests.components.gateway import JSON, Site, ask, open_gateway
+from tests.components.gateway import JSON, Site, ask, open_gateway, until
 from tests.components.packages import number_package
 from tests.components.replays import ship, verdicts
 
@@ -78,8 +77,7 @@ async def recorded(site: Site) -> list[Record]:
             assert [answer.status for answer in answers] == [200, 200, 200, 400, 200]
             before = front.gate.payload_key
             newest = add_key(keys)
-            while front.gate.payload_key == before:
-                await asyncio.sleep(0.05)
+            await until(lambda: front.gate.payload_key != before, "the newer key")  # noqa: B023 - awaited here
             assert front.gate.payload_key is not None
             assert front.gate.payload_key.id.hex() == newest
     return [record for record in site.records() if record.payload]
@@ -251,8 +249,10 @@ async def test_a_key_that_is_lost_while_it_serves_changes_nothing(site: Site) ->
         key = front.gate.payload_key
         (site.directory / "payload-keys.json").write_text("{")
         with structlog.testing.capture_logs() as logs:
-            while not any(line["event"] == "payload keys are not to be had" for line in logs):
-                await asyncio.sleep(0.05)
+            await until(
+                lambda: any(line["event"] == "payload keys are not to be had" for line in logs),
+                "the look at the keys",
+            )
         assert (await ask(front, PREDICT, body(1))).status == 200
         assert front.gate.payload_key is key
     assert [record.entry.get(Key.SUITE) for record in site.records() if record.payload] == [1]
