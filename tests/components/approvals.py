@@ -48,6 +48,14 @@ ROLES: Final = (
 )  # fmt: skip
 
 
+def swapped(text: str, *pairs: tuple[str, str]) -> str:
+    """The text with each `old` as `new`; an `old` that it no longer holds fails here, not as something else later."""
+    for old, new in pairs:
+        assert old in text, (old, text)
+        text = text.replace(old, new)
+    return text
+
+
 @dataclass(frozen=True)
 class Done:
     """What a command printed, and how it ended."""

@@ -21,7 +21,7 @@ from registry.signing.kept import LayoutSignatures
 from registry.stores import LayoutStore
 from service.admitted import Admission, memory_path
 from service.settings import PlanSettings
-from tests.components.approvals import POLICY, House, affiant
+from tests.components.approvals import POLICY, House, affiant, swapped
 from tests.components.packages import number_package
 from tests.components.signing import Authority, Key, signed
 
@@ -228,8 +228,11 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> House:
     key = Key(directory, "release")
     gate = f"model_signing:\n  public_keys:\n    - |\n{textwrap.indent(key.pem, '      ')}"
     gates = f"    gates:\n      size: {{megabytes: 50}}\n{textwrap.indent(gate, '      ')}"
-    text = POLICY.replace("    gates: {documentation: {}, size: {megabytes: 50}}\n", gates)
-    text = text.replace("    canary: {gates: [documentation], roles: {legal: 1}}\n", "")
+    text = swapped(
+        POLICY,
+        ("    gates: {documentation: {}, size: {megabytes: 50}}\n", gates),
+        ("    canary: {gates: [documentation], roles: {legal: 1}, rollout: {}}\n", ""),
+    )
     house.file("policy.yaml").write_text(text)
     for person, role in (("dan", "legal"), ("bob", "compliance")):
         house.ok(
@@ -339,11 +342,9 @@ def test_a_key_that_the_policy_no_longer_names_lets_nothing_answer(house: House)
     assert judge(house).code == 0
     assert approved(house) == [0, 0]
     assert refused(house) == ""
-    text = house.file("policy.yaml").read_text()
     old, new = house.file("release.pub").read_text(), Key(house.directory, "next").pem
-    text = text.replace(textwrap.indent(old, " " * 12), textwrap.indent(new, " " * 12))
-    assert textwrap.indent(new, " " * 12) in text
-    house.file("policy.yaml").write_text(text)
+    indented = textwrap.indent(old, " " * 12), textwrap.indent(new, " " * 12)
+    house.file("policy.yaml").write_text(swapped(house.file("policy.yaml").read_text(), indented))
     for person, role in (("dan", "legal"), ("bob", "compliance")):
         house.ok(
             "policy", "propose", house.file("policy.yaml"), "--role", role, "--rationale", "the key is lost",
