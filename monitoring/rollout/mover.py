@@ -22,6 +22,7 @@ from urllib.parse import quote
 
 import structlog
 
+from audit.direct import direct
 from audit.errors import AuditError
 from monitoring.controller.act import Append, act, person_of
 from monitoring.controller.base import Ground
@@ -58,7 +59,7 @@ class RolloutWaits(MonitoringError):  # noqa: N818 - the name says what happened
 
 def fetched(monitor: str) -> Fetch:
     """Asks the monitor at that address."""
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    opener = direct()
 
     def fetch(service: str) -> Mapping[str, Any] | None:
         try:
