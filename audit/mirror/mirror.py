@@ -139,7 +139,11 @@ class Mirror:
             self._receiver.close()
 
     def _open(self) -> tuple[JournalReader, int | None]:
-        """The journal, at the next entry less those to be sent again; and the oldest there is, where some are gone."""
+        """The journal, at the next entry less those to be sent again; and the oldest there is, where some are gone.
+
+        Raises:
+            SequenceGone: the oldest is freed as it is looked up; to be tried again.
+        """
         source = self._source()
         if not self._known:  # never mirrored: the oldest that there is
             return source, None
@@ -147,9 +151,10 @@ class Mirror:
         try:
             source.seek(max(0, wanted - self._settings.resend_records))
         except SequenceGone:
-            source.close()
             oldest = self._oldest()
-            source = self._source()
+            # Held open from here on: what is freed while the receiver takes its time to hear of this gap is read yet,
+            # or is a gap of its own. Were the oldest only looked up, what is freed meanwhile would be passed over.
+            source.seek(oldest)
             if oldest > wanted:
                 return source, oldest
         return source, None
