@@ -37,22 +37,30 @@ def drain(
     sealed: Annotated[
         float, typer.Option(min=0, help="Seconds to wait for the notary, once all is shipped; 0: do not.")
     ] = 300.0,
+    copied: Annotated[
+        float,
+        typer.Option(
+            min=0, help="Seconds to wait for the receiver of [fluentd], once all is shipped; 0: do not."
+        ),
+    ] = 60.0,
     config: ConfigOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
     """Close and ship the journals of a data directory whose gateway is gone, and wait until they are sealed.
 
     For a volume that was left behind: by a gateway that is no more, after scaling in, on another machine. Nothing is
-    removed. Once this has ended with 0 nothing of these journals is on that disk alone, and it may go.
+    removed. Once this has ended with 0 nothing of these journals is on that disk alone, and it may go. Where [fluentd]
+    is set the copy is finished, too.
 
-    Exit codes: 0 all is in the log, and sealed; 1 there is no journal, or records stay unshipped, or an alarm; 2 wrong
-    settings; 3 a gateway or a sidecar has the journals, or the notary has not sealed all of it yet.
+    Exit codes: 0 all is in the log, sealed and copied, as far as it was to be waited for; 1 there is no journal, or
+    records stay unshipped, or an alarm; 2 wrong settings; 3 a gateway or a sidecar has the journals, or the notary has
+    not sealed all of it yet, or the copy lacks some of it.
 
     Example: affiant drain --config /etc/affiant/affiant.toml
     """
     from audit.journal import JournalSettings
     from audit.log import configured_log
-    from audit.settings import SidecarSettings
+    from audit.settings import FluentdSettings, SidecarSettings
     from audit.ship.drain import close_journals, ship
     from audit.ship.sidecar import Sidecar, one_sidecar
     from service.journals import opening
@@ -75,7 +83,10 @@ def drain(
         )
         if not journals:
             raise NoSuchRecord(f"there is no journal in {loaded.data}: nothing was drained")
-        sidecar = Sidecar(loaded.data, configured_log(loaded), settings, sealed_trees(loaded))
+        sidecar = Sidecar(
+            loaded.data, configured_log(loaded), settings, sealed_trees(loaded),
+            fluentd=loaded.section("fluentd", FluentdSettings),
+        )  # fmt: skip
         with _told() as told, _logs_aside():
             left = ship(
                 sidecar,
@@ -83,9 +94,10 @@ def drain(
                 journals,
                 shipped_seconds=settings.drain_seconds + settings.delivery_timeout_seconds,
                 sealed_seconds=sealed,
+                copied_seconds=copied,
                 told=told,
             )
-    _tell(left, len(journals), as_json=as_json, wait=sealed > 0)
+    _tell(left, len(journals), as_json=as_json, sealed=sealed > 0, copied=copied > 0)
 
 
 @contextmanager
@@ -108,21 +120,20 @@ def _told() -> Iterator[Callable[[tuple[Left, ...]], None]]:
 
         def told(left: tuple[Left, ...]) -> None:
             total = sum(each.records for each in left)
-            waiting = sum(max(each.unshipped, each.unsealed or 0) for each in left)
-            away = bool(left) and not any(each.unshipped for each in left)
-            bar.update(
-                task,
-                total=total or None,
-                completed=total - waiting,
-                description="sealing" if away else "shipping",
-            )
+            waiting = sum(max(each.unshipped, each.unsealed or 0, each.uncopied or 0) for each in left)
+            if not left or any(each.unshipped for each in left):
+                doing = "shipping"
+            else:
+                doing = "sealing" if any(each.unsealed for each in left) else "copying"
+            bar.update(task, total=total or None, completed=total - waiting, description=doing)
 
         yield told
 
 
-def _tell(left: tuple[Left, ...], count: int, *, as_json: bool, wait: bool) -> None:
+def _tell(left: tuple[Left, ...], count: int, *, as_json: bool, sealed: bool, copied: bool) -> None:
     shipped = len(left) == count and all(not each.unshipped and each.alarm is None for each in left)
     unsealed = sum(each.unsealed or 0 for each in left)
+    uncopied = sum(each.uncopied or 0 for each in left)
     if as_json:
         whole = shipped and not unsealed
         typer.echo(json_text({"whole": whole, "journals": [asdict(each) for each in left]}))
@@ -131,11 +142,22 @@ def _tell(left: tuple[Left, ...], count: int, *, as_json: bool, wait: bool) -> N
             state = printable(each.alarm) if each.alarm else f"{each.unshipped:,} unshipped"
             if each.unsealed:
                 state += f", {each.unsealed:,} not sealed"
-            typer.echo(f"{each.journal}: {each.records:,} records, {state if not each.whole else 'all away'}")
+            said = state if not each.whole else "all away"
+            if each.uncopied:
+                said += f", {each.uncopied:,} not copied to Fluentd"
+            typer.echo(f"{each.journal}: {each.records:,} records, {said}")
     if not shipped:
         raise typer.Exit(WRONG)
-    if unsealed and wait:
+    if unsealed and sealed:
         typer.echo(f"affiant: {unsealed:,} records are in the log, and not sealed yet; ask again", err=True)
         raise typer.Exit(UNAVAILABLE)
+    if uncopied:
+        typer.echo(
+            f"affiant: the copy at Fluentd lacks {uncopied:,} records, which the log has; without this disk it never "
+            "gets them" + ("; ask again, or go without by `--copied 0`" if copied else ""),
+            err=True,
+        )
+        if copied:
+            raise typer.Exit(UNAVAILABLE)
     if not as_json:
         typer.echo("nothing of these journals is on this disk alone")

@@ -1,4 +1,4 @@
-"""Journals whose gateway is gone: recovered, closed, shipped, and waited for until they are sealed.
+"""Journals whose gateway is gone: recovered, closed, shipped, and waited for until they are sealed and copied.
 
 After it nothing of them is on that disk alone. A drain that is killed is begun again, and finds what the one before it
 left.
@@ -24,17 +24,20 @@ _LOOK: Final = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """Of one journal: durable records that the log, or the notary, does not have (None: there is no notary)."""
+    """Of one journal: durable records that the log does not have, or the notary (None: there is none), or the copy at
+    Fluentd (None: there is none).
+    """
 
     journal: str
     records: int
     unshipped: int
     unsealed: int | None
+    uncopied: int | None
     alarm: str | None
 
     @property
     def whole(self) -> bool:
-        """Nothing of it is on this disk alone."""
+        """Nothing of it is on this disk alone. What the copy lacks, the log has."""
         return not self.unshipped and not self.unsealed and self.alarm is None
 
 
@@ -62,6 +65,7 @@ def ship(
     *,
     shipped_seconds: float,
     sealed_seconds: float,
+    copied_seconds: float = 0.0,
     told: Callable[[tuple[Left, ...]], None] = lambda _: None,
     monotonic: Callable[[], float] = time.monotonic,
 ) -> tuple[Left, ...]:
@@ -73,6 +77,7 @@ def ship(
         journals: their directories.
         shipped_seconds: how long the log may take.
         sealed_seconds: how long the notary may take after that; 0: it is not waited for.
+        copied_seconds: how long the receiver of the copy may take after that; 0: it is not waited for.
         told: hears of what is left, each time that it is looked at.
         monotonic: seconds.
     """
@@ -89,7 +94,10 @@ def ship(
                 shipped = now
             if any(each.alarm for each in left) or stop.is_set():
                 return left
-            if away and (all(not each.unsealed for each in left) or now - (shipped or now) >= sealed_seconds):
+            waited = now - (now if shipped is None else shipped)
+            sealed = waited >= sealed_seconds or not any(each.unsealed for each in left)
+            copied = waited >= copied_seconds or not any(each.uncopied for each in left)
+            if away and sealed and copied:
                 return left
             if not away and now - begun >= shipped_seconds:
                 return left
@@ -103,7 +111,7 @@ def look(sidecar: Sidecar, count: int) -> tuple[Left, ...]:
     """What is left of each journal; fewer than `count` while the sidecar has not found them all."""
     found = []
     for journal, shipped in sidecar.journals().items():
-        sealing = shipped.sealed
+        sealing, copying = shipped.sealed, shipped.mirrored
         lag = shipped.watch.lag()
         found.append(
             Left(
@@ -111,6 +119,7 @@ def look(sidecar: Sidecar, count: int) -> tuple[Left, ...]:
                 shipped.progress.acknowledged + lag.records,
                 lag.records,
                 None if sealing is None else sealing.watch.lag().records,
+                None if copying is None else copying.watch.lag().records,
                 shipped.progress.alarm or (None if sealing is None else sealing.progress.alarm),
             )
         )

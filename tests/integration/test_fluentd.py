@@ -21,6 +21,7 @@ from audit.mirror.place import read_place
 from audit.settings import FluentdSettings, LogSettings, SidecarSettings
 from audit.ship.shipper import Progress
 from audit.ship.sidecar import Sidecar
+from cli.main import run
 from tests.components.collector import Collector
 from tests.components.journals import OPENING, exchange, write_journal
 from tests.components.process import Process, wait_until
@@ -244,6 +245,39 @@ def test_what_was_freed_before_it_was_copied_is_counted_and_told_to_the_receiver
     told = {f"{gap['journal']}-{sequence}" for sequence in range(first, last + 1)}
     assert not told & seen(collector)
     assert set(before + ids) <= told | seen(collector)
+
+
+def test_a_volume_that_is_drained_is_copied_first(
+    collector: Collector, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The disk may go after it: what the copy lacks by then it never gets, and that is said."""
+    data = tmp_path / "data"
+    ids = grow(data, 500)
+    config = tmp_path / "affiant.toml"
+    config.write_text(
+        '[data]\ndirectory = "data"\n[journal]\nfree_after = "acknowledged"\n'
+        "[sidecar]\nscan_seconds = 0.05\nretry_seconds = 0.05\n"
+        f'[fluentd]\naddress = "{collector.address}"\nretry_seconds = 0.05\ntimeout_seconds = 1\ndrain_seconds = 0\n'
+    )
+
+    def drain(seconds: str) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as ended:
+            run(["drain", "--copied", seconds, "--config", str(config)])
+        return int(ended.value.code or 0), *capsys.readouterr()
+
+    collector.process.pause()
+    code, out, told = drain("0.2")
+    assert code == 3
+    assert f"{durable(data):,} not copied to Fluentd" in out
+    assert "the copy at Fluentd lacks" in told
+    assert "nothing of these journals" not in out
+    code, out, told = drain("0")
+    assert (code, "without this disk it never gets them" in told) == (0, True)
+    assert "nothing of these journals is on this disk alone" in out
+    collector.process.resume()
+    code, out, told = drain("60")
+    assert (code, "lacks" in told, "not copied" in out) == (0, False, False)
+    wait_until(lambda: seen(collector) == set(ids), what="the receiver has printed it all")
 
 
 def test_payloads_go_along_when_they_are_asked_for(collector: Collector, tmp_path: Path) -> None:
