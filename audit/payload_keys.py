@@ -15,6 +15,7 @@ import secrets
 import signal
 import stat
 import subprocess
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -34,6 +35,8 @@ from .proof.xaes import KEY_SIZE
 _MAX_TEXT: Final = 1 << 20
 _SECONDS: Final = 30.0
 """A command that takes longer does not answer."""
+_MOST_MISSED: Final = 1024
+"""Names that are remembered: they come from the log, and anybody may have made them up."""
 _Hex16 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
 _Hex32 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
@@ -119,26 +122,36 @@ def configured_keys(config: Config) -> PayloadKeys:
 class LiveKeys:
     """Keys that open payloads, looked for again when one is missing. For one thread."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, monotonic: Callable[[], float] = time.monotonic) -> None:
         """They are read now. Raises ConfigError as `configured_keyring`."""
         self._config: Final = config
+        self._monotonic: Final = monotonic
+        self._missed: dict[bytes, float] = {}
+        """Name of a key → until when the command is not asked for it again."""
         self._settings: Final = config.section("encryption", EncryptionSettings)
         self._seen = self._stamp()
         self.keys = configured_keys(config)
 
-    def newer(self) -> PayloadKeys:
+    def newer(self, name: bytes) -> PayloadKeys:
         """All that there are now: of a file that has changed, or asked for again.
+
+        A command that did not have the key of that name is not asked for it again for `keys_seconds`: whoever reads
+        over what was erased would ask a key service once a batch.
 
         Raises:
             LogUnavailable: they cannot be had now, or are none. Nothing that needs them MUST be counted as lost.
         """
-        now = self._stamp()
-        if now is None or now != self._seen:
+        seen, now = self._stamp(), self._monotonic()
+        if (seen is None or seen != self._seen) and now >= self._missed.get(name, now):
             try:
                 self.keys = configured_keys(self._config)
             except ConfigError as error:
                 raise LogUnavailable(f"payload keys are not to be had: {error}") from error
-            self._seen = now
+            self._seen = seen
+            if self._settings.keys_command and name not in self.keys.keys:
+                if len(self._missed) >= _MOST_MISSED:
+                    self._missed.clear()
+                self._missed[name] = now + self._settings.keys_seconds
         return self.keys
 
     def _stamp(self) -> object:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping
 from itertools import pairwise
+from pathlib import Path
 from typing import Final
 
 import structlog
@@ -64,9 +65,9 @@ class SpanExport:
         """Where the sidecar is told; None: nobody is."""
 
     @classmethod
-    def to(cls, endpoint: str, ratio: float = 0.0) -> SpanExport:
-        """Export to an OTLP/HTTP traces address."""
-        return cls(Export(endpoint, "gateway"), ratio)
+    def to(cls, endpoint: str, ratio: float = 0.0, authorities: Path | None = None) -> SpanExport:
+        """Export to an OTLP/HTTP traces address; `authorities`: see `Export`."""
+        return cls(Export(endpoint, "gateway", authorities), ratio)
 
     def begin(self, call: Call) -> Traced | None:
         """See `call.Spans.begin`. A caller that says "not sampled" is believed."""
@@ -78,7 +79,9 @@ class SpanExport:
         elif not self._ratio or self._draw() >= self._ratio:
             return None
         service = call.route.service
-        attributes = {"http.request.method": "POST", "url.path": call.target, "affiant.service": service}
+        # Without the query: a caller may say there whom it asks about, and collectors keep what they get.
+        path = call.scope["raw_path"].decode("latin-1")
+        attributes = {"http.request.method": "POST", "url.path": path, "affiant.service": service}
         span = self._export.begin(f"POST {service}", parent, SpanKind.SERVER, call.arrived, attributes)
         return Traced(span, self._carry)
 

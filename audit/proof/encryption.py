@@ -28,6 +28,11 @@ _DIGESTS: Final = b"affiant-oversize-v1"
 class NoKey(NotProved):
     """The payload key is not among those that are known: whoever destroyed it has erased what it hid."""
 
+    def __init__(self, name: bytes) -> None:
+        """`name`: of the key."""
+        super().__init__(f"its payload key {name.hex()} is not known")
+        self.name = name
+
 
 @dataclass(frozen=True, slots=True)
 class PayloadKey:
@@ -146,7 +151,7 @@ def decrypted(payload: bytes, keys: PayloadKeys) -> bytes:
 def _decrypted(payload: bytes, seen: Seen, keys: PayloadKeys) -> bytes:
     key = keys.keys.get(seen.name)
     if key is None:
-        raise NoKey(f"its payload key {seen.name.hex()} is not known")
+        raise NoKey(seen.name)
     start = SALT_SIZE + 4 + len(seen.head)
     return payload[:start] + key.cipher.decrypt(seen.nonce, payload[start:], seen.head)
 

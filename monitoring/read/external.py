@@ -10,7 +10,7 @@ from audit.proof.encryption import NO_KEYS, NoKey, PayloadKeys
 T = TypeVar("T")
 
 
-def _no_keys() -> PayloadKeys:
+def _no_keys(_: bytes) -> PayloadKeys:
     return NO_KEYS
 
 
@@ -21,9 +21,9 @@ class External(NamedTuple):
     """What the object store has under a digest; None: nothing. Raises LogUnavailable: it does not answer now."""
     keys: PayloadKeys = NO_KEYS
     """Open encrypted payloads."""
-    newer: Callable[[], PayloadKeys] = _no_keys
-    """Asked when a payload has a key that is not among `keys`: all that there are now. Raises LogUnavailable: they
-    cannot be had now."""
+    newer: Callable[[bytes], PayloadKeys] = _no_keys
+    """Asked when a payload has a key that is not among `keys`, with its name: all that there are now. Raises
+    LogUnavailable: they cannot be had now."""
 
 
 class Opener:
@@ -32,7 +32,7 @@ class Opener:
     def __init__(self, external: External | None) -> None:
         """None: there are no keys."""
         self._keys = NO_KEYS if external is None else external.keys
-        self._newer: Callable[[], PayloadKeys] = _no_keys if external is None else external.newer
+        self._newer: Callable[[bytes], PayloadKeys] = _no_keys if external is None else external.newer
         self._looked = False
 
     def look_again(self) -> None:
@@ -52,8 +52,8 @@ class Opener:
         """
         try:
             return read(self._keys)
-        except NoKey:
+        except NoKey as missing:
             if self._looked:
                 raise
-            self._keys, self._looked = self._newer(), True
+            self._keys, self._looked = self._newer(missing.name), True
             return read(self._keys)

@@ -42,6 +42,7 @@ MUTATIONS = (
     check("locals in the log", "audit/logs", "exception_formatter=structlog.dev.plain_traceback", "", LOGS),
     check("a key service that is away", "audit/payload_keys", "                raise LogUnavailable(f", "                return self.keys\n                raise LogUnavailable(f", KEYS),
     check("what an addition left", "audit/payload_keys", "            left.unlink()", "            pass", KEYS),
+    check("a key that a command has not", "audit/payload_keys", " and now >= self._missed.get(name, now):", ":", KEYS),
     check("a link", "audit/payload_keys", "    if path.is_symlink():", "    if False:", KEYS),
     check("a suite that is not known", "audit/proof/encryption", "        if suite != ENCRYPTED:", "        if False:", FORMAT),
     # ---------------------------------------------------------------- the keys

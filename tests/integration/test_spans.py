@@ -31,6 +31,7 @@ from tests.components.process import Process, wait_until
 from tests.integration.test_gateway_process import ROWS
 
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+PATH = "/v1/models/credit:predict"
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ def ask(port: int, flags: str) -> str:
     """One prediction; the record's id."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
     headers = {"Content-Type": "application/json", "traceparent": f"00-{TRACE}-{SPAN}-{flags}"}
-    connection.request("POST", "/v1/models/credit:predict", json.dumps({"instances": ROWS[:1]}), headers)
+    connection.request("POST", f"{PATH}?who=ann", json.dumps({"instances": ROWS[:1]}), headers)
     answer = connection.getresponse()
     assert answer.read()
     connection.close()
@@ -139,6 +140,7 @@ def test_a_sampled_request_is_seen_with_its_steps_and_another_is_not(ran: Ran) -
     assert [span.name for span in steps] == ["parse", "predict", "journal"]
     times = [root.begun, *(step.ended for step in steps), root.ended]
     assert times == sorted(times)
+    assert root.attributes["url.path"] == PATH  # and not what the query says, which may be of a person
     assert (root.kind, root.attributes["affiant.record"]) == ("Server", ran.answered["01"])
     (sent,) = [span for span in below if span.kind == "Producer"]
     assert (sent.name.split()[1], sent.attributes["affiant.record"]) == ("publish", ran.answered["01"])

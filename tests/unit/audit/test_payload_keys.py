@@ -25,6 +25,8 @@ from audit.payload_keys import (
 from tests.components.process import wait_until
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+NAME, OTHER = bytes(16), bytes(15) + b"x"
+"""Of keys that were destroyed."""
 
 
 def test_the_newest_is_written_with_and_all_open(tmp_path: Path) -> None:
@@ -190,17 +192,41 @@ def test_newer_keys_are_looked_for_and_what_cannot_be_had_is_waited_for(tmp_path
     settings.write_text('[encryption]\nkeys_file = "a.json"\n')
     first = add_key(path)
     live = LiveKeys(load(settings))
-    assert live.newer() is live.keys
+    assert live.newer(NAME) is live.keys
     path.chmod(0o644)
     second = add_key_beside(path)
     for _ in range(2):
         with pytest.raises(LogUnavailable, match=r"payload keys are not to be had: .* can be read by others"):
-            live.newer()
+            live.newer(NAME)
     path.chmod(0o600)
-    assert {each.hex() for each in live.newer().keys} == {first, second}
+    assert {each.hex() for each in live.newer(NAME).keys} == {first, second}
     path.unlink()
     with pytest.raises(LogUnavailable):
-        live.newer()
+        live.newer(NAME)
+
+
+def test_a_command_is_not_asked_again_and_again_for_a_key_that_it_has_not(tmp_path: Path) -> None:
+    """Whoever reads over what was erased; of a key that it was not asked for it is, and of each after a while."""
+    settings, path, runs = tmp_path / "affiant.toml", tmp_path / "a.json", tmp_path / "runs"
+    first = bytes.fromhex(add_key(path))
+    script = tmp_path / "keys"
+    script.write_text(f"#!/bin/sh\necho >> {runs}\ncat {path}\n")
+    script.chmod(0o700)
+    settings.write_text(f'[encryption]\nkeys_command = ["{script}"]\nkeys_seconds = 60\n')
+    now = [0.0]
+    live = LiveKeys(load(settings), lambda: now[0])
+
+    def asked(name: bytes) -> int:
+        before = runs.stat().st_size
+        live.newer(name)
+        return runs.stat().st_size - before
+
+    assert [asked(name) for name in (NAME, NAME, OTHER, NAME, OTHER)] == [1, 0, 1, 0, 0]
+    second = bytes.fromhex(add_key(path))
+    assert asked(second) == 1
+    assert live.keys.keys.keys() == {first, second}
+    now[0] = 61.0
+    assert [asked(name) for name in (NAME, NAME)] == [1, 0]
 
 
 def add_key_beside(path: Path) -> str:
@@ -216,7 +242,7 @@ def test_without_keys_there_are_none_to_look_for(tmp_path: Path) -> None:
     """Of settings that name none; and a table that only looks as if it encrypted is refused."""
     settings = tmp_path / "affiant.toml"
     settings.write_text("[encryption]\n")
-    assert not LiveKeys(load(settings)).newer().keys
+    assert not LiveKeys(load(settings)).newer(NAME).keys
     settings.write_text("[encryption]\nkeys_seconds = 60\n")
     with pytest.raises(ConfigError, match="neither keys_file nor keys_command says where the keys are"):
         LiveKeys(load(settings))
