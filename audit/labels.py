@@ -227,6 +227,7 @@ def labelled(
     arrived: int,
     *,
     caller: bytes | None = None,
+    subject: bytes | None = None,
     source: str | None = None,
     key: tuple[PayloadKey, bytes] | None = None,
 ) -> tuple[dict[int, object], bytes]:
@@ -238,6 +239,7 @@ def labelled(
         salt: 32 random bytes.
         arrived: ns since 1970 UTC.
         caller: pseudonym of the API key that it came with.
+        subject: pseudonym of whom it is about.
         source: see `body_of`.
         key: what it is encrypted with, and a nonce of 24 random bytes; None: it stands in the clear.
     """
@@ -249,6 +251,8 @@ def labelled(
     fields: dict[Key, object] = {Key.KIND: int(Kind.LABELLED), Key.ARRIVED: arrived, Key.SERVICE: service}
     if caller is not None:
         fields[Key.CALLER] = caller
+    if subject is not None:
+        fields[Key.SUBJECT] = subject
     fields |= {
         Key.PAYLOAD_DIGEST: sha256(payload).digest(),
         Key.PAYLOAD_LENGTH: len(payload),

@@ -53,7 +53,10 @@ def bundle(
         str | None, typer.Option(help="A caller's records: pseudonym, hex.", show_default=False)
     ] = None,
     subject: Annotated[
-        str | None, typer.Option(help="The records about somebody: pseudonym, hex.", show_default=False)
+        str | None,
+        typer.Option(
+            help="The records about somebody: pseudonym, hex (`affiant subjects pseudonym`).", show_default=False
+        ),
     ] = None,
     record: Annotated[list[str] | None, typer.Option(help="A record id; may be repeated.")] = None,
     topic: Annotated[

@@ -38,7 +38,10 @@ def search(
     ] = None,
     caller: Annotated[str | None, typer.Option(help="Caller's pseudonym, hex.", show_default=False)] = None,
     request_id: Annotated[str | None, typer.Option(help="The client's own id.", show_default=False)] = None,
-    subject: Annotated[str | None, typer.Option(help="Subject's pseudonym, hex.", show_default=False)] = None,
+    subject: Annotated[
+        str | None,
+        typer.Option(help="Subject's pseudonym, hex (`affiant subjects pseudonym`).", show_default=False),
+    ] = None,
     status: Annotated[int | None, typer.Option(help="HTTP status.", show_default=False)] = None,
     slot: Annotated[str | None, typer.Option(help="live, canary or shadow.", show_default=False)] = None,
     kind: Annotated[

@@ -110,6 +110,7 @@ def _gateway(config: Config) -> Iterator[Use]:
     for part in read_plan(config):
         yield Use(name, f"{part.slot} of {part.service}", part.digest)
     yield from _file(config, name, "API keys", settings.keys_file)
+    yield from _file(config, name, "keys of subjects", settings.subject_keys_file)
     yield from _payload_keys(config, name)
     yield from _file(config, name, "TLS certificate", settings.tls_certificate)
     yield from _file(config, name, "TLS key", settings.tls_key)

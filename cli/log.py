@@ -200,6 +200,7 @@ def print_exchange(described: dict[str, Any]) -> None:
         "slot": entry.get("slot"),
         "status": entry.get("status"),
         "caller": entry.get("caller"),
+        "subject": entry.get("subject"),
         "request id": entry.get("request_id"),
         "target": entry.get("target"),
         "arrived": _time(entry["arrived"] // 1_000_000) if "arrived" in entry else None,

@@ -66,11 +66,13 @@ GROUPS: Final[dict[str, Group]] = {
     "monitor": Group("cli.monitor", "Drift and objectives of what was asked and answered.", "monitoring"),
     "notary": Group("cli.notary", "Seal the log, and keep the notary's key.", "notary"),
     "payload-keys": Group("cli.payload_keys", "Keys that payloads are encrypted with.", "sidecar"),
+    "subjects": Group("cli.subjects", "Pseudonyms of those whom requests are about.", "sidecar"),
     "label": Group("cli.label", "Say what came of predictions, from files or Kafka.", "sidecar"),
     "log": Group("cli.log", "Read and verify the log.", "sidecar"),
     "alerts": Group("cli.alerts", "Alert rules for Prometheus, made from the policy.", "registry"),
     "dashboards": Group("cli.dashboards", "Dashboards for Grafana, with the policy's limits.", "dashboards"),
     "audit": Group("cli.audit", "Verify, look up, prove and replay what was recorded.", "auditor"),
+    "retention": Group("cli.retention", "Payloads over their time: show and delete, signed.", "auditor"),
     "topics": Group("cli.topics", "Make and check the topics of the log.", "sidecar"),
 }
 

@@ -14,6 +14,7 @@ from audit.journal.admission import Admission
 from audit.proof.encryption import PayloadKey
 from audit.proof.entry import Protocol as ProtocolNumber
 from audit.proof.xaes import NONCE_SIZE
+from audit.subjects import NO_SUBJECTS, SubjectKeys
 
 from . import payload
 from .auth import Keys
@@ -129,6 +130,8 @@ class Gate:
     max_queue: int
     keys: Keys
     debts: Debts
+    subjects: SubjectKeys = NO_SUBJECTS
+    """What makes pseudonyms of those whom requests are about."""
     shadows: Shadows | None = None
     spans: Spans | None = None
     heads: payload.Heads = field(default_factory=payload.Heads)
@@ -146,7 +149,7 @@ class Call:
 
     __slots__ = (
         "arrived", "body", "caller", "gate", "head", "headers", "inference_length", "predicted", "query",
-        "received", "request_id", "route", "scope", "served", "started", "steps", "ticket",
+        "received", "request_id", "route", "scope", "served", "started", "steps", "subject", "ticket",
     )  # fmt: skip
 
     def __init__(self, gate: Gate, route: Route, scope: Scope) -> None:
@@ -157,6 +160,7 @@ class Call:
         self.started = gate.timer()
         self.headers = headers = dict(scope["headers"])
         self.caller: bytes | None = None
+        self.subject: bytes | None = None
         self.request_id: str | None = None
         self.inference_length: int | None = None
         self.body = b""

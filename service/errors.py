@@ -4,6 +4,7 @@
     ├── Refused                    before a model was found: recorded by hash and length, below a rate
     │   ├── Unauthenticated        no key, or one that is not in the file
     │   ├── NotLoopback            no keys are configured, and the connection is not from this machine
+    │   ├── WrongSubject           an Affiant-Subject that is none, or that nobody could record
     │   ├── UnknownService         no such service in the plan
     │   ├── UnknownPath            nothing of ours (answered by cold.py, not recorded)
     │   ├── UnknownVersion         the service is there, that digest is not in its plan
@@ -67,6 +68,13 @@ class Unauthenticated(Refused):
 
 class NotLoopback(Refused):
     """No keys are configured, and the connection is not from this machine."""
+
+
+class WrongSubject(Refused):
+    """An Affiant-Subject that is none, or that this gateway has no key for.
+
+    Its words MUST NOT have the subject in them.
+    """
 
 
 class UnknownService(Refused):
@@ -222,6 +230,7 @@ class Problem:
 TABLE: Final[dict[type[GatewayError], Problem]] = {
     Unauthenticated: Problem(401, "unauthenticated", "An API key is needed"),
     NotLoopback: Problem(403, "loopback-only", "Only connections from this machine are answered"),
+    WrongSubject: Problem(400, "wrong-subject", "The subject cannot be recorded"),
     UnknownService: Problem(404, "unknown-service", "No such service"),
     UnknownPath: Problem(404, "unknown-path", "There is nothing here"),
     UnknownVersion: Problem(404, "unknown-version", "No such version of the service"),

@@ -37,7 +37,7 @@ from .errors import (
 )
 from .models import Plan
 from .predict import no_record, send_problem
-from .reading import JSON, admit, content, read_body
+from .reading import JSON, admit, content, read_body, read_subject
 
 log = structlog.get_logger("affiant.gateway")
 
@@ -72,6 +72,7 @@ async def take(gate: Gate, service: str, plan: Plan, scope: Scope, receive: Rece
         if delay := admit(call):
             await asyncio.sleep(delay)
         call.caller = gate.keys.authenticate(call.headers, scope)
+        call.subject = read_subject(call)
         call.body = await read_body(call, receive)
         _check_route(call, plan)
         said = read(call)
@@ -149,7 +150,13 @@ async def append(call: Call, said: list[Told]) -> list[str]:
         for at, one in enumerate(said, start=1):
             key = None if gate.payload_key is None else (gate.payload_key, gate.nonces.next())
             fields, payload = labelled(
-                one, call.route.service, gate.salts.next(), call.arrived, caller=call.caller, key=key
+                one,
+                call.route.service,
+                gate.salts.next(),
+                call.arrived,
+                caller=call.caller,
+                subject=call.subject,
+                key=key,
             )
             pending.append(gate.recorder.append(fields, payload))
             if at % _AT_ONCE == 0:

@@ -26,13 +26,14 @@ from .errors import (
     Refused,
     Unauthenticated,
     Unavailable,
+    WrongSubject,
     problem_body,
     problem_of,
 )
 from .models import Served
 from .protocol import v1, write
 from .protocol.base import Query, Reply
-from .reading import admit, parse, pin, read_body
+from .reading import admit, parse, pin, read_body, read_subject
 from .recording import BINARY, JSON, PROBLEM, accept, append_answer, append_refusal, worth_recording
 
 log = structlog.get_logger("affiant.gateway")
@@ -55,6 +56,7 @@ async def answer(gate: Gate, route: Route, scope: Scope, receive: Receive, send:
         if delay := admit(call):
             await asyncio.sleep(delay)
         call.caller = gate.keys.authenticate(call.headers, scope)
+        call.subject = read_subject(call)
         call.body = await read_body(call, receive)
         call.served = served = pin(call)
         call.query = query = parse(call, served)
@@ -171,7 +173,7 @@ async def send_problem(call: Call, error: GatewayError, body: bytes, record: str
         headers.append((b"allow", error.allow.encode()))
     elif isinstance(error, Unauthenticated):
         headers.append((b"www-authenticate", b"Bearer"))
-    if isinstance(error, BodyTooLarge | Unauthenticated | Unavailable):
+    if isinstance(error, BodyTooLarge | Unauthenticated | Unavailable | WrongSubject):
         # What the client has not sent yet will not be read.
         headers.append((b"connection", b"close"))
     await send({"type": "http.response.start", "status": problem_of(error).status, "headers": headers})

@@ -10,6 +10,7 @@ from typing import Final
 from audit.journal.admission import OPEN, Door
 from audit.proof.bodies import WINDOW_BITS
 from audit.proof.entry import Protocol as ProtocolNumber
+from audit.subjects import NoSubject
 
 from .call import Call, Receive
 from .errors import (
@@ -21,6 +22,7 @@ from .errors import (
     Unparseable,
     UnsupportedEncoding,
     UnsupportedMediaType,
+    WrongSubject,
     quote,
 )
 from .models import Served
@@ -31,6 +33,7 @@ from .rows import RowReader
 _WINDOW_BITS: Final = {name.encode(): bits for name, bits in WINDOW_BITS.items()}
 JSON: Final = b"application/json"
 BINARY: Final = b"application/octet-stream"
+SUBJECT: Final = b"affiant-subject"
 V2: Final = frozenset({ProtocolNumber.V2_INFER, ProtocolNumber.V2_INFER_BINARY})
 
 
@@ -53,6 +56,29 @@ def admit(call: Call) -> float:
             f"the journal takes no record now: {admission.reason}", math.ceil(admission.retry_after)
         )
     return admission.delay
+
+
+def read_subject(call: Call) -> bytes | None:
+    """The pseudonym of whom the request is about; None: it names nobody.
+
+    The id itself MUST NOT get anywhere from here. No pseudonym is remembered: it costs about a microsecond, and what
+    was remembered would be a list of persons.
+
+    Raises:
+        WrongSubject: it is none, there are several, or there is no key: a record without it could not be found by it.
+    """
+    given = call.headers.get(SUBJECT)
+    if given is None:
+        return None
+    keys = call.gate.subjects
+    if not keys.keys:
+        raise WrongSubject("this gateway has no key for subjects ([gateway] subject_keys_file)")
+    if sum(name == SUBJECT for name, _ in call.scope["headers"]) > 1:
+        raise WrongSubject("Affiant-Subject is there twice; a request is about one")
+    try:
+        return keys.pseudonym(given)
+    except NoSubject as error:
+        raise WrongSubject(f"Affiant-Subject: {error}") from None
 
 
 async def read_body(call: Call, receive: Receive) -> bytes:

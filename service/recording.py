@@ -64,6 +64,8 @@ def append_answer(
         count, suite = count + 1, b"\x11\x01\x12\x50" + key.id
     if call.caller is not None:
         count, caller = count + 1, b"\x0b" + data(call.caller)
+    if call.subject is not None:
+        count, caller = count + 1, caller + b"\x0c" + data(call.subject)
     if call.request_id is not None:
         count, caller = count + 1, caller + b"\x0d" + text(call.request_id)
     if rows.unknown:
@@ -113,6 +115,8 @@ def append_refusal(call: Call, error: GatewayError, body: bytes) -> asyncio.Futu
     fields[10] = problem.status
     if call.caller is not None:
         fields[11] = call.caller
+    if call.subject is not None:
+        fields[12] = call.subject
     if call.request_id is not None:
         fields[13] = call.request_id
     fields |= {

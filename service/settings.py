@@ -31,6 +31,10 @@ class GatewaySettings(Section):
     keys_file: Path | None = None
     """API keys, hashed, one JSON file; `affiant gateway keys add NAME` writes it. Without it, no key is asked
     for and only loopback connections are answered."""
+    subject_keys_file: Path | None = None
+    """Keys of the pseudonyms of those whom requests are about (`Affiant-Subject`), one JSON file of mode 0600;
+    `affiant subjects new-key` makes it. A running gateway follows within a second. Without it, a request that names a
+    subject is refused."""
     tls_certificate: Path | None = None
     """PEM file with the server's certificate chain."""
     tls_key: Path | None = None

@@ -21,6 +21,7 @@ from audit.config import Config
 from audit.errors import ConfigError
 from audit.journal import Door, Journal
 from audit.proof.encryption import PayloadKey
+from audit.subjects import read_subject_keys
 from audit.traces.ring import RingWriter, place
 from registry.runtimes import load as load_model
 from registry.runtimes.base import Model
@@ -63,6 +64,8 @@ class Worker:
         self.settings: Final = config.section("gateway", GatewaySettings)
         self.telemetry: Final = config.section("telemetry", TelemetrySettings)
         self._keys_path: Final = config.resolve(self.settings.keys_file) if self.settings.keys_file else None
+        subjects = self.settings.subject_keys_file
+        self._subjects_path: Final = config.resolve(subjects) if subjects else None
         self.metrics: Final = Metrics()
         self._executor: Final = ThreadPoolExecutor(2, "affiant-models")
         self._explainer: Final = ThreadPoolExecutor(1, "affiant-explain")
@@ -90,8 +93,9 @@ class Worker:
         admission = configured_admission(
             self._config, self._number, lambda digest: store.pull(digest).lineage
         )
-        keys = read_keys(self._keys_path)
+        keys, subjects = read_keys(self._keys_path), read_subject_keys(self._subjects_path)
         seen = stamp(self._config.path), stamp(self._keys_path), stamp(self._encryption.path)
+        subjects_seen = stamp(self._subjects_path)
         payload_key = await asyncio.to_thread(self._encryption.key)
         recorder = await self._open_recorder(loop)
         follower = self._follower = PlanFollower(
@@ -118,6 +122,7 @@ class Worker:
             max_queue=settings.max_queue,
             keys=keys,
             debts=self._debts,
+            subjects=subjects,
             shadows=self._shadows,
             spans=self._spans,
             payload_key=payload_key,
@@ -137,6 +142,7 @@ class Worker:
                 follow(self._config.path, follower.refresh, seen[0], failed=follower.problem is not None)
             ),
             loop.create_task(follow(self._keys_path, self._refresh_keys, seen[1])),
+            loop.create_task(follow(self._subjects_path, self._refresh_subjects, subjects_seen)),
             loop.create_task(self._encryption.follow(self._take_key, self._no_key, seen[2])),
         ]
         if admission is not None:
@@ -227,6 +233,18 @@ class Worker:
             self.metrics.events["keys-failed"] += 1
             return False
         log.info("the keys were read again")
+        return True
+
+    async def _refresh_subjects(self) -> bool:
+        try:
+            self._gate.subjects = read_subject_keys(self._subjects_path)
+        except ConfigError as error:
+            log.error(  # noqa: TRY400 — the message says it all
+                "the keys of subjects cannot be read; the old ones go on", reason=str(error)
+            )
+            self.metrics.events["subject-keys-failed"] += 1
+            return False
+        log.info("the keys of subjects were read again")
         return True
 
     def _no_key(self) -> None:

@@ -53,7 +53,7 @@ MUTATIONS = (
     # ---------------------------------------------------------------- the gateway
     check("an answer", "service/recording", "        key=key,\n        nonces=gate.nonces,\n", "", ALL, short=True),
     check("a refusal", "service/recording", "        key=key,\n        nonces=call.gate.nonces,\n", "", ALL),
-    check("a label", "service/labels", "caller=call.caller, key=key", "caller=call.caller", ALL),
+    check("a label", "service/labels", "                key=key,\n", "", ALL),
     check("a request without an answer", "service/recording", "call.inference_length, gate.payload_key, gate.nonces",
           "call.inference_length, None, gate.nonces", ALL),
     check("an aborted request's suite", "audit/journal/own", "    return {Key.SUITE: ENCRYPTED, Key.KEY_ID: name}", "    return {Key.SUITE: PLAIN}", ALL),

@@ -17,10 +17,14 @@ AUTH = "tests/unit/service/test_auth.py"
 RUNTIMES = "tests/unit/registry/test_runtimes.py"
 STORE = "tests/integration/test_store_conformance.py"
 RECEIPTS = "tests/unit/service/test_receipts.py"
+SUBJECTS = "tests/integration/test_subjects.py"
+PSEUDONYMS = "tests/unit/audit/test_subjects.py"
 COPIED = (
     "audit",
     "service",
     "registry",
+    "cli",
+    "monitoring",
     "examples/credit/german_credit.csv",
     "tests/__init__.py",
     "tests/components",
@@ -30,6 +34,7 @@ COPIED = (
     "tests/integration",
     "tests/unit/service",
     "tests/unit/registry",
+    PSEUDONYMS,
 )
 
 MUTATIONS = (
@@ -100,6 +105,13 @@ MUTATIONS = (
         "            if len(self._tasks) >= self._limit:\n",
         "            if False:\n",
         f"{PATH} -k shadow_that_hangs",
+    ),
+    Mutation(
+        "a shadow's failure that nobody expected",
+        "service/shadow.py",
+        "    except Exception as error:\n",
+        "    except JournalError as error:\n",
+        f"{PATH} -k shadow_that_fails",
     ),
     Mutation(
         "any key is one",
@@ -192,6 +204,77 @@ MUTATIONS = (
         'if not re.fullmatch(rf"{re.escape(trust.name)}/[0-9a-f]{{32}}/[0-9]{{1,10}}", origin):',
         "if False:",
         RECEIPTS,
+    ),
+    Mutation(
+        "an answer is about nobody",
+        "service/recording.py",
+        "    if call.subject is not None:\n        count, caller = count + 1, caller",
+        "    if False:\n        count, caller = count + 1, caller",
+        f"{SUBJECTS} -k answers_and_refusals",
+        short=True,
+    ),
+    Mutation(
+        "a refusal is about nobody",
+        "service/recording.py",
+        "        fields[12] = call.subject\n",
+        "        pass\n",
+        f"{SUBJECTS} -k answers_and_refusals",
+    ),
+    Mutation(
+        "a label is about nobody",
+        "audit/labels.py",
+        "        fields[Key.SUBJECT] = subject\n",
+        "        pass\n",
+        f"{SUBJECTS} -k shadows_and_labels",
+    ),
+    Mutation(
+        "a refusal repeats the person's id",
+        "service/reading.py",
+        'raise WrongSubject(f"Affiant-Subject: {error}")',
+        'raise WrongSubject(f"Affiant-Subject: {error}: {given!r}")',
+        f"{SUBJECTS} -k nowhere",
+    ),
+    Mutation(
+        "the person's id in a span",
+        "service/spans.py",
+        '"affiant.service": service}',
+        '"affiant.service": service, "subject": str(call.headers.get(b"affiant-subject"))}',
+        f"{SUBJECTS} -k nowhere",
+    ),
+    Mutation(
+        "two persons in one request",
+        "service/reading.py",
+        '    if sum(name == SUBJECT for name, _ in call.scope["headers"]) > 1:\n',
+        "    if False:\n",
+        f"{SUBJECTS} -k two_persons",
+    ),
+    Mutation(
+        "a subject without a key",
+        "service/reading.py",
+        "    if not keys.keys:\n",
+        "    if not keys.keys:\n        return None\n    if False:\n",
+        f"{SUBJECTS} -k without_keys",
+    ),
+    Mutation(
+        "keys of subjects are not followed",
+        "service/worker.py",
+        "            self._gate.subjects = read_subject_keys(self._subjects_path)\n",
+        "            read_subject_keys(self._subjects_path)\n",
+        f"{SUBJECTS} -k newer_key",
+    ),
+    Mutation(
+        "a pseudonym without its key",
+        "audit/subjects.py",
+        'return digest(key, person, "sha256")[:SIZE]',
+        'return digest(b"", person, "sha256")[:SIZE]',
+        PSEUDONYMS,
+    ),
+    Mutation(
+        "keys of subjects for others to read",
+        "audit/subjects.py",
+        "        if mode & 0o077:\n",
+        "        if False:\n",
+        PSEUDONYMS,
     ),
 )
 
