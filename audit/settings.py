@@ -50,7 +50,7 @@ class LogSettings(Section):
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
     """kafka: how brokers are spoken to."""
     ca_file: Path | None = None
-    """kafka: certificates that sign the brokers'."""
+    """kafka: certificates that sign the brokers'; the system's when not set."""
     certificate_file: Path | None = None
     """kafka: our certificate, for mutual TLS."""
     key_file: Path | None = None
@@ -156,6 +156,8 @@ class WitnessSettings(Section):
     """Submission prefix: checkpoints are sent to URL/add-checkpoint."""
     key: str
     """The witness's vkey, `name+id+key`, of signature type 0x04."""
+    ca_file: Path | None = None
+    """Certificates that sign the witness's, in the place of the system's; for an https:// address."""
 
 
 class NotarySettings(Section):

@@ -6,27 +6,24 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import chain
 from pathlib import Path
 
 from audit.config import Config
-from audit.doctor import clock, disk, secrets, state, topics, versions
+from audit.doctor import clock, disk, rights, state, topics, versions
 from audit.doctor.base import Check, Finding, Looked, Outcome
 from audit.doctor.clock import Reference, Steady
 from audit.doctor.reach import Ask, accepts, get, why
+from audit.doctor.secrets import Facts, facts_of
 from audit.errors import LogUnavailable, NoSuchTopic
 from audit.log import configured_governance_log, configured_log, governance_copy
 from audit.log.base import Log
-from audit.notary.keys import FileKey, read_vkey
-from audit.payload_keys import EncryptionSettings
+from audit.notary.keys import read_vkey
 from audit.settings import JournalSettings, LogSettings, NotarySettings, SidecarSettings
 from audit.trees import configured_trees
-from monitoring.settings import ControllerSettings
-from registry.settings import GovernanceSettings
 from service.journals import JOURNALS, SHIPPING
 from service.settings import GatewaySettings
 
-from . import doctor_reach
+from . import doctor_keys, doctor_reach
 from .config_uses import logs
 
 
@@ -43,6 +40,7 @@ class Asked:
     requirements: Path | None = None
     now: Callable[[], int] = time.time_ns
     ask: Ask = get
+    facts: Callable[[int], Facts] = facts_of
     silent: list[str] = field(default_factory=list)
     """Logs that do not answer: who waits for them again waits long."""
     references: list[Reference] = field(default_factory=list)
@@ -54,8 +52,8 @@ def checks(asked: Asked) -> list[Check]:
     steady = Steady(asked.now)
     return [
         Check("disk", partial(_disk, asked)),
-        Check("keys", partial(_keys, asked)),
-        Check("keys", partial(_certificates, asked)),
+        Check("keys", partial(doctor_keys.keys, asked)),
+        Check("keys", partial(doctor_keys.certificates, asked)),
         *_log(asked),
         *doctor_reach.checks(asked),
         *_kept(asked),
@@ -80,77 +78,14 @@ def _disk(asked: Asked) -> Iterator[Outcome]:
     yield from disk.look(config.data, config.data / JOURNALS, bound, probed)
 
 
-def _keys(asked: Asked) -> Iterator[Outcome]:
-    return chain.from_iterable(secrets.look(each) for each in _secrets(asked))
-
-
-def _secrets(asked: Asked) -> Iterator[secrets.Secret]:
-    config, parts = asked.config, asked.parts
-    notary = config.section("notary", NotarySettings)
-    controller = config.section("controller", ControllerSettings)
-    gateway = config.section("gateway", GatewaySettings)
-    log = config.section("log", LogSettings)
-    hook = config.section("governance", GovernanceSettings).webhook_url_file
-    if "notary" in parts:
-        key = config.resolve(notary.key_file)
-        yield secrets.Secret("the notary's key", key, "`affiant notary keygen` makes it", read=FileKey)
-    if "controller" in parts:
-        yield secrets.Secret(
-            "the controller's key", config.resolve(controller.key_file), "`affiant roles keygen` makes one"
-        )
-        yield secrets.Secret(
-            "the controller's token",
-            config.resolve(controller.token_file),
-            "`affiant controller token` makes it",
-            wanted=controller.client_ca is None,
-        )
-    if "gateway" in parts:
-        if gateway.keys_file is not None:
-            make = "`affiant gateway keys add NAME` makes the first one, and the file"
-            yield secrets.Secret("API keys", config.resolve(gateway.keys_file), make)
-        for key in sorted((config.data / JOURNALS).glob("*/key")):
-            yield secrets.Secret(
-                "a journal's key", key, "a journal without its key can sign nothing any more"
-            )
-    encryption = config.section("encryption", EncryptionSettings)
-    if encryption.keys_file is not None and {"gateway", "monitor", "controller"} & set(parts):
-        make = "`affiant payload-keys new` makes it"
-        yield secrets.Secret("payload keys", config.resolve(encryption.keys_file), make)
-    for what, path in (
-        ("TLS key of the gateway", gateway.tls_key),
-        ("TLS key of the controller", controller.tls_key),
-        ("our key for the brokers", log.key_file),
-        ("password for the brokers", log.sasl_password_file),
-        ("the webhook's address", hook),
-    ):
-        if path is not None:
-            yield secrets.Secret(what, config.resolve(path), "put it there, of mode 0600")
-
-
-def _certificates(asked: Asked) -> Iterator[Outcome]:
-    config = asked.config
-    gateway = config.section("gateway", GatewaySettings)
-    controller = config.section("controller", ControllerSettings)
-    log = config.section("log", LogSettings)
-    now = clock.utc(asked.now())
-    for what, certificate, key in (
-        ("the gateway's certificate", gateway.tls_certificate, gateway.tls_key),
-        ("the controller's certificate", controller.tls_certificate, controller.tls_key),
-        ("the certificate of the controller's clients' CA", controller.client_ca, None),
-        ("our certificate for the brokers", log.certificate_file, log.key_file),
-        ("the certificate of the brokers' CA", log.ca_file, None),
-    ):
-        if certificate is not None:
-            pair = secrets.Pair(
-                what, config.resolve(certificate), None if key is None else config.resolve(key)
-            )
-            yield from secrets.look_at_pair(pair, now)
-
-
 def _log(asked: Asked) -> Iterator[Check]:
-    """The topics: of a local log there is nothing to set, and the sidecar makes it."""
-    config = asked.config
+    """The topics: of a local log there is nothing to set, and the sidecar makes it. A gateway speaks to no broker, and
+    need not have what is wanted for it.
+    """
+    config, parts = asked.config, asked.parts
     settings = config.section("log", LogSettings)
+    if settings.backend == "kafka" and not rights.speaks(parts):
+        return
     where = ", ".join(logs(config))
     remedy = (
         "start the brokers, or set [log] bootstrap, security_protocol and the log-in right"
@@ -167,12 +102,16 @@ def _log(asked: Asked) -> Iterator[Check]:
             asked.silent.append(where)
             yield Check("log", partial(_silent, where, remedy, silent))
             return
-        for log in (configured_log(config), configured_governance_log(config)):
+        for log, which in (
+            (configured_log(config), rights.ENTRIES),
+            (configured_governance_log(config), rights.GOVERNANCE),
+        ):
             assert isinstance(log, KafkaLog)
-            yield Check("log", partial(topics.look, log, log.check), unless)
+            yield Check("log", partial(topics.look, log, log.check, parts, which), unless)
         panes = state_log(config)
-        if panes is not None and "monitor" in asked.parts:
-            yield Check("log", partial(topics.look, panes, partial(check_state_topic, panes)), unless)
+        if panes is not None and rights.needed(parts, rights.PANES):
+            check = partial(check_state_topic, panes)
+            yield Check("log", partial(topics.look, panes, check, parts, rights.PANES), unless)
     yield Check("log", partial(_times, asked, configured_log(config, create=False)), unless)
 
 

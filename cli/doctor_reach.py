@@ -5,13 +5,16 @@ from __future__ import annotations
 import ssl
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from audit.authorities import authorities, believed
 from audit.config import Config
 from audit.doctor.base import Check, Finding, Looked, Outcome
 from audit.doctor.clock import of_date
 from audit.doctor.reach import Answer, get, why
+from audit.errors import ConfigError
 from audit.settings import NotarySettings, SidecarSettings
 from audit.ship.external import ExternalStore
 from monitoring.settings import ControllerSettings, MonitorSettings
@@ -65,19 +68,21 @@ def _store(asked: Asked) -> Iterator[Outcome]:
         f"{packages(config)} answers; {len(plan) - len(missing)} of {len(plan)} in the plan are there",
     )
     settings = config.section("store", StoreSettings)
+    tls = believed(authorities(config, settings.ca_file, "[store] ca_file"))
     if settings.backend == "oci" and settings.reference:
         host = settings.reference.partition("/")[0]
-        plain = settings.plain_http or urlsplit(f"//{host}").hostname in _LOOPBACK
-        _hear(asked, f"the registry {host}", f"{'http' if plain else 'https'}://{host}/v2/")
+        on_loopback = urlsplit(f"//{host}").hostname in _LOOPBACK
+        plain = settings.plain_http or (on_loopback and settings.ca_file is None)
+        _hear(asked, f"the registry {host}", f"{'http' if plain else 'https'}://{host}/v2/", tls)
     elif settings.tracking_uri:
         url = without_credentials(settings.tracking_uri)
-        _hear(asked, f"MLflow at {url}", f"{url.rstrip('/')}/health")
+        _hear(asked, f"MLflow at {url}", f"{url.rstrip('/')}/health", tls)
 
 
-def _hear(asked: Asked, whose: str, url: str) -> None:
+def _hear(asked: Asked, whose: str, url: str, tls: ssl.SSLContext) -> None:
     """What time another has; whether it answers at all was asked before."""
     try:
-        _note(asked, whose, asked.ask(url))
+        _note(asked, whose, asked.ask(url, tls))
     except OSError:
         return
 
@@ -95,7 +100,9 @@ def _addresses(asked: Asked) -> Iterator[Outcome]:
     telemetry = config.section("telemetry", TelemetrySettings)
     if "notary" in asked.parts:
         for witness in config.section("notary", NotarySettings).witnesses:
-            yield from _any(asked, "witness-unreachable", "[[notary.witnesses]] url", witness.url)
+            yield from _any(
+                asked, "witness-unreachable", "[[notary.witnesses]] url", witness.url, witness.ca_file
+            )
     if "monitor" in asked.parts and monitor.webhook:
         yield from _any(asked, "webhook-unreachable", "[monitor] webhook", monitor.webhook)
     if "controller" in asked.parts:
@@ -113,7 +120,13 @@ def _addresses(asked: Asked) -> Iterator[Outcome]:
                 b"affiant_monitor",
             )
     if "gateway" in asked.parts and telemetry.otlp_endpoint:
-        yield from _any(asked, "collector-unreachable", "[telemetry] otlp_endpoint", telemetry.otlp_endpoint)
+        yield from _any(
+            asked,
+            "collector-unreachable",
+            "[telemetry] otlp_endpoint",
+            telemetry.otlp_endpoint,
+            telemetry.ca_file,
+        )
     if asked.alertmanager:
         yield from _as(
             asked,
@@ -125,19 +138,22 @@ def _addresses(asked: Asked) -> Iterator[Outcome]:
         )
 
 
-def _any(asked: Asked, code: str, setting: str, url: str) -> Iterator[Outcome]:
+def _any(asked: Asked, code: str, setting: str, url: str, ca_file: Path | None = None) -> Iterator[Outcome]:
     """Anything that speaks HTTP will do: what it says of a GET is its own matter."""
-    yield from _as(asked, code, setting, url, "", b"")
+    yield from _as(asked, code, setting, url, "", b"", ca_file)
 
 
-def _as(asked: Asked, code: str, setting: str, url: str, path: str, mark: bytes) -> Iterator[Outcome]:
-    """It answers; where a `mark` is given with 200, and the mark in its body."""
+def _as(
+    asked: Asked, code: str, setting: str, url: str, path: str, mark: bytes, ca_file: Path | None = None
+) -> Iterator[Outcome]:
+    """It answers; where a `mark` is given with 200, and the mark in its body. `ca_file`: whom its client believes."""
     shown = without_credentials(url)
     remedy = f"start what should answer there, or set {setting} right"
     try:
-        answer = asked.ask(f"{shown.rstrip('/')}{path}")
-    except OSError as error:
-        yield Finding(code, f"{setting} = {shown}", f"does not answer: {why(error)}", remedy)
+        tls = believed(authorities(asked.config, ca_file, "ca_file"))
+        answer = asked.ask(f"{shown.rstrip('/')}{path}", tls)
+    except (OSError, ConfigError) as error:
+        yield Finding(code, f"{setting} = {shown}", _not(error), remedy)
         return
     _note(asked, f"what answers at {shown}", answer)
     if mark and (answer.status != 200 or mark not in answer.body):
@@ -146,6 +162,10 @@ def _as(asked: Asked, code: str, setting: str, url: str, path: str, mark: bytes)
         )
     else:
         yield Looked(setting, f"{shown} answers {answer.status}")
+
+
+def _not(error: Exception) -> str:
+    return f"does not answer: {why(error)}" if isinstance(error, OSError) else f"is not asked: {error}"
 
 
 def _component(asked: Asked, part: Part) -> Iterator[Outcome]:

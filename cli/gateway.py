@@ -12,7 +12,7 @@ import typer
 from audit.config import ENVIRONMENT, Config, load
 from audit.errors import ConfigError
 from service import auth
-from service.settings import GatewaySettings, read_plan
+from service.settings import CLIENT_CERTIFICATE, GatewaySettings, read_plan
 
 from .options import ConfigOption
 from .tables import problems
@@ -62,6 +62,9 @@ def command(config: Config, settings: GatewaySettings) -> list[str]:
     if settings.tls_certificate is not None and settings.tls_key is not None:
         argv += ["--ssl-certfile", str(config.resolve(settings.tls_certificate))]
         argv += ["--ssl-keyfile", str(config.resolve(settings.tls_key))]
+    if settings.client_ca is not None:
+        argv += ["--ssl-ca-certs", str(config.resolve(settings.client_ca))]
+        argv += ["--ssl-cert-reqs", str(int(CLIENT_CERTIFICATE))]
     return argv
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import typer
 
+from audit.authorities import authorities
 from audit.config import Config, load
 from registry.errors import PublishError, StoreError
 from registry.settings import StoreSettings, mlflow_access
@@ -89,7 +90,9 @@ def mlflow_client(config: Config) -> Client:
     from registry.mlflow.client import Client
 
     settings = config.section("store", StoreSettings)
-    return Client(mlflow_access(settings.tracking_uri), timeout=settings.timeout_seconds)
+    believed = authorities(config, settings.ca_file, "[store] ca_file")
+    access = mlflow_access(settings.tracking_uri, authorities=believed)
+    return Client(access, timeout=settings.timeout_seconds)
 
 
 def say_in_mlflow(config: Path | None, taken: Taken, digest: str) -> str | None:

@@ -7,11 +7,13 @@ import json
 import signal
 import threading
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import structlog
 import typer
 
+from audit.authorities import authorities
 from audit.config import Config, load
 from audit.governance import PARTITION
 from audit.governance import alarms as read_alarms
@@ -20,7 +22,7 @@ from audit.log.base import Topic
 from audit.notary.keys import FileKey, generate
 from audit.proof.note import VerifierKey
 from audit.sealed import TreeId
-from audit.settings import NotarySettings
+from audit.settings import NotarySettings, WitnessSettings
 from audit.trees import configured_trees, configured_trust
 
 from .errors import WRONG
@@ -163,6 +165,10 @@ def make_key(config: Config, settings: NotarySettings) -> VerifierKey:
     )
 
 
+def _believed(config: Config, witness: WitnessSettings) -> Path | None:
+    return authorities(config, witness.ca_file, f"[[notary.witnesses]] ca_file of {witness.url}")
+
+
 def configured_notary(config: Config) -> Notary:
     """The notary of a settings file. Nothing is contacted yet.
 
@@ -178,7 +184,7 @@ def configured_notary(config: Config) -> Notary:
 
     def cosigners() -> tuple[Witness, ...]:
         pairs = zip(settings.witnesses, trees.trust.witnesses, strict=True)
-        return tuple(Witness(each.url, key) for each, key in pairs)
+        return tuple(Witness(each.url, key, authorities=_believed(config, each)) for each, key in pairs)
 
     cosigners()  # what is wrong with them is said at the start
     return Notary(

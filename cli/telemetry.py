@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from audit.authorities import authorities
 from audit.config import Config
 from audit.logs import configure
 from audit.settings import LogSettings
@@ -20,14 +21,15 @@ def logs_as_set(config: Config) -> None:
 @contextmanager
 def configured_tracing(config: Config) -> Iterator[Tracing | None]:
     """What the sidecar does with sampled requests; None: there is no collector. Exports the rest at the end."""
-    endpoint = config.section("telemetry", TelemetrySettings).otlp_endpoint
+    settings = config.section("telemetry", TelemetrySettings)
+    endpoint = settings.otlp_endpoint
     if endpoint is None:
         yield None
         return
     from audit.traces.export import Export
 
     log = config.section("log", LogSettings)
-    export = Export(endpoint, "sidecar")
+    export = Export(endpoint, "sidecar", authorities(config, settings.ca_file, "[telemetry] ca_file"))
     try:
         yield Tracing(export, log.topic, "kafka" if log.backend == "kafka" else "affiant_local")
     finally:

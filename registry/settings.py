@@ -28,6 +28,9 @@ class StoreSettings(Section):
     plain_http: bool = False
     """oci: speak HTTP without TLS to a registry that is not on the loopback. Bytes are checked against their
     digest all the same; credentials would go in the clear."""
+    ca_file: Path | None = None
+    """oci, mlflow: certificates that sign the server's, in the place of the system's. With it TLS is spoken to a
+    registry on the loopback, too."""
     tracking_uri: str | None = None
     """mlflow: the server's address, without credentials; MLFLOW_TRACKING_URI when it is not said. Credentials come from
     MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or from MLFLOW_TRACKING_TOKEN."""
@@ -44,6 +47,8 @@ class StoreSettings(Section):
             raise ValueError('reference goes with backend = "oci"')
         if self.backend != "mlflow" and (self.tracking_uri or self.prefix):
             raise ValueError('tracking_uri and prefix go with backend = "mlflow"')
+        if self.ca_file is not None and (self.backend == "layout" or self.plain_http):
+            raise ValueError('ca_file goes with backend = "oci" or "mlflow", and not with plain_http')
         return self
 
 
@@ -105,8 +110,11 @@ class MlflowAccess:
     """A file with the client's certificate and key."""
 
 
-def mlflow_access(uri: str | None = None, environment: Mapping[str, str] = os.environ) -> MlflowAccess:
-    """By MLflow's own environment variables; `uri`, when given, in place of MLFLOW_TRACKING_URI.
+def mlflow_access(
+    uri: str | None = None, environment: Mapping[str, str] = os.environ, authorities: Path | None = None
+) -> MlflowAccess:
+    """By MLflow's own environment variables; `uri`, when given, in place of MLFLOW_TRACKING_URI, and `authorities`, a
+    file of certificates that are believed, in place of MLFLOW_TRACKING_SERVER_CERT_PATH.
 
     A user name and a password come before a token, as in MLflow's client.
 
@@ -133,11 +141,14 @@ def mlflow_access(uri: str | None = None, environment: Mapping[str, str] = os.en
         username, password = unquote(parts.username or ""), unquote(parts.password or "")
         where = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
     insecure = environment.get("MLFLOW_TRACKING_INSECURE_TLS", "").lower() in ("1", "true")
+    verify: bool | str = not insecure and (environment.get("MLFLOW_TRACKING_SERVER_CERT_PATH") or True)
+    if authorities is not None:  # our own setting: nothing of the environment makes it weaker
+        verify = str(authorities)
     return MlflowAccess(
         where,
         username or None,
         password or None,
         environment.get("MLFLOW_TRACKING_TOKEN") or None,
-        not insecure and (environment.get("MLFLOW_TRACKING_SERVER_CERT_PATH") or True),
+        verify,
         environment.get("MLFLOW_TRACKING_CLIENT_CERT_PATH") or None,
     )

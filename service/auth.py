@@ -29,6 +29,8 @@ PREFIX: Final = "affiant_"
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,127}")
 _MAX_FILE: Final = 16 << 20
 _BEARER: Final = b"bearer "
+CERTIFICATE: Final = "affiant.certificate"
+"""In an ASGI scope's state: that the connection has shown a certificate which TLS found right (http.py)."""
 
 
 class _Line(BaseModel):
@@ -48,9 +50,14 @@ class _File(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """Callers by the SHA-256 of their key. None: no keys are configured, loopback only."""
+    """Callers by the SHA-256 of their key. None: no keys are configured, loopback only.
+
+    With `certificates` a connection must have shown one of [gateway] client_ca, besides. It says who may come in; who
+    is asking is said by the key, in the record, too: a certificate has no pseudonym that could be erased.
+    """
 
     callers: Mapping[bytes, bytes] | None
+    certificates: bool = False
 
     def authenticate(self, headers: Mapping[bytes, bytes], scope: Mapping[str, Any]) -> bytes | None:
         """The caller's pseudonym, 16 bytes; None where no keys are configured.
@@ -58,9 +65,11 @@ class Keys:
         Keys come as `Authorization: Bearer KEY` or `X-API-Key: KEY`.
 
         Raises:
-            Unauthenticated: no key, or an unknown one.
+            Unauthenticated: no key, or an unknown one; no certificate where one is wanted.
             NotLoopback: no keys are configured, and the connection came to another address.
         """
+        if self.certificates and scope.get("state", {}).get(CERTIFICATE) is not True:
+            raise Unauthenticated("show a certificate, of the authority that [gateway] client_ca names")
         if self.callers is None:
             server = scope.get("server")
             # The address that the connection came to: a client cannot choose it, unlike a header.
@@ -89,19 +98,19 @@ def is_loopback(host: str) -> bool:
     return host.startswith(("127.", "::ffff:127.")) or host in ("::1", "localhost")
 
 
-def read_keys(path: Path | None) -> Keys:
-    """The keys of a file; None gives NO_KEYS.
+def read_keys(path: Path | None, *, certificates: bool = False) -> Keys:
+    """The keys of a file; None gives NO_KEYS, or their like with `certificates`.
 
     Raises:
         ConfigError: the file is absent, readable by others, or not what it should be.
     """
     if path is None:
-        return NO_KEYS
+        return Keys(None, certificates) if certificates else NO_KEYS
     lines = _read(path).keys
     callers = {bytes.fromhex(line.sha256): bytes.fromhex(line.caller) for line in lines}
     if len(callers) != len(lines):
         raise ConfigError(f"{path}: a key is there twice")
-    return Keys(callers)
+    return Keys(callers, certificates)
 
 
 def add_key(path: Path, name: str, *, random: Callable[[int], bytes] = secrets.token_bytes) -> str:

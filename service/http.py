@@ -17,6 +17,8 @@ import uvicorn.config
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
+from .auth import CERTIFICATE
+
 _UNUSUAL: Final = frozenset({b"expect", b"x-forwarded-for", b"x-forwarded-proto", b"upgrade"})
 _NOT_WHOLE: Final = frozenset({b"connection", b"transfer-encoding"})
 
@@ -136,6 +138,11 @@ class _Defaults:
         return self._lines
 
 
+def _has_shown_a_certificate(transport: Any) -> bool:
+    """Whether TLS has seen one, and found it right: one that is not ends the handshake."""
+    return bool(transport.get_extra_info("peercert"))
+
+
 class Protocol(HttpToolsProtocol):
     """One connection."""
 
@@ -149,6 +156,12 @@ class Protocol(HttpToolsProtocol):
         self._parts: list[bytes] | None = None
         """The body so far of a request that may come whole; None: uvicorn has the request."""
         self._idle_since: float | None = None
+
+    def connection_made(self, transport: Any) -> None:
+        """The handshake is over: whether the client has shown a certificate goes along with each of its requests."""
+        super().connection_made(transport)
+        if self.config.ssl_ca_certs:
+            self.app_state = {**self.app_state, CERTIFICATE: _has_shown_a_certificate(transport)}
 
     def data_received(self, data: bytes) -> None:
         """One read. What has not come whole by its end is uvicorn's."""

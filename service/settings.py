@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import ssl
 from collections.abc import Mapping
 from ipaddress import ip_address
 from pathlib import Path
@@ -14,6 +15,9 @@ from audit.config import Config, Section, validate
 from audit.errors import ConfigError
 
 UNAUDITED: Final = "AFFIANT_BENCH_UNAUDITED"
+CLIENT_CERTIFICATE: Final = ssl.CERT_OPTIONAL
+"""With [gateway] client_ca. Optional on the wire, because a kubelet's probe and a scrape have none to show; whoever
+asks for more than that is refused without one (auth.py)."""
 
 ServiceName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9](?:[A-Za-z0-9._-]{0,126}[A-Za-z0-9])?$")]
 DigestText = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
@@ -39,6 +43,9 @@ class GatewaySettings(Section):
     """PEM file with the server's certificate chain."""
     tls_key: Path | None = None
     """PEM file with the certificate's private key."""
+    client_ca: Path | None = None
+    """PEM file with the CA of clients' certificates (mutual TLS). Who shows none is answered 401, except by probes and
+    scrapes; a certificate of another CA does not connect. An API key is asked for all the same."""
     max_body_bytes: int = Field(default=4 << 20, ge=1024, le=1 << 30)
     """A longer request body is refused with 413. Counts the inflated body of a compressed request, too."""
     max_rows: int = Field(default=4096, ge=1, le=1 << 20)
@@ -73,6 +80,8 @@ class GatewaySettings(Section):
             raise ValueError(f"host {self.host} is not a loopback address: that needs keys_file")
         if (self.tls_certificate is None) != (self.tls_key is None):
             raise ValueError("tls_certificate and tls_key go together")
+        if self.client_ca is not None and self.tls_certificate is None:
+            raise ValueError("client_ca needs tls_certificate and tls_key")
         return self
 
 
@@ -99,6 +108,8 @@ class TelemetrySettings(Section):
     otlp_endpoint: str | None = Field(default=None, pattern=r"^https?://[^\s]+$")
     """Where spans go: an OTLP/HTTP traces address, such as http://127.0.0.1:4318/v1/traces. A request is sampled
     when its caller's traceparent says so."""
+    ca_file: Path | None = None
+    """Certificates that sign the collector's, in the place of the system's; for an https:// address."""
     sample_ratio: float = Field(default=0.0, ge=0, le=1)
     """The part of the requests without a traceparent that begin a trace of their own."""
     logs: Literal["text", "json"] = "text"
@@ -150,4 +161,9 @@ def bentoml_settings(config: Config, settings: GatewaySettings) -> dict[str, Any
             "certfile": str(config.resolve(settings.tls_certificate)),
             "keyfile": str(config.resolve(settings.tls_key)),
         }
+        if settings.client_ca is not None:
+            told["ssl"] |= {
+                "ca_certs": str(config.resolve(settings.client_ca)),
+                "cert_reqs": int(CLIENT_CERTIFICATE),
+            }
     return told

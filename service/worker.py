@@ -17,6 +17,7 @@ import structlog
 from numpy.typing import NDArray
 from prometheus_client import PlatformCollector, ProcessCollector
 
+from audit.authorities import authorities
 from audit.config import Config
 from audit.errors import ConfigError
 from audit.journal import Door, Journal
@@ -29,7 +30,7 @@ from registry.stores import configured_store
 
 from . import openapi
 from .admitted import configured_admission, copy_age
-from .auth import read_keys
+from .auth import Keys, read_keys
 from .batching import Batcher
 from .bench import Unrecorded
 from .call import Gate, Recorder
@@ -78,7 +79,15 @@ class Worker:
         self._certificate_end = certificate_end(config, self.settings)
         self._encryption: Final = Encryption(config)
         endpoint = self.telemetry.otlp_endpoint
-        self._spans: Final = SpanExport.to(endpoint, self.telemetry.sample_ratio) if endpoint else None
+        self._spans: Final = (
+            SpanExport.to(
+                endpoint,
+                self.telemetry.sample_ratio,
+                authorities(config, self.telemetry.ca_file, "[telemetry] ca_file"),
+            )
+            if endpoint
+            else None
+        )
 
     async def start(self) -> None:
         """Open the journal, load the plan, answer.
@@ -93,7 +102,7 @@ class Worker:
         admission = configured_admission(
             self._config, self._number, lambda digest: store.pull(digest).lineage
         )
-        keys, subjects = read_keys(self._keys_path), read_subject_keys(self._subjects_path)
+        keys, subjects = self._read_keys(), read_subject_keys(self._subjects_path)
         seen = stamp(self._config.path), stamp(self._keys_path), stamp(self._encryption.path)
         subjects_seen = stamp(self._subjects_path)
         payload_key = await asyncio.to_thread(self._encryption.key)
@@ -223,9 +232,12 @@ class Worker:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._explainer, served.loaded.model.explain, rows)
 
+    def _read_keys(self) -> Keys:
+        return read_keys(self._keys_path, certificates=self.settings.client_ca is not None)
+
     async def _refresh_keys(self) -> bool:
         try:
-            self._gate.keys = read_keys(self._keys_path)
+            self._gate.keys = self._read_keys()
         except ConfigError as error:
             log.error(  # noqa: TRY400 — the message says it all
                 "the keys cannot be read; the old ones go on", reason=str(error)

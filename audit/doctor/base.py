@@ -27,7 +27,7 @@ CODES: Final[Mapping[str, str]] = MappingProxyType(
         "topic-absent": "a topic of the settings is not there",
         "topic-settings": "a topic's settings would not keep the promise",
         "topic-rights": "this user may not do with a topic what it must",
-        "topic-rights-wide": "this user may delete or alter a topic, which nobody should",
+        "topic-rights-wide": "this user may do more with a topic than it needs",
         "topic-other": "a journal is shipped to another topic than the settings name",
         "store-unreachable": "the store of model packages does not answer",
         "package-absent": "the plan names a package that the store does not have",

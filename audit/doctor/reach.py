@@ -28,8 +28,8 @@ class Answer:
         return self.body.decode(errors="replace").strip().splitlines()[0][:200] if self.body.strip() else ""
 
 
-Ask = Callable[[str], Answer]
-"""A GET of a URL. Raises OSError: nobody answers there in time."""
+Ask = Callable[[str, ssl.SSLContext | None], Answer]
+"""A GET of a URL, with the TLS of who asks (None: the system's). Raises OSError: nobody answers there in time."""
 
 
 def get(url: str, tls: ssl.SSLContext | None = None, timeout: float = TIMEOUT) -> Answer:

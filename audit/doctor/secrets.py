@@ -32,14 +32,37 @@ class Secret:
     wanted: bool = True
     read: Callable[[Path], object] | None = None
     """Reads it as its component does, and raises `KeyRefused` when it holds no key."""
+    mounted: bool = False
+    """Whether its component takes it as a Secret's volume gives it, and not of mode 0600 alone."""
 
 
-def look(secret: Secret) -> Iterator[Outcome]:
-    """There, of mode 0600, and a key."""
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Of an open file: mode, owner, and whether its mount is only read."""
+
+    mode: int
+    owner: int
+    read_only: bool
+
+
+def facts_of(descriptor: int) -> Facts:
+    """Ask the system."""
+    found = os.fstat(descriptor)
+    read_only = bool(os.fstatvfs(descriptor).f_flag & os.ST_RDONLY)
+    return Facts(stat.S_IMODE(found.st_mode), found.st_uid, read_only)
+
+
+def look(secret: Secret, facts: Callable[[int], Facts] = facts_of) -> Iterator[Outcome]:
+    """There, closed to others, and a key.
+
+    Args:
+        secret: the file.
+        facts: says of an open file what it is.
+    """
     path = secret.path
     try:
         with path.open("rb") as file:
-            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+            found = facts(file.fileno())
     except FileNotFoundError:
         if secret.wanted:
             yield Finding("key-absent", str(path), f"{secret.what} is not there", secret.make)
@@ -48,11 +71,11 @@ def look(secret: Secret) -> Iterator[Outcome]:
         remedy = "run the doctor as the user that runs the component, and give that user the file"
         yield Finding("key-absent", str(path), f"{secret.what} cannot be read: {error.strerror}", remedy)
         return
-    if mode & 0o077:
+    if not _closed(secret, found):
         yield Finding(
             "key-mode",
             str(path),
-            f"{secret.what} has mode {mode:04o}: others than its owner may read or change it",
+            f"{secret.what} has mode {found.mode:04o}: others than its owner may read or change it",
             f"chmod 600 {path}; and make another if anybody may have read it",
         )
         return
@@ -62,7 +85,18 @@ def look(secret: Secret) -> Iterator[Outcome]:
         except KeyRefused as error:
             yield Finding("key-malformed", str(path), f"{secret.what}: {error}", secret.make)
             return
-    yield Looked(secret.what, f"{path}, mode {mode:04o}")
+    yield Looked(secret.what, f"{path}, mode {found.mode:04o}")
+
+
+def _closed(secret: Secret, found: Facts) -> bool:
+    """Whether nobody else may read it or change it.
+
+    A Secret's volume belongs to root, and gives its files to the pod's group (fsGroup), which is nobody else's: 0440 at
+    best, on a mount that nobody can change a mode on. Anywhere else a group is of people.
+    """
+    if not found.mode & 0o077:
+        return True
+    return secret.mounted and found.read_only and found.owner == 0 and not found.mode & 0o037
 
 
 @dataclass(frozen=True, slots=True)

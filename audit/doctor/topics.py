@@ -1,4 +1,4 @@
-"""The log's topics: there, safe, ours to write and nobody's to alter, and of the times that the records have."""
+"""The log's topics: there, safe, ours as far as we need, nobody's to alter, and of what times its records are."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from audit.proof.record import parse_record
 
 from .base import Finding, Looked, Outcome
 from .clock import TOLERANCE, Reference
+from .rights import TOPICS, needed
 
 if TYPE_CHECKING:
     from audit.log.kafka import KafkaLog
@@ -26,63 +27,77 @@ PARTITIONS: Final = 16
 """Whose newest records are looked at."""
 _NEWEST: Final = 8
 _BYTES: Final = 1 << 20
-_NEEDED: Final = ("READ", "WRITE", "DESCRIBE", "DESCRIBE_CONFIGS")
-_EXCESS: Final = ("DELETE", "ALTER", "ALTER_CONFIGS")
+_ORDER: Final = ("READ", "WRITE", "DESCRIBE", "DESCRIBE_CONFIGS", "DELETE", "ALTER", "ALTER_CONFIGS")
+_NOBODY: Final = frozenset({"DELETE", "ALTER", "ALTER_CONFIGS"})
+"""What no component needs on any topic."""
 
 
-def look(log: KafkaLog, check: Callable[[], list[log_base.Finding]]) -> Iterator[Outcome]:
-    """A topic of a cluster: its settings, and what this user may do with it.
+def look(
+    log: KafkaLog, check: Callable[[], list[log_base.Finding]], components: Collection[str], which: str
+) -> Iterator[Outcome]:
+    """A topic of a cluster: what this user may do with it, and its settings.
 
     Args:
         log: the topic.
         check: says what its settings lack.
+        components: what runs as this user.
+        which: the topic, as the table of rights calls it.
 
     Raises:
         LogUnavailable: the cluster does not answer.
     """
     name = log.settings.topic
     where = f"{log.settings.bootstrap}, topic {name}"
-    try:
-        found = check()
-    except NoSuchTopic:
-        with log.admin() as admin:
-            near = difflib.get_close_matches(name, admin.list_topics(), n=1)
-        instead = f"; there is {near[0]!r}: is that the one?" if near else ""
-        yield Finding(
-            "topic-absent", where, f"there is no such topic{instead}", "`affiant topics create` makes it"
-        )
-        return
-    for each in found:
-        remedy = f"set {each.what} to {each.wanted} on the topic; `affiant topics check` looks again"
-        yield Finding("topic-settings", where, str(each), remedy, grave=each.fatal)
     from audit.log.kafka_check import describe_topic
 
     with log.admin() as admin:
-        rights = describe_topic(admin, name).get("authorized_operations") or ()
-    yield from judge_rights(where, rights)
-    yield Looked(f"topic {name}", f"{log.topic().partitions} partitions")
+        try:
+            described = describe_topic(admin, name)
+        except NoSuchTopic:
+            near = difflib.get_close_matches(name, admin.list_topics(), n=1)
+            instead = f"; there is {near[0]!r}: is that the one?" if near else ""
+            yield Finding(
+                "topic-absent", where, f"there is no such topic{instead}", "`affiant topics create` makes it"
+            )
+            return
+    rights = described.get("authorized_operations") or ()
+    yield from judge_rights(where, rights, components, which)
+    if rights and "DESCRIBE_CONFIGS" not in rights:
+        return  # said above: its settings are not to be seen
+    for each in check():
+        remedy = f"set {each.what} to {each.wanted} on the topic; `affiant topics check` looks again"
+        yield Finding("topic-settings", where, str(each), remedy, grave=each.fatal)
+    yield Looked(f"topic {name}", f"{len(described['partitions'])} partitions")
 
 
-def judge_rights(where: str, rights: Collection[str]) -> Iterator[Finding]:
+def judge_rights(
+    where: str, rights: Collection[str], components: Collection[str], which: str
+) -> Iterator[Finding]:
     """What the user lacks, and what it has beyond need.
 
     Args:
-        where: the topic.
+        where: the topic, for people.
         rights: Kafka's names of operations; none: the broker is too old to say.
+        components: what runs as this user.
+        which: the topic, as the table of rights calls it.
     """
     if not rights:
         return
-    lacking = [name for name in _NEEDED if name not in rights]
+    wanted = needed(components, which)
+    who = " and ".join(sorted(set(components) & set(TOPICS)))
+    lacking = [name for name in _ORDER if name in wanted and name not in rights]
     if lacking:
-        remedy = "let the cluster's operator allow it to this user, on this topic"
+        remedy = f"let the cluster's operator allow it to the user of {who}, on this topic; no more than that"
         yield Finding("topic-rights", where, f"this user may not {', '.join(lacking)}", remedy)
-    excess = [name for name in _EXCESS if name in rights]
+    excess = [name for name in _ORDER if name in rights and name in (_NOBODY | {"WRITE"}) - wanted]
     if excess:
+        worst = "remove the record from" if _NOBODY & set(excess) else "put what it likes into"
         yield Finding(
             "topic-rights-wide",
             where,
-            f"this user may {', '.join(excess)}: whoever takes its place can remove the record from the log",
-            "an authorizer on the cluster, and ACLs: writers WRITE, readers READ, nobody deletes or alters",
+            f"this user may {', '.join(excess)}, which {who} needs not: whoever takes its place can {worst} the log",
+            "an authorizer on the cluster, and ACLs: who writes a topic may WRITE it, readers READ, nobody deletes or "
+            "alters; docs/kubernetes.md has each component's",
             grave=False,
         )
 

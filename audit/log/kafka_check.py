@@ -110,8 +110,8 @@ def describe_topic(admin: KafkaAdminClient, name: str) -> dict[str, Any]:
         raise NoSuchTopic(f"kafka: there is no topic {name!r}; `affiant topics create` makes it")
     if code in _FORBIDDEN:
         raise LogUnavailable(
-            f"kafka: this user may not describe topic {name!r} ({for_code(code).message}): it needs DESCRIBE, "
-            "DESCRIBE_CONFIGS, READ and WRITE on it"
+            f"kafka: this user may not describe topic {name!r} ({for_code(code).message}): it needs DESCRIBE and "
+            "DESCRIBE_CONFIGS on it, and READ, or WRITE where it writes"
         )
     if code:
         raise LogUnavailable(f"kafka: topic {name!r} cannot be described now ({for_code(code).message})")

@@ -14,14 +14,15 @@ from __future__ import annotations
 import base64
 import http.client
 import socket
-import ssl
 import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
+from audit.authorities import believed
 from audit.errors import ConfigError, NotaryRefuses, WitnessUnavailable
 from audit.proof.checkpoint import Checkpoint, parse_number
 from audit.proof.errors import FormatError, NotProved
@@ -56,8 +57,10 @@ class Witness:
         *,
         timeout: float = 2.0,
         clock: Callable[[], float] = time.monotonic,
+        authorities: Path | None = None,
     ) -> None:
-        """`url` is the submission prefix, `key` whose cosignatures are believed, `timeout` of one request in seconds.
+        """`url` is the submission prefix, `key` whose cosignatures are believed, `timeout` of one request in seconds;
+        `authorities` a file of certificates that sign the server's, in the place of the system's.
 
         Raises:
             ConfigError: no http or https URL, or a key of another kind.
@@ -70,6 +73,7 @@ class Witness:
         self.url = url
         self.key = key
         self._https = parts.scheme == "https"
+        self._authorities = authorities
         self._host, self._port = parts.hostname, parts.port
         self._path = f"{parts.path.rstrip('/')}/add-checkpoint"
         self._timeout = timeout
@@ -196,7 +200,7 @@ class Witness:
 
     def _connect(self) -> http.client.HTTPConnection:
         if self._https:
-            context = ssl.create_default_context()
+            context = believed(self._authorities)
             return http.client.HTTPSConnection(self._host, self._port, timeout=self._timeout, context=context)
         return http.client.HTTPConnection(self._host, self._port, timeout=self._timeout)
 

@@ -10,9 +10,11 @@ import io
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 from urllib.parse import parse_qsl, urlsplit
 
+from audit.authorities import believed
 from audit.errors import ConfigError, ObjectChanged, ObjectsUnavailable
 
 from .base import Stored
@@ -30,16 +32,18 @@ _RETRIES: Final = 3
 _AHEAD: Final = 64 << 10
 """Bytes that are asked for at least: a file of columns says at its end where they are."""
 
-_OPTIONS: Final = frozenset({"allow_http", "endpoint", "region", "virtual_hosted_style_request"})
+_OPTIONS: Final = frozenset({"allow_http", "ca_file", "endpoint", "region", "virtual_hosted_style_request"})
+_MOST: Final = 1 << 20
 
 
 def open_bucket(url: str) -> BucketObjects:
-    """The bucket of `s3://bucket/prefix?endpoint=…&region=…&virtual_hosted_style_request=…&allow_http=…`.
+    """The bucket of `s3://bucket/prefix?endpoint=…&region=…&virtual_hosted_style_request=…&allow_http=…&ca_file=…`.
 
     What the URL does not say is taken from the environment (AWS_ENDPOINT_URL, AWS_REGION, AWS_ALLOW_HTTP, …).
+    `ca_file`: the whole path of a file of certificates, which are believed beside the system's.
 
     Raises:
-        ConfigError: no bucket, or an option that a URL may not have.
+        ConfigError: no bucket, an option that a URL may not have, or a `ca_file` that is none.
     """
     from obstore.exceptions import BaseError
     from obstore.store import S3Store
@@ -55,8 +59,12 @@ def open_bucket(url: str) -> BucketObjects:
             + (f"; it has {', '.join(unknown)} (keys belong into the environment)" if unknown else "")
         )
     prefix = parts.path.strip("/")
-    # As `config`, and not as `client_options`, which would hide those of the environment.
-    config: Any = {"timeout": _TIMEOUT, "connect_timeout": _CONNECT_TIMEOUT, **options}
+    authorities = options.pop("ca_file", None)
+    # As `config`, and not as `client_options`, which hide those of the environment; a certificate can be given there
+    # only, and then they do.
+    limits = {"timeout": _TIMEOUT, "connect_timeout": _CONNECT_TIMEOUT}
+    config: Any = {**limits, **options}
+    client: Any = None if authorities is None else {**limits, "root_certificate": _certificates(authorities)}
     try:
         if prefix:
             check_name(prefix)
@@ -64,12 +72,28 @@ def open_bucket(url: str) -> BucketObjects:
             parts.netloc,
             prefix=prefix or None,
             config=config,
+            client_options=client,
             retry_config={"max_retries": _RETRIES, "retry_timeout": timedelta(seconds=30)},
         )
     except (BaseError, ValueError) as error:
         raise ConfigError(f"the store s3://{parts.netloc}: {error}") from error
     # The environment's where the URL has none: two that are taken from it are the same.
     return BucketObjects(store, f"s3://{parts.netloc}/{prefix}".rstrip("/"), options.get("endpoint", ""))
+
+
+def _certificates(ca_file: str) -> bytes:
+    """Raises ConfigError: not a whole path, not there, or no certificate in it."""
+    path = Path(ca_file)
+    if not path.is_absolute():
+        raise ConfigError(f"the store's ca_file {ca_file} is not a whole path")
+    try:
+        believed(path)
+        with path.open("rb") as file:
+            return file.read(_MOST)
+    except OSError as error:
+        raise ConfigError(f"the store's ca_file {ca_file}: {error.strerror}") from error
+    except ConfigError as error:
+        raise ConfigError(f"the store's ca_file: {error}") from error
 
 
 class BucketObjects:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Final
 
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -28,12 +29,16 @@ Attributes = Mapping[str, str | int]
 class Export:
     """One component's spans. Each was sampled before: whoever asks for a span gets it."""
 
-    def __init__(self, endpoint: str, component: str) -> None:
-        """`endpoint` is an OTLP/HTTP traces address. Nothing is contacted yet."""
+    def __init__(self, endpoint: str, component: str, authorities: Path | None = None) -> None:
+        """`endpoint` is an OTLP/HTTP traces address; `authorities` are of those that sign the collector's certificate,
+        None: the system's. Nothing is contacted yet.
+        """
         self._provider: Final = TracerProvider(
             sampler=ALWAYS_ON, resource=Resource.create({"service.name": f"affiant-{component}"})
         )
-        self._provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=endpoint)))
+        believed = None if authorities is None else str(authorities)
+        exporter = OTLPSpanExporter(endpoint=endpoint, certificate_file=believed)
+        self._provider.add_span_processor(BatchSpanProcessor(exporter))
         self._tracer: Final = self._provider.get_tracer(f"affiant.{component}")
 
     def begin(

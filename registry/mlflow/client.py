@@ -45,7 +45,8 @@ class Client:
         self.server = access.uri
         self._timeout = timeout
         self._session = requests.Session()
-        self._session.verify = access.verify
+        # Given with each request: of the session's own, REQUESTS_CA_BUNDLE would take the place.
+        self._verify = access.verify
         self._session.cert = access.certificate
         self._session.headers["Accept-Encoding"] = "identity"
         if access.username and access.password:
@@ -184,6 +185,7 @@ class Client:
                 method,
                 f"{self.server}/{path}",
                 timeout=self._timeout,
+                verify=self._verify,
                 stream=True,
                 allow_redirects=False,
                 **options,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from audit.authorities import authorities
 from registry.settings import StoreSettings, docker_config, mlflow_access, store_credentials
 
 from .base import Store, StoredPackage
@@ -29,7 +30,7 @@ def open_store(settings: StoreSettings, data: Path) -> Store:
     if settings.backend == "mlflow":
         from .mlflow import MlflowStore
 
-        access = mlflow_access(settings.tracking_uri)
+        access = mlflow_access(settings.tracking_uri, authorities=settings.ca_file)
         return MlflowStore(access, prefix=settings.prefix, timeout=settings.timeout_seconds)
     from .oci import OciStore
 
@@ -40,12 +41,16 @@ def open_store(settings: StoreSettings, data: Path) -> Store:
         timeout=settings.timeout_seconds,
         credentials=store_credentials(),
         docker_config=docker_config(),
+        authorities=settings.ca_file,
     )
 
 
 def configured_store(config: Config) -> Store:
     """The store of an affiant.toml. Raises ConfigError."""
     settings = config.section("store", StoreSettings)
+    settings = settings.model_copy(
+        update={"ca_file": authorities(config, settings.ca_file, "[store] ca_file")}
+    )
     if settings.directory is not None:
         settings = settings.model_copy(update={"directory": config.resolve(settings.directory)})
     return open_store(settings, config.data)

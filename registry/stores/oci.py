@@ -45,15 +45,19 @@ _CHUNK: Final = 1 << 20
 
 
 class _Adapter(requests.adapters.HTTPAdapter):
-    """Gives every request a time limit: oras sets none."""
+    """Gives every request a time limit, and whom to believe: oras sets none for all of them."""
 
-    def __init__(self, timeout: float) -> None:
+    def __init__(self, timeout: float, authorities: Path | None = None) -> None:
         super().__init__()
         self._timeout = timeout
+        self._authorities = authorities
 
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
         if not kwargs.get("timeout"):
             kwargs["timeout"] = self._timeout
+        if self._authorities is not None:
+            # Here, and not in the session: REQUESTS_CA_BUNDLE would come before that.
+            kwargs["verify"] = str(self._authorities)
         return super().send(request, *args, **kwargs)
 
 
@@ -78,6 +82,7 @@ class OciStore:
         timeout: float = 30.0,
         credentials: Credentials | None = None,
         docker_config: Path | None = None,
+        authorities: Path | None = None,
     ) -> None:
         """No request is made yet.
 
@@ -87,6 +92,8 @@ class OciStore:
             timeout: seconds that one request may wait for a byte.
             credentials: None: those of the Docker configuration file, if it has any for this registry.
             docker_config: that file; None: ~/.docker/config.json.
+            authorities: certificates of those that sign the registry's; None: the system's. With them TLS is spoken on
+                the loopback, too.
 
         Raises:
             StoreUnavailable: the reference is not one.
@@ -97,7 +104,9 @@ class OciStore:
                 f"{reference!r} is not registry/repository (lower case, without tag or digest)"
             )
         self._host, self._repository = match["host"], match["repository"]
-        self._plain = plain_http or urlsplit(f"//{self._host}").hostname in _LOOPBACK
+        self._authorities = authorities
+        on_loopback = urlsplit(f"//{self._host}").hostname in _LOOPBACK
+        self._plain = plain_http or (on_loopback and authorities is None)
         self._base = f"{'http' if self._plain else 'https'}://{self._host}/v2/{self._repository}"
         self._timeout = timeout
         self._credentials = credentials
@@ -293,7 +302,7 @@ class OciStore:
 
     def _new_client(self, kind: str) -> Any:
         client = oras.provider.Registry(hostname=self._host, insecure=self._plain, auth_backend=kind)
-        client.session.mount("https://", _Adapter(self._timeout))
+        client.session.mount("https://", _Adapter(self._timeout, self._authorities))
         client.session.mount("http://", _Adapter(self._timeout) if self._plain else _NoPlainHttp())
         if urlsplit(f"//{self._host}").hostname in _LOOPBACK:
             client.session.trust_env = False  # a proxy would be asked for its own loopback

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from audit.config import Config, load
-from audit.doctor import topics
+from audit.doctor import rights, topics
 from audit.doctor.base import Looked
 from audit.journal import JournalReader, JournalSettings
 from audit.log.kafka import KafkaLog, create
@@ -363,17 +363,19 @@ def test_a_cluster_that_keeps_the_promise_and_rights_that_are_too_many_or_too_fe
     code, found = clinic.ask(*parts)
     assert (code, set(found) - REMARKS) == (0, {"topic-settings", "topic-rights-wide"})
     assert "DELETE" in found["topic-rights-wide"]["what"]
-    right = ("READ", "WRITE", "DESCRIBE", "DESCRIBE_CONFIGS")
-    entries.allow(entries.table["topic"], *right)
-    entries.allow(entries.table["governance_topic"], *right)
+    entries.allow(entries.table["topic"], *rights.WRITES)
+    entries.allow(entries.table["governance_topic"], *rights.READS)
     code, found = clinic.ask(*parts)
     assert (code, set(found) - REMARKS) == (0, {"topic-settings"})
+    entries.allow(entries.table["governance_topic"], "WRITE")
+    assert "may WRITE, which sidecar needs not" in clinic.ask(*parts)[1]["topic-rights-wide"]["what"]
+    assert set(clinic.ask("--only", "gateway")[1]) - REMARKS == set()  # which speaks to no broker
     clinic.set({"log": {**entries.table, "topic": entries.table["topic"].replace("entries", "entires")}})
     absent = clinic.finds("topic-absent", *parts)
     assert entries.table["topic"] in absent["what"]
     lacking = Topics(entries.broker, {**entries.table, "topic": f"few-{uuid.uuid4().hex[:8]}"})
     assert create(lacking.log())
-    lacking.allow(lacking.table["topic"], "READ", "DESCRIBE", "DESCRIBE_CONFIGS")
+    lacking.allow(lacking.table["topic"], *rights.READS)
     clinic.set({"log": lacking.table})
     assert clinic.finds("topic-rights", *parts)["what"] == "this user may not WRITE"
 

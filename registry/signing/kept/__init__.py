@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from audit.authorities import authorities
 from audit.config import Config
 from registry.settings import StoreSettings, docker_config, mlflow_access, store_credentials
 
@@ -14,18 +15,19 @@ __all__ = ["MAX_KEPT", "Kept", "LayoutSignatures", "Signatures", "configured_sig
 def configured_signatures(config: Config) -> Signatures:
     """Where the store of an affiant.toml keeps signatures. Raises ConfigError."""
     settings = config.section("store", StoreSettings)
+    believed = authorities(config, settings.ca_file, "[store] ca_file")
     if settings.backend == "layout":
         directory = settings.directory
         return LayoutSignatures(config.data / "store" if directory is None else config.resolve(directory))
     if settings.backend == "mlflow":
         from .mlflow import MlflowSignatures
 
-        access = mlflow_access(settings.tracking_uri)
+        access = mlflow_access(settings.tracking_uri, authorities=believed)
         return MlflowSignatures(access, prefix=settings.prefix, timeout=settings.timeout_seconds)
     from .oci import OciSignatures
 
     assert settings.reference is not None  # the settings' own rule
     return OciSignatures(
         settings.reference, plain_http=settings.plain_http, timeout=settings.timeout_seconds,
-        credentials=store_credentials(), docker_config=docker_config(),
+        credentials=store_credentials(), docker_config=docker_config(), authorities=believed,
     )  # fmt: skip
