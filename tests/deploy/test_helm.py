@@ -232,19 +232,3 @@ def test_helm_test_asks_every_component(name: str) -> None:
         assert int(port) in {each["port"] for each in services[host]["ports"]}
     assert len(urls) == len([each for each in pods(name) if each.long_lived])
     assert [each["name"] for _, each in asking.containers()] == ["settings", "topics", "ready"]
-
-
-def test_in_a_mesh_nothing_is_outlived_by_its_proxy() -> None:
-    """Gateway, drain jobs and `helm test` ask for a native proxy: shipping needs it to the end, and a job ends."""
-    import yaml
-
-    from tests.components.kubernetes import render
-
-    rendered = render(CHART, [MATRIX["bank"]], "--set", "drain.claims={data-affiant-gateway-9}")
-    wanted = {"StatefulSet", "Job", "Pod"}
-    for each in yaml.load_all(rendered, Loader=yaml.CSafeLoader):
-        if each and each["kind"] in wanted:
-            about = (each if each["kind"] == "Pod" else each["spec"]["template"])["metadata"]
-            assert about["annotations"]["sidecar.istio.io/nativeSidecar"] == "true"
-            wanted.remove(each["kind"])
-    assert not wanted

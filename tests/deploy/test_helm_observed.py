@@ -47,7 +47,10 @@ def test_rules_say_where_they_are_of_and_leave_out_who_is_not_there() -> None:
     groups = {each["name"] for each in the("bank", "PrometheusRule", "affiant")["spec"]["groups"]}
     assert {"affiant-gateway", "affiant-notary", "affiant-controller"} <= groups
     small = the("small", "PrometheusRule", "affiant")["spec"]["groups"]
-    assert groups - {each["name"] for each in small} == {"affiant-notary", "affiant-controller"}
+    # It has no volumes, either.
+    assert groups - {each["name"] for each in small} == {
+        "affiant-notary", "affiant-controller", "affiant-volumes",
+    }  # fmt: skip
     assert {rule["labels"]["namespace"] for each in small for rule in each["rules"]} == {"bank"}
 
 
@@ -57,6 +60,52 @@ def test_prometheus_takes_the_rules(tmp_path: Path) -> None:
     file.write_text(yaml.safe_dump(the("bank", "PrometheusRule", "affiant")["spec"]))
     done = promtool("check", "rules", file)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_volume_that_no_pod_has_is_told_of(tmp_path: Path) -> None:
+    """A gateway's, after an hour; one that a pod or a drain job has is not, nor somebody else's."""
+    rules = the("bank", "PrometheusRule", "affiant")["spec"]
+    (tmp_path / "rules.yml").write_text(yaml.safe_dump(rules))
+
+    def series(metric: str, claim: str, more: str = "") -> dict[str, str]:
+        labels = f'namespace="bank",persistentvolumeclaim="{claim}"{more}'
+        return {"series": f"{metric}{{{labels}}}", "values": "1x120"}
+
+    claims, used = "kube_persistentvolumeclaim_info", "kube_pod_spec_volumes_persistentvolumeclaims_info"
+    left = "data-affiant-gateway-7"
+    told = {
+        "eval_time": "61m",
+        "alertname": "AffiantVolumeLeft",
+        "exp_alerts": [
+            {
+                "exp_labels": {"severity": "warn", "namespace": "bank", "persistentvolumeclaim": left},
+                "exp_annotations": {
+                    "summary": f"No pod has the volume {left} of a gateway: what it holds of the record may be nowhere "
+                    "else. Drain it (drain.claims, docs/kubernetes.md), then delete the claim."
+                },
+            }
+        ],
+    }
+    case = {
+        "interval": "1m",
+        "input_series": [
+            series(claims, left),
+            series(claims, "data-affiant-gateway-0"),
+            series(used, "data-affiant-gateway-0", ',pod="affiant-gateway-0"'),
+            series(claims, "data-affiant-gateway-8"),
+            series(used, "data-affiant-gateway-8", ',pod="affiant-drain-0123456789ab"'),
+            series(claims, "data-other-gateway-7"),
+        ],
+        "alert_rule_test": [told, {**told, "eval_time": "30m", "exp_alerts": []}],
+    }
+    (tmp_path / "case.yml").write_text(yaml.safe_dump({"rule_files": ["rules.yml"], "tests": [case]}))
+    done = promtool("test", "rules", tmp_path / "case.yml")
+    assert done.returncode == 0, done.stdout + done.stderr
+    (volume,) = [
+        each["metadata"]["name"]
+        for each in the("bank", "StatefulSet", "-gateway")["spec"]["volumeClaimTemplates"]
+    ]
+    assert left.startswith(f"{volume}-{the('bank', 'StatefulSet', '-gateway')['metadata']['name']}-")
 
 
 def test_the_controller_hears_as_it_does_without_the_operator() -> None:

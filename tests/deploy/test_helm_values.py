@@ -59,6 +59,24 @@ REFUSED: list[tuple[str, str, dict[str, str]]] = [
             "strimzi.namespace=kafka": "kafka.users.controller.secretName is not set: Strimzi makes",
         },
     ),
+    (
+        "own TLS in a mesh", "bank",
+        {
+            "gateway.tls.secretName=x": "gateway.tls.secretName is set, and istio.mtlsMode is STRICT",
+            "istio.virtualService.enabled=true": "istio.virtualService.enabled with gateway.tls.secretName",
+            "istio.metricsCertificates=": "prometheus.serviceMonitors.enabled, and istio.mtlsMode is STRICT",
+            "controller.tls.caKey=": "controller.tls.clientCertificates is true, and controller.tls.caKey is empty",
+        },
+    ),
+    (
+        "retention", "tls",
+        {
+            "kafka.archived=false": "kafka.retentionMs is set, and kafka.archived is false",
+            "kafka.retentionMs=3600000": "kafka.retentionMs 3600000 is less than a day",
+            "notary.enabled=false": "kafka.retentionMs is set, and notary.enabled is false",
+            "caBundle.secretName=x": "caBundle.configMapName and caBundle.secretName name the same thing",
+        },
+    ),
     ("digest", "bank", {"images.notary.digest=": "images.notary.digest is not set, and images.requireDigest is true"}),
     (
         "elsewhere", "gpu",
@@ -85,6 +103,10 @@ REFUSED: list[tuple[str, str, dict[str, str]]] = [
             "models.backend=layout": "/models/backend",
             "gateway.persistence.accessMode=ReadWriteMany": "/gateway/persistence/accessMode",
             "gateway.extraKeys[0].secretName=x": "missing properties 'key', 'path'",
+            "networkPolicy.extraEgress.notary[0].ports[0].port=1": "missing property 'to'",
+            "networkPolicy.istiod.to=null": "at '/networkPolicy/istiod': missing property 'to'",
+            "istio.metricsCertificates=certs": "/istio/metricsCertificates",
+            "kafka.retentionMs=-2": "/kafka/retentionMs",
             "plan[0].digest=credit:latest": "/plan/0/digest",
             "plan[1].weight=-1": "/plan/1/weight",
         },

@@ -6,15 +6,18 @@ from typing import Any, Final
 
 import pytest
 import typer
+import yaml
 
 from audit.config import Config, load
-from audit.log.kafka_check import wanted
+from audit.log.kafka_check import judge, wanted
 from audit.settings import FluentdSettings, LogSettings, SidecarSettings
 from cli.main import app
 from cli.tables import READ, problems
 from monitoring.state_topic import wanted as wanted_panes
 from service.settings import GatewaySettings
+from tests.components.kubernetes import render
 from tests.deploy.helm_chart import (
+    CHART,
     MATRIX,
     ROOT,
     Pod,
@@ -48,7 +51,10 @@ ENVIRONMENT: Final = {
     "AWS_ACCESS_KEY_ID": None,
     "AWS_SECRET_ACCESS_KEY": None,
     "AWS_REGION": None,
+    "SSL_CERT_FILE": None,
+    "REQUESTS_CA_BUNDLE": None,
 }
+CA = "/etc/affiant/ca/ca.crt"
 
 
 def _config(tmp_path: Path, name: str, component: str) -> Config:
@@ -104,12 +110,7 @@ def _held(name: str, of: Pod, volume: Mapping[str, Any]) -> list[str]:
     if volume.get("name") == "keys":  # copied from the Secrets beside it
         return _held(name, of, of.volumes()["secrets"])
     if "projected" in volume:
-        return [
-            item["path"]
-            for source in volume["projected"]["sources"]
-            for part in source.values()
-            for item in part["items"]
-        ]
+        return [file for source in volume["projected"]["sources"] for file in _held(name, of, source)]
     for kind in ("configMap", "secret"):
         if "items" in volume.get(kind, {}):
             return [item["path"] for item in volume[kind]["items"]]
@@ -197,15 +198,22 @@ def test_a_pod_has_time_to_ship_what_it_has() -> None:
 
 
 def test_topics_keep_the_promise() -> None:
-    """Strimzi's have exactly the settings that `affiant topics create` gives, and they stay when the release goes."""
+    """Strimzi's have the settings that `affiant topics create` gives, and they stay when the release goes.
+
+    With an archive the record's may be dropped by Kafka after a time; what governs never is.
+    """
     for name in ("bank", "drain"):
         log = LogSettings.model_validate(settings(name, "monitor")["log"])
         panes = settings(name, "monitor")["monitor"]["state_topic"]
+        retention = {"bank": "604800000", "drain": "-1"}[name]
         topics = {each["metadata"]["name"]: each for each in of_kind(name, "KafkaTopic")}
         assert set(topics) == {log.topic, log.governance_topic, panes}
         for topic, each in topics.items():
             make = wanted_panes if topic == panes else wanted
-            assert each["spec"]["config"] == make(log.replication)
+            of_record = {"retention.ms": retention} if topic == log.topic else {}
+            assert each["spec"]["config"] == {**make(log.replication), **of_record}
+            if topic != panes:
+                assert judge(each["spec"]["config"], replicas=3, brokers=3, archived=log.archived) == []
             assert each["spec"]["replicas"] == log.replication
             assert each["spec"]["partitions"] == (1 if topic == log.governance_topic else log.partitions)
             assert each["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
@@ -240,7 +248,54 @@ def test_each_volume_that_was_left_behind_has_its_job() -> None:
     claims = [each.volumes()["data"]["persistentVolumeClaim"]["claimName"] for each in jobs]
     assert claims == ["data-affiant-gateway-3", "data-affiant-gateway-4"]
     assert len({each.where for each in jobs}) == 2  # names of their own
+    for job in of_kind("drain", "Job"):
+        assert job["spec"]["ttlSecondsAfterFinished"] == 604800
+        assert len(job["metadata"]["name"]) <= 63
     for each in jobs:
         assert each.volumes()["config"]["configMap"]["name"] == "affiant-gateway"
         assert each.container("drain")["command"][:2] == ["affiant", "drain"]
         assert each.container("drain")["image"] == pod("drain", "gateway").container("sidecar")["image"]
+
+
+def test_what_a_job_does_is_in_its_name() -> None:
+    """A job cannot be changed: an upgrade that would change one makes another, and the same values the same."""
+
+    def jobs(*given: str) -> dict[str, object]:
+        rendered = render(CHART, [MATRIX["drain"]], *given)
+        return {
+            each["metadata"]["name"]: each["spec"]
+            for each in yaml.load_all(rendered, Loader=yaml.CSafeLoader)
+            if each and each["kind"] == "Job"
+        }
+
+    before = jobs()
+    assert jobs() == before
+    for change in (
+        "images.sidecar.tag=v9", "drain.sealedSeconds=1", "drain.deadlineSeconds=99", "kafka.bootstrap=b:1",
+        "gateway.tolerations[0].operator=Exists",
+    ):  # fmt: skip
+        assert not set(jobs("--set", change)) & set(before), change
+    assert jobs("--set", "gateway.replicas=9") == before
+
+
+@pytest.mark.parametrize("component", ["gateway", "notary", "monitor", "controller"])
+def test_authorities_of_one_s_own_are_believed_by_each(component: str) -> None:
+    """Every container that speaks to somebody has the file, and is told of it; without the value none is."""
+    of = pod("tls", component)
+    for role, container in of.containers():
+        told = {each["name"]: each.get("value") for each in container.get("env", ())}
+        if role == "init":
+            continue
+        assert CA in _mounted("tls", of, container["name"])
+        assert told["SSL_CERT_FILE"] == told["REQUESTS_CA_BUNDLE"] == CA
+    for _, container in pod("minimal", "notary").containers():
+        assert "SSL_CERT_FILE" not in {each["name"] for each in container.get("env", ())}
+
+
+def test_a_secret_may_have_the_authorities_too() -> None:
+    """By its own key, under the one name."""
+    given = "caBundle.configMapName=,caBundle.secretName=own-ca,caBundle.key=root.pem"
+    text = render(CHART, [MATRIX["tls"]], "--set", given)
+    assert text.count("name: own-ca\n") == 5  # four components, and `helm test`
+    assert "corporate-ca" not in text
+    assert "{key: root.pem, path: ca/ca.crt}" in text

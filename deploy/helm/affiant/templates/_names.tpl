@@ -43,6 +43,7 @@ app.kubernetes.io/part-of: affiant
 {{- define "affiant.podLabels" -}}
 {{ include "affiant.selector" . }}
 app.kubernetes.io/part-of: affiant
+{{- include "affiant.mesh.labels" .root }}
 {{- with .root.Values.commonLabels }}
 {{ toYaml . }}
 {{- end }}

@@ -96,6 +96,14 @@ imagePullPolicy: {{ .root.Values.images.pullPolicy }}
   value: /etc/affiant/affiant.toml
 - name: HOME
   value: /tmp
+{{- with .Values.caBundle }}
+{{- if or .configMapName .secretName }}
+- name: SSL_CERT_FILE
+  value: /etc/affiant/ca/ca.crt
+- name: REQUESTS_CA_BUNDLE
+  value: /etc/affiant/ca/ca.crt
+{{- end }}
+{{- end }}
 {{- end -}}
 
 {{/* Access to the buckets: keys by reference, or a workload identity by the service account's annotations. */}}
@@ -136,9 +144,7 @@ imagePullPolicy: {{ .root.Values.images.pullPolicy }}
 
 {{/* (root, component): settings, the way to Kafka, and what can be written to. */}}
 {{- define "affiant.volumes" -}}
-- name: config
-  configMap:
-    name: {{ include "affiant.component" . }}
+{{ include "affiant.config.files" . }}
 - name: tmp
   emptyDir:
     sizeLimit: {{ .root.Values.security.tmpSize }}

@@ -90,6 +90,34 @@ what to set; all that are wrong are told at once.
 {{- if and $v.prometheus.alertmanagerConfig.enabled $v.controller.tls.clientCertificates (not $v.certManager.enabled) -}}
 {{- $wrong = append $wrong "prometheus.alertmanagerConfig.enabled with controller.tls.clientCertificates needs certManager.enabled, which makes Alertmanager's certificate" -}}
 {{- end -}}
+{{- if and $v.istio.enabled $v.gateway.tls.secretName -}}
+{{- if eq $v.istio.mtlsMode "STRICT" -}}
+{{- $wrong = append $wrong "gateway.tls.secretName is set, and istio.mtlsMode is STRICT: the mesh speaks TLS for the gateway, and with TLS of its own nobody outside of the mesh reaches it anyway. Unset it, or set istio.mtlsMode=PERMISSIVE" -}}
+{{- end -}}
+{{- if $v.istio.virtualService.enabled -}}
+{{- $wrong = append $wrong "istio.virtualService.enabled with gateway.tls.secretName: what is encrypted by the gateway itself is no HTTP to Istio, and its routes and weights would not be followed. Unset gateway.tls.secretName" -}}
+{{- end -}}
+{{- end -}}
+{{- if and $v.istio.enabled (eq $v.istio.mtlsMode "STRICT") $v.prometheus.serviceMonitors.enabled (not $v.istio.metricsCertificates) (not $v.istio.plaintextMetrics) -}}
+{{- $wrong = append $wrong "prometheus.serviceMonitors.enabled, and istio.mtlsMode is STRICT: Prometheus asks pods by their addresses, without the mesh's TLS, and would be refused. Give it Istio's certificates and say where they are (istio.metricsCertificates), or set istio.plaintextMetrics=true" -}}
+{{- end -}}
+{{- if and $v.controller.tls.clientCertificates (not $v.controller.tls.caKey) -}}
+{{- $wrong = append $wrong "controller.tls.clientCertificates is true, and controller.tls.caKey is empty: of which authority are the certificates?" -}}
+{{- end -}}
+{{- if and $v.caBundle.configMapName $v.caBundle.secretName -}}
+{{- $wrong = append $wrong "caBundle.configMapName and caBundle.secretName name the same thing: set one of them" -}}
+{{- end -}}
+{{- if ge (int64 $v.kafka.retentionMs) 0 -}}
+{{- if not $v.kafka.archived -}}
+{{- $wrong = append $wrong "kafka.retentionMs is set, and kafka.archived is false: what the topic drops would be lost. Keep an archive (a notary does), and say kafka.archived=true" -}}
+{{- end -}}
+{{- if not $v.notary.enabled -}}
+{{- $wrong = append $wrong "kafka.retentionMs is set, and notary.enabled is false: nobody archives what the topic drops" -}}
+{{- end -}}
+{{- if lt (int64 $v.kafka.retentionMs) 86400000 -}}
+{{- $wrong = append $wrong (printf "kafka.retentionMs %d is less than a day (86400000): a notary, a monitor or an auditor that is away for longer would find holes" (int64 $v.kafka.retentionMs)) -}}
+{{- end -}}
+{{- end -}}
 {{- if and $v.certManager.enabled (not $v.certManager.issuer.name) -}}
 {{- $wrong = append $wrong "certManager.issuer.name is not set: who signs?" -}}
 {{- end -}}

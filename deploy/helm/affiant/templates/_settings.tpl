@@ -87,7 +87,7 @@
 {{- $_ := set $table "tls_certificate" "/run/affiant/tls/tls.crt" -}}
 {{- $_ := set $table "tls_key" "/run/affiant/tls/tls.key" -}}
 {{- if .Values.controller.tls.clientCertificates -}}
-{{- $_ := set $table "client_ca" "/run/affiant/tls/ca.crt" -}}
+{{- $_ := set $table "client_ca" (printf "/run/affiant/tls/%s" .Values.controller.tls.caKey) -}}
 {{- end -}}
 {{- end -}}
 {{- $_ := mergeOverwrite $table (deepCopy (default dict .Values.settings.controller)) -}}

@@ -4,8 +4,12 @@
 {{- if or .Values.governance.root .Values.governance.rootConfigMap }}yes{{ end -}}
 {{- end -}}
 
+{{/*
+In a mesh the proxy speaks TLS, and hands the process what was in it: a process that wants TLS of its own would get HTTP in
+the clear. So certManager makes the gateway none there; gateway.tls.secretName still does (and _refused.tpl says where not).
+*/}}
 {{- define "affiant.gateway.tls" -}}
-{{- if or .Values.gateway.tls.secretName .Values.certManager.enabled }}yes{{ end -}}
+{{- if or .Values.gateway.tls.secretName (and .Values.certManager.enabled (not .Values.istio.enabled)) }}yes{{ end -}}
 {{- end -}}
 
 {{- define "affiant.gateway.tlsSecret" -}}
@@ -18,6 +22,26 @@
 
 {{- define "affiant.controller.tlsSecret" -}}
 {{- default (printf "%s-tls" (include "affiant.component" (dict "root" . "component" "controller"))) .Values.controller.tls.secretName -}}
+{{- end -}}
+
+{{/* (root, component): by what clients know who serves: an authority (none: a public one), and a name in the certificate. */}}
+{{- define "affiant.tlsClient" -}}
+{{- $tls := (index .root.Values .component).tls -}}
+serverName: {{ default (include "affiant.component" .) $tls.serverName }}
+{{- with $tls.caKey }}
+ca:
+  secret:
+    name: {{ include (printf "affiant.%s.tlsSecret" $.component) $.root }}
+    key: {{ . }}
+{{- end }}
+{{- end -}}
+
+{{- define "affiant.gateway.tlsClient" -}}
+{{- include "affiant.tlsClient" (dict "root" . "component" "gateway") -}}
+{{- end -}}
+
+{{- define "affiant.controller.tlsClient" -}}
+{{- include "affiant.tlsClient" (dict "root" . "component" "controller") -}}
 {{- end -}}
 
 {{- define "affiant.kafka.sasl" -}}
@@ -71,6 +95,25 @@
 {{- join "\n" $sources -}}
 {{- end -}}
 
+{{/* Settings, plus the authorities that the components believe: both below /etc/affiant, and so one volume. (root, component) */}}
+{{- define "affiant.config.files" -}}
+{{- $ca := .root.Values.caBundle -}}
+- name: config
+{{- if or $ca.configMapName $ca.secretName }}
+  projected:
+    sources:
+      - configMap:
+          name: {{ include "affiant.component" . }}
+      - {{ ternary "configMap" "secret" (ne $ca.configMapName "") }}:
+          name: {{ default $ca.secretName $ca.configMapName }}
+          items:
+            - {key: {{ $ca.key }}, path: ca/ca.crt}
+{{- else }}
+  configMap:
+    name: {{ include "affiant.component" . }}
+{{- end }}
+{{- end -}}
+
 {{/* Seconds that a gateway pod may take to end: pause, requests in work, journal, everything shipped. Rounded up. */}}
 {{- define "affiant.gateway.grace" -}}
 {{- $gateway := default dict .Values.settings.gateway -}}
@@ -105,4 +148,26 @@
 {{- end -}}
 {{- $keys = concat $keys (index $v .component).extraKeys -}}
 {{- toYaml $keys -}}
+{{- end -}}
+
+{{/* Ways that the values use and networkPolicy leaves closed: {way: what, and what comes of it} as YAML. */}}
+{{- define "affiant.closed" -}}
+{{- $v := .Values -}}
+{{- $settings := $v.settings -}}
+{{- $used := dict
+  "kafka" "Kafka is closed, nothing is shipped, and journals fill:"
+  "objectStore" "the buckets is closed, and nothing is sealed:"
+  "models" "the model store is closed, and gateways stay unready:" -}}
+{{- if (default dict $settings.telemetry).otlp_endpoint }}{{ $_ := set $used "telemetry" "the collector is closed, and spans are lost:" }}{{ end -}}
+{{- if (default dict $settings.fluentd).address }}{{ $_ := set $used "fluentd" "Fluentd is closed, and nothing is copied:" }}{{ end -}}
+{{- if (default dict $settings.notary).witnesses }}{{ $_ := set $used "witnesses" "the witnesses is closed, and a quorum of them holds the notary:" }}{{ end -}}
+{{- if (default dict $settings.encryption).keys_command }}{{ $_ := set $used "keys" "the key service is closed, and payloads cannot be encrypted:" }}{{ end -}}
+{{- if (default dict $settings.controller).retrain_webhook }}{{ $_ := set $used "webhooks" "the webhook of retraining is closed:" }}{{ end -}}
+{{- range $component := list "gateway" "notary" "monitor" "controller" -}}
+{{- if hasKey (index $v $component).serviceAccount.annotations "eks.amazonaws.com/role-arn" }}{{ $_ := set $used "identity" "AWS STS, of which roles are got, is closed, and so are the buckets:" }}{{ end -}}
+{{- end -}}
+{{- range $way := keys $used -}}
+{{- if (index $v.networkPolicy $way).to }}{{ $_ := unset $used $way }}{{ end -}}
+{{- end -}}
+{{- if $v.networkPolicy.enabled }}{{ toYaml $used }}{{ end -}}
 {{- end -}}

@@ -1,0 +1,99 @@
+"""Where components may go: each way that the settings use has a value, and each value opens it to who needs it."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.components.kubernetes import render
+from tests.deploy.helm_chart import CHART, COMPONENTS, MATRIX, Manifest, manifests
+
+WHO = {
+    "kafka": {"gateway", "notary", "monitor", "controller", "drain", "test"},
+    "objectStore": {"gateway", "notary", "monitor", "controller", "drain"},
+    "identity": {"gateway", "notary", "monitor", "controller", "drain"},
+    "models": {"gateway", "monitor", "controller"},
+    "telemetry": {"gateway", "notary", "monitor", "controller"},
+    "keys": {"gateway", "monitor", "controller"},
+    "fluentd": {"gateway", "drain"},
+    "witnesses": {"notary"},
+    "webhooks": {"controller"},
+}
+"""Who goes which way; the gateway's pod has the sidecar in it."""
+
+
+def egress(found: tuple[Manifest, ...]) -> dict[str, set[int]]:
+    """Component → ports that its own policy lets it go to."""
+    return {
+        each["spec"]["podSelector"]["matchLabels"]["app.kubernetes.io/component"]: {
+            port["port"] for rule in each["spec"]["egress"] for port in rule["ports"]
+        }
+        for each in found
+        if each["kind"] == "NetworkPolicy"
+        and "app.kubernetes.io/component" in each["spec"]["podSelector"]["matchLabels"]
+    }
+
+
+def used(found: tuple[Manifest, ...]) -> Iterator[str]:
+    """The ways that rendered settings and accounts use."""
+    for each in found:
+        if each["kind"] == "ServiceAccount" and "eks.amazonaws.com/role-arn" in each["metadata"].get(
+            "annotations", {}
+        ):
+            yield "identity"
+        if each["kind"] != "ConfigMap" or "affiant.toml" not in each["data"]:
+            continue
+        tables: Mapping[str, Any] = tomllib.loads(each["data"]["affiant.toml"])
+        keys = {
+            "kafka": ("log", "bootstrap"), "objectStore": ("sidecar", "object_store"), "models": ("store", "backend"),
+            "telemetry": ("telemetry", "otlp_endpoint"), "fluentd": ("fluentd", "address"),
+            "witnesses": ("notary", "witnesses"), "keys": ("encryption", "keys_command"),
+            "webhooks": ("controller", "retrain_webhook"),
+        }  # fmt: skip
+        yield from (way for way, (table, key) in keys.items() if tables.get(table, {}).get(key))
+
+
+def closed(found: tuple[Manifest, ...], values: Mapping[str, Any]) -> set[str]:
+    """Ways that are used and that nobody opened."""
+    policy = values.get("networkPolicy", {})
+    return {way for way in used(found) if not policy.get(way, {}).get("to")}
+
+
+@pytest.mark.parametrize("name", ["bank", "tls"])
+def test_no_way_that_settings_use_is_closed(name: str) -> None:
+    """In the examples that say them all."""
+    values = yaml.safe_load(MATRIX[name].read_text())
+    assert closed(manifests(name), values) == set()
+    assert len(set(used(manifests(name)))) >= 6
+    assert closed(manifests(name), {}) == set(used(manifests(name)))  # which is what holds this to something
+
+
+def test_each_way_is_opened_to_who_goes_it_and_to_nobody_else() -> None:
+    """Each with a port of its own, that only it can have opened."""
+    ports = {way: 20000 + number for number, way in enumerate(WHO)}
+    given = ["--set", "drain.claims={data-affiant-gateway-9}"]
+    for way, port in ports.items():
+        given += [
+            "--set",
+            f"networkPolicy.{way}.to[0].ipBlock.cidr=10.0.0.0/8,networkPolicy.{way}.ports={{{port}}}",
+        ]
+    text = render(CHART, [MATRIX["bank"]], *given)
+    found = egress(tuple(each for each in yaml.load_all(text, Loader=yaml.CSafeLoader) if each))
+    assert {way: {who for who, to in found.items() if port in to} for way, port in ports.items()} == WHO
+
+
+def test_what_has_no_name_is_opened_to_one_component() -> None:
+    """networkPolicy.extraEgress, for each; whole rules, and none without peers and ports."""
+    given: list[str] = ["--set", "drain.claims={data-affiant-gateway-9}"]
+    for number, who in enumerate((*COMPONENTS, "drain")):
+        at = f"networkPolicy.extraEgress.{who}[0]"
+        given += ["--set", f"{at}.to[0].ipBlock.cidr=10.9.0.0/16,{at}.ports[0].port={30000 + number}"]
+        given += ["--set", f"{at}.ports[0].protocol=TCP"]
+    text = render(CHART, [MATRIX["bank"]], *given)
+    found = egress(tuple(each for each in yaml.load_all(text, Loader=yaml.CSafeLoader) if each))
+    for number, who in enumerate((*COMPONENTS, "drain")):
+        assert {other for other, to in found.items() if 30000 + number in to} == {who}
