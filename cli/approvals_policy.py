@@ -25,13 +25,15 @@ from .approvals_open import (
     text_of,
     warn,
 )
-from .approvals_show import cell, changes_table, of_roles, screen, table
+from .approvals_show import cell, changes_table, of_roles, screen, slot_lines, table
 from .approvals_webhook import announce_policy
 from .errors import WRONG
 from .options import ConfigOption
 from .text import printable
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from registry.approvals.board import Board
     from registry.approvals.proposals import Proposal
     from registry.policy import Policy
@@ -55,8 +57,9 @@ def propose(
     """Sign a policy and append it to the governance log; it is in force once enough people have signed the same.
 
     The first policy needs the role `policy` of the root; a later one those whom the policy in force names under
-    `change`. What it would change is shown before it is signed, and what is enforced where that is another number than
-    the policy's (latency and confidence are counted in bins).
+    `change`. Shown before it is signed: what it would change, what each slot then needs, and what is enforced where
+    that is another number than the policy's (latency and confidence are counted in bins). A section `canary` must say
+    both `gates` and `roles`: without them a canary would need nothing.
 
     Exit codes: 0 signed; 1 it would not count, nothing was signed; 2 wrong usage, settings, key or policy; 3 the log
     does not answer.
@@ -71,6 +74,7 @@ def propose(
         proposal_of,
         still_wanted,
     )
+    from registry.approvals.slots import warnings
     from registry.policy import load_policy
 
     loaded, policy = load(config), load_policy(file)
@@ -86,10 +90,14 @@ def propose(
         for each in refused:
             typer.echo(f"refused: {printable(each)}", err=True)
         raise typer.Exit(WRONG)
-    for each in lacking(board.roots.now, policy):
+    for each in (*lacking(board.roots.now, policy), *warnings(policy)):
         warn(each)
     if not as_json:
-        _print_changes(board.policy.policy if board.policy is not None else None, policy)
+        before = board.policy.policy if board.policy is not None else None
+        _print_changes(before, policy)
+        if before is not None:
+            typer.echo("\nthen needed:")
+            _print_slots(policy)
         tell_enforced(policy)
         typer.echo(f"\n{policy.digest}, version {number}")
     confirm(f"Sign this policy as {printable(role)} with {key}?", yes=yes)
@@ -215,9 +223,7 @@ def _print_changes(before: Policy | None, after: Policy) -> None:
 
     if before is None:
         typer.echo("there is no policy in force: all of it is new")
-        for name, service in after.services.items():
-            roles = of_roles(service.approvals.roles)
-            typer.echo(printable(f"{name}: gates {', '.join(service.gates.required)}; signers {roles}"))
+        _print_slots(after)
         typer.echo(printable(f"to change it: {of_roles(after.change.roles)}"))
         return
     found = changes(before.model_dump(mode="json"), after.model_dump(mode="json"))
@@ -227,13 +233,21 @@ def _print_changes(before: Policy | None, after: Policy) -> None:
     screen().print(changes_table(found))
 
 
+def _print_slots(policy: Policy) -> None:
+    for each in slot_lines(policy):
+        typer.echo(printable(each))
+
+
 def _told(proposal: Proposal) -> dict[str, Any]:
+    from registry.approvals.slots import needs_of
+
     return {
         "digest": proposal.policy.digest,
         "version": proposal.version,
         "first_signed_at_offset": proposal.offset,
         "signed": [{"person": person, "role": role} for person, role in proposal.signed.items()],
         "missing": dict(proposal.missing),
+        "slots": [each.told() for each in needs_of(proposal.policy)],
     }
 
 
@@ -256,11 +270,21 @@ def _print_policies(board: Board, passed: Proposal | None, proposals: list[Propo
         out.print("no policy is in force: nothing is admitted")
         return
     out.print()
-    services = table("service", "gates", "live", "break-glass")
-    for name, service in passed.policy.services.items():
-        glass = service.break_glass
+    out.print(_slots_table(passed.policy))
+
+
+def _slots_table(policy: Policy) -> Table:
+    from registry.approvals.slots import needs_of
+
+    services = table("service", "slot", "gates", "signers", "at most", "break-glass")
+    for each in needs_of(policy):
+        glass = policy.services[each.service].break_glass
         services.add_row(
-            cell(name), cell(", ".join(service.gates.required)), cell(of_roles(service.approvals.roles)),
+            cell(each.service if each.slot == "live" else ""),
+            cell(each.slot, "bold red" if each.open else ""),
+            cell(", ".join(each.gates) or "none"),
+            cell(of_roles(each.signers)),
+            cell("" if each.share is None else f"{each.share:.1%}"),
             cell(of_roles(glass.roles) if glass is not None else "none"),
-        )  # fmt: skip
-    out.print(services)
+        )
+    return services

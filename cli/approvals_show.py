@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from registry.approvals.board import Board
     from registry.approvals.changes import Change
     from registry.approvals.root import Root, RootModel
+    from registry.approvals.slots import SlotNeeds
+    from registry.policy import Policy
 
 
 def screen() -> Console:
@@ -118,6 +120,23 @@ def gates_table(board: Board, service: str, digest: str) -> Table | None:
             cell(reasons.get(name) or ""),
         )
     return found
+
+
+def slot_text(needs: SlotNeeds) -> str:
+    """What a slot needs, on one line."""
+    gates = ", ".join(needs.gates) or "none"
+    share = "" if needs.share is None else f"; at most {needs.share:.1%} of the requests"
+    return f"gates {gates}; signers {of_roles(needs.signers)}{share}"
+
+
+def slot_lines(policy: Policy) -> list[str]:
+    """What each slot of each service needs: live's first."""
+    from registry.approvals.slots import needs_of
+
+    return [
+        f"{each.service}: {slot_text(each)}" if each.slot == "live" else f"  {each.slot}: {slot_text(each)}"
+        for each in needs_of(policy)
+    ]
 
 
 def changes_table(found: Iterable[Change]) -> Table:

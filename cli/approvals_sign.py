@@ -154,7 +154,7 @@ def _after(loaded: Config, intent: Intent, publisher: str | None, asked: Asked) 
         }
         if intent.break_glass and not verdict.break_glass:
             rules = board.rules(intent.service, "live")
-            signed = board.emergency(intent.service, intent.digest, time.time())
+            signed = board.emergency(intent.service, intent.digest, time.time(), publisher)
             told["break_glass_missing"] = missing(rules.break_glass if rules is not None else {}, signed)
         if asked.as_json:
             typer.echo(json_text(told))

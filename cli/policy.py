@@ -8,7 +8,11 @@ from typing import Annotated
 
 import typer
 
+from .approvals_open import warn
 from .approvals_policy import diff, enforced_of, propose, show, tell_enforced
+from .approvals_show import slot_lines
+from .errors import WRONG
+from .text import printable
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -22,31 +26,44 @@ def check(
     file: Annotated[Path, typer.Argument(help="policy.yaml.")],
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
-    """Read a policy and say what it asks for; its digest is what gates and approvals name.
+    """Read a policy and say what it asks for, slot by slot; its digest is what gates and approvals name.
+
+    A section `canary` that does not say both `gates` and `roles` is refused: a canary would need nothing.
 
     Latency and confidence are counted in bins: where an objective's limit is none of their edges, what is enforced in
     its place is said.
 
-    Exit codes: 0 it is one; 2 it is not, and which key is wrong.
+    Exit codes: 0 it is one; 1 `affiant policy propose` would not sign it, and why; 2 it is none: which key
+    is wrong.
 
     Example: affiant policy check examples/credit/policy.yaml
     """
+    from registry.approvals.slots import needs_of, unwritten, warnings
     from registry.policy import load_policy
 
     policy = load_policy(file)
+    refused, remarks = unwritten(policy), warnings(policy)
     if as_json:
         told = {
             "digest": policy.digest,
             "policy": policy.model_dump(mode="json"),
+            "slots": [each.told() for each in needs_of(policy)],
             "enforced": enforced_of(policy),
+            "warnings": remarks,
+            "refused": refused,
         }
         typer.echo(json.dumps(told, ensure_ascii=False))
-        return
-    typer.echo(policy.digest)
-    for name, service in policy.services.items():
-        roles = ", ".join(f"{people} × {role}" for role, people in service.approvals.roles.items())
-        typer.echo(f"{name}: gates {', '.join(service.gates.required)}; signers {roles}")
-    tell_enforced(policy)
+    else:
+        typer.echo(policy.digest)
+        for each in slot_lines(policy):
+            typer.echo(printable(each))
+        tell_enforced(policy)
+        for each in remarks:
+            warn(each)
+    for each in refused:
+        typer.echo(f"refused: {printable(each)}", err=True)
+    if refused:
+        raise typer.Exit(WRONG)
 
 
 @app.command()

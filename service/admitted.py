@@ -31,6 +31,7 @@ from registry.lineage.deprecation import deprecated_in
 from registry.lineage.publisher import actor_of
 from registry.settings import GovernanceSettings
 
+from .models import ShareOnly
 from .seen import Memory, Seen
 from .settings import PlanSettings
 
@@ -120,6 +121,7 @@ class Admission:
         A live digest that may not is replaced by the newest that was live, still may and was not left by a rollback;
         where there is none, the service goes. A canary or a shadow that may not is left out; and so are canaries, the
         last first, while those of a service have more together than the policy lets them have of what then answers.
+        A canary that live's rules do not admit as well is a `ShareOnly`: the policy bounds what it answers.
 
         Raises:
             NotAdmitted: the log, the root or what is remembered is not what it should be: nothing may change.
@@ -253,10 +255,19 @@ def _filter(
         )
         if found is not None:
             others = [
-                each for each in own if each.slot != "live" and each.digest != found.digest and may(each)
+                _bounded(each, ask)
+                for each in own
+                if each.slot != "live" and each.digest != found.digest and may(each)
             ]
             kept += _limited([found, *others], ledger.policy, refuse)
     return Admitted(tuple(kept), tuple(refused))
+
+
+def _bounded(entry: PlanSettings, ask: Callable[[PlanSettings], Verdict]) -> PlanSettings:
+    """A canary is admitted for a share; by its digest, only what may have all of it."""
+    if entry.slot != "canary" or ask(entry.model_copy(update={"slot": "live"})).admitted:
+        return entry
+    return ShareOnly.model_validate(entry.model_dump())
 
 
 def _limited(

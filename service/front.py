@@ -22,16 +22,22 @@ Cold = Callable[[Scope, Receive, Send], Awaitable[bool]]
 
 _V1: Final = "/v1/models/"
 _V2: Final = "/v2/models/"
+ASKED_BY_DIGEST: Final = "canary-by-digest"
+"""In `affiant_events`: somebody asked for a canary that only has its share."""
 
 
 def build_routes(plan: Plan) -> Routes:
-    """Every prediction path of a plan."""
+    """Every prediction path of a plan. A canary that is admitted since its share is small has none of its own: by one,
+    whoever asks could send it everything.
+    """
     routes = {}
     for name, service in plan.items():
         routes[f"{_V1}{name}:predict"] = Route(name, ProtocolNumber.V1_PREDICT, service)
         routes[f"{_V1}{name}:explain"] = Route(name, ProtocolNumber.V1_EXPLAIN, service)
         routes[f"{_V2}{name}/infer"] = Route(name, ProtocolNumber.V2_INFER, service)
         for served in service.answering:
+            if not served.by_digest:
+                continue
             path = f"{_V2}{name}/versions/{served.loaded.digest}/infer"
             routes[path] = Route(name, ProtocolNumber.V2_INFER, service, served)
     return MappingProxyType(routes)
@@ -90,16 +96,23 @@ class Front:
         if name is None:
             return Route("", operation, refusal=lambda: UnknownService(f"there is nothing at {quote(path)}"))
         if name in self.plan and digest is not None:
-            return Route(
-                name,
-                operation,
-                refusal=lambda: UnknownVersion(
-                    f"{quote(digest)} is not in the plan of {quote(name)}; versions are digests"
-                ),
-            )
+            return Route(name, operation, refusal=lambda: self._no_version(name, digest))
         if not self.plan:
             return Route(name, operation, refusal=lambda: NotReady("no model is loaded yet", 5))
         return Route(name, operation, refusal=lambda: UnknownService(f"there is no service {quote(name)}"))
+
+    def _no_version(self, name: str, digest: str) -> GatewayError:
+        """Why nothing answers at a digest's own path; who wanted what only has a share is counted."""
+        if name not in self.plan or self.plan[name].version(digest) is None:
+            return UnknownVersion(
+                f"{quote(digest)} is not in the plan of {quote(name)}; versions are digests"
+            )
+        if self.gate is not None:
+            self.gate.metrics.events[ASKED_BY_DIGEST] += 1
+        return UnknownVersion(
+            f"{quote(digest)} is a canary of {quote(name)} that is not admitted as live: it answers its share of the "
+            f"requests to {_V2}{name}/infer, and is not asked by its digest"
+        )
 
 
 def _wrong_method(method: str) -> Callable[[], GatewayError]:

@@ -61,6 +61,12 @@ class Loaded:
         )
 
 
+class ShareOnly(PlanSettings):
+    """An entry of a canary that may answer its share of the requests and no more: nobody MUST get it by asking for its
+    digest. A plan that admission has looked at has it in place of what the settings or the log say.
+    """
+
+
 @dataclass(frozen=True, slots=True)
 class Served:
     """A loaded model in a slot of a service's plan: what a request pins."""
@@ -70,9 +76,11 @@ class Served:
     weight: float
     fields: bytes
     """Keys 7 to 10 of an answer's entry: service, package, slot and status 200, as CBOR."""
+    by_digest: bool = True
+    """Whether whoever asks for its digest gets it."""
 
     @classmethod
-    def of(cls, service: str, loaded: Loaded, slot: int, weight: float) -> Served:
+    def of(cls, service: str, loaded: Loaded, slot: int, weight: float, *, by_digest: bool = True) -> Served:
         """Prepare what is the same in every entry of it."""
         fields = (
             b"\x07",
@@ -84,7 +92,7 @@ class Served:
             b"\x0a",
             uint(200),
         )
-        return cls(loaded, slot, weight, b"".join(fields))
+        return cls(loaded, slot, weight, b"".join(fields), by_digest)
 
 
 @dataclass(slots=True)
@@ -137,7 +145,13 @@ def build_plan(entries: tuple[PlanSettings, ...], loaded: Mapping[str, Loaded]) 
     plan = {}
     for name in dict.fromkeys(entry.service for entry in entries):
         own = [
-            Served.of(name, loaded[entry.digest], int(SLOTS[entry.slot]), entry.weight)
+            Served.of(
+                name,
+                loaded[entry.digest],
+                int(SLOTS[entry.slot]),
+                entry.weight,
+                by_digest=not isinstance(entry, ShareOnly),
+            )
             for entry in entries
             if entry.service == name
         ]

@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 
 from .certificate_bound import lapsed, published_by, unseen
 from .certificate_policy import InForce, SlotRules, missing, revokers, rules_of
-from .certificate_said import APPROVAL, GATES, PUBLISH, REJECTION, REVOCATION, Root, Roots, Said, once
+from .certificate_said import APPROVAL, GATES, PUBLISH, REJECTION, REVOCATION, Roots, Said, once
 
 SKEW: Final = 300.0
 """Seconds that a signer's clock may be ahead of the log's."""
@@ -58,7 +58,7 @@ def judge(
     if rules is None:
         return Judged(False, (f"the policy has no rules for {slot} of {service}",))
     about = once(each for each in said if each.holds and digest in each.subjects)
-    count = _Counting(roots.now, policy.digest, service, publisher, now, rules, published_by(roots, about))
+    count = _Counting(roots, policy.digest, service, publisher, now, rules, published_by(roots, about))
     revoked = [
         each for each in about if each.type == REVOCATION and _may_revoke(roots, policy, each, service)
     ]
@@ -73,9 +73,11 @@ def judge(
         return emergency.judged(glass=True)
     usual = count.approvals(fresh, rules.signers, rules.valid, glass=False)
     results, why = count.gates(fresh)
-    why = count.rejections(fresh) + why + count.publication(about)
+    why = count.rejections(policy, about) + why + count.publication(about)
+    if revoked and not rules.signers:
+        why += count.again(fresh, rules_of(policy, service, "live"))
     lacking = missing(rules.signers, usual.by)
-    if not lacking and not why and not (revoked and not rules.signers):
+    if not lacking and not why:
         return usual.judged(gates=results)
     if revoked:
         why.insert(0, f"revoked at offset {revoked[-1].offset}")
@@ -97,8 +99,9 @@ class _Counted(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Counting:
-    root: Root
+    roots: Roots
     policy: str
+    """Its digest."""
     service: str
     publisher: str | None
     now: float
@@ -118,8 +121,8 @@ class _Counting:
                 continue
             if (each.predicate.get("break_glass") is True) != glass:
                 continue
-            person = self.root.person(each.author, role, each.offset)
-            problem = self._problem(each, role, person, valid, by, glass=glass)
+            person = self.roots.person(each.author, role, each.offset)
+            problem = self._problem(each, role, person, valid, by)
             if problem is None and not glass and self.rules.bound:
                 problem = lapsed(each, self._results(said), self.rules.gates)
             if problem is not None or person is None:
@@ -131,11 +134,11 @@ class _Counting:
         return _Counted(by, tuple(offsets), tuple(ends), tuple(remarks))
 
     def _problem(  # noqa: PLR0911 — one line a reason
-        self, each: Said, role: str, person: str | None, valid: float, by: Mapping[str, str], *, glass: bool
+        self, each: Said, role: str, person: str | None, valid: float, by: Mapping[str, str]
     ) -> str | None:
         at = _at(each)
         if person is None:
-            return f"its key has not the role {role}"
+            return f"its key has not the role {role}, or had it not then"
         if each.predicate.get("service") != self.service:
             return "it is for another service"
         if each.predicate.get("policy") != self.policy:
@@ -146,31 +149,38 @@ class _Counting:
             return "it has expired"
         if person in by:
             return f"{person} has signed already"
-        if self.rules.publisher or glass:
+        if self.rules.publisher:
             return None
         if self.publisher is None:
             return "nobody knows who published the package"
         published = person == self.publisher or person in self.published
         return f"{person} published the package" if published else None
 
-    def rejections(self, said: Sequence[Said]) -> list[str]:
-        """Of people who may sign and have not approved since."""
-        standing: dict[str, tuple[float, int, str]] = {}
-        for each in said:
+    def rejections(self, policy: InForce, about: Sequence[Said]) -> list[str]:
+        """Of people who may sign and have not approved since, whoever has revoked: registry.admission.rejected."""
+        standing: dict[str, tuple[Said, str]] = {}
+        for each in about:
             role = each.predicate.get("role")
             if not isinstance(role, str) or role not in self.rules.signers:
                 continue
-            person = self.root.person(each.author, role, each.offset)
-            if person is None or each.predicate.get("service") != self.service:
+            if each.predicate.get("service") != self.service:
                 continue
             if each.type == REJECTION:
-                why = f"rejected by {person} ({role}) at offset {each.offset}"
-                standing[person] = _at(each), each.offset, why
-            elif each.type == APPROVAL and person in standing:
-                at, offset, _ = standing[person]
-                if _at(each) >= at and not unseen(each, offset):
+                person = self.roots.now.person(each.author, role, each.offset)
+                if person is not None:
+                    standing[person] = each, f"rejected by {person} ({role}) at offset {each.offset}"
+            elif each.type == APPROVAL:
+                person = self.roots.person(each.author, role, each.offset)
+                if person in standing and _takes_back(each, standing[person][0], policy):
                     del standing[person]
-        return [why for _, _, why in standing.values()]
+        return [why for _, why in standing.values()]
+
+    def again(self, fresh: Sequence[Said], live: SlotRules | None) -> list[str]:
+        """Why a slot that wants nobody's signature does not come back after a revocation."""
+        signers = live.signers if live is not None else {}
+        if self.approvals(fresh, signers, self.rules.valid, glass=False).by:
+            return []
+        return ["nobody who may sign for live has approved it since"]
 
     def gates(self, said: Sequence[Said]) -> tuple[int | None, list[str]]:
         """Where the newest gate results under this policy are, and what is wrong with them."""
@@ -187,7 +197,7 @@ class _Counting:
             each
             for each in said
             if each.type == GATES
-            and self.root.person(each.author, "gates", each.offset) is not None
+            and self.roots.person(each.author, "gates", each.offset) is not None
             and each.predicate.get("service") == self.service
             and each.predicate.get("policy") == self.policy
         ]
@@ -195,7 +205,7 @@ class _Counting:
     def publication(self, said: Sequence[Said]) -> list[str]:
         """What is wrong with who says that they published it."""
         if not self.rules.published or any(
-            each.type == PUBLISH and self.root.person(each.author, "publish", each.offset) is not None
+            each.type == PUBLISH and self.roots.person(each.author, "publish", each.offset) is not None
             for each in said
         ):
             return []
@@ -223,6 +233,17 @@ def _may_revoke(roots: Roots, policy: InForce, each: Said, service: str) -> bool
     return each.predicate.get("service") == service and any(
         root.person(each.author, role, each.offset) is not None
         for role in (*revokers(policy, service, each.offset), "root")
+    )
+
+
+def _takes_back(approval: Said, rejection: Said, policy: InForce) -> bool:
+    """Whether the same person approved after they rejected, plainly, under a policy that was in force, or is."""
+    then = policy.at(approval.offset)
+    return (
+        approval.predicate.get("break_glass") is not True
+        and approval.predicate.get("policy") in (policy.digest, None if then is None else then.digest)
+        and _at(rejection) <= _at(approval) <= approval.logged / 1000 + SKEW
+        and not unseen(approval, rejection.offset)
     )
 
 

@@ -203,6 +203,11 @@ class Roots:
         """The one that was in force at that offset."""
         return next(root for start, root in reversed(self.chain) if start <= offset)
 
+    def person(self, key: str, role: str, offset: int) -> str | None:
+        """Who spoke with that key in that role at that offset, by the root of that time and by the one in force."""
+        then = self.at(offset).person(key, role, offset)
+        return None if then is None else self.now.person(key, role, offset)
+
     def keys(self) -> dict[str, bytes]:
         """Every key of every root."""
         return {name: key.public for _, root in self.chain for name, key in root.keys.items()}

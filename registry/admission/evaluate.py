@@ -4,34 +4,34 @@ In this order:
 1  there is a policy in force, and it has rules for the slot;
 2  nobody's revocation is newer than what is counted below: it voids what stands before it in the log, and approvals and
    gate results that were signed before it, wherever they stand;
-3  nobody who may sign has rejected it and not approved since, by place and by the signed times;
+3  nobody who may sign has rejected it and not approved since, by place and by the signed times, whoever has revoked
+   meanwhile (`rejected.py`);
 4  the gates passed, under this policy, by the word of the role `gates`, compared with what was live when they said so,
-   where the policy compares;
+   where the policy compares; roles are asked of the root of that time and of the one in force, here and below;
 5  of each role enough different people have approved this digest for this service under this policy, nobody for two
    roles, not the publisher, not in the future, not expired; where the policy binds approvals, of these gate results;
 6  where the policy asks for it, somebody with the role `publish` has signed that they published it;
-7  or enough people of the break-glass roles say so: then 3 to 6 are not asked, and the verdict says it.
+7  or enough people of the break-glass roles say so, not the publisher: then 3 to 6 are not asked, and the verdict
+   says it;
+8  after a revocation, where the slot wants nobody's signature: somebody who may sign for live has approved it again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
 
-from registry.approvals.root import GATES_ROLE, PUBLISH_ROLE, ROOT_ROLE, Root, Roots
-from registry.statement import APPROVAL, GATES, PUBLISH, REJECTION, REVOCATION, Said, once
+from registry.approvals.root import GATES_ROLE, PUBLISH_ROLE, ROOT_ROLE, Roots
+from registry.statement import APPROVAL, GATES, PUBLISH, REVOCATION, Said, once
 
 from .bound import lapsed, published_by
 from .policy import InForce
+from .rejected import said_why, standing
 from .rules import SlotRules
-from .times import at, ended, unseen
+from .times import SKEW, at, ended
 
 LiveAt = Callable[[str, int], str | None]
 """Service and offset → the digest that was live before that offset of the log; None: nothing."""
-
-SKEW: Final = 300.0
-"""Seconds that a signer's clock may be ahead of the log's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +114,8 @@ def evaluate(
     after = revoked[-1].offset if revoked else -1
     late = [each for each in about if each.offset > after and ended(each, revoked)]
     fresh = [each for each in about if each.offset > after and not ended(each, revoked)]
-    context = _Context(roots.now, policy, service, publisher, now, rules, live_at, published_by(roots, about))
-    why = [f"revoked: {_text(revoked[-1].predicate)}"] if revoked else []
+    context = _Context(roots, policy, service, publisher, now, rules, live_at, published_by(roots, about))
+    why = [f"revoked: {said_why(revoked[-1].predicate)}"] if revoked else []
 
     # A revocation is final for what stands before it, break-glass included: only new signatures count.
     emergency = context.count(fresh, rules.break_glass, rules.break_glass_seconds, glass=True)
@@ -123,9 +123,11 @@ def evaluate(
         return _admit(emergency, glass=True)
     usual = context.count(fresh, rules.signers, rules.valid_seconds)
     missing = usual.missing(rules.signers)
-    rejected = context.rejections(fresh)
+    rejected = standing(roots, policy, service, rules.signers, about)
     other = list(rejected.values()) + context.gates(fresh) + context.publication(about)
-    if not missing and not other and not (revoked and not rules.signers):
+    if revoked and not rules.signers:
+        other += context.again(fresh, whole.slots.get("live", rules).signers)
+    if not missing and not other:
         return _admit(usual)
     lasting = context.count(fresh, rules.signers, None).missing(rules.signers)
     why += other + [
@@ -140,7 +142,7 @@ def evaluate(
 
 @dataclass(frozen=True, slots=True)
 class _Context:
-    root: Root
+    roots: Roots
     policy: InForce
     service: str
     publisher: str | None
@@ -162,8 +164,8 @@ class _Context:
                 continue
             if (each.predicate.get("break_glass") is True) != glass:
                 continue
-            person = self.root.person(each.author, role, each.offset)
-            problem = self._problem(each, person, valid, by, glass=glass)
+            person = self.roots.person(each.author, role, each.offset)
+            problem = self._problem(each, person, valid, by)
             if problem is None and valid is not None and not glass and self.rules.bound:
                 problem = lapsed(each, self._results(said), self.rules.gates)
             if problem is not None or person is None:
@@ -176,10 +178,10 @@ class _Context:
         return _Count(by, tuple(offsets), tuple(ends), tuple(remarks))
 
     def _problem(  # noqa: PLR0911 — one line a reason
-        self, each: Said, person: str | None, valid: float | None, by: Mapping[str, str], *, glass: bool
+        self, each: Said, person: str | None, valid: float | None, by: Mapping[str, str]
     ) -> str | None:
         if person is None:
-            return f"its key has not the role {each.predicate['role']}"
+            return f"its key has not the role {each.predicate['role']}, or had it not then"
         if each.predicate.get("service") != self.service:
             return f"it is for {each.predicate.get('service')}"
         if each.predicate.get("policy") != self.policy.digest:
@@ -191,34 +193,20 @@ class _Context:
             return "it has expired"
         if person in by:
             return f"{person} has signed already"
-        if not self.rules.publisher_may_approve and not glass:
+        if not self.rules.publisher_may_approve:
             if self.publisher is None:
                 return "nobody knows who published the package"
             if person == self.publisher or person in self.published:
                 return f"{person} published the package"
         return None
 
-    def rejections(self, said: Sequence[Said]) -> dict[int, str]:
-        """Offset → why, of people who may sign and have not approved since."""
-        standing: dict[str, tuple[float, int, str]] = {}
-        for each in said:
-            role = each.predicate.get("role")
-            if not isinstance(role, str) or role not in self.rules.signers:
-                continue
-            person = self.root.person(each.author, role, each.offset)
-            if person is None or each.predicate.get("service") != self.service:
-                continue
-            if each.type == REJECTION:
-                why = f"rejected by {person} ({role}): {_text(each.predicate)}"
-                standing[person] = at(each), each.offset, why
-            elif (
-                each.type == APPROVAL
-                and person in standing
-                and at(each) >= standing[person][0]
-                and not unseen(each, standing[person][1])
-            ):
-                del standing[person]  # an approval of before, which somebody kept back, takes nothing back
-        return {offset: why for _, offset, why in standing.values()}
+    def again(self, fresh: Sequence[Said], live: Mapping[str, int]) -> list[str]:
+        """Why a slot that wants nobody's signature does not come back after a revocation. Gates alone MUST NOT bring
+        it back: they run every night, and a person has revoked it.
+        """
+        if self.count(fresh, live, self.rules.valid_seconds).by:
+            return []
+        return ["nobody who may sign for live has approved it since"]
 
     def gates(self, said: Sequence[Said]) -> list[str]:
         """What is wrong with the newest gate results under this policy."""
@@ -246,7 +234,7 @@ class _Context:
             each
             for each in said
             if each.type == GATES
-            and self.root.person(each.author, GATES_ROLE, each.offset) is not None
+            and self.roots.person(each.author, GATES_ROLE, each.offset) is not None
             and each.predicate.get("service") == self.service
             and each.predicate.get("policy") == self.policy.digest
         ]
@@ -254,7 +242,7 @@ class _Context:
     def publication(self, said: Sequence[Said]) -> list[str]:
         """What is wrong with who says that they published it."""
         if not self.rules.signed_publication or any(
-            each.type == PUBLISH and self.root.person(each.author, PUBLISH_ROLE, each.offset) is not None
+            each.type == PUBLISH and self.roots.person(each.author, PUBLISH_ROLE, each.offset) is not None
             for each in said
         ):
             return []
@@ -304,7 +292,3 @@ def _admit(count: _Count, *, glass: bool = False) -> Verdict:
 
 def _pairs(count: _Count) -> tuple[tuple[str, str], ...]:
     return tuple(sorted((role, person) for person, role in count.by.items()))
-
-
-def _text(predicate: Mapping[str, Any]) -> str:
-    return " ".join(str(predicate.get("rationale", "no reason given")).split())[:200]

@@ -11,8 +11,12 @@ import math
 from collections.abc import Iterable
 from contextlib import suppress
 from datetime import datetime
+from typing import Final
 
 from registry.statement import APPROVAL, GATES, Said
+
+SKEW: Final = 300.0
+"""Seconds that a signer's clock may be ahead of the log's."""
 
 
 def at(said: Said) -> float:

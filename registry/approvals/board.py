@@ -15,8 +15,8 @@ from audit.governance import PARTITION
 from audit.log.base import Log, LogEntry
 from audit.show import walk
 from registry.admission import InForce, SlotRules, Verdict, evaluate, may_revoke, policy_in_force
-from registry.admission.evaluate import SKEW
-from registry.admission.times import ended
+from registry.admission.bound import published_by
+from registry.admission.times import SKEW, ended
 from registry.deployment import Fold
 from registry.errors import NotAdmitted
 from registry.settings import GovernanceSettings
@@ -144,7 +144,7 @@ class Board:
             each
             for each in self._under_policy(service, digest, GATES)
             if not _over(each, revoked)
-            and self.roots.now.person(each.author, GATES_ROLE, each.offset) is not None
+            and self.roots.person(each.author, GATES_ROLE, each.offset) is not None
         ]
         return own[-1] if own else None
 
@@ -164,15 +164,23 @@ class Board:
             if each.predicate.get("service") == service and self.may_revoke(service, each.author, each.offset)
         ]
 
-    def emergency(self, service: str, digest: str, now: float) -> dict[str, str]:
-        """Person → role of the break-glass approvals that count now; a verdict shows them only when all are there."""
+    def emergency(self, service: str, digest: str, now: float, publisher: str | None) -> dict[str, str]:
+        """Person → role of the break-glass approvals that count now; a verdict shows them only when all are there.
+
+        `publisher`: of the package, who may be none of them unless the policy lets publishers approve.
+        """
         rules, revoked = self.rules(service, "live"), self._revocations(service, digest)
         found: dict[str, str] = {}
+        own = published_by(self.roots, self.about(digest))
         for each in self._under_policy(service, digest, APPROVAL):
             role, at = each.predicate.get("role"), each.predicate.get("at")
             if rules is None or not isinstance(role, str) or not isinstance(at, int | float):
                 continue
-            person = self.roots.now.person(each.author, role, each.offset)
+            person = self.roots.person(each.author, role, each.offset)
+            if not rules.publisher_may_approve and (
+                publisher is None or person == publisher or person in own
+            ):
+                continue
             if (
                 person is not None
                 and role in rules.break_glass

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from audit.errors import ConfigError
 from registry.admission import compared_with_another
+from registry.admission.bound import published_by
 from registry.statement import APPROVAL, REJECTION, Said, encode
 
 from .board import SLOTS, Board
@@ -112,7 +113,7 @@ def _approval(board: Board, intent: Intent, person: str, publisher: str | None) 
     board = replace(board, said=own)
     before = board.verdict(intent.service, intent.digest, "live", intent.at, publisher)
     signed = (
-        board.emergency(intent.service, intent.digest, intent.at)
+        board.emergency(intent.service, intent.digest, intent.at, publisher)
         if intent.break_glass
         else {who: role for role, who in before.approved_by}
     )
@@ -122,18 +123,22 @@ def _approval(board: Board, intent: Intent, person: str, publisher: str | None) 
             + ("" if intent.break_glass else " (`--renew` signs again before it ends)")
         )
     rules = board.rules(intent.service, "live")
-    if rules is not None and not rules.publisher_may_approve and not intent.break_glass:
+    if rules is not None and not rules.publisher_may_approve:
         if publisher is None:
             found.append(
                 "nobody knows who published the package, so nobody can be shown not to be its publisher"
             )
-        elif publisher == person:
-            found.append(f"{person} published the package, and may not approve it")
+        elif person == publisher or person in published_by(board.roots, own):
+            found.append(f"{person} published the package, and may not approve it{_either(intent)}")
     if intent.break_glass:
         return found  # of an emergency, a verdict names its signers only when all are there
     # Asked whatever the gates say: a revocation that is dated ahead ends what is signed until then.
     uncounted = not found and not _counts(board, intent, person, publisher)
     return [*found, *_gates(board, intent), *(["admission would not count it"] if uncounted else [])]
+
+
+def _either(intent: Intent) -> str:
+    return ", not in an emergency either" if intent.break_glass else ""
 
 
 def _passed_over(intent: Intent, each: Said) -> bool:

@@ -13,6 +13,7 @@ from registry.statement import POLICY, encode
 from .board import Board
 from .proposals import Proposal, missing
 from .root import GATES_ROLE, Root
+from .slots import unwritten
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,7 @@ def policy_refusals(board: Board, intent: PolicyIntent) -> tuple[str, ...]:
         return (f"this policy is in force already, as version {now.version}",)
     if now is not None and intent.version <= now.version:
         return (f"version {intent.version} does not follow version {now.version}, which is in force",)
-    found = []
+    found = list(unwritten(intent.policy))
     if intent.role not in wanted:
         roles = ", ".join(wanted) or "nobody: the root has no role policy"
         found.append(f"a change of the policy is not asked of {intent.role}, but of {roles}")

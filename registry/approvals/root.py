@@ -214,6 +214,15 @@ class Roots:
         """The one that was in force at that offset."""
         return next(root for start, root in reversed(self.chain) if start <= offset)
 
+    def person(self, key: str, role: str, offset: int) -> str | None:
+        """Who spoke with that key in that role at that offset, by the root of that time *and* by the one in force.
+
+        Who is given a role later MUST NOT have used it before: what they signed without it was nobody's word. And who
+        has lost it says nothing any more. None: nobody who may.
+        """
+        then = self.at(offset).person(key, role, offset)
+        return None if then is None else self.now.person(key, role, offset)
+
     def public_keys(self) -> list[bytes]:
         """Every key of every root."""
         return list(dict.fromkeys(key for _, root in self.chain for key in root.public_keys()))

@@ -88,7 +88,7 @@ def status_of(board: Board, service: str, digest: str, *, now: float, publisher:
     )
     return Status(
         service, digest, publisher, _published(board, digest), verdicts(board.gates(service, digest)), tuple(slots),
-        board.emergency(service, digest, now), history,
+        board.emergency(service, digest, now, publisher), history,
     )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from registry.admission import InForce
 from registry.approvals.root import Roots
+from registry.approvals.slots import as_live
 from registry.statement import Said
 
 from .event import CONTROLLER_ROLE, DEPLOY_ROLE, Placed
@@ -53,8 +54,11 @@ def unmoved(policy: InForce | None, service: str) -> str | None:
         return None
     if section is None:
         return f"no policy of {service} is in force: a controller does not know by what it would compare the canary"
+    # With what live wants written out: without it a canary would need no gate and nobody's signature.
     wanted = (
-        "`rollout: {}`" if section.canary is not None else "`canary: {maximum_weight: SHARE, rollout: {}}`"
+        "`rollout: {}`"
+        if section.canary is not None
+        else f"`canary: {{maximum_weight: SHARE, {as_live(section)}, rollout: {{}}}}`"
     )
     under = f"services.{service}.canary" if section.canary is not None else f"services.{service}"
     return (

@@ -5,6 +5,8 @@ Rates are of the favourable decision, so that a group that is refused more often
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -29,17 +31,37 @@ def judge(package: Package, datasets: Datasets, limits: Fairness) -> Outcome:
     scored = score(package, datasets)
     wanted = limits.favourable == "positive"
     decided, truth = scored.decided == wanted, scored.positive == wanted
-    groups = {each.column: groups_of(datasets.rows, each) for each in limits.attributes}
+    # No mapping: whatever two are called, each is judged.
+    groups = [(name, groups_of(datasets.rows, each)) for name, each in named(limits.attributes)]
     if limits.intersections and len(groups) > 1:
-        together = zip(*groups.values(), strict=True)
-        groups[" × ".join(groups)] = np.array([" · ".join(parts) for parts in together])
+        together = zip(*(labels for _, labels in groups), strict=True)
+        names = " × ".join(name for name, _ in groups)
+        groups.append((names, np.array([" · ".join(parts) for parts in together])))
     figures: dict[str, Any] = {}
     said: list[str] = []
-    for name, labels in groups.items():
+    for name, labels in groups:
         found = measure(truth, decided, labels, limits.minimum_group)
         figures[name] = found
         said += failures(name, found, limits)
     return Outcome(tuple(said), figures, {"fairlearn": fairlearn.__version__, "scipy": scipy.__version__})
+
+
+def named(attributes: Sequence[Protected]) -> list[tuple[str, Protected]]:
+    """Each attribute with the name that it has in the figures: its column's.
+
+    A column that comes twice, cut at other edges, MUST be judged each time: one of them alone may hold what the other
+    does not. Then its edges are in its name.
+    """
+    once = list(dict.fromkeys(attributes))
+    columns = Counter(each.column for each in once)
+    return [
+        (each.column if columns[each.column] == 1 else f"{each.column} ({_cut(each)})", each) for each in once
+    ]
+
+
+def _cut(attribute: Protected) -> str:
+    # Each edge in full: the figures of two that are written alike would be one's.
+    return "at " + ", ".join(map(repr, attribute.edges)) if attribute.edges else "as it is"
 
 
 def groups_of(table: Table, attribute: Protected) -> NDArray[np.str_]:

@@ -84,7 +84,7 @@ def _said(board: Board, digest: str, each: Said, service: object) -> SaidResults
         each.offset,
         each.logged,
         board.speaker(each),
-        board.roots.now.person(each.author, GATES_ROLE, each.offset) is not None,
+        board.roots.person(each.author, GATES_ROLE, each.offset) is not None,
         counting is not None and counting.offset == each.offset,
         each.predicate,
     )

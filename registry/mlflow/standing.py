@@ -167,7 +167,7 @@ class _Asked:
         verdicts = [calm.verdict(service, digest, slot, self._now, publisher) for slot in SLOTS]
         counted = {offset for each in verdicts for offset in each.counted}
         rejected = {offset for each in verdicts for offset in each.rejected}
-        urgent = board.emergency(service, digest, self._now)
+        urgent = board.emergency(service, digest, self._now, publisher)
         people: dict[tuple[str, str], dict[str, str]] = {}
         for each in once(about):
             role = each.predicate.get("role")

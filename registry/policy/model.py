@@ -51,17 +51,19 @@ class _Milder(Part):
     """Rules of a slot whose answers are few or unused; both are parts of what live needs."""
 
     gates: tuple[str, ...] = ()
-    """The gates that must have passed, among those of the service."""
+    """The gates that must have passed, among those of the service. Absent or empty: none."""
     roles: Mapping[Name, Count] = Field(default_factory=dict)
-    """Role → number of people; empty: nobody."""
+    """Role → number of people. Absent or empty: nobody."""
 
 
 class Canary(_Milder):
-    """A share of live traffic. Its answers are used."""
+    """A share of live traffic. Its answers are used. `affiant policy propose` signs none that does not say both `gates`
+    and `roles`: absent, they are none of live's.
+    """
 
     maximum_weight: Share = 0.1
-    """Largest share of the traffic, of all canaries together. A rollout's last step makes it live, which needs all
-    that live needs."""
+    """Largest share of the requests that a plan may give, to all canaries together. A rollout's last step makes one
+    live, which needs all that live needs."""
     rollout: Rollout | None = later()
     """Absent: a canary's share moves when somebody says so."""
 
@@ -82,9 +84,9 @@ class ServicePolicy(Part):
     break_glass: BreakGlass | None = None
     """Absent: there is none."""
     canary: Canary | None = None
-    """Absent: a canary needs what live needs."""
+    """Absent: a canary needs what live needs. Without `gates` and `roles` in it, a canary needs nothing."""
     shadow: Shadow | None = None
-    """Absent: a shadow needs what live needs."""
+    """Absent: a shadow needs what live needs. Without `gates` and `roles` in it, a shadow needs nothing."""
     drift: Drift = Drift()
     """Limits of the monitor."""
     slo: Slo = Slo()

@@ -17,6 +17,7 @@ AUTH = "tests/unit/service/test_auth.py"
 RUNTIMES = "tests/unit/registry/test_runtimes.py"
 STORE = "tests/integration/test_store_conformance.py"
 RECEIPTS = "tests/unit/service/test_receipts.py"
+CANARY = "tests/integration/test_gateway_canary.py"
 SUBJECTS = "tests/integration/test_subjects.py"
 PSEUDONYMS = "tests/unit/audit/test_subjects.py"
 COPIED = (
@@ -38,6 +39,13 @@ COPIED = (
 )
 
 MUTATIONS = (
+    Mutation(
+        "a canary that is to be had by its digest",
+        "service/front.py",
+        "            if not served.by_digest:\n                continue\n",
+        "",
+        CANARY,
+    ),
     Mutation(
         "no wait for the record",
         "service/predict.py",

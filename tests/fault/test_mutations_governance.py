@@ -11,6 +11,11 @@ from tests.fault.mutation import Mutation, assert_caught, copy_code, params, run
 pytestmark = pytest.mark.fault
 
 EVALUATE = "registry/admission/evaluate.py"
+REJECTED = "registry/admission/rejected.py"
+CERTIFICATE = "audit/proof/certificate_rules.py"
+CHAIN = "audit/proof/certificate_said.py"
+SLOTS = "registry/approvals/slots.py"
+FAIRNESS = "registry/gates/fairness.py"
 TIMES = "registry/admission/times.py"
 BOUND = "registry/admission/bound.py"
 PUBLISHER = "registry/lineage/publisher.py"
@@ -30,11 +35,17 @@ ADMITTED = "service/admitted.py"
 
 ON = "tests/unit/registry/admission"
 OF = f"{ON}/test_bound.py"
+SAME = "tests/property/test_certificate_rules.py"
+TAKEN_BACK = f"{SAME}::test_a_rejection_ends_with_its_authors_plain_approval_on_both_sides"
+SIGNED = "tests/unit/registry/policy/test_policy.py"
+FAIR = "tests/unit/registry/gates/test_gates_fairness.py"
 SAID = "tests/property/test_mentions.py"
 KEPT = "tests/property/test_deployments_kept.py"
 
 COPIED = (
-    "audit", "registry", "service", "tests/__init__.py", "tests/components/__init__.py", ON, SAID, KEPT,
+    "audit", "registry", "service", "tests/__init__.py", "tests/components/__init__.py", ON, SAID, KEPT, SAME, SIGNED,
+    FAIR, "tests/unit/registry/gates/test_gates.py", "tests/components/packages.py", "examples/credit/policy.yaml",
+    "examples/credit/german_credit.csv", "examples/policies/medical.yaml",
 )  # fmt: skip
 
 MUTATIONS = (
@@ -78,9 +89,9 @@ MUTATIONS = (
     Mutation("gate results without a time", TIMES, "    return -math.inf\n", "    return math.inf\n", ON),
     Mutation(
         "a rejection taken back by what was said before",
-        EVALUATE,
-        "                and at(each) >= standing[person][0]\n",
-        "",
+        REJECTED,
+        "at(rejection) <= at(approval) <=",
+        "at(approval) <=",
         ON,
     ),
     Mutation(
@@ -128,7 +139,7 @@ MUTATIONS = (
     Mutation(
         "who may say that they published",
         EVALUATE,
-        "each.type == PUBLISH and self.root.person(each.author, PUBLISH_ROLE, each.offset) is not None",
+        "each.type == PUBLISH and self.roots.person(each.author, PUBLISH_ROLE, each.offset) is not None",
         "each.type == PUBLISH",
         OF,
     ),
@@ -142,8 +153,8 @@ MUTATIONS = (
     ),
     Mutation(
         "a rejection taken back by who had not read of it",
-        EVALUATE,
-        "                and not unseen(each, standing[person][1])\n",
+        REJECTED,
+        "        and not unseen(approval, rejection.offset)\n",
         "",
         OF,
     ),
@@ -184,7 +195,7 @@ MUTATIONS = (
     Mutation(
         "who judges the gates",
         EVALUATE,
-        "            and self.root.person(each.author, GATES_ROLE, each.offset) is not None\n",
+        "            and self.roots.person(each.author, GATES_ROLE, each.offset) is not None\n",
         "",
         ON,
     ),
@@ -203,7 +214,128 @@ MUTATIONS = (
         "live_at(service, 1 << 60), results",
         ON,
     ),
-    Mutation("a rejection", EVALUATE, "if each.type == REJECTION:", "if False:", ON),
+    Mutation("a rejection", REJECTED, "if each.type == REJECTION:", "if False:", ON),
+    Mutation(
+        "a rejection that somebody else's revocation ends",
+        EVALUATE,
+        "standing(roots, policy, service, rules.signers, about)",
+        "standing(roots, policy, service, rules.signers, fresh)",
+        ON,
+    ),
+    Mutation(
+        "the same, of a certificate",
+        CERTIFICATE,
+        "count.rejections(policy, about)",
+        "count.rejections(policy, fresh)",
+        TAKEN_BACK,
+    ),
+    Mutation(
+        "a break-glass that takes a rejection back",
+        REJECTED,
+        'approval.predicate.get("break_glass") is not True\n',
+        "True\n",
+        ON,
+    ),
+    Mutation(
+        "the same, of a certificate's",
+        CERTIFICATE,
+        'approval.predicate.get("break_glass") is not True\n',
+        "True\n",
+        TAKEN_BACK,
+    ),
+    Mutation(
+        "an approval under another policy that takes a rejection back",
+        REJECTED,
+        'approval.predicate.get("policy") in (policy.digest, None if then is None else then.digest)',
+        "True",
+        ON,
+    ),
+    Mutation(
+        "the policy of that time, under which a rejection was taken back",
+        REJECTED,
+        "(policy.digest, None if then is None else then.digest)",
+        "(policy.digest,)",
+        ON,
+    ),
+    Mutation(
+        "an approval of the future that takes a rejection back",
+        REJECTED,
+        " <= approval.logged / 1000 + SKEW",
+        "",
+        ON,
+    ),
+    Mutation(
+        "a role that was given later",
+        ROOT,
+        "return None if then is None else self.now.person(key, role, offset)",
+        "return self.now.person(key, role, offset)",
+        ON,
+    ),
+    Mutation(
+        "a role that was given later, of a certificate",
+        CHAIN,
+        "return None if then is None else self.now.person(key, role, offset)",
+        "return self.now.person(key, role, offset)",
+        f"{SAME}::test_a_role_given_later_counts_for_nothing_before_on_both_sides",
+    ),
+    Mutation(
+        "a role that was lost since",
+        ROOT,
+        "return None if then is None else self.now.person(key, role, offset)",
+        "return then",
+        ON,
+    ),
+    Mutation(
+        "a slot that wants nobody, after a revocation",
+        EVALUATE,
+        "if revoked and not rules.signers:",
+        "if False:",
+        ON,
+    ),
+    Mutation(
+        "the same slot, of a certificate",
+        CERTIFICATE,
+        "if revoked and not rules.signers:",
+        "if False:",
+        f"{SAME}::test_a_slot_that_wants_nobody_comes_back_on_both_sides",
+    ),
+    Mutation(
+        "the publisher in an emergency",
+        EVALUATE,
+        "emergency = context.count(fresh,",
+        'emergency = replace(context, publisher="", published=frozenset()).count(fresh,',
+        ON,
+        ("from dataclasses import dataclass\n", "from dataclasses import dataclass, replace\n"),
+    ),
+    Mutation(
+        "a canary that says nothing of what it needs",
+        SLOTS,
+        "key not in section.canary.model_fields_set",
+        "False",
+        SIGNED,
+    ),
+    Mutation("a canary that needs nothing", SLOTS, "        if each.open\n", "        if False\n", SIGNED),
+    Mutation(
+        "a column that comes twice",
+        FAIRNESS,
+        "each.column if columns[each.column] == 1 else",
+        "each.column if True else",
+        FAIR,
+    ),
+    Mutation(
+        "a column that comes twice, judged once",
+        FAIRNESS,
+        "in named(limits.attributes)]",
+        "in dict(named(limits.attributes[-1:])).items()]",
+        FAIR,
+    ),
+    Mutation(
+        "a canary that only has its share",
+        ADMITTED,
+        'if entry.slot != "canary" or ask(',
+        "if True or ask(",
+        ON,
+    ),
     Mutation(
         "who revokes",
         EVALUATE,

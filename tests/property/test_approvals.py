@@ -122,7 +122,7 @@ def test_gate_results_and_emergencies_that_are_shown_are_those_that_count(told: 
     verdict = board.verdict("credit", DIGEST, "live", now, "zoe")
     rules = board.rules("credit", "live")
     assert rules is not None
-    glass = not missing(rules.break_glass, board.emergency("credit", DIGEST, now))
+    glass = not missing(rules.break_glass, board.emergency("credit", DIGEST, now, "zoe"))
     assert glass == verdict.break_glass
     if not verdict.admitted:
         results = board.gates("credit", DIGEST)

@@ -30,15 +30,15 @@ from registry.approvals.root import (
     sign_root,
 )
 from registry.policy import parse_policy
-from registry.statement import APPROVAL, GATES, POLICY, REJECTION, REVOCATION, ROOT, Said
+from registry.statement import APPROVAL, GATES, POLICY, PUBLISH, REJECTION, REVOCATION, ROOT, Said
 
 NOW: Final = 1_700_000_000.0
 DIGEST: Final = "sha256:" + "ab" * 32
 PEOPLE: Final = ("ann", "bob", "cyd")
-ROLES: Final = ("legal", "compliance", "officer", "gates", "policy", "root")
+ROLES: Final = ("legal", "compliance", "officer", "gates", "policy", "root", "publish")
 HAS: Final = {
     "root": ["ann", "bob"], "policy": ["ann"], "gates": ["cyd"], "legal": ["ann", "bob"],
-    "compliance": ["bob", "ann"], "officer": ["ann", "bob", "cyd"],
+    "compliance": ["bob", "ann"], "officer": ["ann", "bob", "cyd"], "publish": ["bob", "cyd"],
 }  # fmt: skip
 TEXT: Final = """
 format: 1
@@ -49,6 +49,7 @@ services:
     approvals: {roles: {legal: 1, compliance: 1}, valid_days: %d, publisher_may_approve: %s}
     break_glass: {roles: {officer: 2}, valid_hours: 1}
     canary: {gates: [], roles: {legal: 1}}
+    shadow: {gates: [documentation]}
   cards:
     gates: {size: {megabytes: 5}}
     approvals: {roles: {officer: 1}}
@@ -75,14 +76,23 @@ class Key:
 KEYS: Final = {name: Key(number) for number, name in enumerate(PEOPLE, 1)}
 
 
-def root(version: int, previous: Root | None, until: dict[str, int], *signers: str, gone: str = "") -> Root:
-    """A root in which these people's keys were rotated, and one person has no role but `root`."""
+def root(
+    version: int, previous: Root | None, until: dict[str, int], *signers: str, gone: str = "", gains: str = ""
+) -> Root:
+    """A root in which these people's keys were rotated, one person has no role but `root`, and one has every other."""
     keys = {
         each.id: KeyModel(public=each.public_key.hex(), person=name, until=until.get(name))
         for name, each in KEYS.items()
     }
     roles = {
-        role: RoleModel(keys=[KEYS[each].id for each in names if role == "root" or each != gone], threshold=1)
+        role: RoleModel(
+            keys=[
+                each.id
+                for name, each in KEYS.items()
+                if (name in names and (role == "root" or name != gone)) or (role != "root" and name == gains)
+            ],
+            threshold=1,
+        )
         for role, names in HAS.items()
     }
     content = RootModel(
@@ -95,6 +105,8 @@ FIRST: Final = root(1, None, {}, "ann")
 SECOND: Final = {
     "follows": root(2, FIRST, {"bob": 4}, "ann"),
     "leaves": root(2, FIRST, {}, "bob", gone="bob"),
+    "gains": root(2, FIRST, {}, "ann", gains="cyd"),
+    "gives": root(2, FIRST, {}, "ann", gains="ann"),
     "unsigned": root(2, FIRST, {"bob": 4}, "cyd"),
     "leaps": root(3, FIRST, {"bob": 4}, "ann"),
 }
@@ -102,7 +114,7 @@ SECOND: Final = {
 # Most of what is drawn is what would count, so that whether the rest counts decides.
 event = st.tuples(
     st.sampled_from(
-        [APPROVAL, APPROVAL, APPROVAL, APPROVAL, GATES, GATES, REJECTION, REVOCATION, POLICY, ROOT, "again"]
+        [APPROVAL] * 4 + [GATES] * 2 + [REJECTION] * 2 + [REVOCATION, PUBLISH, POLICY, ROOT, "again"]
     ),
     st.sampled_from(PEOPLE),
     st.sampled_from(["legal", "compliance", "legal", "compliance", "officer", *ROLES]),
@@ -120,7 +132,34 @@ ADMITTED: Final = (
     (APPROVAL, "ann", "legal", "credit", 0, False, "passed", 0, ""),
     (APPROVAL, "bob", "compliance", "credit", 0, False, "passed", 0, ""),
 )
-events = st.lists(st.one_of(event, st.sampled_from(ADMITTED)), max_size=12)
+BOB: Final = (APPROVAL, "bob", "compliance", "credit", 0, False, "passed", 0, "")
+"""What he says; the parts of it are changed by name."""
+PARTS: Final = ("type", "who", "role", "service", "policy", "glass", "verdict", "ago", "second")
+
+
+def says(**changed: Any) -> tuple[Any, ...]:
+    """BOB, changed."""
+    return tuple(changed.get(name, part) for name, part in zip(PARTS, BOB, strict=True))
+
+
+# Stories that chance seldom tells whole: what a drawn list holds of them is in their order.
+REVOKED: Final = (says(type=REVOCATION, who="ann", role="legal"), *ADMITTED)
+EMERGENCY: Final = (
+    says(who="ann", role="officer", glass=True), says(who="cyd", role="officer", glass=True),
+)  # fmt: skip
+GIVEN: Final = (says(type=ROOT, who="ann", role="root", second="gains"),)
+LATE: Final = (says(who="cyd", role="legal"), says(type=GATES, who="ann", role="gates"))
+STORIES: Final = (
+    (says(type=REJECTION), *REVOKED[:1]), (says(type=REJECTION), *REVOKED, says(who="ann")),
+    (says(type=REJECTION), says(role="officer", glass=True)), (says(type=REJECTION), says(policy=1)),
+    EMERGENCY, (says(type=PUBLISH, who="cyd", role="publish"), *EMERGENCY), (*LATE, *GIVEN), (*GIVEN, *LATE),
+)  # fmt: skip
+events = st.lists(
+    st.one_of(
+        event.map(lambda one: (one,)), st.sampled_from([(one,) for one in ADMITTED]), st.sampled_from(STORIES)
+    ),
+    max_size=9,
+).map(lambda drawn: [one for story in drawn for one in story])
 
 
 def made(at: object) -> object:
@@ -196,8 +235,8 @@ def test_the_two_sides_agree(drawn: list[Any], service: str, slot: str, publishe
 
 
 VALUES: Final[tuple[tuple[Any, ...], ...]] = (
-    (APPROVAL, GATES, REJECTION, REVOCATION, "again"), PEOPLE, ROLES, ("credit", "cards"), (0, 1), (False, True),
-    ("passed", "failed", 1), (0, -11 * 86_400, 299, 302, 1000, float("nan"), True, 10**400), ("",),
+    (APPROVAL, GATES, REJECTION, REVOCATION, PUBLISH, "again"), PEOPLE, ROLES, ("credit", "cards"), (0, 1),
+    (False, True), ("passed", "failed", 1), (0, -11 * 86_400, 299, 302, 1000, float("nan"), True, 10**400), ("",),
 )  # fmt: skip
 
 
@@ -250,6 +289,54 @@ def test_what_was_kept_back_until_after_a_revocation_counts_on_neither_side() ->
     rejected = (REJECTION, *ADMITTED[1][1:])
     assert not agree([*ADMITTED, rejected, kept[1]], "credit", "live", "zoe")
     assert agree([*ADMITTED, rejected, ADMITTED[1]], "credit", "live", "zoe")
+
+
+REJECTED: Final = (*ADMITTED, says(type=REJECTION))
+
+
+@pytest.mark.parametrize(
+    ("told", "admitted"),
+    [
+        ((*REJECTED, *REVOKED[:3], says(who="ann")), False),  # revoked by ann, and bob's rejection stands
+        ((*REJECTED, *REVOKED), True),  # bob approves again
+        ((*REJECTED, says(role="officer", glass=True)), False),
+        ((*REJECTED, says(policy=1)), False),
+        ((*REJECTED, says(ago=None)), False),
+        ((*REJECTED, says(ago=302)), False),
+        ((*REJECTED, says()), True),
+    ],
+)
+def test_a_rejection_ends_with_its_authors_plain_approval_on_both_sides(told: Any, admitted: bool) -> None:
+    """Nobody else's word ends it, and no other word of theirs."""
+    assert agree(list(told), "credit", "live", "zoe") is admitted
+
+
+def test_a_role_given_later_counts_for_nothing_before_on_both_sides() -> None:
+    """Cyd approves as legal, ann speaks for the gates: counted once the root has said so, and not for before."""
+    cyd, ann = LATE
+    gives = says(type=ROOT, who="ann", role="root", second="gives")
+    for root_of, said, rest in ((GIVEN[0], cyd, (ADMITTED[0], BOB)), (gives, ann, (ADMITTED[1], BOB))):
+        assert agree([*rest, root_of, said], "credit", "live", "zoe")
+        assert not agree([*rest, said, root_of], "credit", "live", "zoe")
+
+
+def test_the_publisher_is_no_half_of_an_emergency_on_either_side() -> None:
+    """By the package's word or by signature."""
+    assert [agree([*EMERGENCY], "credit", "live", each) for each in ("zoe", "ann", "bob", None)] == [
+        True,
+        False,
+        True,
+        False,
+    ]
+    assert not agree([*STORIES[5]], "credit", "live", "zoe")
+
+
+def test_a_slot_that_wants_nobody_comes_back_on_both_sides() -> None:
+    """With gates and one approval for live after the revocation; without either it does not."""
+    assert agree([ADMITTED[0]], "credit", "shadow", "zoe")
+    assert not agree([*ADMITTED, *REVOKED[:2]], "credit", "shadow", "zoe")
+    assert not agree([*ADMITTED, REVOKED[0], BOB], "credit", "shadow", "zoe")
+    assert agree([*ADMITTED, *REVOKED[:2], BOB], "credit", "shadow", "zoe")
 
 
 def test_who_leaves_takes_their_signature_on_a_policy_along_on_both_sides() -> None:

@@ -100,13 +100,16 @@ def test_nobody_approves_what_the_gates_have_not_judged(house: House) -> None:
 
 
 def test_the_publisher_does_not_approve(tmp_path: Path, package: Package) -> None:
-    """Whoever published it, by its lineage; in an emergency they may, if they have a role in it."""
+    """Whoever published it, by its lineage; in an emergency no more than else."""
     house = House.build(tmp_path, [package], people={"dan": getpass.getuser()})
     house.gates()
     done = house.sign("approve", "dan", "legal")
     assert (done.code, f"{getpass.getuser()} published the package" in done.err) == (1, True)
     assert house.sign("approve", "ann", "legal").code == 0
-    assert house.sign("approve", "dan", "officer", "--break-glass").code == 0
+    done = house.sign("approve", "dan", "officer", "--break-glass")
+    assert (done.code, "not in an emergency either" in done.err) == (1, True)
+    assert house.sign("approve", "bob", "officer", "--break-glass").code == 0
+    assert "BREAK-GLASS" not in affiant("status", house.digest, *house.config).out
 
 
 def test_another_policy_than_the_one_that_was_read_is_refused(judged: House) -> None:
@@ -174,6 +177,13 @@ def test_a_rejection_holds_until_the_same_person_approves(judged: House) -> None
     assert (done.code, done.json["admitted"]) == (0, False)
     assert "rejected by ann (legal): no data sheet" in slot(judged.status())["reasons"]
     assert judged.sign("reject", "cyd", "legal").code == 1
+    # Nor does who revokes take back another's word.
+    assert judged.sign("revoke", "dan").code == 0
+    judged.gates()
+    judged.sign("approve", "dan", "legal")
+    done = judged.sign("approve", "bob", "compliance")
+    assert (done.code, done.json["admitted"]) == (0, False)
+    assert "rejected by ann (legal): no data sheet" in done.json["reasons"]
     assert judged.sign("approve", "ann", "legal").json["admitted"]
 
 

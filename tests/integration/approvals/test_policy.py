@@ -130,6 +130,31 @@ def test_a_policy_that_the_root_cannot_meet_is_warned_of(house: House) -> None:
     assert "credit: live asks for 1 × risk, and the root has 0" in done.err
 
 
+def test_a_canary_that_would_need_nothing_is_refused_until_it_says_so(house: House) -> None:
+    """The section that a refused rollout asks for, without what live wants: nobody signs it unawares."""
+    canary = "canary: {gates: [documentation], roles: {legal: 1}, rollout: {}}"
+    text = swapped(
+        house.file("policy.yaml").read_text(), (canary, "canary: {maximum_weight: 0.5, rollout: {}}")
+    )
+    path, before = house.file("policy2.yaml"), house.board().end
+    path.write_text(text)
+    checked, done = affiant("policy", "check", path), propose(house, "dan", "legal")
+    assert (checked.code, done.code, house.board().end) == (1, 1, before)
+    for each in (checked, done):
+        assert "refused: services.credit.canary does not say gates and roles" in each.err
+        assert "gates: [documentation, size], roles: {legal: 1, compliance: 1}" in each.err
+    assert "canary: gates none; signers nobody; at most 50.0% of the requests" in checked.out
+    path.write_text(swapped(text, ("rollout: {}", "gates: [], roles: {}, rollout: {}")))
+    assert "any package up to 50.0% of the requests" in affiant("policy", "check", path).err
+    done = propose(house, "dan", "legal")
+    assert (done.code, "credit: a canary needs no gate and nobody's signature" in done.err) == (0, True)
+    propose(house, "bob", "compliance")
+    shown = affiant("policy", "show", *house.config)
+    assert "50.0%" in shown.out
+    slots = affiant("policy", "show", "--json", *house.config).json["in_force"]["slots"]
+    assert {"service": "credit", "slot": "canary", "gates": [], "signers": {}, "share": 0.5} in slots
+
+
 def test_a_policy_changes_without_taking_off_what_is_live(judged: House, next_policy: Path) -> None:
     """Gates and people speak under the proposed policy; from its last signature on they count."""
     for person, role in (("dan", "legal"), ("bob", "compliance")):

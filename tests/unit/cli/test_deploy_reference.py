@@ -39,7 +39,11 @@ def test_the_example_of_the_help_is_one_that_the_example_policy_takes() -> None:
         ("canary: {rollout: {}}", True, None),
         ("canary: {}", False, None),
         ("canary: {}", True, "write `rollout: {}` under services.credit.canary"),
-        ("", True, "write `canary: {maximum_weight: SHARE, rollout: {}}` under services.credit"),
+        (
+            "",
+            True,
+            "write `canary: {maximum_weight: SHARE, gates: [size], roles: {legal: 1}, rollout: {}}` under services.credit",
+        ),
     ],
 )
 def test_steps_that_nobody_would_take_are_refused(

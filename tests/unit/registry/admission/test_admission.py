@@ -12,9 +12,9 @@ from registry.approvals.proposals import proposals_of
 from registry.approvals.root import KeyModel, fold_roots
 from registry.lineage.publisher import actor_of
 from registry.policy import parse_policy
-from registry.statement import POLICY, REJECTION, REVOCATION
+from registry.statement import POLICY, PUBLISH, REJECTION, REVOCATION
+from tests.unit.registry.admission.conftest import GOOD, NOW, OTHER, TEXT
 
-OTHER = "sha256:" + "cd" * 32
 DAY = 86_400
 
 
@@ -330,6 +330,131 @@ def test_a_rejection_holds_until_that_person_approves(approved: Any) -> None:
     assert not approved.verdict().admitted
     approved.approve("ann", "legal")
     assert approved.verdict().admitted
+
+
+def test_a_revocation_takes_nobody_elses_rejection_back(approved: Any) -> None:
+    """Bob rejects; dan revokes; everybody else signs anew. Bob's word stands until bob approves."""
+    approved.approve("bob", "compliance", type_=REJECTION, rationale="biased")
+    approved.approve("dan", "legal", type_=REVOCATION, rationale="make room")
+    approved.gates()
+    approved.approve("dan", "legal")
+    approved.approve("ann", "compliance")
+    verdict = approved.verdict()
+    assert (verdict.admitted, verdict.missing) == (False, {})
+    assert "rejected by bob (compliance): biased" in verdict.reasons
+    approved.approve("bob", "compliance")
+    assert approved.verdict().admitted
+
+
+@pytest.mark.parametrize(
+    "said",
+    [{"break_glass": True}, {"policy": OTHER}, {"at": None}, {"at": NOW + 3600}, {"service": "cards"}],
+)
+def test_only_a_plain_approval_under_the_policy_takes_a_rejection_back(
+    approved: Any, said: dict[str, Any]
+) -> None:
+    """What would not count as an approval does not say that the package is good after all."""
+    approved.approve("ann", "legal", type_=REJECTION, rationale="no data sheet")
+    approved.approve("ann", "legal", **said)
+    assert approved.verdict().reasons[0] == "rejected by ann (legal): no data sheet"
+
+
+def test_a_rejection_that_was_taken_back_does_not_come_back_with_the_next_policy(approved: Any) -> None:
+    """It was taken back under the policy of that time, which was the one to speak under."""
+    approved.approve("ann", "legal", type_=REJECTION, rationale="no data sheet")
+    approved.approve("ann", "legal")
+    approved.policy = parse_policy(TEXT.replace("valid_days: 10", "valid_days: 11").encode())
+    approved.approve("bob", "compliance", OTHER, REJECTION)
+    approved.approve("bob", "compliance", OTHER)
+    assert approved.verdict(OTHER).reasons[0].startswith("rejected by bob"), "the policy is not in force yet"
+    approved.set_policy(version=2)
+    for digest in (GOOD, OTHER):
+        approved.gates(subject=digest)
+        approved.approve("dan", "legal", digest)
+        approved.approve("bob", "compliance", digest)
+        assert approved.verdict(digest).admitted
+
+
+def given(world: Any, who: str, *roles: str) -> None:
+    """A root in which somebody has these roles, too."""
+    content, key = world.content(), world.keys[who]
+    has = {
+        name: role.model_copy(update={"keys": [*role.keys, key.id]}) if name in roles else role
+        for name, role in content.roles.items()
+    }
+    keys = content.keys | {key.id: KeyModel(public=key.public_key.hex(), person=who)}
+    world.change_root(world.root(version=2, previous=world.first.digest, roles=has, keys=keys))
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_a_role_that_is_given_later_makes_nothing_of_what_was_signed_before(world: Any, before: bool) -> None:
+    """Gate results, an approval, an emergency, a publication: each by who had no such role then."""
+    world.policy = parse_policy(
+        TEXT.replace("valid_days: 10", "valid_days: 10, signed_publication: true").encode()
+    )
+    world.set_policy(version=2)
+    roles = ("gates", "legal", "officer", "publish")
+    if not before:
+        given(world, "eve", *roles)
+    world.approve("bob", "compliance")
+    world.gates("eve")
+    world.approve("eve", "legal")
+    world.approve("ann", "officer", break_glass=True)
+    world.approve("eve", "officer", break_glass=True)
+    assert world.verdict().break_glass is not before
+    world.say("eve", PUBLISH, {"at": world.clock}, OTHER)
+    world.gates(subject=OTHER)
+    world.approve("dan", "legal", OTHER)
+    world.approve("bob", "compliance", OTHER)
+    assert world.verdict(OTHER).admitted is not before
+    if before:
+        given(world, "eve", *roles)
+    late = world.verdict()
+    assert late.break_glass is not before
+    assert world.verdict(OTHER).admitted is not before
+    if before:
+        assert late.missing == {"legal": 1}
+        assert "there are no gate results under the policy in force" in late.reasons
+        assert (
+            "nobody with the role publish has signed that they published it" in world.verdict(OTHER).reasons
+        )
+
+
+def test_a_slot_that_wants_nobody_comes_back_with_an_approval_for_live(approved: Any) -> None:
+    """Gates run every night, and a person has revoked it: a person must have signed since, whoever may for live."""
+    assert approved.verdict(slot="shadow").admitted
+    approved.approve("dan", "legal", type_=REVOCATION, rationale="biased")
+    approved.gates()
+    assert approved.verdict(slot="shadow").reasons == (
+        "revoked: biased",
+        "nobody who may sign for live has approved it since",
+    )
+    approved.approve("cyd", "legal")  # has not the role
+    assert not approved.verdict(slot="shadow").admitted
+    approved.approve("bob", "compliance")
+    assert approved.verdict(slot="shadow").admitted
+    assert not approved.verdict().admitted
+
+
+def test_the_publisher_is_no_half_of_an_emergency(world: Any) -> None:
+    """By the lineage or by signature, unless the policy lets publishers approve; and nobody is who is not known."""
+    for who in ("ann", "bob"):
+        world.approve(who, "officer", break_glass=True)
+    assert [world.verdict(publisher=each).break_glass for each in ("zoe", "ann", None)] == [
+        True,
+        False,
+        False,
+    ]
+    world.say("dan", PUBLISH, {"at": world.clock})
+    world.approve("dan", "officer", break_glass=True)
+    assert not world.verdict(publisher="ann").break_glass
+    world.policy = parse_policy(
+        TEXT.replace("valid_days: 10", "valid_days: 10, publisher_may_approve: true").encode()
+    )
+    world.set_policy(version=2)
+    for who in ("ann", "dan"):
+        world.approve(who, "officer", break_glass=True)
+    assert world.verdict(publisher="ann").break_glass
 
 
 def test_the_publisher_does_not_approve(approved: Any) -> None:

@@ -22,8 +22,9 @@ from registry.errors import NotAdmitted
 from registry.ledger import Ledger
 from registry.lineage.deprecation import encode_deprecation
 from registry.policy import parse_policy
-from registry.statement import REVOCATION, append
+from registry.statement import REJECTION, REVOCATION, append
 from service.admitted import Admission, configured_admission
+from service.models import ShareOnly
 from service.settings import PlanSettings
 
 TEXT = """
@@ -199,6 +200,17 @@ def test_a_canary_has_no_more_than_the_policy_allows(approved: Any, gateway: Any
         assert allowed or "11.0% of the requests, and the policy allows a canary 10.0%" in refused[0]
 
 
+def test_a_canary_that_may_not_be_live_has_its_share_and_no_more(approved: Any, gateway: Any) -> None:
+    """The policy bounds the share; asked for by its digest, it would answer whatever is sent."""
+    may_be_canaries(approved, OTHER)
+    approved.deploy(plan=shares(0.9, (OTHER, 0.1)))
+    running = gateway()
+    live, canary = running.admit(()).entries
+    assert (type(live), type(canary)) == (PlanSettings, ShareOnly)
+    approved.approve("bob", "compliance", OTHER)
+    assert [type(each) for each in running.admit(()).entries] == [PlanSettings, PlanSettings]
+
+
 def may_be_canaries(world: Any, *digests: str) -> None:
     """Gates, and the one signature that a canary needs."""
     for digest in digests:
@@ -250,7 +262,7 @@ def test_what_takes_the_place_of_live_takes_its_weight(approved: Any, gateway: A
         PlanSettings(service="credit", digest=WEAK, weight=90_000),
         PlanSettings(service="credit", digest=OTHER, slot="canary", weight=10_000),
     )
-    assert running.admit(wanted) == (wanted, ())
+    assert running.admit(wanted) == ((wanted[0], ShareOnly(**wanted[1].model_dump())), ())
     found = running.fallback("credit", frozenset({WEAK}))
     assert found == PlanSettings(service="credit", digest=GOOD, weight=90_000)
 
@@ -289,18 +301,28 @@ def test_reading_on_sees_what_reading_anew_sees(approved: Any, gateway: Any) -> 
 
 
 def test_reading_on_takes_the_word_of_a_key_that_came_later(approved: Any, gateway: Any) -> None:
-    """An approval that did not hold when it was read holds when the root has its key."""
+    """What did not hold when it was read holds when the root has its key: a rejection stands. An approval was nobody's
+    word then, and is not theirs now.
+    """
     approved.approve("bob", "compliance", type_=REVOCATION)
     approved.gates()
     approved.approve("bob", "compliance")
     approved.approve("eve", "legal")
+    approved.approve("eve", "legal", OTHER, REJECTION)
+    may_be_canaries(approved, OTHER)
+    approved.approve("bob", "compliance", OTHER)
     lasting = gateway()
     assert lasting.admit(plan(GOOD)).entries == ()
+    assert lasting.admit(plan(OTHER)).entries == plan(OTHER)
     eve, content = approved.keys["eve"], approved.content()
     keys = content.keys | {eve.id: KeyModel(public=eve.public_key.hex(), person="eve")}
     legal = content.roles["legal"].model_copy(update={"keys": [*content.roles["legal"].keys, eve.id]})
     roles = content.roles | {"legal": legal}
     approved.change_root(approved.root(version=2, previous=approved.first.digest, keys=keys, roles=roles))
+    assert lasting.admit(plan(OTHER)) == gateway().admit(plan(OTHER))
+    assert "rejected by eve (legal)" in lasting.admit(plan(OTHER)).refused[0]
+    assert "its key has not the role legal, or had it not then" in lasting.admit(plan(GOOD)).refused[0]
+    approved.approve("eve", "legal")
     assert lasting.admit(plan(GOOD)) == gateway().admit(plan(GOOD)) == (plan(GOOD), ())
 
 

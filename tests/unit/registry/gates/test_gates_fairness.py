@@ -9,9 +9,45 @@ import fairlearn.metrics
 import numpy as np
 import pytest
 
-from registry.gates.fairness import failures, measure
+from registry.gates import Datasets
+from registry.gates.fairness import failures, judge, measure, named
 from registry.gates.intervals import Share, difference
 from registry.policy.gates import Fairness
+from tests.unit.registry.gates.test_gates import TARGET, split
+
+
+@pytest.mark.parametrize("edges", [[[26], [40, 65]], [[40, 65], [26]]])
+def test_a_column_that_comes_twice_is_judged_each_time(edges: list[list[float]]) -> None:
+    """By age 26 the two groups are far apart, by 40 and 65 they are not: whichever comes last, both are held."""
+    package, holdout = split()
+    attributes = [{"column": "age_in_years", "edges": each} for each in edges]
+    found, only = (
+        judge(
+            package,
+            Datasets(holdout=holdout, target=TARGET),
+            Fairness.model_validate_json(
+                json.dumps({"attributes": those, "demographic_parity_difference": 0.0, "intersections": True})
+            ),
+        )
+        for those in (attributes, attributes[1:])
+    )
+    names = [f"age_in_years (at {', '.join(f'{float(each)}' for each in of)})" for of in edges]
+    assert list(found.figures) == [*names, " × ".join(names)]
+    assert [each.partition(":")[0] for each in found.failures] == list(found.figures)
+    assert list(only.figures) == ["age_in_years"]
+    assert only.figures["age_in_years"] == found.figures[names[1]]
+
+
+def test_an_attribute_that_is_said_twice_is_one() -> None:
+    """And edges that are written alike are not taken for the same."""
+    close = [
+        {"column": "a", "edges": [0.1]},
+        {"column": "a", "edges": [0.1]},
+        {"column": "a", "edges": [0.10000001]},
+    ]
+    asked = {"attributes": close, "demographic_parity_difference": 0.0}
+    found = named(Fairness.model_validate_json(json.dumps(asked)).attributes)
+    assert [name for name, _ in found] == ["a (at 0.1)", "a (at 0.10000001)"]
 
 
 def test_rates_are_of_the_favourable_decision() -> None:

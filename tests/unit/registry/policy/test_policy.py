@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from audit.errors import ConfigError
+from registry.approvals.slots import needs_of, unwritten, warnings
 from registry.policy import GATES, Rollback, load_policy, parse_policy, schema
 
 ROOT = Path(__file__).resolve().parents[4]
@@ -85,6 +86,41 @@ def test_the_schema_names_every_gate_and_explains_each_key() -> None:
         if "description" not in about
     ]
     assert silent == []
+
+
+def test_a_canary_that_does_not_say_what_it_needs_is_not_signed() -> None:
+    """Absent, gates and roles are none: who adds a rollout takes nothing off unawares. What was signed before means
+    what it meant, and has both written out.
+    """
+    for canary, absent in (
+        ("{maximum_weight: 0.5, rollout: {}}", "gates and roles"),
+        ("{roles: {legal: 1}}", "gates"),
+        ("{gates: [size]}", "roles"),
+    ):
+        policy = parse_policy((SMALL + f"    canary: {canary}\n").encode())
+        (why,) = unwritten(policy)
+        assert why.startswith(
+            f"services.credit.canary does not say {absent}, and would want none: live wants "
+        )
+        assert "gates: [size], roles: {legal: 1}" in why
+        assert unwritten(parse_policy(policy.canonical())) == ()
+    for canary in ("{gates: [], roles: {}}", "{gates: [size], roles: {legal: 1}, rollout: {}}"):
+        assert unwritten(parse_policy((SMALL + f"    canary: {canary}\n").encode())) == ()
+    assert unwritten(parse_policy(SMALL.encode())) == ()
+
+
+def test_each_slots_needs_are_told_as_admission_has_them() -> None:
+    """Of what is absent, live's; and a canary that needs nothing is warned of, a shadow answers nobody."""
+    told = {}
+    for more in ("", "    canary: {gates: [], roles: {}}\n    shadow: {}\n"):
+        policy = parse_policy((SMALL + more).encode())
+        told[more] = [(each.slot, each.gates, dict(each.signers), each.share) for each in needs_of(policy)]
+        assert [each.partition(":")[0] for each in warnings(policy)] == ["credit"] * bool(more)
+    live = (("size",), {"legal": 1}, None)
+    assert list(told.values()) == [
+        [("live", *live), ("canary", *live), ("shadow", *live)],
+        [("live", *live), ("canary", (), {}, 0.1), ("shadow", (), {}, None)],
+    ]
 
 
 def test_an_absent_file_is_named(tmp_path: Path) -> None:

@@ -1,0 +1,65 @@
+"""Rejections that stand: of people who may sign, until the same person takes theirs back.
+
+Nothing else ends one. Whoever may revoke voids what lets a package answer; what somebody has against it they leave
+standing, whoever they are. A break-glass says nothing of whether the package is good, and an approval under another
+policy is none under this one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from registry.approvals.root import Roots
+from registry.statement import APPROVAL, REJECTION, Said
+
+from .policy import InForce
+from .times import SKEW, at, unseen
+
+
+def standing(
+    roots: Roots, policy: InForce, service: str, signers: Mapping[str, int], said: Iterable[Said]
+) -> dict[int, str]:
+    """Offset → why, of the rejections that stand.
+
+    A rejection counts by the root in force alone: to ask that of its time as well would admit what is refused.
+
+    Args:
+        roots: the chain that is believed.
+        policy: in force.
+        service: its name.
+        signers: the roles of the slot; who has none of them rejects nothing.
+        said: all that was said of the package, in the log's order, what a revocation has ended included.
+    """
+    found: dict[str, tuple[Said, str]] = {}
+    for each in said:
+        role = each.predicate.get("role")
+        if not isinstance(role, str) or role not in signers or each.predicate.get("service") != service:
+            continue
+        if each.type == REJECTION:
+            person = roots.now.person(each.author, role, each.offset)
+            if person is not None:
+                found[person] = each, f"rejected by {person} ({role}): {said_why(each.predicate)}"
+        elif each.type == APPROVAL:
+            person = roots.person(each.author, role, each.offset)
+            if person in found and _takes_back(each, found[person][0], policy):
+                del found[person]
+    return {each.offset: why for each, why in found.values()}
+
+
+def _takes_back(approval: Said, rejection: Said, policy: InForce) -> bool:
+    """Whether an approval of the same person was said after a rejection, and was one under a policy in force."""
+    then = policy.at(approval.offset)
+    return (
+        approval.predicate.get("break_glass") is not True
+        # Of then: a change of policy brings back no rejection that was taken back. Or of now: signed before it came.
+        and approval.predicate.get("policy") in (policy.digest, None if then is None else then.digest)
+        and at(rejection) <= at(approval) <= approval.logged / 1000 + SKEW
+        # An approval of before, which somebody kept back, takes nothing back.
+        and not unseen(approval, rejection.offset)
+    )
+
+
+def said_why(predicate: Mapping[str, Any]) -> str:
+    """A rationale, short and on one line."""
+    return " ".join(str(predicate.get("rationale", "no reason given")).split())[:200]
