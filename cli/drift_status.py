@@ -60,8 +60,8 @@ def _print(found: list[dict[str, Any]], *, everything: bool) -> None:
         out.print(cell(told))
         if package["unsupported"]:
             out.print(cell(package["unsupported"], "yellow"))
-        for attribute, why in ((package["labels"] or {}).get("unlooked") or {}).items():
-            out.print(cell(f"decisions by {attribute} are not looked at: {why}", "yellow"))
+        _print_decided(out, package.get("decided"))
+        _print_labels(out, package["labels"] or {})
         grid = table("column", "", "KS at least", "at most", "PSI", f"ln e of {package['threshold']:.1f}", "missing",
                      "out of range", "unseen")  # fmt: skip
         alarms = package["alarms"]
@@ -78,6 +78,23 @@ def _print(found: list[dict[str, Any]], *, everything: bool) -> None:
             )  # fmt: skip
         out.print(grid)
         out.print()
+
+
+def _print_decided(out: Any, decided: dict[str, int] | None) -> None:
+    """A monitor of before says nothing of it."""
+    if decided and decided["rows"]:
+        out.print(cell(f"{decided['positive'] / decided['rows']:.1%} of all rows were decided positive"))
+
+
+def _print_labels(out: Any, labels: dict[str, Any]) -> None:
+    """What nobody looks at, and labels that are in no figure."""
+    for attribute, why in (labels.get("unlooked") or {}).items():
+        out.print(cell(f"decisions by {attribute} are not looked at: {why}", "yellow"))
+    if labels.get("short"):
+        out.print(cell(labels["short"], "yellow"))
+    if labels.get("unmatched"):
+        counts = ", ".join(f"{count:,} {reason}" for reason, count in labels["unmatched"].items())
+        out.print(cell(f"labels of the service that are in no figure: {counts}"))
 
 
 def _log(number: float) -> str:

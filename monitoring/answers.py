@@ -74,7 +74,10 @@ def _pages(aggregate: Aggregate, canary: Of) -> list[str]:
 
 
 def figures_of(aggregate: Aggregate, looks: Mapping[Of, Look]) -> list[dict[str, Any]]:
-    """What stands of each package that serves, for JSON. `looks`: what labels say."""
+    """What stands of each package that serves, for JSON. `looks`: what labels say.
+
+    `decided`: rows since it has its place, and those of the positive class; null where the model decides nothing.
+    """
     return [_package(of, life, looks.get(of)) for of, life in sorted(aggregate.lives.items())]
 
 
@@ -84,6 +87,8 @@ def _package(of: Of, life: Life, look: Look | None) -> dict[str, Any]:
         **of._asdict(), "rows": judging.rows, "window_rows": judging.window_rows, "checks": judging.checks,
         "threshold": judging.threshold, "unsupported": judging.unsupported, "policy": judging.judged.policy,
         "alarms": life.alarms(), "labels": None if look is None else look.written(),
+        "decided": None if judging.profile.threshold is None else
+            {"rows": life.asked.rows, "positive": life.asked.positive},
         "columns": [_column(each) for each in judging.figures()],
     }  # fmt: skip
 

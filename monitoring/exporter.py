@@ -121,6 +121,8 @@ def _life(found: Families, histogram: HistogramMetricFamily, of: Of, life: Life)
     reference = judging.profile.reference
     found.add(names.REFERENCE, (*labels, sha256(reference.encode()).hexdigest(), str(reference.rows)), 1)
     found.add(names.ROWS, labels, life.asked.rows)
+    if judging.profile.threshold is not None:
+        found.add(names.POSITIVE, labels, life.asked.positive)
     found.add(names.CHECKS, labels, judging.checks)
     found.add(names.WINDOW_ROWS, labels, judging.window_rows)
     window = judging.window

@@ -125,7 +125,7 @@ class Lead:
         return (
             Reading()
             if labels is None
-            else Reading(dict(labels.unread), self._labels_before + labels.seconds)
+            else Reading(dict(labels.unread), self._labels_before + labels.seconds, labels.unmatched)
         )
 
     def waiting(self, now: float) -> dict[int, tuple[int, float]]:

@@ -237,7 +237,7 @@ class Monitor:
     def _follow(self, asked: Mapping[str, ServicePolicy], partitions: Iterable[int]) -> Follow:
         return Follow(
             self._log.reader(), partitions, asked, self._packages, window=self._labels_seconds,
-            now_ms=int(self._clock() * 1000), external=self._external,
+            clock=lambda: int(self._clock() * 1000), external=self._external,
         )  # fmt: skip
 
     def _begin(self, topic: bytes) -> Lead | None:

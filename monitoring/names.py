@@ -66,6 +66,12 @@ REFERENCE: Final = Name(
 CONFIDENCE: Final = Name(
     "affiant_prediction_confidence", "Predictions by their largest class probability.", _PACKAGE, "histogram"
 )
+POSITIVE: Final = Name(
+    "affiant_predictions_positive",
+    "Rows with the positive class as their decision; of affiant_monitor_rows.",
+    _PACKAGE,
+    "counter",
+)
 ROWS: Final = Name("affiant_monitor_rows", "Rows that were counted.", _PACKAGE, "counter")
 POSITION: Final = Name("affiant_monitor_position", "Next offset to be read.", ("partition",))
 LAG: Final = Name(
@@ -123,6 +129,11 @@ LABEL_READING: Final = Name(
     "Seconds spent on reading the log for labels, and on what they say.",
     (),
     "counter",
+)
+LABELS_UNMATCHED: Final = Name(
+    "affiant_labels_unmatched",
+    "Labels that are in no figure, by reason. The service is empty where a label names none that is looked at.",
+    ("service", "reason"),
 )
 LABEL_DELAY: Final = Name(
     "affiant_label_delay_seconds", "From prediction to label, by quantile.", (*_PACKAGE, "quantile")

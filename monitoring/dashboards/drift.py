@@ -6,7 +6,7 @@ from monitoring import names
 from monitoring.names import Name
 from registry.policy.behaviour import DISTANCE, INDEX
 
-from .form import Board, Ground, Panel, Query, Row, Step, Variable, lines, number
+from .form import RATE, Board, Ground, Panel, Query, Row, Step, Variable, lines, number
 from .monitor import PACKAGE, PACKAGES, labels, monitor, of_package
 
 _F = f'{PACKAGES},feature=~"$feature"'
@@ -181,6 +181,7 @@ def _distance(ground: Ground) -> Row:
 def _values() -> Row:
     bucket, mean = f"{names.CONFIDENCE.name}_bucket", names.CONFIDENCE.name
     by = "service, digest, slot"
+    positive, rows = (f"{each.name}_total{{{PACKAGES}}}" for each in (names.POSITIVE, names.ROWS))
     return Row(
         "Values and sample sizes",
         (
@@ -226,6 +227,17 @@ def _values() -> Row:
                 (
                     f"sum by ({by}) ({mean}_sum{{{PACKAGES}}}) / sum by ({by}) ({mean}_count{{{PACKAGES}}})",
                     f"{PACKAGE} mean",
+                ),
+                unit="percentunit",
+                least=0,
+                most=1,
+            ),
+            lines(
+                "Positive decisions",
+                "Share of the rows that were decided positive, of models that decide between two classes.",
+                (
+                    f"rate({positive}[{RATE}]) / (rate({rows}[{RATE}]) > 0)",
+                    PACKAGE,
                 ),
                 unit="percentunit",
                 least=0,

@@ -164,6 +164,15 @@ def labels() -> Row:
                 least=0,
             ),
             lines(
+                "Labels in no figure",
+                "By reason: waiting for an answer that was not met, of a row or a class that there is not, said again, "
+                "too many, encrypted without a key, or none at all.",
+                (f'{names.LABELS_UNMATCHED.name}{{service=~"$service|"}}', "{{service}} {{reason}}"),
+                unit="none",
+                least=0,
+                alerts=("AffiantLabelsLate",),
+            ),
+            lines(
                 "Mean loss",
                 "Of the newest labelled rows: before its newest change, and since; without a change, of all of them.",
                 (of_package(names.LOSS), f"{PACKAGE} {{{{window}}}}"),

@@ -33,7 +33,7 @@ class Answers:
     scores: NDArray[np.float32]
     """[sum of rows, outputs]"""
     logged_ms: int
-    """The log's newest time among their records, ms since 1970 UTC."""
+    """The log's newest time among their records, ms since 1970 UTC; at most what it is now by the reader's clock."""
     inputs: NDArray[np.float32] | None = None
     """[sum of rows, width]; only looked at for groups."""
 

@@ -21,6 +21,8 @@ class Reading:
     unread: Mapping[int, int] = field(default_factory=dict)
     """Partition → records that were not read yet; empty: nothing is read for labels."""
     seconds: float = 0.0
+    unmatched: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    """Service → reason → labels that are in no figure."""
 
 
 def export(
@@ -38,6 +40,9 @@ def export(
         for partition, records in sorted(reading.unread.items()):
             add(names.LABEL_UNREAD, (str(partition),), records)
         add(names.LABEL_READING, (), reading.seconds)
+        for service, reasons in sorted(reading.unmatched.items()):
+            for reason, labels_ in sorted(reasons.items()):
+                add(names.LABELS_UNMATCHED, (service, reason), labels_)
     for package, each in sorted(looks.items()):
         labels = (package.service, short(package.digest), package.slot)
         if each.coverage is not None:

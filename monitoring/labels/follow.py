@@ -9,8 +9,11 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Final
+
+import structlog
 
 from audit.errors import OffsetGone
 from audit.log.base import LogReader
@@ -19,7 +22,7 @@ from monitoring.read import External, Packages
 from registry.policy import Policy, ServicePolicy
 
 from .concept import prepare
-from .look import Look, look
+from .look import Look, look, too_short
 from .reading import Reading
 
 SLICE: Final = 0.1
@@ -56,7 +59,7 @@ class Follow:
         packages: Packages,
         *,
         window: float,
-        now_ms: int,
+        clock: Callable[[], int],
         external: External | None = None,
     ) -> None:
         """Nothing is read yet.
@@ -67,13 +70,13 @@ class Follow:
             policies: of the services that are looked at.
             packages: where profiles are had.
             window: seconds that answers wait for their labels.
-            now_ms: ms since 1970 UTC; what was logged a window before is not read.
+            clock: ms since 1970 UTC; what was logged a window before is not read.
             external: what the object store has under a digest.
         """
         self.policies: Final = policies
         self._reader: Final = reader
-        self._reading: Final = Reading(policies, packages, round(window * 1e9), external)
-        self._since: Final = now_ms - round(window * 1000)
+        self._reading: Final = Reading(policies, packages, round(window * 1e9), external, clock=clock)
+        self._since: Final = clock() - round(window * 1000)
         self._next: Final[dict[int, int]] = {}
         """Partition → the next offset to be read."""
         self._turn: Final = deque(partitions)
@@ -91,6 +94,12 @@ class Follow:
         """That all of this took."""
         self.looks: Mapping[Of, Look] = {}
         """What stands; replaced as a whole. Empty until all was read once."""
+        self.unmatched: Mapping[str, Mapping[str, int]] = {}
+        """Service → reason → labels that are in no figure; the empty one: of none that is looked at."""
+        self._short: Final = {service: too_short(section, window) for service, section in policies.items()}
+        for service, why in self._short.items():
+            if why:
+                structlog.get_logger("monitor").warning("coverage is not judged", service=service, reason=why)
 
     @property
     def whole(self) -> bool:
@@ -113,6 +122,8 @@ class Follow:
             self.seconds += time.monotonic() - started
 
     def _step(self, serving: Mapping[Of, int], until: float) -> None:
+        for outcomes in self._reading.outcomes.values():
+            outcomes.serve(serving, self._reading.newest_ms)
         for _ in range(len(self._turn)):
             try:
                 self._read(self._turn[0], until)
@@ -169,9 +180,15 @@ class Follow:
         return low
 
     def _look(self, serving: Mapping[Of, int]) -> dict[Of, Look]:
-        found: dict[Of, Look] = {}
+        read, found = self._reading, {}
+        unmatched = {"": {reason: count for (whose, reason), count in read.unreadable.items() if not whose}}
         for service, section in self.policies.items():
             own = {package: since for package, since in serving.items() if package.service == service}
-            read = self._reading
-            found |= look(read.outcomes[service], section, own, read.newest_ms, read.unlooked)
+            outcomes = read.outcomes[service]
+            outcomes.serve(own, read.newest_ms)
+            joined, fits = outcomes.joined()
+            counted = unmatched[service] = read.unmatched(service, fits)
+            for package, each in look(joined, section, own, read.newest_ms, read.unlooked).items():
+                found[package] = replace(each, unmatched=counted, short=self._short[service])
+        self.unmatched = unmatched
         return found

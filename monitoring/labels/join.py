@@ -9,28 +9,33 @@ function of the two: so it is the same whatever came first, and nothing can be c
    another record, and counts as one without a label.
 3. A label without a row holds for an answer of one row; of several rows nobody knows which, and it is not taken.
 4. Of several labels of one row the one that was known last holds, then the one that was logged last.
+
+Only what serves is joined. Of what answered before the answers are kept, too, as long as they are young enough: a label
+may name the record of one and be about a shadow's answer to the same request, and what was taken back may come again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from audit.labels import Label, Value
+from audit.labels import Label
 from monitoring.groups import Attribute, codes_of
 from monitoring.panes import Of
 
 from .block import Answers
-from .kept import Columns, Kept
-from .said import Holds, Said, Target
+from .kept import SLACK, Columns, Kept
+from .matched import Fits, Labels
+from .said import Said
 from .task import Task
 
 MOST_REQUESTS: Final = 1_000_000
-"""Answers of one package that wait for labels: about 60 bytes each, and 4 a score."""
+"""Answers of one package that wait for labels: about 60 bytes each, and 4 a score. So many, too, of all together that
+serve no more."""
 MOST_LABELS: Final = 250_000
 """Of one service: about 400 bytes each."""
 WINDOW: Final = 30 * 86_400 * 10**9
@@ -87,6 +92,11 @@ class Outcomes:
     """Labels of another service."""
     _said: Said = field(init=False)
     _served: dict[Of, _Served] = field(default_factory=dict)
+    _serving: frozenset[Of] | None = None
+    _now: int = 0
+    """The log's newest time that was met, ns since 1970 UTC."""
+    _gone: int = 0
+    """Answers of packages that were let go of as a whole."""
 
     def __post_init__(self) -> None:
         """Nothing is known yet."""
@@ -95,6 +105,20 @@ class Outcomes:
     def __iter__(self) -> Iterator[Of]:
         """Packages whose answers were met."""
         return iter(self._served)
+
+    def serve(self, serving: Collection[Of], newest_ms: int) -> None:
+        """Say what answers now, and what is now.
+
+        Until it is called, whatever has answered is taken to serve.
+
+        Args:
+            serving: packages of this service, or others as well.
+            newest_ms: the log's newest time, ms since 1970 UTC. MUST be one that may be believed: what is a window
+                older is let go of.
+        """
+        self._serving = frozenset(serving)
+        self._now = max(self._now, newest_ms * 1_000_000)
+        self._trim()
 
     def predict(
         self, package: Of, task: Task, answers: Answers, attributes: tuple[Attribute, ...] = ()
@@ -112,7 +136,10 @@ class Outcomes:
         if served is None:
             kept = Kept(task.outputs, len(attributes), self.most_requests, self.window)
             served = self._served[package] = _Served(task, attributes, kept)
-        served.kept.add(answers, codes_of(answers.inputs, served.attributes, len(answers.scores)))
+        self._now = max(self._now, answers.logged_ms * 1_000_000)
+        groups = codes_of(answers.inputs, served.attributes, len(answers.scores))
+        served.kept.add(answers, groups, self._now)
+        self._trim()
 
     def say(self, label: Label) -> None:
         """Take a label."""
@@ -120,10 +147,6 @@ class Outcomes:
             self.foreign += 1
             return
         self._said.add(label)
-
-    def forget(self, package: Of) -> None:
-        """Let go of a package's answers: it answers no more, and its cohorts are told."""
-        self._served.pop(package, None)
 
     @property
     def repeated(self) -> int:
@@ -133,95 +156,52 @@ class Outcomes:
     @property
     def dropped(self) -> tuple[int, int]:
         """Answers and labels that were let go of: too many, or too old."""
-        return sum(each.kept.dropped for each in self._served.values()), self._said.dropped
+        return self._gone + sum(each.kept.dropped for each in self._served.values()), self._said.dropped
 
-    def joined(self) -> tuple[Mapping[Of, Joined], int]:
-        """Every package's rows with their truths; and how many labels found no answer (yet)."""
-        columns = {package: each.kept.settled() for package, each in self._served.items()}
-        labels = _Labels.of(self._said.settled())
+    def joined(self) -> tuple[Mapping[Of, Joined], Fits]:
+        """Rows with their truths of every package that serves, and has answered; and what labels are in none."""
+        columns = {package: each.kept.settled(self._now) for package, each in self._served.items()}
+        for package in [each for each in columns if not (len(columns[each]) or self._serves(each))]:
+            del columns[package]
+            self._let_go(package)
+        labels = Labels.of(self._said.settled(self._now - self.window))
         labels.find(columns.values())
-        found = {package: _join(self._served[package], columns[package], labels) for package in columns}
-        return found, int((~labels.met).sum())
+        found = {}
+        for package, each in columns.items():
+            if self._serves(package):
+                found[package] = _join(self._served[package], each, labels)
+            else:
+                labels.of_package(each)  # a client's id that only it was given is not one of nobody
+        return found, labels.fits()
+
+    def _trim(self) -> None:
+        """Of packages that serve no more, the newest that have `most_requests` answers together."""
+        others = [each for each in self._served if not self._serves(each)]
+        if sum(len(self._served[each].kept) for each in others) <= SLACK * self.most_requests:
+            return
+        columns = {each: self._served[each].kept.settled(self._now) for each in others}
+        newest = {each: int(found.time[-1]) if len(found) else 0 for each, found in columns.items()}
+        total = 0
+        for each in sorted(others, key=lambda each: (-newest[each], each)):
+            total += len(columns[each])
+            if total > self.most_requests:
+                self._let_go(each)
+
+    def _serves(self, package: Of) -> bool:
+        return self._serving is None or package in self._serving
+
+    def _let_go(self, package: Of) -> None:
+        kept = self._served.pop(package).kept
+        self._gone += kept.dropped + len(kept)
 
 
-@dataclass(slots=True)
-class _Labels:
-    """Labels as columns, in the order in which they hold: a later one before an earlier one is another's."""
-
-    by_request: NDArray[np.bool_]
-    key: NDArray[np.uint64]
-    row: NDArray[np.int64]
-    known: NDArray[np.int64]
-    values: list[Value]
-    asked: NDArray[np.uint64]
-    """The request that a record's label is about, once it is found."""
-    located: NDArray[np.bool_]
-    met: NDArray[np.bool_]
-    """Whether any package's answer was found."""
-
-    @classmethod
-    def of(cls, said: Mapping[Target, Holds]) -> _Labels:
-        """Of those that are kept."""
-        targets, holds = list(said), list(said.values())
-        known = np.array([each.known_ns for each in holds], np.int64)
-        logged = np.array([each.logged_ms for each in holds], np.int64)
-        rank = np.array([each.rank for each in holds], np.int64)
-        order = np.lexsort((rank, logged, known))
-        count = len(order)
-        return cls(
-            np.array([each.by_request for each in targets], np.bool_)[order],
-            np.array([each.key for each in targets], np.uint64)[order],
-            np.array([each.row for each in targets], np.int64)[order],
-            known[order],
-            [holds[at].value for at in order.tolist()],
-            np.zeros(count, np.uint64),
-            np.zeros(count, np.bool_),
-            np.zeros(count, np.bool_),
-        )
-
-    def find(self, columns: Iterable[Columns]) -> None:
-        """Step 1: of each label that names a record, the request that the record answered."""
-        wanted = np.flatnonzero(~self.by_request)
-        for each in columns:
-            at, found = _first(each.record, self.key[wanted])
-            self.asked[wanted[found]] = each.asked[at[found]]
-            self.located[wanted[found]] = True
-            self.met[wanted[found]] = True
-
-    def of_package(self, columns: Columns) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """Labels, in the order in which they hold, and the request of each in this package (steps 1 and 2)."""
-        places = np.full(len(self.key), -1, np.intp)
-        for numbers, values, which in (
-            (columns.asked, self.asked, self.located),
-            (columns.request, self.key, self.by_request),
-            (columns.record, self.key, ~self.by_request),
-        ):
-            wanted = np.flatnonzero(which)
-            at, found = _first(numbers, values[wanted])
-            places[wanted[found]] = at[found]
-        self.met |= places >= 0
-        labels = np.flatnonzero(places >= 0)
-        return labels, places[labels]
-
-
-def _first(
-    numbers: NDArray[np.uint64], wanted: NDArray[np.uint64]
-) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
-    """Where each wanted number stands first in `numbers`, and whether it does."""
-    order = np.argsort(numbers, kind="stable")
-    places = np.searchsorted(numbers, wanted, sorter=order)
-    found = places < len(numbers)
-    at = np.zeros(len(wanted), np.intp)
-    at[found] = order[places[found]]
-    found[found] = numbers[at[found]] == wanted[found]
-    return at, found
-
-
-def _join(served: _Served, columns: Columns, labels: _Labels) -> Joined:
+def _join(served: _Served, columns: Columns, labels: Labels) -> Joined:
     which, places = labels.of_package(columns)
     row, rows = labels.row[which], columns.rows[places]
     row = np.where((row < 0) & (rows == 1), 0, row)
     fits = (row >= 0) & (row < rows)
+    labels.tried[which] = True
+    labels.fit[which[fits]] = True
     which, flat = which[fits], columns.start[places[fits]] + row[fits]
     size = len(columns.scores)
     truth, known = np.full(size, np.nan), np.zeros(size, np.int64)
@@ -233,6 +213,8 @@ def _join(served: _Served, columns: Columns, labels: _Labels) -> Joined:
     truths = {typed: served.task.truth(typed[1]) for typed in {(type(value), value) for value in said}}
     truth[at] = [truths[type(value), value] for value in said]
     unreadable = int(np.isnan(truth[at]).sum())
+    labels.held[holds[at]] = True
+    labels.read[holds[at][~np.isnan(truth[at])]] = True
     known[at] = np.where(np.isnan(truth[at]), 0, labels.known[holds[at]])
     start = np.repeat(columns.start[:-1], columns.rows)
     return Joined(

@@ -13,7 +13,7 @@ from .block import Answers
 
 _AHEAD: Final = 86_400 * 10**9
 """ns that a gateway's clock may be ahead of the log's; what is further ahead would push out all else."""
-_SLACK: Final = 1.25
+SLACK: Final = 1.25
 """So many times the bound may be held before what is too much is let go of."""
 
 
@@ -75,9 +75,9 @@ def _taken(columns: Columns, places: NDArray[np.intp]) -> Columns:
 
 @dataclass(slots=True)
 class Kept:
-    """The newest `most` requests, none of them older than `window` ns before the log's newest time; each once.
+    """The newest `most` requests, none of them older than `window` ns before what is now; each once.
 
-    MUST hold the same whatever order they came in, and however often.
+    MUST hold the same whatever order they came in, and however often. What is now, ns since 1970 UTC, MUST NOT go back.
     """
 
     outputs: int
@@ -88,15 +88,17 @@ class Kept:
     """Requests that were let go of. One that is said again after that is counted again."""
     _parts: list[Columns] = field(default_factory=list)
     _requests: int = 0
-    _newest: int = 0
     _settled: bool = False
 
-    def add(self, answers: Answers, groups: NDArray[np.int16]) -> None:
+    def __len__(self) -> int:
+        """Requests that are held: some of them may be there twice, or too old, until they are `settled`."""
+        return self._requests
+
+    def add(self, answers: Answers, groups: NDArray[np.int16], now: int) -> None:
         """Take some; `groups` is [rows, attributes]."""
         rows = answers.rows.astype(np.int64)
         if not len(rows):
             return
-        self._newest = max(self._newest, answers.logged_ms * 1_000_000)
         self._parts.append(
             Columns(
                 keys.records(answers.journals, answers.sequences),
@@ -111,10 +113,10 @@ class Kept:
         )
         self._requests += len(rows)
         self._settled = False
-        if self._requests > _SLACK * self.most + 1:
-            self.settled()
+        if self._requests > SLACK * self.most + 1:
+            self.settled(now)
 
-    def settled(self) -> Columns:
+    def settled(self, now: int) -> Columns:
         """What is kept."""
         if not self._parts:
             empty = np.empty(0, np.uint64)
@@ -124,16 +126,26 @@ class Kept:
                 np.empty((0, self.outputs), np.float32), np.empty((0, self.attributes), np.int16),
             )  # fmt: skip
         if self._settled:
-            return self._parts[0]
+            return self._aged(now - self.window)
         columns = _columns(self._parts) if len(self._parts) > 1 else self._parts[0]
         order = np.lexsort((columns.record, columns.time))
         record = columns.record[order]
         first = np.concatenate(([True], record[1:] != record[:-1]))
         time = columns.time[order]
-        near = (time >= self._newest - self.window) & (time <= self._newest + _AHEAD)
+        near = (time >= now - self.window) & (time <= now + _AHEAD)
         order = order[first & near][-self.most :]
         self.dropped += int(first.sum()) - len(order)
         if len(self._parts) > 1 or len(order) < len(columns) or (np.diff(order) != 1).any():
             columns = _taken(columns, order)
         self._parts, self._requests, self._settled = [columns], len(columns), True
+        return columns
+
+    def _aged(self, since: int) -> Columns:
+        """What is kept, where nothing came since it was settled: only time went on."""
+        (columns,) = self._parts
+        old = int(np.searchsorted(columns.time, since, side="left"))
+        if old:
+            columns = _taken(columns, np.arange(old, len(columns)))
+            self._parts, self._requests = [columns], len(columns)
+            self.dropped += old
         return columns

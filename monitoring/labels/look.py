@@ -17,7 +17,7 @@ from registry.policy.gates import LOWER_IS_BETTER
 
 from .concept import Concept, concept
 from .fair import favoured
-from .join import Joined, Outcomes
+from .join import Joined
 from .performance import Cohort, Difference, cohorts, compare
 
 HOUR: Final = 3600 * 10**9
@@ -44,6 +44,10 @@ class Look:
     """Attribute of the policy by which nothing is looked at → why."""
     concept: Concept | None = None
     """Whether the error has changed; None where the policy asks for no performance."""
+    unmatched: Mapping[str, int] = field(default_factory=dict)
+    """Reason → labels of the service that are in no figure."""
+    short: str = ""
+    """Why no coverage can be judged: answers are not kept for so long. Empty: they are."""
 
     def written(self) -> dict[str, Any]:
         """For JSON. Times are RFC 3339, UTC; what is no finite number is null."""
@@ -57,9 +61,30 @@ class Look:
                 "groups": [asdict(each) for each in self.groups],
                 "unlooked": dict(self.unlooked),
                 "error": None if self.concept is None else _changed(self.concept),
+                "unmatched": {reason: count for reason, count in self.unmatched.items() if count},
+                "short": self.short,
             }
         )
         return said
+
+
+def too_short(policy: ServicePolicy, window: float) -> str:
+    """Why the coverage of a service is never judged, or of parts of cohorts alone; empty: it is.
+
+    Args:
+        policy: of the service.
+        window: seconds that answers wait for their labels.
+    """
+    performance = policy.performance
+    if performance is None or performance.coverage is None:
+        return ""
+    hours = performance.coverage_after_hours + 2 * performance.cohort_hours
+    if hours * 3600 <= window:
+        return ""
+    return (
+        f"coverage is of cohorts that began up to {hours:g} h ago, and answers are kept for {window / 3600:g} h: "
+        "raise labels_seconds of [monitor], or ask for coverage earlier"
+    )
 
 
 def _written(cohort: Cohort) -> dict[str, Any]:
@@ -84,7 +109,7 @@ def _finite(value: Any) -> Any:
 
 
 def look(
-    outcomes: Outcomes,
+    joined: Mapping[Of, Joined],
     policy: ServicePolicy,
     serving: Mapping[Of, int],
     newest_ms: int,
@@ -93,13 +118,12 @@ def look(
     """Of every package that serves, and has answered.
 
     Args:
-        outcomes: of the service.
+        joined: of the service: at least what serves, and has answered.
         policy: of the service.
         serving: packages that are to answer now → since when, by any clock.
         newest_ms: the log's newest time, ms since 1970 UTC: what it is held to be now.
         unlooked: of packages, attributes that `Outcomes` was not given → why.
     """
-    joined, _ = outcomes.joined()
     here = {package: joined[package] for package in serving if package in joined}
     now = newest_ms * 1_000_000
     found = {}

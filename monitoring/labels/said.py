@@ -39,6 +39,7 @@ class Said:
 
     most: int
     dropped: int = 0
+    """Of them more came, and these were let go of."""
     repeated: int = 0
     """Labels whose target and row had one already: said twice, or corrected."""
     _labels: dict[Target, Holds] = field(default_factory=dict)
@@ -57,14 +58,26 @@ class Said:
                 return
         self._labels[target] = holds
         if len(self._labels) > _SLACK * self.most + 1:
-            self.settled()
+            self._thin()
 
-    def settled(self) -> dict[Target, Holds]:
-        """Those that are kept."""
+    def settled(self, since: int) -> dict[Target, Holds]:
+        """Those that are kept: none that was known, and in the log, before `since` (ns). An answer comes before what is
+        said of it: theirs are let go of, too, and they would look like labels of nothing.
+        """
+        old = [
+            target
+            for target, holds in self._labels.items()
+            if max(holds.known_ns, holds.logged_ms * 1_000_000) < since
+        ]
+        for target in old:
+            del self._labels[target]
+        self._thin()
+        return self._labels
+
+    def _thin(self) -> None:
         surplus = len(self._labels) - self.most
         if surplus > 0:
             oldest = sorted(self._labels, key=lambda target: (self._labels[target][:3], target))[:surplus]
             for target in oldest:
                 del self._labels[target]
             self.dropped += surplus
-        return self._labels

@@ -305,7 +305,7 @@ def followed(site: Site) -> Mapping[Who, Look]:
     live, shadow = (digest for _, digest, _, _ in site.plan)
     follow = Follow(
         configured_log(config, create=False).reader(), [0], asked, StorePackages(store), window=1e6,
-        now_ms=time.time_ns() // 1_000_000,
+        clock=lambda: time.time_ns() // 1_000_000,
     )  # fmt: skip
     with closing(follow):
         while not follow.looks:
@@ -337,9 +337,9 @@ async def test_live_and_shadow_are_judged_by_labels_that_came_through_the_gatewa
         elif record.entry.kind == Kind.INFERENCE:
             one = prediction_of(record, logged)
             outcomes.predict(one.package, task, answers_of([one]))
-    found, waiting = outcomes.joined()
+    found, fits = outcomes.joined()
     live, shadow = sorted(found, key=lambda package: package.slot)
-    assert (live.slot, shadow.slot, waiting, outcomes.repeated) == ("live", "shadow", 0, 3)
+    assert (live.slot, shadow.slot, sum(fits), outcomes.repeated) == ("live", "shadow", 0, 3)
     (cohort,) = cohorts(found[live], 1000 * HOUR)
     inputs = np.ascontiguousarray(frame[["a", "b", "c"]].head(30), np.float32)
     scores = load_model(number_package()).predict(inputs)

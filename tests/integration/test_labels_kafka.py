@@ -56,7 +56,7 @@ def test_labels_find_their_answers_and_later_ones_change_what_is_said(
     send(log, 2, stream.labels(COUNT, 0.95))
     follow = Follow(
         log.reader(), range(3), asked_of(policy()), Known.of(stream.package, SERVICE), window=1e9,
-        now_ms=time.time_ns() // 1_000_000,
+        clock=lambda: time.time_ns() // 1_000_000,
     )  # fmt: skip
     serving = {Of(*stream.live): 0}  # type: ignore[arg-type]
 

@@ -34,3 +34,20 @@ def test_attributes_that_nobody_looks_at_are_named(
     said = " ".join(done.output.split())
     assert ("decisions by sex\ufffd[2J are not looked at: no feature of the model" in said) == bool(labels)
     assert "\x1b[2J" not in done.output
+
+
+def test_labels_in_no_figure_and_positive_decisions_are_told(
+    tmp_path: Path, served: Callable[[Path], str]
+) -> None:
+    """And why nobody judges the coverage."""
+    labels = {"unlooked": {}, "unmatched": {"waiting": 1234, "no class": 2}, "short": "for too short a time"}
+    told = package(labels=labels, decided={"rows": 8, "positive": 3})
+    (tmp_path / "figures").write_text(json.dumps([told]))
+    settings = tmp_path / "affiant.toml"
+    settings.write_text(f'[data]\ndirectory = "."\n[controller]\nmonitor_url = "{served(tmp_path)}"\n')
+    done = CliRunner().invoke(app, ["drift", "status", "--config", str(settings)])
+    assert done.exit_code == 0, done.output
+    said = " ".join(done.output.split())
+    assert "labels of the service that are in no figure: 1,234 waiting, 2 no class" in said
+    assert "for too short a time" in said
+    assert "37.5% of all rows were decided positive" in said

@@ -78,6 +78,7 @@ def test_a_drifted_feature_is_shown_and_alarmed(samples: Any) -> None:
     assert find(samples, names.WINDOW_ROWS, *OWN) == 1000
     assert find(samples, names.CHECKS, *OWN, suffix="_total") == 20
     assert find(samples, names.ROWS, *OWN, suffix="_total") == 5000
+    assert 2000 < find(samples, names.POSITIVE, *OWN, suffix="_total") < 4000
 
 
 def test_objectives_count_what_was_bad(samples: Any) -> None:

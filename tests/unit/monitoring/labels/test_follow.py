@@ -12,7 +12,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from structlog.testing import capture_logs
 
+from audit.labels import format_time
+from audit.log.base import LogEntry
 from audit.proof.entry import Key
 from monitoring.consume import LocalFollowing
 from monitoring.governed import Ungoverned
@@ -20,9 +23,11 @@ from monitoring.groups import Gap, Group, Judged, Rate
 from monitoring.intervals import Interval
 from monitoring.labels import Cohort, Estimate
 from monitoring.labels.concept import prepare
+from monitoring.labels.export import Reading as Cost
 from monitoring.labels.export import export
 from monitoring.labels.follow import Follow, asked_of
 from monitoring.labels.look import Look, look
+from monitoring.labels.matched import Fits
 from monitoring.labels.reading import Reading
 from monitoring.monitor import Monitor
 from monitoring.pages import pages
@@ -33,8 +38,14 @@ from monitoring.store.states import FileStates
 from registry.deployment import Placed
 from registry.package import Package
 from registry.policy import Policy, parse_policy
+from tests.components.controller import put
 from tests.components.labelled import POLICY, SERVICE, Stream, policy
 from tests.components.monitored import START, Known, Traffic, local_log, logged, made_package
+
+
+def clock() -> int:
+    """Ten days after the log's first record; ms."""
+    return START + 864_000_000
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -62,7 +73,7 @@ def looked(
     log = local_log(directory / "log", *partitions)
     follow = Follow(
         log.reader(), range(len(partitions)), asked_of(by or policy()),
-        packages or Known.of(stream.package, SERVICE), window=1e9, now_ms=START,
+        packages or Known.of(stream.package, SERVICE), window=1e9, clock=clock,
     )  # fmt: skip
     with closing(follow):
         serving = {Of(*stream.live): 0}  # type: ignore[arg-type]
@@ -98,7 +109,7 @@ def test_what_a_look_runs_is_loaded_beside_the_reading(
     monkeypatch.setattr("monitoring.labels.follow.prepare", loaded.wait)
     log = local_log(tmp_path / "log", stream.asked(3))
     packages = Known.of(stream.package, SERVICE)
-    follow = Follow(log.reader(), [0], asked_of(policy()), packages, window=1e9, now_ms=START)
+    follow = Follow(log.reader(), [0], asked_of(policy()), packages, window=1e9, clock=clock)
     with closing(follow):
         for _ in range(3):
             follow.step({stream.live: 0})
@@ -117,10 +128,10 @@ def test_too_few_labels_are_not_judged(stream: Stream, tmp_path: Path) -> None:
 
 def test_groups_and_coverage_are_told_of_what_has_no_labels(stream: Stream, package: Package) -> None:
     """Groups by the decision alone; a cohort that could not have its labels yet has no coverage."""
-    reading = Reading(asked_of(policy()), Known.of(package, SERVICE), 10**18)
+    reading = Reading(asked_of(policy()), Known.of(package, SERVICE), 10**18, clock=clock)
     reading.take(logged(stream.asked(200)))
     outcomes, serving = reading.outcomes[SERVICE], {stream.live: 0}
-    (found,) = look(outcomes, policy().services[SERVICE], serving, reading.newest_ms, {}).values()
+    (found,) = look(outcomes.joined()[0], policy().services[SERVICE], serving, reading.newest_ms, {}).values()
     assert (found.cohort, found.coverage, found.alarms) == (None, None, {})
     samples: dict[tuple[str, ...], float] = {}
     export(
@@ -132,29 +143,115 @@ def test_groups_and_coverage_are_told_of_what_has_no_labels(stream: Stream, pack
     assert samples["affiant_group_favourable_ratio", *stream.live, "grade", "low"] == pytest.approx(
         0.5, abs=0.2
     )
-    (later,) = look(outcomes, policy().services[SERVICE], serving, reading.newest_ms + 7_200_000, {}).values()
+    (later,) = look(
+        outcomes.joined()[0], policy().services[SERVICE], serving, reading.newest_ms + 7_200_000, {}
+    ).values()
     assert later.coverage == 0.0
     assert [each.groups for each in later.groups] == [()]
 
 
 def test_what_is_no_label_is_counted_and_changes_nothing(stream: Stream, package: Package) -> None:
     """Read alone: nobody must be stopped by it."""
-    reading = Reading(asked_of(policy()), Known.of(package, SERVICE), 10**18)
+    reading = Reading(asked_of(policy()), Known.of(package, SERVICE), 10**18, clock=clock)
     whole = stream.label(1, "class 1")
     torn = whole[:-1] + bytes([whole[-1] ^ 1])
     reading.take(logged([torn, None, b"\0\1\0\1x"], time=2**60))
     assert reading.newest_ms == 0  # that is no time
     reading.take(logged([*stream.asked(3), whole, torn]))
-    assert reading.unreadable == 2
-    joined, waiting = reading.outcomes[SERVICE].joined()
-    assert waiting == 0
+    assert reading.unreadable == {(SERVICE, "unreadable"): 2}
+    joined, fits = reading.outcomes[SERVICE].joined()
+    assert fits == Fits(0, 0, 0)
     assert int(joined[stream.live].labelled.sum()) == 1
+
+
+@pytest.mark.parametrize("what", ["answer", "label", "nothing"])
+def test_a_log_time_far_ahead_blinds_nobody(stream: Stream, tmp_path: Path, what: str) -> None:
+    """A wrong clock beside a local log, or a producer's word: of an entry like others, or of one that is none."""
+    ahead = {"answer": stream.traffic.value(), "label": stream.label(1, "class 1"), "nothing": b"\0"}[what]
+    log = local_log(tmp_path / "log", [], [])
+    put(log, logged(stream.asked(200)))
+    put(log, [LogEntry(0, START + 400 * 86_400_000, b"", ahead)], 1)
+    follow = Follow(
+        log.reader(), range(2), asked_of(policy()), Known.of(stream.package, SERVICE), window=30 * 86_400.0,
+        clock=lambda: START + 600_000,
+    )  # fmt: skip
+    with closing(follow):
+        while not follow.looks:
+            follow.step({Of(*stream.live): 0})  # type: ignore[arg-type]
+        (found,) = follow.looks.values()
+        kept = follow._reading.outcomes[SERVICE].joined()[0][stream.live]
+        now = follow._reading.newest_ms
+    (grades,) = found.groups
+    assert sum(group.rows for group in grades.groups) >= 200
+    assert len(kept.time) >= 200
+    assert found.coverage is None  # no cohort has ended
+    assert now == (START + 600_000 if what != "nothing" else START + 199)
+
+
+def test_a_label_that_is_known_days_from_now_is_none(stream: Stream, package: Package) -> None:
+    """Whatever the log's clock said: for so long nothing could correct it."""
+    reading = Reading(asked_of(policy()), Known.of(package, SERVICE), 10**18, clock=clock)
+    known = format_time((clock() + 2 * 86_400_000) * 1_000_000)
+    reading.take(logged([*stream.asked(2), stream.label(1, "class 1", time=known)], time=clock() + 10**9))
+    assert reading.newest_ms == clock()
+    (joined,), fits = reading.outcomes[SERVICE].joined()[0].values(), reading.outcomes[SERVICE].joined()[1]
+    assert not joined.labelled.any()
+    counts = reading.unmatched(SERVICE, fits)
+    assert {reason for reason, count in counts.items() if count} == {"ahead"}
+
+
+def test_labels_in_no_figure_are_counted_by_reason(stream: Stream, tmp_path: Path) -> None:
+    """Those of a service that nobody looks at, too, where they cannot be read; each look counts anew."""
+    torn = stream.label(1, "class 1")[:-1] + b"x"
+    said = [
+        stream.label(0, "class 0"), stream.label(0, "class 0"), stream.label(1, "nobody"),
+        stream.label(2, "class 0", row=7), stream.label(99, "class 0"), torn,
+    ]  # fmt: skip
+    log = local_log(tmp_path / "log", [*stream.asked(5), *said])
+    follow = Follow(
+        log.reader(), [0], asked_of(policy()), Known.of(stream.package, SERVICE), window=1e9, clock=clock
+    )
+    with closing(follow):
+        while not follow.looks:
+            follow.step({Of(*stream.live): 0})  # type: ignore[arg-type]
+        (found,) = follow.looks.values()
+    wanted = {"waiting": 1, "no row": 1, "no class": 1, "repeated": 1, "unreadable": 1}
+    assert found.written()["unmatched"] == wanted
+    told: dict[tuple[str, ...], float] = {}
+    export(
+        lambda name, labels, value: told.update({(name.name, *labels): value}), {}, str,
+        Cost({0: 0}, 0.0, follow.unmatched),
+    )  # fmt: skip
+    of_it = {each[1:]: value for each, value in told.items() if each[0] == "affiant_labels_unmatched"}
+    assert {reason: value for (service, reason), value in of_it.items() if value and service} == wanted
+    assert of_it[SERVICE, "no key"] == 0  # a series that is there: its first label is seen to come
+
+
+@pytest.mark.parametrize(("window", "short"), [(7203.6, False), (7203.0, True)])
+def test_coverage_of_cohorts_that_are_not_kept_is_told(
+    stream: Stream, tmp_path: Path, window: float, short: bool
+) -> None:
+    """A cohort of an hour that ended 3.6 s ago began up to two hours and 3.6 s ago; without it the alert is silent."""
+    log = local_log(tmp_path / "log", stream.asked(5))
+    packages = Known.of(stream.package, SERVICE)
+    with capture_logs() as lines:
+        follow = Follow(
+            log.reader(), [0], asked_of(policy()), packages, window=window, clock=lambda: START + 1000
+        )
+    with closing(follow):
+        while not follow.looks:
+            follow.step({Of(*stream.live): 0})  # type: ignore[arg-type]
+        (found,) = follow.looks.values()
+    why = "coverage is of cohorts that began up to 2.001 h ago, and answers are kept for 2.00083 h: raise "
+    assert found.written()["short"].startswith(why) == short
+    assert [each["event"] for each in lines] == (["coverage is not judged"] if short else [])
+    assert bool(found.short) == short
 
 
 def test_only_services_whose_policy_asks_are_read(stream: Stream, package: Package) -> None:
     """Of others nothing is asked, not even a package."""
     packages = Known.of(package, SERVICE, "other")
-    reading = Reading(asked_of(policy()), packages, 10**18)
+    reading = Reading(asked_of(policy()), packages, 10**18, clock=clock)
     reading.take(logged(Traffic(package, "other").values(5)))
     assert packages.asked == 0
     assert list(reading.outcomes) == [SERVICE]
@@ -180,7 +277,12 @@ def test_the_window_begins_where_answers_may_still_wait(
             """Nothing."""
 
     follow = Follow(
-        Reader(), [0], asked_of(policy()), Known.of(stream.package, SERVICE), window=1.0, now_ms=START + 1600
+        Reader(),
+        [0],
+        asked_of(policy()),
+        Known.of(stream.package, SERVICE),
+        window=1.0,
+        clock=lambda: START + 1600,
     )
     while not follow.looks:
         follow.step({Of(*stream.live): 0})  # type: ignore[arg-type]
@@ -194,7 +296,7 @@ def test_nothing_is_said_before_all_was_read_once(stream: Stream, tmp_path: Path
     monkeypatch.setattr("monitoring.labels.follow.SLICE", 0.0)
     log = local_log(tmp_path / "log", stream.asked(100), [], stream.labels(100, 0.95))
     packages = Known.of(stream.package, SERVICE)
-    follow = Follow(log.reader(), range(3), asked_of(policy()), packages, window=1e9, now_ms=START)
+    follow = Follow(log.reader(), range(3), asked_of(policy()), packages, window=1e9, clock=clock)
     with closing(follow):
         said = []
         for _ in range(3):
@@ -226,7 +328,7 @@ def test_a_shadow_that_was_live_is_what_live_is_held_against(stream: Stream, tmp
     packages = Known(Known.of(stream.package, SERVICE).profiles | Known.of(before, SERVICE).profiles)  # type: ignore[operator]
     said = {}
     for shadow_since in (0, 7):
-        follow = Follow(log.reader(), [0], asked_of(policy(0.1)), packages, window=1e9, now_ms=START)
+        follow = Follow(log.reader(), [0], asked_of(policy(0.1)), packages, window=1e9, clock=clock)
         with closing(follow):
             while not follow.looks:
                 follow.step({Of(*stream.live): 5, Of(*old): shadow_since})  # type: ignore[arg-type]
@@ -281,6 +383,8 @@ def test_the_monitor_exports_it(stream: Stream, tmp_path: Path) -> None:
     assert said["affiant_label_coverage_ratio", *where] == pytest.approx(100 / 128)
     assert said["affiant_label_unread_records", "0"] == said["affiant_label_unread_records", "1"] == 0
     assert said["affiant_label_reading_seconds_total",] > 0
+    assert said["affiant_labels_unmatched", SERVICE, "waiting"] == 0
+    assert package["decided"] == {"rows": 128, "positive": 64}
     # The stream's first labels are wrong, and the later ones right: the error has changed.
     before, since = (said["affiant_performance_loss", *where, each] for each in ("before", "since"))
     assert since < 0.1 < before

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from monitoring.labels import Joined, Outcomes, Prediction, Task
+from monitoring.labels.matched import Fits
 from monitoring.panes import Of
 from tests.unit.monitoring.labels.streams import (
     LIVE,
@@ -33,8 +34,13 @@ def joined(
         outcomes.predict(one.package, task, answers(one))
     for one in labels:
         outcomes.say(one)
-    found, waiting = outcomes.joined()
-    return dict(found), waiting, outcomes
+    found, fits = outcomes.joined()
+    return dict(found), fits.waiting, outcomes
+
+
+def joined_of(predictions: list[Prediction], labels: list[Any]) -> tuple[Any, Fits]:
+    """The same, with what is in no figure."""
+    return joined(predictions, labels)[2].joined()
 
 
 def truths(found: dict[Of, Joined], package: Of = LIVE) -> list[float | None]:
@@ -169,10 +175,67 @@ def test_only_the_newest_are_kept() -> None:
     assert len(found[LIVE].time) == 50
 
 
-def test_a_package_that_answers_no_more_can_be_forgotten() -> None:
-    """Its labels wait again."""
-    _, waiting, outcomes = joined([prediction(1, [0.1])], [label(1, "bad")])
-    assert waiting == 0
-    outcomes.forget(LIVE)
+def test_what_serves_no_more_is_not_joined_and_still_leads_to_its_shadows() -> None:
+    """A label of a record of the package before is about the same request; and it looks not like a label of nobody."""
+    outcomes = Outcomes("credit")
+    outcomes.predict(LIVE, BINARY, answers(prediction(1, [0.1]), prediction(2, [0.2], request_id="a")))
+    outcomes.predict(SHADOW, BINARY, answers(prediction(7, [0.9], package=SHADOW, time_ns=START + SECOND)))
+    outcomes.serve([SHADOW], 0)
+    outcomes.say(label(1, "bad"))
+    outcomes.say(label("a", "bad"))
+    outcomes.say(label(99, "bad"))
+    found, fits = outcomes.joined()
+    assert set(found) == {SHADOW}
+    assert truths(dict(found), SHADOW) == [1.0]
+    assert fits == Fits(waiting=1, no_row=0, no_class=0)
+    outcomes.serve([LIVE, SHADOW], 0)  # it was brought back: what it answered is there
+    assert truths(dict(outcomes.joined()[0])) == [1.0, 1.0]
+
+
+def test_answers_and_labels_age_by_what_is_now_whoever_answers() -> None:
+    """A package that answers no more goes as a whole when its answers are too old; so does what was said of them."""
+    outcomes = Outcomes("credit", window=100 * SECOND)
+    outcomes.predict(LIVE, BINARY, answers(*(prediction(n, [0.1]) for n in range(10))))
+    outcomes.say(label(1, "bad", known_ns=START + 1 * SECOND))
+    outcomes.say(label(5, "bad", known_ns=START + 5 * SECOND))
+    for after, kept in ((103, 7), (105, 5), (108, 2), (120, 0)):
+        outcomes.serve([SHADOW], (START + after * SECOND) // 10**6)
+        found, fits = outcomes.joined()
+        assert (dict(found), fits) == ({}, Fits(0, 0, 0)), after
+        assert outcomes.dropped == (10 - kept, 0)
     assert list(outcomes) == []
-    assert outcomes.joined()[1] == 1
+
+
+def test_of_what_serves_no_more_no_more_is_kept_than_of_one_that_does() -> None:
+    """However many have served: the newest."""
+    outcomes = Outcomes("credit", most_requests=10)
+    outcomes.serve([LIVE], 0)
+    for number in range(6):
+        package = Of("credit", f"sha256:{number:064x}", "live")
+        outcomes.predict(
+            package, BINARY,
+            answers(*(prediction(100 * number + n, [0.1], package=package) for n in range(4))),
+        )  # fmt: skip
+    assert [int(each.digest[7:], 16) for each in outcomes] == [4, 5]
+    outcomes.predict(LIVE, BINARY, answers(*(prediction(n, [0.1]) for n in range(9))))
+    assert [int(each.digest[7:], 16) for each in outcomes if each != LIVE] == [4, 5]
+    outcomes.serve([], 0)  # it was older, and more
+    assert [int(each.digest[7:], 16) for each in outcomes] == [4, 5]
+    assert outcomes.dropped == (25, 0)
+
+
+def test_each_label_that_is_in_no_figure_is_counted_once() -> None:
+    """Though live and its shadow both answered; what is a row or a class of one of them is none of these."""
+    time = {"time_ns": START + SECOND}
+    predictions = [
+        prediction(1, [0.1, 0.2]),
+        prediction(7, [0.3, 0.4], package=SHADOW, **time),
+        prediction(2, [0.5]),
+        prediction(8, [0.5], package=SHADOW, time_ns=START + 2 * SECOND),
+    ]
+    said = [
+        label(1, "bad"), label(1, "nobody", row=1), label(2, "nobody", known_ns=START),
+        label(2, "good", row=0, known_ns=START + 1), label("x", "bad"), label(1, "bad", row=2),
+    ]  # fmt: skip
+    _, fits = joined_of(predictions, said)
+    assert fits == Fits(waiting=1, no_row=2, no_class=1)
