@@ -86,8 +86,9 @@ def replay(
 
     The verdicts: identical; within tolerance (the package's own bound, measured on its golden rows here);
     different, with the reason as far as it is known; not replayable (refused, aborted, or without its payload).
-    Exit code 1 when an answer is different, or when none of them could be replayed; 2 when there is no answer of that
-    range, time and model. With --against nothing is different: it says what another model would say.
+    Exit code 1 when an answer is different, when a record stands out of its journal's order, or when none of them could
+    be replayed; 2 when there is no answer of that range, time and model. With --against nothing of this is a failure:
+    it says what another model would say.
 
     Example: affiant audit replay 0:0-9999 --out differences.parquet
     """
@@ -99,12 +100,13 @@ def replay(
         check_output(out, force=force)
     with _prepared(config, records, bounds, archive_only=archive) as task, _file(out, force) as file:
         if other is not None:
-            comparison = _compared(task, other, only, file)
+            comparison, intake = _compared(task, other, only, file)
             answers, done, wrong = comparison.records + comparison.reasons.total(), comparison.records, False
-            say = partial(tell_comparison, comparison, other, out, as_json)
+            say = partial(tell_comparison, comparison, intake, other, out, as_json)
         else:
             summary, intake = _replay(task, only, tolerance, file, quiet=as_json)
-            answers, done, wrong = summary.records, summary.replayed, summary.wrong
+            answers, done = summary.records, summary.replayed
+            wrong = summary.wrong or intake.disordered > 0
             say = partial(tell, summary, intake, task.seconds, out, as_json)
         # A look at nothing MUST NOT pass for a success; an empty log is told as one.
         if not answers and (records, *bounds, only) != (None,) * 4:
@@ -196,7 +198,9 @@ def _replay(
     return summary, passed[0]
 
 
-def _compared(task: _Task, other: bytes, only: bytes | None, file: DifferenceFile | None) -> Comparison:
+def _compared(
+    task: _Task, other: bytes, only: bytes | None, file: DifferenceFile | None
+) -> tuple[Comparison, Intake]:
     from audit.replay import Unanswerable
 
     try:
@@ -205,10 +209,13 @@ def _compared(task: _Task, other: bytes, only: bytes | None, file: DifferenceFil
         raise ConfigError(f"--against: {error}") from error
 
 
-def _compare(task: _Task, other: bytes, only: bytes | None, file: DifferenceFile | None) -> Comparison:
+def _compare(
+    task: _Task, other: bytes, only: bytes | None, file: DifferenceFile | None
+) -> tuple[Comparison, Intake]:
     from audit.replay import Comparison, against
 
     comparison = Comparison()
+    passed: list[Intake] = []
     with task.progress("asking the other model") as progress:
         found: Iterator[Compared] = against(
             task.records(),
@@ -218,12 +225,13 @@ def _compare(task: _Task, other: bytes, only: bytes | None, file: DifferenceFile
             only=only,
             keys=task.keys,
             progress=progress,
+            tell=passed.append,
         )
         for compared in found:
             comparison.add(compared)
             if file is not None and compared.differences:
                 file.add(compared.record_id, compared.service, compared.digest, compared.differences)
-    return comparison
+    return comparison, passed[0]
 
 
 @contextmanager

@@ -38,8 +38,7 @@ def tell(summary: Summary, intake: Intake, seconds: float, out: Path | None, as_
     if as_json:
         content = {
             **summary.as_json(),
-            "duplicates": intake.duplicates,
-            "unreadable": intake.unreadable,
+            **_passed(intake),
             "seconds": round(seconds, 3),
             "file": str(out) if out else None,
         }
@@ -55,12 +54,7 @@ def tell(summary: Summary, intake: Intake, seconds: float, out: Path | None, as_
             f"largest difference: {worst.difference:.3g} in {worst.record_id} (bound {worst.bound:.3g})",
             soft_wrap=True,
         )
-    for count, one, more in (
-        (intake.duplicates, "benign duplicate", "benign duplicates"),
-        (intake.unreadable, "value that is no record", "values that are no records"),
-    ):
-        if count:
-            screen.print(f"passed over: {count:,} {one if count == 1 else more}")
+    _tell_passed(screen, intake)
     if summary.records:
         answers = "answer" if summary.records == 1 else "answers"
         if summary.replayed < summary.records:
@@ -69,6 +63,34 @@ def tell(summary: Summary, intake: Intake, seconds: float, out: Path | None, as_
     else:
         screen.print("the log has no answer yet: there was nothing to replay")
     _tell_file(out)
+
+
+def _passed(intake: Intake) -> dict[str, object]:
+    """For scripts."""
+    return {
+        "duplicates": intake.duplicates,
+        "unreadable": intake.unreadable,
+        "out_of_order": intake.disordered,
+        "first_out_of_order": [each._asdict() for each in intake.first],
+    }
+
+
+def _tell_passed(screen: Console, intake: Intake) -> None:
+    for count, one, more in (
+        (intake.duplicates, "benign duplicate", "benign duplicates"),
+        (intake.unreadable, "value that is no record", "values that are no records"),
+    ):
+        if count:
+            screen.print(f"passed over: {count:,} {one if count == 1 else more}")
+    if intake.disordered:
+        at = intake.first[0]
+        screen.print(
+            f"OUT OF ORDER: {intake.disordered:,} of the records, the first at partition {at.partition}, offset "
+            f"{at.offset}: their journal was further on already, or has another record of that sequence; "
+            "`affiant audit verify` says what is wrong",
+            soft_wrap=True,
+            highlight=False,
+        )
 
 
 def _table(summary: Summary) -> Table:
@@ -92,9 +114,11 @@ def _table(summary: Summary) -> Table:
     return table
 
 
-def tell_comparison(comparison: Comparison, other: bytes, out: Path | None, as_json: bool) -> None:
+def tell_comparison(
+    comparison: Comparison, intake: Intake, other: bytes, out: Path | None, as_json: bool
+) -> None:
     """What another model says."""
-    content = comparison.as_json()
+    content = {**comparison.as_json(), **_passed(intake)}
     if as_json:
         typer.echo(
             json.dumps({"against": f"sha256:{other.hex()}", **content, "file": str(out) if out else None})
@@ -114,10 +138,19 @@ def tell_comparison(comparison: Comparison, other: bytes, out: Path | None, as_j
         flips = comparison.flips.total()
         decisions = "decision" if comparison.decided == 1 else "decisions"
         screen.print(f"{flips:,} of {comparison.decided:,} {decisions} would have been another one")
+        if comparison.undecided:
+            screen.print(f"that is of {comparison.decided:,} of {comparison.rows:,} rows")
         for (then, would), count in comparison.flips.most_common():
             screen.print(f"  {count:,} from {escape(printable(then))} to {escape(printable(would))}")
+    for reason, count in comparison.undecided.most_common(SHOWN):
+        rows = "row" if count == 1 else "rows"
+        screen.print(
+            f"{count:,} of {comparison.rows:,} {rows} without a decision: {escape(printable(reason))}",
+            soft_wrap=True,
+        )
     for reason, count in comparison.reasons.most_common(SHOWN):
         screen.print(f"{count:,} not compared: {escape(printable(reason))}", soft_wrap=True)
+    _tell_passed(screen, intake)
     _tell_file(out)
 
 

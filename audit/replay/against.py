@@ -30,7 +30,9 @@ class Compared:
     flips: tuple[tuple[int, str, str], ...] = ()
     """Rows whose decision would have been another: row, decided then, decided by the other."""
     decided: int = 0
-    """Rows for which both models' decisions are known."""
+    """Rows for which both models' decisions are known: all of them, or none."""
+    undecided: str | None = None
+    """Why none are."""
 
 
 @dataclass(slots=True)
@@ -42,6 +44,9 @@ class Comparison:
     changed: int = 0
     """Records with another number in them."""
     decided: int = 0
+    """Rows for which both models' decisions are known."""
+    undecided: Counter[str] = field(default_factory=Counter)
+    """The other rows, by why."""
     flips: Counter[tuple[str, str]] = field(default_factory=Counter)
     """By (decided then, decided by the other)."""
     largest: float = 0.0
@@ -57,6 +62,8 @@ class Comparison:
         self.records += 1
         self.rows += compared.rows
         self.decided += compared.decided
+        if compared.undecided is not None:
+            self.undecided[bounded(compared.undecided, len(self.undecided))] += compared.rows
         self.changed += bool(compared.differences)
         self.flips.update((then, other) for _, then, other in compared.flips)
         gap = largest(compared.differences)
@@ -77,6 +84,7 @@ class Comparison:
             "mean_difference": self.mean,
             "largest_difference": self.largest,
             "decided": self.decided,
+            "undecided": dict(self.undecided.most_common()),
             "flips": [
                 {"from": then, "to": would, "rows": count}
                 for (then, would), count in self.flips.most_common()
@@ -94,10 +102,12 @@ def against(
     only: bytes | None = None,
     keys: PayloadKeys = NO_KEYS,
     progress: Callable[[int], None] = lambda _: None,
+    tell: Callable[[Intake], None] = lambda _: None,
 ) -> Iterator[Compared]:
     """Ask the model of digest `other` what it says to the recorded requests, in log order.
 
-    Requests are read again by the other model's signature. Explanations are compared by their predictions.
+    Requests are read again by the other model's signature. Explanations are compared by their predictions. `tell` is
+    called at the end with what was passed over.
 
     Raises:
         Unanswerable: the other model cannot be asked at all.
@@ -121,6 +131,7 @@ def against(
             waiting, read, size = [], 0, 0
     progress(read)
     yield from _compare(predictor, model, waiting)
+    tell(intake)
 
 
 def _compare(predictor: Predictor, model: Answerer, waiting: list[Asked]) -> Iterator[Compared]:
@@ -144,26 +155,29 @@ def _one(predictor: Predictor, model: Answerer, asked: Asked, said: list[Number]
         return Compared(*name, "the other model's outputs are not those of the recorded answer")
     rows = len({number.row for number in said})
     decided = _decisions(predictor, model, asked, then, said)
+    if isinstance(decided, str):
+        return Compared(*name, None, rows, tuple(differences), undecided=decided)
     flips = tuple((row, one, two) for row, (one, two) in enumerate(decided) if one != two)
     return Compared(*name, None, rows, tuple(differences), flips, len(decided))
 
 
 PREDICTION: Final = "prediction"
+NO_RULE: Final = "the {} model decides nothing: no classification, or a binary one without a threshold"
 
 
 def _decisions(
     predictor: Predictor, model: Answerer, asked: Asked, then: list[Number], said: list[Number]
-) -> list[tuple[str, str]]:
-    """What each row stood for then, by the recorded model's own rule, and by the other's."""
+) -> list[tuple[str, str]] | str:
+    """What each row stood for then, by the recorded model's own rule, and by the other's; or why that is not known."""
     try:
         own = predictor.open(asked.question.entry.fields[Key.DIGEST], asked.ran)
-    except Unanswerable:
-        return []
+    except Unanswerable as error:
+        return f"the recorded model's rule is not known: {error}"
     found = []
     for one, two in zip(_by_row(then), _by_row(said), strict=True):
         was, would = own.decide(one), model.decide(two)
         if was is None or would is None:
-            return []
+            return NO_RULE.format("recorded" if was is None else "other")
         found.append((was, would))
     return found
 

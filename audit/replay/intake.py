@@ -36,6 +36,20 @@ ABSENT: Final = "not there (erased, or removed{}: an erasure would have its entr
 _EXCHANGES: Final = (INFERENCE, ABORTED)
 
 
+REMEMBERED: Final = 32_768
+"""Entries at least, of all journals together, that a later one is held against; at most twice as many."""
+SHOWN: Final = 20
+"""Records out of order that are named; the others are counted."""
+
+
+class Place(NamedTuple):
+    """Where a record stands."""
+
+    record: str
+    partition: int
+    offset: int
+
+
 class Asked(NamedTuple):
     """A question, and where it stands."""
 
@@ -45,7 +59,12 @@ class Asked(NamedTuple):
 
 
 class Intake:
-    """Reads records in log order. Remembers the openings, and how far each journal has come."""
+    """Reads records in log order. Remembers the openings, how far each journal has come, and its newest entries.
+
+    Passed over is an entry that was there before, bit for bit and with its payload, and nothing else: one that comes
+    after its place, or whose sequence another entry has, MUST be judged like all others, and is counted. Else whoever
+    puts one record of a large sequence in front takes the verdict from all behind it.
+    """
 
     def __init__(self, opening: Openings, only: bytes | None, keys: PayloadKeys = NO_KEYS) -> None:
         """`keys` open encrypted payloads."""
@@ -54,8 +73,16 @@ class Intake:
         self._only: Final = only
         self._ran: dict[tuple[bytes, int], Ran | None] = {}
         self._reached: dict[bytes, int] = {}
+        self._newer: dict[tuple[bytes, int], tuple[bytes, bool]] = {}
+        """By journal and sequence: the entry, and whether a payload was there with it."""
+        self._older: dict[tuple[bytes, int], tuple[bytes, bool]] = {}
         self.duplicates = 0
         """Benign ones: the same entry, shipped twice."""
+        self.disordered = 0
+        """Records out of order: their journal was further on, or another record has their sequence; or they are
+        duplicates from so long ago that it cannot be told."""
+        self.first: list[Place] = []
+        """The first of those."""
         self.unreadable = 0
         """Values that are no record; `affiant audit verify` names them."""
 
@@ -71,7 +98,7 @@ class Intake:
             self._ran[fields[JOURNAL], fields[EPOCH]] = Ran.of(entry)
         elif (
             kind in _EXCHANGES
-            and self._is_new(logged, fields)
+            and self._is_new(logged, entry)
             and (self._only is None or fields.get(DIGEST) == self._only)
         ):
             why = _no_answer(fields)
@@ -80,13 +107,30 @@ class Intake:
             return self._question(logged, entry)
         return None
 
-    def _is_new(self, logged: Logged, fields: Mapping[int, Any]) -> bool:
-        journal, sequence = fields[JOURNAL], fields[SEQUENCE]
-        if sequence <= self._reached.get(journal, -1):
-            self.duplicates += logged.wanted
-            return False
-        self._reached[journal] = sequence
+    def _is_new(self, logged: Logged, entry: Entry) -> bool:
+        journal, sequence = place = entry.fields[JOURNAL], entry.fields[SEQUENCE]
+        if sequence > self._reached.get(journal, -1):
+            self._reached[journal] = sequence
+        else:
+            known = self._newer.get(place) or self._older.get(place)
+            same = known is not None and known[0] == entry.raw
+            if same and known is not None and (known[1] or not logged.payload):
+                self.duplicates += logged.wanted
+                return False
+            if not same:
+                self._disordered(logged, entry)
+                if known is not None:  # the first one stays: its duplicates are the benign ones
+                    return True
+        self._newer[place] = entry.raw, bool(logged.payload)
+        if len(self._newer) >= REMEMBERED:
+            self._older, self._newer = self._newer, {}
         return True
+
+    def _disordered(self, logged: Logged, entry: Entry) -> None:
+        if logged.wanted:
+            self.disordered += 1
+            if len(self.first) < SHOWN:
+                self.first.append(Place(entry.record_id, logged.partition, logged.offset))
 
     def _question(self, logged: Logged, entry: Entry) -> Asked | Judged:
         payload, fields = logged.payload, entry.fields

@@ -14,7 +14,7 @@ import pytest
 
 from audit.proof.entry import Key, Kind, encode_entry, parse_entry
 from audit.proof.record import encode_payload, parse_payload
-from audit.replay import Logged, Verdict, against, replay
+from audit.replay import Comparison, Logged, Verdict, against, replay
 from tests.components.gateway import JSON, Site, ask, open_gateway
 from tests.components.packages import credit_onnx_published, credit_package, credit_table, number_package
 from tests.components.replays import batch_bound_package, logged, predictor, verdicts
@@ -386,6 +386,48 @@ async def test_benign_duplicates_and_foreign_values_are_passed_over(tmp_path: Pa
     assert (passed[0].duplicates, passed[0].unreadable) == (2, 1)
 
 
+async def test_a_forged_record_in_front_takes_no_verdict_from_those_behind_it(tmp_path: Path) -> None:
+    """It says a sequence that the journal has not reached: what comes after it is judged, and told."""
+    site = await numbers_site(tmp_path, 5)
+    opening, *answers, closing = logged(site.records())
+    passed: list[Any] = []
+    forged = changed(answers[0], {Key.SEQUENCE: 10**9}, answers[0].payload)
+    wrong = answered(answers[3], b'{"predictions":[0.25]}')
+    found = verdicts(site, [opening, forged, *answers[:3], wrong, answers[4], closing], tell=passed.append)
+    assert counts(found) == {"identical": 5, "different": 1}
+    assert (passed[0].duplicates, passed[0].disordered) == (0, 5)
+    assert passed[0].first[0].record == answers[0].entry.record_id
+
+
+async def test_a_record_whose_sequence_another_has_is_judged(tmp_path: Path) -> None:
+    """Whichever of the two comes first; the same entry once more is passed over, unless it was without its payload."""
+    site = await numbers_site(tmp_path, 2)
+    opening, one, two, closing = logged(site.records())
+    other = answered(one, b'{"predictions":[0.25]}')
+    for records, judged, duplicates, disordered in (
+        ([one, other, two], {"identical": 2, "different": 1}, 0, 1),
+        ([other, one, other, two], {"identical": 2, "different": 1}, 1, 1),
+        ([two, one, one], {"identical": 2}, 1, 1),
+        ([one._replace(payload=b""), one, one, two], {"identical": 2, "not replayable": 1}, 1, 0),
+        ([one, one._replace(payload=b""), two], {"identical": 2}, 1, 0),
+    ):
+        passed: list[Any] = []
+        found = verdicts(site, [opening, *records, closing], tell=passed.append)
+        assert counts(found) == judged
+        assert (passed[0].duplicates, passed[0].disordered) == (duplicates, disordered)
+
+
+async def test_what_was_long_ago_is_judged_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Entries are remembered for a while: at least as many as are said, of all journals together."""
+    monkeypatch.setattr("audit.replay.intake.REMEMBERED", 3)
+    site = await numbers_site(tmp_path, 9)
+    opening, *answers, _ = logged(site.records())
+    for behind, disordered in ((3, 0), (7, 1)):
+        passed: list[Any] = []
+        verdicts(site, [opening, *answers[: behind + 1], answers[0]], tell=passed.append)
+        assert (passed[0].duplicates, passed[0].disordered) == (1 - disordered, disordered)
+
+
 async def test_one_models_answers_alone(tmp_path: Path) -> None:
     """`only` passes over every other model's records."""
     site = Site(tmp_path)
@@ -416,3 +458,25 @@ async def test_what_another_model_would_have_answered(tmp_path: Path) -> None:
     }
     bound = bytes.fromhex(site.push(batch_bound_package())[7:])
     assert len(list(against(logged(site.records()), predictor(site), bound))) == 60
+
+
+async def test_decisions_that_nobody_knows_are_counted_with_the_reason(tmp_path: Path) -> None:
+    """The recorded model is not in this store: its threshold is not to be had, its answers are."""
+    site, elsewhere = await numbers_site(tmp_path / "one", 3), Site(tmp_path / "two")
+    other = elsewhere.push(batch_bound_package())
+    elsewhere.write()
+    passed: list[Any] = []
+    records = logged(site.records())
+    found = list(
+        against([*records, records[1]], predictor(elsewhere), bytes.fromhex(other[7:]), tell=passed.append)
+    )
+    reason = (
+        f"the recorded model's rule is not known: model missing: the store does not have {site.plan[0][1]}"
+    )
+    assert [(one.decided, one.undecided, one.reason) for one in found] == [(0, reason, None)] * 3
+    comparison = Comparison()
+    for one in found:
+        comparison.add(one)
+    assert (comparison.records, comparison.rows, comparison.decided) == (3, 3, 0)
+    assert comparison.as_json()["undecided"] == {reason: 3}
+    assert passed[0].duplicates == 1

@@ -204,6 +204,41 @@ def test_another_model_is_asked(site, capsys, tmp_path: Path) -> None:
     assert told["largest_difference"] == max(row["difference"] for row in rows)
 
 
+def test_rows_without_a_decision_are_told_with_the_reason(site, capsys) -> None:
+    """The recorded model is not in the store any more: its threshold is not to be had."""
+    ship(site)
+    shutil.rmtree(site.directory / "data" / "store")
+    other = site.push(batch_bound_package())
+    code, out = affiant(site, capsys, "--against", other)
+    said = " ".join(out.split())
+    assert code == 0, out
+    assert "of 20 decisions would have been another one that is of 20 of 40 rows" in said
+    assert "20 of 40 rows without a decision: the recorded model's rule is not known: model missing" in said
+
+
+def test_a_forged_record_in_front_is_told_and_hides_nothing(site, capsys) -> None:
+    """Whoever puts it there takes the verdict from none of the others; exit code 1."""
+    opening, *records = site.records()
+    genuine = next(record for record in records if record.entry.get(Key.SERVICE) == "numbers")
+    fields = {**genuine.entry.fields, Key.SEQUENCE: 10**9}
+    ship(site, [opening, Record(parse_entry(encode_entry(fields)), genuine.payload), *records])
+    code, out = affiant(site, capsys)
+    assert code == 1
+    assert "41 answers in" in out
+    assert "OUT OF ORDER: 40 of the records, the first at partition 0, offset 2:" in out
+    code, out = affiant(site, capsys, "--json")
+    told = json.loads(out)
+    assert (code, told["verdicts"]["identical"], told["duplicates"], told["out_of_order"]) == (1, 41, 0, 40)
+    assert told["first_out_of_order"][0] == {
+        "record": records[0].entry.record_id, "partition": 0, "offset": 2,
+    }  # fmt: skip
+    assert len(told["first_out_of_order"]) == 20
+    code, out = affiant(
+        site, capsys, "--against", number_package().digest, "--model", number_package().digest
+    )
+    assert (code, "OUT OF ORDER: 40 of the records" in out) == (0, True)
+
+
 class Seal:
     """The notary's state, in memory: all of a log is sealed."""
 
