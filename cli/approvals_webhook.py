@@ -12,10 +12,12 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from audit.config import Config
-from audit.errors import ConfigError
+from audit.errors import AuditError, ConfigError
+from audit.proof.errors import NotProved
+from registry.errors import NotFound, RegistryError
 from registry.settings import GovernanceSettings
 
-from .approvals_open import board_of, publisher_in, warn
+from .approvals_open import board_of, warn
 
 if TYPE_CHECKING:
     from registry.approvals.board import Board
@@ -26,37 +28,46 @@ if TYPE_CHECKING:
 def announce(loaded: Config, service: str, digest: str, *, board: Board | None = None) -> bool:
     """Say who must still sign before a digest is live; nothing when nobody must, or there is no webhook.
 
-    What cannot be sent is warned of on the error output, and fails nothing. Whether something was sent is returned.
+    MUST NOT fail what it tells of: that is signed already. What keeps it from being told (the store, the log, whoever
+    is to hear it) is warned of on the error output. Whether something was sent is returned.
 
     Args:
         loaded: the settings.
         service: of the policy in force.
         digest: `sha256:…`.
         board: the governance log, when it was just read.
-
-    Raises:
-        LogUnavailable: the log does not answer; only when `board` is not given.
-        PackageError: the store's package is not whole.
-        StoreUnavailable: the store does not answer.
     """
     from registry.approvals.foresee import verdicts
     from registry.approvals.webhook import awaited
-    from registry.stores import configured_store
 
     url = _url(loaded)
     if url is None:
         return False
-    board = board if board is not None else board_of(loaded)
-    store = configured_store(loaded)
-    _, publisher = publisher_in(store, digest)
+    try:
+        board = board if board is not None else board_of(loaded)
+        name, publisher = _known(loaded, digest)
+    except (AuditError, RegistryError, NotProved) as error:
+        warn(f"nobody was told that a signature is awaited: {error}")
+        return False
     verdict = board.verdict(service, digest, "live", time.time(), publisher)
     if not verdict.missing:
         return False
     passed = verdicts(board.gates(service, digest))
     failed = [name for name, each in passed.items() if each != "passed"]
     gates = f"failed: {', '.join(failed)}" if failed else f"{len(passed)} passed"
-    name = next((each.name for each in store.list() if each.digest == digest), "")
     return _send(url, awaited(service, digest, name, verdict.missing, verdict.approved_by, gates))
+
+
+def _known(loaded: Config, digest: str) -> tuple[str, str | None]:
+    """What the package is called, and who published it; of one that the store does not have, nothing."""
+    from registry.lineage.publisher import publisher_of
+    from registry.stores import configured_store
+
+    try:
+        package = configured_store(loaded).pull(digest)
+    except NotFound:
+        return "", None
+    return package.name, publisher_of(package)
 
 
 def announce_failure(loaded: Config, report: GateReport, name: str) -> bool:

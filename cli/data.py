@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
 from audit.config import Config, load
+from audit.errors import IndexUnusable
+from registry.errors import StoreError
 
-from .approvals_open import KeyOption, YesOption, append, board_of, confirm, signer_of, text_of
+from .approvals_open import KeyOption, YesOption, append, board_of, confirm, signer_of, text_of, warn
 from .approvals_show import cell, day, screen, table
 from .errors import WRONG
 from .lineage_open import JsonOption, VersionArgument, open_lineage
 from .lineage_show import places_text
 from .options import ConfigOption
 from .text import counted, json_text, printable
+
+if TYPE_CHECKING:
+    from registry.approvals.board import Board
+    from registry.graph import DataLineage
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -35,7 +41,8 @@ ReasonOption = Annotated[
 def list_(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """List every version of data that a package of the store was made of, or that somebody deprecated.
 
-    Exit codes: 0 listed; 1 a byte of the store is wrong; 2 wrong settings; 3 the log or the store does not answer.
+    Exit codes: 0 listed, without what is named as wrong on the error output; 1 the store's index is wrong; 2 wrong
+    settings; 3 the log or the store does not answer.
 
     Example: affiant data list
     """
@@ -74,10 +81,11 @@ def deprecate(
     """Deprecate a version of data: a package that was made of it gets through the gate `lineage` no more.
 
     Other names of the same bytes, by the lineage of any package, are deprecated with it. What serves already goes on.
-    The key needs the role `data`.
+    The key needs the role `data`. A store that is damaged or does not answer keeps nobody from signing: then the names
+    count that are known from before, and that is said; sign again when it answers.
 
-    Exit codes: 0 signed; 1 the key may not, nothing was signed; 2 wrong usage, settings or key; 3 the log or the
-    store does not answer.
+    Exit codes: 0 signed; 1 the key may not, nothing was signed; 2 wrong usage, settings or key; 3 the log does not
+    answer.
 
     Example: affiant data deprecate md5:a304afb96060aad90176268345e10355 --reason "consent withdrawn" --key bob.key
     """
@@ -114,8 +122,7 @@ def _sign(
     person = board.roots.now.person(signer.id, DATA_ROLE, board.end)
     if person is None:
         _refuse(f"the key {signer.id[:16]}… has not the role {DATA_ROLE}", version, as_json=as_json)
-    with open_lineage(loaded) as lineage:
-        found = lineage.data(version)
+    found = _found(loaded, version, board)
     # A package may know the bytes by any of their names, and who judges it has no other package to ask.
     names = [version, *found.aliases]
     if not deprecated:
@@ -136,6 +143,33 @@ def _sign(
     _after(loaded, version, deprecated=deprecated, as_json=as_json)
 
 
+def _found(loaded: Config, version: str, board: Board | None) -> DataLineage:
+    """The version, its other names and the packages made of it, as far as they can be had.
+
+    What keeps us from knowing other names MUST NOT keep anybody from deprecating the one that they name: it is said.
+
+    Args:
+        loaded: the settings.
+        version: whole.
+        board: the governance log, when it was just read; it has what was said of the version itself.
+    """
+    from registry.graph import DataLineage
+    from registry.lineage.deprecation import fold_deprecations
+
+    for packages in (True, False):
+        try:
+            with open_lineage(loaded, packages=packages) as lineage:
+                return lineage.data(version)
+        except StoreError as error:
+            warn(f"the store's packages are not known as they are now: {error}")
+        except IndexUnusable as error:
+            warn(f"other names of the same bytes are not known: {error}")
+            break
+    board = board if board is not None else board_of(loaded)
+    said = fold_deprecations(board.roots, board.said).get(version)
+    return DataLineage(version, (), (said,) if said is not None and said.deprecated else (), ())
+
+
 def _refuse(why: str, version: str, *, as_json: bool) -> NoReturn:
     if as_json:
         typer.echo(json_text({"signed": False, "version": version, "reasons": [why]}))
@@ -147,8 +181,7 @@ def _after(loaded: Config, version: str, *, deprecated: bool, as_json: bool) -> 
     """Read the log once more: what others wrote meanwhile may say something else."""
     from registry.graph import plain
 
-    with open_lineage(loaded) as lineage:
-        found = lineage.data(version)
+    found = _found(loaded, version, None)
     now = found.deprecated
     if as_json:
         typer.echo(json_text({"signed": True, **plain(found)}))

@@ -70,8 +70,8 @@ def data(
     DVC's name and the SHA-256 of the same bytes are one version, when the lineage of any package says so. Predictions
     are counted in the auditor's index, over the sealed log; where nothing is sealed they are not counted.
 
-    Exit codes: 0 listed, be it nothing; 1 a byte of the store is wrong; 2 wrong usage or settings; 3 the log or the
-    store does not answer.
+    Exit codes: 0 listed, be it nothing, without what is named as wrong on the error output; 1 the store's index is
+    wrong; 2 wrong usage or settings; 3 the log or the store does not answer.
 
     Example: affiant lineage data md5:a304afb96060aad90176268345e10355
     """
@@ -118,7 +118,8 @@ def list_(
 ) -> None:
     """List the store's packages, and where each serves now.
 
-    Exit codes: 0 listed; 1 a byte of the store is wrong; 2 wrong settings; 3 the log or the store does not answer.
+    Exit codes: 0 listed, without what is named as wrong on the error output; 1 the store's index is wrong; 2 wrong
+    settings; 3 the log or the store does not answer.
 
     Example: affiant lineage list --service credit
     """

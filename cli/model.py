@@ -16,7 +16,7 @@ from rich.table import Table as Grid
 from audit.config import load
 from registry.errors import NotFound, PublishError
 from registry.package import Package
-from registry.stores import LayoutStore, Store, StoredPackage, configured_store
+from registry.stores import LayoutStore, Listing, Store, configured_store
 
 from .errors import WRONG
 from .model_options import DigestArgument, JsonOption, StoreOption
@@ -24,7 +24,7 @@ from .model_printed import ERRORS, SHORT, facts, judge_difference, predictions, 
 from .model_publication import DEFAULT_RATIONALE, PublisherKeyOption, publisher_of, said, sign_publication
 from .model_sign import attach_signature, sign
 from .model_signatures import PublicKeysOption, pulled, signatures, verify_signature
-from .model_source import given, runs_of, say_in_mlflow
+from .model_source import commit_of, given, runs_of, say_in_mlflow
 from .model_sync import sync_mlflow
 from .options import ConfigOption
 from .text import json_text, printable
@@ -99,6 +99,15 @@ def publish(  # noqa: PLR0917 - a command takes its options one by one
     requirements: Annotated[
         Path | None, typer.Option(help="The locked requirements of the training.", dir_okay=False)
     ] = None,
+    code: Annotated[
+        Path | None,
+        typer.Option(
+            help="A directory of the code that made it, whose git commit it gets. Else the current one's counts where "
+            "the model or its table lies in its work tree; MLflow's run is asked before.",
+            exists=True,
+            file_okay=False,
+        ),
+    ] = None,
     key: PublisherKeyOption = None,
     config: ConfigOption = None,
     store: StoreOption = None,
@@ -140,7 +149,7 @@ def publish(  # noqa: PLR0917 - a command takes its options one by one
         step("reading the table")
         training = read_table(source.table)
         origin = Origin(
-            data=tuple(data_set(path) for path in [source.table, *(data or ())]),
+            data=(data_set(source.table, profiled=False), *map(data_set, data or ())),
             runs=runs_of(run, taken),
             image=image,
             command=command,
@@ -159,7 +168,7 @@ def publish(  # noqa: PLR0917 - a command takes its options one by one
             progress=step,
             origin=origin,
             mlflow=taken.lineage if taken else None,
-            git=taken.git if taken else None,
+            git=commit_of(code, file, source),
         )
         judge_difference(published, max_difference)
         step("putting it into the store")
@@ -176,14 +185,25 @@ def publish(  # noqa: PLR0917 - a command takes its options one by one
 def list_packages(
     config: ConfigOption = None, store: StoreOption = None, as_json: JsonOption = False
 ) -> None:
-    """List the store's packages, newest first.
+    """List the store's packages, newest first. What is damaged is named on the error output.
+
+    Exit codes: 0 listed; 1 listed, and a manifest is wrong, or the store's index is; 2 wrong usage or settings; 3 the
+    store does not answer.
 
     Example: affiant model list --json
     """
     found = _open(config, store).list()
     if as_json:
         typer.echo(json_text([asdict(item) for item in found]))
-        return
+    else:
+        _print(found)
+    for flaw in found.flaws:
+        typer.echo(printable(f"WRONG  package {flaw.digest}: {flaw.problem}"), err=True)
+    if found.flaws:
+        raise typer.Exit(WRONG)
+
+
+def _print(found: Listing) -> None:
     if not found:
         typer.echo("no packages yet; `affiant model publish --help` shows how to make one")
         return
@@ -289,9 +309,7 @@ def verify(
     Example: affiant model verify --golden
     """
     place = _open(config, store)
-    wanted = (
-        [_whole(place, digest) for digest in digests] if digests else [item.digest for item in place.list()]
-    )
+    wanted = [_whole(place, digest) for digest in digests] if digests else place.list().digests
     signed = (lambda package: pulled(config, store, package, public_key)) if public_key else None
     results = []
     with _progress("verifying", len(wanted)) as step:
@@ -353,11 +371,12 @@ def _whole(store: Store, digest: str) -> str:
         return text
     if len(text) < 7 + 6:
         raise NotFound(f"{digest!r} is too short: at least six digits of a digest are needed")
-    found: list[StoredPackage] = [item for item in store.list() if item.digest.startswith(text)]
+    # A damaged one too: who asks for it is told what is wrong with it, and who means another is asked for more digits.
+    found = [each for each in store.list().digests if each.startswith(text)]
     if len(found) != 1:
         many = f"{len(found)} packages begin so" if found else "no package begins so"
         raise NotFound(f"{digest!r} names none: {many}")
-    return found[0].digest
+    return found[0]
 
 
 @contextmanager

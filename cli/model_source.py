@@ -17,7 +17,7 @@ from registry.errors import PublishError, StoreError
 from registry.settings import StoreSettings, mlflow_access
 
 if TYPE_CHECKING:
-    from registry.lineage import Run
+    from registry.lineage import GitState, Run
     from registry.mlflow.client import Client
     from registry.mlflow.take import Taken
 
@@ -83,6 +83,29 @@ def runs_of(said: Sequence[str] | None, taken: Taken | None) -> tuple[Run, ...]:
     if any(run.id != taken.run for run in training):
         raise PublishError(f"--run training={training[0].id}: MLflow says that it was run {taken.run}")
     return tuple(runs if training else [*runs, Run("training", taken.run)])
+
+
+def commit_of(code: Path | None, file: Path | None, source: Given) -> GitState | None:
+    """The commit of the code that made the model, and who says so; None: nobody.
+
+    Args:
+        code: the directory that was named.
+        file: the model's file; None: it comes out of MLflow, whose run says more than where one stands.
+        source: what is published.
+
+    Raises:
+        PublishError: `code` is no work tree, or MLflow says another commit than its.
+    """
+    from registry.lineage import code_state
+
+    files = [] if file is None else [file, source.table]
+    found = code_state(code, files, Path.cwd())
+    told = source.taken.git if source.taken is not None else None
+    if found is not None and told is not None and told.commit != found.commit:
+        raise PublishError(
+            f"--code {code}: is at {found.commit}; MLflow says that the run was at {told.commit}"
+        )
+    return told or found
 
 
 def mlflow_client(config: Config) -> Client:

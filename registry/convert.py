@@ -98,7 +98,7 @@ def publish_sklearn(
         directory: as in `publish`.
         origin: as in `publish`.
         mlflow: as in `publish`; `registry.mlflow.take.take_run` has it for a run.
-        git: as in `publish`; goes with `mlflow`.
+        git: as in `publish`.
 
     Raises:
         PublishError: it cannot be converted, or differs too much.

@@ -78,10 +78,11 @@ def publish(
         source: what the source model is, for lineage.
         progress: called with a short text before each step.
         now: the clock.
-        directory: whose git commit is recorded; the current directory when None.
+        directory: whose git commit is recorded as the model's, where the model was made.
         origin: what the publisher says of the model's making.
         mlflow: where in MLflow it was taken from (registry.mlflow.take).
-        git: the commit that MLflow's run says; goes with `mlflow`, whose model was not made in `directory`.
+        git: the model's commit, where it is known otherwise, such as by MLflow's run; in place of `directory`'s. With
+            neither, nobody knows it, and that is told.
 
     Raises:
         PickleRefused, ModelRefused: the file cannot be served.
@@ -120,7 +121,7 @@ def publish(
             "target": wanted.target,
             "profile": profile(table.frame),
         },
-        git=git_state(directory or Path.cwd()) if mlflow is None else git,
+        git=git_state(directory, "said") if git is None and directory is not None else git,
         parameters=facts.parameters,
         metrics=metrics,
         comparison=asdict(comparison) if comparison is not None else None,

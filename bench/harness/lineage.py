@@ -34,7 +34,7 @@ from registry.lineage.deprecation import encode_deprecation
 from registry.manifest import canonical_json, digest_of, write_manifest
 from registry.package import Package
 from registry.statement import APPROVAL, GATES, PAYLOAD_TYPE, REJECTION, REVOCATION, encode
-from registry.stores import StoredPackage
+from registry.stores import Listing, StoredPackage
 
 GOAL = 100.0  # ms
 ASKED = 200
@@ -81,12 +81,14 @@ class Memory:
         """See `Store.pull`; nothing is verified."""
         return self._packages[digest]
 
-    def list(self) -> list[StoredPackage]:
+    def list(self) -> Listing:
         """See `Store.list`."""
-        return [
-            StoredPackage(digest, each.name, each.created, each.size, each.model_type)
-            for digest, each in self._packages.items()
-        ]
+        return Listing(
+            tuple(
+                StoredPackage(digest, each.name, each.created, each.size, each.model_type)
+                for digest, each in self._packages.items()
+            )
+        )
 
     def exists(self, digest: str) -> bool:
         """See `Store.exists`."""

@@ -17,6 +17,7 @@ from registry.signature import Feature, Signature
 from . import plots
 from .facts import Facts
 from .fields import DATA_SHEET, PEOPLE, RISKS
+from .made import Row, columns_of, data_sets, made_of
 from .render import day, figure, html, markdown
 
 TITLES: Final[Mapping[str, str]] = {
@@ -25,7 +26,6 @@ TITLES: Final[Mapping[str, str]] = {
 _ROOM: Final = "registry.cards"
 _SHOWN: Final = 8
 """Categories of a feature in a table's cell."""
-Row = tuple[object, ...]
 
 
 def render(facts: Facts, *, now: float, publisher: str | None) -> dict[str, bytes]:
@@ -97,7 +97,7 @@ def _model(facts: Facts) -> dict[str, Any]:
             (each.name, each.type, _values(each), "allowed" if each.missing else "refused")
             for each in signature.features
         ],
-        "lineage": _lineage(lineage),
+        "lineage": made_of(lineage),
         "unknown": [str(each) for each in lineage.get("unknown") or []],
         "training": training,
         "scores_plot": plots.scores(reference),
@@ -121,40 +121,6 @@ def _values(feature: Feature) -> str:
     return "any" if feature.minimum is None else f"{feature.minimum:g} to {feature.maximum:g}"
 
 
-def _lineage(lineage: Mapping[str, Any]) -> list[Row]:
-    """What is told of the model's making; what has another form than ours is shown as it is."""
-    git, origin = lineage.get("git"), lineage.get("origin")
-    found: list[Row] = [("published by", lineage.get("actor") or "not known")]
-    if isinstance(git, dict):
-        known = {"True": ", and files differed from it", "False": ""}
-        dirty = known.get(str(git.get("dirty")), ", and nobody knows whether files differed from it")
-        found.append(("git commit", f"{git.get('commit')}{dirty}"))
-    for name in ("image", "command", "runs", "requirements"):
-        value = origin.get(name) if isinstance(origin, dict) else None
-        if name == "requirements" and isinstance(value, dict):
-            value = f"{value.get('file')}, sha256:{value.get('sha256')}"
-        if name == "runs" and isinstance(value, list):
-            value = ", ".join(
-                f"{each.get('stage')} {each.get('id')}" for each in value if isinstance(each, dict)
-            )
-        if value:
-            found.append((name, value))
-    for name in ("parameters", "environment"):
-        value = lineage.get(name)
-        if isinstance(value, dict):
-            found += [(f"{name}: {key}", _flat(each)) for key, each in value.items()]
-    mlflow = lineage.get("mlflow")
-    if isinstance(mlflow, dict):
-        found.append(("MLflow", ", ".join(f"{key} {_flat(each)}" for key, each in mlflow.items() if each)))
-    return found
-
-
-def _flat(value: Any) -> str:
-    if isinstance(value, dict):
-        return ", ".join(f"{key} {_flat(each)}" for key, each in value.items())[:2000]
-    return ", ".join(map(_flat, value))[:2000] if isinstance(value, list) else figure(value)
-
-
 def _data(facts: Facts) -> dict[str, Any]:
     package = facts.package
     table = package.lineage.get("training_table")
@@ -167,6 +133,7 @@ def _data(facts: Facts) -> dict[str, Any]:
             (use.name, use.version, use.source, "yes" if use.checked else "no: DVC's word alone")
             for use in data_of(package.lineage)
         ],
+        "sets": list(data_sets(package.lineage)),
         "deprecated": list(facts.deprecated.items()),
         "data": [
             (name, figure(value))
@@ -175,11 +142,7 @@ def _data(facts: Facts) -> dict[str, Any]:
                 ("target", table.get("target")), ("duplicate rows", profile.get("duplicates")),
             )
         ],
-        "columns": [
-            tuple(figure(each.get(key)) for key in ("name", "type", "missing", "distinct"))
-            for each in (listed if isinstance(listed, list) else [])
-            if isinstance(each, dict)
-        ],
+        "columns": columns_of(listed),
         "categories": [
             (
                 feature.name,

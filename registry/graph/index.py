@@ -65,7 +65,7 @@ class Index(Tables):
 
         Raises:
             IndexUnusable: it cannot be written, or is damaged and another process has it.
-            StoreUnavailable, PackageError: the store cannot be listed.
+            StoreUnavailable, StoreDamaged: the store cannot be listed at all.
             NotProved: the first root is not signed by its own people.
         """
         try:
@@ -145,14 +145,17 @@ class Index(Tables):
     # ------------------------------------------------------------ the packages
 
     def _take_packages(self, store: Store, begin: Begin) -> list[str]:
-        listed = {each.digest for each in store.list()}
+        found = store.list()
+        listed = {each.digest for each in found}
         held = {row[0] for row in self.rows("SELECT digest FROM packages")}
         with self.transaction():
-            for digest in held - listed:
+            # Of one that was damaged since, what is known is still held to its digest: other names of its data are
+            # wanted when one of them is deprecated.
+            for digest in held - {*found.digests}:
                 self._forget(digest)
         new = sorted(listed - held)
         progress = begin(len(new)) if new else lambda _: None
-        wrong = []
+        wrong = [f"package {each.digest}: {each.problem}" for each in found.flaws]
         for digest in new:
             try:
                 kept, made = package_rows(store.pull(digest))

@@ -179,7 +179,7 @@ class Export:
             "git.dirty": git.get("dirty"),
             "image": origin.get("image"),
             "mlflow.run": part(mlflow, "run").get("id"),
-            "python": part(lineage, "environment").get("python"),
+            "publisher.python": part(lineage, "environment").get("python"),
             **{f"metric.{name}": value for name, value in part(lineage, "metrics").items()},
         }
         facets = {"tags": self._tags("run tags", tags)}

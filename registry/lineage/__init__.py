@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from .code import GitState, code_state, git_state
 from .data import DataSet, data_set, profile
-from .document import GitState, git_state, lineage_json
+from .document import lineage_json
 from .origin import STAGES, Origin, Run, parse_run
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "GitState",
     "Origin",
     "Run",
+    "code_state",
     "data_set",
     "git_state",
     "lineage_json",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 _BLOCK: Final = 1 << 20
 _MAX_RECORD: Final = 16 << 20
 """The most bytes of a .dvc file or a dvc.lock that are read."""
+_TABLES: Final = frozenset({".csv", ".txt", ".parquet", ".pq"})
+_MAX_PROFILED: Final = 256 << 20
+"""A table of more bytes is told without a profile: it would have to be held in memory, perhaps ten times over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +38,12 @@ class DataSet:
     size: int | None = None
     record: str | None = None
     stage: str | None = None
+    profile: Mapping[str, Any] | None = field(default=None, hash=False)
+    """See `profile`; None: these are no table that was read."""
 
     def told(self) -> dict[str, Any]:
-        """As it stands in lineage.json."""
-        return {
+        """As it stands in lineage.json. `profile` is there where there is one."""
+        found = {
             "name": self.name,
             "version": self.version,
             "source": self.source,
@@ -48,9 +53,10 @@ class DataSet:
             "record": self.record,
             "stage": self.stage,
         }
+        return found if self.profile is None else {**found, "profile": dict(self.profile)}
 
 
-def data_set(path: Path, name: str | None = None) -> DataSet:
+def data_set(path: Path, name: str | None = None, *, profiled: bool = True) -> DataSet:
     """The version of a data file, or of what a .dvc file stands for.
 
     1. A `.dvc` file: its one output. 2. A file with `FILE.dvc` beside it: that. 3. A file that a dvc.lock names,
@@ -62,10 +68,18 @@ def data_set(path: Path, name: str | None = None) -> DataSet:
     Args:
         path: the file.
         name: what to call it; the file's name when None.
+        profiled: with the data set's own columns and counts, where it is a table (.csv, .parquet) that is there and can
+            be read. False for the training table, whose profile the lineage has elsewhere.
 
     Raises:
         PublishError: unreadable, no DVC file, a DVC hash that is not MD5, or data that has changed since.
     """
+    found, file = _version_of(path, name)
+    return replace(found, profile=_profile_of(file, found)) if profiled else found
+
+
+def _version_of(path: Path, name: str | None) -> tuple[DataSet, Path]:
+    """The version, and where the bytes should be."""
     if path.suffix == ".dvc":
         return _recorded(path, name)
     if not path.is_file():
@@ -76,9 +90,24 @@ def data_set(path: Path, name: str | None = None) -> DataSet:
     found = _in_lock(path)
     if found is not None:
         lock, stage, output = found
-        return _from_dvc(output, path, name, record=lock, stage=stage)
+        return _from_dvc(output, path, name, record=lock, stage=stage), path
     sha256 = _hash(path, "sha256")
-    return DataSet(name or path.name, f"sha256:{sha256}", "file", True, sha256, path.stat().st_size)
+    return DataSet(name or path.name, f"sha256:{sha256}", "file", True, sha256, path.stat().st_size), path
+
+
+def _profile_of(file: Path, found: DataSet) -> dict[str, Any] | None:
+    """None: no table that can be read. What changes meanwhile is refused: a profile is of the version that is named."""
+    from registry.table import read_table
+
+    if found.sha256 is None or file.suffix.lower() not in _TABLES or file.stat().st_size > _MAX_PROFILED:
+        return None
+    try:
+        table = read_table(file)
+    except PublishError:
+        return None
+    if table.sha256 != found.sha256:
+        raise PublishError(f"{file}: changed while it was read; publish again")
+    return profile(table.frame)
 
 
 def profile(frame: pd.DataFrame) -> dict[str, Any]:
@@ -107,12 +136,13 @@ def _kind(column: pd.Series[Any]) -> str:
     return "time" if pd.api.types.is_datetime64_any_dtype(column) else "text"
 
 
-def _recorded(record: Path, name: str | None) -> DataSet:
+def _recorded(record: Path, name: str | None) -> tuple[DataSet, Path]:
     outputs = _load(record).get("outs")
     if not isinstance(outputs, list) or len(outputs) != 1 or not isinstance(outputs[0], dict):
         raise PublishError(f"{record}: not a .dvc file with one output")
     output = outputs[0]
-    return _from_dvc(output, record.parent / _text(output, "path", record), name, record=record, stage=None)
+    path = record.parent / _text(output, "path", record)
+    return _from_dvc(output, path, name, record=record, stage=None), path
 
 
 def _from_dvc(

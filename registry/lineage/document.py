@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import getpass
 import platform
-import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import metadata
-from pathlib import Path
 from typing import Any, Final
 
 from registry.manifest import canonical_json
 
+from .code import GitState
 from .origin import Origin
 from .publisher import UNKNOWN
 
@@ -29,17 +27,6 @@ _LIBRARIES: Final = (
     "xgboost",
     "xgboost-cpu",
 )
-
-
-@dataclass(frozen=True, slots=True)
-class GitState:
-    """The commit that the model was made at; `dirty` when files differed from it, None where nobody knows.
-
-    It is the publisher's directory's, or the one that the MLflow run says.
-    """
-
-    commit: str
-    dirty: bool | None
 
 
 def lineage_json(
@@ -69,13 +56,14 @@ def lineage_json(
             "format": FORMAT,
             "created": created.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             "actor": actor if actor is not None else _actor(),
-            "git": None if git is None else {"commit": git.commit, "dirty": git.dirty},
+            "git": None if git is None else git.told(),
             "model": dict(model),
             "training_table": dict(table),
             "parameters": dict(parameters),
             "metrics": dict(metrics),
             "comparison": None if comparison is None else dict(comparison),
             "environment": {
+                "of": "publisher",  # what the training ran on, its image and its locked requirements say, or nobody
                 "python": platform.python_version(),
                 "platform": platform.platform(),
                 "libraries": _versions(),
@@ -85,22 +73,6 @@ def lineage_json(
             "unknown": unknown,
         }
     )
-
-
-def git_state(directory: Path) -> GitState | None:
-    """The commit of the work tree around `directory`; None where there is none, or no git."""
-    try:
-        commit = _git(directory, "rev-parse", "HEAD").strip()
-        return GitState(commit, bool(_git(directory, "status", "--porcelain").strip()))
-    except (OSError, subprocess.SubprocessError):
-        return None
-
-
-def _git(directory: Path, *arguments: str) -> str:
-    done = subprocess.run(
-        ["git", "-C", str(directory), *arguments], capture_output=True, text=True, check=True, timeout=30
-    )
-    return done.stdout
 
 
 def _actor() -> str:

@@ -61,7 +61,8 @@ def git_of(*told: Mapping[str, str]) -> GitState | None:
     """
     for tags in told:
         if commit := tags.get(_COMMIT):
-            return GitState(commit, {"true": True, "false": False}.get(tags.get(_DIRTY, "").lower()))
+            dirty = {"true": True, "false": False}.get(tags.get(_DIRTY, "").lower())
+            return GitState(commit, dirty, "mlflow")
     return None
 
 

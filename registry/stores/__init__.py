@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from audit.authorities import authorities
 from registry.settings import StoreSettings, docker_config, mlflow_access, store_credentials
 
-from .base import Store, StoredPackage
+from .base import Flaw, Listing, Store, StoredPackage
 from .layout import LayoutStore
 
 if TYPE_CHECKING:
@@ -15,7 +15,15 @@ if TYPE_CHECKING:
 
     from audit.config import Config
 
-__all__ = ["LayoutStore", "Store", "StoredPackage", "configured_store", "open_store"]
+__all__ = [
+    "Flaw",
+    "LayoutStore",
+    "Listing",
+    "Store",
+    "StoredPackage",
+    "configured_store",
+    "open_store",
+]
 
 
 def open_store(settings: StoreSettings, data: Path) -> Store:

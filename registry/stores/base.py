@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -18,6 +19,46 @@ class StoredPackage:
     created: str
     size: int
     model_type: ModelType
+
+
+@dataclass(frozen=True, slots=True)
+class Flaw:
+    """What is there under a digest, and is no package: its manifest is gone, or is not the digest's."""
+
+    digest: str
+    """As the store names it: sha256:…, or, where that is wrong too, whatever stands there."""
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What a store has. Goes over the packages; `flaws` are told, and MUST NOT be passed over in silence."""
+
+    packages: tuple[StoredPackage, ...] = ()
+    """Newest first. Their manifests were verified, their other parts not looked at."""
+    flaws: tuple[Flaw, ...] = ()
+    """By digest."""
+
+    def __iter__(self) -> Iterator[StoredPackage]:
+        """The packages."""
+        return iter(self.packages)
+
+    def __len__(self) -> int:
+        """How many packages."""
+        return len(self.packages)
+
+    @property
+    def digests(self) -> tuple[str, ...]:
+        """Of packages and of flaws: what there is to be looked at."""
+        return (*(each.digest for each in self.packages), *(each.digest for each in self.flaws))
+
+
+def listing(packages: Sequence[StoredPackage], flaws: Sequence[Flaw]) -> Listing:
+    """In their order."""
+    return Listing(
+        tuple(sorted(packages, key=lambda each: (each.created, each.digest), reverse=True)),
+        tuple(sorted(flaws, key=lambda each: each.digest)),
+    )
 
 
 class Store(Protocol):
@@ -61,8 +102,15 @@ class Store(Protocol):
         """
         ...
 
-    def list(self) -> list[StoredPackage]:
-        """Every package, newest first. Raises PackageError when a manifest is not its digest's."""
+    def list(self) -> Listing:
+        """Every package, and what is there and is none.
+
+        One that is damaged MUST NOT keep the others from being listed.
+
+        Raises:
+            StoreDamaged: what names the packages cannot be read at all.
+            StoreUnavailable: the store does not answer.
+        """
         ...
 
     def exists(self, digest: str) -> bool:

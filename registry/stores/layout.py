@@ -38,7 +38,7 @@ from registry.manifest import (
 )
 from registry.package import Package, verify
 
-from .base import StoredPackage
+from .base import Flaw, Listing, StoredPackage, listing
 
 INDEX_TYPE: Final = "application/vnd.oci.image.index.v1+json"
 LAYOUT: Final = canonical_json({"imageLayoutVersion": "1.0.0"})
@@ -110,21 +110,26 @@ class LayoutStore:
         """See `Store.blob`."""
         return self._read(digest, size, what)
 
-    def list(self) -> list[StoredPackage]:
+    def list(self) -> Listing:
         """See `Store.list`."""
-        found = []
-        for entry in self._ours():
-            manifest = read_manifest(self._read(entry.digest, MAX_MANIFEST, "manifest"), entry.digest)
-            if entry.annotations != _annotations(manifest):
-                raise StoreDamaged(
-                    f"{self._directory / 'index.json'}: annotations of {entry.digest} are not its own"
-                )
-            found.append(stored(entry.digest, manifest))
-        return sorted(found, key=lambda item: (item.created, item.digest), reverse=True)
+        entries, malformed = self._ours()
+        found, flaws = [], [*malformed]
+        for entry in entries:
+            try:
+                manifest = read_manifest(self._read(entry.digest, MAX_MANIFEST, "manifest"), entry.digest)
+                if entry.annotations != _annotations(manifest):
+                    raise StoreDamaged(
+                        f"{self._directory / 'index.json'}: annotations of {entry.digest} are not its own"
+                    )
+            except (PackageError, StoreDamaged) as error:
+                flaws.append(Flaw(entry.digest, str(error)))
+            else:
+                found.append(stored(entry.digest, manifest))
+        return listing(found, flaws)
 
     def exists(self, digest: str) -> bool:
         """See `Store.exists`."""
-        return any(entry.digest == digest for entry in self._ours())
+        return any(entry.digest == digest for entry in self._ours()[0])
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -164,21 +169,22 @@ class LayoutStore:
             raise StoreDamaged(f"{path}: not an OCI image index of schema version 2")
         return entries
 
-    def _ours(self) -> tuple[_Descriptor, ...]:
-        found = []
+    def _ours(self) -> tuple[tuple[_Descriptor, ...], tuple[Flaw, ...]]:
+        """The entries of packages, and those that say that they are of one and are malformed."""
+        found, flaws, index = [], [], self._directory / "index.json"
         for entry in self._entries():
             if entry.get("artifactType") != ARTIFACT_TYPE:
                 continue
             try:
                 descriptor = _Descriptor.model_validate(entry)
             except ValidationError as error:
-                raise StoreDamaged(f"{self._directory / 'index.json'}: {first_problem(error)}") from error
+                flaws.append(Flaw(str(entry.get("digest")), f"{index}: {first_problem(error)}"))
+                continue
             if descriptor.media_type != MANIFEST_TYPE or not is_digest(descriptor.digest):
-                raise StoreDamaged(
-                    f"{self._directory / 'index.json'}: an entry's media type or digest is not one"
-                )
+                flaws.append(Flaw(descriptor.digest, f"{index}: an entry's media type or digest is not one"))
+                continue
             found.append(descriptor)
-        return tuple(found)
+        return tuple(found), tuple(flaws)
 
     def _path(self, digest: str) -> Path:
         # Every digest that comes here was matched whole against its pattern: it has no separator in it.

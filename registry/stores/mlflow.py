@@ -7,7 +7,8 @@ A package is kept among the artifacts of a registered model's version, as an OCI
 and the version's tag `affiant.digest` names it; `affiant.kept` says that it is there. A package that was taken from a
 version (`--from-mlflow models:/credit/3`) is kept with that version, any other with a new one. The tags come last:
 before them nothing is visible. Tags are a finding aid and no more: bytes are verified by their digest, and where
-several versions claim one digest, those whose bytes are wrong are passed over.
+several versions claim one digest, those whose bytes are wrong are passed over. A listing tells of a digest of which
+no version has the manifest.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from registry.mlflow.where import model_id
 from registry.package import Package, verify
 from registry.settings import MlflowAccess
 
-from .base import StoredPackage
+from .base import Flaw, Listing, StoredPackage, listing
 from .layout import INDEX_TYPE, LAYOUT, descriptor, stored
 
 EXPERIMENT: Final = "affiant"
@@ -81,14 +82,19 @@ class MlflowStore:
                 continue
         return self._read(kept[-1], digest)
 
-    def list(self) -> list[StoredPackage]:
+    def list(self) -> Listing:
         """See `Store.list`."""
         found: dict[str, StoredPackage] = {}
+        flaws: dict[str, Flaw] = {}
         for version in self._versions.all():
             digest = version.tags[DIGEST_TAG]
-            if digest not in found and _holds(version, digest):
+            if digest in found or not _holds(version, digest):
+                continue
+            try:
                 found[digest] = stored(digest, read_manifest(self._manifest(version, digest), digest))
-        return sorted(found.values(), key=lambda item: (item.created, item.digest), reverse=True)
+            except PackageError as error:
+                flaws[digest] = Flaw(digest, str(error))
+        return listing([*found.values()], [each for name, each in flaws.items() if name not in found])
 
     def exists(self, digest: str) -> bool:
         """See `Store.exists`."""

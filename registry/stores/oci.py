@@ -30,7 +30,7 @@ from registry.manifest import (
 from registry.package import Package, verify
 from registry.settings import Credentials
 
-from .base import StoredPackage
+from .base import Flaw, Listing, listing
 from .layout import stored
 
 _REFERENCE: Final = re.compile(
@@ -141,13 +141,16 @@ class OciStore:
         verify(package, digest)
         return package
 
-    def list(self) -> list[StoredPackage]:
+    def list(self) -> Listing:
         """See `Store.list`."""
-        found = []
+        found, flaws = [], []
         for tag in self._tags():
             digest = "sha256:" + tag.removeprefix("model-")
-            found.append(stored(digest, read_manifest(self.manifest(digest), digest)))
-        return sorted(found, key=lambda item: (item.created, item.digest), reverse=True)
+            try:
+                found.append(stored(digest, read_manifest(self.manifest(digest), digest)))
+            except (PackageError, NotFound) as error:
+                flaws.append(Flaw(digest, str(error)))
+        return listing(found, flaws)
 
     def exists(self, digest: str) -> bool:
         """See `Store.exists`."""

@@ -204,6 +204,48 @@ def test_data_is_deprecated_and_restored_by_who_may(recorded: Recorded, affiant:
     assert all(each["deprecated"] is None for each in affiant("data", "list", "--json").json)
 
 
+def test_a_damaged_manifest_stops_no_other_command(recorded: Recorded, affiant: Run, place: Path) -> None:
+    """One bad file in the store is named by each; lists go on, short digests work, data is deprecated."""
+    blobs = place / "data" / "store" / "blobs" / "sha256"
+    bad = blobs / recorded.canary.digest[7:]
+    bad.write_bytes(bad.read_bytes().replace(b"affiant", b"affianT"))
+    for words, code in (
+        (("lineage", "list"), 0), (("data", "list"), 0), (("lineage", "data", MD5), 0), (("model", "list"), 1),
+    ):  # fmt: skip
+        done = affiant(*words, "--json")
+        assert (done.code, f"WRONG  package {recorded.canary.digest}" in done.err) == (code, True), words
+        assert recorded.live.digest in done.out or MD5 in done.out
+    verified = affiant("model", "verify", "--json")
+    assert verified.code == 1
+    assert {each["digest"]: each["holds"] for each in verified.json} == {
+        recorded.live.digest: True, recorded.canary.digest: False,
+    }  # fmt: skip
+    assert affiant("model", "show", recorded.live.digest[:19]).code == 0
+    assert affiant("lineage", "show", recorded.live.digest[:19]).code == 0
+    key = ("--reason", "consent withdrawn", "--key", place / "cyd.key", "--yes", "--json")
+    done = affiant("data", "deprecate", MD5, *key)
+    assert (done.code, [each["version"] for each in done.json["deprecated"]]) == (0, [MD5, f"sha256:{SHA}"])
+
+
+def test_data_is_deprecated_without_the_store_or_the_index(affiant: Run, place: Path) -> None:
+    """What is named is signed for; that other names are not known is said. It can be taken back there, too."""
+    key = ("--reason", "consent withdrawn", "--key", place / "cyd.key", "--yes", "--json")
+    (place / "data" / "store" / "index.json").write_bytes(b"[")
+    assert affiant("data", "list").code == 1
+    done = affiant("data", "deprecate", MD5, *key)
+    assert (done.code, [each["version"] for each in done.json["deprecated"]]) == (0, [MD5])
+    assert "the store's packages are not known as they are now" in done.err
+    cache = place.parent / "cache"
+    shutil.rmtree(cache)
+    cache.write_text("no directory")
+    done = affiant("data", "restore", MD5, *key)
+    assert (done.code, done.json["deprecated"]) == (0, [])
+    assert "other names of the same bytes are not known" in done.err
+    again = affiant("data", "deprecate", MD5, *key)
+    assert (again.code, [each["version"] for each in again.json["deprecated"]]) == (0, [MD5])
+    assert affiant("data", "deprecate", MD5, *key[:2], "--key", place / "dan.key", "--yes").code == 1
+
+
 def test_the_gate_refuses_a_package_of_deprecated_data(recorded: Recorded, affiant: Run, place: Path) -> None:
     """What was let through before is not let through any more; without a root nobody knows, and nothing passes."""
     (place / "policy.yaml").write_text(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import pickle
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +95,35 @@ def test_publish_list_show_pull_and_verify(affiant: Command, model_file: Path, t
     }
 
 
+def test_the_commit_is_not_that_of_wherever_one_stands(
+    capsys: pytest.CaptureFixture[str], model_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A model and a table from elsewhere: unknown. A directory that is named, or that has the model: its commit."""
+    (tmp_path / "affiant.toml").write_text("")
+    affiant = Command(capsys, tmp_path / "affiant.toml")
+    project = tmp_path / "project"
+    project.mkdir()
+    for words in ("init", "-c user.name=t -c user.email=t@example.com commit --allow-empty -m one"):
+        subprocess.run(["git", "-C", project, *words.split()], check=True, capture_output=True)
+    table = shutil.copy(CREDIT_CSV, tmp_path)
+    monkeypatch.chdir(project)
+
+    def published(model: Path, *more: object) -> Any:
+        words = publish_options(model)
+        made = affiant.json(*(table if word == CREDIT_CSV else word for word in words), *more)
+        return affiant.json("show", made["digest"])["lineage"]
+
+    outside = published(model_file)
+    assert (outside["git"], "git commit" in outside["unknown"]) == (None, True)
+    assert outside["environment"]["of"] == "publisher"
+    assert published(model_file, "--code", project)["git"]["source"] == "said"
+    inside = published(Path(shutil.copy(model_file, project)))
+    assert inside["git"]["source"] == "work tree"
+    assert "git commit" not in inside["unknown"]
+    code, _, err = affiant(*publish_options(model_file), "--code", tmp_path)
+    assert (code, "no work tree of git with a commit" in err) == (2, True)
+
+
 def test_publish_tells_the_origin_and_what_is_unknown(
     affiant: Command, model_file: Path, tmp_path: Path
 ) -> None:
@@ -109,6 +140,12 @@ def test_publish_tells_the_origin_and_what_is_unknown(
     origin = lineage["origin"]
     assert [data["name"] for data in origin["data"]] == ["german_credit.csv", "raw.csv"]
     assert origin["data"][0]["sha256"] == lineage["training_table"]["sha256"]
+    assert "profile" not in origin["data"][0]  # it stands in `training_table`
+    assert origin["data"][1]["profile"] == {
+        "rows": 1,
+        "duplicates": 0,
+        "columns": [{"name": "x", "type": "integer", "missing": 0, "distinct": 1}],
+    }
     assert origin["links"] == [["p1", "t1"]]
     assert lineage["training_table"]["profile"]["rows"] == 1000
 

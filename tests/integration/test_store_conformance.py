@@ -95,7 +95,7 @@ def test_what_is_pushed_comes_back_byte_for_byte(place: Place) -> None:
 
 def test_an_empty_store_lists_nothing_and_has_nothing(place: Place) -> None:
     """No error before the first push."""
-    assert place.store.list() == []
+    assert len(place.store.list()) == 0
     assert not place.store.exists(UNKNOWN)
     with pytest.raises(NotFound):
         place.store.pull(UNKNOWN)
@@ -162,7 +162,28 @@ def test_a_package_that_does_not_verify_is_not_pushed(place: Place) -> None:
     damaged = Package(package.manifest, {**package.blobs, digest: package.blobs[digest][:-1] + b"!"})
     with pytest.raises(PackageError):
         place.store.push(damaged)
-    assert place.store.list() == []
+    assert len(place.store.list()) == 0
+
+
+@pytest.mark.parametrize("change", ["flipped", "gone"])
+def test_a_damaged_manifest_is_named_and_hides_no_other_package(place: Place, change: str) -> None:
+    """Else one bad file would end every command that lists; mended, it is listed again."""
+    good, bad = number_package(), number_package("damaged")
+    for package in (good, bad):
+        place.store.push(package)
+    path = place.blob(bad.digest)
+    whole = path.read_bytes()
+    if change == "gone":
+        path.unlink()
+    else:
+        path.write_bytes(whole.replace(b"affiant", b"affianT"))
+    found = place.store.list()
+    assert [item.digest for item in found] == [good.digest]
+    (flaw,) = found.flaws
+    assert (flaw.digest, bool(flaw.problem)) == (bad.digest, True)
+    assert set(found.digests) == {good.digest, bad.digest}
+    path.write_bytes(whole)
+    assert {item.digest for item in place.store.list()} == {good.digest, bad.digest}
 
 
 @pytest.mark.parametrize("at", ["first", "middle", "last"])

@@ -157,7 +157,7 @@ def test_a_listing_that_is_none_or_goes_elsewhere_is_refused(hostile: ThreadingH
     with pytest.raises(RegistryError, match="next page"):
         store_at(hostile).list()
     answers["/tags/list?n=1000"] = (200, {}, json.dumps({"tags": ["model-../../x", 7, "latest"]}).encode())
-    assert store_at(hostile).list() == []
+    assert len(store_at(hostile).list()) == 0
 
 
 @pytest.mark.oci

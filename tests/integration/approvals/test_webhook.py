@@ -11,8 +11,11 @@ from typing import Any
 import pytest
 
 from audit.errors import ConfigError
+from cli.approvals_webhook import announce
 from registry.approvals.webhook import PAUSES, NotSent, awaited, send, webhook_url
+from registry.stores import configured_store
 from tests.components.approvals import House, affiant
+from tests.components.packages import number_package
 from tests.components.ports import free_port
 
 SECRET = "B0SECRETPART"
@@ -120,6 +123,26 @@ def test_a_webhook_that_does_not_take_it_is_a_warning(
     assert SECRET not in done.out + done.err
     said = next((judged.file("data") / "log-governance").rglob("*.log")).read_bytes()
     assert SECRET.encode() not in said
+
+
+def test_a_damaged_store_fails_nothing_that_was_signed(
+    judged: House, hook: Hook, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Another package's manifest is wrong: the message goes out. This one's bytes are: that nobody is told is said."""
+    hooked(judged, hook.url)
+    store = configured_store(judged.loaded)
+    other = store.push(number_package())
+    blobs = judged.file("data") / "store" / "blobs" / "sha256"
+    (blobs / other[7:]).write_bytes(b"damaged")
+    done = judged.sign("approve", "dan", "legal")
+    assert (done.code, done.json["signed"]) == (0, True)
+    assert [message["text"] for _, message in hook.got] == [
+        "credit waits for signatures for credit: 1 × compliance"
+    ]
+    (blobs / judged.digest[7:]).write_bytes(b"damaged")
+    capsys.readouterr()
+    assert not announce(judged.loaded, "credit", judged.digest)
+    assert "nobody was told that a signature is awaited" in capsys.readouterr().err
 
 
 def test_it_is_tried_three_times_and_no_more(hook: Hook) -> None:

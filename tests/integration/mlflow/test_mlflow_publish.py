@@ -68,7 +68,7 @@ def test_what_mlflow_says_is_what_the_package_says(logged: Logged, publisher: Pu
     """The commit is the training's, not that of the directory here; the run is the training's run."""
     made = publisher.ok(f"models:/{logged.name}@champion", "--run", "ingestion=i7")
     lineage = publisher.lineage(made["digest"])
-    assert lineage["git"] == {"commit": COMMIT, "dirty": None}
+    assert lineage["git"] == {"commit": COMMIT, "dirty": None, "source": "mlflow"}
     assert "whether files differed from the commit" in lineage["unknown"]
     assert lineage["origin"]["runs"] == [
         {"stage": "ingestion", "id": "i7"},
@@ -83,12 +83,12 @@ def test_the_commit_is_the_runs_then_the_models() -> None:
     """And whether it was all is known only where MLflow says it."""
     commit = {"mlflow.source.git.commit": COMMIT}
     assert git_of({}, {}) is None
-    assert git_of({"team": "risk"}, commit) == GitState(COMMIT, None)
+    assert git_of({"team": "risk"}, commit) == GitState(COMMIT, None, "mlflow")
     assert git_of(
         commit, {"mlflow.source.git.commit": "other", "mlflow.source.git.dirty": "true"}
-    ) == GitState(COMMIT, None)
-    assert git_of(commit | {"mlflow.source.git.dirty": "true"}) == GitState(COMMIT, True)
-    assert git_of(commit | {"mlflow.source.git.dirty": "false"}) == GitState(COMMIT, False)
+    ) == GitState(COMMIT, None, "mlflow")
+    assert git_of(commit | {"mlflow.source.git.dirty": "true"}) == GitState(COMMIT, True, "mlflow")
+    assert git_of(commit | {"mlflow.source.git.dirty": "false"}) == GitState(COMMIT, False, "mlflow")
 
 
 def test_the_version_says_of_which_package_it_is(logged: Logged, publisher: Publisher) -> None:
@@ -203,7 +203,7 @@ def test_a_scikit_learn_model_is_published_from_python_with_its_run(logged: Logg
         "data/german_credit.csv",
         "files/plain.json",
     }
-    assert told["git"] == {"commit": COMMIT, "dirty": None}
+    assert told["git"] == {"commit": COMMIT, "dirty": None, "source": "mlflow"}
     assert told["origin"]["runs"] == [{"stage": "training", "id": logged.ids["run"]}]
     assert published.comparison is not None
     assert published.comparison.max_difference < 1e-4

@@ -102,6 +102,7 @@ def test_a_version_that_claims_another_packages_digest_changes_nothing(store: Ml
     store._versions.set_tag(liar, KEPT_TAG, f"affiant/{package.digest[7:]}")
     with pytest.raises(PackageError, match="missing"):
         store.pull(package.digest)
+    assert [each.digest for each in store.list().flaws] == [package.digest]
     with pytest.raises(NotFound):
         store.pull(other.digest)
     assert liar.model is not None
@@ -113,6 +114,8 @@ def test_a_version_that_claims_another_packages_digest_changes_nothing(store: Ml
     store._versions.create(liar.name, liar.model, None, tags, "")
     assert [each.model for each in store._versions.of(package.digest)] == [liar.model, whole, liar.model]
     assert store.pull(package.digest).digest == package.digest
+    found = store.list()
+    assert ([each.digest for each in found], found.flaws) == ([package.digest], ())
 
 
 def test_an_unfinished_push_is_not_seen(store: MlflowStore, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,7 +124,7 @@ def test_an_unfinished_push_is_not_seen(store: MlflowStore, monkeypatch: pytest.
         broken.setattr(Versions, "create", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             store.push(number_package())
-    assert store.list() == []
+    assert len(store.list()) == 0
     assert not store.exists(number_package().digest)
     store.push(number_package())
     assert [item.digest for item in store.list()] == [number_package().digest]

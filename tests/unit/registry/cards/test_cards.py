@@ -19,8 +19,10 @@ from registry.cards.render import MISSING, plain
 from registry.deployment import Deployed, Deployment, Event, Placed
 from registry.gates.base import Datasets
 from registry.gates.documentation import judge
+from registry.lineage import DataSet
 from registry.package import Package
 from registry.policy.gates import Documentation
+from tests.components.lineage import package_of
 from tests.components.packages import credit_package, number_package
 
 HOSTILE = (
@@ -188,6 +190,32 @@ def test_cards_of_any_package_are_made() -> None:
     made = card(number_package("three", classes=3))
     assert "| classes | 0, 1, 2 |" in made["model-card.md"]
     assert made["model-card.html"].count("<svg") == 3
+
+
+def test_a_card_says_whose_environment_and_commit_it_shows() -> None:
+    """The publishing machine's libraries are not the training's, of old packages neither; and no commit is a guess."""
+    profile = {"rows": 7, "duplicates": 1, "columns": [
+        {"name": "income", "type": "number", "missing": 2, "distinct": 5}, HOSTILE,
+    ]}  # fmt: skip
+    data = [
+        {**DataSet("raw.csv", "md5:" + "0" * 32, "dvc", False).told(), "profile": profile},
+        {"profile": [1]},
+    ]
+    old = {"python": "3.11.9", "libraries": {"xgboost": "3.1"}}
+    for environment, git, says in (
+        (old, {"commit": "c0ffee", "dirty": False}, "| git commit | c0ffee |"),
+        ({**old, "of": "publisher"}, {"commit": "c0ffee", "dirty": True, "source": "work tree"},
+         "c0ffee, and files differed from it (of the work tree in which the model or its table lay)"),
+    ):  # fmt: skip
+        origin = json.dumps({**number_package().lineage["origin"], "data": data})
+        package = package_of("n", (), environment=json.dumps(environment), git=json.dumps(git), origin=origin)
+        made = card(package)
+        assert "| published with: python | 3.11.9 |" in made["model-card.md"]
+        assert "environment:" not in made["model-card.md"]
+        assert says in made["model-card.md"]
+        assert "7 rows, 1 of them twice" in made["data-sheet.md"]
+        assert "| income | number | 2 | 5 |" in made["data-sheet.md"]
+        assert made["data-sheet.html"].count("income") == 1
 
 
 @pytest.mark.parametrize(

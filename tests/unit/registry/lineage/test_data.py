@@ -122,6 +122,33 @@ def test_a_file_that_is_not_there_is_said(tmp_path: Path) -> None:
         data_set(tmp_path / "absent.csv")
 
 
+def test_a_data_set_that_is_a_table_has_its_own_columns_and_counts(rows: Path) -> None:
+    """Of the bytes that the version names, also behind a DVC file; in the lineage beside what always stood there."""
+    counts = {
+        "rows": 1,
+        "duplicates": 0,
+        "columns": [
+            {"name": name, "type": "integer", "missing": 0, "distinct": 1} for name in ("a", "b")
+        ],
+    }  # fmt: skip
+    assert data_set(rows).told()["profile"] == counts
+    assert set(data_set(rows, profiled=False).told()) == set(data_set(rows).told()) - {"profile"}
+    rows.with_name("rows.csv.dvc").write_text(DVC)
+    assert data_set(rows.with_name("rows.csv.dvc")).profile == counts
+
+
+def test_what_is_no_table_or_not_there_has_no_profile(rows: Path) -> None:
+    """Other files, damaged ones, and what DVC has elsewhere: a version, and no guess at what is in it."""
+    for name, content in (("notes.bin", b"a,b\n1,2\n"), ("broken.csv", b"\xff\xfe"), ("empty.csv", b"a,b\n")):
+        path = rows.with_name(name)
+        path.write_bytes(content)
+        found = data_set(path)
+        assert (found.profile, "profile" in found.told()) == (None, False)
+    record = rows.with_name("gone.dvc")
+    record.write_text(DVC.replace("rows.csv", "gone.csv"))
+    assert data_set(record).profile is None
+
+
 def test_a_profile_counts_and_tells_no_cell() -> None:
     """Types, missing and distinct values, rows that are there twice."""
     frame = pd.DataFrame(

@@ -231,6 +231,23 @@ def test_damaged_bytes_of_a_package_are_said_and_hide_no_other(site: LineageSite
         assert [each.digest for each in lineage.packages()] == [good.digest]
 
 
+def test_a_damaged_manifest_is_said_and_hides_no_other(site: LineageSite) -> None:
+    """One that was known before stays known, held to its digest: its names of the data are wanted."""
+    made, good = site.publish("credit", [ROWS]), site.publish("other", [MORE])
+    with site.lineage() as lineage:
+        assert lineage.refresh() == []
+        manifest = site.directory / "store" / "blobs" / "sha256" / made.digest[7:]
+        manifest.write_bytes(manifest.read_bytes().replace(b"affiant", b"affianT"))
+        (wrong,) = lineage.refresh()
+        assert made.digest in wrong
+        assert {each.digest for each in lineage.packages()} == {made.digest, good.digest}
+        assert lineage.data(MD5).aliases == (f"sha256:{SHA}",)
+    with site.lineage("fresh") as lineage:
+        (wrong,) = lineage.refresh()
+        assert made.digest in wrong
+        assert [each.digest for each in lineage.packages()] == [good.digest]
+
+
 def test_lineage_of_any_form_is_taken(site: LineageSite) -> None:
     """Whoever made a package may have written anything there: what is no data set is passed over."""
     strange = number_package().lineage["origin"] | {

@@ -43,6 +43,7 @@ def test_what_was_said_is_told_and_nothing_is_unknown(tmp_path: Path) -> None:
     told = document(
         Origin((data,), runs, f"reg/credit@{DIGEST}", "python train.py", locked), GitState("c" * 40, True)
     )
+    assert told["environment"]["of"] == "publisher"
     assert told["unknown"] == []
     assert told["git"] == {"commit": "c" * 40, "dirty": True}
     assert told["origin"] == {
