@@ -10,7 +10,9 @@ import typer
 from audit.config import load
 from audit.errors import ConfigError
 
-from .approvals_open import JsonOption, board_of
+from .approvals_open import JsonOption, board_of, warn
+from .approvals_show import cell, screen, table
+from .drift_monitor import firing_of
 from .errors import WRONG
 from .options import ConfigOption
 from .output import ForceOption, check_output, write_output
@@ -22,7 +24,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Alert rules, made from the policy.\n\nExample: affiant alerts render --policy policy.yaml --out alerts/",
+    help="Alert rules, made from the policy, and what fires.\n\n"
+    "Example: affiant alerts render --policy policy.yaml --out alerts/",
 )
 
 PolicyOption = Annotated[
@@ -45,6 +48,8 @@ LimitOption = Annotated[
     ),
 ]
 _CONTROLLER: Final = "http://127.0.0.1:9467/alerts"
+_STYLES: Final = {"page": "bold red", "warn": "yellow"}
+_ASIDE: Final = frozenset({"alertname", "severity", "affiant_action", "cause"})
 _TOKEN: Final = Path("/etc/affiant/controller.token")
 
 
@@ -106,6 +111,8 @@ def render(
     )  # fmt: skip
     told = routes_data(receivers)
     found = _policy(policy, config)
+    for each in _in_vain(found):
+        warn(each)
     groups = _groups(found, limit, config)
     files: dict[str, str] = {}
     if out is not None:
@@ -164,6 +171,56 @@ def check(
             typer.echo(f"{printable(str(file))} is what {found.digest} makes")
     if differences:
         raise typer.Exit(WRONG)
+
+
+@app.command()
+def firing(config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Show what fires now, pages first, as the running monitor evaluates it where there is no Prometheus.
+
+    Exit codes: 0 nothing fires; 1 something does; 2 wrong usage or settings; 3 no monitor answers, or it leaves alerts
+    to Prometheus.
+
+    Example: affiant alerts firing
+    """
+    from datetime import UTC, datetime
+
+    said = firing_of(load(config))
+    found = sorted(said.alerts, key=lambda each: (each["labels"].get("severity") != "page", each["since"]))
+    if as_json:
+        typer.echo(json_text({"firing": found, "leads": said.leads}))
+    else:
+        out = screen()
+        if not said.leads:
+            out.print(
+                cell(
+                    f"the monitor at {said.address} does not lead: what packages answer is for another one to say"
+                )
+            )
+        if not found:
+            out.print("nothing fires")
+        grid = table("since", "severity", "alert", "of", "what")
+        for each in found:
+            labels = each["labels"]
+            of = " ".join(text for name, text in labels.items() if name not in _ASIDE and text)
+            grid.add_row(
+                cell(datetime.fromtimestamp(each["since"], UTC).isoformat(timespec="seconds")),
+                cell(labels.get("severity", ""), _STYLES.get(labels.get("severity", ""), "")),
+                cell(labels.get("alertname", "")), cell(of), cell(each["annotations"].get("summary", "")),
+            )  # fmt: skip
+        if found:
+            out.print(grid)
+    if found:
+        raise typer.Exit(WRONG)
+
+
+def _in_vain(policy: Policy) -> list[str]:
+    """What the policy asks of the controller that it never does."""
+    return [
+        f"{service}: no controller rolls back for performance, so people are told of each such page, and told again "
+        "that it was refused (docs/rollback.md)"
+        for service, section in sorted(policy.services.items())
+        if section.drift.rollback is not None and "performance" in section.drift.rollback.causes
+    ]
 
 
 def _policy(file: Path | None, config: Path | None) -> Policy:

@@ -22,6 +22,7 @@ from .approvals_show import cell, screen, table
 from .options import ConfigOption
 from .telemetry import logs_as_set
 from .text import json_text
+from .together import Together
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -40,7 +41,8 @@ def run(config: ConfigOption = None) -> None:
     signed (`affiant deploy --then`) are moved on, or taken back, by their comparison with live. Nothing else is kept,
     so any number of controllers may run, and each may be killed at any time.
 
-    Exit codes: 0 told to end; 2 wrong usage, settings, key or token; 3 the address is taken, or there is no log.
+    Exit codes: 0 told to end; 2 wrong usage, settings, key or token; 3 the address is taken, there is no log, or a part
+    of it has failed.
 
     Example: affiant controller run --config affiant.toml
     """
@@ -61,14 +63,10 @@ def run(config: ConfigOption = None) -> None:
     with WebhookServer(settings.host, settings.port, pages, tls) as server:
         scheme = "http" if tls is None else "https"
         say.info("ready", metrics=f"{scheme}://{settings.host}:{server.port}/metrics")
-        moving = threading.Thread(target=mover.run, args=(stop,), name="rollouts")
-        moving.start()
-        try:
+        # Whatever ends one ends both: of a process that lives on, and decides nothing, no supervisor would know.
+        with Together(stop) as threads:
+            threads.start("rollouts", mover.run)
             controller.run(stop)
-        finally:
-            # Whatever ends one ends both: of a process that lives on, and decides nothing, no supervisor would know.
-            stop.set()
-            moving.join()
     say.info("ended")
 
 
@@ -145,7 +143,7 @@ def _ask(config: Config, settings: ControllerSettings) -> list[dict[str, Any]]:
             raise AuditError(f"the controller at {host}:{settings.port} answers {answer.status}")
         found = json.loads(raw)["decisions"]
         return [each for each in found if isinstance(each, dict)]
-    except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError) as error:
+    except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError, RecursionError) as error:
         why = type(error).__name__ if not isinstance(error, ssl.SSLError) else "TLS"
         raise AuditError(f"the controller at {host}:{settings.port} does not answer ({why})") from error
     finally:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import http.client
 import json
 import urllib.error
-import urllib.request
 from typing import Any, Final, NamedTuple
 
 from audit.config import Config
+from audit.direct import direct
 from audit.errors import LogUnavailable
 from audit.proof.printable import printable
 
@@ -39,24 +39,68 @@ def figures_of(config: Config) -> Figures:
         ConfigError: nobody knows where a monitor is.
     """
     from monitoring.asking import LEADS
+
+    address = _address(config)
+    found, headers = _asked(address, "/figures")
+    if not isinstance(found, list):
+        raise LogUnavailable(f"what answers at {address} is no monitor")
+    return Figures(found, address, headers.get(LEADS))
+
+
+class Firing(NamedTuple):
+    """What fires, as the monitor that was asked evaluates it."""
+
+    alerts: list[dict[str, Any]]
+    """`labels`, `annotations`, `since`: s since 1970 UTC."""
+    leads: bool
+    """Whether it looks at what packages answer, too."""
+    address: str
+
+
+def firing_of(config: Config) -> Firing:
+    """What fires, of the rules that the monitor of the settings evaluates by itself.
+
+    Raises:
+        LogUnavailable: no monitor answers, or it leaves alerts to Prometheus; the message says who was asked.
+        ConfigError: nobody knows where a monitor is.
+    """
+    from monitoring.alerts.firing import PATH
+
+    address = _address(config)
+    found, _ = _asked(address, PATH)
+    alerts = found.get("firing") if isinstance(found, dict) else None
+    if not isinstance(alerts, list) or not all(_is_alert(each) for each in alerts):
+        raise LogUnavailable(f"what answers at {address} is no monitor")
+    return Firing(alerts, bool(found.get("leads")), address)
+
+
+def _is_alert(found: Any) -> bool:
+    if not isinstance(found, dict) or not isinstance(found.get("since"), int | float):
+        return False
+    said = (found.get("labels"), found.get("annotations"))
+    return all(
+        isinstance(each, dict) and all(isinstance(text, str) for text in each.values()) for each in said
+    )
+
+
+def _address(config: Config) -> str:
     from monitoring.settings import ControllerSettings
 
-    address = monitor_url(config, config.section("controller", ControllerSettings))
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    return monitor_url(config, config.section("controller", ControllerSettings))
+
+
+def _asked(address: str, path: str) -> tuple[Any, Any]:
+    """What it answers, of JSON, and the headers. Raises LogUnavailable."""
     try:
-        with opener.open(f"{address.rstrip('/')}/figures", timeout=_TIMEOUT) as answer:
-            leader = answer.headers.get(LEADS)
-            found = json.loads(answer.read(MOST))
+        with direct().open(f"{address.rstrip('/')}{path}", timeout=_TIMEOUT) as answer:
+            return json.loads(answer.read(MOST)), answer.headers
     except urllib.error.HTTPError as error:
         raise LogUnavailable(f"the monitor at {address} answers {error.code}{_why(error)}") from error
-    except (OSError, http.client.HTTPException, ValueError) as error:
+    except (OSError, http.client.HTTPException, ValueError, RecursionError) as error:
         reason = getattr(error, "reason", error)
         raise LogUnavailable(
             f"no monitor answers at {address} ({type(reason).__name__}); is `affiant monitor` running?"
         ) from error
-    if not isinstance(found, list):
-        raise LogUnavailable(f"what answers at {address} is no monitor")
-    return Figures(found, address, leader)
 
 
 def _why(error: urllib.error.HTTPError) -> str:

@@ -17,6 +17,7 @@ from audit.hosts import in_url
 from .monitor_alerts import configured_evaluating
 from .options import ConfigOption
 from .telemetry import logs_as_set
+from .together import Together
 
 if TYPE_CHECKING:
     from monitoring.governed import Governing, Plans
@@ -31,8 +32,9 @@ app = typer.Typer()
 def monitor(config: ConfigOption = None) -> None:
     """Follow the log until SIGTERM: distances from the reference, alarms, objectives; /metrics, /figures, /evidence.
 
-    It evaluates the policy's alerts by itself and tells the controller's webhook, for machines without Prometheus;
-    where Prometheus and Alertmanager do that, set `evaluate = false` in the table `[monitor]` of the settings.
+    It evaluates the alerts by itself, for machines without Prometheus: logs what fires, shows it to
+    `affiant alerts firing`, and tells the controller, and people where `people_webhook_file` says how. Where
+    Prometheus and Alertmanager do that, set `evaluate = false` in the table `[monitor]` of the settings.
 
     On Kafka several monitors of one group share the partitions, and one of them judges. Survives the absence of log
     and store for any time, and goes on where it was: nothing is lost, and nothing counted twice.
@@ -40,6 +42,7 @@ def monitor(config: ConfigOption = None) -> None:
     Example: affiant monitor --config affiant.toml
     """
     from audit.scrape import MetricsServer
+    from monitoring.alerts.firing import firing_page
     from monitoring.asking import Asking
     from monitoring.pages import pages
     from monitoring.settings import MonitorSettings
@@ -57,17 +60,20 @@ def monitor(config: ConfigOption = None) -> None:
         signal.signal(number, lambda *_: stop.set())
     say = structlog.get_logger("monitor")
     quiet_collector()
+    threads = Together(stop)
     with MetricsServer(
-        settings.metrics_host, settings.metrics_port, running, lambda: running.trouble, table="monitor",
-        pages=pages(running, None if members is None else Asking(members.leader)),
-    ) as server:  # fmt: skip
+        settings.metrics_host, settings.metrics_port, running, lambda: threads.trouble or running.trouble,
+        table="monitor",
+        pages={
+            **pages(running, None if members is None else Asking(members.leader)),
+            **firing_page(None if evaluating is None else lambda: evaluating.firing, lambda: running.leads),
+        },
+    ) as server, threads:  # fmt: skip
         here.address = advertised(settings, server.port)
         say.info("ready", metrics=f"http://{settings.metrics_host}:{server.port}/metrics")
         if evaluating is not None:
-            evaluating.start()
+            evaluating.begin(threads)
         running.run(stop)
-        if evaluating is not None:
-            evaluating.end()
     say.info("ended: everything that was counted is kept")
 
 

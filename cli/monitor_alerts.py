@@ -2,98 +2,143 @@
 
 from __future__ import annotations
 
+import ssl
 import threading
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+import structlog
 
 from audit.config import Config
 from audit.errors import ConfigError
 from audit.hosts import in_url, reachable
-from audit.settings import NotarySettings, SidecarSettings
+from audit.settings import LogSettings, NotarySettings, SidecarSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from monitoring.alerts.embedded import Embedded, Source
+    from monitoring.alerts.form import Group
     from monitoring.alerts.limits import Limits
     from monitoring.alerts.sender import Sender
     from monitoring.alerts.standing import Alert
-    from monitoring.monitor import Monitor
     from monitoring.settings import MonitorSettings
     from registry.policy import Policy
 
+    from .together import Together
+
 INTERVAL: Final = 1.0
+NO_MONITOR: Final = "AffiantNoMonitor"
+
+say = structlog.get_logger("affiant.alerts")
 
 
-class Evaluating(threading.Thread):
-    """Looks every second while this monitor leads, by the policy that is in force then."""
+class Leading(Protocol):
+    """What is asked of a monitor."""
+
+    def collect(self) -> Iterable[Any]:
+        """Its metrics."""
+        ...
+
+    @property
+    def leads(self) -> bool:
+        """Whether it judges."""
+        ...
+
+
+class Evaluating:
+    """Looks every second, by the policy that is in force then.
+
+    MUST: the rules of the record's way are looked at whether or not there is a policy, and whether or not this monitor
+    leads: they are about this machine's processes. Those of a policy, and that nobody judges, while it leads alone: two
+    that evaluate them would tell people everything twice.
+    """
 
     def __init__(
         self,
         embedded: Embedded,
-        monitor: Monitor,
+        monitor: Leading,
         policy: Callable[[], Policy | None],
         senders: tuple[Sender, ...],
         limits: Limits,
+        *,
+        alone: bool,
     ) -> None:
-        super().__init__(name="alerts", daemon=True)
-        self._embedded = embedded
-        self._monitor = monitor
-        self._policy = policy
-        self._senders = senders
-        self._limits = limits
+        """`alone`: there is no other monitor that could lead."""
+        self._embedded: Final = embedded
+        self._monitor: Final = monitor
+        self._policy: Final = policy
+        self._senders: Final = senders
+        self._limits: Final = limits
+        self._alone: Final = alone
         self._known: Policy | None = None
-        self._stop_asked = threading.Event()
+        self._followed: tuple[Policy | None, bool] | None = None
 
-    def run(self) -> None:
-        """Until `end`."""
-        sending = [sender.start(self._stop_asked) for sender in self._senders]
-        while not self._stop_asked.wait(INTERVAL):
+    def begin(self, threads: Together) -> None:
+        """Look and tell, in threads of their own: a webhook that does not answer keeps nobody waiting."""
+        for sender in self._senders:
+            threads.start("told", sender.run)
+        threads.start("alerts", self.run)
+
+    def run(self, stop: threading.Event) -> None:
+        """Look until `stop` is set; `begin` has the senders run, too."""
+        while not stop.wait(INTERVAL):
             self.look()
-        for thread in sending:
-            thread.join()
 
     def look(self) -> None:
         """Once. For one thread."""
-        from monitoring.alerts.rules import groups_of
-
         policy = self._policy()
-        if policy is not None and policy is not self._known:
-            self._embedded.follow(groups_of(policy, self._limits))
-            self._known = policy
-        # Two that evaluate would tell everything twice; the receiver bears it, people less so.
-        if self._known is not None and self._monitor.leads:
-            self._embedded.step()
+        self._known = self._known if policy is None else policy
+        rules = self._known, self._alone or self._monitor.leads
+        if rules != self._followed:
+            groups = self._groups(*rules)
+            lost = self._followed is not None and self._followed[1] and not rules[1]
+            (self._embedded.leave if lost else self._embedded.follow)(groups)
+            self._followed = rules
+        self._embedded.step()
 
     @property
     def firing(self) -> tuple[Alert, ...]:
         """What fires, as of the last look."""
         return self._embedded.firing
 
-    def end(self) -> None:
-        """Told and done."""
-        self._stop_asked.set()
-        self.join()
+    def _groups(self, policy: Policy | None, leads: bool) -> tuple[Group, ...]:
+        from monitoring.alerts.form import Group
+        from monitoring.alerts.path import path_groups
+        from monitoring.alerts.rules import groups_of
+
+        if leads:
+            return tuple(path_groups(self._limits)) if policy is None else groups_of(policy, self._limits)
+        return tuple(
+            Group(each.name, tuple(rule for rule in each.rules if rule.alert != NO_MONITOR), each.interval)
+            for each in path_groups(self._limits)
+        )
 
 
 def configured_evaluating(
-    config: Config, settings: MonitorSettings, monitor: Monitor, policy: Callable[[], Policy | None]
+    config: Config,
+    settings: MonitorSettings,
+    monitor: Leading,
+    policy: Callable[[], Policy | None],
 ) -> Evaluating | None:
     """None: the settings leave it to Prometheus.
 
     Raises:
-        ConfigError: settings that contradict each other.
+        ConfigError: settings that contradict each other, or an address of people that is none.
     """
     from monitoring.alerts.embedded import Embedded, own
     from monitoring.alerts.limits import configured_limits
 
     if not settings.evaluate:
         return None
-    senders = _senders(config, settings)
-    sources: dict[str, Source] = {"monitor": own(monitor), **_others(config)}
-    return Evaluating(Embedded((), sources, senders), monitor, policy, senders, configured_limits(config))
+    senders = (*_controller(config, settings), *_people(config, settings))
+    sources: dict[str, Source] = {"monitor": own(monitor), **_others(config, settings)}
+    return Evaluating(
+        Embedded((), sources, senders), monitor, policy, senders, configured_limits(config),
+        alone=config.section("log", LogSettings).backend == "local",
+    )  # fmt: skip
 
 
-def _others(config: Config) -> dict[str, Source]:
+def _others(config: Config, settings: MonitorSettings) -> dict[str, Source]:
     """The processes of this machine whose metrics the record's rules read; of a port that is not said, none."""
     from monitoring.alerts.embedded import page
     from monitoring.settings import ControllerSettings
@@ -104,18 +149,38 @@ def _others(config: Config) -> dict[str, Source]:
     notary = config.section("notary", NotarySettings)
     controller = config.section("controller", ControllerSettings)
     found: dict[str, Source] = {}
-    for name, host, port, plain in (
-        ("gateway", gateway.host, gateway.port, gateway.tls_certificate is None),
-        ("sidecar", sidecar.metrics_host, sidecar.metrics_port, True),
-        ("notary", notary.metrics_host, notary.metrics_port, True),
-        ("controller", controller.host, controller.port, controller.tls_certificate is None),
+    for name, host, port, certificate in (
+        ("gateway", gateway.host, gateway.port, gateway.tls_certificate),
+        ("sidecar", sidecar.metrics_host, sidecar.metrics_port, None),
+        ("notary", notary.metrics_host, notary.metrics_port, None),
+        ("controller", controller.host, controller.port, controller.tls_certificate),
     ):
-        if port and plain and (name != "controller" or config.resolve(controller.key_file).exists()):
-            found[name] = page(f"http://{in_url(reachable(host))}:{port}/metrics")
+        if name not in settings.watched:
+            continue
+        if name == "controller" and not config.resolve(controller.key_file).exists():
+            continue
+        if not port:
+            say.warning("no alert reads what it says of itself", target=name, why="its port is 0")
+            continue
+        tls = None if certificate is None else _believing(config.resolve(certificate))
+        scheme = "http" if tls is None else "https"
+        found[name] = page(f"{scheme}://{in_url(reachable(host))}:{port}/metrics", tls=tls)
     return found
 
 
-def _senders(config: Config, settings: MonitorSettings) -> tuple[Sender, ...]:
+def _believing(certificate: Path) -> Callable[[], ssl.SSLContext]:
+    """Of a server on this machine: it is the one of the settings, because its certificate is the very one of them."""
+
+    def context() -> ssl.SSLContext:
+        found = ssl.create_default_context(cafile=certificate)
+        found.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+        found.check_hostname = False
+        return found
+
+    return context
+
+
+def _controller(config: Config, settings: MonitorSettings) -> tuple[Sender, ...]:
     """The webhook of the settings, or this machine's controller where it has a token."""
     from monitoring.alerts.sender import Sender, poster
     from monitoring.settings import ControllerSettings
@@ -138,6 +203,29 @@ def _senders(config: Config, settings: MonitorSettings) -> tuple[Sender, ...]:
         raise ConfigError("[monitor] webhook: the token goes over https alone, but for this machine")
     token = (lambda: token_of(config, controller)) if has_token else None
     return (Sender(poster(address, token=token, tls=client_tls(config, controller) if secure else None)),)
+
+
+def _people(config: Config, settings: MonitorSettings) -> tuple[Sender, ...]:
+    """Who hears of every alert: never with the controller's token."""
+    from monitoring.alerts.chat import chat
+    from monitoring.alerts.outbox import Outbox
+    from monitoring.alerts.sender import Sender, poster
+    from registry.approvals.webhook import webhook_url
+
+    if settings.people_webhook_file is None:
+        return ()
+    file = config.resolve(settings.people_webhook_file)
+    try:
+        address = webhook_url(file, None)
+    except ConfigError as error:
+        raise ConfigError(
+            f"[monitor] people_webhook_file: {file} is not to be read, or holds no http:// or https:// address"
+        ) from error
+    assert address is not None
+    post = poster(address, proxied=True)
+    if settings.people_webhook_shape == "alertmanager":
+        return (Sender(post, Outbox.of_people()),)
+    return (Sender(post, Outbox.of_people(), shape=chat),)
 
 
 def _here(address: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -33,10 +33,25 @@ class MonitorSettings(Section):
     """A policy.yaml whose limits hold where no [governance] root is set. With one, the policy in force is that of the
     governance log."""
     evaluate: bool = True
-    """Whether the monitor also evaluates the alerts itself and sends them to `webhook`; switch it off where
-    Prometheus and Alertmanager do."""
+    """Whether the monitor also evaluates the alerts itself, logs them, and tells the controller and people; switch it
+    off where Prometheus and Alertmanager do."""
     webhook: Url | None = None
-    """Where alerts go, as Alertmanager's JSON; the controller of this machine when not set."""
+    """Where the alerts go that the policy lets a controller act on, and no others, as Alertmanager's JSON; the
+    controller of this machine when not set."""
+    people_webhook_file: Path | None = None
+    """A file with the address at which people are told of every alert and of its end. The address is a secret, and so
+    does not stand here. Not set: what fires is in this process's log and in `affiant alerts firing`."""
+    people_webhook_shape: Literal["slack", "alertmanager"] = "slack"
+    """slack: for incoming webhooks of Slack, and of what takes the same. alertmanager: its JSON, for an on-call
+    service."""
+    watched: tuple[Literal["gateway", "sidecar", "notary", "controller"], ...] = (
+        "gateway",
+        "sidecar",
+        "notary",
+        "controller",
+    )
+    """The processes of this machine whose /metrics the alerts read, and which are told of when they do not answer; the
+    controller where its key is."""
     labels_seconds: float = Field(2_592_000.0, gt=0)
     """Predictions wait so long for their labels; of later ones only the count is told."""
 

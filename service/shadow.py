@@ -72,11 +72,18 @@ async def _ask(call: Call, served: Served, query: Query, plan: ServicePlan) -> N
         ticket = accept(call, call.body)
         await append_answer(call, served, query, predicted, reply, ticket=ticket)
     except (GatewayError, JournalError) as error:
-        call.gate.metrics.count("shadow-failed")
-        call.gate.recorder.count("shadow-failed")
         # Its words may quote the request.
-        reason = problem_of(error).slug if isinstance(error, GatewayError) else str(error)
-        log.warning("a shadow gave no answer", digest=served.loaded.digest, reason=reason)
+        _failed(call, served, problem_of(error).slug if isinstance(error, GatewayError) else str(error))
+    # A defect of ours, or of a runtime: nobody waits for this task, so nobody else would ever hear of it.
+    except Exception as error:
+        log.exception("a shadow failed in a way that nobody expected", digest=served.loaded.digest)
+        _failed(call, served, type(error).__name__)
+
+
+def _failed(call: Call, served: Served, reason: str) -> None:
+    call.gate.metrics.count("shadow-failed")
+    call.gate.recorder.count("shadow-failed")
+    log.warning("a shadow gave no answer", digest=served.loaded.digest, reason=reason)
 
 
 def call_features(call: Call) -> object:

@@ -7,6 +7,7 @@ What it does not have: samples from before its start (a burn rate sees what came
 from __future__ import annotations
 
 import http.client
+import ssl
 import threading
 import time
 import urllib.request
@@ -16,6 +17,7 @@ from typing import Any, Final, Protocol
 import structlog
 from prometheus_client.parser import text_string_to_metric_families
 
+from audit.direct import direct
 from audit.proof.printable import printable
 
 from .form import Group
@@ -55,12 +57,20 @@ def own(collector: Collector) -> Source:
     return samples
 
 
-def page(url: str, *, timeout: float = TIMEOUT) -> Source:
-    """The samples of another process's /metrics; the URL is of the settings."""
+def page(url: str, *, timeout: float = TIMEOUT, tls: Callable[[], ssl.SSLContext] | None = None) -> Source:
+    """The samples of another process's /metrics, of it alone: through no proxy, and where no redirect leads.
+
+    Args:
+        url: of the settings.
+        timeout: seconds that it may say nothing.
+        tls: whose certificate is believed, asked for each time: it may be renewed while we run. Raises OSError.
+    """
+    plain = direct()
 
     def samples() -> Iterable[Sample]:
+        opener = plain if tls is None else direct(urllib.request.HTTPSHandler(context=tls()))
         try:
-            with urllib.request.urlopen(url, timeout=timeout) as answer:  # noqa: S310 - settings take http(s) alone
+            with opener.open(url, timeout=timeout) as answer:
                 raw = answer.read(MOST_BYTES + 1)
         except http.client.HTTPException as error:
             raise OSError(f"no HTTP: {type(error).__name__}") from error
@@ -131,7 +141,15 @@ class Embedded:
         ended = self._standing.keep(groups, self._now)
         names = {group.name for group in groups}
         self._fires = {name: alerts for name, alerts in self._fires.items() if name in names}
+        self._say((), ended)
         self._tell(ended)
+
+    def leave(self, groups: Sequence[Group]) -> None:
+        """Other rules from now on: the rest is another's to look at, who tells of its alerts and of their ends."""
+        left = self._standing.keep(groups, self._now)
+        for sender in self._senders:
+            sender.forget(left)
+        self.follow(groups)
 
     def step(self) -> None:
         """Look once: scrape every target, evaluate what is due, hand on what was found. Waits for no webhook."""
@@ -147,6 +165,7 @@ class Embedded:
                 continue
             self._due[group.name] = now + group.interval
             alerts = self._standing.evaluate(group, self._history, now)
+            self._say(self._fires.get(group.name, ()), alerts)
             self._fires[group.name] = tuple(alert for alert in alerts if alert.ends is None)
             found += alerts
         self._tell(found)
@@ -160,6 +179,17 @@ class Embedded:
             stop.wait(max(0.0, interval - (time.monotonic() - begun)))
         for thread in threads:
             thread.join()
+
+    def _say(self, before: Iterable[Alert], alerts: Iterable[Alert]) -> None:
+        """Log what is new, and what has ended: on a machine where nobody else is told, that is all there is."""
+        known = {frozenset(each.labels.items()): each.starts for each in before}
+        for alert in alerts:
+            if alert.ends is not None:
+                log.info("an alert has ended", **_words(alert))
+            elif known.get(frozenset(alert.labels.items())) != alert.starts:
+                log.warning(
+                    "an alert fires", **_words(alert), summary=printable(alert.annotations["summary"])
+                )
 
     def _tell(self, alerts: Sequence[Alert]) -> None:
         if alerts:
@@ -179,3 +209,8 @@ class Embedded:
             if why:
                 log.warning("a target cannot be read", target=target, why=why)
         return found
+
+
+def _words(alert: Alert) -> dict[str, str]:
+    """Its labels, for the log."""
+    return {name: printable(value) for name, value in alert.labels.items() if value}

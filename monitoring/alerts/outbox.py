@@ -2,7 +2,8 @@
 
 Alerts are grouped by service, digest and slot. A group is told when one of its alerts is new or has ended, and again
 after `repeat` seconds while one fires. MUST: an alert that has ended is told as resolved once that it fires was told,
-and only then; one fingerprint stands once in a message; what is kept is bounded.
+and only then; one fingerprint stands once in a message; what is kept is bounded. What people are told is all of it, but
+a warning beside a page about the same thing, as in the rendered Alertmanager's settings.
 https://prometheus.io/docs/alerting/latest/configuration/#webhook_config
 """
 
@@ -11,8 +12,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Self
 
+from .routes import EQUAL
 from .rules import ACTION
 from .standing import Alert
 
@@ -20,6 +22,8 @@ Key = tuple[str, ...]
 GROUPED: Final = ("service", "digest", "slot")
 REPEAT: Final = 300.0
 """Seconds: a controller that was down, or waits for its cool-down, hears of it again."""
+PEOPLE_REPEAT, PEOPLE_SELDOM = 3600.0, 14_400.0
+"""Seconds until people are reminded: of a page, and where there are only warnings."""
 FIRST, LONGEST = 1.0, 60.0
 """Seconds until the next try after the first failure, doubled with each, and at most."""
 MOST_ALERTS: Final = 500
@@ -31,6 +35,10 @@ _NEVER: Final = "0001-01-01T00:00:00Z"
 def for_controller(alert: Alert) -> bool:
     """Whether the policy lets the controller do something about it."""
     return ACTION in alert.labels
+
+
+def _everything(_: Alert) -> bool:
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,29 +75,63 @@ class Outbox:
         wanted: Callable[[Alert], bool] = for_controller,
         receiver: Literal["controller", "people"] = "controller",
         repeat: float = REPEAT,
+        seldom: float | None = None,
         most: int = MOST_KEPT,
     ) -> None:
-        """`wanted`: which alerts this webhook is for."""
+        """Nothing is to be told yet.
+
+        Args:
+            wanted: which alerts this webhook is for.
+            receiver: who it is; people are told of no warning beside a page about the same thing.
+            repeat: seconds until a group that fires is told again.
+            seldom: the same where nothing pages; as `repeat` when not given.
+            most: alerts that are kept.
+        """
         self._wanted: Final = wanted
-        self._receiver: Final = receiver
+        self.receiver: Final = receiver
         self._repeat: Final = repeat
+        self._seldom: Final = repeat if seldom is None else seldom
         self._most: Final = most
         self._groups: Final[dict[Key, _Group]] = {}
         self.left_out = 0
         """Alerts that were too many to be kept."""
 
+    @classmethod
+    def of_people(cls) -> Self:
+        """Everything, as the rendered Alertmanager's settings have it."""
+        return cls(wanted=_everything, receiver="people", repeat=PEOPLE_REPEAT, seldom=PEOPLE_SELDOM)
+
     def tell(self, alerts: Iterable[Alert]) -> None:
         """What fires, and what has ended. What is not in it stays as it was."""
+        pages: list[Alert] = []
+        others: list[Alert] = []
         for alert in alerts:
             if self._wanted(alert):
+                (pages if alert.labels.get("severity") == "page" else others).append(alert)
+        for alert in pages:
+            self._take(alert)
+        muted = self._paged() if self.receiver == "people" and others else frozenset()
+        for alert in others:
+            if alert.ends is not None or _thing(alert) not in muted or self._knows(alert):
                 self._take(alert)
+
+    def forget(self, alerts: Iterable[Alert]) -> None:
+        """Somebody else tells of them from now on: neither that they fire is told again, nor that they end."""
+        for alert in alerts:
+            key = _key(alert)
+            group = self._groups.get(key)
+            if group is None:
+                continue
+            group.alerts.pop(alert.fingerprint, None)
+            if not group.alerts:
+                del self._groups[key]
 
     def due(self, now: float) -> list[Notice]:
         """The messages that are to be sent now."""
         found = []
         for key, group in self._groups.items():
-            fires = any(kept.alert.ends is None for kept in group.alerts.values())
-            again = fires and now - group.sent >= self._repeat
+            every = self._every(group)
+            again = every is not None and now - group.sent >= every
             if (group.changed or again) and now >= group.due:
                 alerts = tuple(kept.alert for kept in group.alerts.values())
                 found.append(Notice(key, self._body(key, alerts), alerts))
@@ -101,8 +143,8 @@ class Outbox:
         for group in self._groups.values():
             if group.changed:
                 found.append(max(now, group.due))
-            elif any(kept.alert.ends is None for kept in group.alerts.values()):
-                found.append(max(now, group.due, group.sent + self._repeat))
+            elif (every := self._every(group)) is not None:
+                found.append(max(now, group.due, group.sent + every))
         return min(found, default=None)
 
     def sent(self, notice: Notice, now: float) -> None:
@@ -138,8 +180,28 @@ class Outbox:
         """Alerts that are kept."""
         return sum(len(group.alerts) for group in self._groups.values())
 
+    def _every(self, group: _Group) -> float | None:
+        """Seconds until it is told again; None: nothing of it fires."""
+        fire = [kept.alert for kept in group.alerts.values() if kept.alert.ends is None]
+        if not fire:
+            return None
+        return self._repeat if any(each.labels.get("severity") == "page" for each in fire) else self._seldom
+
+    def _paged(self) -> frozenset[Key]:
+        """What pages are about that fire."""
+        return frozenset(
+            _thing(kept.alert)
+            for group in self._groups.values()
+            for kept in group.alerts.values()
+            if kept.alert.ends is None and kept.alert.labels.get("severity") == "page"
+        )
+
+    def _knows(self, alert: Alert) -> bool:
+        group = self._groups.get(_key(alert))
+        return group is not None and alert.fingerprint in group.alerts
+
     def _take(self, alert: Alert) -> None:
-        key = tuple(alert.labels.get(label, "") for label in GROUPED)
+        key = _key(alert)
         fingerprint = alert.fingerprint
         group = self._groups.get(key)
         kept = group.alerts.get(fingerprint) if group is not None else None
@@ -171,13 +233,22 @@ class Outbox:
             "groupKey": "{}:{" + ", ".join(f'{name}="{value}"' for name, value in labels.items()) + "}",
             "truncatedAlerts": len(alerts) - len(shown),
             "status": "firing" if fires else "resolved",
-            "receiver": self._receiver,
+            "receiver": self.receiver,
             "groupLabels": labels,
             "commonLabels": _common(alert.labels for alert in shown),
             "commonAnnotations": _common(alert.annotations for alert in shown),
             "externalURL": "",
             "alerts": [_said(alert) for alert in shown],
         }
+
+
+def _key(alert: Alert) -> Key:
+    return tuple(alert.labels.get(label, "") for label in GROUPED)
+
+
+def _thing(alert: Alert) -> Key:
+    """What it is about: a page and a warning of the same thing have it in common."""
+    return tuple(alert.labels.get(label, "") for label in EQUAL)
 
 
 def _said(alert: Alert) -> dict[str, Any]:

@@ -9,12 +9,12 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterable
-from typing import Final
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final
 
 import structlog
 
-from audit.direct import direct
+from audit.direct import NoRedirects, direct
 from audit.errors import KeyRefused
 from audit.proof.printable import printable
 
@@ -30,6 +30,8 @@ log = structlog.get_logger("affiant.alerts")
 
 Post = Callable[[bytes], int]
 """Posts a body; the status of the answer. Raises OSError: there is none."""
+Shape = Callable[[Mapping[str, Any]], Mapping[str, Any]]
+"""Alertmanager's message → what is posted, for JSON."""
 
 
 def poster(
@@ -38,9 +40,21 @@ def poster(
     token: Callable[[], str] | None = None,
     tls: ssl.SSLContext | None = None,
     timeout: float = TIMEOUT,
+    proxied: bool = False,
 ) -> Post:
-    """Posts JSON to an address. `token` is asked for each time: it may be changed while we run."""
+    """Posts JSON to an address.
+
+    Args:
+        url: the address; no message has it, for it may be a secret.
+        token: asked for each time: it may be changed while we run.
+        tls: whose certificates are believed; the machine's own when None.
+        timeout: seconds that the server may say nothing.
+        proxied: whether it is outside, and a proxy of the environment leads there. MUST NOT go with a token.
+    """
+    assert not (proxied and token is not None)
     opener = direct() if tls is None else direct(urllib.request.HTTPSHandler(context=tls))
+    if proxied:
+        opener = urllib.request.build_opener(NoRedirects)
 
     def post(body: bytes) -> int:
         headers = {"Content-Type": "application/json", "User-Agent": "affiant-monitor"}
@@ -67,11 +81,13 @@ class Sender:
         post: Post,
         outbox: Outbox | None = None,
         *,
+        shape: Shape = dict,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Nothing runs yet: see `run`, and `start`."""
+        """Nothing runs yet: see `run`, and `start`. `shape`: how its receiver wants a message."""
         self._post: Final = post
         self._outbox: Final = outbox if outbox is not None else Outbox()
+        self._shape: Final = shape
         self._clock: Final = clock
         self._changed: Final = threading.Condition()
         self.trouble = ""
@@ -83,12 +99,17 @@ class Sender:
             self._outbox.tell(alerts)
             self._changed.notify_all()
 
+    def forget(self, alerts: Iterable[Alert]) -> None:
+        """See `Outbox.forget`."""
+        with self._changed:
+            self._outbox.forget(alerts)
+
     def step(self) -> float | None:
         """Send what is due; when the next is, by the clock. None: nothing waits."""
         with self._changed:
             notices = self._outbox.due(self._clock())
         for notice in notices:
-            body = json.dumps(notice.body, ensure_ascii=False).encode()
+            body = json.dumps(self._shape(notice.body), ensure_ascii=False).encode()
             status: int | None = None
             try:
                 status = self._post(body)
@@ -122,5 +143,5 @@ class Sender:
 
     def _say(self, why: str) -> None:
         if why and why != self.trouble:
-            log.warning("a webhook did not take an alert", why=why)
+            log.warning("a webhook did not take an alert", receiver=self._outbox.receiver, why=why)
         self.trouble = why

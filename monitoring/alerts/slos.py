@@ -110,6 +110,9 @@ def _rule(
 
 def _held(objective: Objective, held: float | None) -> str:
     """What is bad in fact, and what the policy says where that is not the same."""
+    if objective.between is not None:
+        low, high = objective.between
+        return f" (a score outside of {low:g} to {high:g})"
     if objective.limit is None or held is None:
         return ""
     unit, bad = (" s", "slower than") if objective.name == "latency" else ("", "less sure than")

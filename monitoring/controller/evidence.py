@@ -24,7 +24,9 @@ from .base import Shown
 
 MOST_BYTES: Final = 32 << 20
 MOST_OFFSETS: Final = 20_000_000
-"""Of all ranges of an evidence: what a controller reads before it decides."""
+"""Of all partitions of an evidence, from the first pane to the last: what a controller reads before it decides. An
+auditor has more time (`monitoring.judging.again`).
+"""
 TIMEOUT: Final = 10.0
 _READ: Final = 1 << 20
 
@@ -148,8 +150,13 @@ def _check(evidence: Evidence, topic: Topic) -> None:
         raise EvidenceWrong("the evidence has a pane twice")
     if any(not 0 <= partition < topic.partitions or number < 0 for partition, number in evidence.panes):
         raise EvidenceWrong("the evidence has a pane of no partition")
-    if not 0 < evidence.pane_records * len(evidence.panes) <= MOST_OFFSETS:
-        raise EvidenceWrong(f"the evidence is of more than {MOST_OFFSETS} offsets, or of none")
+    # Those between two panes are read, too: of two that are named there may be any number.
+    outermost = [_outermost(evidence, each) for each in {partition for partition, _ in evidence.panes}]
+    if not 0 < evidence.pane_records * sum(last + 1 - first for first, last in outermost) <= MOST_OFFSETS:
+        raise EvidenceWrong(
+            f"the evidence is of more than {MOST_OFFSETS} offsets, from the first pane of each partition to its last, "
+            "or of none"
+        )
 
 
 def _outermost(evidence: Evidence, partition: int) -> tuple[int, int]:

@@ -196,26 +196,33 @@ class _Server(ThreadingMixIn, WSGIServer):
             self.shutdown_request(request)
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
-        # A byte now and then is no silence: nobody keeps one of few connections for longer than a webhook needs.
-        over = threading.Timer(LONGEST, _cut, (request,))
-        over.daemon = True
-        over.start()
+        over: threading.Timer | None = None
         try:
             request.settimeout(SILENCE)
             if self.tls is not None:
-                request = self.tls.wrap_socket(request, server_side=True)
+                # Without its handshake, which the bound below is for, too: what is wrapped has no connection of its own
+                # any more that could be cut.
+                request = self.tls.wrap_socket(request, server_side=True, do_handshake_on_connect=False)
+            # A byte now and then is no silence: nobody keeps one of few connections for longer than a webhook needs.
+            over = threading.Timer(LONGEST, _cut, (request,))
+            over.daemon = True
+            over.start()
+            if self.tls is not None:
+                request.do_handshake()
             self.finish_request(request, client_address)
         except OSError:
             pass  # a client that went away, said nothing, or has no certificate that holds: ssl's errors are OSErrors
         finally:
-            over.cancel()
+            if over is not None:
+                over.cancel()
             self.shutdown_request(request)
             self._free.release()
 
 
-def _cut(request: Any) -> None:
+def _cut(request: socket.socket) -> None:
     with suppress(OSError):  # it has ended meanwhile
-        request.shutdown(socket.SHUT_RDWR)
+        # The connection's own: that of TLS lets go of what another thread reads from at this moment.
+        socket.socket.shutdown(request, socket.SHUT_RDWR)
 
 
 class WebhookServer:

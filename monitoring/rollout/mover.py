@@ -71,7 +71,7 @@ def fetched(monitor: str) -> Fetch:
             if error.code == http.client.NOT_FOUND:
                 return None
             raise RolloutWaits(f"the monitor answers {error.code}") from error
-        except (OSError, http.client.HTTPException, ValueError) as error:
+        except (OSError, http.client.HTTPException, ValueError, RecursionError) as error:
             raise RolloutWaits(f"the monitor does not answer ({type(error).__name__})") from error
         return found if isinstance(found, dict) else None
 

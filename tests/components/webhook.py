@@ -118,9 +118,9 @@ class Receiver(_Server):
 
 
 class Exporter(_Server):
-    """Serves `text` as /metrics."""
+    """Serves `text` as /metrics; `elsewhere`: sends on to that address instead."""
 
-    def __init__(self, text: str | bytes = "") -> None:
+    def __init__(self, text: str | bytes = "", elsewhere: str | None = None) -> None:
         self.text: str | bytes = text
         self.scrapes = 0
         exporter = self
@@ -130,7 +130,9 @@ class Exporter(_Server):
                 text = exporter.text
                 content = text.encode() if isinstance(text, str) else text
                 exporter.scrapes += 1
-                self.send_response(200)
+                self.send_response(200 if elsewhere is None else 302)
+                if elsewhere is not None:
+                    self.send_header("Location", elsewhere)
                 self.send_header("Content-Type", "text/plain; version=0.0.4")
                 self.send_header("Content-Length", str(len(content)))
                 self.end_headers()

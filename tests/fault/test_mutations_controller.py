@@ -24,9 +24,11 @@ HEARD, SHOWN, PARSED = f"{ON}/test_webhook.py", f"{ON}/test_evidence.py", f"{ON}
 SLOW, BURNT = f"{ON}/test_decide_slo.py", "tests/unit/monitoring/test_burns.py"
 BUDGETS = "tests/unit/monitoring/test_slo.py"
 DAY = "tests/property/test_controller.py"
+FETCHED, TOGETHER = "tests/unit/monitoring/rollout/test_fetched.py", "tests/unit/cli/test_together.py"
 
 COPIED = (
     "audit", "registry", "monitoring", "cli", "tests/__init__.py", "tests/components", ON, DAY, BURNT, BUDGETS,
+    FETCHED, TOGETHER,
 )  # fmt: skip
 
 MUTATIONS = (
@@ -266,6 +268,13 @@ MUTATIONS = (
         SHOWN,
     ),
     Mutation(
+        "what lies between two panes",
+        EVIDENCE,
+        "sum(last + 1 - first for first, last in outermost)",
+        "len(evidence.panes)",
+        SHOWN,
+    ),
+    Mutation(
         "what others did meanwhile",
         RUN,
         "        grounds, ground, now = self._ground(alarm)  # that took its time: what others did meanwhile counts\n",
@@ -375,6 +384,34 @@ MUTATIONS = (
         "        if self._free.acquire(blocking=False):\n",
         "        if True:\n",
         HEARD,
+    ),
+    Mutation(
+        "a connection for ever",
+        WEBHOOK,
+        "        socket.socket.shutdown(request, socket.SHUT_RDWR)\n",
+        "        pass\n",
+        HEARD,
+    ),
+    Mutation(
+        "a handshake for ever",
+        WEBHOOK,
+        "do_handshake_on_connect=False",
+        "do_handshake_on_connect=True",
+        HEARD,
+    ),
+    Mutation(
+        "a comparison that is nested deeply",
+        "monitoring/rollout/mover.py",
+        "HTTPException, ValueError, RecursionError) as error",
+        "HTTPException, ValueError) as error",
+        FETCHED,
+    ),
+    Mutation(
+        "a thread that dies alone",
+        "cli/together.py",
+        "            cause = error\n",
+        "            return\n",
+        TOGETHER,
     ),
     Mutation("the version", ALERTMANAGER, '    version: Literal["4"]\n', "    version: str\n", PARSED),
     Mutation(

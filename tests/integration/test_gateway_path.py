@@ -474,6 +474,25 @@ async def test_a_shadow_is_recorded_and_never_returned(site: Site) -> None:
     assert one.record_id != answer.headers["affiant-record"]
 
 
+@pytest.mark.parametrize("where", ["_predict", "submit"])
+async def test_a_shadow_that_fails_in_any_way_is_counted(site: Site, where: str) -> None:
+    """What its runtime raises, and what nobody expected; whoever asked has its answer all the same."""
+    site.serve("credit", credit_package(form="json"), "shadow", 100.0)
+    async with open_gateway(site) as front:
+        (shadow,) = front.plan["credit"].shadows
+
+        def broken(rows: Any) -> Any:
+            raise RuntimeError("a runtime of a stranger")
+
+        setattr(shadow.loaded.batcher, where, broken)
+        answer = await ask(front, PREDICT, body(ROWS[0]))
+        await until(lambda: not front.gate.shadows._tasks, "the shadow")  # type: ignore[union-attr]
+        failed = await counted(front, 'reason="shadow-failed"')
+    assert answer.status == 200
+    assert float(failed.split()[-1]) == 1
+    assert Slot.SHADOW not in {one.fields.get(Key.SLOT) for one in site.exchanges()}
+
+
 @pytest.mark.parametrize("queue", [0, 3])
 async def test_a_shadow_that_hangs_holds_so_many_requests_and_no_more(site: Site, queue: int) -> None:
     """The others are answered, counted as dropped, and let go of."""

@@ -17,6 +17,15 @@ from tests.components.ports import free_port
 from tests.components.process import Process
 
 ROOT = Path(__file__).resolve().parents[2]
+BROKEN = """
+import sys
+from {module} import {name}
+def broken(*_):
+    raise KeyError("nobody expected this")
+{name}.{method} = broken
+from cli.main import run
+run(sys.argv[1:])
+"""
 
 
 def monitor(site: Site, name: str = "monitor") -> Process:
@@ -142,3 +151,31 @@ def test_what_the_monitor_tells_the_controller_does(tmp_path: Path) -> None:
     finally:
         watching.kill()
         controller.kill()
+
+
+def test_a_thread_that_dies_takes_its_process_with_it(site: Site, tmp_path: Path) -> None:
+    """With exit code 3, after which it is started again, and the traceback in its log: one that lived on would move no
+    rollout, or tell nobody of an alert, and look well.
+    """
+    settings = tmp_path / "affiant.toml"
+    settings.write_text('[data]\ndirectory = "data"\n[monitor]\nmetrics_port = 0\n')
+    monitor_ = ("monitor", "--config", str(settings))
+    processes = {}
+    for thread, where, argv in (
+        ("rollouts", ("monitoring.rollout.mover", "Mover", "step"), ("controller", "run", *site.config)),
+        ("alerts", ("cli.monitor_alerts", "Evaluating", "look"), monitor_),
+    ):
+        program = BROKEN.format(**dict(zip(("module", "name", "method"), where, strict=True)))
+        processes[thread] = Process(
+            [sys.executable, "-P", "-c", program, *argv], log=tmp_path / f"{thread}.txt", cwd=ROOT
+        )
+        processes[thread].start()
+    try:
+        for thread, process in processes.items():
+            assert process.wait(deadline_s=90) == 3, process.log_text()
+            said = process.log_text()
+            assert f"the thread {thread!r} has ended unasked (KeyError); the log says why" in said
+            assert "nobody expected this" in said
+    finally:
+        for process in processes.values():
+            process.kill()

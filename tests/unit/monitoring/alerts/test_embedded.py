@@ -212,6 +212,18 @@ def test_no_page_stops_the_look(exporter: Exporter, answer: bytes) -> None:
     assert all(isinstance(each.value, float) for each in found)
 
 
+def test_a_page_is_asked_of_the_process_itself(exporter: Exporter, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Through no proxy of the environment, and where no redirect leads: whoever is there would say what fires."""
+    exporter.text = "m 1\n"
+    with Exporter(elsewhere=f"{exporter.url}/metrics") as moved:
+        monkeypatch.setenv("http_proxy", moved.url)
+        assert list(page(f"{exporter.url}/metrics")()) == [("m", {}, 1)]
+        assert moved.scrapes == 0
+        with pytest.raises(OSError, match="302"):
+            list(page(f"{moved.url}/metrics")())
+    assert moved.scrapes == 1
+
+
 def test_own_metrics_are_read_as_they_would_be_scraped() -> None:
     """Counters with their ending."""
 

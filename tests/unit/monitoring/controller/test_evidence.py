@@ -71,6 +71,16 @@ def test_only_where_it_is_of_is_taken(log: LocalLog) -> None:
         ({"pane_records": 0}, EvidenceWrong, "or of none"),
         ({"pane_records": -64}, EvidenceWrong, "or of none"),
         ({"pane_records": 1 << 40}, EvidenceWrong, "more than"),
+        (
+            {"panes": [(0, 0), (0, 20_000_000 // 64)]},
+            EvidenceWrong,
+            "from the first pane of each partition to its",
+        ),
+        (
+            {"panes": [(0, 0), (0, 160_000), (1, 0), (1, 160_000)]},
+            EvidenceWrong,
+            "more than 20000000 offsets",
+        ),
         ({"panes": [(0, 5), (0, 6)]}, EvidenceUnavailable, "has the offsets 0 to before 400"),
         ({"panes": [(0, 10**15)]}, EvidenceUnavailable, "has the offsets 0 to before 400"),
     ],

@@ -7,7 +7,7 @@ import json
 import socket
 import ssl
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -177,22 +177,52 @@ def test_connections_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
             found.ask("GET", "/livez")
 
 
-def test_who_says_a_byte_now_and_then_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    """None of the few connections is kept by somebody who never comes to an end."""
-    monkeypatch.setattr(webhook, "LONGEST", 0.5)
-    with site() as found, socket.create_connection(("127.0.0.1", found.port)) as slow:
-        slow.settimeout(20)
-        for byte in b"POST /alerts HTTP/1.1\r\nX: " + b"a" * 1000:
-            try:
-                slow.sendall(bytes([byte]))
-                slow.settimeout(0.05)
-                if slow.recv(1) == b"":
-                    return
-            except TimeoutError:
-                continue
-            except OSError:
-                return
-    pytest.fail("it was never cut off")
+def cut_off(slow: socket.socket, words: bytes) -> bool:
+    """Whether the other side has ended it before all of this was said, a byte at a time."""
+    slow.settimeout(20)
+    for byte in words:
+        try:
+            slow.sendall(bytes([byte]))
+            slow.settimeout(0.05)
+            if slow.recv(1) == b"":
+                return True
+        except TimeoutError:
+            continue
+        except OSError:
+            return True
+    return False
+
+
+WORDS = b"POST /alerts HTTP/1.1\r\nX: " + b"a" * 1000
+HELLO = b"\x16\x03\x01\x02\x00" + b"\x01" + bytes(500)
+"""The beginning of a handshake, of which the end never comes."""
+
+
+@pytest.mark.parametrize("way", ["clear", "handshake", "tls"])
+def test_who_says_a_byte_now_and_then_is_cut_off(
+    way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """None of the few connections is kept by somebody who never comes to an end: not by a request, in the clear or
+    over TLS, nor by shaking hands; and the next one is served.
+    """
+    authority = Authority(tmp_path, "ours")
+    certificate = authority.issue("server")
+    tls = None if way == "clear" else server_tls(certificate, certificate, authority.path)
+    client = ssl.create_default_context(cafile=str(authority.path))
+    more = {} if tls is None else {"tls": client}
+    with site(tls=tls) as found:
+        assert found.ask("GET", "/livez", **more)[0] == 200
+        monkeypatch.setattr(webhook, "LONGEST", 0.5)
+        monkeypatch.setattr(webhook, "SILENCE", 60.0)
+        with socket.create_connection(("127.0.0.1", found.port)) as slow:
+            said = slow
+            if way == "tls":
+                with suppress(OSError):  # half a second is short, on a machine that does much else
+                    said = client.wrap_socket(slow, server_hostname="localhost")
+            with said:
+                assert cut_off(said, HELLO if way == "handshake" else WORDS), "it was never cut off"
+        monkeypatch.undo()
+        assert found.ask("GET", "/livez", **more)[0] == 200
 
 
 def test_an_address_that_is_taken_is_said(open_site: Site) -> None:

@@ -57,6 +57,7 @@ def test_a_comparison_or_none(serve: Serve) -> None:
     [
         ((503, b"", None), "the monitor answers 503"),
         ((200, b"{", None), "the monitor does not answer (JSONDecodeError)"),
+        ((200, b"[" * 100_000, None), "the monitor does not answer (RecursionError)"),
         ((200, b'"' + b"x" * (1 << 20) + b'"', None), "the monitor does not answer (JSONDecodeError)"),
     ],
 )
