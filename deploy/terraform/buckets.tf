@@ -10,6 +10,25 @@ locals {
   }
 }
 
+# The key with which they encrypt. By its policy, AWS' own, the account's administrators say who uses it; the components'
+# roles may (roles.tf). Without the key nobody reads what is in the buckets, and so no plan removes it.
+resource "aws_kms_key" "this" {
+  for_each = toset(var.kms_key_arn == "" ? ["buckets"] : [])
+
+  description             = "${var.name}: ${each.key}"
+  enable_key_rotation     = true
+  deletion_window_in_days = 30
+  tags                    = var.tags
+
+  lifecycle {
+    prevent_destroy = true
+  }
+}
+
+locals {
+  kms_key_arn = var.kms_key_arn == "" ? aws_kms_key.this["buckets"].arn : var.kms_key_arn
+}
+
 resource "aws_s3_bucket" "this" {
   for_each = local.buckets
 
@@ -77,7 +96,7 @@ resource "aws_s3_bucket_server_side_encryption_configuration" "this" {
 
     apply_server_side_encryption_by_default {
       sse_algorithm     = "aws:kms"
-      kms_master_key_id = var.kms_key_arn
+      kms_master_key_id = local.kms_key_arn
     }
   }
 }

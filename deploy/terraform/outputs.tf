@@ -8,8 +8,13 @@ output "buckets" {
   value       = { for name, bucket in aws_s3_bucket.this : name => bucket.arn }
 }
 
+output "kms_key_arn" {
+  description = "The KMS key with which the buckets encrypt."
+  value       = local.kms_key_arn
+}
+
 output "roles" {
-  description = "ARNs of the components' roles, for the policy of the KMS key."
+  description = "ARNs of the components' roles, for the policy of a KMS key of yours."
   value       = { for component, role in aws_iam_role.this : component => role.arn }
 }
 

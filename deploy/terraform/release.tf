@@ -1,6 +1,12 @@
 # The chart, with what this module knows. Tests evaluate the values, and hold them to the chart's schema.
 
 locals {
+  # Brokers know a principal `User:name` by the name that logs in.
+  sasl_names = {
+    for component, principal in var.kafka_users :
+    component => var.kafka_security_protocol == "SASL_SSL" ? trimprefix(principal, "User:") : ""
+  }
+
   chart_values = {
     fullnameOverride = var.name
     images = {
@@ -14,7 +20,8 @@ locals {
     }
     kafka = {
       bootstrap        = var.kafka_bootstrap
-      securityProtocol = "SSL"
+      securityProtocol = var.kafka_security_protocol
+      saslMechanism    = var.kafka_sasl_mechanism
       topics = {
         entries    = local.topics.entries
         governance = local.topics.governance
@@ -23,13 +30,14 @@ locals {
       monitorGroup = local.monitor_group
       partitions   = var.kafka_partitions
       replication  = var.kafka_replication
-      archived     = false
+      archived     = var.kafka_retention_ms >= 0
+      retentionMs  = var.kafka_retention_ms
       ca           = { secretName = var.kafka_ca_secret }
       users = {
-        gateway    = { secretName = var.kafka_user_secrets.gateway }
-        notary     = { secretName = var.kafka_user_secrets.notary }
-        monitor    = { secretName = var.kafka_user_secrets.monitor }
-        controller = { secretName = var.kafka_user_secrets.controller }
+        gateway    = { secretName = var.kafka_user_secrets.gateway, username = local.sasl_names.gateway }
+        notary     = { secretName = var.kafka_user_secrets.notary, username = local.sasl_names.notary }
+        monitor    = { secretName = var.kafka_user_secrets.monitor, username = local.sasl_names.monitor }
+        controller = { secretName = var.kafka_user_secrets.controller, username = local.sasl_names.controller }
       }
     }
     objectStore = {
@@ -44,6 +52,7 @@ locals {
       reference          = var.models_reference
       dockerConfigSecret = var.models_docker_config_secret
     }
+    encryption = { keysSecret = { secretName = var.payload_keys_secret } }
     governance = {
       root       = var.root
       checkpoint = true

@@ -75,7 +75,7 @@ data "aws_iam_policy_document" "objects" {
   statement {
     sid       = "Key"
     actions   = length(each.value.write) > 0 ? ["kms:Decrypt", "kms:GenerateDataKey"] : ["kms:Decrypt"]
-    resources = [var.kms_key_arn]
+    resources = [local.kms_key_arn]
   }
 }
 

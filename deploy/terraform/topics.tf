@@ -20,6 +20,8 @@ locals {
     "message.timestamp.type"         = "LogAppendTime"
     "compression.type"               = "producer"
   }
+  # The record alone may be dropped after a time, as an archive keeps it: whoever starts reads the whole governance log.
+  record_settings = merge(local.log_settings, { "retention.ms" = tostring(var.kafka_retention_ms) })
   panes_settings = {
     "cleanup.policy"                 = "compact"
     "min.insync.replicas"            = "2"
@@ -34,7 +36,7 @@ resource "kafka_topic" "entries" {
   name               = local.topics.entries
   partitions         = var.kafka_partitions
   replication_factor = var.kafka_replication
-  config             = local.log_settings
+  config             = local.record_settings
 
   lifecycle {
     prevent_destroy = true

@@ -44,12 +44,13 @@ variable "lock_mode" {
 }
 
 variable "kms_key_arn" {
-  description = "KMS key with which the buckets encrypt. A reference: the key and who may use it are somebody else's."
+  description = "KMS key with which the buckets encrypt, where the key and who may use it are somebody else's; empty: one is made."
   type        = string
+  default     = ""
 
   validation {
-    condition     = can(regex("^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/.+$", var.kms_key_arn))
-    error_message = "kms_key_arn: arn:aws:kms:REGION:ACCOUNT:key/ID."
+    condition     = var.kms_key_arn == "" || can(regex("^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/.+$", var.kms_key_arn))
+    error_message = "kms_key_arn: arn:aws:kms:REGION:ACCOUNT:key/ID, or empty."
   }
 }
 

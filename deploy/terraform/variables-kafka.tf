@@ -30,6 +30,39 @@ variable "kafka_replication" {
   }
 }
 
+variable "kafka_retention_ms" {
+  description = "How long Kafka keeps the record, in milliseconds: longer than notary, monitors and auditors may be away. -1: for ever; the archive keeps it for ever in any case."
+  type        = number
+  default     = -1
+
+  validation {
+    condition     = var.kafka_retention_ms == -1 || (var.kafka_retention_ms >= 86400000 && floor(var.kafka_retention_ms) == var.kafka_retention_ms)
+    error_message = "kafka_retention_ms: -1, or a whole number of at least a day (86400000)."
+  }
+}
+
+variable "kafka_security_protocol" {
+  description = "SSL: components show certificates. SASL_SSL: they log in by the names of kafka_users, with passwords."
+  type        = string
+  default     = "SSL"
+
+  validation {
+    condition     = contains(["SSL", "SASL_SSL"], var.kafka_security_protocol)
+    error_message = "kafka_security_protocol: SSL or SASL_SSL. ACLs know nobody by anything else, and nothing goes in the clear."
+  }
+}
+
+variable "kafka_sasl_mechanism" {
+  description = "With SASL_SSL: how components log in."
+  type        = string
+  default     = "SCRAM-SHA-512"
+
+  validation {
+    condition     = contains(["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"], var.kafka_sasl_mechanism)
+    error_message = "kafka_sasl_mechanism: PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512."
+  }
+}
+
 variable "kafka_users" {
   description = "Principals that the brokers know the components by, as ACLs name them: `User:name`, or `User:CN=…` of a certificate. The sidecar is the gateway's."
   type = object({
@@ -57,7 +90,7 @@ variable "kafka_users" {
 }
 
 variable "kafka_user_secrets" {
-  description = "Secrets with each component's certificate (`user.crt`, `user.key`)."
+  description = "Secrets with each component's certificate (`user.crt`, `user.key`); with SASL_SSL its `password`."
   type = object({
     gateway    = string
     notary     = string

@@ -86,6 +86,12 @@ variable "api_keys_secret" {
   }
 }
 
+variable "payload_keys_secret" {
+  description = "Secret with `payload-keys.json` of `affiant payload-keys new`: payloads are encrypted by the gateway; empty: they are in the clear, below KMS."
+  type        = string
+  default     = ""
+}
+
 variable "models_reference" {
   description = "OCI registry and repository of the model packages."
   type        = string

@@ -111,6 +111,12 @@ def arguments(call: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     return {name: read(value) for name, value in call.items() if name != "source"}
 
 
+def example() -> dict[str, Any]:
+    """What the call in examples/eks gives."""
+    (found,) = loads((EXAMPLE / "main.tf").read_text())["module"]
+    return arguments(found["affiant"], EXAMPLE)
+
+
 def readme(module: Module) -> str:
     """The README with its tables made anew."""
     before, rest = README.read_text().split(_MARKS[0])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,13 +13,12 @@ from typing import Any
 import jsonschema
 import pytest
 import yaml
-from hcl2.api import loads
 
 from audit.log import kafka_check
 from audit.settings import NotarySettings
 from monitoring import state_topic
 from tests.components.kubernetes import Refused, render
-from tests.components.terraform import EXAMPLE, MODULE, README, Evaluated, Module, arguments, evaluate, readme
+from tests.components.terraform import MODULE, README, Evaluated, Module, evaluate, example, readme
 
 CHART = MODULE.parent / "helm" / "affiant"
 BLOCKS = r"(?:aws|kafka|helm)_\w+"
@@ -32,8 +32,7 @@ def module() -> Module:
 @pytest.fixture(scope="module")
 def call() -> dict[str, Any]:
     """What the example gives."""
-    (found,) = loads((EXAMPLE / "main.tf").read_text())["module"]
-    return arguments(found["affiant"], EXAMPLE)
+    return example()
 
 
 @pytest.fixture(scope="module")
@@ -119,6 +118,9 @@ def test_each_validation_refuses_what_is_wrong(module: Module, call: Mapping[str
         "retention_days": 0,
         "lock_mode": "NONE",
         "kms_key_arn": "alias/affiant",
+        "kafka_retention_ms": 3600000,
+        "kafka_security_protocol": "SASL_PLAINTEXT",
+        "kafka_sasl_mechanism": "GSSAPI",
         "oidc_provider": {**call["oidc_provider"], "url": "https://oidc.example.com"},
     }
     assert set(wrong) == {name for name, body in module.variables.items() if body.get("validation")}
@@ -157,7 +159,7 @@ def test_topics_have_the_settings_that_keep_the_promise(module: Module) -> None:
     assert (log, panes) == (kafka_check.wanted(3), state_topic.wanted(3))
     assert kafka_check.judge(log, replicas=3, brokers=3, archived=False) == []
     assert state_topic.judge(panes, replicas=3, brokers=3) == []
-    for name, settings in (("entries", "log"), ("governance", "log"), ("panes", "panes")):
+    for name, settings in (("entries", "record"), ("governance", "log"), ("panes", "panes")):
         topic = module.resources[f"kafka_topic.{name}"]
         assert topic["config"] == f"${{local.{settings}_settings}}"
         assert topic["lifecycle"] == [{"prevent_destroy": True}]
@@ -222,8 +224,6 @@ def test_nobody_may_delete_or_shorten(module: Module) -> None:
 
 def test_the_notary_s_settings_are_told_of_the_lock(rendered: list[Any]) -> None:
     """Its affiant.toml is one that the notary takes."""
-    import tomllib
-
     (config,) = (
         each
         for each in rendered

@@ -168,7 +168,7 @@ func unknown(block *hclsyntax.Block) cty.Value {
 		return of(block.Labels[1])
 	}
 	instances := map[string]cty.Value{}
-	for _, key := range []string{"gateway", "notary", "monitor", "controller", "sealed", "archive", "payloads"} {
+	for _, key := range []string{"gateway", "notary", "monitor", "controller", "sealed", "archive", "payloads", "buckets"} {
 		instances[key] = of(key)
 	}
 	return cty.MapVal(instances)
@@ -313,6 +313,8 @@ func functions() map[string]function.Function {
 		"startswith":  ofTexts(strings.HasPrefix),
 		"strcontains": ofTexts(strings.Contains),
 		"toset":       stdlib.MakeToFunc(cty.Set(cty.DynamicPseudoType)),
+		"tostring":    stdlib.MakeToFunc(cty.String),
+		"trimprefix":  stdlib.TrimPrefixFunc,
 		"values":      stdlib.ValuesFunc,
 		"yamlencode":  stdlib.JSONEncodeFunc, // JSON is YAML
 	}

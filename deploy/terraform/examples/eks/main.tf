@@ -53,8 +53,9 @@ module "affiant" {
     controller = "sha256:5555555555555555555555555555555555555555555555555555555555555555"
   }
 
-  kafka_bootstrap  = "kafka-0.bank.example:9093,kafka-1.bank.example:9093,kafka-2.bank.example:9093"
-  kafka_partitions = 24
+  kafka_bootstrap    = "kafka-0.bank.example:9093,kafka-1.bank.example:9093,kafka-2.bank.example:9093"
+  kafka_partitions   = 24
+  kafka_retention_ms = 1209600000 # two weeks; the archive has all of it
 
   buckets = {
     sealed   = "bank-affiant-sealed"
@@ -63,15 +64,15 @@ module "affiant" {
   }
   region         = "eu-central-1"
   retention_days = 3650
-  kms_key_arn    = "arn:aws:kms:eu-central-1:111122223333:key/0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0"
   oidc_provider = {
     arn = "arn:aws:iam::111122223333:oidc-provider/oidc.eks.eu-central-1.amazonaws.com/id/0123456789ABCDEF"
     url = "oidc.eks.eu-central-1.amazonaws.com/id/0123456789ABCDEF"
   }
 
-  api_keys_secret  = "affiant-api-keys"
-  models_reference = "registry.bank.example/models/credit"
-  root             = file("root.json")
+  api_keys_secret     = "affiant-api-keys"
+  payload_keys_secret = "affiant-payload-keys"
+  models_reference    = "registry.bank.example/models/credit"
+  root                = file("root.json")
   notary = {
     name       = "log.bank.example"
     public_key = trimspace(file("notary.pub"))
@@ -86,7 +87,7 @@ module "affiant" {
   values = [file("values.yaml")]
 }
 
-output "roles" {
-  description = "For the policy of the KMS key."
-  value       = module.affiant.roles
+output "kms_key_arn" {
+  description = "For whoever backs the buckets up."
+  value       = module.affiant.kms_key_arn
 }

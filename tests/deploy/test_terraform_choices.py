@@ -1,0 +1,105 @@
+"""What of the Terraform module may be chosen, and what comes of it in the chart."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from audit.log import kafka_check
+from tests.components.kubernetes import render
+from tests.components.terraform import Module, evaluate, example
+from tests.deploy.helm_chart import CHART
+from tests.deploy.test_helm_ways import closed, used
+
+
+@pytest.fixture(scope="module")
+def call() -> dict[str, Any]:
+    """What the example gives."""
+    return example()
+
+
+@pytest.fixture(scope="module")
+def rendered(call: Mapping[str, Any], tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, ...]:
+    """The manifests of it."""
+    folder = tmp_path_factory.mktemp("values")
+    files = []
+    for text in (yaml.safe_dump(evaluate(call).locals["chart_values"]), *call["values"]):
+        files.append(folder / f"{len(files)}.yaml")
+        files[-1].write_text(text)
+    return tuple(each for each in yaml.safe_load_all(render(CHART, files)) if each)
+
+
+@pytest.mark.parametrize("days", [14, None])
+def test_kafka_drops_the_record_alone_and_only_where_that_was_said(
+    call: Mapping[str, Any], days: int | None
+) -> None:
+    """Where it does, components are told that there is an archive; `affiant topics check` finds nothing in either."""
+    given = {**call, "kafka_retention_ms": days * 86_400_000 if days else -1}
+    found = evaluate(given).locals
+    assert found["log_settings"]["retention.ms"] == "-1"
+    assert found["record_settings"] == {
+        **found["log_settings"], "retention.ms": str(given["kafka_retention_ms"]),
+    }  # fmt: skip
+    kafka = found["chart_values"]["kafka"]
+    assert (kafka["archived"], kafka["retentionMs"]) == (days is not None, given["kafka_retention_ms"])
+    assert (
+        kafka_check.judge(found["record_settings"], replicas=3, brokers=3, archived=kafka["archived"]) == []
+    )
+
+
+def test_components_log_in_by_the_names_that_brokers_know(call: Mapping[str, Any], tmp_path: Path) -> None:
+    """With SASL the principal's own name, and a password in each one's Secret; with certificates no name."""
+    users = evaluate(call).locals["chart_values"]["kafka"]["users"]
+    assert {each["username"] for each in users.values()} == {""}
+    values = evaluate({**call, "kafka_security_protocol": "SASL_SSL"}).locals["chart_values"]
+    (tmp_path / "values.yaml").write_text(yaml.safe_dump(values))
+    configs = [
+        each["data"]["affiant.toml"]
+        for each in yaml.safe_load_all(render(CHART, [tmp_path / "values.yaml"]))
+        if each and each["kind"] == "ConfigMap" and "affiant.toml" in each["data"]
+    ]
+    logs = [tomllib.loads(each)["log"] for each in configs]
+    assert {each["sasl_username"] for each in logs} == {
+        "affiant-gateway", "affiant-notary", "affiant-monitor", "affiant-controller",
+    }  # fmt: skip
+    assert {each["security_protocol"] for each in logs} == {"SASL_SSL"}
+    assert {each["sasl_mechanism"] for each in logs} == {"SCRAM-SHA-512"}
+
+
+def test_a_key_of_ours_or_of_somebody_else_encrypts(call: Mapping[str, Any]) -> None:
+    """One is made where none is named, rotates, and is not destroyed by a plan; a role may use it and no other."""
+    yours = "arn:aws:kms:eu-central-1:111122223333:key/0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0"
+    assert evaluate(call).locals["kms_key_arn"] == "aws_kms_key/buckets/arn"
+    found = evaluate({**call, "kms_key_arn": yours})
+    assert (found.locals["kms_key_arn"], found.refused, found.wrong) == (yours, (), ())
+    module = Module.read()
+    made = module.resources["aws_kms_key.this"]
+    assert made["enable_key_rotation"] is True
+    assert made["lifecycle"] == [{"prevent_destroy": True}]
+    assert "policy" not in made  # AWS' own: the account's policies say, and the roles' are below
+    assert module.text.count("local.kms_key_arn") == 3  # buckets, roles, output
+
+
+def test_no_way_that_the_example_uses_is_closed(rendered: tuple[Any, ...], call: Mapping[str, Any]) -> None:
+    """A pod that cannot reach its packages or its roles is never ready, and the release would wait in vain."""
+    values = yaml.safe_load(call["values"][0])
+    assert {"kafka", "objectStore", "models", "identity"} <= set(used(rendered))
+    assert closed(rendered, values) == set()
+    del values["networkPolicy"]["identity"]
+    assert closed(rendered, values) == {"identity"}
+
+
+def test_payload_keys_are_the_gateway_s_and_not_the_notary_s(rendered: tuple[Any, ...]) -> None:
+    """Of the Secret that the example names."""
+    have = {
+        each["metadata"]["name"]
+        for each in rendered
+        if each["kind"] in ("Deployment", "StatefulSet") and "affiant-payload-keys" in json.dumps(each)
+    }
+    assert have == {"affiant-gateway", "affiant-monitor", "affiant-controller"}
