@@ -41,8 +41,8 @@ def approve(  # noqa: PLR0917 - a command takes its options one by one
     """Approve a digest for a service, in a role, for a reason: signed, and appended to the governance log.
 
     First the gate results and what will be signed are shown. What would not count is refused, with the reason:
-    a key without the role, the publisher, somebody who has signed already, a digest that the store does not have,
-    no gate results under the policy in force.
+    a key without the role, the publisher (in an emergency, too), somebody who has signed already, a digest that the
+    store does not have, no gate results under the policy in force.
 
     Exit codes: 0 signed; 1 it would not count, nothing was signed; 2 wrong usage, settings or key; 3 the log or the
     store does not answer.

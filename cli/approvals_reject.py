@@ -23,7 +23,9 @@ def reject(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Reject a digest: it is not admitted until you approve it, whatever others sign.
+    """Reject a digest: it is not admitted until you approve it, whatever others sign or revoke.
+
+    Only break-glass goes without you, for its hours; your rejection stands after them.
 
     Exit codes: 0 signed; 1 it would not count, nothing was signed; 2 wrong usage, settings or key; 3 the log or the
     store does not answer.

@@ -24,7 +24,8 @@ def revoke(
 ) -> None:
     """Revoke a digest: every approval and gate result before this counts no more; gateways take it off.
 
-    Whoever may sign for the service, or for the root, may revoke. New gate results and approvals admit it again.
+    Whoever may sign for the service, or for the root, may revoke. New gate results and approvals admit it again. A
+    rejection stands all the same, until its author approves.
 
     Exit codes: 0 signed; 1 the key may not, nothing was signed; 2 wrong usage, settings or key; 3 the log or the
     store does not answer.

@@ -25,7 +25,7 @@ class Approvals(Part):
     roles: Roles
     """Role → number of people."""
     publisher_may_approve: bool = False
-    """Whether the person who published the package counts as a signer."""
+    """Whether the person who published the package counts as a signer, of break-glass too."""
     valid_days: Annotated[int, Field(ge=1, le=3650)] = 365
     """An approval counts for so many days after it was signed."""
     on_expiry: Literal["alarm", "stop"] = "alarm"

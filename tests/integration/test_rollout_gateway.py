@@ -37,6 +37,8 @@ services:
     drift: {ks: 1.0}
     canary:
       maximum_weight: 0.5
+      gates: [documentation]
+      roles: {legal: 1}
       rollout: {errors_worse_by: 0.05, refusals_worse_by: 0.05, ks: 0.25, p99_slower_by: 10.0, slower_by: 3.0}
 """
 SETTINGS = """
