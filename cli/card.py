@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,10 +15,12 @@ from audit.config import Config, load
 
 from .approvals_open import JsonOption, board_of, digest_of
 from .approvals_show import cell, day, screen, table
+from .audit_open import _bar
+from .errors import WRONG
 from .model import DigestArgument
 from .options import ConfigOption
 from .output import ForceOption, check_output, write_output
-from .text import json_text, printable
+from .text import counted, json_text, printable
 
 if TYPE_CHECKING:
     from registry.cards.attached import Attachments
@@ -95,38 +98,70 @@ def attach(
 ) -> None:
     """Keep the cards with the package, when a fact has changed since they were kept last; older ones stay.
 
+    `affiant card sync` does it for every package that has cards.
+
     Exit codes: 0 kept, or nothing has changed; 1 the store does not have it, or a byte is wrong; 2 wrong usage,
-    settings or documents, or a store that keeps no attachments; 3 the log or the store does not answer.
+    settings or documents; 3 the log or the store does not answer.
 
     Example: affiant card attach sha256:5e66a605fa8c --documents documents.yaml
     """
-    from registry.cards.attached import Attachment
+    from registry.cards.keep import keep
     from registry.stores import configured_store
 
     loaded = load(config)
     whole = digest_of(configured_store(loaded), digest)
     facts, cards = _cards(loaded, whole, documents)
     kept = _attachments(loaded)
-    before = kept.attached(whole)
-    changed = not before or before[0].facts != facts.digest
-    name = before[0].digest if before else ""
-    if changed:
-        files = {**cards, "facts.json": json.dumps(facts.told(), sort_keys=True).encode()}
-        if facts.documents is not None:
-            files["documents.yaml"] = facts.documents.raw
-        name = kept.attach(Attachment(facts.package, facts.digest, time.time(), files))
+    done = keep(kept, kept.attached(whole), facts, cards, time.time())
     if as_json:
-        typer.echo(json_text({"digest": whole, "attached": name, "changed": changed, "facts": facts.digest}))
+        told = {"digest": whole, "attached": done.attached, "changed": done.changed, "facts": facts.digest}
+        typer.echo(json_text(told))
         return
-    typer.echo(f"{name}: {'kept with' if changed else 'nothing has changed; already kept with'} {whole}")
+    typer.echo(
+        f"{done.attached}: {'kept with' if done.changed else 'nothing has changed; already kept with'} {whole}"
+    )
+
+
+@app.command()
+def sync(config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Rewrite the cards of every package that has some, where a fact has changed since they were kept last.
+
+    For cron and pipelines: gates, approvals, revocations and deployments are signed without waiting for cards. What
+    people wrote counts on as it was attached last; older cards stay; a package without cards gets none.
+
+    Exit codes: 0 the cards say what is so; 1 a package or its cards are wrong: the others were rewritten; 2 wrong
+    settings; 3 the log or the store does not answer.
+
+    Example: affiant card sync
+    """
+    from registry.cards.keep import sync as rewrite
+    from registry.settings import GovernanceSettings
+    from registry.stores import configured_store
+
+    loaded = load(config)
+    governed = loaded.section("governance", GovernanceSettings).root is not None
+    board = board_of(loaded) if governed else None
+    with _bar("looking at cards") as begin:
+        done = rewrite(configured_store(loaded), _attachments(loaded), board, time.time, begin)
+    changed, wrong = [each for each in done if each.changed], [each for each in done if each.problem]
+    if as_json:
+        typer.echo(json_text({"changed": len(changed), "cards": [asdict(each) for each in done]}))
+    else:
+        for each in changed:
+            typer.echo(f"{each.attached}: kept with {each.digest}")
+        typer.echo(f"{counted(len(done) - len(wrong), 'package')} with cards; {len(changed)} rewritten")
+    for each in wrong:
+        typer.echo(printable(f"WRONG  package {each.digest}: {each.problem}"), err=True)
+    if wrong:
+        raise typer.Exit(WRONG)
 
 
 @app.command("list")
 def list_(digest: DigestArgument, config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """List the cards that are kept with a package, newest first.
 
-    Exit codes: 0 listed; 1 the store does not have it, or a byte is wrong; 2 wrong usage or settings, or a store that
-    keeps no attachments; 3 the store does not answer.
+    Exit codes: 0 listed; 1 the store does not have it, or a byte is wrong; 2 wrong usage or settings; 3 the store does
+    not answer.
 
     Example: affiant card list sha256:5e66a605fa8c
     """
@@ -195,24 +230,13 @@ def _cards(loaded: Config, digest: str, documents: Path | None) -> tuple[Facts, 
 
 def _documents(loaded: Config, digest: str, path: Path | None) -> Documents | None:
     """Those that are given, else those that were attached last."""
-    from registry.cards.attached import NoAttachments
-    from registry.cards.documents import load_documents, parse_documents
+    from registry.cards.documents import load_documents
+    from registry.cards.keep import documents_of
 
     if path is not None:
         return load_documents(path)
-    try:
-        kept = _attachments(loaded)
-    except NoAttachments:
-        return None
-    raw = next(
-        (
-            kept.fetch(each, "documents.yaml")
-            for each in kept.attached(digest)[:1]
-            if "documents.yaml" in each.files
-        ),
-        None,
-    )
-    return None if raw is None else parse_documents(raw, "the attached documents.yaml")
+    kept = _attachments(loaded)
+    return documents_of(kept, kept.attached(digest))
 
 
 def _attachments(loaded: Config) -> Attachments:

@@ -8,35 +8,32 @@
 from __future__ import annotations
 
 from audit.config import Config
-from registry.settings import StoreSettings, docker_config, store_credentials
+from registry.settings import StoreSettings, docker_config, mlflow_access, store_credentials
 
 from .artifact import Attached, Attachment
-from .base import Attachments, NoAttachments
+from .base import Attachments
 from .layout import LayoutAttachments
 
-__all__ = ["Attached", "Attachment", "Attachments", "NoAttachments", "configured_attachments"]
+__all__ = ["Attached", "Attachment", "Attachments", "configured_attachments"]
 
 
 def configured_attachments(config: Config) -> Attachments:
-    """Where the store of an affiant.toml keeps attachments.
-
-    Raises:
-        NoAttachments: it keeps none.
-    """
+    """Where the store of an affiant.toml keeps attachments. Raises ConfigError."""
     settings = config.section("store", StoreSettings)
     if settings.backend == "layout":
         directory = (
             config.resolve(settings.directory) if settings.directory is not None else config.data / "store"
         )
         return LayoutAttachments(directory)
-    if settings.backend == "oci":
-        from .oci import OciAttachments
+    if settings.backend == "mlflow":
+        from .mlflow import MlflowAttachments
 
-        assert settings.reference is not None  # the settings' own rule
-        return OciAttachments(
-            settings.reference, plain_http=settings.plain_http, timeout=settings.timeout_seconds,
-            credentials=store_credentials(), docker_config=docker_config(),
-        )  # fmt: skip
-    raise NoAttachments(
-        f"a store of {settings.backend} keeps no cards; `affiant card render --out` writes them"
-    )
+        access = mlflow_access(settings.tracking_uri)
+        return MlflowAttachments(access, prefix=settings.prefix, timeout=settings.timeout_seconds)
+    from .oci import OciAttachments
+
+    assert settings.reference is not None  # the settings' own rule
+    return OciAttachments(
+        settings.reference, plain_http=settings.plain_http, timeout=settings.timeout_seconds,
+        credentials=store_credentials(), docker_config=docker_config(),
+    )  # fmt: skip

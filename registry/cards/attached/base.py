@@ -4,13 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from audit.errors import ConfigError
-
 from .artifact import Attached, Attachment
-
-
-class NoAttachments(ConfigError):  # noqa: N818 — says what is so
-    """The store of the settings keeps no attachments."""
 
 
 class Attachments(Protocol):

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from registry.cards.attached import Attachment, Attachments, LayoutAttachments
+from registry.cards.attached.mlflow import MlflowAttachments
 from registry.cards.attached.oci import OciAttachments
 from registry.errors import DigestMismatch, NotFound, PackageError
+from registry.manifest import digest_of
 from registry.package import Package
-from registry.stores import LayoutStore, Store
+from registry.settings import mlflow_access
+from registry.stores import LayoutStore, Store, configured_store
+from registry.stores.mlflow import MlflowStore
 from registry.stores.oci import OciStore
 from tests.components.approvals import House, affiant
+from tests.components.mlflow import MlflowServer
 from tests.components.oci import OciRegistry
 from tests.components.packages import credit_package, number_package
 
@@ -27,7 +33,12 @@ def cards(package: Package, made: float, text: str = "a") -> Attachment:
     return Attachment(package, FACTS, made, files)
 
 
-@pytest.fixture(scope="module", params=["layout", pytest.param("oci", marks=pytest.mark.oci)])
+@pytest.fixture(
+    scope="module",
+    params=[
+        "layout", pytest.param("oci", marks=pytest.mark.oci), pytest.param("mlflow", marks=pytest.mark.mlflow),
+    ],
+)  # fmt: skip
 def kept(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Store, Attachments, Callable[[str], Path]]:
@@ -36,6 +47,16 @@ def kept(
         directory = tmp_path_factory.mktemp("store")
         layout = LayoutAttachments(directory)
         return LayoutStore(directory), layout, lambda digest: directory / "blobs" / "sha256" / digest[7:]
+    if request.param == "mlflow":
+        server: MlflowServer = request.getfixturevalue("mlflow_server")
+        access, prefix = mlflow_access(server.address), f"cards{uuid.uuid4().hex[:8]}."
+
+        def file(digest: str) -> Path:
+            """By its bytes: there it has a name that people can read."""
+            paths = server.artifacts.rglob("affiant/*/cards/*/*")
+            return next(path for path in paths if digest_of(path.read_bytes()) == digest)
+
+        return MlflowStore(access, prefix=prefix), MlflowAttachments(access, prefix=prefix), file
     registry: OciRegistry = request.getfixturevalue("oci_registry")
     reference = f"{registry.address}/cards/attached"
     return OciStore(reference), OciAttachments(reference), registry.blob
@@ -95,6 +116,27 @@ def test_changed_bytes_of_cards_are_refused(
         attachments.attached(package.digest)
 
 
+@pytest.mark.mlflow
+def test_cards_that_were_not_finished_are_not_there(mlflow_server: MlflowServer) -> None:
+    """In MLflow the manifest comes last; files without one, and folders of others, are passed over."""
+    access, prefix = mlflow_access(mlflow_server.address), f"unfinished{uuid.uuid4().hex[:8]}."
+    package = number_package("unfinished")
+    store, attachments = (kind(access, prefix=prefix) for kind in (MlflowStore, MlflowAttachments))
+    store.push(package)
+    assert isinstance(attachments, MlflowAttachments)
+    digest = attachments.attach(cards(package, 7.0))
+    assert [each.digest for each in attachments.attached(package.digest)] == [digest]
+    (folder,) = mlflow_server.artifacts.rglob(f"affiant/{package.digest[7:]}/cards/{digest[7:]}")
+    assert (folder / "model-card.html").read_bytes() == b"<p>x</p>"
+    (folder / "manifest.json").rename(folder.parent / "note.json")
+    assert attachments.attached(package.digest) == []
+    assert attachments.attach(cards(package, 7.0)) == digest
+    (found,) = attachments.attached(package.digest)
+    (folder / "model-card.html").unlink()
+    with pytest.raises(PackageError, match=r"no version has model-card\.html any more"):
+        attachments.fetch(found, "model-card.html")
+
+
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> House:
     """A governed house, in which nobody has said anything of the package yet."""
@@ -127,6 +169,35 @@ def test_the_command_keeps_cards_when_a_fact_has_changed(house: House, tmp_path:
     listed = house.ok("card", "list", house.digest, *house.config, "--json").json["cards"]
     assert {each["attached"] for each in listed} == seen
     assert any(each["attached"] == last["attached"] and each["facts"] == last["facts"] for each in listed)
+
+
+def test_cards_follow_what_was_signed_since(house: House) -> None:
+    """Those that there are, when a fact is another; a package without cards gets none, and damage stops no other."""
+    sync = ("card", "sync", *house.config, "--json")
+    store = configured_store(house.loaded)
+    bare, bad = (store.push(number_package(name)) for name in ("bare", "bad"))
+    documents = house.file("said.yaml")
+    documents.write_text("purpose: To decide on loans.\n")
+    house.ok("card", "attach", house.digest, "--documents", documents, *house.config)
+    house.gates()
+    manifest = house.file("data") / "store" / "blobs" / "sha256" / bad[7:]
+    whole = manifest.read_bytes()
+    manifest.write_bytes(b"damaged")
+    done = affiant(*sync)
+    assert (done.code, done.json["changed"]) == (1, 1)
+    assert {each["digest"]: bool(each["problem"]) for each in done.json["cards"]} == {
+        house.digest: False, bad: True,
+    }  # fmt: skip
+    assert f"WRONG  package {bad}" in done.err
+    manifest.write_bytes(whole)
+    newest = house.ok("card", "list", house.digest, *house.config, "--json").json["cards"][0]
+    assert newest["attached"] == next(
+        each["attached"] for each in done.json["cards"] if each["digest"] == house.digest
+    )
+    assert "documents.yaml" in newest["files"]  # what people wrote counts on
+    again = house.ok(*sync).json
+    assert (again["changed"], [each["digest"] for each in again["cards"]]) == (0, [house.digest])
+    assert "no cards are kept" in house.ok("card", "list", bare, *house.config).out
 
 
 def test_the_command_renders_what_is_so_now(house: House, tmp_path: Path) -> None:
