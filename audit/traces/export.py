@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
@@ -20,10 +20,29 @@ from opentelemetry.trace import (
     TraceFlags,
     set_span_in_context,
 )
+from requests import PreparedRequest, Response, Session
+from requests.adapters import HTTPAdapter
 
 from .context import Context
 
 Attributes = Mapping[str, str | int]
+
+
+class _Believing(HTTPAdapter):
+    """Believes these authorities alone. Not by the exporter's own argument: REQUESTS_CA_BUNDLE comes before that."""
+
+    def __init__(self, authorities: Path) -> None:
+        super().__init__()
+        self._authorities = authorities
+
+    def send(self, request: PreparedRequest, *args: Any, **kwargs: Any) -> Response:
+        return super().send(request, *args, **{**kwargs, "verify": str(self._authorities)})
+
+
+def _session(authorities: Path) -> Session:
+    session = Session()
+    session.mount("https://", _Believing(authorities))
+    return session
 
 
 class Export:
@@ -36,8 +55,8 @@ class Export:
         self._provider: Final = TracerProvider(
             sampler=ALWAYS_ON, resource=Resource.create({"service.name": f"affiant-{component}"})
         )
-        believed = None if authorities is None else str(authorities)
-        exporter = OTLPSpanExporter(endpoint=endpoint, certificate_file=believed)
+        session = None if authorities is None else _session(authorities)
+        exporter = OTLPSpanExporter(endpoint=endpoint, session=session)
         self._provider.add_span_processor(BatchSpanProcessor(exporter))
         self._tracer: Final = self._provider.get_tracer(f"affiant.{component}")
 

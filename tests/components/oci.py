@@ -12,6 +12,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Self
 
+from tests.components.certificates import Pem
 from tests.components.ports import HOST, accepts, free_port
 from tests.components.process import Component, Process, find_program
 
@@ -27,13 +28,19 @@ storage:
 http:
   addr: {host}:{port}
 """
+_TLS = """\
+  tls:
+    certificate: {certificate}
+    key: {key}
+"""
 
 
 class OciRegistry(Component):
     """A registry that keeps its data folder and its port over its lives."""
 
-    def __init__(self, directory: Path, *, port: int | None = None) -> None:
-        """Nothing runs yet. `directory` is empty or this registry's own."""
+    def __init__(self, directory: Path, *, port: int | None = None, tls: Pem | None = None) -> None:
+        """Nothing runs yet. `directory` is empty or this registry's own; with `tls` it speaks nothing else."""
+        self._tls = tls
         self.port = port or free_port()
         self.root = directory / "data"
         self._directory = directory
@@ -58,7 +65,10 @@ class OciRegistry(Component):
     def start(self) -> Self:
         """Start it and wait until it accepts connections."""
         self.root.mkdir(parents=True, exist_ok=True)
-        (self._directory / "config.yml").write_text(_CONFIG.format(root=self.root, host=HOST, port=self.port))
+        config = _CONFIG.format(root=self.root, host=HOST, port=self.port)
+        if self._tls is not None:
+            config += _TLS.format(certificate=self._tls.certificate, key=self._tls.key)
+        (self._directory / "config.yml").write_text(config)
         self.process.start()
         self.process.wait_until(lambda: accepts(self.port), what="accepting connections")
         return self

@@ -18,6 +18,7 @@ and is held all the same.
 from __future__ import annotations
 
 import secrets
+import ssl
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from tests.components.cache import cached
+from tests.components.certificates import Pem
 from tests.components.ports import HOST, free_port
 from tests.components.process import Component, Process
 
@@ -89,8 +91,13 @@ class S3Bucket:
 class S3Server(Component):
     """A server that keeps its objects, its keys and its port over its lives."""
 
-    def __init__(self, directory: Path, *, port: int | None = None) -> None:
-        """Nothing runs yet. `directory` is empty or this server's own."""
+    def __init__(
+        self, directory: Path, *, port: int | None = None, tls: Pem | None = None, ca_file: Path | None = None
+    ) -> None:
+        """Nothing runs yet. `directory` is empty or this server's own; with `tls`, of the authority of `ca_file`, it
+        speaks nothing else.
+        """
+        self._tls, self._ca_file = tls, ca_file
         self.port = port or free_port()
         self.access_key = "affiant-test"
         self.secret_key = secrets.token_urlsafe(24)
@@ -100,6 +107,7 @@ class S3Server(Component):
         argv: list[str | Path] = [
             cached("bin", "versitygw", tool="versitygw"),
             *("--port", f"{HOST}:{self.port}", "--region", REGION, "--health", _HEALTH, "--keep-alive"),
+            *(() if tls is None else ("--cert", tls.certificate, "--key", tls.key)),
             *("posix", "--versioning-dir", self._versions, self._objects),
         ]
         self.process = Process(
@@ -112,7 +120,7 @@ class S3Server(Component):
     @property
     def endpoint(self) -> str:
         """Scheme, host and port."""
-        return f"http://{HOST}:{self.port}"
+        return f"{'http' if self._tls is None else 'https'}://{HOST}:{self.port}"
 
     def bucket(self, name: str, *, locked: bool = False, retention_days: int | None = None) -> S3Bucket:
         """Make a bucket.
@@ -131,7 +139,7 @@ class S3Server(Component):
                     Bucket=name, ObjectLockConfiguration={"ObjectLockEnabled": "Enabled", "Rule": rule}
                 )
 
-        _closing(_client(self.endpoint, self.access_key, self.secret_key), make)
+        _closing(_client(self.endpoint, self.access_key, self.secret_key, self._ca_file), make)
         return S3Bucket(name, self.endpoint, self.access_key, self.secret_key, self._objects / name)
 
     def start(self) -> Self:
@@ -144,7 +152,8 @@ class S3Server(Component):
 
     def _healthy(self) -> bool:
         try:
-            with urllib.request.urlopen(self.endpoint + _HEALTH, timeout=2) as answer:
+            context = None if self._ca_file is None else ssl.create_default_context(cafile=self._ca_file)
+            with urllib.request.urlopen(self.endpoint + _HEALTH, timeout=2, context=context) as answer:
                 return bool(answer.status == 200)
         except (urllib.error.URLError, OSError):
             return False
@@ -158,7 +167,7 @@ class S3Server(Component):
         self.process.stop()
 
 
-def _client(endpoint: str, access_key: str, secret_key: str) -> Any:
+def _client(endpoint: str, access_key: str, secret_key: str, ca_file: Path | None = None) -> Any:
     import boto3
     from botocore.config import Config
 
@@ -168,6 +177,7 @@ def _client(endpoint: str, access_key: str, secret_key: str) -> Any:
         aws_access_key_id=access_key,
         aws_secret_access_key=secret_key,
         region_name=REGION,
+        verify=None if ca_file is None else str(ca_file),
         config=Config(s3={"addressing_style": "path"}, retries={"total_max_attempts": 1}),
     )
 
