@@ -194,7 +194,9 @@ def test_our_images_are_built_of_what_is_there(project: Project) -> None:
         assert image == f"affiant-{target}:0.1.0"
         assert [each.text for each in file.stages[target].of("ENTRYPOINT")]
         assert "target" in build or list(file.stages)[-1] == "work"
-    assert "${PYTHON_IMAGE:-}" in FILE.read_text()
+        # Without a word of whoever builds: a base that its guard lets through, so that one command starts everything.
+        assert re.fullmatch(r"[\w./-]+:3\.11\.\d+[\w.-]*@sha256:[0-9a-f]{64}", build["args"]["PYTHON_IMAGE"])
+    assert "${PYTHON_IMAGE:-python:3.11" in FILE.read_text()
 
 
 def test_the_work_image_is_built_as_the_others_are() -> None:

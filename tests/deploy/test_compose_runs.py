@@ -21,15 +21,21 @@ import pytest
 import yaml
 
 from cli.main import app, guarded
+from registry.mlflow.client import Client
+from registry.mlflow.versions import Versions
+from registry.settings import mlflow_access
+from registry.stores.mlflow import MlflowStore
 from tests.components.alertmanager import amtool
 from tests.components.compose import COMPOSE, Project, Stage
+from tests.components.mlflow import MlflowServer
 from tests.components.oci import OciRegistry
 from tests.components.ports import HOST, free_port
 from tests.components.process import Process, wait_until
 from tests.components.prometheus import Prometheus, answers, promtool
 
 pytestmark = [
-    pytest.mark.kafka, pytest.mark.oci, pytest.mark.prometheus, pytest.mark.slow, pytest.mark.timeout(900),
+    pytest.mark.kafka, pytest.mark.oci, pytest.mark.mlflow, pytest.mark.prometheus, pytest.mark.slow,
+    pytest.mark.timeout(900),
 ]  # fmt: skip
 RUNNING = ("notary", "sidecar", "monitor", "controller", "gateway")
 EXAMPLES = COMPOSE.parents[1] / "examples" / "credit"
@@ -43,6 +49,7 @@ class Laptop:
     addresses: dict[str, str]
     prepared: str
     well_before: bool
+    mlflow: MlflowServer
 
     def ask(self) -> tuple[int, dict[str, str]]:
         """One application; status and headers."""
@@ -83,12 +90,20 @@ def laptop(
     kafka: str, oci_registry: OciRegistry, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Laptop]:
     directory = tmp_path_factory.mktemp("compose")
+    # Its own MLflow: `prepare` writes to every version of the server that is of a package of Affiant's.
+    with MlflowServer(directory / "mlflow") as mlflow:
+        yield from started(kafka, oci_registry, mlflow, directory)
+
+
+def started(kafka: str, oci_registry: OciRegistry, mlflow: MlflowServer, directory: Path) -> Iterator[Laptop]:
+    """Prepared, and each that stays running."""
     ports = {service: free_port() for service in PORTS}
     addresses = {f"{service}:{port}": f"{HOST}:{ports[service]}" for service, port in PORTS.items()}
     addresses |= {
         "kafka:9092": kafka,
         "registry:5000": f"{oci_registry.address}/{uuid.uuid4().hex[:8]}",
         "fluentd:24224": f"{HOST}:{free_port()}",
+        "mlflow:5000": mlflow.address.removeprefix("http://"),
     }
     project = Project.read()
     stage = Stage(project, directory, addresses)
@@ -106,7 +121,7 @@ def laptop(
         processes = {name: stack.enter_context(stage.process(name)) for name in RUNNING}
         for name, process in processes.items():
             process.wait_until(lambda name=name: answers(stage.page(name)), what="healthy", deadline_s=180)
-        yield Laptop(stage, processes, addresses, prepare.log_text(), well_before)
+        yield Laptop(stage, processes, addresses, prepare.log_text(), well_before, mlflow)
 
 
 def test_health_checks_tell_who_is_well(laptop: Laptop) -> None:
@@ -129,6 +144,25 @@ def test_a_prediction_is_answered_recorded_and_sealed(laptop: Laptop, tmp_path: 
         details=laptop.processes["notary"].log_tail,
     )  # fmt: skip
     assert receipt.read_text().startswith("c2sp.org/tlog-proof@v1")
+
+
+def test_mlflow_shows_each_version_and_what_counts_of_it(laptop: Laptop) -> None:
+    """Both packages are kept there, whole; the one that answers is in production, with its gates and who signed."""
+    store = MlflowStore(mlflow_access(laptop.mlflow.address))
+    digests = dict(re.findall(r"affiant deploy credit (sha256:\w+) --reason '(.+?)'", laptop.prepared))
+    assert sorted(digests.values()) == ["a better one", "the first"]
+    for digest in digests:
+        assert store.pull(digest).digest == digest
+    versions = {
+        each.tags["affiant.digest"]: each
+        for each in Versions(Client(mlflow_access(laptop.mlflow.address))).all()
+    }
+    assert set(versions) == set(digests)
+    stages = {digests[digest]: each.tags["affiant.stage"] for digest, each in versions.items()}
+    assert stages == {"a better one": "production", "the first": "retired"}
+    for each in versions.values():
+        assert each.tags["affiant.gates.credit"] == "passed"
+        assert each.tags["affiant.approved.credit.legal"].startswith("lea")
 
 
 def test_the_traffic_of_its_profile_is_answered(laptop: Laptop) -> None:

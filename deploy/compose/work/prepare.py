@@ -1,10 +1,11 @@
 """Makes a fresh system ready to answer: topics, keys, root, policy, two versions judged, signed for and deployed.
 
-    python prepare.py --examples DIR [--keys DIR] [--controller URL]
+    python prepare.py --examples DIR --keys DIR --client FILE --alerts DIR --controller URL
 
-The settings are those of AFFIANT_CONFIG. Each step is a command of Affiant's and is printed as it is typed. What is
-there already is left as it is, so that it may be run at each start, and again after it broke off: the last step of a
-version is its deployment, and a version that was deployed is not made again.
+The settings are those of AFFIANT_CONFIG, the MLflow server that of MLFLOW_TRACKING_URI. Each step is a command of
+Affiant's and is printed as it is typed. What is there already is left as it is, so that it may be run at each start,
+and again after it broke off: the last step of a version is its deployment, and a version that was deployed is not made
+again.
 
 Who is who: lea signs for legal and the policy, omar operates and deploys, the pipeline signs for gates, and the robot
 is the controller, whose key may roll back and nothing else.
@@ -26,8 +27,9 @@ from audit.files import make_directory, replace_file
 from audit.settings import NotarySettings
 from cli.main import app, guarded
 from monitoring.settings import ControllerSettings
-from registry.settings import GovernanceSettings
+from registry.settings import GovernanceSettings, mlflow_access
 from registry.stores import configured_store
+from registry.stores.mlflow import MlflowStore
 from service.settings import GatewaySettings
 
 SERVICE: Final = "credit"
@@ -59,6 +61,7 @@ def main() -> int:
         open_doors(config, options.client, options.alerts, options.controller)
         for seed, why in VERSIONS.items():
             version(config, options.keys, seed, why)
+        affiant("model", "sync-mlflow")
     except Failed as failed:
         print(f"prepare: {failed}", file=sys.stderr)
         return 1
@@ -147,7 +150,7 @@ def open_doors(config: Config, client: Path, alerts: Path, controller: str) -> N
 
 
 def version(config: Config, keys: Path, seed: int, why: str) -> None:
-    """Train, publish, judge, sign for and deploy one version."""
+    """Train, publish, judge, sign for and deploy one version. MLflow's model registry gets the package, too."""
     from registry.table import read_table
 
     done = json.loads(affiant("history", "--json", shown=False))["services"]
@@ -157,6 +160,7 @@ def version(config: Config, keys: Path, seed: int, why: str) -> None:
 
     package = train_xgboost(read_table(DATA), seed, print).published.package
     digest = configured_store(config).push(package)
+    MlflowStore(mlflow_access()).push(package)
     service = ("--service", SERVICE)
     affiant("gate", "run", digest, *service, "--key", keys / "pipeline.key")
     affiant(
