@@ -61,6 +61,7 @@ def _print(found: list[dict[str, Any]], *, everything: bool) -> None:
         if package["unsupported"]:
             out.print(cell(package["unsupported"], "yellow"))
         _print_decided(out, package.get("decided"))
+        _print_scores(out, package.get("scores"))
         _print_labels(out, package["labels"] or {})
         grid = table("column", "", "KS at least", "at most", "PSI", f"ln e of {package['threshold']:.1f}", "missing",
                      "out of range", "unseen")  # fmt: skip
@@ -84,6 +85,18 @@ def _print_decided(out: Any, decided: dict[str, int] | None) -> None:
     """A monitor of before says nothing of it."""
     if decided and decided["rows"]:
         out.print(cell(f"{decided['positive'] / decided['rows']:.1%} of all rows were decided positive"))
+
+
+def _print_scores(out: Any, scores: dict[str, Any] | None) -> None:
+    """Against the policy's interval, where it has one."""
+    if not scores:
+        return
+    low, high = scores["between"]
+    if scores["scores"]:
+        share = scores["outside"] / scores["scores"]
+        out.print(cell(f"{share:.1%} of all scores lie outside of {low:g} to {high:g}"))
+    for each in scores["unheld"]:
+        out.print(cell(each, "yellow"))
 
 
 def _print_labels(out: Any, labels: dict[str, Any]) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .detect.figures import ColumnFigures
+from .inside import unheld
 from .judging import Basis
 from .judging.judging import NONE, SCORE
 from .labels.look import Look
@@ -89,7 +90,19 @@ def _package(of: Of, life: Life, look: Look | None) -> dict[str, Any]:
         "alarms": life.alarms(), "labels": None if look is None else look.written(),
         "decided": None if judging.profile.threshold is None else
             {"rows": life.asked.rows, "positive": life.asked.positive},
+        "scores": _scores(life),
         "columns": [_column(each) for each in judging.figures()],
+    }  # fmt: skip
+
+
+def _scores(life: Life) -> dict[str, Any] | None:
+    """Against the policy's interval, since that holds; null where it has none. `unheld`: what nobody can tell."""
+    scored, profile = life.scored, life.judging.profile
+    if scored is None:
+        return None
+    found = unheld(profile.reference.scores, scored.between, probabilities=profile.probabilities)
+    return {
+        "between": list(scored.between), "outside": scored.bad, "scores": scored.scores, "unheld": list(found),
     }  # fmt: skip
 
 

@@ -13,12 +13,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Final, Literal
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from audit.log.base import LogReader
 from monitoring.batch import panes_of
 from monitoring.errors import EvidenceWrong
 from monitoring.figures import Digest, Finite, Range, Slot
+from monitoring.inside import counted as scored
+from monitoring.inside import outside
 from monitoring.panes import LATENCY_BOUNDS, Of, Pane
 from monitoring.read import External, Packages, Profile
 from monitoring.slo import (
@@ -38,6 +42,7 @@ from monitoring.slo import (
 from registry.policy.behaviour import Slo
 
 _SECONDS: Final = tuple(bound / 1e9 for bound in LATENCY_BOUNDS)
+NO_SCORES: Final = Counted(0, 0)
 _Natural = Annotated[int, Field(ge=0)]
 
 
@@ -135,14 +140,23 @@ class _Only(Packages):
         return self._packages.get(service, digest)
 
 
-def of_answers(objective: Objective, latency: Sequence[int], confidence: Sequence[int]) -> Counted:
+def of_answers(
+    objective: Objective,
+    latency: Sequence[int],
+    confidence: Sequence[int],
+    scores: Counted = NO_SCORES,
+) -> Counted:
     """Latency and confidence, of what panes count: in bins of LATENCY_BOUNDS and of CONFIDENCE_BINS.
+
+    `scores`: of the objective's interval, as `monitoring.inside` counts them.
 
     Raises:
         ValueError: another objective.
     """
     if objective.name not in OF_PACKAGE:
         raise ValueError(f"{objective.name} is not counted by a package's answers")
+    if objective.name == "scores":
+        return scores
     return (
         of_latency(objective, _SECONDS, latency)
         if objective.name == "latency"
@@ -150,18 +164,27 @@ def of_answers(objective: Objective, latency: Sequence[int], confidence: Sequenc
     )
 
 
+def bins_of(wanted: Sequence[Objective], profile: Profile) -> NDArray[np.bool_] | None:
+    """The package's bins of scores that are outside of the policy's interval; None: it promises nothing of scores."""
+    between = next((each.between for each in wanted if each.between is not None), None)
+    return None if between is None else outside(profile.reference.scores, between)
+
+
 def paged(slo: Slo) -> tuple[Rate, ...]:
     """The rates that page, the shortest windows first."""
     return tuple(sorted((each for each in rates(slo) if each.severity == "page"), key=lambda each: each.long))
 
 
-def part_of(pane: Pane, of: Of, wanted: Sequence[Objective]) -> Part:
-    """Of one pane."""
+def part_of(pane: Pane, of: Of, wanted: Sequence[Objective], bins: NDArray[np.bool_] | None = None) -> Part:
+    """Of one pane; `bins`: see `bins_of`."""
     tally = pane.tallies.get(of)
     if tally is None:
         return Part(pane.time, 0, (Counted(0, 0),) * len(wanted))
     latency, confidence = tally.latency.dense().tolist(), tally.confidence.dense().tolist()
-    return Part(pane.time, tally.rows, tuple(of_answers(each, latency, confidence) for each in wanted))
+    scores = NO_SCORES if bins is None else scored(tally.scores, bins)
+    return Part(
+        pane.time, tally.rows, tuple(of_answers(each, latency, confidence, scores) for each in wanted)
+    )
 
 
 def said_of(
@@ -212,13 +235,14 @@ def again(
     looked = [each for each in paged(slo) if each.long <= given.reach]
     if given.reach not in {each.long for each in looked}:
         raise NotCovered(f"no rate that pages has a window of {given.reach} s")
-    if packages.get(of.service, of.digest) is None:
+    profile = packages.get(of.service, of.digest)
+    if profile is None:
         raise NotCovered(f"{of.digest} never answered for {of.service!r}")
     wanted = [each for each in objectives(slo) if each.name in OF_PACKAGE]
-    only = _Only(packages, of)
+    only, bins = _Only(packages, of), bins_of(wanted, profile)
     read = {
         each: [
-            part_of(pane, of, wanted)
+            part_of(pane, of, wanted, bins)
             for pane in panes_of(
                 reader,
                 each.partition,

@@ -14,7 +14,7 @@ from prometheus_client.metrics_core import Metric
 from registry.policy import Policy
 
 from . import names
-from .burns import of_answers
+from .burns import NO_SCORES, of_answers
 from .detect.figures import ColumnFigures
 from .judging.judging import NONE
 from .labels.export import Reading, export
@@ -181,8 +181,10 @@ def _counted(
         return
     for of, life in sorted(aggregate.lives.items()):
         if of.service == service:
-            asked = life.asked
+            asked, scored = life.asked, life.scored
+            # Of another interval than the policy's nothing is said, until the next pane is counted by that.
+            scores = scored.counted if scored and scored.between == objective.between else NO_SCORES
             yield (
                 (short(of.digest), of.slot),
-                of_answers(objective, asked.latency.tolist(), asked.confidence.tolist()),
+                of_answers(objective, asked.latency.tolist(), asked.confidence.tolist(), scores),
             )

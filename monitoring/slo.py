@@ -6,6 +6,7 @@
 | refusals | every request | status 4xx: refused for what it asks |
 | latency | requests that a package answered | took longer than `p99_milliseconds` |
 | confidence | predictions | the largest class probability is below `at_least` |
+| scores | each score of each prediction | it lies outside of `between`, or is no number (monitoring/inside.py) |
 
 A bin that holds both good and bad counts as good: an objective is never missed by a rounding.
 
@@ -24,13 +25,13 @@ from typing import Final, Literal, NamedTuple
 
 from registry.policy.behaviour import Slo
 
-Name = Literal["errors", "refusals", "latency", "confidence"]
-NAMES: Final[tuple[Name, ...]] = ("errors", "refusals", "latency", "confidence")
+Name = Literal["errors", "refusals", "latency", "confidence", "scores"]
+NAMES: Final[tuple[Name, ...]] = ("errors", "refusals", "latency", "confidence", "scores")
 LATE_SHARE: Final = 0.01
 """Of the requests, what may be slower than a 99th percentile."""
 UNANSWERED: Final = 0
 """The status of a request that was accepted and never answered."""
-OF_PACKAGE: Final[frozenset[Name]] = frozenset({"latency", "confidence"})
+OF_PACKAGE: Final[frozenset[Name]] = frozenset({"latency", "confidence", "scores"})
 """Objectives of what a package has answered. What failed or was refused may never have reached one."""
 
 _HOUR: Final = 3600
@@ -51,6 +52,8 @@ class Objective:
     budget: float
     limit: float | None = None
     """latency: seconds; confidence: probability."""
+    between: tuple[float, float] | None = None
+    """scores: the interval."""
 
 
 class Counted(NamedTuple):
@@ -118,6 +121,9 @@ def objectives(slo: Slo) -> tuple[Objective, ...]:
         found.append(Objective("latency", LATE_SHARE, slo.p99_milliseconds / 1000))
     if slo.confidence is not None:
         found.append(Objective("confidence", round(1 - slo.confidence.share, 12), slo.confidence.at_least))
+    if slo.scores is not None:
+        share = round(1 - slo.scores.share, 12)
+        found.append(Objective("scores", share, between=slo.scores.between))
     return tuple(found)
 
 

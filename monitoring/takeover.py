@@ -101,7 +101,14 @@ class Takeover:
     def _aggregate(self, topic: bytes, partitions: range, held: Held) -> Aggregate:
         found = Aggregate(
             partitions, held, lambda service: judged_by(self._governing.policy, service),
-            topic=topic.hex(), pane_records=self._pane_records,
+            topic=topic.hex(), pane_records=self._pane_records, between=self._between,
         )  # fmt: skip
         found.serve(self._governing.served, self._governing.rollouts)
         return found
+
+    def _between(self, service: str) -> tuple[float, float] | None:
+        """The interval of the policy in force."""
+        policy = self._governing.policy
+        section = None if policy is None else policy.services.get(service)
+        scores = None if section is None else section.slo.scores
+        return None if scores is None else scores.between

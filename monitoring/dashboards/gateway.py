@@ -50,6 +50,12 @@ def gateway(ground: Ground) -> Board:
             ),
             number("In work", "Requests that are being answered.", "sum(affiant_in_work)", unit="none"),
             number(
+                "Workers",
+                "Of all gateways; a scrape hears one of each gateway's, and that one says how many they are.",
+                "sum(max by (instance) (affiant_workers))",
+                unit="none",
+            ),
+            number(
                 "Journal full in",
                 "Until the fullest journal is at its bound and requests are refused, at the rate of the last minutes.",
                 "min(affiant_journal_hours_to_full)",

@@ -54,7 +54,7 @@ def objectives(_: Ground) -> Board:
     return Board(
         "affiant-objectives",
         "Affiant: objectives",
-        "Errors, refusals, latency and confidence against what the policy promises, as burn rates.",
+        "Errors, refusals, latency, confidence and scores against what the policy promises, as burn rates.",
         (now, Row("Burn rates", windows), gateway),
         (Variable("service", "Service", _ALL),),
     )

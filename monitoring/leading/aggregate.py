@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitoring.figures import Evidence
+from monitoring.inside import Between
 from monitoring.judging import Basis, Judged, Judging
 from monitoring.judging.evidence import Where
 from monitoring.judging.judging import Taken
@@ -42,6 +43,7 @@ class Aggregate:
         *,
         topic: str,
         pane_records: int,
+        between: Callable[[str], Between | None] = lambda _: None,
     ) -> None:
         """Nothing was judged yet.
 
@@ -51,7 +53,9 @@ class Aggregate:
             judged_by: a service → its limits now.
             topic: hex id of the log's topic.
             pane_records: offsets of a pane.
+            between: a service → the interval in which its scores should be now; None: the policy has none.
         """
+        self._between: Final = between
         self.partitions: Final = tuple(partitions)
         self._order: Final[Order[Pane]] = Order(self.partitions)
         self._packages: Final = packages
@@ -227,7 +231,7 @@ class Aggregate:
             life.forget(pane.partition, self.next[pane.partition] - REACH)
 
     def _judge(self, of: Of, life: Life, taken: Taken) -> list[Told]:
-        life.asked.add(taken.tally)
+        life.count(taken.tally, self._between(of.service))
         if not taken.tally.rows:
             return []
         life.keep(taken)

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from monitoring.asked import Asked
 from monitoring.detect.judge import Severity
+from monitoring.inside import Between, Scored, outside
 from monitoring.judging import Judged, Judging
 from monitoring.judging.judging import MOST_PANES, Taken
-from monitoring.panes import Of, Pane, Slot
+from monitoring.panes import Of, Pane, Slot, Tally
 from monitoring.read import Profile
 from registry.deployment import Rollout
 
@@ -40,8 +41,26 @@ class Life:
     """Column whose page waits for that → checks when it was last looked at."""
     asked: Asked = field(default_factory=Asked)
     """All of it, without the statuses."""
+    scored: Scored | None = None
+    """Its scores against the policy's interval, since that holds; None: the policy has none."""
+    _outside: tuple[Between, NDArray[np.bool_]] | None = None
     _oldest: dict[int, int] = field(default_factory=dict)
     """Partition → a pane that no kept one of it comes before."""
+
+    def count(self, tally: Tally, between: Between | None) -> None:
+        """What it was asked and answered in one pane. `between`: the interval in which its scores should be.
+
+        Of another interval the count begins anew: as of a counter that falls, nothing is said of what was before.
+        """
+        self.asked.add(tally)
+        if between is None:
+            self.scored = self._outside = None
+            return
+        if self.scored is None or self.scored.between != between:
+            self.scored = Scored(between)
+        if self._outside is None or self._outside[0] != between:
+            self._outside = between, outside(self.judging.profile.reference.scores, between)
+        self.scored.add(tally.scores, self._outside[1])
 
     def keep(self, taken: Taken) -> None:
         """A pane with rows, for its evidence; the oldest ones go that it does without."""

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from monitoring.asked import Asked
 from monitoring.errors import DetectError
+from monitoring.inside import Scored
 from monitoring.judging import Judged
 from monitoring.judging.judging import Taken
 from monitoring.panes import At, Of, Pane
@@ -31,6 +32,7 @@ def state_of(aggregate: Aggregate) -> dict[str, Any]:
                 "kept": [[each.partition, each.number] for each in life.kept],
                 "judging": life.judging.encode(), "confirmed": sorted(life.confirmed),
                 "tried": dict(sorted(life.tried.items())), "asked": life.asked.written(),
+                "scored": None if life.scored is None else life.scored.written(),
             }
             for of, life in sorted(aggregate.lives.items())
         ],
@@ -117,6 +119,7 @@ def _restore_life(
             return 0
         life.judging.restore(content["judging"])
         life.asked = Asked.read(content["asked"])
+        life.scored = Scored.read(content.get("scored"))
     except DetectError:
         aggregate.lives.pop(of, None)
         return 0

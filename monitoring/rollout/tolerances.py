@@ -50,6 +50,7 @@ class Tolerances:
             false_move=FALSE_MOVE if rollout.false_move is None else rollout.false_move,
             minimum_requests=rollout.minimum_requests,
             sure=next((each for each in promised if each.name == "confidence"), None),
-            objectives=promised,
+            # A canary's scores are compared with live's: since its last step they are counted in bins of both alone.
+            objectives=tuple(each for each in promised if each.name != "scores"),
             factor=1.0 if slo is None else min(rate.factor for rate in rates(slo) if rate.severity == "page"),
         )

@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from .behaviour import Confidence, Drift, LiveFairness, LiveLimit, Performance, Rollback, Rollout, Rule, Slo
+from .behaviour import (
+    Confidence,
+    Drift,
+    LiveFairness,
+    LiveLimit,
+    Performance,
+    Rollback,
+    Rollout,
+    Rule,
+    Scores,
+    Slo,
+)
 from .gates import GATES, GatesPolicy
 from .load import load_policy, parse_policy, schema
 from .model import Approvals, BreakGlass, Canary, Change, Policy, ServicePolicy, Shadow
@@ -23,6 +34,7 @@ __all__ = [
     "Rollback",
     "Rollout",
     "Rule",
+    "Scores",
     "ServicePolicy",
     "Shadow",
     "Slo",

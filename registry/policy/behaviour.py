@@ -19,6 +19,9 @@ Minutes = Annotated[float, Field(ge=0, le=525_600, allow_inf_nan=False)]
 Cause = Literal["prediction", "input", "performance", "slo"]
 """What a rollback may be for."""
 
+Bound = Annotated[float, Field(ge=-3.4e38, le=3.4e38, allow_inf_nan=False)]
+"""Of scores, which are float32."""
+
 DISTANCE: Final = 0.10
 """`Drift.ks` where it is absent."""
 INDEX: Final = 0.2
@@ -56,7 +59,7 @@ class Rollback(Part):
 
     causes: Annotated[tuple[Cause, ...], Field(min_length=1)] = ("prediction",)
     """Another model mends neither its input nor a slow machine by itself: `input` and `slo` are for those who know that
-    it does. Of `slo`, latency and confidence are computed again; nothing of `performance` is, and people decide."""
+    it does. Of `slo`, latency, confidence and scores are computed again; nothing of `performance` is: people decide."""
     cooldown_minutes: Minutes = 30
     """After a deployment or a rollback, how long nothing is rolled back by itself."""
     maximum_per_day: Count = 3
@@ -91,6 +94,24 @@ class Confidence(Part):
     """That must be."""
 
 
+class Scores(Part):
+    """Share of scores that lie in an interval, of each of the model's outputs."""
+
+    between: tuple[Bound, Bound]
+    """Its ends, which belong to it. What is no number lies in no interval. Scores are counted by the bins of the
+    package's reference, and a bin with any place inside counts as inside: an end beyond all scores of the reference
+    is not held (docs/alerts.md)."""
+    share: Share
+    """That must be."""
+
+    @model_validator(mode="after")
+    def _rises(self) -> Self:
+        low, high = self.between
+        if low >= high:
+            raise ValueError(f"between: {low:g} is not below {high:g}")
+        return self
+
+
 class Slo(Part):
     """Limits of the answers themselves."""
 
@@ -102,6 +123,8 @@ class Slo(Part):
     """Share of requests that may be refused for what they ask (status 4xx)."""
     confidence: Confidence | None = later()
     """Share of confident predictions."""
+    scores: Scores | None = later()
+    """Share of scores in an interval."""
     period_days: Annotated[float, Field(gt=0, le=366)] | None = later()
     """Over which the shares are promised: what a burn rate is a rate of; 30 when absent."""
 

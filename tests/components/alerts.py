@@ -21,6 +21,7 @@ services:
       errors: 0.001
       refusals: 0.05
       confidence: {at_least: 0.8, share: 0.9}
+      scores: {between: [0.01, 0.99], share: 0.9}
     performance:
       metrics: {auc: {minimum: 0.7}}
       coverage: 0.5

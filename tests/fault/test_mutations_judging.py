@@ -16,6 +16,7 @@ AGGREGATE = "monitoring/leading/aggregate.py"
 LIFE = "monitoring/leading/life.py"
 STATE = "monitoring/leading/state.py"
 ORDER = "monitoring/order.py"
+INSIDE = "monitoring/inside.py"
 COMPARE = "monitoring/rollout/compare.py"
 MOVER = "monitoring/rollout/mover.py"
 REVIEW = "monitoring/rollout/review.py"
@@ -36,6 +37,7 @@ ON_COMPARE = "tests/unit/monitoring/rollout/test_compare.py"
 ON_MOVER = "tests/unit/monitoring/rollout/test_mover.py"
 ON_PROCESSES = "tests/integration/test_rollout.py"
 ON_GOVERNED = "tests/unit/monitoring/test_governed.py"
+ON_INSIDE = "tests/unit/monitoring/test_inside.py"
 
 COPIED = (
     "audit",
@@ -52,6 +54,42 @@ COPIED = (
 )
 
 MUTATIONS = (
+    Mutation(
+        "a bin that an end cuts",
+        INSIDE,
+        "inside = (column.edges >= low) & begins",
+        "inside = begins",
+        ON_INSIDE,
+    ),
+    Mutation(
+        "below the least score", INSIDE, "below = bool(low < column.minimum)", "below = False", ON_INSIDE
+    ),
+    Mutation("what is no number", INSIDE, "extra.get(each, False)", "extra.get(each, True)", ON_INSIDE),
+    Mutation("ends that nothing is held to", INSIDE, " and low > least:", ":", ON_INSIDE),
+    Mutation(
+        "another interval",
+        LIFE,
+        "if self.scored is None or self.scored.between != between:",
+        "if self.scored is None:",
+        ON_INSIDE,
+    ),
+    Mutation(
+        "scores of an interval of before",
+        "monitoring/exporter.py",
+        "if scored and scored.between == objective.between",
+        "if scored",
+        ON_INSIDE,
+    ),
+    Mutation(
+        "scores after a restart",
+        STATE,
+        '        life.scored = Scored.read(content.get("scored"))\n',
+        "",
+        ON_INSIDE,
+    ),
+    Mutation(
+        "scores of a canary", "monitoring/rollout/tolerances.py", ' if each.name != "scores")', ")", ON_INSIDE
+    ),
     Mutation(
         "journals that begin in a pane",
         AGGREGATE,

@@ -41,7 +41,8 @@ def test_labels_in_no_figure_and_positive_decisions_are_told(
 ) -> None:
     """And why nobody judges the coverage."""
     labels = {"unlooked": {}, "unmatched": {"waiting": 1234, "no class": 2}, "short": "for too short a time"}
-    told = package(labels=labels, decided={"rows": 8, "positive": 3})
+    scores = {"between": [0.1, 0.9], "outside": 3, "scores": 12, "unheld": ["bad above 0.9 is not told"]}
+    told = package(labels=labels, decided={"rows": 8, "positive": 3}, scores=scores)
     (tmp_path / "figures").write_text(json.dumps([told]))
     settings = tmp_path / "affiant.toml"
     settings.write_text(f'[data]\ndirectory = "."\n[controller]\nmonitor_url = "{served(tmp_path)}"\n')
@@ -51,3 +52,5 @@ def test_labels_in_no_figure_and_positive_decisions_are_told(
     assert "labels of the service that are in no figure: 1,234 waiting, 2 no class" in said
     assert "for too short a time" in said
     assert "37.5% of all rows were decided positive" in said
+    assert "25.0% of all scores lie outside of 0.1 to 0.9" in said
+    assert "bad above 0.9 is not told" in said

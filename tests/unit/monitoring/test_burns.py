@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from audit.log.base import LogEntry, LogReader
@@ -27,7 +28,7 @@ from monitoring.judging import judged_by
 from monitoring.leading import Aggregate
 from monitoring.panes import Of, add
 from monitoring.slo import OF_PACKAGE, Counted, Objective, objectives
-from registry.policy import Policy, parse_policy
+from registry.policy import Policy, Scores, parse_policy
 from tests.components.controller import put
 from tests.components.monitored import Known, Traffic, made_package
 
@@ -163,6 +164,30 @@ def test_it_counts_what_the_monitor_counts(log: LocalLog, reader: LogReader) -> 
     ]
     with pytest.raises(ValueError, match="errors is not counted by a package's answers"):
         of_answers(Objective("errors", 0.1), [], [])
+
+
+def test_scores_are_counted_from_the_log_as_well(log: LocalLog, reader: LogReader) -> None:
+    """By the bins of the package's reference; what is outside of so narrow an interval pages by itself."""
+    update = {"p99_milliseconds": None, "confidence": None, "scores": Scores(between=(0.45, 0.5), share=0.95)}
+    slo, known = SLO.model_copy(update=update), Known.of(made_package(), "numbers")
+    given = given_of(log, reader)
+    found = again(given, reader, known, slo, POLICY.digest)
+    assert found.paging == ("scores",)
+    panes = [
+        pane
+        for part in given.ranges
+        for pane in panes_of(reader, part.partition, part.first, part.end, known, {}, size=PANE)
+        if pane.time > found.ended - 1_200_000
+    ]
+    (said,) = found.burns
+    total, column = add(panes)[OF].scores, known.profiles["numbers", OF.digest].reference.scores[0]
+    inside = (column.edges >= np.float32(0.45)) & (
+        np.append(column.minimum, column.edges[:-1]) < np.float32(0.5)
+    )
+    assert said.requests == total.sum() == found.rows
+    assert said.bad == total.sum() - total[: len(inside)][inside].sum() > 0
+    lie = found.model_copy(update={"burns": (), "rows": 7})
+    assert again(lie, reader, known, slo, POLICY.digest).model_dump_json() == found.model_dump_json()
 
 
 def test_where_to_look_is_found_in_the_log(log: LocalLog, reader: LogReader) -> None:

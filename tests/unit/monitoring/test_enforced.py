@@ -27,7 +27,9 @@ services:
   credit:
     gates: {documentation: {}}
     approvals: {roles: {legal: 1}}
-    slo: {errors: 0.01, p99_milliseconds: MS, confidence: {at_least: SURE, share: 0.9}}
+    slo:
+      {errors: 0.01, p99_milliseconds: MS, confidence: {at_least: SURE, share: 0.9},
+       scores: {between: [0, 0.7], share: 0.9}}
 """
 
 
@@ -130,5 +132,6 @@ def test_the_alert_says_it() -> None:
     assert "are bad (slower than 1 s; the policy says 0.51 s), 0.01 may be" in rounded[gateway, "latency"]
     assert "are bad (less sure than 0.85; the policy says 0.89), 0.1 may be" in rounded[burn, "confidence"]
     assert "are bad, 0.01 may be" in rounded[burn, "errors"]
+    assert "are bad (a score outside of 0 to 0.7), 0.1 may be" in rounded[burn, "scores"]
     assert "are bad (slower than 0.5 s), 0.01 may be" in exact[gateway, "latency"]
     assert not Enforced("confidence", 0.9, 0.9, None).rounded

@@ -21,9 +21,12 @@ from monitoring.slo import (
     of_statuses,
     rates,
 )
-from registry.policy.behaviour import Confidence, Slo
+from registry.policy.behaviour import Confidence, Scores, Slo
 
-FULL = Slo(p99_milliseconds=50, errors=0.001, refusals=0.05, confidence=Confidence(at_least=0.85, share=0.9))
+FULL = Slo(
+    p99_milliseconds=50, errors=0.001, refusals=0.05, confidence=Confidence(at_least=0.85, share=0.9),
+    scores=Scores(between=(0.2, 0.8), share=0.99),
+)  # fmt: skip
 
 
 def test_a_policy_promises_what_it_says_and_nothing_else() -> None:
@@ -34,6 +37,7 @@ def test_a_policy_promises_what_it_says_and_nothing_else() -> None:
         "refusals": (0.05, None),
         "latency": (0.01, 0.05),
         "confidence": (0.1, 0.85),
+        "scores": (0.01, None),
     }
     assert tuple(found) == NAMES
     assert objectives(Slo()) == ()
