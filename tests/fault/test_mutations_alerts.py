@@ -19,9 +19,11 @@ COMMAND, EXPORTED, BUDGETS = (
     "tests/unit/monitoring/test_exporter.py",
     "tests/unit/monitoring/test_slo.py",
 )
+TOLD_OF, ALONE = "tests/unit/cli/test_monitor_alerts.py", f"{ON}/test_embedded.py"
+EMBEDDED, MONITOR = "monitoring/alerts/embedded.py", "cli/monitor_alerts.py"
 COPIED = (
     "audit", "registry", "monitoring", "service", "cli", "tests/__init__.py", "tests/components", ON, COMMAND, EXPORTED,
-    BUDGETS, "tests/unit/monitoring/conftest.py",
+    BUDGETS, "tests/unit/monitoring/conftest.py", TOLD_OF, "tests/unit/monitoring/controller",
 )  # fmt: skip
 
 MUTATIONS = (
@@ -95,6 +97,67 @@ MUTATIONS = (
         "        if alert.ends is not None and kept.told is None:\n",
         "        if False:\n",
         TOLD,
+    ),
+    Mutation(
+        "what the controller may not act on, for people",
+        OUTBOX,
+        "return cls(wanted=_everything,",
+        "return cls(wanted=for_controller,",
+        TOLD_OF,
+        short=True,
+    ),
+    Mutation("a warning beside its page", OUTBOX, "_thing(alert) not in muted", "True", TOLD),
+    Mutation("what is seldom", OUTBOX, "repeat if seldom is None else seldom", "repeat", TOLD),
+    Mutation(
+        "the record's way without a policy",
+        MONITOR,
+        "tuple(path_groups(self._limits)) if policy is None",
+        "() if policy is None",
+        TOLD_OF,
+    ),
+    Mutation("one that judges", MONITOR, "self._alone or self._monitor.leads", "True", TOLD_OF),
+    Mutation(
+        "an alert that another monitor goes on with",
+        MONITOR,
+        "self._embedded.leave if lost else self._embedded.follow",
+        "self._embedded.follow",
+        TOLD_OF,
+    ),
+    Mutation(
+        "whose metrics they are",
+        MONITOR,
+        "        found = ssl.create_default_context(cafile=certificate)\n",
+        "        found = ssl._create_unverified_context()\n",
+        TOLD_OF,
+    ),
+    Mutation(
+        "a page through a proxy, or where it is sent",
+        EMBEDDED,
+        "    plain = direct()\n",
+        "    plain = urllib.request.build_opener()\n",
+        ALONE,
+    ),
+    Mutation(
+        "what is not told as ended",
+        EMBEDDED,
+        "            sender.forget(left)\n",
+        "            sender.tell(left)\n",
+        ALONE,
+    ),
+    Mutation(
+        "what fires, in the log",
+        EMBEDDED,
+        "            elif known.get(frozenset(alert.labels.items())) != alert.starts:\n",
+        "            elif False:\n",
+        ALONE,
+    ),
+    Mutation(
+        "whom a stranger's text calls",
+        "monitoring/alerts/chat.py",
+        "    found = escape(printable(text",
+        "    found = str(printable(text",
+        f"{ON}/test_chat.py",
+        also=("[:_MOST], quote=False)", "[:_MOST])"),
     ),
 )
 

@@ -51,6 +51,14 @@ def test_both_files_are_written_and_the_same_policy_gives_the_same_bytes(
     assert told["alertmanager"] == yaml.safe_load((tmp_path / "a" / ROUTES).read_text())
 
 
+def test_who_signs_a_policy_is_told_what_it_asks_for_in_vain(policy: Path) -> None:
+    """No controller rolls back for performance: each such page would be refused."""
+    said = "warning: credit: no controller rolls back for performance"
+    assert said in render(policy).err
+    policy.write_bytes(FULL_POLICY.replace(b"[prediction, performance, slo]", b"[prediction, slo]"))
+    assert render(policy).err == ""
+
+
 def test_a_file_that_is_there_is_left_unless_it_is_to_be_replaced(policy: Path, tmp_path: Path) -> None:
     """Neither file is written when one of them may not be."""
     (tmp_path / ROUTES).write_text("mine")

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from structlog.testing import capture_logs
 
 from audit.errors import KeyRefused
 from monitoring.alerts.embedded import Embedded, own, page
@@ -145,6 +146,41 @@ def test_a_policy_that_comes_into_force_ends_what_it_does_not_know() -> None:
     found.step()
     sender.step()
     assert len(web.bodies) == 2
+
+
+def test_what_fires_and_what_ends_is_logged_once() -> None:
+    """With what it is about, in one line: where nobody else is told, that is all there is."""
+    clock, target = Clock(), Target(1)
+    found = alone(clock, target, Rule("A", Level(Select("m"), ("a",), ">", 0), "page", "{a}\n is {value}"))
+    with capture_logs() as logs:
+        for value in (1, 1, 1, 0, 0):
+            target.value = value
+            clock.now += 1
+            found.step()
+    labels = {"a": "x", "severity": "page", "alertname": "A"}
+    assert logs == [
+        {"event": "an alert fires", "log_level": "warning", "summary": "x\ufffd is 1"} | labels,
+        {"event": "an alert has ended", "log_level": "info"} | labels,
+    ]
+
+
+def test_what_is_left_to_another_monitor_is_not_told_as_ended() -> None:
+    """It goes on there: the controller would drop what waits for its cool-down. What stays goes on here."""
+    clock, target, web = Clock(), Target(5), Web()
+    sender = Sender(web, Outbox(wanted=lambda _: True), clock=clock)
+    stays, goes = rule(alert="Stays"), rule(alert="Goes")
+    found = Embedded([Group("g", (goes, stays))], {"t": target}, [sender], clock=clock)
+    found.step()
+    sender.step()
+    clock.now += 300
+    with capture_logs() as logs:
+        found.leave([Group("g", (stays,))])
+        found.step()
+    sender.step()
+    assert logs == []
+    assert [each.labels["alertname"] for each in found.firing] == ["Stays"]
+    said = [{each["labels"]["alertname"]: each["status"] for each in body["alerts"]} for body in web.bodies]
+    assert said == [{"Goes": "firing", "Stays": "firing"}, {"Stays": "firing"}]
 
 
 @pytest.mark.parametrize(

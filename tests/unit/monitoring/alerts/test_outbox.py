@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from monitoring.alerts.outbox import FIRST, LONGEST, MOST_ALERTS, Outbox
+from monitoring.alerts.outbox import FIRST, LONGEST, MOST_ALERTS, PEOPLE_REPEAT, PEOPLE_SELDOM, Outbox
 from monitoring.alerts.standing import Alert
 
 LABELS = {
@@ -133,3 +133,60 @@ def test_only_what_the_policy_lets_the_controller_act_on_is_for_it() -> None:
     everything.tell([other])
     assert (controller.size, everything.size) == (0, 1)
     assert everything.due(0)[0].body["receiver"] == "people"
+
+
+WARNS = {"severity": "warn", "affiant_action": ""}
+
+
+def test_people_are_told_of_no_warning_beside_a_page_about_the_same_thing() -> None:
+    """Of the warning once the page is over, while it lasts; of one about another thing at once."""
+    outbox = Outbox.of_people()
+    page, warning, other = alert(), alert(**WARNS), alert(**WARNS, feature="age")
+    outbox.tell([warning, page, other])
+    (notice,) = outbox.due(0)
+    assert [(each["labels"]["severity"], each["labels"]["feature"]) for each in notice.body["alerts"]] == [
+        ("page", "score:bad"), ("warn", "age"),
+    ]  # fmt: skip
+    outbox.sent(notice, 0)
+    outbox.tell([warning])
+    assert outbox.due(1) == []
+    outbox.tell([alert(ends=150.0), warning])
+    (notice,) = outbox.due(2)
+    told = {
+        (each["labels"]["severity"], each["labels"]["feature"]): each["status"]
+        for each in notice.body["alerts"]
+    }
+    assert told == {
+        ("page", "score:bad"): "resolved", ("warn", "score:bad"): "firing", ("warn", "age"): "firing",
+    }  # fmt: skip
+    # One that was told goes on, and its end is told, whatever pages then.
+    outbox.sent(notice, 2)
+    outbox.tell([alert(starts=200.0), alert(**WARNS, ends=210.0)])
+    (notice,) = outbox.due(3)
+    assert [each["status"] for each in notice.body["alerts"] if each["labels"]["feature"] == "score:bad"] == [
+        "resolved", "firing",
+    ]  # fmt: skip
+
+
+def test_people_are_reminded_of_pages_each_hour_and_of_warnings_now_and_then() -> None:
+    """As the rendered Alertmanager's settings have it."""
+    for labels, every in (({}, PEOPLE_REPEAT), (WARNS, PEOPLE_SELDOM)):
+        outbox = Outbox.of_people()
+        outbox.tell([alert(**labels)])
+        outbox.sent(outbox.due(0)[0], 0)
+        outbox.tell([alert(**labels)])
+        assert outbox.next(1) == every
+        assert (outbox.due(every - 1), len(outbox.due(every))) == ([], 1)
+
+
+def test_what_is_forgotten_is_told_no_more_nor_its_end() -> None:
+    """Another monitor tells of it; the rest of its group goes on."""
+    outbox = Outbox.of_people()
+    outbox.tell([alert(), alert(feature="age")])
+    (notice,) = outbox.due(0)
+    outbox.forget([alert(), alert(feature="unknown"), alert(service="unknown")])
+    outbox.sent(notice, 0)
+    outbox.tell([alert(ends=150.0)])
+    assert (outbox.size, outbox.due(1)) == (1, [])
+    outbox.forget([alert(feature="age")])
+    assert (outbox.size, outbox.next(1)) == (0, None)
