@@ -69,11 +69,16 @@ REFUSED: list[tuple[str, str, dict[str, str]]] = [
         },
     ),
     (
+        "clients' certificates", "minimal",
+        {"gateway.tls.clientCertificates=true": "the gateway speaks no TLS: set gateway.tls.secretName"},
+    ),
+    (
         "retention", "tls",
         {
             "kafka.archived=false": "kafka.retentionMs is set, and kafka.archived is false",
             "kafka.retentionMs=3600000": "kafka.retentionMs 3600000 is less than a day",
             "notary.enabled=false": "kafka.retentionMs is set, and notary.enabled is false",
+            "gateway.tls.caKey=": "gateway.tls.clientCertificates is true, and gateway.tls.caKey is empty",
             "caBundle.secretName=x": "caBundle.configMapName and caBundle.secretName name the same thing",
         },
     ),

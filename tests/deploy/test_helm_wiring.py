@@ -51,7 +51,6 @@ ENVIRONMENT: Final = {
     "AWS_SECRET_ACCESS_KEY": None,
     "AWS_REGION": None,
     "SSL_CERT_FILE": None,
-    "REQUESTS_CA_BUNDLE": None,
 }
 CA = "/etc/affiant/ca/ca.crt"
 
@@ -77,7 +76,9 @@ def test_each_file_that_settings_name_is_mounted(tmp_path: Path, name: str, comp
     files = _files(_config(tmp_path, name, component))
     for container in [component, *(["sidecar"] if component == "gateway" else [])]:
         # The gateway itself never speaks to a broker, and has no way to.
-        read = {"notary", "governance"} | ({"gateway"} if container == "gateway" else {container, "log"})
+        read = {"notary", "governance", "store", "telemetry"} | (
+            {"gateway"} if container == "gateway" else {container, "log"}
+        )
         # Who writes payloads, and who counts them.
         read |= {"encryption"} if container in ("gateway", "monitor", "controller") else set()
         for (table, key), path in files.items():
@@ -250,7 +251,10 @@ def test_authorities_of_one_s_own_are_believed_by_each(component: str) -> None:
         if role == "init":
             continue
         assert CA in _mounted("tls", of, container["name"])
-        assert told["SSL_CERT_FILE"] == told["REQUESTS_CA_BUNDLE"] == CA
+        assert told["SSL_CERT_FILE"] == CA
+    if component != "notary":  # which opens no store
+        assert settings("tls", component)["store"]["ca_file"] == CA
+    assert settings("tls", component)["telemetry"]["ca_file"] == CA
     for _, container in pod("minimal", "notary").containers():
         assert "SSL_CERT_FILE" not in {each["name"] for each in container.get("env", ())}
 
@@ -258,7 +262,9 @@ def test_authorities_of_one_s_own_are_believed_by_each(component: str) -> None:
 def test_a_secret_may_have_the_authorities_too() -> None:
     """By its own key, under the one name."""
     given = "caBundle.configMapName=,caBundle.secretName=own-ca,caBundle.key=root.pem"
-    text = render(CHART, [MATRIX["tls"]], "--set", given)
+    plain = "models.plainHttp=true,settings.telemetry.otlp_endpoint=http://c:4318/v1/traces"
+    text = render(CHART, [MATRIX["tls"]], "--set", given, "--set", plain)
+    assert 'ca_file = "/etc/affiant' not in text  # nobody's certificate is looked at
     assert text.count("name: own-ca\n") == 5  # four components, and `helm test`
     assert "corporate-ca" not in text
     assert "{key: root.pem, path: ca/ca.crt}" in text

@@ -96,13 +96,10 @@ imagePullPolicy: {{ .root.Values.images.pullPolicy }}
   value: /etc/affiant/affiant.toml
 - name: HOME
   value: /tmp
-{{- with .Values.caBundle }}
-{{- if or .configMapName .secretName }}
+{{- /* For ways without a setting, such as S3 and witnesses (docs/tls.md). */ -}}
+{{- with include "affiant.ca" . }}
 - name: SSL_CERT_FILE
-  value: /etc/affiant/ca/ca.crt
-- name: REQUESTS_CA_BUNDLE
-  value: /etc/affiant/ca/ca.crt
-{{- end }}
+  value: {{ . }}
 {{- end }}
 {{- end -}}
 

@@ -101,6 +101,12 @@ what to set; all that are wrong are told at once.
 {{- if and $v.istio.enabled (eq $v.istio.mtlsMode "STRICT") $v.prometheus.serviceMonitors.enabled (not $v.istio.metricsCertificates) (not $v.istio.plaintextMetrics) -}}
 {{- $wrong = append $wrong "prometheus.serviceMonitors.enabled, and istio.mtlsMode is STRICT: Prometheus asks pods by their addresses, without the mesh's TLS, and would be refused. Give it Istio's certificates and say where they are (istio.metricsCertificates), or set istio.plaintextMetrics=true" -}}
 {{- end -}}
+{{- if and $v.gateway.tls.clientCertificates (not (include "affiant.gateway.tls" .)) -}}
+{{- $wrong = append $wrong "gateway.tls.clientCertificates is true, and the gateway speaks no TLS: set gateway.tls.secretName, or certManager.enabled; in a mesh Istio asks callers for certificates" -}}
+{{- end -}}
+{{- if and $v.gateway.tls.clientCertificates (not $v.gateway.tls.caKey) -}}
+{{- $wrong = append $wrong "gateway.tls.clientCertificates is true, and gateway.tls.caKey is empty: of which authority are the certificates?" -}}
+{{- end -}}
 {{- if and $v.controller.tls.clientCertificates (not $v.controller.tls.caKey) -}}
 {{- $wrong = append $wrong "controller.tls.clientCertificates is true, and controller.tls.caKey is empty: of which authority are the certificates?" -}}
 {{- end -}}

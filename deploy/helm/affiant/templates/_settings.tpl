@@ -35,6 +35,9 @@
 {{- if include "affiant.gateway.tls" . -}}
 {{- $_ := set $table "tls_certificate" "/run/affiant/tls/tls.crt" -}}
 {{- $_ := set $table "tls_key" "/run/affiant/tls/tls.key" -}}
+{{- if $gateway.tls.clientCertificates -}}
+{{- $_ := set $table "client_ca" (printf "/run/affiant/tls/%s" $gateway.tls.caKey) -}}
+{{- end -}}
 {{- end -}}
 {{- $_ := mergeOverwrite $table (deepCopy (default dict .Values.settings.gateway)) -}}
 {{- include "affiant.toml.table" (dict "name" "gateway" "table" $table) -}}
@@ -104,6 +107,10 @@
 {{- $_ := set $table "tracking_uri" $models.trackingUri -}}
 {{- $_ := set $table "prefix" $models.prefix -}}
 {{- end -}}
+{{- $plain := ternary $models.plainHttp (hasPrefix "http://" $models.trackingUri) (eq $models.backend "oci") -}}
+{{- if and (include "affiant.ca" .) (not $plain) -}}
+{{- $_ := set $table "ca_file" (include "affiant.ca" .) -}}
+{{- end -}}
 {{- include "affiant.toml.table" (dict "name" "store" "table" $table) -}}
 {{- end -}}
 
@@ -124,6 +131,16 @@
 {{- end -}}
 {{- end -}}
 
+{{- define "affiant.settings.telemetry" -}}
+{{- $table := deepCopy (default dict .Values.settings.telemetry) -}}
+{{- if and (include "affiant.ca" .) (hasPrefix "https://" (default "" $table.otlp_endpoint)) -}}
+{{- $_ := set $table "ca_file" (default (include "affiant.ca" .) $table.ca_file) -}}
+{{- end -}}
+{{- if $table -}}
+{{- include "affiant.toml.table" (dict "name" "telemetry" "table" $table) -}}
+{{- end -}}
+{{- end -}}
+
 {{/* (root, name): a table that is in `settings` alone. */}}
 {{- define "affiant.settings.own" -}}
 {{- include "affiant.toml.table" (dict "name" .name "table" (index .root.Values.settings .name)) -}}
@@ -141,7 +158,7 @@
 {{/* (root, component): the file without the plan, which a running gateway follows by itself. */}}
 {{- define "affiant.settings" -}}
 {{- $root := .root -}}
-{{- $named := list "gateway" "sidecar" "notary" "monitor" "controller" "encryption" -}}
+{{- $named := list "gateway" "sidecar" "notary" "monitor" "controller" "encryption" "telemetry" -}}
 {{- $gateways := list "journal" "fluentd" -}}
 {{- $tables := list (include "affiant.settings.data" $root) (include "affiant.settings.log" .) -}}
 {{- if eq .component "gateway" -}}
@@ -152,7 +169,7 @@
 {{- $tables = append $tables (include "affiant.settings.own" (dict "root" $root "name" $name)) -}}
 {{- end -}}
 {{- end -}}
-{{- $tables = append $tables (include "affiant.settings.sidecar" $root) -}}
+{{- $tables = concat $tables (list (include "affiant.settings.telemetry" $root) (include "affiant.settings.sidecar" $root)) -}}
 {{- if $root.Values.notary.enabled -}}
 {{- $tables = append $tables (include "affiant.settings.notary" .) -}}
 {{- end -}}

@@ -95,11 +95,16 @@ ca:
 {{- join "\n" $sources -}}
 {{- end -}}
 
-{{/* Settings, plus the authorities that the components believe: both below /etc/affiant, and so one volume. (root, component) */}}
+{{/* Where the authorities are that the components believe; empty: those of the image. */}}
+{{- define "affiant.ca" -}}
+{{- if or .Values.caBundle.configMapName .Values.caBundle.secretName }}/etc/affiant/ca/ca.crt{{ end -}}
+{{- end -}}
+
+{{/* (root, component): settings and authorities: both below /etc/affiant, and so one volume. */}}
 {{- define "affiant.config.files" -}}
 {{- $ca := .root.Values.caBundle -}}
 - name: config
-{{- if or $ca.configMapName $ca.secretName }}
+{{- if include "affiant.ca" .root }}
   projected:
     sources:
       - configMap:
