@@ -125,7 +125,9 @@ class Lead:
         return (
             Reading()
             if labels is None
-            else Reading(dict(labels.unread), self._labels_before + labels.seconds, labels.unmatched)
+            else Reading(
+                dict(labels.unread), self._labels_before + labels.seconds, labels.unmatched, labels.short
+            )
         )
 
     def waiting(self, now: float) -> dict[int, tuple[int, float]]:

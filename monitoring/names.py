@@ -135,6 +135,11 @@ LABELS_UNMATCHED: Final = Name(
     "Labels that are in no figure, by reason. The service is empty where a label names none that is looked at.",
     ("service", "reason"),
 )
+LABELS_SHORT: Final = Name(
+    "affiant_labels_kept_too_short",
+    "1 when answers wait for labels for less time than the policy's coverage looks back.",
+    ("service",),
+)
 LABEL_DELAY: Final = Name(
     "affiant_label_delay_seconds", "From prediction to label, by quantile.", (*_PACKAGE, "quantile")
 )

@@ -54,6 +54,16 @@ def _service(service: str, section: ServicePolicy) -> Iterator[Rule]:
         yield from _fairness(service, section)
 
 
+def in_vain(policy: Policy) -> list[str]:
+    """What a policy asks of a controller that none does: a line each, for whoever signs it."""
+    return [
+        f"{service}: no controller rolls back for performance, so people are told of each such page, and told again "
+        "that it was refused (docs/rollback.md)"
+        for service, section in sorted(policy.services.items())
+        if section.drift.rollback is not None and "performance" in section.drift.rollback.causes
+    ]
+
+
 def action(section: ServicePolicy, cause: str, severity: Severity) -> Mapping[str, str]:
     """The label that brings an alert to the controller; none when the policy lets it do nothing about it."""
     if severity != "page":
@@ -119,6 +129,13 @@ def _performance(service: str, section: ServicePolicy) -> Iterator[Rule]:
             "only {value} of a cohort of {service} {slot} {digest} has labels",
             {"cause": "performance"},
             wait=TAKEN_OVER,
+            keep=TAKEN_OVER,
+        )
+        yield Rule(
+            "AffiantLabelsNotKept",
+            Level(Select(names.LABELS_SHORT.name, (own,)), ("service",), "==", 1),
+            "warn",
+            "answers of {service} are let go of before its coverage is judged: nobody is told that labels are late",
             keep=TAKEN_OVER,
         )
 

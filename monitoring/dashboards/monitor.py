@@ -173,6 +173,14 @@ def labels() -> Row:
                 alerts=("AffiantLabelsLate",),
             ),
             lines(
+                "Labels come too late to be looked at",
+                "1 where answers are let go of before the policy's coverage is judged: late labels alarm nobody.",
+                (f'{names.LABELS_SHORT.name}{{service=~"$service"}}', "{{service}}"),
+                unit="none",
+                least=0,
+                alerts=("AffiantLabelsNotKept",),
+            ),
+            lines(
                 "Mean loss",
                 "Of the newest labelled rows: before its newest change, and since; without a change, of all of them.",
                 (of_package(names.LOSS), f"{PACKAGE} {{{{window}}}}"),

@@ -23,6 +23,8 @@ class Reading:
     seconds: float = 0.0
     unmatched: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     """Service → reason → labels that are in no figure."""
+    short: Mapping[str, str] = field(default_factory=dict)
+    """Service → why its coverage is not judged; empty: it is."""
 
 
 def export(
@@ -43,6 +45,8 @@ def export(
         for service, reasons in sorted(reading.unmatched.items()):
             for reason, labels_ in sorted(reasons.items()):
                 add(names.LABELS_UNMATCHED, (service, reason), labels_)
+        for service, why in sorted(reading.short.items()):
+            add(names.LABELS_SHORT, (service,), int(bool(why)))
     for package, each in sorted(looks.items()):
         labels = (package.service, short(package.digest), package.slot)
         if each.coverage is not None:

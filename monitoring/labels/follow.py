@@ -96,8 +96,8 @@ class Follow:
         """What stands; replaced as a whole. Empty until all was read once."""
         self.unmatched: Mapping[str, Mapping[str, int]] = {}
         """Service → reason → labels that are in no figure; the empty one: of none that is looked at."""
-        self._short: Final = {service: too_short(section, window) for service, section in policies.items()}
-        for service, why in self._short.items():
+        self.short: Final = {service: too_short(section, window) for service, section in policies.items()}
+        for service, why in self.short.items():
             if why:
                 structlog.get_logger("monitor").warning("coverage is not judged", service=service, reason=why)
 
@@ -189,6 +189,6 @@ class Follow:
             joined, fits = outcomes.joined()
             counted = unmatched[service] = read.unmatched(service, fits)
             for package, each in look(joined, section, own, read.newest_ms, read.unlooked).items():
-                found[package] = replace(each, unmatched=counted, short=self._short[service])
+                found[package] = replace(each, unmatched=counted, short=self.short[service])
         self.unmatched = unmatched
         return found

@@ -88,6 +88,11 @@ CASES = [
     ),
     Case("AffiantLabelsLate", _on("affiant_label_coverage_ratio", PACKAGE, "0.5")),
     Case(
+        "AffiantLabelsNotKept", _on("affiant_labels_kept_too_short", 'service="credit"'),
+        [{"service": "credit", "severity": "warn"}],
+    ),
+    Case("AffiantLabelsNotKept", _on("affiant_labels_kept_too_short", 'service="credit"', "0")),
+    Case(
         "AffiantGroupsDiffer",
         {
             f'affiant_group_favourable_ratio{{{PACKAGE},attribute="sex",group="f"}}': "0.5x100",

@@ -246,6 +246,12 @@ def test_coverage_of_cohorts_that_are_not_kept_is_told(
     assert found.written()["short"].startswith(why) == short
     assert [each["event"] for each in lines] == (["coverage is not judged"] if short else [])
     assert bool(found.short) == short
+    told: list[tuple[Any, ...]] = []
+    export(
+        lambda name, labels, value: told.append((name.name, *labels, value)), {}, str,
+        Cost({0: 0}, 0.0, {}, follow.short),
+    )  # fmt: skip
+    assert ("affiant_labels_kept_too_short", SERVICE, int(short)) in told
 
 
 def test_only_services_whose_policy_asks_are_read(stream: Stream, package: Package) -> None:
@@ -384,6 +390,7 @@ def test_the_monitor_exports_it(stream: Stream, tmp_path: Path) -> None:
     assert said["affiant_label_unread_records", "0"] == said["affiant_label_unread_records", "1"] == 0
     assert said["affiant_label_reading_seconds_total",] > 0
     assert said["affiant_labels_unmatched", SERVICE, "waiting"] == 0
+    assert said["affiant_labels_kept_too_short", SERVICE] == 0
     assert package["decided"] == {"rows": 128, "positive": 64}
     # The stream's first labels are wrong, and the later ones right: the error has changed.
     before, since = (said["affiant_performance_loss", *where, each] for each in ("before", "since"))
