@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import time
-import urllib.request
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
-from urllib.error import URLError
 
 import typer
 
 from audit.errors import ConfigError, IndexUnusable, LogUnavailable, ObjectsUnavailable
-from audit.proof.errors import FormatError
 
 from .audit_open import IndexOption, Look, looking
 from .audit_search import times
@@ -25,12 +21,8 @@ from .output import check_output
 from .text import counted, printable
 
 if TYPE_CHECKING:
-    from audit.auditor.complete import Answered, Held, Minute
+    from audit.auditor.complete import Held, Minute
 
-_TIMEOUT: Final = 10.0
-_MAX_SCRAPE: Final = 16 << 20
-_SCRAPES: Final = 16
-"""A gateway's workers share its port: so often it is asked for one that was not heard yet."""
 _SHOWN: Final = 10
 """Minutes that are told again while one follows."""
 _POLL: Final = 0.25
@@ -84,7 +76,8 @@ def completeness(
 
     Recorded is what the journals' sequence numbers say, which have no gap; sealed is what the trees and the archive
     hold. Counted only are exchanges without an entry of their own, which a journal's signed entries count.
-    With --gateway the answers that its workers have counted since they were started are held against both.
+    With --gateway the answers that its workers have counted since they were started are held against both: it is asked
+    until each of them was heard, and when one is not, nothing is reported (exit code 3).
 
     Example: affiant audit completeness --gateway http://127.0.0.1:3000 --follow --textfile /var/lib/node/affiant.prom
     """
@@ -128,8 +121,9 @@ def _counted(
     Between two looks other commands may have the index.
     """
     from audit.auditor.complete import hold, minutes
+    from audit.auditor.gateways import workers_of
 
-    answered = [one for url in gateways for one in _scrape(url)]
+    answered = [one for url in gateways for one in workers_of(url)]
     since, until = between
     deadline = time.monotonic() + wait
     while True:
@@ -142,42 +136,6 @@ def _counted(
                 ]  # fmt: skip
                 return rows, held
         time.sleep(_POLL)
-
-
-def _scrape(url: str) -> Iterable[Answered]:
-    """Each worker behind an address, once: the newest of what it said."""
-    found: dict[str, Answered] = {}
-    for _ in range(_SCRAPES):
-        one = _parsed(url.rstrip("/") + "/metrics")
-        known = one.journal in found
-        found[one.journal] = one
-        if known:
-            break
-    return [one for one in found.values() if one.journal]
-
-
-def _parsed(url: str) -> Answered:
-    from audit.auditor.complete import parse_scrape
-
-    text = _get(url)
-    try:
-        return parse_scrape(text)
-    except FormatError as error:
-        raise ConfigError(f"--gateway: {url}: {error}") from error
-
-
-def _get(url: str) -> str:
-    if not url.startswith(("http://", "https://")):
-        raise ConfigError(
-            f"--gateway is {url.removesuffix('/metrics')!r}, wanted an address such as http://127.0.0.1:3000"
-        )
-    try:
-        with urllib.request.urlopen(url, timeout=_TIMEOUT) as answer:  # noqa: S310 — looked at above
-            return str(answer.read(_MAX_SCRAPE).decode())
-    except (OSError, http.client.HTTPException, UnicodeDecodeError) as error:
-        # urllib has the system's error within its own.
-        reason = error.reason if type(error) is URLError else error
-        raise LogUnavailable(f"{url}: {getattr(reason, 'strerror', None) or reason}") from error
 
 
 def _tell(rows: Sequence[Minute], held: Sequence[Held], before: Mapping[str, Held], as_json: bool) -> None:

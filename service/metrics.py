@@ -74,6 +74,8 @@ class State:
     """Numbers of the journal, by the metric's name without its prefix."""
     journal_id: str
     """Of the journal that this worker writes, in hex; empty where it writes none."""
+    workers: int
+    """How many the gateway has, this one included."""
     ready: Callable[[], bool]
     unaudited: bool
     worker: int
@@ -180,6 +182,13 @@ class Metrics:
 
 
 def _state_families(state: State) -> Iterator[Metric]:
+    workers = GaugeMetricFamily(
+        "affiant_workers",
+        "Workers of this gateway. They share its port, and each tells of itself: of the one that writes this journal.",
+        labels=("journal",),
+    )
+    workers.add_metric((state.journal_id,), state.workers)
+    yield workers
     yield GaugeMetricFamily("affiant_in_work", "Requests in work.", state.in_work())
     yield GaugeMetricFamily("affiant_ready", "1 when predictions are answered.", int(state.ready()))
     yield GaugeMetricFamily(

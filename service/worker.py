@@ -274,6 +274,7 @@ class Worker:
             in_work=lambda: self._gate.in_work,
             journal=self._journal_numbers,
             journal_id="" if self._journal is None else self._journal.journal_id.hex(),
+            workers=self.settings.workers,
             ready=lambda: self.problem() is None,
             unaudited=self._unaudited,
             worker=self._number,

@@ -53,6 +53,7 @@ _ANSWERS: Final = """
 ANSWERED: Final = "affiant_recorded_answers"
 EPOCH: Final = "affiant_journal_epoch"
 SEQUENCE: Final = "affiant_journal_sequence"
+WORKERS: Final = "affiant_workers"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +105,8 @@ class Answered:
     sequence: int
     """The journal's next entry: everything that was answered stands below it."""
     by_status: Mapping[int, int] = field(default_factory=dict)
+    workers: int = 0
+    """How many its gateway has; 0: it does not say."""
 
     @property
     def answers(self) -> int:
@@ -119,16 +122,18 @@ def parse_scrape(text: str) -> Answered:
     """
     numbers: dict[str, float] = {}
     by_status: dict[int, int] = {}
-    journal = ""
+    journal, workers = "", 0
     try:
         for family in text_string_to_metric_families(text):
             for sample in family.samples:
                 if sample.name == f"{ANSWERED}_total":
                     journal = sample.labels["journal"]
                     by_status[int(sample.labels["status"])] = int(sample.value)
+                elif sample.name == WORKERS:  # of a worker that has not answered yet, too
+                    journal, workers = sample.labels["journal"], int(sample.value)
                 elif sample.name in (EPOCH, SEQUENCE):
                     numbers[sample.name] = sample.value
-        return Answered(journal, int(numbers[EPOCH]), int(numbers[SEQUENCE]), by_status)
+        return Answered(journal, int(numbers[EPOCH]), int(numbers[SEQUENCE]), by_status, workers)
     except (ValueError, KeyError) as error:
         raise FormatError(f"the metrics are not a gateway's with a journal ({error!r})") from error
 

@@ -44,6 +44,7 @@ def _state() -> State:
         in_work=lambda: 0,
         journal=lambda: dict.fromkeys(JOURNAL_NUMBERS, 0.0),
         journal_id="",
+        workers=1,
         ready=lambda: True,
         unaudited=False,
         worker=0,

@@ -20,6 +20,8 @@ OF_READERS = "tests/unit/audit/archive/test_readers.py"
 CRASHES = "tests/fault/archive/test_crashes.py -k any_write_each"
 OF_INDEX = "tests/unit/audit/auditor/test_index.py"
 OF_RECORDS = "tests/unit/audit/auditor/test_records.py"
+GATEWAYS = "audit/auditor/gateways.py"
+OF_GATEWAYS = "tests/unit/audit/auditor/test_gateways.py"
 COPIED = (
     "audit",
     "bench/harness",
@@ -217,6 +219,35 @@ MUTATIONS = (
         "            if patience.clock() >= deadline:\n",
         "            if True:\n",
         OF_INDEX,
+    ),
+    Mutation(
+        "some of a gateway's workers are enough",
+        GATEWAYS,
+        "            if len(found) == count and asked >= LEAST + 4 * count:\n",
+        "            if asked >= LEAST + 4 * count:\n",
+        OF_GATEWAYS,
+        short=True,
+    ),
+    Mutation(
+        "two gateways behind one address",
+        GATEWAYS,
+        "            if len(found) > count:\n",
+        "            if False:\n",
+        OF_GATEWAYS,
+    ),
+    Mutation(
+        "a gateway that does not say how many workers it has",
+        GATEWAYS,
+        "    if not one.workers:\n",
+        "    if False:\n",
+        OF_GATEWAYS,
+    ),
+    Mutation(
+        "an older word of a worker",
+        GATEWAYS,
+        "    if before is None or _age(before) <= _age(one):\n",
+        "    if True:\n",
+        OF_GATEWAYS,
     ),
     Mutation(
         "an index is waited for without an end",

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import threading
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -262,7 +262,10 @@ class Metrics:
             def log_message(self, *_: object) -> None:
                 pass
 
-        self.server = HTTPServer(("127.0.0.1", 0), Page)
+        class Server(ThreadingHTTPServer):
+            request_queue_size = 64  # so that none of those who ask together waits for a second try
+
+        self.server = Server(("127.0.0.1", 0), Page)
         self.url = f"http://127.0.0.1:{self.server.server_port}"
 
     def __enter__(self) -> str:
@@ -363,6 +366,21 @@ def test_completeness_finds_an_answer_that_nobody_recorded(recorded, affiant) ->
     assert (code, "entries behind" in output) == (1, True)
     assert affiant("completeness", "--gateway", "http://127.0.0.1:1")[0] == 3
     assert affiant("completeness", "--gateway", "127.0.0.1:1")[0] == 2
+
+
+def test_completeness_says_nothing_of_a_gateway_of_which_a_worker_is_not_heard(
+    recorded, affiant, tmp_path: Path
+) -> None:
+    """Exit code 3, and no numbers: those of the others would pass for all."""
+    journal = recorded[1][0].rpartition("-")[0]
+    one = f'affiant_workers{{journal="{journal}"}} 1.0'
+    assert one in recorded[2]
+    textfile = tmp_path / "affiant.prom"
+    with Metrics(recorded[2].replace(one, f"{one[:-3]}2.0")) as url:
+        code, output = affiant("completeness", "--gateway", url, "--textfile", str(textfile))
+    assert (code, "1 of 2 workers were heard" in output, "answered" in output) == (3, True, True)
+    assert "recorded and sealed" not in output
+    assert not textfile.exists()
 
 
 def test_completeness_finds_what_is_missing_in_the_sealed_log(recorded, affiant, tmp_path: Path) -> None:

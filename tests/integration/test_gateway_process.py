@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from audit.auditor.gateways import workers_of
 from audit.proof.entry import Key, Kind
 from tests.components.gateway import Served, Site, start_gateway, wait_until
 from tests.components.packages import credit_package, credit_table, number_package
@@ -433,7 +434,7 @@ def certificate(directory: Path) -> None:
 
 
 def test_each_worker_has_a_journal_of_its_own(tmp_path: Path) -> None:
-    """And one that there is no more is closed by those that are left."""
+    """An auditor hears them all; and one that there is no more is closed by those that are left."""
     site = Site(tmp_path, gateway={"workers": 2})
     site.serve("credit", credit_package())
     served = start_gateway(site)
@@ -448,6 +449,9 @@ def test_each_worker_has_a_journal_of_its_own(tmp_path: Path) -> None:
             return len({record.partition("-")[0] for record in records}) == 2
 
         wait_until(both, what="answers of both workers")
+        heard = workers_of(served.address)
+        assert {each.journal for each in heard} == {record.partition("-")[0] for record in records}
+        assert sum(each.answers for each in heard) == len(records)
         served.process.kill()
     finally:
         served.process.kill()
