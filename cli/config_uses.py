@@ -114,6 +114,8 @@ def _gateway(config: Config) -> Iterator[Use]:
     yield from _payload_keys(config, name)
     yield from _file(config, name, "TLS certificate", settings.tls_certificate)
     yield from _file(config, name, "TLS key", settings.tls_key)
+    yield from _file(config, name, "clients' CA", settings.client_ca)
+    yield from _file(config, name, "packages' CA", config.section("store", StoreSettings).ca_file)
     yield from _file(config, name, "governance root", governance.root)
     if governance.root is not None:
         kafka = config.section("log", LogSettings).backend == "kafka"
@@ -124,6 +126,7 @@ def _gateway(config: Config) -> Iterator[Use]:
     endpoint = config.section("telemetry", TelemetrySettings).otlp_endpoint
     if endpoint:
         yield Use(name, "spans to", without_credentials(endpoint))
+        yield from _file(config, name, "collector's CA", config.section("telemetry", TelemetrySettings).ca_file)
 
 
 def _payload_keys(config: Config, component: str) -> Iterator[Use]:
@@ -170,6 +173,7 @@ def _notary(config: Config) -> Iterator[Use]:
     yield from _file(config, name, "public key", settings.public_key_file)
     for witness in settings.witnesses:
         yield Use(name, "witness", witness.url)
+        yield from _file(config, name, "witness's CA", witness.ca_file)
 
 
 def _monitor(config: Config) -> Iterator[Use]:

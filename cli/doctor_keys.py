@@ -57,6 +57,9 @@ def _own(asked: Asked) -> Iterator[secrets.Secret]:
         if gateway.keys_file is not None:
             make = "`affiant gateway keys add NAME` makes the first one, and the file"
             yield secrets.Secret("API keys", config.resolve(gateway.keys_file), make)
+        if gateway.subject_keys_file is not None:
+            make = "`affiant subjects new-key` makes it"
+            yield secrets.Secret("keys of subjects", config.resolve(gateway.subject_keys_file), make)
         for key in sorted((config.data / JOURNALS).glob(f"*/{KEY_NAME}")):
             yield secrets.Secret(
                 "a journal's key", key, "a journal without its key can sign nothing any more"

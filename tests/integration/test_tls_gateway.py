@@ -68,7 +68,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
 
 def test_who_shows_no_certificate_is_refused_whatever_key_it_has(house: House) -> None:
     """Predictions, on the short way and on uvicorn's own; labels and receipts. What it says is recorded as refused."""
-    for path in (PREDICT, f"{PREDICT}?a=b", "/v1/labels/numbers"):
+    for path in (PREDICT, f"{PREDICT}?a=b", "/v1/models/numbers:label"):
         status, body = house.ask("POST", path, key=house.key)
         assert status == 401, (path, body)
         assert b"show a certificate" in body

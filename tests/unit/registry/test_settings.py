@@ -34,6 +34,13 @@ def test_a_directory_is_relative_to_the_settings_file(tmp_path: Path) -> None:
     assert store._directory == tmp_path / "packages"
 
 
+@pytest.mark.parametrize("rest", ["", 'backend = "oci"\nreference = "h.example/a/b"\nplain_http = true\n'])
+def test_whom_to_believe_is_said_where_tls_is_spoken(tmp_path: Path, rest: str) -> None:
+    """Not of a directory, and not of plain HTTP."""
+    with pytest.raises(ConfigError, match="ca_file goes with"):
+        configured_store(load(config(tmp_path, f'[store]\nca_file = "ca.crt"\n{rest}')))
+
+
 def test_a_registry_is_named_by_its_reference(tmp_path: Path) -> None:
     """Registry and repository."""
     text = '[store]\nbackend = "oci"\nreference = "registry.example.com/models/credit"\n'

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from audit.errors import ConfigError
-from service.auth import NO_KEYS, add_key, is_loopback, list_keys, read_keys, remove_key
+from service.auth import CERTIFICATE, NO_KEYS, add_key, is_loopback, list_keys, read_keys, remove_key
 from service.errors import NotLoopback, Unauthenticated
 
 SCOPE = {"server": ("10.1.2.3", 3000)}
@@ -102,3 +102,21 @@ def test_names_are_said_once(tmp_path: Path) -> None:
     for name in ("a", "", "a b", "ä", "x" * 200):
         with pytest.raises(ConfigError):
             add_key(path, name)
+
+
+@pytest.mark.parametrize("state", [{}, {CERTIFICATE: False}, {CERTIFICATE: "yes"}, {CERTIFICATE: True}])
+@pytest.mark.parametrize("keys", [True, False])
+def test_where_certificates_are_wanted_a_key_is_not_enough(
+    tmp_path: Path, state: dict[str, object], keys: bool
+) -> None:
+    """Nor is the loopback: a connection that has shown none, or of which nobody says that it has, is refused."""
+    path = tmp_path / "keys.json" if keys else None
+    headers = {b"x-api-key": add_key(path, "batch").encode()} if path is not None else {}
+    admitted = read_keys(path, certificates=True)
+    scope = {"server": ("127.0.0.1", 1), "state": state}
+    if state.get(CERTIFICATE) is True:
+        assert (admitted.authenticate(headers, scope) is not None) is keys
+    else:
+        for each in (scope, {"server": ("127.0.0.1", 1)}):
+            with pytest.raises(Unauthenticated, match="show a certificate"):
+                admitted.authenticate(headers, each)
