@@ -17,9 +17,7 @@ from audit.archive import Archive, Part
 from audit.archive.columns import entries_table
 from audit.archive.files import encode_entries, encode_payloads
 from audit.log.base import LogEntry
-from audit.proof.bundle import PackagePart
 from audit.proof.checkpoint import Checkpoint, sign_checkpoint
-from audit.proof.evidence import verify_bundle
 from audit.proof.hashing import leaf_hash
 from audit.proof.merkle import LeafNodes, root
 from audit.proof.note import COSIGNATURE, VerifierKey
@@ -465,50 +463,6 @@ def test_statistics_that_hide_rows_are_told(log: SealedLog) -> None:
     at = max(places)  # in the footer
     path.write_bytes(raw[:at] + b"f" * 8 + raw[at + 8 :])
     named(flaws(log), "archive", path=path.relative_to(log.store).as_posix())
-
-
-# ---------------------------------------------------------------- packages, bundles
-
-
-def test_a_changed_package_is_not_what_the_entries_name(tmp_path: Path) -> None:
-    """The digest in the sealed entry is the manifest's, and the manifest names each part."""
-    from tests.golden.proof import make
-
-    evidence = make.evidence()
-    digest = b"\x24" * 32
-    package = PackagePart(b'{"annotations":{}}', {})
-    changed = type(evidence)(evidence.selection, evidence.made, evidence.trees, {digest.hex(): package}, b"")
-    found = verify_bundle(changed.encode(), make.VKEY).flaws
-    assert "not what the digest names" in named(found, "package").message
-
-
-def test_a_record_left_out_of_a_range_is_told() -> None:
-    """A range is whole, or it is none."""
-    from tests.golden.proof import make
-
-    evidence = make.evidence()
-    (tree,) = evidence.trees
-    kept = tuple(each for each in tree.records if each.offset != 4)
-    part = type(tree)(tree.origin, tree.checkpoint, kept, tree.wanted, tree.earlier)
-    changed = type(evidence)(evidence.selection, evidence.made, (part,), {}, b"")
-    shown = verify_bundle(changed.encode(), make.VKEY)
-    named(shown.flaws, "range", offset=4)
-    assert not shown.complete
-
-
-def test_a_changed_answer_in_a_bundle_is_located() -> None:
-    """Whoever made the bundle cannot change what was answered."""
-    from tests.golden.proof import make
-
-    evidence = make.evidence()
-    (tree,) = evidence.trees
-    kept = tuple(
-        each._replace(record=changed_entry(each.record, answer=b"other")) if each.offset == 1 else each
-        for each in tree.records
-    )
-    part = type(tree)(tree.origin, tree.checkpoint, kept, tree.wanted, tree.earlier)
-    changed = type(evidence)(evidence.selection, evidence.made, (part,), {}, b"")
-    named(verify_bundle(changed.encode(), make.VKEY).flaws, "proof", offset=1)
 
 
 def test_sequences_are_what_the_log_counts(sound: SealedLog) -> None:
