@@ -95,6 +95,7 @@ def test_an_end_that_nothing_is_held_to_is_told() -> None:
     ]
     assert list(unheld([one], (0.1, 1.0), probabilities=False)) == said
     assert list(unheld([one], (0.1, 1.0), probabilities=True)) == said[:1]
+    assert unheld([one], (0.0, 1.0), probabilities=True) == ()
     assert unheld([one], (0.25, 0.75), probabilities=False) == ()
 
 
