@@ -29,6 +29,7 @@ TABLES: Final = (
     "fluentd",
     "encryption",
     "notary",
+    "retention",
     "monitor",
     "controller",
     "alerts",

@@ -67,6 +67,7 @@ TABLES: Final = (
     Table("encryption", "audit.payload_keys:EncryptionSettings"),
     Table("notary", "audit.settings:NotarySettings"),
     Table("notary.witnesses", "audit.settings:WitnessSettings", repeated=True, within=True),
+    Table("retention", "audit.retention.settings:RetentionSettings"),
     Table("monitor", "monitoring.settings:MonitorSettings"),
     Table("controller", "monitoring.settings:ControllerSettings"),
     Table("alerts", "monitoring.alerts.limits:Limits"),

@@ -41,6 +41,9 @@ RETRAINING: Final = "https://affiant.dev/retraining/v1"
 """A package is to be trained anew: what it is asked has drifted (monitoring/controller/said.py)."""
 PUBLISH: Final = "https://affiant.dev/publish/v1"
 """Who publishes a package says so by signature: {"at": s, "rationale": …} (registry/lineage/publication.py)."""
+PAYLOAD_DELETION: Final = "https://affiant.dev/payload-deletion/v1"
+"""Payloads of the archive whose time is over were deleted (registry/deletion.py). Nothing of what a package may do
+hangs on it: it is not among PREDICATES, and who asks for it names it."""
 PREDICATES: Final = frozenset(
     {GATES, APPROVAL, REJECTION, REVOCATION, POLICY, ROOT, DEPLOYMENT, DATA_DEPRECATION, RETRAINING, PUBLISH}
 )

@@ -47,6 +47,21 @@ class Objects(Protocol):
 
 
 @runtime_checkable
+class Removes(Protocol):
+    """A right that neither notary nor auditors have, and so no part of `Objects`."""
+
+    def remove(self, name: str) -> None:
+        """Remove an object; one that is not there is removed already. Durable when it returns.
+
+        In a bucket with versions its content stays behind a marker, until a rule of the bucket's takes it.
+
+        Raises:
+            ObjectsUnavailable: the store does not answer, or refuses; the object is there, whole, or not there.
+        """
+        ...
+
+
+@runtime_checkable
 class Seekable(Protocol):
     """A store that gives parts of an object: of a file of columns a reader needs a little."""
 

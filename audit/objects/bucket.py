@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
@@ -178,6 +178,15 @@ class BucketObjects:
             for chunk in obstore.list(self._store, prefix=folder or None):
                 names += (item["path"] for item in chunk if item["path"].startswith(prefix))
         yield from sorted(names)
+
+    def remove(self, name: str) -> None:
+        """See `Removes.remove`."""
+        import obstore
+        from obstore.exceptions import NotFoundError
+
+        check_name(name)
+        with self._errors(name), suppress(NotFoundError, FileNotFoundError):
+            obstore.delete(self._store, name)
 
     def open(self, name: str) -> BinaryIO | None:
         """See `Seekable.open`: a request for the size, and one for each part that is read."""

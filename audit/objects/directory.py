@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from audit.errors import ObjectChanged, ObjectsUnavailable
-from audit.files import make_directory, replace_file, write_once
+from audit.files import make_directory, replace_file, sync_directory, write_once
 from audit.proof.errors import FormatError
 from audit.proof.regular import open_regular, read_regular
 
@@ -84,6 +84,18 @@ class DirectoryObjects:
         folder = prefix.rpartition("/")[0]
         with _told(self._root / folder):
             yield from _walk(self._root / folder, f"{folder}/" if folder else "", prefix, set())
+
+    def remove(self, name: str) -> None:
+        """See `Removes.remove`: the directory is synced, so that no power failure brings it back."""
+        path = self._path(name)
+        with _told(path):
+            try:
+                path.unlink()
+            except OSError as error:
+                if error.errno in _GONE:
+                    return
+                raise
+            sync_directory(path.parent)
 
     def hidden(self, prefix: str) -> Iterator[str]:
         """Names below a folder that `list` leaves out, as a part of them begins with a dot; of a folder its own name.

@@ -10,6 +10,7 @@ import structlog
 
 from audit.errors import ConfigError, LogUnavailable, ObjectChanged, ObjectsUnavailable
 from audit.objects import Objects, open_objects
+from audit.objects.base import Removes
 from audit.proof.entry import Key, parse_entry
 from audit.proof.record import frame_record, split_record
 
@@ -66,6 +67,27 @@ class ExternalStore:
         except ObjectsUnavailable as error:
             raise LogUnavailable(f"object store: {error}") from error
         return None if stored is None else stored.content
+
+    def there(self, digest: bytes) -> bool:
+        """Whether there is something under that digest. Raises LogUnavailable: the object store does not answer."""
+        name = _name(digest)
+        try:
+            return name in self._objects.list(name)
+        except ObjectsUnavailable as error:
+            raise LogUnavailable(f"object store: {error}") from error
+
+    def remove(self, digest: bytes) -> None:
+        """Remove what is under that digest, if anything is; see `Removes.remove`.
+
+        Raises:
+            LogUnavailable: the object store does not answer, or refuses.
+        """
+        if not isinstance(self._objects, Removes):
+            raise LogUnavailable(f"object store: {self._objects!r}: nothing is removed there")
+        try:
+            self._objects.remove(_name(digest))
+        except ObjectsUnavailable as error:
+            raise LogUnavailable(f"object store: {error}") from error
 
     def _keep(self, digest: bytes, payload: bytes) -> None:
         """Put it there. What is there already is read: it may be another's, or what a crash left of it."""

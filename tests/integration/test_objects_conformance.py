@@ -13,7 +13,7 @@ import pytest
 
 from audit.errors import ConfigError, ObjectChanged, ObjectsUnavailable
 from audit.objects import Objects, open_objects
-from audit.objects.base import Seekable
+from audit.objects.base import Removes, Seekable
 from audit.objects.limits import MAX_OBJECT, NoObject
 from audit.proof.tiles import MAX_BUNDLE, MAX_TILE
 from tests.components.s3 import S3Server
@@ -144,6 +144,18 @@ def test_created_objects_can_be_swapped_and_swapped_ones_not_created(place: Plac
     assert place.raw("a") == b"2"
 
 
+def test_what_is_removed_is_not_there_and_others_are(place: Place) -> None:
+    """Nor is what never was; under a lock, behind a marker, its version stays (docs/archive.md)."""
+    objects = place.objects
+    assert isinstance(objects, Removes)
+    assert objects.create("a/b", b"1")
+    assert objects.create("a/bc", b"2")
+    for name in ("a/b", "a/b", "nowhere/x"):
+        objects.remove(name)
+    assert place.objects.get("a/b") is None
+    assert list(place.objects.list("")) == ["a/bc"]
+
+
 def test_names_are_listed_in_the_order_of_their_bytes(place: Place) -> None:
     """All of a prefix, whether or not it ends at a slash, and nothing but objects."""
     names = ["t/0/000", "t/0/000.p/1", "t/0/000.p/255", "t/0/x001/000", "t/00", "t/entries/000", "t-/1", "u"]
@@ -176,6 +188,7 @@ def test_no_name_leaves_the_store(place: Place) -> None:
             lambda name=name: objects.get(name),
             lambda name=name: objects.create(name, b""),
             lambda name=name: objects.swap(name, b"", None),
+            lambda name=name: objects.remove(name),
         ):
             with pytest.raises(ValueError, match="cannot name"):
                 refused()

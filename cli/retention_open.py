@@ -1,0 +1,136 @@
+"""What `affiant retention` opens: the archive, the log, the object store, and what was said of deletions."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from audit.config import Config
+from audit.errors import NoSuchTopic, ObjectsUnavailable
+
+if TYPE_CHECKING:
+    from audit.archive import Archive
+    from audit.objects.base import Objects
+    from audit.retention.plan import Places, Range, Told
+    from audit.ship.external import ExternalStore
+    from registry.approvals.root import Roots
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """See the module."""
+
+    archive: Archive
+    payloads: Objects
+    places: Places
+    external: ExternalStore
+    told: Mapping[str, Told]
+    roots: Roots | None
+    end: int
+    """Of the governance log."""
+
+    def ranges(self, days: int | None, progress: Callable[[int, int], None]) -> Iterator[Range]:
+        """See `audit.retention.plan.ranges`."""
+        from audit.retention.plan import ranges
+
+        now = int(time.time() * 1000)
+        return ranges(
+            self.archive, self.places, self.told, now_ms=now, older_than_days=days, progress=progress
+        )
+
+    def person(self, key: str) -> str | None:
+        """Who may delete with that key; None: nobody. Without a root whoever has one may."""
+        from registry.deletion import DELETE_ROLE
+
+        if self.roots is None:
+            return f"key {key[:16]}…"
+        return self.roots.now.person(key, DELETE_ROLE, self.end)
+
+    def content(self, each: Range) -> bytes | None:
+        """Of its payload file; None: there is none."""
+        stored = self.payloads.get(each.file.name) if each.there else None
+        return None if stored is None else stored.content
+
+    def remove(self, each: Range) -> None:
+        """The payload file last: while it is there the range is due, whatever a crash left of the rest.
+
+        Raises:
+            ObjectsUnavailable, LogUnavailable: a store does not answer, or refuses.
+        """
+        from audit.archive.names import Part
+        from audit.objects.base import Removes
+
+        assert each.file.part is Part.PAYLOADS
+        if not isinstance(self.payloads, Removes):
+            raise ObjectsUnavailable(f"{self.payloads!r}: nothing is removed there")
+        for digest in each.external:
+            self.external.remove(digest)
+        self.payloads.remove(each.file.name)
+
+
+@contextmanager
+def opened(config: Config) -> Iterator[Opened]:
+    """All of it, as it is now.
+
+    Raises:
+        ConfigError: wrong settings, or a root that is none.
+        LogUnavailable, NotAdmitted: a log does not answer, or is not whole.
+    """
+    from audit.archive import Archive
+    from audit.log import configured_log
+    from audit.retention.plan import Places
+    from audit.settings import SidecarSettings
+    from audit.ship.external import ExternalStore
+    from audit.trees import configured_trees
+
+    trees = configured_trees(config)
+    payloads = trees.payload_objects or trees.objects
+    log = configured_log(config, create=False)
+    topic = log.topic()
+    external = ExternalStore(
+        config.section("sidecar", SidecarSettings).object_store or config.data / "objects"
+    )
+    with closing(log.reader()) as reader:
+        bounds: dict[int, int] = {}
+
+        def first_offset(of: bytes, partition: int) -> int | None:
+            if of != topic.id or partition >= topic.partitions:
+                return None
+            if partition not in bounds:
+                bounds[partition] = reader.bounds(partition)[0]
+            return bounds[partition]
+
+        told, roots, end = _said(config)
+        yield Opened(
+            Archive(trees.objects, payloads),
+            payloads,
+            Places(first_offset, external.there),
+            external,
+            told,
+            roots,
+            end,
+        )
+
+
+def _said(config: Config) -> tuple[Mapping[str, Told], Roots | None, int]:
+    from audit.governance import PARTITION
+    from audit.log import configured_governance_log
+    from registry.deletion import fold_deletions
+    from registry.settings import GovernanceSettings
+    from registry.statement import PAYLOAD_DELETION, read
+
+    from .approvals_open import board_of
+
+    governed = config.section("governance", GovernanceSettings).root is not None
+    roots = board_of(config).roots if governed else None
+    keys = () if roots is None else roots.public_keys()
+    try:
+        with closing(configured_governance_log(config, create=False).reader()) as reader:
+            _, end = reader.bounds(PARTITION)
+            said = read(reader, keys, types={PAYLOAD_DELETION}, end=end)
+            return fold_deletions(roots, said), roots, end
+    except NoSuchTopic:
+        return {}, roots, 0

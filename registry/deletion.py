@@ -1,0 +1,142 @@
+"""Payloads that were deleted because their time was over: signed statements in the governance log.
+
+    predicate of payload-deletion/v1: {"format": 1, "files": [{"name": …, "sha256": hex | null, "external": n}, …],
+        "older_than_days": n, "reason": …, "actor": …, "at": s}
+    subject: the SHA-256 of each file, and of the name of one that there was not
+
+A statement is made before what it tells of is deleted: what is gone is told, and a crash in between leaves payloads
+that are deleted, and told of once more, by the next run. `external` counts payloads of the range that were in the object
+store of large ones; `sha256` is null where all of them were.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from hashlib import sha256
+from types import MappingProxyType
+from typing import Annotated, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from audit.archive.names import Part, parse_name
+from audit.proof.errors import FormatError
+from audit.retention.plan import Told
+from registry.approvals.root import Roots
+from registry.statement import PAYLOAD_DELETION, Said, encode, once
+
+DELETE_ROLE: Final = "retention"
+"""Who may delete payloads whose time is over, in the root."""
+STALE: Final = 3600.0
+"""Seconds between the signer's clock and the log's after which a statement counts for nothing: it was kept back."""
+MOST: Final = 500
+"""Files of one statement."""
+
+
+class DeletedFile(BaseModel):
+    """One range of the archive."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    name: Annotated[str, StringConstraints(max_length=256)]
+    """Of its payload file, also where there was none."""
+    sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")] | None
+    external: int = Field(ge=0)
+
+
+class _Document(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    format: Literal[1] = 1
+    files: list[DeletedFile] = Field(min_length=1, max_length=MOST)
+    older_than_days: int = Field(ge=0)
+    reason: str = Field(min_length=1, max_length=4000)
+    actor: str = Field(min_length=1, max_length=200)
+    at: float = Field(ge=0)
+
+
+def encode_deletion(
+    files: Sequence[DeletedFile], older_than_days: int, reason: str, actor: str, at: float
+) -> bytes:
+    """The statement's bytes, to be signed and appended (`registry.statement.append`) before anything is deleted.
+
+    Args:
+        files: at most `MOST`.
+        older_than_days: every record of them is older, by the log's time.
+        reason: why that is their time.
+        actor: who says so, for people; who it was is told by the key.
+        at: seconds since 1970 UTC.
+
+    Raises:
+        FormatError: a part is not what it should be; says which.
+    """
+    try:
+        content = _Document(
+            files=list(files), older_than_days=older_than_days, reason=reason, actor=actor, at=at
+        )
+    except ValidationError as error:
+        raise _wrong(error) from error
+    _check_names(content)
+    return encode(_subjects(content), PAYLOAD_DELETION, content.model_dump(mode="json"), "payloads")
+
+
+def fold_deletions(roots: Roots | None, said: Iterable[Said]) -> Mapping[str, Told]:
+    """Name of a payload file → what was said of it first, by somebody who may.
+
+    A statement counts when a key that had the role `retention` at that place of the log has signed it, and when it was
+    not kept back. Without a root nobody has roles: whoever can append to the governance log is believed then.
+
+    Args:
+        roots: the chain that is believed; None: the settings name none.
+        said: statements in the log's order; of other types they are passed over.
+    """
+    found: dict[str, Told] = {}
+    for each in once(one for one in said if one.type == PAYLOAD_DELETION):
+        if roots is None:
+            person: str | None = f"key {each.author[:16]}…"
+        elif each.holds:
+            person = roots.at(each.offset).person(each.author, DELETE_ROLE, each.offset)
+        else:
+            continue
+        try:
+            content = parse_deletion(each)
+        except FormatError:
+            continue  # its signer may be anybody who ever had a key
+        if person is None or abs(each.logged / 1000 - content.at) > STALE:
+            continue
+        for file in content.files:
+            found.setdefault(file.name, Told(person, content.at, file.sha256 is not None))
+    return MappingProxyType(found)
+
+
+def parse_deletion(said: Said) -> _Document:
+    """The predicate of a statement. Nothing is verified.
+
+    Raises:
+        FormatError: it is none; says which part.
+    """
+    try:
+        content = _Document.model_validate(said.predicate)
+    except ValidationError as error:
+        raise _wrong(error) from error
+    if not math.isfinite(content.at):
+        raise FormatError("payload deletion: at is no time")
+    _check_names(content)
+    if said.subjects != tuple(_subjects(content)):
+        raise FormatError("payload deletion: the subjects are not its files")
+    return content
+
+
+def _check_names(content: _Document) -> None:
+    for each in content.files:
+        file = parse_name(each.name)
+        if file is None or file.part is not Part.PAYLOADS:
+            raise FormatError(f"payload deletion: {each.name!r} is not the name of a payload file")
+
+
+def _subjects(content: _Document) -> list[str]:
+    return [f"sha256:{each.sha256 or sha256(each.name.encode()).hexdigest()}" for each in content.files]
+
+
+def _wrong(error: ValidationError) -> FormatError:
+    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    where = ".".join(map(str, first["loc"]))
+    return FormatError(f"payload deletion: {where + ': ' if where else ''}{first['msg']}")
