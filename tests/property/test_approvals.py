@@ -114,15 +114,18 @@ def board_with(told: list[tuple[str, str, str, str, int, bool, str, float]]) -> 
     return board_of(statements)
 
 
-@given(events)
-def test_gate_results_and_emergencies_that_are_shown_are_those_that_count(told: list[Any]) -> None:
+@given(events, st.sampled_from(["zoe", "ann", None]))
+@example([(APPROVAL, who, "officer", "credit", 0, True, "passed", 0) for who in ("ann", "bob")], "ann")
+def test_gate_results_and_emergencies_that_are_shown_are_those_that_count(
+    told: list[Any], publisher: str | None
+) -> None:
     """No results, other results, or break-glass: as admission says."""
     board = board_with(told)
     now = NOW + board.end
-    verdict = board.verdict("credit", DIGEST, "live", now, "zoe")
+    verdict = board.verdict("credit", DIGEST, "live", now, publisher)
     rules = board.rules("credit", "live")
     assert rules is not None
-    glass = not missing(rules.break_glass, board.emergency("credit", DIGEST, now, "zoe"))
+    glass = not missing(rules.break_glass, board.emergency("credit", DIGEST, now, publisher))
     assert glass == verdict.break_glass
     if not verdict.admitted:
         results = board.gates("credit", DIGEST)

@@ -8,6 +8,7 @@ import pytest
 
 from audit.proof.certificate_rules import publisher_of
 from registry.admission import policy_in_force
+from registry.approvals.board import Board
 from registry.approvals.proposals import proposals_of
 from registry.approvals.root import KeyModel, fold_roots
 from registry.lineage.publisher import actor_of
@@ -412,6 +413,13 @@ def test_a_role_that_is_given_later_makes_nothing_of_what_was_signed_before(worl
     late = world.verdict()
     assert late.break_glass is not before
     assert world.verdict(OTHER).admitted is not before
+    said = world.said()
+    roots = fold_roots(world.first, said)
+    board = Board(roots, policy_in_force(roots, said), tuple(said), len(said))
+    assert (board.gates("credit", GOOD) is None) is before
+    assert board.emergency("credit", GOOD, world.clock, "zoe") == {"ann": "officer"} | (
+        {} if before else {"eve": "officer"}
+    )
     if before:
         assert late.missing == {"legal": 1}
         assert "there are no gate results under the policy in force" in late.reasons
