@@ -75,7 +75,7 @@ def data_set(path: Path, name: str | None = None, *, profiled: bool = True) -> D
         PublishError: unreadable, no DVC file, a DVC hash that is not MD5, or data that has changed since.
     """
     found, file = _version_of(path, name)
-    return replace(found, profile=_profile_of(file, found)) if profiled else found
+    return replace(found, profile=profile_of(file, found)) if profiled else found
 
 
 def _version_of(path: Path, name: str | None) -> tuple[DataSet, Path]:
@@ -95,7 +95,7 @@ def _version_of(path: Path, name: str | None) -> tuple[DataSet, Path]:
     return DataSet(name or path.name, f"sha256:{sha256}", "file", True, sha256, path.stat().st_size), path
 
 
-def _profile_of(file: Path, found: DataSet) -> dict[str, Any] | None:
+def profile_of(file: Path, found: DataSet) -> dict[str, Any] | None:
     """None: no table that can be read. What changes meanwhile is refused: a profile is of the version that is named."""
     from registry.table import read_table
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any, Final
+
 from registry.errors import NotFound, StoreDamaged
 from registry.manifest import (
     CREATED,
@@ -17,6 +20,9 @@ from registry.manifest import (
 from registry.stores.layout import INDEX_TYPE, LayoutStore
 
 from .artifact import ARTIFACT, Attached, Attachment, check_file, newest_first, parse_attached
+
+OF: Final = "org.affiant.cards.package"
+"""In an entry of the index: whose cards they are, so that another package's need not be read. Older ones do not say."""
 
 
 class LayoutAttachments(LayoutStore):
@@ -42,7 +48,10 @@ class LayoutAttachments(LayoutStore):
                         "artifactType": ARTIFACT,
                         "digest": digest,
                         "size": len(manifest),
-                        "annotations": {CREATED: load_json(manifest, "cards")["annotations"][CREATED]},
+                        "annotations": {
+                            CREATED: load_json(manifest, "cards")["annotations"][CREATED],
+                            OF: attachment.package.digest,
+                        },
                     }
                 )
                 index = {"schemaVersion": 2, "mediaType": INDEX_TYPE, "manifests": entries}
@@ -50,10 +59,10 @@ class LayoutAttachments(LayoutStore):
         return digest
 
     def attached(self, package: str) -> list[Attached]:
-        """See `Attachments.attached`."""
+        """See `Attachments.attached`. Damaged cards of another package keep nobody from these."""
         found = []
         for entry in self._entries():
-            if entry.get("artifactType") != ARTIFACT:
+            if entry.get("artifactType") != ARTIFACT or _of(entry) not in (package, None):
                 continue
             digest = entry.get("digest")
             if not isinstance(digest, str) or not is_digest(digest):
@@ -67,3 +76,10 @@ class LayoutAttachments(LayoutStore):
         """See `Attachments.fetch`."""
         digest, size = attached.file(name)
         return check_file(attached, name, self._read(digest, size, name))
+
+
+def _of(entry: Mapping[str, Any]) -> str | None:
+    """The package that an entry names; None: it does not say."""
+    annotations = entry.get("annotations")
+    found = annotations.get(OF) if isinstance(annotations, Mapping) else None
+    return found if isinstance(found, str) else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -10,6 +11,7 @@ import pytest
 
 from registry.errors import PublishError
 from registry.lineage import data_set, profile
+from registry.lineage.data import profile_of
 
 BYTES = b"a,b\n1,2\n"
 MD5 = hashlib.md5(BYTES, usedforsecurity=False).hexdigest()
@@ -135,6 +137,13 @@ def test_a_data_set_that_is_a_table_has_its_own_columns_and_counts(rows: Path) -
     assert set(data_set(rows, profiled=False).told()) == set(data_set(rows).told()) - {"profile"}
     rows.with_name("rows.csv.dvc").write_text(DVC)
     assert data_set(rows.with_name("rows.csv.dvc")).profile == counts
+
+
+def test_a_profile_is_of_the_version_that_is_named(rows: Path) -> None:
+    """Written to between the hash and the reading: refused, and not told of other bytes."""
+    other = replace(data_set(rows), sha256="0" * 64)
+    with pytest.raises(PublishError, match="changed while it was read"):
+        profile_of(rows, other)
 
 
 def test_what_is_no_table_or_not_there_has_no_profile(rows: Path) -> None:

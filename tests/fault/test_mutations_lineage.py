@@ -1,0 +1,119 @@
+"""Lineage, listings and cards: each rule taken out of a copy, and a test of them fails."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.fault.mutation import Mutation, assert_caught, copy_code, params, run
+
+pytestmark = pytest.mark.fault
+
+LAYOUT = "registry/stores/layout.py"
+INDEX = "registry/graph/index.py"
+CODE = "registry/lineage/code.py"
+DATA = "registry/lineage/data.py"
+KEEP = "registry/cards/keep.py"
+KEPT = "registry/cards/attached/layout.py"
+
+ON = "tests/unit/registry/lineage"
+GRAPH = f"{ON}/test_graph.py -k damaged_manifest"
+GIT = f"{ON}/test_code.py"
+SETS = f"{ON}/test_data.py"
+CARDS = "tests/unit/registry/cards/test_keep.py"
+
+COPIED = (
+    "audit", "registry", "service", "tests/__init__.py", "tests/components/__init__.py",
+    "tests/components/packages.py", "tests/components/lineage.py", "examples/credit/german_credit.csv",
+    f"{ON}/test_graph.py", GIT, SETS, CARDS,
+)  # fmt: skip
+
+MUTATIONS = (
+    Mutation(
+        "a damaged manifest hides no other",
+        LAYOUT,
+        "flaws.append(Flaw(entry.digest, str(error)))",
+        "raise",
+        GRAPH,
+        short=True,
+    ),
+    Mutation(
+        "a damaged manifest is told",
+        INDEX,
+        'wrong = [f"package {each.digest}: {each.problem}" for each in found.flaws]',
+        "wrong: list[str] = []",
+        GRAPH,
+    ),
+    Mutation(
+        "names of a damaged package's data", INDEX, "held - {*found.digests}", "held - listed", GRAPH
+    ),
+    Mutation(
+        "where one merely stands",
+        CODE,
+        "if tree is None or all(_tree(each.resolve().parent) != tree for each in files):",
+        "if tree is None:",
+        GIT,
+        short=True,
+    ),
+    Mutation(
+        "a work tree inside another",
+        CODE,
+        "all(_tree(each.resolve().parent) != tree for each in files)",
+        "all(not each.resolve().is_relative_to(tree) for each in files)",
+        GIT,
+    ),
+    Mutation("a directory without a commit", CODE, "        if found is None:\n", "        if False:\n", GIT),
+    Mutation("the version that is named", DATA, "if table.sha256 != found.sha256:", "if False:", SETS),
+    Mutation(
+        "no profile of what is no table",
+        DATA,
+        "    except PublishError:\n        return None\n",
+        "    except KeyError:\n        return None\n",
+        SETS,
+    ),
+    Mutation(
+        "a fact that has changed",
+        KEEP,
+        "    if before[0].facts == facts.digest:",
+        "    if before[0].facts:",
+        CARDS,
+        short=True,
+    ),
+    Mutation(
+        "a package without cards",
+        KEEP,
+        "if before := kept.attached(each.digest):",
+        "if (before := kept.attached(each.digest)) or True:",
+        CARDS,
+    ),
+    Mutation(
+        "damaged cards stop no other",
+        KEEP,
+        "except (PackageError, NotFound, ConfigError) as error:",
+        "except NotFound as error:",
+        CARDS,
+    ),
+    Mutation("a damaged package among those with cards", KEEP, "for each in listed.flaws]", "for each in ()]", CARDS),
+    Mutation("cards of another package", KEPT, " or _of(entry) not in (package, None):", ":", CARDS),
+    Mutation("cards of before", KEPT, "not in (package, None)", "!= package", CARDS),
+)  # fmt: skip
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """The code and its tests, elsewhere."""
+    return copy_code(tmp_path / "copy", COPIED)
+
+
+@pytest.mark.long
+def test_without_a_mutation_the_tests_pass(copy: Path) -> None:
+    """Else the failures below would show nothing."""
+    done = run(copy, f"{GRAPH.partition(' ')[0]} {GIT} {SETS} {CARDS}")
+    assert done.returncode == 0, done.stdout[-3000:]
+
+
+@pytest.mark.parametrize("mutation", params(MUTATIONS))
+def test_the_tests_fail_without(copy: Path, mutation: Mutation) -> None:
+    """One guard less, one failing test at least."""
+    assert_caught(copy, mutation)
