@@ -104,6 +104,7 @@ def render(
     """
     from monitoring.alerts.render import RULES_FILE, rules_data, rules_yaml
     from monitoring.alerts.routes import ROUTES_FILE, Receivers, routes_data, routes_yaml
+    from monitoring.alerts.rules import in_vain
 
     receivers = Receivers(
         controller, token_file, ca_file, email=email, smarthost=smarthost, email_from=email_from,
@@ -111,7 +112,7 @@ def render(
     )  # fmt: skip
     told = routes_data(receivers)
     found = _policy(policy, config)
-    for each in _in_vain(found):
+    for each in in_vain(found):
         warn(each)
     groups = _groups(found, limit, config)
     files: dict[str, str] = {}
@@ -211,16 +212,6 @@ def firing(config: ConfigOption = None, as_json: JsonOption = False) -> None:
             out.print(grid)
     if found:
         raise typer.Exit(WRONG)
-
-
-def _in_vain(policy: Policy) -> list[str]:
-    """What the policy asks of the controller that it never does."""
-    return [
-        f"{service}: no controller rolls back for performance, so people are told of each such page, and told again "
-        "that it was refused (docs/rollback.md)"
-        for service, section in sorted(policy.services.items())
-        if section.drift.rollback is not None and "performance" in section.drift.rollback.causes
-    ]
 
 
 def _policy(file: Path | None, config: Path | None) -> Policy:

@@ -59,14 +59,14 @@ def run(config: ConfigOption = None) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     say = structlog.get_logger("controller")
-    pages = application(controller, door, controller.metrics)
-    with WebhookServer(settings.host, settings.port, pages, tls) as server:
+    threads = Together(stop)
+    pages = application(controller, door, controller.metrics, lambda: threads.trouble)
+    with WebhookServer(settings.host, settings.port, pages, tls) as server, threads:
         scheme = "http" if tls is None else "https"
         say.info("ready", metrics=f"{scheme}://{settings.host}:{server.port}/metrics")
         # Whatever ends one ends both: of a process that lives on, and decides nothing, no supervisor would know.
-        with Together(stop) as threads:
-            threads.start("rollouts", mover.run)
-            controller.run(stop)
+        threads.start("rollouts", mover.run)
+        controller.run(stop)
     say.info("ended")
 
 

@@ -30,6 +30,8 @@ INTERVAL: Final = 1.0
 MOST_BYTES: Final = 32 << 20
 """Of another process's page."""
 TIMEOUT: Final = 2.0
+PATIENCE: Final = 10
+"""Looks in which a target may fail before it is worth a line: it may be being started, here beside us."""
 LEFT_OUT: Final = "it has more series than are kept"
 
 log = structlog.get_logger("affiant.alerts")
@@ -125,6 +127,7 @@ class Embedded:
         self._fires: dict[str, tuple[Alert, ...]] = {}
         self._now = 0.0
         self._trouble: dict[str, str] = {}
+        self._failures: dict[str, int] = {}
 
     @property
     def firing(self) -> tuple[Alert, ...]:
@@ -204,10 +207,12 @@ class Embedded:
             why = printable(str(error))
         else:
             why = LEFT_OUT if self._history.left_out else ""
-        if why != self._trouble.get(target, ""):
+        self._failures[target] = self._failures.get(target, 0) + 1 if why else 0
+        if not why:
+            self._trouble.pop(target, None)
+        elif self._failures[target] >= PATIENCE and why != self._trouble.get(target):
             self._trouble[target] = why
-            if why:
-                log.warning("a target cannot be read", target=target, why=why)
+            log.warning("a target cannot be read", target=target, why=why)
         return found
 
 

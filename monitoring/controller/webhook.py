@@ -92,8 +92,10 @@ class Door:
         return bool(wanted) and scheme.lower() == "bearer" and same
 
 
-def application(controller: Ear, door: Door, metrics: ControllerMetrics) -> Page:
-    """The pages."""
+def application(
+    controller: Ear, door: Door, metrics: ControllerMetrics, also: Callable[[], str] = str
+) -> Page:
+    """The pages. `also`: why the process cannot do the rest of its work, for /readyz; empty when it can."""
     registry = CollectorRegistry()
     registry.register(metrics)
     scraped = make_wsgi_app(registry)
@@ -105,7 +107,7 @@ def application(controller: Ear, door: Door, metrics: ControllerMetrics) -> Page
         if path == "/metrics":
             return cast("Iterable[bytes]", scraped(environ, start))
         if path in {"/livez", "/readyz"}:
-            why = "" if path == "/livez" else controller.trouble()
+            why = "" if path == "/livez" else controller.trouble() or also()
             return _text(start, "503 Service Unavailable" if why else "200 OK", why or "ok")
         wanted = {"/alerts": "POST", "/decisions": "GET"}.get(path)
         if wanted is None:

@@ -140,6 +140,24 @@ def test_people_hear_of_everything_and_the_controller_of_what_it_may_act_on(mach
     assert "secret" not in str(logs)
 
 
+@pytest.mark.parametrize("answer", ["refused", "404", "302"])
+def test_a_webhook_of_people_that_does_not_take_it_is_no_secret_told(machine: Machine, answer: str) -> None:
+    """It is said whose it was, and why; not where it is."""
+    machine.gateway.text = "affiant_unaudited 1\n"
+    if answer == "refused":
+        (machine.directory / "people").write_text(f"http://127.0.0.1:{free_port()}/services/secret")
+    machine.people.answers.first = [int(answer)] if answer != "refused" else []
+    evaluating = machine.evaluating()
+    evaluating.look()
+    with capture_logs() as logs:
+        for sender in evaluating._senders:
+            sender.step()
+    (said,) = logs
+    assert (said["event"], said["receiver"]) == ("a webhook did not take an alert", "people")
+    assert answer in said["why"]
+    assert "secret" not in str(logs)
+
+
 def test_an_on_call_service_gets_alertmanagers_json(machine: Machine) -> None:
     """Where the settings say so."""
     machine.gateway.text = "affiant_unaudited 1\n"

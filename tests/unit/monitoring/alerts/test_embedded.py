@@ -13,7 +13,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from structlog.testing import capture_logs
 
 from audit.errors import KeyRefused
-from monitoring.alerts.embedded import Embedded, own, page
+from monitoring.alerts.embedded import PATIENCE, Embedded, own, page
 from monitoring.alerts.form import Group, Level, Rule, Select
 from monitoring.alerts.outbox import Outbox
 from monitoring.alerts.samples import Sample
@@ -146,6 +146,27 @@ def test_a_policy_that_comes_into_force_ends_what_it_does_not_know() -> None:
     found.step()
     sender.step()
     assert len(web.bodies) == 2
+
+
+def test_a_target_that_cannot_be_read_is_logged_once_and_not_while_it_is_started() -> None:
+    """And again when it has been well meanwhile."""
+    clock, target = Clock(), Target(0)
+    found = alone(clock, target)
+
+    def warned(error: Exception | None, looks: int) -> list[str]:
+        target.error = error
+        with capture_logs() as logs:
+            for _ in range(looks):
+                clock.now += 1
+                found.step()
+        return [each["why"] for each in logs]
+
+    refused = OSError("refused")
+    assert warned(refused, PATIENCE - 1) == []
+    assert warned(refused, 5) == ["refused"]
+    assert warned(OSError("no route"), 5) == ["no route"]
+    assert warned(None, 1) == []
+    assert warned(refused, PATIENCE) == ["refused"]
 
 
 def test_what_fires_and_what_ends_is_logged_once() -> None:

@@ -62,6 +62,7 @@ class Ear:
 class Site:
     def __init__(self, port: int, ear: Ear, metrics: ControllerMetrics) -> None:
         self.port, self.ear, self.metrics = port, ear, metrics
+        self.also = ""
 
     def ask(
         self, method: str, path: str, body: bytes = b"", token: str | None = TOKEN, **more: Any
@@ -83,9 +84,11 @@ class Site:
 @contextmanager
 def site(door: Door | None = None, tls: ssl.SSLContext | None = None) -> Iterator[Site]:
     """A server that listens."""
-    ear, metrics = Ear(), ControllerMetrics()
-    with WebhookServer("127.0.0.1", 0, application(ear, door or Door(TOKEN), metrics), tls) as server:
-        yield Site(server.port, ear, metrics)
+    found = Site(0, Ear(), ControllerMetrics())
+    pages = application(found.ear, door or Door(TOKEN), found.metrics, lambda: found.also)
+    with WebhookServer("127.0.0.1", 0, pages, tls) as server:
+        found.port = server.port
+        yield found
 
 
 @pytest.fixture(name="open_site")
@@ -158,6 +161,8 @@ def test_the_other_pages(open_site: Site) -> None:
     assert open_site.ask("GET", "/readyz", token=None) == (200, b"ok\n")
     open_site.ear.why = "the governance log does not answer"
     assert open_site.ask("GET", "/readyz", token=None) == (503, b"the governance log does not answer\n")
+    open_site.ear.why, open_site.also = "", "the thread 'rollouts' has ended unasked"
+    assert open_site.ask("GET", "/readyz", token=None)[0] == 503
     assert open_site.ask("GET", "/livez", token=None)[0] == 200
     open_site.ask("POST", "/alerts", b"x")
     scraped = open_site.ask("GET", "/metrics", token=None)[1]
