@@ -53,9 +53,9 @@ class MlflowAttachments(MlflowStore):
                 continue
             if each.package == package:
                 found[digest] = each
-        for digest, error in wrong.items():
+        for digest, problem in wrong.items():
             if digest not in found:
-                raise error
+                raise problem
         return newest_first([*found.values()])
 
     def fetch(self, attached: Attached, name: str) -> bytes:
