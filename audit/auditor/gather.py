@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from hashlib import sha256
 from itertools import groupby
@@ -114,16 +115,21 @@ class Gathering:
                         break
         return found
 
-    def _archived(self, waiting: Container[int]) -> dict[int, bytes]:
-        """The archive's payloads; `affiant audit verify` says what is wrong with files that cannot be read."""
+    def _archived(self, waiting: Mapping[int, Entry]) -> dict[int, bytes]:
+        """The archive's payloads; `affiant audit verify` says what is wrong with files that cannot be read.
+
+        Only files with one of the offsets are opened, and no file's range is walked: its name may say any.
+        """
         found: dict[int, bytes] = {}
+        offsets = sorted(waiting)
         archive = self._records.archive
         try:
             files = archive.files(Part.PAYLOADS, *self.place)
         except FormatError:
             return found
         for file in files:
-            if not any(offset in waiting for offset in range(file.first, file.end)):
+            at = bisect_left(offsets, file.first)
+            if at == len(offsets) or offsets[at] >= file.end:
                 continue
             try:
                 rows = archive.rows(file, ["offset", "payload"])

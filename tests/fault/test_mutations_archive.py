@@ -250,6 +250,13 @@ MUTATIONS = (
         OF_GATEWAYS,
     ),
     Mutation(
+        "offsets that a file's name says are walked",
+        "audit/auditor/gather.py",
+        "            if at == len(offsets) or offsets[at] >= file.end:\n",
+        "            if not any(offset in waiting for offset in range(file.first, file.end)):\n",
+        "tests/unit/audit/auditor/test_evidence_chains.py -k walked",
+    ),
+    Mutation(
         "an index is waited for without an end",
         "audit/auditor/busy.py",
         "            if patience.clock() >= deadline:\n",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from inspect import signature
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audit.archive import Archive
+from audit.archive import Archive, Part
 from audit.auditor.chains import BUDGET, Place, choose
 from audit.auditor.evidence import Held, Selection, make_bundle, select_range, select_records, select_who
 from audit.auditor.index import Index
@@ -220,6 +221,24 @@ def test_a_record_far_from_its_signature_is_led_to_it(world) -> None:
     assert shown(world, one, 99)[0].journals.asked_sworn == 1
     found = shown(world, one, 98)[0]
     assert (found.journals.asked_sworn, found.journals.left_out) == (0, 1)
+
+
+@pytest.mark.timeout(30)
+def test_no_range_of_a_file_is_walked(world) -> None:
+    """Its name may say any: one that says all offsets that there are holds nobody up."""
+    made, records = world
+    last = records.archive.files(Part.PAYLOADS, made.tree.topic, 0)[-1]
+    odd = made.store / replace(last, first=last.end, end=(1 << 63) - 1).name
+    odd.parent.mkdir(parents=True, exist_ok=True)
+    odd.write_bytes(b"")
+    try:
+        for offset, gone in (
+            (7, 0),
+            (SIZE - 2, 1),
+        ):  # in front of it, and within its range, where there is nothing
+            assert shown(world, select_records(records, [made.record(offset)]))[0].without_payload == gone
+    finally:
+        odd.unlink()
 
 
 def test_records_are_named_once(world) -> None:
