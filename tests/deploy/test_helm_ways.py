@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import tomllib
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -70,6 +72,26 @@ def test_no_way_that_settings_use_is_closed(name: str) -> None:
     assert closed(manifests(name), values) == set()
     assert len(set(used(manifests(name)))) >= 6
     assert closed(manifests(name), {}) == set(used(manifests(name)))  # which is what holds this to something
+
+
+@pytest.mark.parametrize("name", MATRIX)
+def test_the_notes_tell_which_way_is_closed(name: str, tmp_path: Path) -> None:
+    """What `helm install` prints after: Helm shows it to nobody without a cluster, so a manifest has it here."""
+    chart = tmp_path / "chart"
+    shutil.copytree(CHART, chart)
+    notes = chart / "templates" / "NOTES.txt"
+    assert 'range $way, $what := include "affiant.closed" . | fromYaml' in notes.read_text()
+    told = f'{{{{- define "told.notes" -}}}}\n{notes.read_text()}\n{{{{- end -}}}}\n'
+    told += 'ways: {{ include "affiant.closed" . | fromYaml | keys | toJson }}\n'
+    told += 'notes: {{ include "told.notes" . | toJson }}\n'
+    (chart / "templates" / "told.yaml").write_text(told)
+    values = yaml.safe_load(MATRIX[name].read_text())
+    rendered = render(chart, [MATRIX[name]], "--show-only", "templates/told.yaml")
+    said = yaml.safe_load(rendered)
+    on = values.get("networkPolicy", {}).get("enabled", True)
+    assert set(said["ways"]) == (closed(manifests(name), values) if on else set())
+    for way in WHO:
+        assert (f"networkPolicy.{way}.to is empty" in said["notes"]) == (way in said["ways"])
 
 
 def test_each_way_is_opened_to_who_goes_it_and_to_nobody_else() -> None:
