@@ -14,7 +14,7 @@ from audit.doctor.base import Check, Finding, Looked, Outcome
 from audit.doctor.clock import Reference, Steady
 from audit.doctor.reach import Ask, accepts, get, why
 from audit.doctor.secrets import Facts, facts_of
-from audit.errors import LogUnavailable, NoSuchTopic
+from audit.errors import ConfigError, LogUnavailable, NoSuchTopic
 from audit.log import configured_governance_log, configured_log, governance_copy
 from audit.log.base import Log
 from audit.notary.keys import read_vkey
@@ -94,25 +94,30 @@ def _log(asked: Asked) -> Iterator[Check]:
     )
     unless = ("log-unreachable", where, remedy)
     if settings.backend == "kafka":
-        from audit.log.kafka import KafkaLog
-        from monitoring.state_topic import check_state_topic, state_log
-
         silent = [(each, accepts(each)) for each in (settings.bootstrap or "").split(",")]
         if all(error is not None for _, error in silent):
             asked.silent.append(where)
             yield Check("log", partial(_silent, where, remedy, silent))
             return
-        for log, which in (
-            (configured_log(config), rights.ENTRIES),
-            (configured_governance_log(config), rights.GOVERNANCE),
-        ):
-            assert isinstance(log, KafkaLog)
-            yield Check("log", partial(topics.look, log, log.check, parts, which), unless)
-        panes = state_log(config)
-        if panes is not None and rights.needed(parts, rights.PANES):
-            check = partial(check_state_topic, panes)
-            yield Check("log", partial(topics.look, panes, check, parts, rights.PANES), unless)
-    yield Check("log", partial(_times, asked, configured_log(config, create=False)), unless)
+        for which in (rights.ENTRIES, rights.GOVERNANCE, rights.PANES):
+            if rights.needed(parts, which):
+                yield Check("log", partial(_topic, asked, which), unless)
+    yield Check("log", partial(_times, asked), unless)
+
+
+def _topic(asked: Asked, which: str) -> Iterator[Outcome]:
+    """One topic of a cluster. Raises ConfigError where a file of the log-in is none: told as a finding, like others."""
+    from audit.log.kafka import KafkaLog
+    from monitoring.state_topic import check_state_topic, state_log
+
+    config = asked.config
+    if which == rights.PANES:
+        log: Log | None = state_log(config)
+    else:
+        log = (configured_log if which == rights.ENTRIES else configured_governance_log)(config)
+    assert isinstance(log, KafkaLog)
+    check = partial(check_state_topic, log) if which == rights.PANES else log.check
+    return topics.look(log, check, asked.parts, which)
 
 
 def _silent(where: str, remedy: str, brokers: list[tuple[str, OSError | None]]) -> Iterator[Outcome]:
@@ -121,7 +126,8 @@ def _silent(where: str, remedy: str, brokers: list[tuple[str, OSError | None]]) 
     yield Finding("log-unreachable", where, f"no broker takes a connection: {said}", remedy)
 
 
-def _times(asked: Asked, log: Log) -> Iterator[Outcome]:
+def _times(asked: Asked) -> Iterator[Outcome]:
+    log = configured_log(asked.config, create=False)
     try:
         topic = log.topic()
         for each in topics.times(log, asked.now()):
@@ -165,13 +171,10 @@ def _sealed(asked: Asked) -> Iterator[Outcome]:
         yield from _public_key(trees.trust.public_key_file)
     if asked.silent:
         return
-    for log in (
-        configured_log(asked.config, create=False),
-        configured_governance_log(asked.config, create=False),
-    ):
+    for opened in (configured_log, configured_governance_log):
         try:
-            topic = log.topic()
-        except LogUnavailable:
+            topic = opened(asked.config, create=False).topic()
+        except (ConfigError, LogUnavailable):
             continue  # told above
         yield from state.look_at_trees(trees.objects, topic)
 

@@ -6,6 +6,7 @@ kafka-python's producer has no bound on the bytes that it holds: who sends must 
 from __future__ import annotations
 
 import random
+import ssl
 import threading
 import uuid
 import weakref
@@ -14,6 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from audit.authorities import authorities
 from audit.config import Config
 from audit.errors import ConfigError, LogError, LogUnavailable, OffsetGone
 from audit.settings import LogSettings
@@ -69,24 +71,18 @@ def _ours(what: str, error: Exception) -> LogError | None:
 
 
 def connection(settings: LogSettings, config: Config) -> dict[str, Any]:
-    """The arguments that every client takes. The password is read now, from its file.
+    """The arguments that every client takes. The password is read now, from its file; the files of TLS are looked at.
 
     Raises:
-        ConfigError: the password file cannot be read.
+        ConfigError: one of them cannot be read, or is not what it should be.
     """
     arguments: dict[str, Any] = {
         "bootstrap_servers": [host.strip() for host in (settings.bootstrap or "").split(",")],
         "security_protocol": settings.security_protocol,
         "client_id": "affiant",
     }
-    for ours, theirs in (
-        ("ca_file", "ssl_cafile"),
-        ("certificate_file", "ssl_certfile"),
-        ("key_file", "ssl_keyfile"),
-    ):
-        path = getattr(settings, ours)
-        if path is not None:
-            arguments[theirs] = str(config.resolve(path))
+    if settings.security_protocol.endswith("SSL"):
+        arguments |= _tls(settings, config)
     if settings.sasl_password_file is not None and settings.sasl_username is not None:
         path = config.resolve(settings.sasl_password_file)
         try:
@@ -99,6 +95,24 @@ def connection(settings: LogSettings, config: Config) -> dict[str, Any]:
             "sasl_plain_password": password,
         }
     return arguments
+
+
+def _tls(settings: LogSettings, config: Config) -> dict[str, str]:
+    """Whom we believe, and what we show. kafka-python would say of a file that is none that no broker answers."""
+    certificate, key = (
+        None if path is None else config.resolve(path)
+        for path in (settings.certificate_file, settings.key_file)
+    )
+    believed = authorities(config, settings.ca_file, "[log] ca_file")
+    if certificate is not None:
+        try:
+            # Without a password OpenSSL would ask the terminal for that of a key that wants one.
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(certificate, key, password="")
+        except OSError as error:  # ssl's are, too
+            why = str(error) if isinstance(error, ssl.SSLError) else error.strerror
+            raise ConfigError(f"[log] certificate_file {certificate}, key_file {key}: {why}") from error
+    given = {"ssl_cafile": believed, "ssl_certfile": certificate, "ssl_keyfile": key}
+    return {name: str(path) for name, path in given.items() if path is not None}
 
 
 class _Kept:

@@ -435,6 +435,17 @@ def test_a_gateway_whose_clock_was_ahead_and_a_journal_that_goes_elsewhere(
 
 
 @pytest.mark.kafka
+def test_a_log_in_whose_files_are_not_there(clinic: Clinic, entries: Topics) -> None:
+    """It ends nothing: each file is told, and that the log is not to be asked so; and the rest is looked at."""
+    absent = {"ca_file": "ca.crt", "sasl_username": "me", "sasl_password_file": "password"}
+    clinic.set({"log": {**entries.table, "security_protocol": "SASL_SSL", **absent}})
+    code, found = clinic.ask("--only", "sidecar")
+    assert code == 1
+    assert {"key-absent", "certificate-unusable", "log-unreachable"} <= set(found)
+    assert "[log] ca_file" in found["log-unreachable"]["what"]
+
+
+@pytest.mark.kafka
 def test_a_cluster_that_is_not_there(clinic: Clinic, entries: Topics) -> None:
     """Told at once, whatever the clients' own time-outs are."""
     clinic.set({"log": {**entries.table, "bootstrap": f"{HOST}:{free_port()}"}})

@@ -16,6 +16,7 @@ from opentelemetry.trace import SpanKind
 
 from audit.config import Config, load
 from audit.errors import ConfigError, ObjectsUnavailable, WitnessUnavailable
+from audit.log import configured_log
 from audit.notary.witness import Witness
 from audit.objects import open_objects
 from audit.traces.export import Export
@@ -72,11 +73,8 @@ def test_a_registry_of_a_private_authority(
     authority: Authority,
     other: Authority,
     configured: Callable[[str], Config],
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Packages and their signatures, whatever REQUESTS_CA_BUNDLE says; the doctor hears its clock."""
-    # It would come before a session's own word.
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(other.certificate))
+    """Packages and their signatures; the doctor hears its clock."""
     text = f'[store]\nbackend = "oci"\nreference = "{registry.address}/tls/models"\nca_file = '
     config = configured(f'{text}"{authority.certificate}"\n')
     package = number_package()
@@ -101,6 +99,11 @@ def test_a_file_that_is_none_is_told_by_its_setting(
     for opened in (configured_store, configured_signatures):
         with pytest.raises(ConfigError, match=rf"\[store\] ca_file: .*{said}"):
             opened(config)
+    kafka = '[log]\nbackend = "kafka"\nbootstrap = "localhost:1"\nsecurity_protocol = "SSL"\n'
+    with pytest.raises(ConfigError, match=rf"\[log\] ca_file: .*{said}"):
+        configured_log(configured(f'{kafka}ca_file = "ca.crt"\n'))
+    with pytest.raises(ConfigError, match=r"\[log\] certificate_file .*/ca\.crt, key_file .*/key: "):
+        configured_log(configured(f'{kafka}certificate_file = "ca.crt"\nkey_file = "key"\n'))
     with pytest.raises(ConfigError, match=said):
         open_objects(f"s3://bucket?ca_file={tmp_path}/ca.crt", base=tmp_path)
     with pytest.raises(ConfigError, match="not a whole path"):
@@ -176,10 +179,12 @@ def test_an_mlflow_server_of_a_private_authority(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The setting comes before the environment's word, and cannot be switched off by it."""
+    monkeypatch.setenv("NO_PROXY", "*")
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(other.certificate))
     mlflow = server(b"{}")
     environment = {"MLFLOW_TRACKING_INSECURE_TLS": "true"}
     client = Client(mlflow_access(mlflow.address, environment, authority.certificate))
+    client._session.trust_env = True  # as of a server that is not on the loopback
     assert client.get("registered-models/search") == {}
     client.close()
     client = Client(mlflow_access(mlflow.address, environment, other.certificate))
