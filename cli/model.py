@@ -115,8 +115,9 @@ def publish(  # noqa: PLR0917 - a command takes its options one by one
 ) -> None:
     """Make a package from a model file and its training table, check it, and put it into the store.
 
-    Its lineage takes the git commit, the data's versions (of DVC where it has them, held against the bytes) and what
-    the options say; what nobody says is told as unknown, never guessed.
+    Its lineage takes the git commit of the code (of --code, or of the work tree in which the model or its table lies),
+    the data's versions (of DVC where it has them, held against the bytes) and what the options say; what nobody says is
+    told as unknown, never guessed. Its environment is this machine's, and told as the publisher's.
     A scikit-learn model is published from Python (registry.convert.publish_sklearn): no pickle is read.
     From MLflow come the model (its xgboost or onnx flavor), the run with its parameters, metrics, tags, data sets and
     parents, the git commit, the signature and the digests of all artifacts.

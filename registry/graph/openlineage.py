@@ -194,19 +194,17 @@ class Export:
         why = next((deprecated[name].reason for name in use.versions if name in deprecated), None)
         tags = {"sha256": use.sha256, "source": use.source, "checked": use.checked, "deprecated": why}
         facets["tags"] = self._tags("dataset tags", tags)
-        table = part(lineage, "training_table")
-        if use.sha256 is None or use.sha256 != f"sha256:{table.get('sha256')}":
+        profile = _profile(use, lineage)
+        if profile is None:
             return self._dataset(use.name, facets)
-        columns = [
-            each for each in items(part(table, "profile").get("columns")) if isinstance(each.get("name"), str)
-        ]
+        columns = [each for each in items(profile.get("columns")) if isinstance(each.get("name"), str)]
         fields = [{"name": each["name"], "type": str(each.get("type"))} for each in columns]
         metrics = {
             each["name"]: {"nullCount": each["missing"], "distinctCount": each["distinct"]}
             for each in columns
             if type(each.get("missing")) is int and type(each.get("distinct")) is int
         }
-        rows = {"rowCount": table["rows"]} if type(table.get("rows")) is int else {}
+        rows = {"rowCount": profile["rows"]} if type(profile.get("rows")) is int else {}
         facets["schema"] = self._facet("schema", fields=fields)
         quality = self._facet("dataQualityMetrics", columnMetrics=metrics, **rows)
         return self._dataset(use.name, facets, inputFacets={"dataQualityMetrics": quality})
@@ -219,6 +217,17 @@ class Export:
         }
         size = self._facet("outputStatistics", size=document.size, fileCount=6)
         return self._dataset(_model(document.name), facets, outputFacets={"outputStatistics": size})
+
+
+def _profile(use: DataUse, lineage: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The training table's own, or that of the data set; None: it has none."""
+    table = part(lineage, "training_table")
+    if use.sha256 is not None and use.sha256 == f"sha256:{table.get('sha256')}":
+        return {**part(table, "profile"), "rows": table.get("rows")}
+    named = (
+        each for each in items(part(lineage, "origin").get("data")) if each.get("version") == use.version
+    )
+    return next((part(each, "profile") for each in named if "profile" in each), None)
 
 
 def _model(name: str) -> str:

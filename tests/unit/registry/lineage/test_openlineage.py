@@ -22,9 +22,12 @@ from tests.components.lineage import LineageSite
 
 MD5, SHA = "md5:" + "1" * 32, "b" * 64
 ROWS = DataSet("rows.csv", MD5, "dvc", True, SHA, 10, "rows.csv.dvc")
+PROFILE = {
+    "rows": 7, "duplicates": 0, "columns": [{"name": "x", "type": "number", "missing": 2, "distinct": 5}],
+}  # fmt: skip
 RUN = "0123456789abcdef0123456789abcdef"
 ORIGIN = {
-    "data": [ROWS.told()],
+    "data": [{**ROWS.told(), "profile": PROFILE}],
     "runs": [
         {"stage": "ingestion", "id": "airflow 7"}, {"stage": "preprocessing", "id": "p"},
         {"stage": "training", "id": RUN},
@@ -186,12 +189,16 @@ def test_the_training_reads_the_data_and_makes_the_package(site: LineageSite) ->
     assert {"key": "deprecated", "value": "consent withdrawn", "source": "affiant"} in rows["facets"]["tags"][
         "tags"
     ]
+    assert rows["facets"]["schema"]["fields"] == [{"name": "x", "type": "number"}]
+    assert rows["inputFacets"]["dataQualityMetrics"]["rowCount"] == 7
     assert [each["name"] for each in table["facets"]["schema"]["fields"]] == ["a", "b", "c", "y"]
     assert table["inputFacets"]["dataQualityMetrics"]["rowCount"] == 400
     assert table["inputFacets"]["dataQualityMetrics"]["columnMetrics"]["c"]["nullCount"] == 45
     (model,) = complete["outputs"]
     assert (model["name"], model["facets"]["version"]["datasetVersion"]) == ("models/credit", made.digest)
     tags = {each["key"]: each["value"] for each in complete["run"]["facets"]["tags"]["tags"]}
+    assert "publisher.python" in tags
+    assert "python" not in tags  # the training's is not known
     assert (tags["git.commit"], tags["git.dirty"], tags["metric.auc"]) == ("c" * 40, "False", "0.8")
     assert complete["run"]["facets"]["executionParameters"]["parameters"] == [{"key": "depth", "value": "3"}]
     assert complete["job"]["facets"]["sourceCode"]["sourceCode"] == "python train.py"
