@@ -82,7 +82,7 @@ MUTATIONS = (
     check("where the window begins", "monitoring/labels/follow", "                low = middle", "                high = middle", FOLLOW),
     check("what is no time", "monitoring/labels/reading", "    return logged.timestamp if logged.timestamp <= _LATEST_MS else 0",
           "    return logged.timestamp", FOLLOW),
-    check("a log time far ahead", "monitoring/labels/reading", "min(now, max(times, default=0))", "max(times, default=0)", f"{FOLLOW} -k far_ahead", short=True),
+    check("a log time far ahead", "monitoring/labels/reading", "min(now, max(times, default=0))", "max(times, default=0)", f"{FOLLOW} -k far_ahead"),
     check("an answer's log time far ahead", "monitoring/labels/reading",
           "        min(now, max(_time(entries[at]) for at in places.tolist())),", "        max(_time(entries[at]) for at in places.tolist()),", f"{FOLLOW} -k far_ahead"),
     check("the time of what is no entry", "monitoring/labels/reading", " if at not in heads.unreadable)", ")", f"{FOLLOW} -k far_ahead"),
