@@ -193,7 +193,11 @@ class _Server(ThreadingMixIn, WSGIServer):
 
     def process_request(self, request: Any, client_address: Any) -> None:
         if self._free.acquire(blocking=False):
-            super().process_request(request, client_address)
+            try:
+                super().process_request(request, client_address)
+            except RuntimeError:  # no thread can be begun: its place is free for when one can
+                self._free.release()
+                raise
         else:
             self.shutdown_request(request)
 

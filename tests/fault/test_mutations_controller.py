@@ -386,6 +386,13 @@ MUTATIONS = (
         HEARD,
     ),
     Mutation(
+        "a place that nobody has",
+        WEBHOOK,
+        "                self._free.release()\n                raise\n",
+        "                raise\n",
+        HEARD,
+    ),
+    Mutation(
         "a connection for ever",
         WEBHOOK,
         "        socket.socket.shutdown(request, socket.SHUT_RDWR)\n",

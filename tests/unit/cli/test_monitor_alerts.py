@@ -13,7 +13,7 @@ from prometheus_client.core import GaugeMetricFamily
 from structlog.testing import capture_logs
 
 from audit.config import Config, load
-from audit.errors import ConfigError
+from audit.errors import AuditError, ConfigError
 from audit.scrape import MetricsServer
 from cli.monitor_alerts import Evaluating, _others, configured_evaluating
 from cli.together import Together
@@ -304,3 +304,42 @@ def test_what_fires_is_shown(machine: Machine) -> None:
         nobody = affiant(*command)
         assert (nobody.code, "Prometheus does" in nobody.err) == (3, True)
     assert affiant(*command).code == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "elsewhere", "said"),
+    [
+        ("[" * 100_000, None, "RecursionError"),
+        ("[]", None, "is no monitor"),
+        ('{"firing": [{"labels": {"a": 1}, "annotations": {}, "since": 1}]}', None, "is no monitor"),
+        ('{"firing": []}', "http://127.0.0.1:1/firing", "answers 302"),
+    ],
+)
+def test_what_is_no_monitors_answer_is_none(
+    tmp_path: Path, text: str, elsewhere: str | None, said: str
+) -> None:
+    """Nor is that of where somebody is sent."""
+    settings = tmp_path / "affiant.toml"
+    with Exporter(text, elsewhere) as page:
+        settings.write_text(f"[monitor]\nmetrics_port = {page.address.rsplit(':')[-1]}\n")
+        done = affiant("alerts", "firing", "--config", settings)
+    assert done.code == 3
+    assert said in done.err
+
+
+def test_a_webhooks_thread_that_dies_is_not_missed_in_silence(machine: Machine) -> None:
+    """It ends the monitor as any other does."""
+    evaluating, stop = machine.evaluating(), threading.Event()
+
+    def broken() -> None:
+        raise KeyError("nobody expected this")
+
+    evaluating._senders[-1].step = broken  # type: ignore[assignment, method-assign]
+
+    def main_loop() -> None:
+        with Together(stop) as threads:
+            evaluating.begin(threads)
+            assert stop.wait(10)
+
+    with pytest.raises(AuditError, match=r"'told' has ended unasked .KeyError"):
+        main_loop()

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from socketserver import ThreadingMixIn
 from typing import Any
 
 import pytest
@@ -180,6 +181,22 @@ def test_connections_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
             stack.enter_context(socket.create_connection(("127.0.0.1", found.port)))
         with pytest.raises((http.client.HTTPException, OSError)):
             found.ask("GET", "/livez")
+
+
+def test_a_thread_that_cannot_be_begun_keeps_no_place(
+    open_site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A machine that was short of threads for a while has a controller that hears, afterwards."""
+
+    def no_more(*_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as short:
+        short.setattr(ThreadingMixIn, "process_request", no_more)
+        for _ in range(MOST_CONNECTIONS + 1):
+            with pytest.raises((http.client.HTTPException, OSError)):
+                open_site.ask("GET", "/livez")
+    assert open_site.ask("GET", "/livez")[0] == 200
 
 
 def cut_off(slow: socket.socket, words: bytes) -> bool:
