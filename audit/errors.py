@@ -19,6 +19,7 @@
         ├── ObjectChanged      compare-and-swap: another process was faster
         ├── NotaryRefuses      sealing on would contradict what was sealed before: stop and report
         ├── WitnessUnavailable a witness does not answer, or does not know this log
+        │   └── WitnessContradicts it says that it knows a larger tree, or another one
         ├── NotSealed          the record is not in a published checkpoint (yet)
         ├── NoSuchRecord       nobody here knows a record of that id
         ├── ArchiveGap         the archive does not hold these offsets, or lost a file
@@ -116,6 +117,10 @@ class NotaryRefuses(NotaryError):
 
 class WitnessUnavailable(NotaryError):
     """A witness does not answer, or does not vouch for this log; the message says which and why."""
+
+
+class WitnessContradicts(WitnessUnavailable):
+    """A witness says that it knows a larger tree of this log, or another one. Nothing proves what it says."""
 
 
 class NotSealed(NotaryError):

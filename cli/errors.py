@@ -36,6 +36,7 @@ from audit.errors import (
     TopicUnsafe,
 )
 from audit.proof.errors import FormatError, NotProved
+from audit.proof.note import SignerUnavailable
 from audit.proof.printable import printable
 from monitoring.errors import EvidenceUnavailable, EvidenceWrong, MonitoringError
 from registry.errors import (
@@ -77,6 +78,7 @@ _CODES: Final[tuple[tuple[type[Exception], int, str], ...]] = (
     (FormatError, WRONG, ""),
     (NotProved, WRONG, ""),
     (IndexUnusable, UNAVAILABLE, ""),
+    (SignerUnavailable, UNAVAILABLE, ""),
     (EvidenceWrong, WRONG, ""),
     (EvidenceUnavailable, UNAVAILABLE, ""),
     (MonitoringError, WRONG, ""),

@@ -39,12 +39,25 @@ app = typer.Typer(
 )
 
 
+BeginOption = Annotated[
+    bool,
+    typer.Option(
+        "--begin", help="Begin trees again that were begun, and that the store has lost: it forks the log."
+    ),
+]
+
+
 @app.command()
-def run(config: ConfigOption = None) -> None:
+def run(config: ConfigOption = None, begin: BeginOption = False) -> None:
     """Seal every partition of the log and of the governance log, until SIGTERM; then seal the rest and end.
 
     Survives the absence of log and store for any time. Two notaries of one log: the second one ends. Exit code 1
-    when sealing on would contradict what was sealed, 3 when it was told to end and not all could be sealed.
+    when sealing on would contradict what was sealed, or the store has lost it; 3 when it was told to end and not all
+    could be sealed.
+
+    A store that is empty although the governance log says that its trees were begun is refused: put a copy back
+    (affiant notary restore). With --begin they are begun again under the same key, and the governance log says so: keep
+    that out of what restarts the notary.
 
     Example: affiant notary run --config affiant.toml
     """
@@ -54,7 +67,7 @@ def run(config: ConfigOption = None) -> None:
     loaded = load(config)
     logs_as_set(loaded)
     settings = loaded.section("notary", NotarySettings)
-    notary = configured_notary(loaded)
+    notary = configured_notary(loaded, anew=begin)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
@@ -169,8 +182,8 @@ def _believed(config: Config, witness: WitnessSettings) -> Path | None:
     return authorities(config, witness.ca_file, f"[[notary.witnesses]] ca_file of {witness.url}")
 
 
-def configured_notary(config: Config) -> Notary:
-    """The notary of a settings file. Nothing is contacted yet.
+def configured_notary(config: Config, *, anew: bool = False) -> Notary:
+    """The notary of a settings file; `anew`: it begins lost trees again. Nothing is contacted yet.
 
     Raises:
         KeyRefused: its key is not there, or can be read by others.
@@ -195,4 +208,5 @@ def configured_notary(config: Config) -> Notary:
         settings,
         cosigners=cosigners,
         payload_objects=trees.payload_objects,
+        anew=anew,
     )

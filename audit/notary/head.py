@@ -19,8 +19,10 @@ STATE = "state"
 class Head:
     """What one notary has last read or written of them. Another one that writes is noticed at the next swap."""
 
-    def __init__(self, objects: Objects, tree: TreeId, key: VerifierKey) -> None:
+    def __init__(self, objects: Objects, tree: TreeId, key: VerifierKey, *, begun: bool = False) -> None:
         """Read both, and see that this key has signed them and that one continues the other.
+
+        `begun`: the tree is known to have had a state, which MUST be there.
 
         Raises:
             FormatError, NotProved: the state or the published checkpoint is not what was signed, or the state
@@ -31,6 +33,7 @@ class Head:
         self._objects = objects
         self._tree = tree
         self._key = key
+        self._begun = begun
         self.state = State(tree.origin)
         self._version: str | None = None
         self._published: Stored | None = None
@@ -107,6 +110,11 @@ class Head:
             raise NotaryRefuses(
                 f"{self._tree.origin}: there are files, as {file}, and no state: it was lost, and beginning again "
                 "would fork the log"
+            )
+        if self._begun:
+            raise NotaryRefuses(
+                f"{self._tree.origin}: the tree was begun, and there is no state: it was lost, and beginning again "
+                "would fork the log; `affiant notary restore` puts a copy back"
             )
 
     def _continues(self, stored: Stored | None) -> None:

@@ -87,6 +87,15 @@ def hole_at(reason: Hole, topic: Topic, partition: int, offset: int, value: byte
     return Leaf(encode_entry(fields), None, reason)
 
 
+def has_payload(raw: bytes) -> bool:
+    """Whether an entry has a payload that the log carries: one that is external is in the object store."""
+    try:
+        fields = parse_entry(raw).fields
+    except FormatError:
+        return False
+    return bool(fields.get(_LENGTH)) and not fields.get(Key.EXTERNAL)
+
+
 def _flaw(entry: Entry, payload: bytes) -> str:
     """Empty when there is none. A payload that is absent contradicts nothing: it is external, or was erased."""
     if not payload:

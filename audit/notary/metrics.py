@@ -79,6 +79,8 @@ class NotaryCollector:
                 families[name].add_metric(labels, value)  # type: ignore[attr-defined]
             for what, count in Counter(partition.untold.counts).items():
                 alarms.add_metric([*labels, what], count)
+        for topic, count in Counter(self._notary.topics.told).items():
+            alarms.add_metric([topic, "0", "topic"], count)
         return [*families.values(), alarms, sealing]
 
     def _values(self, partition: Partition) -> dict[str, float]:

@@ -8,31 +8,28 @@ What a crash here leaves is in docs/sealed-log.md, "Order". An alarm is in the s
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Final
 
 import structlog
 
-from audit.errors import LogError, NotaryRefuses, ObjectChanged, ObjectsUnavailable
-from audit.governance import ALARM, SUCCESSION, Governance
+from audit.errors import LogError
+from audit.governance import ALARM, Governance
 from audit.log.base import Log, Topic
-from audit.objects.base import Objects, Stored
-from audit.proof.checkpoint import parse_checkpoint
-from audit.proof.errors import FormatError
-from audit.proof.note import Signer, parse_note
-from audit.sealed import TreeId
+from audit.objects.base import Objects
+from audit.proof.note import Signer, SignerUnavailable
 from audit.settings import NotarySettings
 
 from .alarms import identity_of
-from .noted import Noted, note_name
-from .seal import Cosigner
+from .cosigning import Cosigner
+from .noted import Noted
 from .tended import Tended
-from .workshop import RETRIES, Workshop
+from .topics import Topics
+from .workshop import AWAY, RETRIES, Workshop
 
 LOOK_SECONDS: Final = 0.25
 IDENTITIES: Final = 65_536
@@ -49,8 +46,8 @@ class Watched:
     log: Log
     archive: bool
     tended: Tended | None = None
-    noted: int = 0
-    """Partitions that the store's note of the topic says."""
+    note: Noted | None = None
+    """What the store's note of the topic says."""
     retry_at: float = float("-inf")
     said: str = ""
 
@@ -70,6 +67,7 @@ class Notary:
         clock: Callable[[], int] = time.time_ns,
         monotonic: Callable[[], float] = time.monotonic,
         payload_objects: Objects | None = None,
+        anew: bool = False,
     ) -> None:
         """Nothing is contacted yet.
 
@@ -83,14 +81,17 @@ class Notary:
             clock: ns since 1970 UTC.
             monotonic: seconds.
             payload_objects: where the archive's payload files are kept, when elsewhere.
+            anew: begin trees again that were begun and that the store does not have, which forks the log.
         """
         # In the order in which they end: the alarms of the log are sealed with the governance log.
         self.logs = (Watched("log", log, archive=True), Watched("governance", governance, archive=True))
         self._governance = Governance(governance, signer, clock)
+        self.topics = Topics(objects, self._governance, settings.name, anew=anew)
         self._objects = objects
         self._payload_objects = payload_objects
         self._signer = signer
         self._settings = settings
+        self._anew = anew
         self._cosigners = cosigners
         self._clock = clock
         self._monotonic = monotonic
@@ -109,7 +110,8 @@ class Notary:
 
         Raises:
             NotaryRefuses: sealing on would contradict what was sealed, or another notary is at work.
-            LogUnavailable, ObjectsUnavailable: told to end, and not all is sealed.
+            LogUnavailable, ObjectsUnavailable, SignerUnavailable, WitnessContradicts: told to end, and not all is
+                sealed.
         """
         try:
             while not stop.is_set():
@@ -134,7 +136,7 @@ class Notary:
                 self._succeed(watched, watched.tended)
             else:
                 watched.tended.look()
-                self._grown(watched, watched.tended)
+                self._noted(watched, watched.tended)
         self._tell()
 
     def _begin(self, watched: Watched) -> None:
@@ -144,29 +146,31 @@ class Notary:
             return
         try:
             topic = watched.log.topic()
-            self._succession(watched, topic)
-        except (LogError, ObjectsUnavailable) as error:
+            note = self.topics.open(topic)
+        except AWAY as error:
             watched.retry_at = now + RETRIES[1] / 5
             if watched.said != str(error):
                 watched.said = str(error)
                 self._say.warning("cannot begin yet; trying again", log=watched.name, reason=str(error))
             return
-        watched.said, watched.noted = "", topic.partitions
+        if self._anew:
+            note = replace(note, begun=0)  # so that it is said, each time
+        watched.said, watched.note = "", note
         self._say.info(
             "sealing", log=watched.name, topic=topic.name, id=topic.id.hex(), partitions=topic.partitions
         )
         watched.tended = Tended(
-            self._workshop(watched, topic), lambda count: max(2, min(16, THREADS // count))
+            self._workshop(watched, topic, note), lambda count: max(2, min(16, THREADS // count))
         )
 
-    def _workshop(self, watched: Watched, topic: Topic) -> Workshop:
+    def _workshop(self, watched: Watched, topic: Topic, note: Noted) -> Workshop:
         def unconfirmed(_: float) -> None:
             raise AssertionError("Tended puts its own in place")
 
         return Workshop(
             watched.log, topic, self._objects, self._signer, self._settings, unconfirmed, self._cosigners,
             clock=self._clock, monotonic=self._monotonic, archive=watched.archive,
-            payload_objects=self._payload_objects,
+            payload_objects=self._payload_objects, begun=note.begun,
         )  # fmt: skip
 
     # -- a topic that was made again -------------------------------------------------------------------
@@ -183,81 +187,24 @@ class Notary:
             self._say.warning("not all of the old topic was sealed", reason=str(error))
         watched.tended = None
 
-    def _succession(self, watched: Watched, topic: Topic) -> None:
-        """Link the new trees to the old ones in the governance log, when the topic is not the one of before.
-
-        The store remembers which topic was sealed last. It is told first and remembered then: a crash in between
-        tells it once more, which the statement's body shows. Of more partitions it only remembers how many.
-
-        Raises:
-            LogUnavailable: the governance log does not answer; the governance log's own succession is told in it.
-            ObjectsUnavailable: the store does not answer.
-            NotaryRefuses: what the store has is no note, or there are more partitions than one may say.
-        """
-        name = note_name(topic.name)
-        try:
-            stored = self._objects.get(name)
-            before = None if stored is None else Noted.decode(stored.content)
-        except FormatError as error:
-            raise NotaryRefuses(f"{name}: is not what a notary has written: {error}") from error
-        try:
-            now = Noted(topic.id, topic.partitions)
-            content = now.encode()
-        except FormatError as error:
-            raise NotaryRefuses(f"topic {topic.name}: cannot be sealed: {error}") from error
-        if before is not None and before.topic == now.topic and before.partitions >= now.partitions:
-            return
-        if before is not None and before.topic != now.topic:
-            self._announce(topic, before)
-        self._remember(name, content, stored)
-
-    def _grown(self, watched: Watched, tended: Tended) -> None:
-        """Remember partitions that were added: who looks for their trees later counts by the note.
+    def _noted(self, watched: Watched, tended: Tended) -> None:
+        """Note partitions that were added, by which who looks for their trees later counts, and trees that are begun.
 
         A crash before it leaves trees that the note does not count; the next run's beginning notes them.
         """
-        count, now = len(tended.partitions), self._monotonic()
-        if count <= watched.noted or now < watched.retry_at:
+        note, count, now = watched.note, len(tended.partitions), self._monotonic()
+        assert note is not None  # `_begin` has it before there is anything to tend
+        begun = all(each.status.sealed for each in tended.partitions.values())
+        if now < watched.retry_at or (count <= note.partitions and (count <= note.begun or not begun)):
             return
         try:
-            self._succession(watched, replace(tended.topic, partitions=count))
-        except (LogError, ObjectsUnavailable) as error:
+            if count > note.partitions:
+                watched.note = self.topics.open(replace(tended.topic, partitions=count))
+            if begun:
+                watched.note = self.topics.begun(tended.topic, count)
+        except AWAY as error:
             watched.retry_at = now + RETRIES[1] / 5
-            self._say.warning("partitions cannot be noted yet; trying again", reason=str(error))
-            return
-        watched.noted = count
-
-    def _announce(self, topic: Topic, before: Noted) -> None:
-        old = before.topic.hex()
-        trees = [
-            {"origin": tree.origin, "size": self._size(tree)}
-            for tree in (TreeId(self._settings.name, before.topic, n) for n in range(before.partitions))
-        ]
-        succession = {"topic": topic.name, "before": old, "id": topic.id.hex(), "ended": trees}
-        alarm = {
-            "what": "topic",
-            "message": "the topic was deleted and made again: its trees end, and others begin",
-            "topic": topic.id.hex(),
-            "partition": 0,
-            "offset": 0,
-            "subject": old,
-        }
-        self._governance.append([(SUCCESSION, _json(succession)), (ALARM, _json(alarm))])
-
-    def _size(self, tree: TreeId) -> int:
-        """Leaves that the old tree ends with, by its published checkpoint's word; 0 when it has none."""
-        name = f"{tree.prefix}/checkpoint"
-        stored = self._objects.get(name)
-        try:
-            return 0 if stored is None else parse_checkpoint(parse_note(stored.content).text).size
-        except FormatError as error:
-            raise NotaryRefuses(f"{name}: is no checkpoint, and its tree cannot be ended: {error}") from error
-
-    def _remember(self, name: str, content: bytes, stored: Stored | None) -> None:
-        try:
-            self._objects.swap(name, content, None if stored is None else stored.version)
-        except ObjectChanged as error:
-            raise NotaryRefuses(f"{name}: another notary is at work in this store") from error
+            self._say.warning("the topic cannot be noted yet; trying again", reason=str(error))
 
     # -- telling ---------------------------------------------------------------------------------------
 
@@ -282,7 +229,7 @@ class Notary:
             }
             if fresh:
                 self._governance.append([(ALARM, alarm.encode()) for alarm in fresh.values()])
-        except LogError as error:
+        except (LogError, SignerUnavailable) as error:
             # What landed of it is not known: the log is asked before the next try.
             self._told, self._tell_at = None, now + RETRIES[1] / 5
             if self._untellable != str(error):
@@ -312,13 +259,9 @@ class Notary:
             watched.tended.stop()
             try:
                 watched.tended.join()
-            except (LogError, ObjectsUnavailable) as error:
+            except AWAY as error:
                 failure = failure or error
             self._tell_at = float("-inf")
             self._tell()
         if failure is not None:
             raise failure
-
-
-def _json(content: dict[str, Any]) -> bytes:
-    return json.dumps(content, separators=(",", ":"), sort_keys=True).encode()

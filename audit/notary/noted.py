@@ -1,8 +1,10 @@
 """The notary's note of a topic that it seals: `topics/topic=<topic name>`, JSON, `{"id": "<32 hex digits>",
-"partitions": <n>}`.
+"partitions": <n>, "begun": <n>, "writer": "<16 hex digits>"}`.
 
-It is written before the topic's first tree, and again when partitions are added. A topic that is made again is
-noticed by it. Nobody signs it: who reads it MUST take it for a stranger's.
+It is written before the topic's first tree, and again when partitions are added, and when their trees are begun: the
+first `begun` partitions have had a state, and the governance log says so (topics.py). `writer` is drawn by a process:
+of two that begin at once one finds that it is not alone. Both may be absent: notes of earlier versions have
+neither. A topic that is made again is noticed by the note. Nobody signs it: who reads it MUST take it for a stranger's.
 """
 
 from __future__ import annotations
@@ -10,9 +12,9 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from typing import Annotated, Final
+from typing import Annotated, Final, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from audit.log.local import MOST_PARTITIONS
 from audit.objects.limits import MAX_NOTE
@@ -29,6 +31,14 @@ class _Form(BaseModel):
 
     id: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
     partitions: Annotated[int, Field(ge=1, le=MOST_PARTITIONS)]
+    begun: Annotated[int, Field(ge=0, le=MOST_PARTITIONS)] = 0
+    writer: Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{16})?$")] = ""
+
+    @model_validator(mode="after")
+    def _no_more_than_there_are(self) -> Self:
+        if self.begun > self.partitions:
+            raise ValueError("more partitions are begun than there are")
+        return self
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +49,10 @@ class Noted:
     """The topic's id, 16 bytes."""
     partitions: int
     """1 to `MOST_PARTITIONS`."""
+    begun: int = 0
+    """So many of them, the first ones, have had a state: one that has none has lost it."""
+    writer: str = ""
+    """Which process has written it: 16 hex digits, or empty."""
 
     def encode(self) -> bytes:
         """The note's bytes.
@@ -46,7 +60,9 @@ class Noted:
         Raises:
             FormatError: there are more partitions than a note may say: nobody could read it again.
         """
-        raw = json.dumps({"id": self.topic.hex(), "partitions": self.partitions}).encode()
+        more = {"begun": self.begun, "writer": self.writer}
+        said = {"id": self.topic.hex(), "partitions": self.partitions, **{k: v for k, v in more.items() if v}}
+        raw = json.dumps(said).encode()
         if Noted.decode(raw) != self:
             raise FormatError("the note of a topic would not be read as it was written")
         return raw
@@ -69,7 +85,7 @@ class Noted:
                 f"{where or 'the note'}: {first['msg']}; want an id of 32 hex digits, and 1 to {MOST_PARTITIONS} "
                 "partitions"
             ) from error
-        return cls(bytes.fromhex(form.id), form.partitions)
+        return cls(bytes.fromhex(form.id), form.partitions, form.begun, form.writer)
 
 
 def note_name(topic: str) -> str:

@@ -13,15 +13,16 @@ from typing import Final
 
 import structlog
 
-from audit.errors import LogError, LogUnavailable, ObjectsUnavailable
+from audit.errors import LogError, LogUnavailable, ObjectsUnavailable, WitnessContradicts
+from audit.proof.note import SignerUnavailable
 from audit.sealed import TreeId
 
 from .alarms import Untold
 from .session import Session
-from .workshop import RETRIES, LogCut, Status, Workshop
+from .workshop import END_SECONDS, RETRIES, LogCut, Status, Workshop
 
-END_SECONDS: Final = 20.0
-"""How long a store is tried that does not answer, when the notary was told to end."""
+_AGAIN: Final = (ObjectsUnavailable, LogUnavailable, LogCut, SignerUnavailable, WitnessContradicts)
+"""After these another session is worth a try; TopicChanged is not among them."""
 
 
 class Partition:
@@ -34,6 +35,8 @@ class Partition:
         self.untold = Untold(workshop.topic.id, partition, workshop.monotonic)
         self.cut: int | None = None
         """Where the log ended when it was found to end before what is sealed; None while it does not."""
+        self.contradicted = False
+        """Witnesses say that the log was forked, and that was told."""
         self._workshop = workshop
         self._say = structlog.get_logger("notary").bind(topic=workshop.topic.name, partition=partition)
 
@@ -43,7 +46,8 @@ class Partition:
         Raises:
             NotaryRefuses: sealing on would contradict what was sealed.
             TopicChanged: the topic was made again.
-            LogUnavailable, LogCut, ObjectsUnavailable: told to end, and not all is sealed.
+            LogUnavailable, LogCut, ObjectsUnavailable, SignerUnavailable, WitnessContradicts: told to end, and not all
+                is sealed.
         """
         pause, end = RETRIES[0], float("inf")
         while True:
@@ -52,7 +56,7 @@ class Partition:
                 with closing(Session(self._workshop, self)) as session:
                     session.run(stop)
                 return
-            except (ObjectsUnavailable, LogUnavailable, LogCut) as error:
+            except _AGAIN as error:
                 self.status.held = str(error)
                 now = self._workshop.monotonic()
                 end = min(end, now + END_SECONDS) if stop.is_set() else float("inf")

@@ -7,6 +7,7 @@ How the notary's loop uses it:
     …                                             # each offset, in order, is one entry: a record's, or a hole's
     seal.append([entry, …])                       # memory only; seal.pending, seal.pending_bytes say how much waits
     sealed = seal.seal(journals)                  # all six steps; with nothing appended too, so that `time` goes on
+    seal.renew()                                  # steps 4 to 6 of what is sealed: what waits goes on waiting
     seal.begin_archive(end)                       # swapped first; then the files, and seal.state.archive_heads()
     seal.finish_archive()
     seal.close()
@@ -26,41 +27,24 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
-from audit.errors import NotaryRefuses, WitnessUnavailable
+from audit.errors import NotaryRefuses
 from audit.objects.base import Objects
 from audit.proof.checkpoint import Checkpoint, open_checkpoint, sign_checkpoint
 from audit.proof.errors import FormatError, NotProved
 from audit.proof.hashing import EMPTY_ROOT
-from audit.proof.merkle import Nodes
-from audit.proof.note import Signature, Signer, with_signatures
+from audit.proof.note import Signer, with_signatures
 from audit.proof.tiles import TileNodes
 from audit.sealed import TreeId
 
+from .cosigning import Cosigner, Cosigners
 from .growth import Growth
 from .head import Head
 from .left import Left
 from .state import State
 
 _WORKERS: Final = 16
-
-
-class Cosigner(Protocol):
-    """A witness, as sealing sees it."""
-
-    def cosign(self, checkpoint: Checkpoint, note: bytes, nodes: Nodes) -> Signature:
-        """Its signature of the note, verified. `nodes` are those of the checkpoint's tree.
-
-        Raises:
-            WitnessUnavailable: it does not answer, or does not know this log.
-            NotaryRefuses: it knows a larger tree, or another one.
-        """
-        ...
-
-    def close(self) -> None:
-        """Let go of connections; it may be asked again."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +58,8 @@ class Sealed:
     """Witnesses that vouch for this head."""
     missing: tuple[str, ...]
     """Why the others do not."""
+    contradict: tuple[str, ...] = ()
+    """Those of them that say that the log was forked."""
 
 
 class Seal:
@@ -89,6 +75,7 @@ class Seal:
         quorum: int = 0,
         clock: Callable[[], int] = time.time_ns,
         workers: int = _WORKERS,
+        begun: bool = False,
     ) -> None:
         """Read what the store has of the tree, and see that it is what this key has sealed.
 
@@ -103,24 +90,25 @@ class Seal:
             quorum: so many of them must vouch for a checkpoint before it is published.
             clock: ns since 1970 UTC.
             workers: objects that are written or read at once.
+            begun: the tree is known to have had a state.
 
         Raises:
-            NotaryRefuses: one of these does not hold.
+            NotaryRefuses: one of these does not hold, or the tree was begun and has no state.
             ObjectsUnavailable: the store does not answer.
         """
         self.tree = tree
         self._objects = objects
         self._signer = signer
-        self._cosigners = tuple(cosigners)
         self._quorum = quorum
         self._clock = clock
         try:
-            self._head = Head(objects, tree, tree.key(signer.public_key))
+            self._head = Head(objects, tree, tree.key(signer.public_key), begun=begun)
             self._growth = Growth.read(self._head.fetch, self.state.size, self.state.root)
         except (FormatError, NotProved) as error:
             raise NotaryRefuses(f"{tree.origin}: what is stored is not what was sealed: {error}") from error
         self._left = Left(objects, tree.prefix)
         self._pool = ThreadPoolExecutor(workers, "seal")
+        self._cosigners = Cosigners(cosigners, quorum)
         self._ended = False
 
     @property
@@ -179,8 +167,11 @@ class Seal:
 
         Raises:
             NotaryRefuses: an object that should be created is there with another content; another notary
-                has written; a witness knows a larger tree; the signer's signature does not hold.
+                has written; the signer's signature does not hold.
             ObjectsUnavailable: the store does not answer. What was written is not known.
+            SignerUnavailable: the key does not sign now; no head was signed.
+            WitnessContradicts: so many witnesses say that the log was forked that nothing may be published. What was
+                appended is signed, and in the state.
         """
         with self._or_ended():
             growth, head = self._growth, self._head
@@ -203,13 +194,31 @@ class Seal:
             head.swap_state(replace(state, time=self._clock(), journals=known))
             self._growth = growth.sealed()
 
-            # 5. Witnesses cosign. After a crash the next run asks again: they know no more than the state.
-            signatures, missing = self._cosign(note)
+            return self._vouched(note)
 
-            # 6. The checkpoint is published, once enough of them vouch for it.
-            if len(signatures) >= self._quorum:
-                head.publish(with_signatures(note, list(signatures)))
-        return Sealed(head.state, head.published, len(signatures), tuple(missing))
+    def renew(self) -> Sealed:
+        """Renew the state's time and the cosignatures of what is sealed; what was appended goes on waiting.
+
+        Raises:
+            as `seal`; no head is signed, but a tree's first.
+        """
+        with self._or_ended():
+            if self._head.first:
+                self._begin()
+            self._head.swap_state(replace(self.state, time=self._clock()))
+            return self._vouched(self.state.checkpoint)
+
+    def _vouched(self, note: bytes) -> Sealed:
+        """The last two steps, of the state's head."""
+        # 5. Witnesses cosign. After a crash the next run asks again: they know no more than the state.
+        head, state, fetch = self._head, self.state, self._head.fetch
+        checkpoint = Checkpoint(state.origin, state.size, state.root)
+        vouched = self._cosigners.ask(checkpoint, note, TileNodes(fetch, state.size))
+
+        # 6. The checkpoint is published, once enough of them vouch for it.
+        if len(vouched.signatures) >= self._quorum:
+            head.publish(with_signatures(note, sorted(vouched.signatures)))
+        return Sealed(state, head.published, len(vouched.signatures), vouched.missing, vouched.contradict)
 
     def begin_archive(self, end: int) -> None:
         """Decide that the offsets from `state.archived` to `end` make the next file: one swap, before it is written.
@@ -239,8 +248,7 @@ class Seal:
         """Let go of threads and connections; nothing is written."""
         self._ended = True
         self._pool.shutdown()
-        for each in self._cosigners:
-            each.close()
+        self._cosigners.close()
 
     def _begin(self) -> None:
         """The first state, of no leaves: from now on files without a state are a state that was lost."""
@@ -290,22 +298,6 @@ class Seal:
                 f"{self.tree.origin}: what the signer gave is no signature: {error}"
             ) from error
         return note
-
-    def _cosign(self, note: bytes) -> tuple[set[Signature], list[str]]:
-        state, fetch = self.state, self._head.fetch
-        checkpoint = Checkpoint(state.origin, state.size, state.root)
-        asked = [
-            self._pool.submit(each.cosign, checkpoint, note, TileNodes(fetch, state.size))
-            for each in self._cosigners
-        ]
-        signatures: set[Signature] = set()
-        missing: list[str] = []
-        for answer in asked:
-            try:
-                signatures.add(answer.result())
-            except WitnessUnavailable as error:
-                missing.append(str(error))
-        return signatures, missing
 
     @contextmanager
     def _or_ended(self) -> Iterator[None]:

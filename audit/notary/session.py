@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Final
 
 import structlog
 
 from audit.archive import Archiver
-from audit.errors import LogError, LogUnavailable, NotaryRefuses, OffsetGone
+from audit.errors import LogError, LogUnavailable, NotaryRefuses, OffsetGone, WitnessContradicts
 from audit.log.base import LogEntry, LogReader
 from audit.proof.errors import FormatError
 from audit.proof.tiles import WIDTH, Bundle, read_bundle
 
-from .holes import Hole, entry_of, hole_at
+from .holes import Hole, entry_of, has_payload, hole_at
 from .intake import Intake
-from .seal import Seal
+from .seal import Seal, Sealed
 from .watch import Watch
-from .workshop import RETRIES, LogCut, Workshop, limits
+from .workshop import END_SECONDS, RETRIES, LogCut, Workshop, limits
 
 if TYPE_CHECKING:
     from .partition import Partition
@@ -57,14 +57,18 @@ class Session:
         self._say = structlog.get_logger("notary").bind(
             topic=workshop.topic.name, partition=partition.partition
         )
+        cosigners = workshop.cosigners()
+        self._witnessed = bool(cosigners)
         self._seal = Seal(
             workshop.objects,
             partition.tree,
             workshop.signer,
-            cosigners=workshop.cosigners(),
+            cosigners=cosigners,
             quorum=workshop.settings.quorum,
             clock=workshop.clock,
             workers=workshop.workers,
+            # A state that this process has seen cannot be gone, whatever the topic's note says.
+            begun=self._number < workshop.begun or bool(self._status.sealed),
         )
         try:
             partition.untold.forget()
@@ -96,7 +100,7 @@ class Session:
         again = max(0, state.size - 1)
         self._position = again if self._archive is None else min(again, state.archived)
         self._again = self._sealed_entries(self._position, state.size)
-        self._gone_until = 0
+        self._gone_until, self._payload_told, self._payload_lost = 0, False, False
         self._left = True
         self._reader: LogReader | None = None
         self._first_waiting: float | None = None
@@ -117,6 +121,8 @@ class Session:
     def run(self, stop: threading.Event) -> None:
         """See `Partition.run`."""
         pause = RETRIES[0]
+        if self._witnessed:
+            self._renew()  # nothing new is signed before it is known what the witnesses say of the state
         while not stop.is_set():
             try:
                 self.step(IDLE_READ)
@@ -124,9 +130,8 @@ class Session:
             except LogUnavailable as error:
                 self._close_reader()
                 self._hold(str(error))
-                waiting = self._seal.pending or self._watch.untold.fresh
-                if not waiting and self._due(self._shop.monotonic()):
-                    self._seal_now()  # what is sealed stays vouched for
+                if self._shop.monotonic() - self._sealed_at >= IDLE_SEAL:
+                    self._renew()  # what is sealed stays vouched for; what waits cannot be confirmed now
                 stop.wait(pause)
                 pause = min(2 * pause, RETRIES[1])
         self.finish()
@@ -141,8 +146,8 @@ class Session:
         if self._archive is None or not self._archive.full:
             self._take(wait)
         now = self._shop.monotonic()
-        if self._due(now):
-            self._seal_now()
+        if self._due(now) or self._payload_lost:
+            self._seal_now()  # the alarm is in the state before the archive has passed over what it tells
         if self._archive is not None:
             self._archive.archive(self._seal, now)
             self._status.archived = self._seal.state.archived
@@ -151,14 +156,22 @@ class Session:
         """Seal and archive what the log holds now, and nothing that comes later.
 
         Raises:
-            LogUnavailable, NotaryRefuses, ObjectsUnavailable: not all of it is sealed.
+            LogUnavailable, NotaryRefuses, ObjectsUnavailable: not all of it is sealed. LogUnavailable, too, when the
+                log says for END_SECONDS that it has more, and hands nothing out.
         """
         now = self._shop.monotonic()
         self._shop.confirm(now)
         self._look(self._open_reader(), now)
         end = self._status.end
+        position = self._position
         while self._position < end:
             self.step(IDLE_READ)
+            if self._position > position or (self._archive is not None and self._archive.full):
+                position, now = self._position, self._shop.monotonic()
+            elif self._shop.monotonic() - now >= END_SECONDS:
+                raise LogUnavailable(
+                    f"nothing comes from offset {position}, before {end}: told to end, it is left"
+                )
         if self._seal.pending or self._seal.published < self._seal.size:
             self._seal_now()
         while self._archive is not None and self._archive.archive(
@@ -283,7 +296,7 @@ class Session:
             self._archive.add(offset, logged, entry, payload)
 
     def _gone(self, end: int, *, head: bool) -> None:
-        self._gone_until = end
+        self._gone_until, self._payload_told = end, False
         start = max(self._position, self._seal.size)
         if start < end:
             self._watch.gone(start, end, head=head)
@@ -295,12 +308,25 @@ class Session:
         for offset in range(self._position, min(self._gone_until, self._position + GONE_AT_ONCE)):
             if offset < sealed:
                 entry = next(self._again)
+                self._unarchived(offset, entry)
             else:
                 entry = self._left_over(offset)
                 leaves.append(entry)
             self._archived(offset, None, entry, b"")
             self._position = offset + 1
         self._append(leaves)
+
+    def _unarchived(self, offset: int, entry: bytes) -> None:
+        """The log has lost a sealed offset: an alarm, once a gap, when its payload went with it."""
+        archive = self._archive
+        if archive is None or offset < archive.next or self._payload_told or not has_payload(entry):
+            return
+        self._payload_told = self._payload_lost = True
+        said = (
+            f"offsets up to {self._gone_until - 1} were gone before they were archived: what is sealed of them stays, "
+            "and from here on the archive has no payloads of them"
+        )
+        self._watch.alarm("head", said, offset)
 
     def _left_over(self, offset: int) -> bytes:
         """The entry that a dead session wrote there, which its files will not give up; else a hole."""
@@ -329,15 +355,39 @@ class Session:
         """The topic is asked for once more: of one that was made again nothing may get into this tree."""
         if self._seal.pending or self._watch.untold.fresh:
             self._shop.confirm(self._read_at)
-        sealed = self._seal.seal(self._watch.state())
+        self._vouched(lambda: self._seal.seal(self._watch.state()))
         self._watch.untold.sealed()
-        self._first_waiting, self._status.oldest = None, None
+        self._first_waiting, self._status.oldest, self._payload_lost = None, None, False
+        self._tell()
+
+    def _renew(self) -> None:
+        """The state's time and the cosignatures alone: what was read goes on waiting."""
+        self._vouched(self._seal.renew)
+        self._tell()
+
+    def _vouched(self, seal: Callable[[], Sealed]) -> None:
+        """Seal, and say what the witnesses say.
+
+        Raises:
+            WitnessContradicts: they leave nothing that may be published; as `Seal` besides.
+        """
+        try:
+            sealed = seal()
+        except WitnessContradicts as error:
+            self._contradict(str(error))
+            raise
         self._sealed_at = self._shop.monotonic()
         self._status.missing = sealed.missing
         self._status.witness_failures += len(sealed.missing)
         for reason in sealed.missing:
             self._say.warning("a witness does not vouch", reason=reason)
-        self._tell()
+        self._contradict("; ".join(sealed.contradict))
+
+    def _contradict(self, said: str) -> None:
+        """An alarm, once until they say something else: nothing proves what a witness says, and somebody must look."""
+        if said and not self._partition.contradicted:
+            self._watch.alarm("witness", said, self._seal.published, at_once=True)
+        self._partition.contradicted = bool(said)
 
     def _tell(self) -> None:
         """What others read."""

@@ -11,6 +11,7 @@ import structlog
 
 from audit.errors import AuditError, LogError, LogUnavailable
 from audit.log.base import Topic
+from audit.proof.note import SignerUnavailable
 
 from .alarms import Alarm
 from .partition import Partition
@@ -118,7 +119,7 @@ class Tended:
         except LogError as error:
             # Only at the end: what is not sealed of a log that does not answer, the next run seals.
             self.failures.append(error)
-        except AuditError as error:
+        except (AuditError, SignerUnavailable) as error:
             self.failures.append(error)
         except Exception as error:  # noqa: BLE001 — a thread must not end unseen
             self._say.exception("a partition's sealing failed", partition=partition.partition)

@@ -2,14 +2,15 @@
 
 | alarm | |
 |---|---|
-| `head` | the log has lost offsets before they were sealed |
+| `head` | the log has lost offsets before they were sealed, or payloads before they were archived |
 | `offset` | an offset is missing in the middle of the log |
 | `format` | what stands at an offset is no record |
 | `payload` | a payload is not the bytes that its entry's digest covers |
 | `key` | a record's key is not its journal's id |
 | `missing`, `chain`, `duplicate`, `order`, `epoch`, `opening`, `closing`, `signature`, `heartbeat` | see follow.py |
 
-Alarms about the log as a whole (`tail`, `rewritten`, `topic`, `settings`) are raised by partition.py and notary.py.
+Alarms about the log as a whole (`tail`, `rewritten`, `unreadable`, `witness`, `topic`, `settings`) are raised by
+session.py, topics.py and tended.py.
 """
 
 from __future__ import annotations

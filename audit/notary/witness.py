@@ -6,7 +6,8 @@
     409  it has last vouched for another size, which it says: the proof is made again, from there
     422  the proof does not hold: the tree that it knows is another one
 
-A witness that knows a larger tree, or another one, has seen this log as it was and no longer is: nothing is signed on.
+A witness that knows a larger tree, or another one, has seen this log as it was and no longer is. But 409 and 422 are
+signed by nobody, and may come from whoever stands between: what they say is told (cosigning.py), and ends nothing.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
 from audit.authorities import believed
-from audit.errors import ConfigError, NotaryRefuses, WitnessUnavailable
+from audit.errors import ConfigError, WitnessContradicts, WitnessUnavailable
 from audit.proof.checkpoint import Checkpoint, parse_number
 from audit.proof.errors import FormatError, NotProved
 from audit.proof.merkle import Nodes, consistency_proof
@@ -82,7 +83,7 @@ class Witness:
         """The size that it has last vouched for, as far as we know; it says so when it is another one."""
         self._pause = 0.0
         self._not_before = 0.0
-        self._why = ""
+        self._why = WitnessUnavailable()
         self._connection: http.client.HTTPConnection | None = None
 
     def __repr__(self) -> str:
@@ -93,16 +94,16 @@ class Witness:
 
         Raises:
             WitnessUnavailable: it does not answer, or vouches for nothing; not asked again for a while.
-            NotaryRefuses: it knows a larger tree of this log, or another one.
+            WitnessContradicts: it says that it knows a larger tree of this log, or another one.
         """
         if self._clock() < self._not_before:
-            raise WitnessUnavailable(f"{self._why} (asked again later)")
+            raise type(self._why)(f"{self._why} (asked again later)")
         try:
             signature = self._cosign(checkpoint, note, nodes)
         except WitnessUnavailable as error:
             self._pause = min(max(2 * self._pause, _FIRST_PAUSE), _MAX_PAUSE)
             self._not_before = self._clock() + self._pause
-            self._why = str(error)
+            self._why = type(error)(str(error))  # without what it came from, which would be kept alive
             raise
         self._pause = 0.0
         self._known = checkpoint.size
@@ -120,8 +121,8 @@ class Witness:
                 self._known = self._conflict(answer, old, checkpoint)
                 continue
             if answer.status == 422:
-                raise NotaryRefuses(
-                    f"{checkpoint.origin}: {self} vouches for a tree of {old} leaves that the one of "
+                raise WitnessContradicts(
+                    f"{checkpoint.origin}: {self} says that it vouches for a tree of {old} leaves that the one of "
                     f"{checkpoint.size} does not continue: the log was forked, or its tiles are damaged"
                 )
             raise WitnessUnavailable(f"{self}: {_meaning(answer)}")
@@ -137,13 +138,14 @@ class Witness:
             else:
                 raise WitnessUnavailable(f"{self}: a conflict, without the size that it knows") from error
         if known > checkpoint.size:
-            raise NotaryRefuses(
-                f"{checkpoint.origin}: {self} vouches for {known} leaves, and this notary knows {checkpoint.size}: "
-                "its state is an old one, and sealing on would fork the log"
+            raise WitnessContradicts(
+                f"{checkpoint.origin}: {self} says that it vouches for {known} leaves, and this notary knows "
+                f"{checkpoint.size}: its state is an old one, and sealing on would fork the log"
             )
         if known == old == checkpoint.size:
-            raise NotaryRefuses(
-                f"{checkpoint.origin}: {self} vouches for another tree of {known} leaves: the log was forked"
+            raise WitnessContradicts(
+                f"{checkpoint.origin}: {self} says that it vouches for another tree of {known} leaves: "
+                "the log was forked"
             )
         return known
 

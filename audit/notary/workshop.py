@@ -8,16 +8,21 @@ from dataclasses import dataclass
 from typing import Final
 
 from audit.archive import Limits
-from audit.errors import LogError
+from audit.errors import LogError, ObjectsUnavailable, WitnessContradicts
 from audit.log.base import Log, Topic
 from audit.objects.base import Objects
-from audit.proof.note import Signer
+from audit.proof.note import Signer, SignerUnavailable
 from audit.settings import NotarySettings
 
-from .seal import Cosigner
+from .cosigning import Cosigner
 
 RETRIES: Final = (0.5, 15.0)
 """Shortest and longest pause before another try, in seconds."""
+END_SECONDS: Final = 20.0
+"""When the notary was told to end: how long a store is tried that does not answer, and a log is waited for that hands
+nothing out."""
+AWAY: Final = (LogError, ObjectsUnavailable, SignerUnavailable, WitnessContradicts)
+"""What another try may heal: log, store or signer do not answer, or too many witnesses say that the log was forked."""
 
 
 class TopicChanged(LogError):  # noqa: N818 — says what happened
@@ -77,6 +82,8 @@ class Workshop:
     archive: bool = True
     payload_objects: Objects | None = None
     """Where the archive's payload files go, when elsewhere."""
+    begun: int = 0
+    """So many partitions, the first ones, have had a state: one of them without any has lost it."""
 
 
 def limits(settings: NotarySettings) -> Limits:

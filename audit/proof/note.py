@@ -31,6 +31,10 @@ _SIGNATURE_SIZE: Final = 64
 _MARK: Final = "— "
 
 
+class SignerUnavailable(Exception):  # noqa: N818 — says what happened
+    """A key that is elsewhere does not sign now; asking again may help. The message says which and why."""
+
+
 class Signer(Protocol):
     """A key that signs: a file's, or one in a KMS."""
 
@@ -40,7 +44,11 @@ class Signer(Protocol):
         ...
 
     def sign(self, message: bytes) -> bytes:
-        """64 bytes by RFC 8032."""
+        """64 bytes by RFC 8032.
+
+        Raises:
+            SignerUnavailable: it does not answer, or refuses. MUST NOT be raised for a signature that was given.
+        """
         ...
 
 

@@ -19,6 +19,11 @@ OBJECTS = "tests/integration/test_objects_conformance.py"
 IN_DIRECTORY = f"{OBJECTS} -k directory"
 IN_BUCKET = f"{OBJECTS} -k s3"
 WITNESSES = "tests/integration/test_notary_witness.py"
+COSIGNED = "tests/unit/audit/notary/test_cosigning.py"
+SESSIONS = "tests/unit/audit/notary/test_session.py"
+NOTES = "tests/unit/audit/notary/test_noted.py"
+NOTARY_TESTS = "tests/integration/test_notary.py"
+NOTARIES = f"{NOTARY_TESTS} -k begun"
 COPIED = (
     "audit",
     "docs/sealed-log.md",
@@ -32,11 +37,14 @@ COPIED = (
     "tests/golden/journal",
     OBJECTS,
     WITNESSES,
+    NOTARY_TESTS,
     "tests/unit/audit/notary",
 )
 
 SEAL, HEAD, GROWTH = "audit/notary/seal.py", "audit/notary/head.py", "audit/notary/growth.py"
 STATE, ENTRIES, WITNESS = "audit/notary/state.py", "audit/notary/holes.py", "audit/notary/witness.py"
+COSIGNING, TOPICS = "audit/notary/cosigning.py", "audit/notary/topics.py"
+SESSION = "audit/notary/session.py"
 FILES = "audit/files.py"
 DIRECTORY, BUCKET, NAMES = "audit/objects/directory.py", "audit/objects/bucket.py", "audit/objects/names.py"
 
@@ -158,8 +166,8 @@ MUTATIONS = (
     Mutation(
         "no quorum",
         SEAL,
-        "            if len(signatures) >= self._quorum:",
-        "            if True:",
+        "        if len(vouched.signatures) >= self._quorum:",
+        "        if True:",
         REFUSALS,
     ),
     Mutation(
@@ -280,6 +288,104 @@ MUTATIONS = (
         "                    verify_note(type(signed)(signed.text, (line,)), [self.key])\n",
         "",
         WITNESSES,
+    ),
+    Mutation(
+        "whoever is late is waited for",
+        COSIGNING,
+        "        wait(waiting, self._late)\n",
+        "        wait(waiting, 60)\n",
+        COSIGNED,
+    ),
+    Mutation(
+        "the quorum is not waited for",
+        COSIGNING,
+        "        while waiting and len(self._signatures(note)) < self._quorum:",
+        "        while False:",
+        COSIGNED,
+    ),
+    Mutation(
+        "an answer to another head counts",
+        COSIGNING,
+        "    return asked.note == note and _answered(asked)",
+        "    return _answered(asked)",
+        COSIGNED,
+    ),
+    Mutation(
+        "whatever witnesses say, new heads are signed",
+        COSIGNING,
+        "        if contradict and len(self._cosigners)",
+        "        if False and len(self._cosigners)",
+        SESSIONS,
+    ),
+    Mutation(
+        "a start signs before it asks",
+        SESSION,
+        "        if self._witnessed:\n",
+        "        if False:\n",
+        SESSIONS,
+    ),
+    Mutation(
+        "told to end, a silent log is waited for",
+        SESSION,
+        "            elif self._shop.monotonic() - now >= END_SECONDS:",
+        "            elif False:",
+        SESSIONS,
+    ),
+    Mutation(
+        "lost payloads are not told",
+        SESSION,
+        "                self._unarchived(offset, entry)\n",
+        "",
+        SESSIONS,
+    ),
+    Mutation(
+        "the archive outruns the alarm",
+        SESSION,
+        "        if self._due(now) or self._payload_lost:",
+        "        if self._due(now):",
+        SESSIONS,
+    ),
+    Mutation(
+        "what cannot be confirmed is renewed with",
+        SESSION,
+        "                    self._renew()  # what is sealed",
+        "                    self._vouched(lambda: self._seal.seal(self._watch.state()))  # what is sealed",
+        SESSIONS,
+    ),
+    Mutation(
+        "a lost store is a new one",
+        TOPICS,
+        "            self._not_begun(topic)\n",
+        "",
+        NOTARIES,
+    ),
+    Mutation(
+        "a lost tree is a new one",
+        HEAD,
+        "        if self._begun:\n",
+        "        if False:\n",
+        NOTARIES,
+    ),
+    Mutation(
+        "anybody says that trees are begun",
+        TOPICS,
+        " or found.type != BEGUN or not found.holds:",
+        " or found.type != BEGUN:",
+        NOTARIES,
+    ),
+    Mutation(
+        "a retried write is another notary's",
+        TOPICS,
+        "            if there is None or there.content != content:",
+        "            if True:",
+        NOTES,
+    ),
+    Mutation(
+        "two notaries write one note",
+        TOPICS,
+        "        self._writer = os.urandom(8).hex()\n",
+        '        self._writer = ""\n',
+        NOTES,
     ),
     Mutation(
         "a witness may know more",

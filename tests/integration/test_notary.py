@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,21 +18,27 @@ import pytest
 
 from audit.archive import Archive
 from audit.config import Config
-from audit.errors import LogError, NotaryRefuses, NotSealed
+from audit.errors import LogError, LogUnavailable, NotaryRefuses, NotSealed
 from audit.governance import ALARM, SUCCESSION, Governance, statements
 from audit.log import Log, open_log
 from audit.log.kafka import KafkaLog
 from audit.log.local import LocalLog
+from audit.log.local_reader import LocalReader
+from audit.notary import session
+from audit.notary.backup import backup, restore
 from audit.notary.holes import Hole, entry_of, hole_at
 from audit.notary.keys import FileKey, generate
 from audit.notary.metrics import NotaryCollector, trouble
 from audit.notary.notary import Notary
+from audit.notary.noted import Noted
+from audit.notary.topics import BEGUN
 from audit.objects.directory import DirectoryObjects
 from audit.proof.entry import Kind
 from audit.proof.receipt import verify_receipt
 from audit.sealed import SealedTree, TreeId
 from audit.settings import LogSettings, NotarySettings
 from tests.components.process import Process, wait_until
+from tests.components.sealed import KeySigner
 from tests.components.sworn import OTHER, Journal, two_epochs
 
 Values = Sequence[tuple[bytes, bytes | None]]
@@ -52,7 +59,7 @@ class World:
         self.key = FileKey(directory / "notary.key")
         self.settings = NotarySettings(seal_seconds=0.1)
 
-    def notary(self, **settings: Any) -> Notary:
+    def notary(self, *, anew: bool = False, **settings: Any) -> Notary:
         """One that does not run yet."""
         return Notary(
             self.log,
@@ -60,6 +67,7 @@ class World:
             self.objects,
             self.key,
             self.settings.model_copy(update=settings),
+            anew=anew,
         )
 
     @contextmanager
@@ -226,27 +234,163 @@ def test_alarms_are_told_once_over_restarts(world: World) -> None:
     with world.running():
         world.wait_for(len(values))
         world.wait_for_alarm("format")
+        wait_until(lambda: len(world.said(BEGUN)) == 2, what="two trees begun")
     for _ in range(2):
         with world.running():
             world.wait_for(len(values))
     assert sorted(world.whats()) == [("format", 7), ("missing", 3)]
-    assert world.size(0, world.governance) == 2
+    assert len(world.said(BEGUN)) == 2  # the log's trees and its own; and two alarms
+    assert world.size(0, world.governance) == 4
     world.check()
 
 
-def test_an_alarm_that_was_told_and_not_noted_is_not_told_again(local: World) -> None:
+def test_an_alarm_that_was_told_and_not_noted_is_not_told_again(
+    local: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A crash between the governance log and the state: the log itself says what was told."""
+    monkeypatch.setattr(session, "IDLE_SEAL", 0.2)
     values = two_epochs().values
     del values[2]
     local.put(values)
-    with local.running():
+    writer = local.governance.writer(0)
+    with local.running() as notary:
         local.wait_for(len(values))
+        wait_until(lambda: notary.untellable != "", what="it cannot be told")
+    writer.close()
+    state = f"{local.tree().tree.prefix}/state"
+    waiting = local.objects.get(state)
+    assert waiting is not None
+    with local.running():
         local.wait_for_alarm("missing")
-    shutil.rmtree(local.store)  # all that the notary knew
-    local.objects = DirectoryObjects(local.store)
+    now = local.objects.get(state)
+    assert now is not None
+    local.objects.swap(state, waiting.content, now.version)  # as if it had died right after telling
     with local.running():
-        local.wait_for(len(values))
+        wait_until(lambda: local.objects.get(state) != waiting, what="a renewed state")
     assert local.whats() == [("missing", 2)]
+
+
+def empty(world: World) -> None:
+    """The volume is gone, or the settings name another one."""
+    shutil.rmtree(world.store)
+    world.objects = DirectoryObjects(world.store)
+
+
+def begin(world: World) -> None:
+    """A notary's run until all is sealed, and it is said that its trees are begun."""
+    with world.running():
+        world.wait_for(9)
+        wait_until(lambda: len(world.said(BEGUN)) == 2, what="two trees begun")
+
+
+def refused(world: World, what: str) -> None:
+    """It ends at once, says what to do, and leaves the store as it is: nothing was signed."""
+    before, stop = sorted(world.objects.list("")), threading.Event()
+    late = threading.Timer(20, stop.set)  # one that is not refused
+    late.start()
+    with pytest.raises(NotaryRefuses, match=what):
+        world.notary().run(stop)
+    late.cancel()
+    assert sorted(world.objects.list("")) == before
+
+
+def test_a_store_that_was_lost_is_not_begun_anew(local: World) -> None:
+    """An empty volume, a new bucket, a typo: smaller heads under the same key are a fork. A copy put back goes on."""
+    local.put(two_epochs(4).values)
+    begin(local)
+    assert {body["topic"]: body["partitions"] for body in local.said(BEGUN)} == {
+        "entries": 1,
+        "governance": 1,
+    }
+    copy = DirectoryObjects(local.directory / "copy")
+    backup(local.objects, copy, "affiant.local")
+    empty(local)
+    for _ in range(2):  # a supervisor starts it again
+        refused(local, r"entries: its trees were begun.* `affiant notary restore` puts a copy back")
+    assert list(local.objects.list("")) == []
+    restore(copy, local.objects, "affiant.local", local.key.public_key, [])
+    begin(local)  # nothing is said once more
+    local.check()
+
+
+def test_a_tree_that_was_lost_from_a_store_is_not_begun_anew(local: World) -> None:
+    """Its folder alone is gone: the topic's note says that it was begun. Asked to, it begins again, and says so."""
+    local.put(two_epochs(4).values)
+    begin(local)
+    shutil.rmtree(local.store / local.tree().tree.prefix)
+    local.objects = DirectoryObjects(local.store)  # the other one thinks that it has made the folder
+    refused(local, "the tree was begun, and there is no state: it was lost")
+    with local.running(anew=True):
+        local.wait_for(9)
+        wait_until(lambda: len(local.said(BEGUN)) == 4, what="said again")
+    assert [body.get("anew") for body in local.said(BEGUN)] == [None, None, True, True]
+    with local.running():
+        local.wait_for(9)
+    assert len(local.said(BEGUN)) == 4
+    local.check()
+
+
+def test_only_the_notary_itself_says_that_trees_are_begun(local: World) -> None:
+    """A stranger's word, another log's name and another topic's id do not keep a new store from being begun."""
+    topic = local.log.topic()
+    body = {"name": "affiant.local", "topic": topic.name, "id": topic.id.hex(), "partitions": 1}
+    said = Governance(local.governance, KeySigner(b"s" * 32))
+    said.append([(BEGUN, json.dumps(body).encode())])
+    for other in ({"name": "other.example"}, {"id": "00" * 16}):
+        ours = Governance(local.governance, local.key)
+        ours.append([(BEGUN, json.dumps(body | other).encode())])
+    with local.running():
+        wait_until(lambda: local.size(0, local.governance) > 0, what="begun")
+    empty(local)
+    Governance(local.governance, local.key).append([(BEGUN, json.dumps(body).encode())])
+    refused(local, "its trees were begun")
+
+
+def test_a_store_of_an_earlier_version_is_believed_and_marked(local: World) -> None:
+    """Its note says nothing of what is begun: it goes on, and from now on it cannot be lost unseen."""
+    local.put(two_epochs(4).values)
+    begin(local)
+    for name in list(local.objects.list("topics/")):
+        stored = local.objects.get(name)
+        assert stored is not None
+        old = replace(Noted.decode(stored.content), begun=0).encode()
+        assert b"begun" not in old
+        local.objects.swap(name, old, stored.version)
+    with local.running():
+        wait_until(lambda: len(local.said(BEGUN)) == 4, what="marked")
+    empty(local)
+    refused(local, "its trees were begun")
+
+
+def test_without_the_governance_log_no_tree_is_begun_and_a_begun_one_goes_on(local: World) -> None:
+    """Whether it was begun before nobody can say then: it waits."""
+
+    class Away(LocalLog):
+        down = True
+
+        def reader(self) -> LocalReader:
+            if self.down:
+                raise LogUnavailable("governance is down")
+            return super().reader()
+
+    local.put(two_epochs(4).values)
+    governance = local.governance = Away(local.directory / "governance", "governance", 1)
+    with local.running() as notary:
+        wait_until(lambda: trouble(notary) == "log: governance is down", what="waiting")
+        assert list(local.objects.list("")) == []
+        governance.down = False
+        local.wait_for(9)
+        wait_until(lambda: len(local.said(BEGUN)) == 2, what="two trees begun")
+    governance.down = True
+    local.put(Journal(OTHER).values)
+    local.put([(b"x", b"junk")])
+    notary, stop = local.notary(), threading.Event()
+    thread = threading.Thread(target=notary.run, args=(stop,))
+    thread.start()
+    local.wait_for(10)
+    governance.down = False
+    stop.set()
+    thread.join()
 
 
 def test_an_alarm_waits_in_the_state_while_the_governance_log_does_not_take_it(local: World) -> None:
@@ -334,7 +478,7 @@ def test_a_recreated_topic_begins_new_trees_linked_from_the_governance_log(on_ka
     assert isinstance(log, KafkaLog)
     world.put(two_epochs(5).values)
     old = world.tree()
-    with world.running():
+    with world.running() as notary:
         world.wait_for(10)
         with log.admin() as admin:
             admin.delete_topics([log.topic().name])
@@ -348,6 +492,13 @@ def test_a_recreated_topic_begins_new_trees_linked_from_the_governance_log(on_ka
     (link,) = world.said(SUCCESSION)
     assert (link["before"], link["id"]) == (old.tree.topic.hex(), log.topic().id.hex())
     assert link["ended"] == [{"origin": old.tree.origin, "size": 10}]
+    counted = {
+        (sample.labels["topic"], sample.labels["alarm"]): sample.value
+        for family in NotaryCollector(notary).collect()
+        for sample in family.samples
+        if sample.name == "affiant_notary_alarms_total"
+    }
+    assert counted[log.topic().name, "topic"] == 1  # what pages reads this
     # Made again by whoever did it with the broker's defaults, which do not keep the promise.
     assert [body["what"] for body in world.said()] == ["topic", "settings", "settings"]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from audit.errors import ConfigError, NotaryRefuses, WitnessUnavailable
+from audit.errors import ConfigError, WitnessContradicts, WitnessUnavailable
 from audit.notary.seal import Seal
 from audit.notary.witness import MAX_ANSWER, Witness
 from audit.objects.directory import DirectoryObjects
@@ -88,7 +88,7 @@ def test_a_state_from_an_old_backup_is_refused_by_a_real_witness(
     current.grow(300)
     current.grow(400)
     old = Notary(tmp_path / "old", witness)
-    with pytest.raises(NotaryRefuses, match="vouches for 400 leaves, and this notary knows 350"):
+    with pytest.raises(WitnessContradicts, match="vouches for 400 leaves, and this notary knows 350"):
         old.grow(350)
     assert witness.head(KEY.name)[0] == 400
 
@@ -98,7 +98,7 @@ def test_a_fork_is_refused_by_a_real_witness(tmp_path: Path, witness: Litewitnes
     Notary(tmp_path / "log", witness).grow(300)
     for number, end in enumerate((300, 301, 513)):
         fork = Notary(tmp_path / f"fork{number}", witness)
-        with pytest.raises(NotaryRefuses, match="forked"):
+        with pytest.raises(WitnessContradicts, match="forked"):
             fork.grow(end, "other")
     assert witness.head(KEY.name)[0] == 300
     assert Notary(tmp_path / "log", witness).grow(301) == 301
@@ -265,15 +265,15 @@ def test_a_witness_that_is_not_there_is_unavailable() -> None:
             ask(url)
 
 
-def test_a_larger_size_or_a_wrong_proof_stops_the_notary() -> None:
-    """It says that it has seen more, or something else."""
+def test_a_larger_size_or_a_wrong_proof_is_told_and_proves_nothing() -> None:
+    """It says that it has seen more, or something else: another error than that of one that is absent."""
     for status, body in ((409, b"101\n"), (422, b"")):
-        with answering(http(status, body)) as url, pytest.raises(NotaryRefuses, match=KEY.name):
+        with answering(http(status, body)) as url, pytest.raises(WitnessContradicts, match=KEY.name):
             ask(url)
     # Asked from 100, it says 100 again: another tree of that size.
     with (
         answering(http(409, b"100\n"), http(409, b"100\n")) as url,
-        pytest.raises(NotaryRefuses, match="forked"),
+        pytest.raises(WitnessContradicts, match="forked"),
     ):
         ask(url)
 

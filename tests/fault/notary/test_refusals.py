@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from audit.errors import NotaryRefuses, NotSealed, WitnessUnavailable
+from audit.errors import NotaryRefuses, NotSealed, WitnessContradicts, WitnessUnavailable
 from audit.notary.seal import Seal
 from audit.proof.checkpoint import Checkpoint, sign_checkpoint
 from audit.proof.hashing import EMPTY_ROOT
@@ -101,7 +101,7 @@ def test_a_whole_store_from_an_old_backup_is_refused_by_the_witness(place: Place
     """Nothing in the store shows it; who vouches for the log remembers."""
     place.objects.content.clear()
     place.objects.content.update(place.heads[0])
-    with pytest.raises(NotaryRefuses, match="witness knows 300"):
+    with pytest.raises(WitnessContradicts, match="witness knows 300"):
         place.grow(260)
 
 
@@ -241,13 +241,13 @@ def test_of_two_notaries_one_ends(theirs: int, log: str, witnessed: bool) -> Non
             if call == number:  # noqa: B023 — called in this turn only
                 try:
                     place.grow(theirs, log, objects=other, **options)  # noqa: B023
-                except NotaryRefuses:
+                except (NotaryRefuses, WitnessContradicts):
                     refused.append("other")  # noqa: B023
 
         mine.between = between
         try:
             place.grow(300, objects=mine, **options)
-        except NotaryRefuses:
+        except (NotaryRefuses, WitnessContradicts):
             refused.append("mine")
         if number >= len(mine.calls):
             break

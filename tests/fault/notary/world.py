@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from audit.errors import NotaryRefuses, ObjectsUnavailable
+from audit.errors import ObjectsUnavailable, WitnessContradicts
 from audit.notary.seal import Seal
 from audit.notary.state import State
 from audit.objects.base import Objects
@@ -56,7 +56,7 @@ class StrictWitness:
         while True:
             seen = self.seen
             if checkpoint.size < seen.size:
-                raise NotaryRefuses(f"the witness knows {seen.size} leaves")
+                raise WitnessContradicts(f"the witness knows {seen.size} leaves")
             proof = consistency_proof(nodes, seen.size, checkpoint.size)
             if self.seen == seen:  # else somebody was faster while the proof was made
                 break

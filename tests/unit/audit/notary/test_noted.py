@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from audit.errors import NotaryRefuses
+from audit.log.base import Topic
 from audit.log.local import MOST_PARTITIONS, LocalLog
 from audit.notary.notary import Notary
 from audit.notary.noted import Noted, note_name, noted_topic
 from audit.notary.tended import SETTINGS_SECONDS
+from audit.notary.topics import Topics
+from audit.objects.base import Stored
 from audit.objects.directory import DirectoryObjects
 from audit.objects.limits import MAX_NOTE
 from audit.proof.errors import FormatError
@@ -39,6 +43,9 @@ NO_NOTES = {
         for said in ("1e999", "0", "-1", "1.0", "true", '"1"', "null", str(MOST_PARTITIONS + 1), "9" * 3000)
     },
     "a third member": b'{"id":"%s","partitions":1,"x":1}' % ID.encode(),
+    "more begun than there are": b'{"id":"%s","partitions":1,"begun":2}' % ID.encode(),
+    "begun less than none": b'{"id":"%s","partitions":1,"begun":-1}' % ID.encode(),
+    "a writer that is no hex": b'{"id":"%s","partitions":1,"writer":"me"}' % ID.encode(),
 }
 
 
@@ -55,6 +62,9 @@ def test_a_note_is_read_as_it_was_written(partitions: int) -> None:
     """Up to the bound; and what could not be read is not written."""
     note = Noted(bytes.fromhex(ID), partitions)
     assert Noted.decode(note.encode()) == note
+    assert json.loads(note.encode()) == {"id": ID, "partitions": partitions}  # as earlier versions read it
+    whole = replace(note, begun=partitions, writer="0123456789abcdef")
+    assert Noted.decode(whole.encode()) == whole
     for wrong in (Noted(note.topic, MOST_PARTITIONS + 1), Noted(b"short", 1)):
         with pytest.raises(FormatError):
             wrong.encode()
@@ -146,3 +156,33 @@ def test_partitions_that_were_added_are_noted(place: Place) -> None:
     second.look()
     end(second)
     assert place.noted().partitions == 3
+
+
+class AnsweredTwice(DirectoryObjects):
+    """Its client asked again after a lost answer: the first request was done."""
+
+    def swap(self, name: str, content: bytes, version: str | None) -> str:
+        if name.startswith("topics/"):
+            super().swap(name, content, version)
+        return super().swap(name, content, version)
+
+
+def test_a_note_that_was_written_by_the_same_process_is_not_another_notary_s(place: Place) -> None:
+    """A client of a bucket asks again after a lost answer. Another process at work in the store is told."""
+    sealed = place.objects
+    place.objects = AnsweredTwice(sealed._root)
+    notary = place.notary()
+    notary.look()
+    assert notary.logs[0].tended is not None
+    end(notary)
+    topic, read, others = Topic("local", "other", bytes(16), 1), sealed.get, [DirectoryObjects(sealed._root)]
+
+    def get(name: str) -> Stored | None:
+        found = read(name)
+        if others:  # between this one's look and its writing
+            Topics(others.pop(), notary.topics._governance, "n").open(topic)
+        return found
+
+    sealed.get = get  # type: ignore[method-assign]
+    with pytest.raises(NotaryRefuses, match="topics/topic=other: another notary is at work in this store"):
+        Topics(sealed, notary.topics._governance, "n").open(topic)

@@ -6,25 +6,31 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import closing, suppress
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from audit.archive import Archive
-from audit.errors import LogUnavailable, OffsetGone
+from audit.errors import LogUnavailable, OffsetGone, WitnessContradicts
 from audit.log.base import Finding, LogEntry, LogWriter, Topic
 from audit.notary import partition as partition_module
 from audit.notary import session as session_module
 from audit.notary.alarms import Alarm
-from audit.notary.holes import Hole, entry_of, hole_at
+from audit.notary.holes import Hole, entry_of, has_payload, hole_at
 from audit.notary.partition import Partition
 from audit.notary.session import Session
+from audit.notary.state import State
 from audit.notary.tended import Tended
-from audit.notary.workshop import LogCut, TopicChanged, Workshop
+from audit.notary.workshop import END_SECONDS, LogCut, TopicChanged, Workshop
 from audit.objects.base import Objects
+from audit.proof.checkpoint import Checkpoint
+from audit.proof.entry import Key as EntryKey
+from audit.proof.entry import encode_entry, parse_entry
 from audit.proof.hashing import leaf_hash
-from audit.proof.merkle import LeafNodes, root
+from audit.proof.merkle import LeafNodes, Nodes, root
+from audit.proof.note import Signature, SignerUnavailable
 from audit.sealed import SealedTree
 from audit.settings import NotarySettings
 from tests.components.sworn import two_epochs
@@ -37,6 +43,7 @@ from tests.fault.notary.store import (
     Killed,
     MemoryObjects,
 )
+from tests.fault.notary.world import StrictWitness
 
 NAME = "log.example"
 BEGIN = 1_700_000_000_000
@@ -170,7 +177,7 @@ def test_a_store_that_fails_at_any_call_is_tried_again_to_the_same_tree(fault: s
         world = World()
         faulty = FaultyObjects(world.objects, {number: fault})
         partition, stop = world.partition(faulty), threading.Event()
-        thread = threading.Thread(target=partition.run, args=(stop,))
+        thread = threading.Thread(target=partition.run, args=(stop,), daemon=True)
         thread.start()
         while partition.status.size < len(world.log.values):
             time.sleep(0.001)
@@ -246,7 +253,7 @@ def test_a_log_that_goes_away_is_waited_for_and_what_is_sealed_stays_vouched_for
     """Nothing is lost, nothing is sealed that was not confirmed."""
     world = World()
     partition, stop = world.partition(), threading.Event()
-    thread = threading.Thread(target=partition.run, args=(stop,))
+    thread = threading.Thread(target=partition.run, args=(stop,), daemon=True)
     thread.start()
     while partition.status.size < len(world.log.values):
         time.sleep(0.001)
@@ -269,7 +276,7 @@ def test_a_log_that_goes_away_with_an_alarm_untold_is_waited_for(monkeypatch: py
     world = World()
     partition, stop = world.partition(), threading.Event()
     world.confirm = lambda _: world.log.topic() and None
-    thread = threading.Thread(target=partition.run, args=(stop,))
+    thread = threading.Thread(target=partition.run, args=(stop,), daemon=True)
     thread.start()
     while partition.status.size < len(world.log.values):
         time.sleep(0.001)
@@ -278,14 +285,35 @@ def test_a_log_that_goes_away_with_an_alarm_untold_is_waited_for(monkeypatch: py
         time.sleep(0.001)
     partition.untold.add(Alarm("heartbeat", "silent", "00", 0, 0))
     before = partition.status.sealed
-    time.sleep(0.2)  # several times what is idle: nothing is renewed that cannot be confirmed
-    assert thread.is_alive()
-    assert partition.status.sealed == before
+    while partition.status.sealed == before:
+        time.sleep(0.001)  # renewed, so that somebody goes on vouching for what is sealed
+        assert thread.is_alive()
+    stored = world.objects.get(f"{partition.tree.prefix}/state")
+    assert stored is not None
+    assert State.decode(stored.content).journals[0]["untold"] == []  # what cannot be confirmed is not in it
+    assert partition.untold.fresh
     world.log.down = False
     while not partition.untold.waiting():
         time.sleep(0.001)
     stop.set()
     thread.join()
+
+
+def test_a_renewed_head_takes_nothing_in_that_waits() -> None:
+    """The log is away before what was read of it could be confirmed: the old size is vouched for, no other."""
+    world = World()
+    partition = world.partition()
+    with closing(Session(partition._workshop, partition)) as session:
+        session._take(0.01)
+        session._renew()  # the tree's first state
+        assert (partition.status.size, partition.status.published) == (0, 0)
+        before, pending = partition.status.sealed, session._seal.pending
+        assert pending > 0
+        session._renew()
+        assert partition.status.sealed > before
+        assert (partition.status.size, session._seal.pending) == (0, pending)
+    world.seal_all()
+    world.check()
 
 
 def test_a_topic_that_was_made_again_between_reading_and_sealing_is_not_sealed() -> None:
@@ -363,6 +391,62 @@ def test_a_log_that_hands_nothing_out_is_told_after_a_while() -> None:
         assert partition.status.held == ""
 
 
+def test_told_to_end_a_log_that_hands_nothing_out_is_left() -> None:
+    """It was `unreadable` already: a supervisor's SIGTERM must not wait for what may never come."""
+    world = World()
+    world.now = 1000.0
+    partition = world.partition()
+    with closing(Session(partition._workshop, partition)) as session:
+        world.log.silent = True
+        reads, plain = 0, world.log.read
+
+        def read(*arguments: Any) -> list[LogEntry]:
+            nonlocal reads
+            reads += 1
+            assert reads < 100, "it waits for ever"
+            world.now += 1
+            return plain(*arguments)
+
+        world.log.read = read  # type: ignore[method-assign]
+        with pytest.raises(LogUnavailable, match="nothing comes from offset 0, before 45"):
+            session.finish()
+        assert reads >= END_SECONDS - 1
+        world.log.silent = False
+        session.finish()  # slow is not silent: each read took a second
+    world.check()
+
+
+@pytest.mark.parametrize(("first", "told"), [(20, [("head", 1)]), (1, []), (45, [("head", 1)])])
+def test_payloads_that_went_before_they_were_archived_are_told(
+    first: int, told: list[tuple[str, int]]
+) -> None:
+    """Killed after sealing, and down beyond retention: the entries are sealed, their payloads are in no archive."""
+    world = World()
+    partition = world.partition()
+    with closing(Session(partition._workshop, partition)) as session:
+        while session._seal.size < len(world.log.values):
+            session._take(0.01)
+        session._seal_now()
+        assert session._seal.state.archived == 0
+    world.log.first = first  # offset 0 is an opening, which has no payload
+    after = world.seal_all()
+    assert [(alarm.what, alarm.offset) for alarm in after.untold.waiting()] == told
+    assert after.status.archived == len(world.log.values)
+
+
+def test_what_is_archived_or_has_no_payload_in_the_log_is_not_missed() -> None:
+    """Retention takes it, as it should; an external payload is in the object store."""
+    world = World()
+    world.seal_all()
+    world.log.first = len(world.log.values)
+    assert world.seal_all().untold.counts == {}
+    fields = parse_entry(entry_of(world.log.values[1][1], world.log.topic(), 0, 1).entry).fields
+    assert has_payload(encode_entry(fields))
+    for other in ({**fields, EntryKey.EXTERNAL: True}, {**fields, EntryKey.PAYLOAD_LENGTH: 0}):
+        assert not has_payload(encode_entry(other))
+    assert not has_payload(b"")
+
+
 def test_a_log_whose_end_is_told_too_low_once_is_looked_at_again() -> None:
     """Right after a change of leaders: no alarm. When it stays so, one, and what was read is let go of."""
     world = World()
@@ -383,6 +467,84 @@ def test_a_log_whose_end_is_told_too_low_once_is_looked_at_again() -> None:
             session._take(0.01)
     assert [alarm.what for alarm in partition.untold.waiting()] == ["tail"]
     assert partition.status.size == 0
+
+
+class Liar(StrictWitness):
+    """Says that it knows more, as somebody between could, and stops when told."""
+
+    lying = True
+    asked = 0
+
+    def cosign(self, checkpoint: Checkpoint, note: bytes, nodes: Nodes) -> Signature:
+        self.asked += 1
+        if self.lying:
+            raise WitnessContradicts("liar: says that it knows 400 leaves")
+        return super().cosign(checkpoint, note, nodes)
+
+
+def test_while_all_witnesses_say_that_the_log_was_forked_nothing_new_is_signed() -> None:
+    """Held, told once, and tried again: the notary of the other partitions goes on, and this one when they do."""
+    world, liar = World(), Liar()
+    partition = Partition(replace(world.workshop(), cosigners=lambda: (liar,)), 0)
+    stop = threading.Event()
+    thread = threading.Thread(target=partition.run, args=(stop,), daemon=True)
+    thread.start()
+    while partition.untold.counts["witness"] == 0 or partition.status.held == "":
+        time.sleep(0.001)
+    while liar.asked < 4:  # each try is another session
+        time.sleep(0.001)
+    assert partition.status.size == 0
+    assert thread.is_alive()
+    liar.lying = False
+    while partition.status.published < len(world.log.values):
+        time.sleep(0.001)
+        assert thread.is_alive()
+    stop.set()
+    thread.join()
+    assert [(alarm.what, alarm.offset) for alarm in partition.untold.waiting()] == [("witness", 0)]
+    assert partition.untold.counts["witness"] == 1
+    world.check()
+
+
+def test_one_witness_of_two_that_says_so_is_told_and_sealing_goes_on() -> None:
+    """Once, until it vouches again and then says so again."""
+    world, liar, honest = World(), Liar("liar"), StrictWitness("honest")
+    partition = Partition(replace(world.workshop(), cosigners=lambda: (liar, honest)), 0)
+    with closing(Session(partition._workshop, partition)) as session:
+        while session._seal.size < len(world.log.values):
+            session._take(0.01)
+        for lying in (True, True, False, True):
+            liar.lying = lying
+            session._seal_now()
+            assert partition.status.published == len(world.log.values)
+            assert bool(partition.status.missing) == lying
+    assert partition.untold.counts["witness"] == 2
+
+
+class Hiccups(Key):
+    """A key elsewhere that does not sign at one call."""
+
+    def __init__(self, at: int) -> None:
+        super().__init__()
+        self.at, self.calls = at, 0
+
+    def sign(self, message: bytes) -> bytes:
+        self.calls += 1
+        if self.calls == self.at:
+            raise SignerUnavailable("the key service does not answer")
+        return super().sign(message)
+
+
+@pytest.mark.parametrize("at", [1, 2])
+def test_a_signer_that_does_not_answer_is_asked_again(at: int) -> None:
+    """At the tree's first state, and at a head: as a store that does not answer; no other head of that size."""
+    world, key = World(), Hiccups(at)
+    partition, stop = Partition(replace(world.workshop(), signer=key), 0), threading.Event()
+    stop.set()
+    partition.run(stop)
+    assert key.calls > at
+    assert "key service" in partition.status.held or partition.status.held == ""
+    world.check()
 
 
 def test_many_records_at_once_are_sealed_before_their_time(monkeypatch: pytest.MonkeyPatch) -> None:
