@@ -102,14 +102,19 @@ def test_what_a_replay_has_found_is_told_without_what_steers(
 
 def test_what_another_model_says_is_told_without_what_steers(capsys: pytest.CaptureFixture[str]) -> None:
     """Names of classes are the packages' own."""
-    comparison = Comparison(records=1, rows=1, changed=1, decided=1)
+    comparison = Comparison(records=1, rows=2, changed=1, decided=1)
     comparison.flips[FORGED, "good"] += 1
     comparison.reasons[FORGED] += 1
-    tell_comparison(comparison, bytes(32), None, False)
+    comparison.undecided[FORGED] += 1
+    tell_comparison(comparison, Intake(lambda _: None, None), bytes(32), None, False)
     said = capsys.readouterr().out
-    assert said.count("owned") == 2
+    assert said.count("owned") == 3
     assert not STEERING & set(said)
-    for words in ("answered 1 recorded request, 1 row;", "1 of 1 decision would"):
+    for words in (
+        "answered 1 recorded request, 2 rows;",
+        "1 of 1 decision would",
+        "1 of 2 rows without a decision: ",
+    ):
         assert words in " ".join(said.split())
 
 
