@@ -143,7 +143,7 @@ def tell_comparison(
         for (then, would), count in comparison.flips.most_common():
             screen.print(f"  {count:,} from {escape(printable(then))} to {escape(printable(would))}")
     for reason, count in comparison.undecided.most_common(SHOWN):
-        rows = "row" if count == 1 else "rows"
+        rows = "row" if comparison.rows == 1 else "rows"
         screen.print(
             f"{count:,} of {comparison.rows:,} {rows} without a decision: {escape(printable(reason))}",
             soft_wrap=True,
