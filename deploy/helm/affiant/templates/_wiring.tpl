@@ -169,7 +169,7 @@ ca:
 {{- if (default dict $settings.encryption).keys_command }}{{ $_ := set $used "keys" "the key service is closed, and payloads cannot be encrypted:" }}{{ end -}}
 {{- if (default dict $settings.controller).retrain_webhook }}{{ $_ := set $used "webhooks" "the webhook of retraining is closed:" }}{{ end -}}
 {{- range $component := list "gateway" "notary" "monitor" "controller" -}}
-{{- if hasKey (index $v $component).serviceAccount.annotations "eks.amazonaws.com/role-arn" }}{{ $_ := set $used "identity" "AWS STS, of which roles are got, is closed, and so are the buckets:" }}{{ end -}}
+{{- if hasKey (default dict (index $v $component).serviceAccount.annotations) "eks.amazonaws.com/role-arn" }}{{ $_ := set $used "identity" "AWS STS, of which roles are got, is closed, and so are the buckets:" }}{{ end -}}
 {{- end -}}
 {{- range $way := keys $used -}}
 {{- if (index $v.networkPolicy $way).to }}{{ $_ := unset $used $way }}{{ end -}}
