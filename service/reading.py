@@ -61,7 +61,7 @@ def admit(call: Call) -> float:
 def read_subject(call: Call) -> bytes | None:
     """The pseudonym of whom the request is about; None: it names nobody.
 
-    The id itself MUST NOT get anywhere from here. No pseudonym is remembered: it costs about a microsecond, and what
+    The id itself MUST NOT get anywhere from here. No pseudonym is remembered: it costs a few microseconds, and what
     was remembered would be a list of persons.
 
     Raises:
