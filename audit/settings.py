@@ -179,6 +179,9 @@ class NotarySettings(Section):
     """The notary's Ed25519 key, mode 0600; `affiant notary keygen` makes it. Only the notary reads it."""
     public_key_file: Path = Path("notary.pub")
     """Its vkey, which auditors, sidecars and gateways believe."""
+    signer_command: tuple[str, ...] = ()
+    """A command, without a shell, that signs in the place of key_file, for a key in a KMS or an HSM: `COMMAND sign`
+    reads a message and prints its signature (docs/notary.md)."""
     seal_seconds: float = Field(1.0, gt=0, le=2)
     """A record waits so long for the checkpoint that covers it, at most, when the store answers."""
     archive_seconds: float = Field(300.0, gt=0, le=86_400)

@@ -19,7 +19,7 @@ from audit.governance import PARTITION
 from audit.governance import alarms as read_alarms
 from audit.log import configured_governance_log, configured_log
 from audit.log.base import Topic
-from audit.notary.keys import FileKey, generate
+from audit.notary.signers import configured_signer, make_key
 from audit.proof.note import VerifierKey
 from audit.sealed import TreeId
 from audit.settings import NotarySettings, WitnessSettings
@@ -92,13 +92,15 @@ def run(config: ConfigOption = None, begin: BeginOption = False) -> None:
 def keygen(config: ConfigOption = None) -> None:
     """Make the notary's key, readable by its owner alone, and print its vkey; a key that is there is left as it is.
 
+    With [notary] signer_command the key is made elsewhere: the command is asked for its public half, and notary.pub is
+    written. Exit code 2 when there is another key already, 3 when the command does not say it.
+
     Give the vkey to whoever shall verify: it is the only thing that an auditor must believe.
 
     Example: affiant notary keygen
     """
     loaded = load(config)
-    settings = loaded.section("notary", NotarySettings)
-    typer.echo(make_key(loaded, settings))
+    typer.echo(make_key(loaded))
 
 
 @app.command()
@@ -111,7 +113,7 @@ def vkey(
     """
     loaded = load(config)
     settings = loaded.section("notary", NotarySettings)
-    public_key = FileKey(loaded.resolve(settings.key_file)).public_key
+    public_key = configured_signer(loaded).public_key
     base = VerifierKey(settings.name, public_key)
     topics = [log.topic() for log in (configured_log(loaded), configured_governance_log(loaded))]
     trees = [str(tree.key(public_key)) for topic in topics for tree in trees_of(settings.name, topic)]
@@ -167,17 +169,6 @@ def trees_of(name: str, topic: Topic) -> list[TreeId]:
     return [TreeId(name, topic.id, partition) for partition in range(topic.partitions)]
 
 
-def make_key(config: Config, settings: NotarySettings) -> VerifierKey:
-    """The key that the settings name.
-
-    Raises:
-        KeyRefused: there is one already.
-    """
-    return generate(
-        config.resolve(settings.key_file), config.resolve(settings.public_key_file), settings.name
-    )
-
-
 def _believed(config: Config, witness: WitnessSettings) -> Path | None:
     return authorities(config, witness.ca_file, f"[[notary.witnesses]] ca_file of {witness.url}")
 
@@ -186,7 +177,7 @@ def configured_notary(config: Config, *, anew: bool = False) -> Notary:
     """The notary of a settings file; `anew`: it begins lost trees again. Nothing is contacted yet.
 
     Raises:
-        KeyRefused: its key is not there, or can be read by others.
+        KeyRefused: its key is not there, or can be read by others; or there is no such command that signs.
         ConfigError: a table that contradicts itself.
     """
     from audit.notary.notary import Notary
@@ -204,7 +195,7 @@ def configured_notary(config: Config, *, anew: bool = False) -> Notary:
         configured_log(config),
         configured_governance_log(config),
         trees.objects,
-        FileKey(config.resolve(settings.key_file)),
+        configured_signer(config),
         settings,
         cosigners=cosigners,
         payload_objects=trees.payload_objects,

@@ -187,12 +187,11 @@ def need_key(config: Config) -> None:
     """Say at once what the notary would say.
 
     Raises:
-        KeyRefused: its key is not there, or can be read by others.
+        KeyRefused: its key is not there, or can be read by others; or there is no such command that signs.
     """
-    from audit.notary.keys import FileKey
-    from audit.settings import NotarySettings
+    from audit.notary.signers import configured_signer
 
-    FileKey(config.resolve(config.section("notary", NotarySettings).key_file))
+    configured_signer(config)
 
 
 def chosen(only: str | None, config: Config) -> tuple[Part, ...]:

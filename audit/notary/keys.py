@@ -1,4 +1,4 @@
-"""The notary's key: a file that only its owner may read. Other signers (a KMS) keep `proof.note.Signer`."""
+"""The notary's key: a file that only its owner may read. Others are in signers.py."""
 
 from __future__ import annotations
 
