@@ -33,7 +33,7 @@ def _asked() -> Iterator[Metric]:
     yield from Metrics().families(_state())
     copied: Any = SimpleNamespace(contact=0, copied=0)
     yield from SidecarCollector(dict, governance=copied).collect()
-    nothing: Any = SimpleNamespace(logs=())
+    nothing: Any = SimpleNamespace(logs=(), topics=SimpleNamespace(told=()))
     yield from NotaryCollector(nothing).collect()
     yield from registry_of([], [], {}).collect()
 
