@@ -173,8 +173,8 @@ class NotarySettings(Section):
     """Where the archive's payload files are kept, when elsewhere than in `store`: with Object Lock on that bucket,
     payloads in the clear need one without, so that they can be erased while entries and proofs stay."""
     object_lock: bool = False
-    """Say that `store` is a bucket whose default rule (Object Lock) holds each object for a time. A setting that
-    would lock payloads in the clear is refused then."""
+    """Say that `store` is a bucket whose default rule (Object Lock) holds each object for a time. Refused where it is
+    none, or would hold payloads in the clear: they need a `payload_store` in another bucket, or [encryption]."""
     key_file: Path = Path("notary.key")
     """The notary's Ed25519 key, mode 0600; `affiant notary keygen` makes it. Only the notary reads it."""
     public_key_file: Path = Path("notary.pub")
@@ -207,14 +207,9 @@ class NotarySettings(Section):
         return self
 
     @model_validator(mode="after")
-    def _payloads_can_be_erased(self) -> Self:
-        bucket = [
-            None if url is None else url.partition("?")[0].split("/")[:3]
-            for url in (self.store, self.payload_store)
-        ]
-        if self.object_lock and (bucket[1] is None or bucket[0] == bucket[1]):
+    def _only_a_bucket_holds(self) -> Self:
+        if self.object_lock and (self.store is None or not self.store.startswith(("s3://", "s3a://"))):
             raise ValueError(
-                "object_lock = true would hold payloads that are in the clear: "
-                "payload_store must name another bucket, without Object Lock"
+                "object_lock = true is for a bucket with Object Lock: store must be s3://…, a directory holds nothing"
             )
         return self

@@ -19,6 +19,7 @@ from audit.governance import PARTITION
 from audit.governance import alarms as read_alarms
 from audit.log import configured_governance_log, configured_log
 from audit.log.base import Topic
+from audit.notary.locked import check_lock
 from audit.notary.signers import configured_signer, make_key
 from audit.proof.note import VerifierKey
 from audit.sealed import TreeId
@@ -183,6 +184,7 @@ def configured_notary(config: Config, *, anew: bool = False) -> Notary:
     from audit.notary.notary import Notary
     from audit.notary.witness import Witness
 
+    check_lock(config)
     settings = config.section("notary", NotarySettings)
     trees = configured_trees(config)
 

@@ -147,13 +147,15 @@ def problems(config: Config) -> list[str]:
             read(config, table)
         except ConfigError as error:
             found.append(str(error))
-    if not found:  # each table is right alone: are the plan's lines right together?
+    if not found:  # each table is right alone: are the plan's lines, and tables together?
+        from audit.notary.locked import check_lock
         from service.settings import read_plan
 
-        try:
-            read_plan(config)
-        except ConfigError as error:
-            found.append(str(error))
+        for check in (read_plan, check_lock):
+            try:
+                check(config)
+            except ConfigError as error:
+                found.append(str(error))
     return found
 
 

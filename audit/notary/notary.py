@@ -17,16 +17,17 @@ from typing import Final
 
 import structlog
 
-from audit.errors import LogError
+from audit.errors import ConfigError, LogError
 from audit.governance import ALARM, Governance
 from audit.log.base import Log, Topic
 from audit.objects.base import Objects
+from audit.objects.lock import keeps_versions
 from audit.proof.note import Signer, SignerUnavailable
 from audit.settings import NotarySettings
 
 from .alarms import identity_of
 from .cosigning import Cosigner
-from .noted import Noted
+from .noted import Noted, note_name
 from .tended import Tended
 from .topics import Topics
 from .workshop import AWAY, RETRIES, Workshop
@@ -110,6 +111,7 @@ class Notary:
 
         Raises:
             NotaryRefuses: sealing on would contradict what was sealed, or another notary is at work.
+            ConfigError: the store has no Object Lock, and should have.
             LogUnavailable, ObjectsUnavailable, SignerUnavailable, WitnessContradicts: told to end, and not all is
                 sealed.
         """
@@ -127,7 +129,7 @@ class Notary:
         """One turn of what is for all partitions together.
 
         Raises:
-            NotaryRefuses: as `run`.
+            NotaryRefuses, ConfigError: as `run`.
         """
         for watched in self.logs:
             if watched.tended is None:
@@ -147,6 +149,7 @@ class Notary:
         try:
             topic = watched.log.topic()
             note = self.topics.open(topic)
+            self._check_lock(note_name(topic.name))
         except AWAY as error:
             watched.retry_at = now + RETRIES[1] / 5
             if watched.said != str(error):
@@ -162,6 +165,14 @@ class Notary:
         watched.tended = Tended(
             self._workshop(watched, topic, note), lambda count: max(2, min(16, THREADS // count))
         )
+
+    def _check_lock(self, name: str) -> None:
+        """Raises ConfigError: the settings say that the bucket holds its objects, and it cannot."""
+        if self._settings.object_lock and keeps_versions(self._objects, name) is False:
+            raise ConfigError(
+                f"[notary] object_lock = true, and {self._objects!r} keeps no versions of {name}: it has no Object "
+                "Lock, and whatever is in it can be deleted"
+            )
 
     def _workshop(self, watched: Watched, topic: Topic, note: Noted) -> Workshop:
         def unconfirmed(_: float) -> None:

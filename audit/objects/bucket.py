@@ -204,6 +204,25 @@ class BucketObjects:
                 return None
         return io.BufferedReader(_Parts(self._part, name, size), _AHEAD)
 
+    def versioned(self, name: str) -> bool | None:
+        """Whether the bucket keeps versions, as one of its objects tells; None when it is not there.
+
+        Raises:
+            ObjectsUnavailable: the store does not answer.
+        """
+        import obstore
+        from obstore.exceptions import NotFoundError
+
+        check_name(name)
+        with self._errors(name):
+            try:
+                # Before versions were turned on, and where they are suspended, an object's is "null".
+                return obstore.head(self._store, name)["version"] not in (None, "null")
+            except (NotFoundError, FileNotFoundError) as error:
+                if "NoSuchBucket" in str(error):
+                    raise
+                return None
+
     def _part(self, name: str, start: int, end: int) -> bytes:
         import obstore
 
