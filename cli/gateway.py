@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -10,7 +11,7 @@ from typing import Annotated
 import typer
 
 from audit.config import ENVIRONMENT, Config, load
-from audit.errors import ConfigError
+from audit.errors import AuditError, ConfigError
 from service import auth
 from service.settings import CLIENT_CERTIFICATE, GatewaySettings, read_plan
 
@@ -44,10 +45,30 @@ def gateway(ctx: typer.Context, config: ConfigOption = None) -> None:
         typer.echo("affiant: [[plan]] is empty: nothing is served before there is one", err=True)
     if settings.keys_file is not None:
         auth.read_keys(loaded.resolve(settings.keys_file))
+    check_free(settings.host, settings.port)
     argv = command(loaded, settings)
     os.environ[ENVIRONMENT] = str(loaded.path)
     os.environ["BENTOML_DO_NOT_TRACK"] = "True"
     os.execv(argv[0], argv)  # noqa: S606 — this process becomes the server: signals reach it directly
+
+
+def check_free(host: str, port: int) -> None:
+    """Said now, and not after half a minute by a server whose workers have all started.
+
+    Raises:
+        AuditError: something listens there, or this machine has not that address.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as ours:
+            ours.setsockopt(
+                socket.SOL_SOCKET, socket.SO_REUSEADDR, 1
+            )  # as the server does: what has ended is no bar
+            ours.bind(address)
+    except OSError as error:
+        raise AuditError(
+            f"[gateway] {host}:{port}: {error.strerror}; end what listens there, or take another port"
+        ) from error
 
 
 def command(config: Config, settings: GatewaySettings) -> list[str]:
