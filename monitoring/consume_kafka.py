@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from audit.config import Config
 from audit.errors import LogUnavailable, OffsetGone
 from audit.log.base import LogEntry
-from audit.log.kafka import MAX_MESSAGE, REQUEST_MS, KafkaLog, connection, translated
+from audit.log.kafka import MAX_MESSAGE, REQUEST_MS, KafkaLog, translated
+from audit.log.kafka_connection import connection
 from monitoring.consume import UNAVAILABLE, Standing
 from monitoring.members import client_id
 from monitoring.read import External, Packages

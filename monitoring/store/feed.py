@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, Protocol
 
 from audit.config import Config
-from audit.log.kafka import MAX_MESSAGE, REQUEST_MS, KafkaLog, connection, translated
+from audit.log.kafka import MAX_MESSAGE, REQUEST_MS, KafkaLog, translated
+from audit.log.kafka_connection import connection
 from monitoring.panes import Pane
 
 from .kafka import read_message

@@ -1,0 +1,56 @@
+"""How brokers are spoken to: [log] as kafka-python's arguments. What is wrong with a file is told by its setting."""
+
+from __future__ import annotations
+
+import ssl
+from typing import Any
+
+from audit.authorities import authorities
+from audit.config import Config
+from audit.errors import ConfigError
+from audit.settings import LogSettings
+
+
+def connection(settings: LogSettings, config: Config) -> dict[str, Any]:
+    """The arguments that every client takes. The password is read now, from its file; the files of TLS are looked at.
+
+    Raises:
+        ConfigError: one of them cannot be read, or is not what it should be.
+    """
+    arguments: dict[str, Any] = {
+        "bootstrap_servers": [host.strip() for host in (settings.bootstrap or "").split(",")],
+        "security_protocol": settings.security_protocol,
+        "client_id": "affiant",
+    }
+    if settings.security_protocol.endswith("SSL"):
+        arguments |= _tls(settings, config)
+    if settings.sasl_password_file is not None and settings.sasl_username is not None:
+        path = config.resolve(settings.sasl_password_file)
+        try:
+            password = path.read_text().strip()
+        except OSError as error:
+            raise ConfigError(f"[log] sasl_password_file: cannot read {path}: {error.strerror}") from error
+        arguments |= {
+            "sasl_mechanism": settings.sasl_mechanism,
+            "sasl_plain_username": settings.sasl_username,
+            "sasl_plain_password": password,
+        }
+    return arguments
+
+
+def _tls(settings: LogSettings, config: Config) -> dict[str, str]:
+    """Whom we believe, and what we show. kafka-python would say of a file that is none that no broker answers."""
+    certificate, key = (
+        None if path is None else config.resolve(path)
+        for path in (settings.certificate_file, settings.key_file)
+    )
+    believed = authorities(config, settings.ca_file, "[log] ca_file")
+    if certificate is not None:
+        try:
+            # Without a password OpenSSL would ask the terminal for that of a key that wants one.
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(certificate, key, password="")
+        except OSError as error:  # ssl's are, too
+            why = str(error) if isinstance(error, ssl.SSLError) else error.strerror
+            raise ConfigError(f"[log] certificate_file {certificate}, key_file {key}: {why}") from error
+    given = {"ssl_cafile": believed, "ssl_certfile": certificate, "ssl_keyfile": key}
+    return {name: str(path) for name, path in given.items() if path is not None}
