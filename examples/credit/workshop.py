@@ -44,7 +44,7 @@ def environment() -> Path:
 
 
 class Mlflow:
-    """A real MLflow server on the loopback, with its files in a directory."""
+    """A real MLflow server on the loopback, with its files in a directory: what an earlier one left there is there."""
 
     def __init__(self, directory: Path, tools: Path) -> None:
         self.address = f"http://127.0.0.1:{free_port(5000)}"
@@ -53,7 +53,7 @@ class Mlflow:
         self._child: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
-        self._directory.mkdir()
+        self._directory.mkdir(exist_ok=True)
         parent = os.getpid()
         argv = [
             self._python, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", self.address.rsplit(":", 1)[1],

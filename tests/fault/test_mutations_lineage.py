@@ -36,7 +36,6 @@ MUTATIONS = (
         "flaws.append(Flaw(entry.digest, str(error)))",
         "raise",
         GRAPH,
-        short=True,
     ),
     Mutation(
         "a damaged manifest is told",
@@ -78,7 +77,6 @@ MUTATIONS = (
         "    if before[0].facts == facts.digest:",
         "    if before[0].facts:",
         CARDS,
-        short=True,
     ),
     Mutation(
         "a package without cards",

@@ -5,10 +5,12 @@ it ends with.
 from __future__ import annotations
 
 import json
-import os
 import re
+import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -17,10 +19,20 @@ import yaml
 from tests.components import environments
 from tests.components.process import Process
 
-pytestmark = [pytest.mark.slow, pytest.mark.mlflow]
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "examples" / "credit"))
 
+from workshop import Mlflow, Workshop
+
+pytestmark = [pytest.mark.slow, pytest.mark.mlflow, pytest.mark.timeout(900)]
+
+Ran = subprocess.CompletedProcess[str]
 ROOT = Path(__file__).resolve().parents[2]
 DEMO = ROOT / "examples" / "credit" / "governed.py"
+JOB = yaml.safe_load((ROOT / "examples" / "pipelines" / "github-actions.yml").read_text())["jobs"]["judge"]
+FAIR: dict[str, object] = {
+    "features": {"without": ["age_in_years", "personal_status_and_sex", "foreign_worker"]}, "threshold": "parity",
+}  # fmt: skip
+UNFAIR: dict[str, object] = {"features": {"without": []}, "threshold": 0.5}
 PLAIN = {"COLUMNS": "200", "NO_COLOR": "1", "TERM": "dumb"}
 
 
@@ -88,40 +100,88 @@ def test_nothing_is_run_twice(demo: Process, workshop: Path) -> None:
         assert f"\n  {stage}:" in lock
 
 
-def test_the_workflow_of_github_actions_runs(demo: Process, workshop: Path) -> None:
-    """Its own steps, as they stand there, in the demo's repository; what installs, and what others' actions do, is not
-    run. The pipeline's key comes out of the secret, and is as secret in its file.
-    """
-    workflow = yaml.safe_load((ROOT / "examples" / "pipelines" / "github-actions.yml").read_text())
-    job = workflow["jobs"]["judge"]
-    environment = demo_environment(demo, workshop)
-    environment["GATES_KEY_PEM"] = (workshop.parent / "pipeline.key").read_text()
-    ran = {}
-    for step in job["steps"]:
-        if "run" in step and step["name"] != "Install":
-            ran[step["name"]] = subprocess.run(
-                ["bash", "-e", "-o", "pipefail", "-c", step["run"]], cwd=workshop, env=environment,
-                capture_output=True, text=True, check=False,
-            )  # fmt: skip
-    assert {name: done.returncode for name, done in ran.items()} == dict.fromkeys(ran, 0), ran
-    assert "Data and pipelines are up to date" in ran["Train, publish, judge"].stdout
-    assert re.search(r"fairness +passed", ran["What the gates said"].stdout)
-    assert (workshop / "from-the-secret.key").stat().st_mode & 0o777 == 0o600
-    wanted = set(job["env"]) - {"MLFLOW_TRACKING_TOKEN"}
-    assert wanted <= set(environment), "the demo runs the same pipeline with the same variables"
+@dataclass(frozen=True)
+class Pushed:
+    """What the workflow runs in."""
+
+    checkout: Workshop
+    given: frozenset[str]
+
+    def run(self, message: str, **changed: object) -> tuple[dict[str, Ran], bool]:
+        """Commit another params.yaml and run the job: its own steps, as they stand there; whether it succeeded.
+
+        As there, after a step that fails only those run that say `always()`. What installs, and what others' actions
+        do, is not run.
+        """
+        self.checkout.change(**changed)
+        self.checkout.commit(message)
+        ran: dict[str, Ran] = {}
+        good = True
+        for step in JOB["steps"]:
+            if "run" in step and step["name"] != "Install" and (good or step.get("if") == "always()"):
+                done = self.checkout.run("bash", "-e", "-o", "pipefail", "-c", step["run"])
+                ran[step["name"]] = done
+                good &= done.returncode == 0
+        return ran, good
+
+    def judged(self) -> tuple[str, list[str]]:
+        """The digest that was published, and its gates that did not pass."""
+        read = lambda name: json.loads((self.checkout.directory / name).read_text())  # noqa: E731 - one line
+        report = read("gates.json")["report"]
+        digest: str = read("package.json")["digest"]
+        assert report["package"] == digest
+        return digest, [each["name"] for each in report["results"] if each["verdict"] != "passed"]
 
 
-def demo_environment(demo: Process, workshop: Path) -> dict[str, str]:
-    """That of the demo's pipeline. MLflow has ended: what has not changed does not ask for it."""
+@pytest.fixture(scope="module")
+def pushed(demo: Process, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pushed]:
+    """A checkout of the demo's repository, its MLflow running again, the demo's store and governance log."""
     assert demo.returncode == 0
+    directory, var = tmp_path_factory.mktemp("runner"), demo.log.parent / "var"
+    shutil.copytree(var / "workshop", directory / "checkout")
     tools = environments.environment(
         "training", ROOT / "examples" / "credit" / "pipeline" / "requirements.txt"
     )
-    return {
-        **os.environ, "PATH": f"{tools / 'bin'}:{Path(sys.executable).parent}:{os.environ['PATH']}",
-        "AFFIANT_CONFIG": str(workshop.parent / "affiant.toml"), "GATES_KEY": "from-the-secret.key",
-        "MLFLOW_TRACKING_URI": "http://127.0.0.1:9", "DVC_NO_ANALYTICS": "true",
-    }  # fmt: skip
+    with Mlflow(var / "mlflow", tools) as server:
+        secrets = {
+            "AFFIANT_CONFIG": str(var / "affiant.toml"), "GATES_KEY": "from-the-secret.key",
+            "GATES_KEY_PEM": (var / "pipeline.key").read_text(), "MLFLOW_TRACKING_URI": server.address,
+        }  # fmt: skip
+        yield Pushed(Workshop(directory / "checkout", tools, secrets), frozenset(secrets))
+
+
+@pytest.mark.long
+def test_the_workflow_is_green_when_every_gate_has_passed(demo: Process, pushed: Pushed) -> None:
+    """Another parameter, whose model is fair: what follows from it is run, and nothing is left to be done."""
+    before = pushed.judged()[0]
+    ran, good = pushed.run("A smaller gap", **FAIR, parity_gap=0.049)
+    assert good, ran
+    said = ran["Train, publish, judge"].stdout
+    assert re.findall(r"Running stage '(\w+)'", said) == ["train", "publish", "gate"]
+    digest, failed = pushed.judged()
+    assert (digest != before, failed) == (True, [])
+    assert re.search(r"fairness +passed", ran["What the gates said"].stdout)
+    # Nothing else has changed; by which policy it is to be judged, this directory does not know.
+    assert pushed.checkout.run("dvc", "status").stdout.split() == ["gate:", "always", "changed"]
+
+
+def test_the_workflow_trains_publishes_judges_and_fails_with_a_gate(demo: Process, pushed: Pushed) -> None:
+    """The unfair model is pushed: what follows from the change is run, the package is another, and the job is red.
+
+    What the gates said is told. The pipeline's key comes out of the secret, and is as secret in its file.
+    """
+    before = pushed.judged()[0]
+    ran, good = pushed.run("All columns", **UNFAIR, parity_gap=0.048)
+    assert not good
+    said = ran["Train, publish, judge"]
+    assert said.returncode != 0
+    assert re.findall(r"Running stage '(\w+)'", said.stdout) == ["train", "publish", "gate"], said
+    digest, failed = pushed.judged()
+    assert (digest != before, failed) == (True, ["fairness"])
+    assert re.search(r"fairness +failed", ran["What the gates said"].stdout)
+    assert "kept with" in ran["What people read"].stdout
+    assert (pushed.checkout.directory / "from-the-secret.key").stat().st_mode & 0o777 == 0o600
+    assert set(JOB["env"]) - {"MLFLOW_TRACKING_TOKEN"} <= pushed.given
 
 
 def test_each_command_that_it_ends_with_works_as_printed(demo: Process) -> None:

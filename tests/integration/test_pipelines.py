@@ -72,7 +72,7 @@ def commands() -> list[list[str]]:
     ]
     text = "\n".join(" ".join(path.read_text().split()) for path in files)
     text = re.sub(r"\$\((?:[^()]|\([^()]*\))*\)", "X", text)  # what the shell puts in
-    found = re.findall(r"affiant ((?:model|gate) [a-z]+(?: [^>|`]*?))(?= > |\"|$| - | deps:|`)", text)
+    found = re.findall(r"affiant ((?:model|gate|card) [a-z]+(?: [^>|`]*?))(?= > |\"|$| - | deps:|`)", text)
     return [shlex.split(each.replace('"', "")) for each in found]
 
 
@@ -83,8 +83,8 @@ def test_every_command_that_they_call_has_these_options(words: list[str]) -> Non
 
 
 def test_the_commands_were_found() -> None:
-    """Publishing and judging, at least."""
-    assert {("model", "publish"), ("gate", "run"), ("gate", "show")} <= {
+    """Publishing, judging and cards, at least."""
+    assert {("model", "publish"), ("gate", "run"), ("gate", "show"), ("card", "attach")} <= {
         tuple(each[:2]) for each in commands()
     }
 
