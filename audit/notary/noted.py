@@ -2,9 +2,10 @@
 "partitions": <n>, "begun": <n>, "writer": "<16 hex digits>"}`.
 
 It is written before the topic's first tree, and again when partitions are added, and when their trees are begun: the
-first `begun` partitions have had a state, and the governance log says so (topics.py). `writer` is drawn by a process:
-of two that begin at once one finds that it is not alone. Both may be absent: notes of earlier versions have
-neither. A topic that is made again is noticed by the note. Nobody signs it: who reads it MUST take it for a stranger's.
+first `begun` partitions have had a state, and the governance log says so (topics.py). `writer` is drawn by a process,
+4 bytes, by which of two that begin at once one finds that it is not alone; behind them are 4 of the SHA-256 of
+`id partitions begun writer`, so that a byte that is flipped is seen. Notes of earlier versions have neither. A topic
+that is made again is noticed by the note. Nobody signs it: who reads it MUST take it for a stranger's.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Annotated, Final, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
@@ -38,6 +40,8 @@ class _Form(BaseModel):
     def _no_more_than_there_are(self) -> Self:
         if self.begun > self.partitions:
             raise ValueError("more partitions are begun than there are")
+        if self.writer and self.writer != _checked(self.id, self.partitions, self.begun, self.writer[:8]):
+            raise ValueError("the note is not as its writer wrote it")
         return self
 
 
@@ -52,7 +56,7 @@ class Noted:
     begun: int = 0
     """So many of them, the first ones, have had a state: one that has none has lost it."""
     writer: str = ""
-    """Which process has written it: 16 hex digits, or empty."""
+    """Which process has written it: 8 hex digits, or empty."""
 
     def encode(self) -> bytes:
         """The note's bytes.
@@ -60,7 +64,8 @@ class Noted:
         Raises:
             FormatError: there are more partitions than a note may say: nobody could read it again.
         """
-        more = {"begun": self.begun, "writer": self.writer}
+        writer = self.writer and _checked(self.topic.hex(), self.partitions, self.begun, self.writer)
+        more = {"begun": self.begun, "writer": writer}
         said = {"id": self.topic.hex(), "partitions": self.partitions, **{k: v for k, v in more.items() if v}}
         raw = json.dumps(said).encode()
         if Noted.decode(raw) != self:
@@ -85,7 +90,12 @@ class Noted:
                 f"{where or 'the note'}: {first['msg']}; want an id of 32 hex digits, and 1 to {MOST_PARTITIONS} "
                 "partitions"
             ) from error
-        return cls(bytes.fromhex(form.id), form.partitions, form.begun, form.writer)
+        return cls(bytes.fromhex(form.id), form.partitions, form.begun, form.writer[:8])
+
+
+def _checked(topic: str, partitions: int, begun: int, writer: str) -> str:
+    said = f"{topic} {partitions} {begun} {writer}"
+    return writer + sha256(said.encode()).hexdigest()[:8]
 
 
 def note_name(topic: str) -> str:

@@ -54,7 +54,7 @@ class Topics:
         self._governance = governance
         self._name = name
         self._anew = anew
-        self._writer = os.urandom(8).hex()
+        self._writer = os.urandom(4).hex()
         self.told: Counter[str] = Counter()
         """Alarms `topic` that the governance log has taken, by the topic's name."""
 

@@ -23,6 +23,8 @@ COSIGNED = "tests/unit/audit/notary/test_cosigning.py"
 SESSIONS = "tests/unit/audit/notary/test_session.py"
 NOTES = "tests/unit/audit/notary/test_noted.py"
 NOTARY_TESTS = "tests/integration/test_notary.py"
+SIGNED = "tests/unit/audit/notary/test_signers.py -k signature"
+LOCKED = "tests/integration/test_notary_locked.py"
 NOTARIES = f"{NOTARY_TESTS} -k begun"
 COPIED = (
     "audit",
@@ -38,13 +40,14 @@ COPIED = (
     OBJECTS,
     WITNESSES,
     NOTARY_TESTS,
+    LOCKED,
     "tests/unit/audit/notary",
 )
 
 SEAL, HEAD, GROWTH = "audit/notary/seal.py", "audit/notary/head.py", "audit/notary/growth.py"
 STATE, ENTRIES, WITNESS = "audit/notary/state.py", "audit/notary/holes.py", "audit/notary/witness.py"
 COSIGNING, TOPICS = "audit/notary/cosigning.py", "audit/notary/topics.py"
-SESSION = "audit/notary/session.py"
+SESSION, SIGNERS = "audit/notary/session.py", "audit/notary/signers.py"
 FILES = "audit/files.py"
 DIRECTORY, BUCKET, NAMES = "audit/objects/directory.py", "audit/objects/bucket.py", "audit/objects/names.py"
 
@@ -383,9 +386,44 @@ MUTATIONS = (
     Mutation(
         "two notaries write one note",
         TOPICS,
-        "        self._writer = os.urandom(8).hex()\n",
+        "        self._writer = os.urandom(4).hex()\n",
         '        self._writer = ""\n',
         NOTES,
+    ),
+    Mutation(
+        "what a command signs is believed",
+        SIGNERS,
+        "            Ed25519PublicKey.from_public_bytes(self.public_key).verify(signature, message)\n",
+        "            pass\n",
+        SIGNED,
+    ),
+    Mutation(
+        "a signer that does not answer ends the notary",
+        "audit/notary/partition.py",
+        "LogUnavailable, LogCut, SignerUnavailable, WitnessContradicts)",
+        "LogUnavailable, LogCut, WitnessContradicts)",
+        SESSIONS,
+    ),
+    Mutation(
+        "payloads in the clear are locked",
+        "audit/notary/locked.py",
+        "    if settings.payload_store is None or",
+        "    if False and",
+        LOCKED,
+    ),
+    Mutation(
+        "a directory is a locked bucket",
+        "audit/settings.py",
+        "        if self.object_lock and (self.store is None",
+        "        if False and (self.store is None",
+        LOCKED,
+    ),
+    Mutation(
+        "the bucket is not asked",
+        "audit/notary/notary.py",
+        "            self._check_lock(note_name(topic.name))\n",
+        "",
+        LOCKED,
     ),
     Mutation(
         "a witness may know more",

@@ -63,8 +63,12 @@ def test_a_note_is_read_as_it_was_written(partitions: int) -> None:
     note = Noted(bytes.fromhex(ID), partitions)
     assert Noted.decode(note.encode()) == note
     assert json.loads(note.encode()) == {"id": ID, "partitions": partitions}  # as earlier versions read it
-    whole = replace(note, begun=partitions, writer="0123456789abcdef")
+    whole = replace(note, begun=partitions, writer="01234567")
     assert Noted.decode(whole.encode()) == whole
+    said = json.loads(whole.encode())
+    for name, other in (("id", "00" * 16), ("begun", partitions - 1), ("writer", "11" + said["writer"][2:])):
+        with pytest.raises(FormatError, match="not as its writer wrote it"):
+            Noted.decode(json.dumps(said | {name: other}).encode())
     for wrong in (Noted(note.topic, MOST_PARTITIONS + 1), Noted(b"short", 1)):
         with pytest.raises(FormatError):
             wrong.encode()

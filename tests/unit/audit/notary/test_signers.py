@@ -1,42 +1,21 @@
-"""A key that a command signs with: what it may print, what is made of one that fails; and a notary that uses it."""
+"""A key that a command signs with: what it may print, and what is made of one that fails."""
 
 from __future__ import annotations
 
 import base64
-import sys
-import threading
 from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from audit.config import load
-from audit.errors import KeyRefused, NotSealed
-from audit.log import configured_log
-from audit.notary.keys import FileKey, read_vkey
+from audit.errors import KeyRefused
+from audit.notary.keys import FileKey
 from audit.notary.signers import CommandKey, configured_signer, make_key
 from audit.proof.note import SignerUnavailable
-from audit.sealed import SealedTree, TreeId
-from audit.trees import configured_trees
-from cli.notary import configured_notary
-from cli.up import need_key
-from tests.components.process import wait_until
-from tests.components.sworn import two_epochs
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(32))
 PUBLIC = KEY.public_key().public_bytes_raw()
-KMS = """
-import pathlib, sys
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-key, away = Ed25519PrivateKey.from_private_bytes(bytes(32)), pathlib.Path(__file__).with_name("away")
-if sys.argv[1] == "public":
-    print(__import__("base64").b64encode(key.public_key().public_bytes_raw()).decode())
-elif away.exists():
-    away.unlink()
-    sys.exit("throttled")
-else:
-    sys.stdout.buffer.write(key.sign(sys.stdin.buffer.read()))
-"""
 
 
 def shell(line: str, *arguments: str, seconds: float = 30) -> CommandKey:
@@ -98,45 +77,10 @@ def test_a_command_that_is_not_there_is_refused_at_the_start() -> None:
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
     """Settings whose key a command has."""
-    (tmp_path / "kms.py").write_text(KMS)
     path = tmp_path / "affiant.toml"
-    path.write_text(
-        f'[notary]\nmetrics_port = 0\nseal_seconds = 0.1\nsigner_command = ["{sys.executable}", "{tmp_path}/kms.py"]\n'
-    )
+    public = base64.b64encode(PUBLIC).decode()
+    path.write_text(f'[notary]\nsigner_command = ["sh", "-c", "test $0 = public && echo {public}"]\n')
     return path
-
-
-def test_a_notary_seals_with_a_key_that_it_never_sees(config: Path) -> None:
-    """The command is asked for the public half; a throttled call is made again; anybody's verifier takes the note."""
-    loaded = load(config)
-    with pytest.raises(KeyRefused, match="notary keygen"):
-        need_key(loaded)
-    vkey = make_key(loaded)
-    assert vkey.public_key == PUBLIC
-    assert make_key(loaded) == vkey == read_vkey(config.parent / "notary.pub")
-    assert not (config.parent / "notary.key").exists()
-    need_key(loaded)
-    log = configured_log(loaded)
-    writer = log.writer(0)
-    for key, value in two_epochs(4).values:
-        writer.send(value or b"", key)
-    writer.close()
-    (config.parent / "away").touch()
-    tree = SealedTree(configured_trees(loaded).objects, TreeId("affiant.local", log.topic().id, 0), PUBLIC)
-    stop = threading.Event()
-    thread = threading.Thread(target=configured_notary(loaded).run, args=(stop,), daemon=True)
-    thread.start()
-
-    def size() -> int:
-        try:
-            return tree.published().size
-        except NotSealed:
-            return 0
-
-    wait_until(lambda: size() == 9, what="all is sealed")
-    assert not (config.parent / "away").exists()
-    stop.set()
-    thread.join()
 
 
 def test_the_vkey_of_another_key_is_left_as_it_is(config: Path) -> None:
