@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -9,9 +10,13 @@ from typing import Any
 
 import pytest
 
+from audit.settings import JournalSettings, NotarySettings
+from monitoring.alerts.limits import Limits
 from tests.components.sealed import sealed_log
 
 PAGE = (Path(__file__).parents[2] / "docs" / "capacity.md").read_text()
+OPERATIONS = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
+ARCHIVE = (Path(__file__).parents[2] / "docs" / "archive.md").read_text()
 BENCHMARKS = (Path(__file__).parents[2] / "docs" / "benchmarks.md").read_text()
 
 
@@ -53,12 +58,49 @@ def test_the_table_is_what_the_formulae_give(page: dict[str, Any]) -> None:
         each: Callable[[str], float] = lambda name: page["cores"](rate, page[name])  # noqa: B023, E731
         workers = page["workers"](rate)
         journal = page["journal_bytes"](rate / workers, 3600) / 1e9
+        lasts = page["journal_seconds"](rate / workers) / 60
         log, trees = page["log_bytes"](rate, 1) / 1e12, page["tree_bytes"](rate * 86_400 * 365) / 1e12
         assert cells == (
             f"{workers} | {each('SIDECAR'):.2f} | {each('NOTARY'):.2f} | {each('MONITOR'):.2f} | "
-            f"{page['partitions'](rate)} | {journal:.1f} GB | {log:.2f} TB | {trees:.1f} TB"
+            f"{page['partitions'](rate)} | {lasts:.1f} min | {journal:.1f} GB | {log:.2f} TB | {trees:.1f} TB"
         )
     assert page["logs"](100_000) == 5
+
+
+def test_what_is_said_of_the_journal_is_what_is_set_where_nothing_is(page: dict[str, Any]) -> None:
+    """Its bound, the rates that it lasts four hours and under four minutes for, and when the alert comes."""
+    fields, limits = JournalSettings.model_fields, Limits()
+    assert page["JOURNAL"] == fields["max_bytes"].default
+    assert page["journal_seconds"](160) == pytest.approx(4 * 3600, rel=0.01)
+    assert 3 * 60 < page["journal_seconds"](10_000) < 4 * 60
+    seconds = page["journal_seconds"](1000)
+    assert page["journal_bytes"](1000, seconds) == pytest.approx(page["JOURNAL"])
+    assert fields["slow_at"].default == 0.8
+    for text in (PAGE, OPERATIONS):
+        told = " ".join(text.split())
+        assert "160 records" in told
+        assert f"{limits.hours_to_full_warn} hours are left" in told
+        assert f"pages at {limits.hours_to_full_page}" in told
+
+
+def test_what_is_said_of_locked_versions_is_what_the_formula_gives(page: dict[str, Any]) -> None:
+    """Of 24 partitions, and of one in the table of the archive's page, at the seal's own pace."""
+    assert NotarySettings.model_fields["seal_seconds"].default == 1.0
+    day = page["locked_versions"](24)
+    assert f"{day / 1e6:.1f} million versions a day" in PAGE
+    assert f"{day * 3652 / 1e9:.0f} billion in ten years" in PAGE
+    rows = re.findall(r"^\| (\d) \| \d+ \| .* ([\d,]+)(?: versions)? \|$", ARCHIVE, re.MULTILINE)
+    assert len(rows) == 4
+    for seconds, versions in rows:
+        assert page["locked_versions"](1, float(seconds)) == pytest.approx(
+            float(versions.replace(",", "")), rel=0.01
+        )
+
+
+def test_a_partition_is_asked_for_what_brokers_take_too(page: dict[str, Any]) -> None:
+    """Not for the monitors alone: at the end of the table it is the bytes that want more."""
+    assert page["partitions"](100_000, record=15) == 2 * math.ceil(page["cores"](100_000, page["MONITOR"]))
+    assert page["partitions"](100_000) * page["PARTITION"] >= 2 * 100_000 * 1500
 
 
 def test_the_trees_take_what_the_formula_says(page: dict[str, Any], tmp_path: Path) -> None:

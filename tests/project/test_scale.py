@@ -39,6 +39,7 @@ def test_a_cell_is_what_the_formulae_say() -> None:
         "Kafka's disk for 3 days": known["log_bytes"](rate, 3) / 1e12,
         "archive a day: entries": known["archive_bytes"](day, payload=0) / 1e12,
         "trees a day": known["tree_bytes"](day) / 1e12,
+        "locked versions a day": known["locked_versions"](known["partitions"](rate), 2),
     }
     assert set(each) == set(told)
     units = {"Kafka": 1000, "Kafka's disk for 3 days": 1000}  # GB/s for all, PB
@@ -49,6 +50,18 @@ def test_a_cell_is_what_the_formulae_say() -> None:
             name,
             value,
         )
+
+
+def test_the_points_of_growth_are_their_ratios() -> None:
+    """Each row's last figure is its eighth partition's by its first's, and within the bar that the bench has."""
+    page = (DOCS / "scale.md").read_text()
+    rows = re.findall(
+        r"^\| (sidecar|notary|monitor) \| ([\d.]+) .*\| ([\d.]+) \(\d\) \| ([\d.]+) × \|$", page, re.MULTILINE
+    )
+    assert [row[0] for row in rows] == ["sidecar", "notary", "monitor"]
+    for _, one, eight, ratio in rows:
+        assert abs(float(eight) / float(one) - float(ratio)) < 0.006
+        assert float(ratio) <= 1.3
 
 
 def first(text: str) -> float:
