@@ -1,0 +1,83 @@
+"""A rolling upgrade, the loss of a node, and brokers that are rolled, under load: no request fails that need not."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.components.kafka import KafkaBroker, KafkaCluster
+from tests.fault.gateway.results import keep
+from tests.fault.upgrade.world import House
+
+pytestmark = [pytest.mark.fault, pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(1800)]
+ROUNDS = int(os.environ.get("AFFIANT_UPGRADE_ROUNDS", "3"))
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[Callable[..., House]]:
+    """Makes one, which is ended with the test."""
+    made: list[House] = []
+
+    def new(bootstrap: str, replication: int) -> House:
+        made.append(House(tmp_path / "house", bootstrap, replication=replication))
+        return made[-1]
+
+    yield new
+    for each in made:
+        each.kill()
+
+
+def test_an_upgrade_and_a_lost_node_fail_no_request_and_lose_no_record(
+    house: Callable[..., House], own_kafka: KafkaBroker
+) -> None:
+    """The short form: two gateways are replaced. While the only broker is away the node of the third dies, its volume
+    is adopted, and dies again with what no log has: that volume is drained, and removed.
+    """
+    world = house(own_kafka.bootstrap, 1)
+    first, second, third = world.pods
+    world.start()
+    world.replace(first)
+    own_kafka.stop()
+    world.lose(third)
+    third.lose()
+    world.wait_answers(60)  # of the two that are left, and of their journals alone
+    own_kafka.start()
+    world.replace(second)
+    world.give_up(third)
+    tally, _ = world.finish("upgrade, short")
+    assert (tally.kills, tally.lost) == (2, 0)
+    assert world.in_work == 2
+
+
+@pytest.mark.long
+def test_upgrades_lost_nodes_and_rolled_brokers_again_and_again(
+    house: Callable[..., House], own_kafka_cluster: KafkaCluster
+) -> None:
+    """Each round: every gateway is replaced, every broker stopped and started, a node lost and its volume adopted, and
+    a volume emptied in whose place an empty one comes.
+    """
+    cluster = own_kafka_cluster
+    world = house(cluster.bootstrap, 3)
+    world.start()
+    for turn in range(ROUNDS):
+        for pod in world.pods:
+            world.replace(pod)
+        for broker in cluster.brokers.values():
+            broker.stop()
+            world.wait_answers(200)
+            broker.start()
+            cluster.wait_for_brokers(set(cluster.brokers))
+        world.lose(world.pods[turn % 3])
+        world.replace(world.pods[(turn + 1) % 3])
+        given = world.pods[(turn + 2) % 3]
+        given.sidecar.kill()  # so that something is on its volume alone
+        world.wait_answers(60)
+        given.lose()
+        world.give_up(given)
+        world.refill(given)
+    tally, _ = world.finish("upgrades, three brokers")
+    keep(tally)
+    assert (tally.kills, tally.lost) == (2 * ROUNDS, 0)
