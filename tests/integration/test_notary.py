@@ -743,6 +743,22 @@ def test_the_command_lists_the_alarms(tmp_path: Path) -> None:
     assert json.loads(affiant(config, "notary", "alarms", "--json").stdout)["offset"] == 0
 
 
+def test_the_command_refuses_a_store_that_was_lost_and_says_what_to_do(tmp_path: Path) -> None:
+    """Sealed elsewhere by the same key: the store of the settings is another one. Exit code 1; nothing is written."""
+    config = settings_file(tmp_path)
+    data = tmp_path / "affiant-data"
+    log = LocalLog(data / "log", "affiant-entries", 1)
+    world = World(tmp_path / "world", log, LocalLog(data / "log-governance", "affiant-governance", 1))
+    world.key = FileKey(tmp_path / "notary.key")
+    world.put(two_epochs(4).values)
+    begin(world)
+    refused = affiant(config, "notary", "run")
+    assert refused.returncode == 1, refused.stderr
+    assert "its trees were begun" in refused.stderr
+    assert "`affiant notary restore` puts a copy back" in refused.stderr
+    assert not (data / "sealed").exists()
+
+
 def test_the_notarys_key_must_be_its_owners_alone(tmp_path: Path) -> None:
     """A key that others can read is refused, with what to do; exit code 2."""
     config = settings_file(tmp_path)
