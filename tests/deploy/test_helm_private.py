@@ -11,9 +11,7 @@ from audit.notary.keys import FileKey, generate
 from monitoring.controller.token import make_token, read_token
 from service.auth import add_key, read_keys
 from tests.components.journals import write_journal
-from tests.deploy.helm_chart import (
-    pod,
-)
+from tests.deploy.helm_chart import pod, settings
 
 
 @pytest.fixture
@@ -67,3 +65,14 @@ def test_a_volume_whose_modes_are_changed_at_each_mount_ends_a_journal(tmp_path:
         file.chmod(file.stat().st_mode | 0o660)
     with pytest.raises(JournalError, match="others can read or change it"):
         write_journal(tmp_path, [b"two"], settings=JournalSettings())
+
+
+def test_a_notary_whose_key_is_elsewhere_has_none() -> None:
+    """No Secret, no copy of one, and no file in its settings: a command signs."""
+    of = pod("tls", "notary")
+    assert [each["name"] for _, each in of.containers()] == ["notary"]
+    assert not {"secrets", "keys"} & set(of.volumes())
+    table = settings("tls", "notary")["notary"]
+    assert table["signer_command"] == ["/opt/bank/notary-kms", "--key", "notary-2026"]
+    assert "key_file" not in table
+    assert "signer_command" not in settings("tls", "gateway")["notary"]

@@ -69,6 +69,10 @@ REFUSED: list[tuple[str, str, dict[str, str]]] = [
         },
     ),
     (
+        "two keys", "tls",
+        {"notary.keySecret.secretName=x": "notary.keySecret.secretName and settings.notary.signer_command both say"},
+    ),
+    (
         "clients' certificates", "minimal",
         {"gateway.tls.clientCertificates=true": "the gateway speaks no TLS: set gateway.tls.secretName"},
     ),

@@ -20,7 +20,7 @@ WHO = {
     "identity": {"gateway", "notary", "monitor", "controller", "drain"},
     "models": {"gateway", "monitor", "controller"},
     "telemetry": {"gateway", "notary", "monitor", "controller"},
-    "keys": {"gateway", "monitor", "controller"},
+    "keys": {"gateway", "notary", "monitor", "controller"},
     "fluentd": {"gateway", "drain"},
     "witnesses": {"notary"},
     "webhooks": {"controller"},
@@ -57,6 +57,8 @@ def used(found: tuple[Manifest, ...]) -> Iterator[str]:
             "webhooks": ("controller", "retrain_webhook"),
         }  # fmt: skip
         yield from (way for way, (table, key) in keys.items() if tables.get(table, {}).get(key))
+        if tables.get("notary", {}).get("signer_command"):
+            yield "keys"
 
 
 def closed(found: tuple[Manifest, ...], values: Mapping[str, Any]) -> set[str]:

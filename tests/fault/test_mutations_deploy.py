@@ -54,6 +54,7 @@ MUTATIONS = (
     check("a Prometheus that nobody answers", f"{CHART}/_refused.tpl", "(not $v.istio.metricsCertificates) (not $v.istio.plaintextMetrics)", "false", REFUSED),
     check("clients' certificates without TLS", f"{CHART}/_refused.tpl", '{{- if and $v.gateway.tls.clientCertificates (not (include "affiant.gateway.tls" .)) -}}', "{{- if false -}}", REFUSED),
     check("clients of no authority", f"{CHART}/_refused.tpl", "{{- if and $v.gateway.tls.clientCertificates (not $v.gateway.tls.caKey) -}}", "{{- if false -}}", REFUSED),
+    check("two keys of the notary", f"{CHART}/_refused.tpl", "{{- if $v.notary.keySecret.secretName -}}", "{{- if false -}}", REFUSED),
     check("two bundles", f"{CHART}/_refused.tpl", "{{- if and $v.caBundle.configMapName $v.caBundle.secretName -}}", "{{- if false -}}", REFUSED),
     check("no archive", f"{CHART}/_refused.tpl", "{{- if not $v.kafka.archived -}}", "{{- if false -}}", REFUSED),
     check("a retention of an hour", f"{CHART}/_refused.tpl", "{{- if lt (int64 $v.kafka.retentionMs) 86400000 -}}", "{{- if false -}}", REFUSED),

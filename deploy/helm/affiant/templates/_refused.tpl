@@ -28,8 +28,12 @@ what to set; all that are wrong are told at once.
 {{- if not $v.notary.name -}}
 {{- $wrong = append $wrong "notary.name is not set: whose log is it? (a host name that you own; it never changes)" -}}
 {{- end -}}
-{{- if not $v.notary.keySecret.secretName -}}
-{{- $wrong = append $wrong "notary.keySecret.secretName is not set: the notary signs with a key (`affiant notary keygen`)" -}}
+{{- if include "affiant.notary.signer" . -}}
+{{- if $v.notary.keySecret.secretName -}}
+{{- $wrong = append $wrong "notary.keySecret.secretName and settings.notary.signer_command both say with what the notary signs: set one of them" -}}
+{{- end -}}
+{{- else if not $v.notary.keySecret.secretName -}}
+{{- $wrong = append $wrong "notary.keySecret.secretName is not set: the notary signs with a key (`affiant notary keygen`), or by settings.notary.signer_command" -}}
 {{- end -}}
 {{- if not $v.notary.publicKey -}}
 {{- $wrong = append $wrong "notary.publicKey is not set: sidecars and gateways believe this vkey alone (`affiant notary vkey`)" -}}

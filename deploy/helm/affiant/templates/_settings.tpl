@@ -56,7 +56,9 @@
 {{- $table := dict "name" $notary.name "public_key_file" "/etc/affiant/notary.pub" "store" $stores.sealed -}}
 {{- $settings := deepCopy (default dict .root.Values.settings.notary) -}}
 {{- if eq .component "notary" -}}
+{{- if not (include "affiant.notary.signer" .root) -}}
 {{- $_ := set $table "key_file" "/run/affiant/keys/notary.key" -}}
+{{- end -}}
 {{- $_ := set $table "metrics_host" .root.Values.listen -}}
 {{- $_ := set $table "metrics_port" 9465 -}}
 {{- $_ := set $table "object_lock" $stores.objectLock -}}

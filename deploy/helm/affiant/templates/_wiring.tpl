@@ -44,6 +44,11 @@ ca:
 {{- include "affiant.tlsClient" (dict "root" . "component" "controller") -}}
 {{- end -}}
 
+{{/* Whether the notary's key is elsewhere, and a command of somebody's signs with it. */}}
+{{- define "affiant.notary.signer" -}}
+{{- if (default dict .Values.settings.notary).signer_command }}yes{{ end -}}
+{{- end -}}
+
 {{- define "affiant.kafka.sasl" -}}
 {{- if hasPrefix "SASL" .Values.kafka.securityProtocol }}yes{{ end -}}
 {{- end -}}
@@ -140,7 +145,9 @@ ca:
 {{- if eq .component "gateway" -}}
 {{- $keys = append $keys (merge (dict "path" "keys.json") $v.gateway.apiKeys) -}}
 {{- else if eq .component "notary" -}}
+{{- if not (include "affiant.notary.signer" .root) -}}
 {{- $keys = append $keys (merge (dict "path" "notary.key") $v.notary.keySecret) -}}
+{{- end -}}
 {{- else if eq .component "controller" -}}
 {{- $keys = append $keys (merge (dict "path" "controller.key") $v.controller.keySecret) -}}
 {{- if $v.controller.tokenSecret.secretName -}}
@@ -167,6 +174,7 @@ ca:
 {{- if (default dict $settings.fluentd).address }}{{ $_ := set $used "fluentd" "Fluentd is closed, and nothing is copied:" }}{{ end -}}
 {{- if (default dict $settings.notary).witnesses }}{{ $_ := set $used "witnesses" "the witnesses is closed, and a quorum of them holds the notary:" }}{{ end -}}
 {{- if (default dict $settings.encryption).keys_command }}{{ $_ := set $used "keys" "the key service is closed, and payloads cannot be encrypted:" }}{{ end -}}
+{{- if include "affiant.notary.signer" . }}{{ $_ := set $used "keys" "the key service is closed, and nothing is sealed:" }}{{ end -}}
 {{- if (default dict $settings.controller).retrain_webhook }}{{ $_ := set $used "webhooks" "the webhook of retraining is closed:" }}{{ end -}}
 {{- range $component := list "gateway" "notary" "monitor" "controller" -}}
 {{- if hasKey (default dict (index $v $component).serviceAccount.annotations) "eks.amazonaws.com/role-arn" }}{{ $_ := set $used "identity" "AWS STS, of which roles are got, is closed, and so are the buckets:" }}{{ end -}}
