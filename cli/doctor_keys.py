@@ -40,7 +40,7 @@ def _own(asked: Asked) -> Iterator[secrets.Secret]:
     notary = config.section("notary", NotarySettings)
     controller = config.section("controller", ControllerSettings)
     gateway = config.section("gateway", GatewaySettings)
-    if "notary" in parts:
+    if "notary" in parts and not notary.signer_command:
         key = config.resolve(notary.key_file)
         yield secrets.Secret("the notary's key", key, "`affiant notary keygen` makes it", read=FileKey)
     if "controller" in parts:

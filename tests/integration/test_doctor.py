@@ -147,6 +147,8 @@ def test_a_key_that_is_none_and_one_that_is_gone(clinic: Clinic) -> None:
     clinic.finds("key-malformed")
     key.unlink()
     clinic.finds("key-absent")
+    clinic.set({"notary": {"signer_command": ["kms-sign"]}})  # which has it: there is no file to look for
+    assert "key-absent" not in clinic.ask()[1]
     code, found = clinic.ask("--only", "gateway,sidecar")
     assert (code, set(found) - REMARKS) == (
         0,
