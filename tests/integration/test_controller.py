@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import threading
 import time
 from pathlib import Path
@@ -11,23 +10,18 @@ from typing import Any
 
 import pytest
 
-from audit.archive import Archiver, Limits
 from audit.errors import LogUnavailable
 from audit.governance import Governance
-from audit.log import configured_governance_log, configured_log
-from audit.log.frames import encode_frame
-from audit.proof.record import split_record
-from audit.show import walk
-from audit.trees import configured_trees
+from audit.log import configured_governance_log
 from monitoring.controller.act import appender
 from monitoring.controller.run import Controller
 from monitoring.controller.said import because_of
 from registry.deployment import Deployment, encode_deployment
 from tests.components.alertmanager import Alertmanager
 from tests.components.approvals import affiant
-from tests.components.archives import ArchiveSeal
 from tests.components.controlled import PANE, TOKEN, Site
 from tests.components.controller import KEYS, put
+from tests.components.receded import Receded
 
 
 @pytest.fixture
@@ -157,32 +151,10 @@ def test_an_auditor_finds_a_target_that_was_not_admitted(rolled: Site, tmp_path:
 def test_an_auditor_without_the_log_reads_the_archive(rolled: Site, tmp_path: Path) -> None:
     """All of it, or what the log does not have any more; without either, its records are gone."""
     site = rolled.copy(tmp_path / "site")
-    log = configured_log(site.loaded)
-    reader, topic = log.reader(), log.topic().id
-    entries = list(walk(reader, 0, 0, 1536))
-    reader.close()
-    archiver = Archiver(configured_trees(site.loaded).objects, topic, 0, 0, 0, Limits(records=600))
-    for entry in entries:
-        archiver.add(entry.offset, entry.timestamp, *split_record(entry.value or b""))
-    seal = ArchiveSeal(1536)
-    while archiver.archive(seal, 0.0, flush=True):
-        pass
-    directory = site.directory / "data" / "log"
-
-    def younger(first: int) -> None:
-        """A log of the same topic that begins there."""
-        for each in (directory / "0").glob("*.log"):
-            each.unlink()
-        frames = b"".join(
-            encode_frame(each.offset, each.timestamp, each.key or b"", each.value) for each in entries[first:]
-        )
-        (directory / "0" / f"{first:020d}.log").write_bytes(frames)
-        (directory / "0" / "end").unlink()
-        log.writer(0).close()
-
-    younger(700)
+    log = Receded(site.loaded, site.directory)
+    log.begin(700)
     assert affiant("audit", "recompute", "credit@latest", *site.config).code == 0
-    shutil.rmtree(directory)
+    log.lose()
     assert affiant("audit", "recompute", "credit@latest", *site.config).code == 3
     done = affiant("audit", "recompute", "credit@latest", "--archive", "--json", *site.config)
     assert done.code == 0, done

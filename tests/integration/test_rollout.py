@@ -28,6 +28,7 @@ from tests.components.monitored import Traffic, append, local_log
 from tests.components.packages import number_package
 from tests.components.ports import free_port
 from tests.components.process import Process
+from tests.components.receded import Receded
 
 POLICY = b"""
 format: 1
@@ -154,6 +155,33 @@ def test_a_good_canary_becomes_live_step_by_step(through: Stage) -> None:
     assert (told["right"], told["signed"]) == (True, told["computed"])
 
 
+def told_of(site: Stage, offset: int, *options: str) -> tuple[int, bool, list[str], list[Any]]:
+    """What an auditor finds of an event."""
+    done = affiant("audit", "recompute", offset, "--json", *options, *site.config)
+    wrong = [each["what"] for each in done.json["checks"] if not each["holds"]]
+    return done.code, done.json["right"], wrong, done.json["computed"]
+
+
+def test_steps_are_computed_again_of_the_archive(through: Stage, tmp_path: Path) -> None:
+    """Of what the log has not any more; of all, the record before the ranges too; and nothing of what none has."""
+    site = through.copy(tmp_path / "site")
+    one, other = site.deployed().counted[-2:]
+    log = Receded(site.loaded, site.directory)
+    log.begin(2 * ANSWERED + 700)
+    signed = (other.content.evidence or {})["questions"]
+    assert told_of(site, other.offset) == (0, True, [], signed)
+    log.lose()
+    assert affiant("audit", "recompute", other.offset, *site.config).code == 3
+    assert told_of(site, other.offset, "--archive") == (0, True, [], signed)
+    done = affiant("audit", "recompute", one.offset, "--archive", *site.config)
+    assert (done.code, "it was right" in done.out) == (0, True), done
+    files = sorted(each for each in (site.directory / "data").rglob("*.parquet") if "entries" in str(each))
+    files[0].unlink()
+    done = affiant("audit", "recompute", one.offset, "--archive", *site.config)
+    assert (done.code, done.out) == (1, ""), done
+    assert "has the offsets 600 to before" in done.err.replace("\n", " ")
+
+
 def retold(site: Stage, path: str, value: Any) -> int:
     """The last event, said otherwise and signed by the controller's key; its offset."""
     event = site.deployed().counted[-1].content
@@ -228,3 +256,5 @@ def test_a_canary_without_steps_that_fails_is_taken_back(tmp_path: Path) -> None
     done = affiant("audit", "recompute", site.moved("rollback"), *site.config)
     assert done.code == 0, done
     assert "taken back at offset" in done.out
+    Receded(site.loaded, site.directory).lose()
+    assert told_of(site, site.moved("rollback"), "--archive")[:3] == (0, True, [])
