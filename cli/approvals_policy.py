@@ -66,6 +66,7 @@ def propose(
 
     Example: affiant policy propose policy.yaml --role policy --rationale "the first policy" --key cyd.key
     """
+    from monitoring.alerts.rules import in_vain
     from registry.approvals.propose import (
         PolicyIntent,
         lacking,
@@ -90,7 +91,7 @@ def propose(
         for each in refused:
             typer.echo(f"refused: {printable(each)}", err=True)
         raise typer.Exit(WRONG)
-    for each in (*lacking(board.roots.now, policy), *warnings(policy)):
+    for each in (*lacking(board.roots.now, policy), *warnings(policy), *in_vain(policy)):
         warn(each)
     if not as_json:
         before = board.policy.policy if board.policy is not None else None

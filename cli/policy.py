@@ -38,11 +38,12 @@ def check(
 
     Example: affiant policy check examples/credit/policy.yaml
     """
+    from monitoring.alerts.rules import in_vain
     from registry.approvals.slots import needs_of, unwritten, warnings
     from registry.policy import load_policy
 
     policy = load_policy(file)
-    refused, remarks = unwritten(policy), warnings(policy)
+    refused, remarks = unwritten(policy), [*warnings(policy), *in_vain(policy)]
     if as_json:
         told = {
             "digest": policy.digest,

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitoring.intervals import Interval, wilson
+from registry.policy.attributes import named
 
 if TYPE_CHECKING:
     from registry.policy.gates import Protected
@@ -47,13 +48,13 @@ class Attribute:
     """Names by code; the last one is "missing"."""
 
     @classmethod
-    def of(cls, column: int, feature: Feature, protected: Protected) -> Self | None:
-        """None: it cannot be looked at, see `unlooked`."""
+    def of(cls, column: int, feature: Feature, name: str, protected: Protected) -> Self | None:
+        """`name`: what it is called. None: it cannot be looked at, see `unlooked`."""
         edges = protected.edges
         if unlooked(feature, protected):
             return None
         if feature.type == "category":
-            return cls(feature.name, column, (), (*feature.categories, MISSING))
+            return cls(name, column, (), (*feature.categories, MISSING))
         said = [f"{edge:g}" for edge in edges]
         names = (
             f"below {said[0]}",
@@ -61,7 +62,7 @@ class Attribute:
             f"{said[-1]} and above",
             MISSING,
         )
-        return cls(feature.name, column, edges, names)
+        return cls(name, column, edges, names)
 
     def codes(self, inputs: NDArray[np.float32]) -> NDArray[np.int16]:
         """The group of each row of a model's input [n, width]; what is no category of the model's is missing to it."""
@@ -90,14 +91,14 @@ def attributes_of(
     """Those of an allow-list that can be looked at, in its order; and of the others why not."""
     features = {feature.name: (at, feature) for at, feature in enumerate(signature.features)}
     found, not_looked_at = [], {}
-    for protected in allowed:
+    for name, protected in named(allowed):
         at_feature = features.get(protected.column)
         if at_feature is None:
-            not_looked_at[protected.column] = NO_FEATURE
+            not_looked_at[name] = NO_FEATURE
             continue
-        attribute = Attribute.of(*at_feature, protected)
+        attribute = Attribute.of(*at_feature, name, protected)
         if attribute is None:
-            not_looked_at[protected.column] = unlooked(at_feature[1], protected)
+            not_looked_at[name] = unlooked(at_feature[1], protected)
         else:
             found.append(attribute)
     return tuple(found), not_looked_at

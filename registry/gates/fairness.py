@@ -5,8 +5,6 @@ Rates are of the favourable decision, so that a group that is refused more often
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -14,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from registry.package import Package
+from registry.policy.attributes import named
 from registry.policy.gates import Fairness, Protected
 from registry.table import Table, texts
 
@@ -44,24 +43,6 @@ def judge(package: Package, datasets: Datasets, limits: Fairness) -> Outcome:
         figures[name] = found
         said += failures(name, found, limits)
     return Outcome(tuple(said), figures, {"fairlearn": fairlearn.__version__, "scipy": scipy.__version__})
-
-
-def named(attributes: Sequence[Protected]) -> list[tuple[str, Protected]]:
-    """Each attribute with the name that it has in the figures: its column's.
-
-    A column that comes twice, cut at other edges, MUST be judged each time: one of them alone may hold what the other
-    does not. Then its edges are in its name.
-    """
-    once = list(dict.fromkeys(attributes))
-    columns = Counter(each.column for each in once)
-    return [
-        (each.column if columns[each.column] == 1 else f"{each.column} ({_cut(each)})", each) for each in once
-    ]
-
-
-def _cut(attribute: Protected) -> str:
-    # Each edge in full: the figures of two that are written alike would be one's.
-    return "at " + ", ".join(map(repr, attribute.edges)) if attribute.edges else "as it is"
 
 
 def groups_of(table: Table, attribute: Protected) -> NDArray[np.str_]:

@@ -317,7 +317,7 @@ MUTATIONS = (
     Mutation("a canary that needs nothing", SLOTS, "        if each.open\n", "        if False\n", SIGNED),
     Mutation(
         "a column that comes twice",
-        FAIRNESS,
+        "registry/policy/attributes.py",
         "each.column if columns[each.column] == 1 else",
         "each.column if True else",
         FAIR,

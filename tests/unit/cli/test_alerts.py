@@ -55,8 +55,10 @@ def test_who_signs_a_policy_is_told_what_it_asks_for_in_vain(policy: Path) -> No
     """No controller rolls back for performance: each such page would be refused."""
     said = "warning: credit: no controller rolls back for performance"
     assert said in render(policy).err
+    assert said in affiant("policy", "check", policy).err
     policy.write_bytes(FULL_POLICY.replace(b"[prediction, performance, slo]", b"[prediction, slo]"))
     assert render(policy).err == ""
+    assert said not in affiant("policy", "check", policy).err
 
 
 def test_a_file_that_is_there_is_left_unless_it_is_to_be_replaced(policy: Path, tmp_path: Path) -> None:

@@ -42,6 +42,19 @@ def test_groups_are_those_of_the_gate(credit: tuple[Table, tuple[Attribute, ...]
         assert names.tolist() == groups_of(table, protected).tolist()
 
 
+def test_a_column_that_comes_twice_is_looked_at_each_time() -> None:
+    """Under names of their own: two of one name would be one attribute's figures, or no page of metrics at all."""
+    signature = credit_package().signature
+    twice = [Protected(column="age_in_years", edges=edges) for edges in ((26.0,), (40.0, 65.0), (26.0,), ())]
+    found, left = attributes_of(signature, [*twice, Protected(column="housing")])
+    assert [each.name for each in found] == [
+        "age_in_years (at 26.0)",
+        "age_in_years (at 40.0, 65.0)",
+        "housing",
+    ]
+    assert left == {"age_in_years (as it is)": "a number, and has no edges"}
+
+
 def test_what_is_missing_or_unknown_is_a_group_of_its_own() -> None:
     """NaN, which the model sees for both; and a code that no category has."""
     number = Attribute("age", 0, (30.0,), ("below 30", "30 and above", "missing"))
