@@ -22,7 +22,7 @@ from dataclasses import replace
 from hashlib import sha256
 from typing import Any, Final
 
-from audit.errors import NotaryRefuses, ObjectChanged
+from audit.errors import NoSuchTopic, NotaryRefuses, ObjectChanged
 from audit.governance import ALARM, PARTITION, SUCCESSION, Governance, Statement, parse_statement
 from audit.log.base import Topic
 from audit.objects.base import Objects, Stored
@@ -164,13 +164,18 @@ class Topics:
 def begun_in(governance: Governance, name: str, topic: bytes) -> Statement | None:
     """The first statement of this key that the trees of a topic are begun, under this [notary] name, or None.
 
-    The whole governance log is read: that is done for a topic that the store does not know, and so once.
+    The whole governance log is read: that is done for a topic that the store does not know, and so once. One that has
+    no topic says nothing: nobody has said anything yet.
 
     Raises:
         LogUnavailable: the log does not answer.
     """
     public_key = governance.signer.public_key
     known, mark = {sha256(public_key).digest(): public_key}, BEGUN.encode()
+    try:
+        governance.log.topic()
+    except NoSuchTopic:
+        return None
     reader = governance.log.reader()
     try:
         first, end = reader.bounds(PARTITION)

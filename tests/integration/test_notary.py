@@ -18,9 +18,10 @@ import pytest
 
 from audit.archive import Archive
 from audit.config import Config
-from audit.errors import LogError, LogUnavailable, NotaryRefuses, NotSealed
+from audit.errors import LogError, LogUnavailable, NoSuchTopic, NotaryRefuses, NotSealed
 from audit.governance import ALARM, SUCCESSION, Governance, statements
 from audit.log import Log, open_log
+from audit.log.base import Topic
 from audit.log.kafka import KafkaLog
 from audit.log.local import LocalLog
 from audit.log.local_reader import LocalReader
@@ -391,6 +392,26 @@ def test_without_the_governance_log_no_tree_is_begun_and_a_begun_one_goes_on(loc
     governance.down = False
     stop.set()
     thread.join()
+
+
+def test_a_governance_log_that_is_not_made_yet_says_nothing_and_is_not_waited_for(local: World) -> None:
+    """The log's trees are begun without it, as what was answered waits for them; and it is told once there is one."""
+
+    class Unmade(LocalLog):
+        made = False
+
+        def topic(self) -> Topic:
+            if not self.made:
+                raise NoSuchTopic("there is no governance topic")
+            return super().topic()
+
+    local.put(two_epochs(4).values)
+    governance = local.governance = Unmade(local.directory / "governance", "governance", 1)
+    with local.running() as notary:
+        local.wait_for(9)
+        assert trouble(notary) == "governance: there is no governance topic"
+        governance.made = True
+        wait_until(lambda: len(local.said(BEGUN)) == 2, what="two trees begun")
 
 
 def test_an_alarm_waits_in_the_state_while_the_governance_log_does_not_take_it(local: World) -> None:
