@@ -11,6 +11,7 @@ import json
 import random
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -45,6 +46,11 @@ class Failed(NamedTuple):
     backend: Backend
     begun: float
     what: str
+
+
+def unexcused(failed: Sequence[Failed]) -> list[Failed]:
+    """Those that were not in flight on a killed gateway: their gateway was not killed, or they were sent later."""
+    return [each for each in failed if each.backend.gone == float("inf") or each.begun > each.backend.gone]
 
 
 def readyz(port: int) -> bool:

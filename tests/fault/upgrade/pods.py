@@ -91,8 +91,8 @@ class Pod:
     def lose(self) -> None:
         """Its node is gone: kill -9 of all of it, under load. The volume stays."""
         self.gateway.kill()
-        self.sidecar.kill()
         self.backend.gone = time.monotonic()
+        self.sidecar.kill()
 
     def drain(self) -> Volume:
         """Its volume, which no pod will have again: `affiant drain`, then it is removed. What was on it."""

@@ -19,7 +19,7 @@ from tests.components.packages import number_package
 from tests.components.ports import free_port
 from tests.components.process import Process
 from tests.fault.gateway.world import DEADLINE_S, Tally
-from tests.fault.upgrade.balancer import Balancer, Clients
+from tests.fault.upgrade.balancer import Balancer, Clients, unexcused
 from tests.fault.upgrade.pods import Pod, Volume
 
 PODS: Final = ("data-gateway-0", "data-gateway-1", "data-gateway-2")
@@ -56,6 +56,7 @@ class House:
         self.emptied: list[Volume] = []
         self.clients: Clients | None = None
         self.in_work = 0
+        """Requests that were begun before SIGTERM, and answered after it."""
 
     def start(self) -> None:
         """All of it, and clients."""
@@ -84,11 +85,15 @@ class House:
 
     def replace(self, pod: Pod) -> None:
         """A step of a rolling update: ended as the chart ends it, started anew on its volume, and ready."""
-        self._clients.note(pod.end())
-        self.in_work += 1
+        self._end(pod)
         pod.start()
         pod.wait_ready()
         self.wait_answers(60)
+
+    def _end(self, pod: Pod) -> None:
+        """See `Pod.end`: the request that was in work is answered."""
+        self._clients.note(pod.end())
+        self.in_work += 1
 
     def lose(self, pod: Pod) -> None:
         """Its node dies, and another one has its volume now: a new process adopts it."""
@@ -117,24 +122,17 @@ class House:
         self._clients.join()
         running = [pod for pod in self.pods if pod.volume.exists()]
         for pod in running:
-            self._clients.note(pod.end())
+            self._end(pod)
         self.balancer.close()
         assert self.notary.stop(deadline_s=DEADLINE_S) == 0, self.notary.log_tail()
         volumes = [*self.emptied, *(Volume(pod) for pod in running)]
-        self.check_failures()
+        assert unexcused(self._clients.failed) == []
         tally = Tally(kind, kills=sum(each.gone < float("inf") for each in self.balancer.backends))
         checked = self.check(volumes, tally)
         found = affiant("audit", "verify", "--json", "--config", self.config)
         assert found.code == 0, found
         assert all(tree["flaws"] == [] for tree in found.json["trees"])
         return tally, checked
-
-    def check_failures(self) -> None:
-        """What failed was with a gateway that was killed, and was sent before it was gone."""
-        clients = self._clients
-        odd = [each for each in clients.failed if each.begun > each.backend.gone]
-        odd += [each for each in clients.failed if each.backend.gone == float("inf")]
-        assert odd == []
 
     def check(self, volumes: list[Volume], tally: Tally) -> Checked:
         """Each answered record is in the log once, with its bytes; each journal is whole, chained through its lives."""
