@@ -62,7 +62,6 @@ MUTATIONS = (
         "        if not agrees(held, table):\n",
         "        if False:\n",
         OF_ARCHIVER,
-        short=True,
     ),
     Mutation(
         "other bytes are other rows",
@@ -141,7 +140,6 @@ MUTATIONS = (
         "    return pa.concat_tables(tables).take(pc.sort_indices(pa.array(order, pa.int64())))\n",
         "    return pa.concat_tables(tables)\n",
         OF_COLUMNS,
-        short=True,
     ),
     Mutation(
         "times as Spark cannot read them",
@@ -226,7 +224,6 @@ MUTATIONS = (
         "            if len(found) == count and asked >= LEAST + 4 * count:\n",
         "            if asked >= LEAST + 4 * count:\n",
         OF_GATEWAYS,
-        short=True,
     ),
     Mutation(
         "two gateways behind one address",

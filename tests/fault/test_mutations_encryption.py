@@ -51,7 +51,7 @@ MUTATIONS = (
     check("what a command printed", "audit/payload_keys", "said = err.decode", "said = out.decode", KEYS),
     check("one id twice", "audit/payload_keys", "        if len({line.id for line in self.keys}) != len(self.keys):", "        if False:", KEYS),
     # ---------------------------------------------------------------- the gateway
-    check("an answer", "service/recording", "        key=key,\n        nonces=gate.nonces,\n", "", ALL, short=True),
+    check("an answer", "service/recording", "        key=key,\n        nonces=gate.nonces,\n", "", ALL),
     check("a refusal", "service/recording", "        key=key,\n        nonces=call.gate.nonces,\n", "", ALL),
     check("a label", "service/labels", "                key=key,\n", "", ALL),
     check("a request without an answer", "service/recording", "call.inference_length, gate.payload_key, gate.nonces",

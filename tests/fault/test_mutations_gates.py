@@ -75,7 +75,7 @@ MUTATIONS = (
         "False",
         GATE,
     ),
-    Mutation("what it would refuse", ASKED, "    if refused:\n", "    if False:\n", GATE, short=True),
+    Mutation("what it would refuse", ASKED, "    if refused:\n", "    if False:\n", GATE),
     Mutation(
         "codes of another package",
         ASKED,
@@ -99,7 +99,6 @@ MUTATIONS = (
         "if reason is Reason.WRONG:",
         "if False:",
         READ,
-        short=True,
     ),
     Mutation("an answer once", TRAFFIC, "if not reached.take(", "if False and not reached.take(", READ),
     Mutation("shadows", TRAFFIC, "slot not in _SLOTS", "False", READ),

@@ -70,7 +70,6 @@ MUTATIONS = (
         "            record = await append_answer(call, served, query, predicted, reply)\n"
         '        except JournalError:\n            record = "none"\n',
         f"{WAIT} -k fails",
-        short=True,
     ),
     Mutation(
         "ready with a failed journal",
@@ -127,7 +126,6 @@ MUTATIONS = (
         "        if caller is None:\n",
         "        if False:\n",
         AUTH,
-        short=True,
     ),
     Mutation(
         "without keys everybody is answered",
@@ -219,7 +217,6 @@ MUTATIONS = (
         "    if call.subject is not None:\n        count, caller = count + 1, caller",
         "    if False:\n        count, caller = count + 1, caller",
         f"{SUBJECTS} -k answers_and_refusals",
-        short=True,
     ),
     Mutation(
         "a refusal is about nobody",

@@ -132,9 +132,7 @@ MUTATIONS = (
     ),
     Mutation("one person, one role", EVALUATE, "if person in by:", "if False:", ON, short=True),
     Mutation("the publisher", EVALUATE, "if person == self.publisher or person", "if person", ON),
-    Mutation(
-        "who signed that they published", EVALUATE, " or person in self.published:", ":", OF, short=True
-    ),
+    Mutation("who signed that they published", EVALUATE, " or person in self.published:", ":", OF),
     Mutation("a publication that is asked for", EVALUATE, " + context.publication(about)", "", OF),
     Mutation(
         "who may say that they published",
@@ -149,7 +147,6 @@ MUTATIONS = (
         " or (each.offset < said.offset and unseen(said, each.offset))",
         "",
         OF,
-        short=True,
     ),
     Mutation(
         "a rejection taken back by who had not read of it",
@@ -374,9 +371,7 @@ MUTATIONS = (
         ON,
     ),
     Mutation("who deploys", FOLD, "    if not person:\n", "    if False:\n", ON),
-    Mutation(
-        "the event before", FOLD, "    if content.after != before.after:\n", "    if False:\n", ON, short=True
-    ),
+    Mutation("the event before", FOLD, "    if content.after != before.after:\n", "    if False:\n", ON),
     Mutation(
         "an event that was kept back", FOLD, "abs(said.logged / 1000 - content.at) > STALE", "False", ON
     ),
@@ -492,9 +487,7 @@ MUTATIONS = (
         "self.hash.update(length + value)",
         ON,
     ),
-    Mutation(
-        "a memory of before", VIEW, "bool(remembered == self.values.hexdigest())", "True", ON, short=True
-    ),
+    Mutation("a memory of before", VIEW, "bool(remembered == self.values.hexdigest())", "True", ON),
     Mutation("a shorter log", SEEN, "        if end < known.end:\n", "        if False:\n", ON),
     Mutation(
         "another log",
@@ -508,9 +501,7 @@ MUTATIONS = (
     ),
     Mutation("a clock set back", SEEN, "clock=max(self._clock(), known.clock)", "clock=self._clock()", ON),
     Mutation("a memory that is gone", SEEN, "if known is None and self._view is not None:", "if False:", ON),
-    Mutation(
-        "a canary's share", ADMITTED, "        if excess is None:\n", "        if True:\n", ON, short=True
-    ),
+    Mutation("a canary's share", ADMITTED, "        if excess is None:\n", "        if True:\n", ON),
     Mutation(
         "canaries together",
         STATE,

@@ -45,7 +45,6 @@ MUTATIONS = (
         "        self._held, self._writing = None, sealed\n",
         "        self._held, self._writing = None, sealed\n        self._durable(sealed.batch.waiters)\n",
         CRASHES,
-        short=True,
     ),
     Mutation(
         "the mark before the fsync",
@@ -56,7 +55,6 @@ MUTATIONS = (
         "        last = sealed.batch.sequence + sealed.batch.frames\n"
         "        self._mark.publish(self._group, self._segments.current.number, at, last)\n",
         CRASHES,
-        short=True,
     ),
     Mutation(
         "a failed fsync taken for a good one",

@@ -50,7 +50,7 @@ MUTATIONS = (
     check("a journal at its bound", "audit/label_import", "            except JournalFull as error:",
           "            except ZeroDivisionError as error:", IMPORT),
     # ---------------------------------------------------------------- the join
-    check("the newest label", "monitoring/labels/said", "            if known >= holds:", "            if False:", JOIN, short=True),
+    check("the newest label", "monitoring/labels/said", "            if known >= holds:", "            if False:", JOIN),
     check("known before logged", "monitoring/labels/matched", "np.lexsort((rank, logged, known))", "np.lexsort((rank, known, logged))", JOIN),
     check("another service", "monitoring/labels/join", '        if label.service not in ("", self.service):', "        if False:", JOIN),
     check("rows that are not there", "monitoring/labels/join", "    fits = (row >= 0) & (row < rows)", "    fits = row < rows", JOIN),
@@ -89,7 +89,7 @@ MUTATIONS = (
     check("a label of days from now", "monitoring/labels/reading", "        if label.known_ns > now * 1_000_000 + _AHEAD:", "        if False:", FOLLOW),
     check("coverage of what is not kept", "monitoring/labels/look", "    if hours * 3600 <= window:", "    if True:", FOLLOW),
     check("who was not asked about", "monitoring/labels/reading", "            if service in self._policies and digest", "            if digest", FOLLOW),
-    check("bad luck", "monitoring/labels/look", "(minimum is not None and interval.high < minimum)", "(minimum is not None and value < minimum)", FOLLOW, short=True),
+    check("bad luck", "monitoring/labels/look", "(minimum is not None and interval.high < minimum)", "(minimum is not None and value < minimum)", FOLLOW),
     check("who came first", "monitoring/labels/look", "    shadows = [each for each in others if serving[each] <= serving[package]]",
           "    shadows = others", FOLLOW),
     check("labels enough", "monitoring/labels/look", "if each.labelled >= policy.minimum_labels]", "if True]", FOLLOW),

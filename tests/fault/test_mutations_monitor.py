@@ -97,7 +97,6 @@ MUTATIONS = (
         "            return False\n",
         "            return True\n",
         ON_COLLECTOR,
-        short=True,
     ),
     Mutation(
         "a forged sequence",
@@ -155,7 +154,6 @@ MUTATIONS = (
         "                self._store.put(self.partition, finished)\n",
         "                pass\n",
         ON_FOLLOWING,
-        short=True,
     ),
     Mutation(
         "half a count",

@@ -76,7 +76,6 @@ MUTATIONS = (
         "        self._continues(published)\n",
         "        self._published = published\n",
         REFUSALS,
-        short=True,
     ),
     Mutation(
         "objects are replaced, not created once",

@@ -97,7 +97,6 @@ MUTATIONS = (
         "elif body == asked.question.payload.response:",
         "elif body:",
         f"{REPLAY} -k different",
-        short=True,
     ),
     Mutation(
         "numbers only",
@@ -133,7 +132,6 @@ MUTATIONS = (
         "same = known is not None and known[0] == entry.raw",
         "same, known = True, (b'', True)",
         f"{REPLAY} -k forged_record_in_front",
-        short=True,
     ),
     Mutation(
         "another entry of the same sequence is a duplicate",

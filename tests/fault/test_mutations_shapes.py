@@ -69,7 +69,6 @@ MUTATIONS = (
         "        follows &= (self._chains[1:] == before).all(axis=1)\n",
         "",
         ON_INTAKE,
-        short=True,
     ),
     Mutation(
         "the journal of a run",
@@ -105,7 +104,6 @@ MUTATIONS = (
         "(digests.reshape(-1, 32) == alike.data(_DIGEST)).all(axis=1) & ",
         "",
         ON_INTAKE,
-        short=True,
     ),
     Mutation("a payload's length", PAYLOADS, " & (lengths == said)", "", ON_INTAKE),
     Mutation(

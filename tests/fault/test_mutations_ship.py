@@ -70,7 +70,6 @@ MUTATIONS = (
         "source.seek(found.next)",
         "source.seek(known.sequence)",
         KILLS,
-        short=True,
     ),
     Mutation(
         "one sequence with two hashes is benign",
@@ -78,7 +77,6 @@ MUTATIONS = (
         "if leaves.contradict(sequence, leaf):",
         "if False:",
         KILLS,
-        short=True,
     ),
     Mutation(
         "a scan that keeps everything",

@@ -42,7 +42,6 @@ MUTATIONS = (
         "            configured.verify(place, signature)\n",
         "            pass\n",
         f"{ON}/test_verify.py -k not_trusted",
-        short=True,
     ),
     Mutation(
         "whose key", VERIFY, "for each in trust.keys if each.id == claim.key", "for each in trust.keys", ON

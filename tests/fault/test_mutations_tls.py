@@ -48,7 +48,6 @@ MUTATIONS = (
         "return secret.mounted and ",
         "return ",
         SECRETS,
-        short=True,
     ),
     Mutation("on a mount that is only read", "audit/doctor/secrets.py", " and found.read_only", "", SECRETS),
     Mutation("of root", "audit/doctor/secrets.py", " and found.owner == 0", "", SECRETS),
@@ -59,7 +58,6 @@ MUTATIONS = (
         "if self.certificates and ",
         "if False and ",
         AUTH,
-        short=True,
     ),
     Mutation(
         "that nobody says was shown",

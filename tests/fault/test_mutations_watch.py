@@ -52,7 +52,6 @@ MUTATIONS: Final = (
         "        elif False:",
         ON_WATCH,
         also=("            and chain == journal.head\n", ""),
-        short=True,
     ),
     Mutation(
         "the chain, on the short way",
@@ -85,7 +84,6 @@ MUTATIONS: Final = (
         "        if known == leaf:",
         "        if known is not None:",
         ON_WATCH,
-        short=True,
     ),
     Mutation(
         "what is not remembered", FOLLOW, "        elif known is None:", "        elif False:", ON_WATCH
@@ -278,9 +276,7 @@ MUTATIONS: Final = (
         "            if True:",
         SESSIONS,
     ),
-    Mutation(
-        "an entry's one encoding", USUAL, "if cbor2.dumps(fields) == raw else None", "", ENTRIES, short=True
-    ),
+    Mutation("an entry's one encoding", USUAL, "if cbor2.dumps(fields) == raw else None", "", ENTRIES),
     Mutation(
         "keys that are no integers", USUAL, " or not _INTEGERS.issuperset(map(type, keys))", "", ENTRIES
     ),
