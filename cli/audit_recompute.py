@@ -131,11 +131,13 @@ def _print(told: Review) -> None:
 
 
 def _columns(told: Review) -> Any:
+    from monitoring.close import same
+
     grid = table("column", "", "KS at least", "at most", "PSI", "log e (page)", "says")
     for signed, computed in told.columns:
-        same = signed == computed
-        _row(grid, "signed", signed, "" if same else "red")
-        if not same:
+        alike = same(signed and signed.model_dump(), computed and computed.model_dump())
+        _row(grid, "signed", signed, "" if alike else "red")
+        if not alike:
             _row(grid, "computed", computed, "red")
     return grid
 
@@ -143,6 +145,7 @@ def _columns(told: Review) -> Any:
 def _burns(told: Review) -> Any:
     """Shares of bad requests in both windows of each rate, beside what the rate takes them for."""
     from monitoring.burns import Burns
+    from monitoring.close import same
 
     grid = table("objective", "", "window", "bad", "of", "in the short one", "of", "page from", "says")
     both: list[tuple[str, tuple[BurnSaid, ...]]] = [
@@ -150,14 +153,14 @@ def _burns(told: Review) -> Any:
         for whose, evidence in (("signed", told.because.evidence), ("computed", told.computed))
         if isinstance(evidence, Burns)
     ]
-    same = both[0][1] == both[1][1]
-    for whose, burns in both[:1] if same else both:
+    alike = same(*([each.model_dump() for each in burns] for _, burns in both))
+    for whose, burns in both[:1] if alike else both:
         for each in burns:
             words = (
                 each.objective, whose, f"{each.long} s", f"{each.bad:,}", f"{each.requests:,}",
                 f"{each.short_bad:,}", f"{each.short_requests:,}", f"{each.limit:.4g}", "page" if each.pages else "",
             )  # fmt: skip
-            grid.add_row(*(cell(word, "" if same else "red") for word in words))
+            grid.add_row(*(cell(word, "" if alike else "red") for word in words))
     return grid
 
 

@@ -27,6 +27,8 @@ def counting(config: Config, store: Store, grounds: Grounds) -> tuple[StorePacka
 
 def show(told: Reviewed) -> None:
     """For people."""
+    from monitoring.close import same
+
     out, content = screen(), told.event.content
     what = "moved on" if content.action == "step" else "taken back"
     out.print(
@@ -40,12 +42,12 @@ def show(told: Reviewed) -> None:
     out.print(cell(f"records {ranges} of topic {told.told.topic[:8]}…"))
     out.print()
     grid = table("question", "", "worse by at least", "at most", "back beyond", "on within")
-    same = told.signed == told.computed
-    for whose, questions in (("signed", told.signed), ("computed", told.computed))[: 1 if same else 2]:
+    alike = same(told.signed, told.computed)
+    for whose, questions in (("signed", told.signed), ("computed", told.computed))[: 1 if alike else 2]:
         for each in questions:
             words = (each.get(key) for key in ("at_least", "at_most", "allowed", "shown"))
             row = (each.get("what"), whose, *(_number(word) for word in words))
-            grid.add_row(*(cell(word, "" if same else "red") for word in row))
+            grid.add_row(*(cell(word, "" if alike else "red") for word in row))
     out.print(grid)
     out.print()
     checks = table("", "", "")

@@ -60,6 +60,8 @@ def _print(found: list[dict[str, Any]], *, everything: bool) -> None:
         out.print(cell(told))
         if package["unsupported"]:
             out.print(cell(package["unsupported"], "yellow"))
+        if package.get("uncompared"):  # a monitor of before says nothing of it
+            out.print(cell(package["uncompared"], "yellow"))
         _print_decided(out, package.get("decided"))
         _print_scores(out, package.get("scores"))
         _print_labels(out, package["labels"] or {})

@@ -78,8 +78,22 @@ def figures_of(aggregate: Aggregate, looks: Mapping[Of, Look]) -> list[dict[str,
     """What stands of each package that serves, for JSON. `looks`: what labels say.
 
     `decided`: rows since it has its place, and those of the positive class; null where the model decides nothing.
+    `uncompared`: why a canary is not compared with live; null where it is, and of what is no canary.
     """
-    return [_package(of, life, looks.get(of)) for of, life in sorted(aggregate.lives.items())]
+    return [
+        _package(of, life, looks.get(of)) | {"uncompared": _uncompared(aggregate, of)}
+        for of, life in sorted(aggregate.lives.items())
+    ]
+
+
+def _uncompared(aggregate: Aggregate, of: Of) -> str | None:
+    comparing = aggregate.comparing.get(of.service)
+    if of.slot != "canary" or (comparing is not None and comparing.rollout.digest == of.digest):
+        return None
+    many = sum((each.service, each.slot) == (of.service, of.slot) for each in aggregate.served)
+    if many > 1:
+        return f"one of {many} canaries: none of them is compared with live, so none is moved or taken back by itself"
+    return "it is not compared with live: the governance log has no event that deployed it"
 
 
 def _package(of: Of, life: Life, look: Look | None) -> dict[str, Any]:

@@ -17,9 +17,10 @@ from registry.deployment import Event
 from .base import Shown
 from .burnt import AgainBurns, show_burns
 from .decide import decide
-from .evidence import Again, show
+from .evidence import Again, computing, show
 from .ground import Grounds, Publisher
 from .said import KINDS, BecauseSlo, Why, parse_because
+from .threshold import held_to, nudged
 from .weigh import pages
 
 AgainUnder = Callable[[InForce | None, str], Again]
@@ -157,8 +158,24 @@ def review(
         if isinstance(because, BecauseSlo)
         else show(because.evidence, topic, reader, again(ground.policy, content.service))
     )
-    # How far the log had come then, nobody can tell now: that much is the controller's word.
-    shown = replace(found, newest=because.newest, behind=because.behind)
+
+    def rejudged(by: float) -> Evidence:
+        """By the limits of that policy, so many times as high."""
+        assert isinstance(because.evidence, Evidence)
+        with computing():
+            return again(nudged(ground.policy, content.service, by), content.service)(
+                because.evidence, reader
+            )
+
+    alike, how = held_to(because.evidence, found.evidence, rejudged)
+    # How far the log had come then, nobody can tell now: that much is the controller's word. What is borne out but for
+    # rounding decides as it did: computed anew, it might lie on the other side of a threshold.
+    shown = replace(
+        found,
+        evidence=because.evidence if alike else found.evidence,
+        newest=because.newest,
+        behind=because.behind,
+    )
     decision = decide(because.alert, shown, ground, content.at)
     meant = (tuple(content.plan), content.after, because.to, because.digest)
     decided = (decision.plan, decision.after, decision.to, decision.digest)
@@ -167,7 +184,7 @@ def review(
     reasons = ground.admitted(because.to)
     checks = (
         *standing(event, because.governance_end),
-        Check("figures", found.evidence == because.evidence, _differences(because.evidence, found.evidence)),
+        Check("figures", alike, how),
         Check("times", _same_times(because, found), f"{found.begun:.3f} to {found.ended:.3f}"),
         Check("policy of that time", because.policy == policy == because.evidence.policy, policy),
         Check("it pages", bool(columns), ", ".join(columns) or f"nothing pages for {because.alert.cause}"),
@@ -202,13 +219,3 @@ def _same_times(because: Why, found: Shown) -> bool:
         abs(one - other) < CLOCKS for one, other in zip(said, (found.begun, found.ended), strict=True)
     )
     return close and because.ended <= because.newest and found.newest >= because.newest - CLOCKS
-
-
-def _differences(signed: Evidence | Burns, computed: Evidence | Burns) -> str:
-    if signed == computed:
-        return "equal, to the bit"
-    one, other = signed.model_dump(), computed.model_dump()
-    found = [name for name in one if one[name] != other[name] and name != "columns"]
-    by = {each.column: each for each in _columns(computed)}
-    found += [each.column for each in _columns(signed) if by.get(each.column) != each]
-    return f"others: {', '.join(found) or 'the order of the columns'}"

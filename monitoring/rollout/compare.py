@@ -101,6 +101,8 @@ class Comparison:
     reasons: tuple[str, ...]
     """Why back, or what is still waited for."""
     questions: tuple[Question, ...]
+    waits: tuple[str, ...] = ()
+    """What is waited for besides the questions, whatever they say."""
 
 
 def compare(
@@ -132,14 +134,18 @@ def compare(
     if shapes[0] != shapes[1] or shapes[0][0] != len(seconds) + 1:
         raise DetectError("a canary and live whose bins differ cannot be compared")
     asked = tuple(_questions(canary, live, limits, seconds, effect))
+    return concluded(asked, tuple(_waits(canary, live, limits, seconds, due=due)))
+
+
+def concluded(asked: tuple[Question, ...], waits: tuple[str, ...]) -> Comparison:
+    """What comes of the questions, and of what is waited for besides."""
     back = tuple(each.says(each.found.at_least, "at least", each.allowed) for each in asked if each.bad)
     if back:
-        return Comparison("back", back, asked)
-    waits = tuple(_waits(canary, live, limits, seconds, due=due))
-    waits += tuple(
+        return Comparison("back", back, asked, waits)
+    reasons = waits + tuple(
         each.says(each.found.at_most, "not shown yet, at most", each.shown) for each in asked if not each.good
     )
-    return Comparison("hold" if waits else "move", waits, asked)
+    return Comparison("hold" if reasons else "move", reasons, asked, waits)
 
 
 def _questions(

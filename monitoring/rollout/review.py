@@ -7,7 +7,7 @@ is of its whole life; how many panes waited then; and that a canary's drift did 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Final, Literal
 
 import numpy as np
@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from audit.log.base import LogEntry, LogReader, Topic
 from audit.proof.errors import FormatError
 from monitoring.batch import panes_of
+from monitoring.close import TOLERANCE, same
 from monitoring.controller.base import Ground
 from monitoring.controller.evidence import computing, held, time_of
 from monitoring.controller.ground import Grounds, Publisher
@@ -31,8 +32,9 @@ from registry.approvals.root import Root
 from registry.deployment import Event, Placed, Rollout
 from registry.deployment.change import stepped
 
-from .compare import Comparison, compare
+from .compare import Comparison, Question, compare, concluded
 from .mover import SECONDS, limits_of
+from .questions import Found
 from .told import Told, side_of
 
 KIND: Final = "rollout"
@@ -121,8 +123,7 @@ def review(
             if begin and time_of(reader, partition, begin - 1) > canary.moved / 1000 + LATE
         ]
         again = _counted(ground, canary, told, reader, packages, external)
-    came_of, why = _compared(again, ground, canary, told, content.at)
-    computed = tuple(each.written() for each in came_of.questions) if came_of is not None else ()
+    came_of, held_, why = _compared(again, ground, canary, told, content.at, said.questions)
     counts = {slot: again.side(slot).written() for slot in _SIDES}
     signed = {slot: dict(said.comparison["sides"])[slot] for slot in _SIDES}
     whose = tuple(said.comparison.get(key) for key in ("digest", "offset", "moved"))
@@ -139,14 +140,14 @@ def review(
         ),
         Check("counts", counts == signed and again.newest == told.newest, _differences(signed, counts)),
         Check("policy of that time", said.policy == policy, str(policy)),
-        Check("figures", computed == said.questions, f"{len(computed)} questions"),
+        Check("figures", held_.alike, held_.how),
         Check(
             "decided the same again",
             right and list(content.plan) == _plan(ground, content.action),
             "; ".join(why) or (came_of.verdict if came_of is not None else "nothing"),
         ),
     )
-    return Reviewed(event, told, said.questions, computed, checks)
+    return Reviewed(event, told, said.questions, held_.computed, checks)
 
 
 def _parsed(event: Event) -> tuple[_Evidence, Told]:
@@ -197,20 +198,74 @@ def _counted(
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """The signed questions, held to those that were computed again."""
+
+    computed: tuple[Mapping[str, Any], ...]
+    alike: bool
+    how: str
+
+
 def _compared(
-    again: Comparing, ground: Ground, canary: Rollout, told: Told, at: float
-) -> tuple[Comparison | None, tuple[str, ...]]:
-    """What comes of it, and why nothing would have been done then."""
+    again: Comparing,
+    ground: Ground,
+    canary: Rollout,
+    told: Told,
+    at: float,
+    signed: tuple[Mapping[str, Any], ...],
+) -> tuple[Comparison | None, _Held, tuple[str, ...]]:
+    """What comes of it; the figures; and why nothing would have been done then.
+
+    Signed figures that are borne out decide as they did: computed anew, one might lie beyond a tolerance by rounding.
+    """
+    sides = side_of(again.side("canary")), side_of(again.side("live"))
+    due = canary.due(int(at * 1000))
     try:
-        came_of = compare(
-            side_of(again.side("canary")), side_of(again.side("live")), limits_of(ground), SECONDS,
-            due=canary.due(int(at * 1000)), effect=told.effect,
-        )  # fmt: skip
+        limits = limits_of(ground)
+        came_of, *beside = (
+            compare(*sides, limits, SECONDS, due=due, effect=told.effect * by)
+            for by in (1, 1 - TOLERANCE, 1 + TOLERANCE)
+        )
     except MonitoringError as error:
-        return None, (str(error),)
+        return None, _Held((), not signed, "0 questions"), (str(error),)
+    found = _held_to(signed, came_of, beside)
+    if found.alike:
+        asked = map(_as_signed, came_of.questions, signed)
+        came_of = concluded(tuple(asked), came_of.waits)
     if came_of.verdict == "back":
-        return came_of, ()
-    return came_of, (*_steps(ground, canary), *told.waits(at), *came_of.reasons)
+        return came_of, found, ()
+    return came_of, found, (*_steps(ground, canary), *told.waits(at), *came_of.reasons)
+
+
+def _held_to(
+    signed: tuple[Mapping[str, Any], ...], came_of: Comparison, beside: Sequence[Comparison]
+) -> _Held:
+    """`beside`: of a design effect that is more, and less, by the tolerance. A quantile jumps from the edge of a bin to
+    the next where a bound lies on it: then it is as one of them says.
+    """
+    computed, *others = (tuple(each.written() for each in one.questions) for one in (came_of, *beside))
+    many = f"{len(computed)} questions"
+    if signed == computed:
+        return _Held(computed, True, f"{many}, equal to the bit")
+    if same(signed, computed):
+        return _Held(computed, True, f"{many}, equal but for rounding (within {TOLERANCE:g})")
+    if len(signed) != len(computed):
+        return _Held(computed, False, f"{len(signed)} questions, and {len(computed)} when computed again")
+    unlike = [
+        str(each[0]["what"])
+        for each in zip(computed, signed, *others, strict=True)
+        if not any(same(each[1], one) for one in (each[0], *each[2:]))
+    ]
+    if unlike:
+        return _Held(computed, False, f"others: {', '.join(unlike)}")
+    return _Held(computed, True, f"{many}, at a threshold, where rounding decides; what was decided stands")
+
+
+def _as_signed(question: Question, signed: Mapping[str, Any]) -> Question:
+    most = signed["at_most"]
+    found = Found(signed["at_least"], float("inf") if most is None else most)
+    return replace(question, found=found, allowed=signed["allowed"], shown=signed["shown"])
 
 
 def _steps(ground: Ground, canary: Rollout) -> Iterator[str]:

@@ -21,6 +21,7 @@ ALERTMANAGER, SAID = "monitoring/controller/alertmanager.py", "monitoring/contro
 ON = "tests/unit/monitoring/controller"
 DECIDED, WORKED = f"{ON}/test_decide.py", f"{ON}/test_run.py"
 HEARD, SHOWN, PARSED = f"{ON}/test_webhook.py", f"{ON}/test_evidence.py", f"{ON}/test_alertmanager.py"
+THRESHOLD, THRESHOLDS = "monitoring/controller/threshold.py", f"{ON}/test_threshold.py"
 SLOW, BURNT = f"{ON}/test_decide_slo.py", "tests/unit/monitoring/test_burns.py"
 BUDGETS = "tests/unit/monitoring/test_slo.py"
 DAY = "tests/property/test_controller.py"
@@ -28,7 +29,7 @@ FETCHED, TOGETHER = "tests/unit/monitoring/rollout/test_fetched.py", "tests/unit
 
 COPIED = (
     "audit", "registry", "monitoring", "cli", "tests/__init__.py", "tests/components", ON, DAY, BURNT, BUDGETS,
-    FETCHED, TOGETHER,
+    FETCHED, TOGETHER, "tests/unit/monitoring/conftest.py",
 )  # fmt: skip
 
 MUTATIONS = (
@@ -38,6 +39,42 @@ MUTATIONS = (
         '    return "" if event.void is None else f"it does not count, {event.void}"\n',
         '    return ""\n',
         f"{ON}/test_review.py",
+    ),
+    Mutation(
+        "a tolerance for nothing",
+        "monitoring/close.py",
+        "rel_tol=TOLERANCE, abs_tol=TOLERANCE)",
+        "rel_tol=1.0, abs_tol=1.0)",
+        THRESHOLDS,
+    ),
+    Mutation(
+        "figures to the last bit",
+        "monitoring/close.py",
+        "rel_tol=TOLERANCE, abs_tol=TOLERANCE)",
+        "rel_tol=0.0)",
+        THRESHOLDS,
+    ),
+    Mutation(
+        "a column that is there twice",
+        THRESHOLD,
+        '    if len(one["columns"]) != len(signed.columns):\n',
+        "    if False:\n",
+        THRESHOLDS,
+    ),
+    Mutation("columns at no threshold", THRESHOLD, "    if unlike:\n", "    if False:\n", THRESHOLDS),
+    Mutation(
+        "what was signed at a threshold",
+        THRESHOLD,
+        "for by in (1 - TOLERANCE, 1 + TOLERANCE))]",
+        "for by in ())]",
+        THRESHOLDS,
+    ),
+    Mutation(
+        "a burn rate that pages by word alone",
+        THRESHOLD,
+        '    return at and other["bad"]',
+        '    return other["bad"]',
+        THRESHOLDS,
     ),
     Mutation(
         "the latch of an alarm",

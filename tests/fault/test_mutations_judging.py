@@ -270,7 +270,22 @@ MUTATIONS = (
     ),
     Mutation("a step that begins late", REVIEW, "if begin and time_of", "if False and time_of", ON_PROCESSES),
     Mutation("ranges that are no panes", REVIEW, "if begin % size or end % size or", "if", ON_PROCESSES),
-    Mutation("figures that were signed", REVIEW, "computed == said.questions", "True", ON_PROCESSES),
+    Mutation("figures that were signed", REVIEW, "held_.alike, held_.how", "True, held_.how", ON_PROCESSES),
+    Mutation("a question that says otherwise", REVIEW, "    if unlike:\n", "    if False:\n", ON_PROCESSES),
+    Mutation(
+        "what was decided at a tolerance",
+        REVIEW,
+        "        came_of = concluded(tuple(asked), came_of.waits)\n",
+        "",
+        ON_PROCESSES,
+    ),
+    Mutation(
+        "canaries that nobody compares",
+        "monitoring/answers.py",
+        'if of.slot != "canary" or (comparing',
+        "if True or (comparing",
+        ON_LEADING,
+    ),
     Mutation(
         "another step's comparison",
         REVIEW,

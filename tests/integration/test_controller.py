@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 import threading
 import time
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +15,16 @@ import pytest
 
 from audit.errors import LogUnavailable
 from audit.governance import Governance
-from audit.log import configured_governance_log
+from audit.log import configured_governance_log, configured_log
+from cli.controller_parts import again_under, burnt_under, publisher_of_store
+from monitoring.close import TOLERANCE
 from monitoring.controller.act import appender
+from monitoring.controller.ground import Grounds, entries_of
+from monitoring.controller.review import review
 from monitoring.controller.run import Controller
 from monitoring.controller.said import because_of
 from registry.deployment import Deployment, encode_deployment
+from registry.stores import configured_store
 from tests.components.alertmanager import Alertmanager
 from tests.components.approvals import affiant
 from tests.components.controlled import PANE, TOKEN, Site
@@ -123,6 +131,41 @@ def test_an_auditor_finds_what_is_wrong(
     (right,) = [each.offset for each in site.deployed().counted if because_of(each) is not None]
     latest = affiant("audit", "recompute", "credit@latest", "--json", *site.config)
     assert (latest.code, latest.json["offset"]) == (0, right)
+
+
+def unheld(site: Site, evidence: dict[str, Any]) -> list[str]:
+    """What does not hold of the rollback with other evidence."""
+    governance = configured_governance_log(site.loaded, create=False)
+    store, entries = configured_store(site.loaded), list(entries_of(governance, 0, None))
+    publisher = publisher_of_store(store)
+    grounds = Grounds(site.town.root, publisher)
+    grounds.take(entries)
+    event = site.deployed().counted[-1]
+    event = replace(event, content=event.content.model_copy(update={"evidence": evidence}))
+    log = configured_log(site.loaded, create=False)
+    reader, under = log.reader(), [each(site.loaded, store, grounds) for each in (again_under, burnt_under)]
+    try:
+        told = review(entries, site.town.root, publisher, event, log.topic(), reader, *under)
+    finally:
+        reader.close()
+    return [each.what for each in told.checks if not each.holds]
+
+
+def test_figures_of_another_processor_are_right(rolled: Site) -> None:
+    """Each float in its last bit, or by a billionth; by more than the tolerance it is another figure."""
+    said = rolled.deployed().counted[-1].content.evidence
+    assert said is not None
+
+    def moved(by: Callable[[float], float]) -> dict[str, Any]:
+        evidence = json.loads(json.dumps(said))
+        for column in evidence["evidence"]["columns"]:
+            column |= {key: by(value) for key, value in column.items() if isinstance(value, float)}
+            column["log_e"] = {key: by(value) for key, value in column["log_e"].items()}
+        return evidence  # type: ignore[no-any-return]
+
+    assert unheld(rolled, moved(lambda number: math.nextafter(number, math.inf))) == []
+    assert unheld(rolled, moved(lambda number: number * (1 - 1e-9))) == []
+    assert unheld(rolled, moved(lambda number: (number + 1) * (1 + 2 * TOLERANCE) - 1)) == ["figures"]
 
 
 def test_an_auditor_finds_a_target_that_was_not_admitted(rolled: Site, tmp_path: Path) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +17,16 @@ import pytest
 from audit.governance import Governance
 from audit.log import configured_governance_log, configured_log
 from audit.proof.entry import Key
+from cli.audit_recompute_rollout import counting
+from cli.controller_parts import publisher_of_store
+from monitoring.close import TOLERANCE
 from monitoring.controller.act import appender
+from monitoring.controller.ground import Grounds, entries_of
 from monitoring.rollout import review
 from monitoring.rollout.mover import fetched
 from registry.deployment import Placed, Steps, encode_deployment
 from registry.policy import parse_policy
-from registry.stores import LayoutStore
+from registry.stores import LayoutStore, configured_store
 from tests.components.approvals import affiant
 from tests.components.controlled import PANE, Site
 from tests.components.controller import KEYS, Town
@@ -194,6 +200,55 @@ def retold(site: Stage, path: str, value: Any) -> int:
     append_ = appender(Governance(configured_governance_log(site.loaded), KEYS["robot"]))
     append_([encode_deployment(said)])
     return site.deployed().events[-1].offset
+
+
+def unheld(site: Stage, change: Callable[[dict[str, Any]], None]) -> list[str]:
+    """What does not hold of the last step with its questions said otherwise."""
+    governance = configured_governance_log(site.loaded, create=False)
+    store, entries = configured_store(site.loaded), list(entries_of(governance, 0, None))
+    publisher = publisher_of_store(store)
+    grounds = Grounds(site.town.root, publisher)
+    grounds.take(entries)
+    event = site.deployed().counted[-1]
+    evidence = json.loads(json.dumps(event.content.evidence))
+    for each in evidence["questions"]:
+        change(each)
+    event = replace(event, content=event.content.model_copy(update={"evidence": evidence}))
+    log = configured_log(site.loaded, create=False)
+    reader = log.reader()
+    try:
+        given = (entries, site.town.root, publisher, event, log.topic(), reader)
+        told = review.review(*given, *counting(site.loaded, store, grounds))
+    finally:
+        reader.close()
+    return [each.what for each in told.checks if not each.holds]
+
+
+def moved_by(by: Callable[[float], float]) -> Callable[[dict[str, Any]], None]:
+    """Each number of a question."""
+    return lambda each: each.update({key: by(n) for key, n in each.items() if isinstance(n, float)})
+
+
+def test_figures_of_another_processor_are_right(through: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the last bit, or a billionth; by more they are others. At a tolerance what was decided stands."""
+    assert unheld(through, moved_by(lambda n: math.nextafter(n, math.inf))) == []
+    assert unheld(through, moved_by(lambda n: n * (1 - 1e-9))) == []
+    assert unheld(through, moved_by(lambda n: (n + 1) * (1 + 2 * TOLERANCE) - 1)) == ["figures"]
+    # As if the policy let it be refused just so much more as is shown at most: computed again it would wait.
+    known = (through.deployed().counted[-1].content.evidence or {})["questions"]
+    (most,) = [each["at_most"] for each in known if each["what"] == "share of refused requests"]
+    limits_of = review.limits_of
+    for away, wrong in ((1e-9, []), (10 * TOLERANCE, ["figures", "decided the same again"])):
+        limit = most - away
+        monkeypatch.setattr(
+            review, "limits_of", lambda ground, limit=limit: replace(limits_of(ground), refusals=limit)
+        )
+
+        def at_it(each: dict[str, Any], limit: float = limit) -> None:
+            if each["what"] == "share of refused requests":
+                each.update(at_most=limit, allowed=limit, shown=limit)
+
+        assert unheld(through, at_it) == wrong
 
 
 @pytest.mark.parametrize(

@@ -54,3 +54,15 @@ def test_labels_in_no_figure_and_positive_decisions_are_told(
     assert "37.5% of all rows were decided positive" in said
     assert "25.0% of all scores lie outside of 0.1 to 0.9" in said
     assert "bad above 0.9 is not told" in said
+
+
+def test_a_canary_that_nobody_compares_is_told(tmp_path: Path, served: Callable[[Path], str]) -> None:
+    """With the reason."""
+    told = [package(uncompared=None), package(slot="canary", uncompared="one of 2 canaries\x1b[2J")]
+    (tmp_path / "figures").write_text(json.dumps(told))
+    settings = tmp_path / "affiant.toml"
+    settings.write_text(f'[data]\ndirectory = "."\n[controller]\nmonitor_url = "{served(tmp_path)}"\n')
+    done = CliRunner().invoke(app, ["drift", "status", "--config", str(settings)])
+    assert done.exit_code == 0, done.output
+    assert done.output.count("one of 2 canaries\ufffd[2J") == 1
+    assert "None" not in done.output

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from monitoring.answers import comparison_of
+from monitoring.answers import comparison_of, figures_of
 from monitoring.detect.count import Counter
 from monitoring.errors import DetectError
 from monitoring.judging import judged_by
@@ -223,6 +223,32 @@ def test_a_rollout_compares_what_came_since_it_began(
     restore(again, json.loads(json.dumps(state_of(one))), [])
     assert state_of(again)["comparing"] == state_of(one)["comparing"]
     assert again.comparing["credit"].ranges == {0: (750, 1500)}
+
+
+def test_canaries_that_are_not_compared_are_told(
+    profile: Profile, kept: Kept, stream: Callable[..., Any]
+) -> None:
+    """Of several none is, and of one that no event has deployed; of what is compared, or no canary, nothing is said."""
+    canaries = [Of("credit", f"sha256:{two * 32}", "canary") for two in ("cd", "ef")]
+    kept.profiles.update({each.digest: profile for each in canaries})
+
+    def told(*served: Of, rollout: Rollout | None = None) -> dict[Of, str | None]:
+        one = aggregate(kept)
+        one.serve(dict.fromkeys((CREDIT, *served), 0), {} if rollout is None else {"credit": rollout})
+        for number, of in enumerate((CREDIT, *served)):
+            one.take(stream(of=of).pane(number))
+            one.judge()
+        return {
+            Of(each["service"], each["digest"], each["slot"]): each["uncompared"]
+            for each in figures_of(one, {})
+        }
+
+    both = "one of 2 canaries: none of them is compared with live, so none is moved or taken back by itself"
+    assert told(*canaries) == {CREDIT: None, canaries[0]: both, canaries[1]: both}
+    alone = "it is not compared with live: the governance log has no event that deployed it"
+    assert told(canaries[0]) == {CREDIT: None, canaries[0]: alone}
+    rollout = Rollout(canaries[0].digest, (), 0.0, 0, 0, 41)
+    assert told(canaries[0], rollout=rollout) == {CREDIT: None, canaries[0]: None}
 
 
 @pytest.mark.parametrize(
