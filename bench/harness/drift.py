@@ -16,6 +16,7 @@ from scipy.stats import ks_2samp
 from harness.drift_rules import (
     PANE,
     WIDTH,
+    Default,
     Evidently,
     Fixed,
     Judged,
@@ -144,6 +145,7 @@ def policies(checks: int, trials: int, evidently_checks: int, told: Told) -> Mea
         *(lambda rule=rule: Fixed(of, rule) for rule in fixed_rules()),
         lambda: Evidently(of),
         lambda: Tolerance(of, 0.03), lambda: Tolerance(of, 0.05), lambda: Judged(of, 4),
+        lambda: Default(of),
     ]  # fmt: skip
     episodes = _episodes(made, checks, evidently_checks, told)
     delays = {sigma: _delays(made, sigma, trials, told) for sigma in DELAY_GOALS}

@@ -18,9 +18,13 @@ from monitoring.detect.figures import Detector
 from monitoring.detect.judge import Standing, judge
 from monitoring.detect.ks import bounds, p_value
 from monitoring.detect.limits import Limits
+from monitoring.settings import MonitorSettings
+from registry.policy import Rule as PolicyRule
 from registry.reference import Column, Reference, number_column
 
 WIDTH, PANE, WINDOW = 30, 250, 1_000
+DEFAULT_PANE: int = MonitorSettings.model_fields["pane_records"].default
+DEFAULT_WINDOW: int = PolicyRule.model_fields["window_rows"].default
 ROWS = 50_000
 
 
@@ -120,7 +124,7 @@ class Tolerance:
 
 
 class Judged:
-    """The default policy: what pages, with a window of some panes."""
+    """What pages by the default limits, with a window of some panes."""
 
     every = PANE
 
@@ -147,6 +151,29 @@ class Judged:
             now=float(self._checks), position=self._checks * len(block),
         )  # fmt: skip
         return np.array([one.severity == "page" for one in self._standings])
+
+
+class Default(Judged):
+    """By the product's own sizes: panes of 256, distances of 2,000 rows at least, which are eight whole panes.
+
+    Panes of 250 are cut anew: it answers when one of its own is full, and of the newest of them.
+    """
+
+    every = DEFAULT_PANE
+
+    def __init__(self, of: Watched) -> None:
+        super().__init__(of, -(-DEFAULT_WINDOW // DEFAULT_PANE))
+        self.name = f"page, the defaults: δ = 0.05 and D ≥ 0.10 in {DEFAULT_WINDOW:,}, every {DEFAULT_PANE}"
+        self._left = np.empty((0, WIDTH), np.float32)
+
+    def take(self, block: np.ndarray) -> np.ndarray | None:
+        """Answers for each pane of its own that is full now."""
+        self._left = np.concatenate([self._left, block])
+        found = None
+        while len(self._left) >= self.every:
+            found = super().take(self._left[: self.every])
+            self._left = self._left[self.every :]
+        return found
 
 
 class Evidently:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from harness import drift
-from harness.drift_rules import PANE, WIDTH, Evidently, Fixed, Judged, Tolerance, normal, watched
+from harness.drift_rules import PANE, WIDTH, Default, Evidently, Fixed, Judged, Tolerance, normal, watched
 
 
 class Scripted:
@@ -52,3 +52,19 @@ def test_the_policies_see_the_same_panes_and_check_when_they_say() -> None:
         ]
         assert answers[-1].all()
     assert Evidently.every == Fixed.every == 1_000
+
+
+def test_the_defaults_are_the_products() -> None:
+    """Panes of 256 out of blocks of 250, and a window of eight: it answers as one does that is given those."""
+    of = watched(0)
+    ours, same = Default(of), Judged(of, 8)
+    assert (ours.every, "in 2,000, every 256" in ours.name) == (256, True)
+    stream = np.concatenate([normal(800 + at, PANE) + np.float32(at > 11) for at in range(24)])
+    for at in range(24):
+        found = ours.take(stream[at * PANE : (at + 1) * PANE])
+        begin, end = at * PANE // 256, (at + 1) * PANE // 256
+        wanted = [same.take(stream[pane * 256 : (pane + 1) * 256]) for pane in range(begin, end)]
+        assert (found is not None) == bool(wanted)
+        assert found is None or (found == wanted[-1]).all()
+    assert found is None or found.all()
+    assert same.take(stream[-256:]).all()
