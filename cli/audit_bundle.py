@@ -55,7 +55,8 @@ def bundle(
     subject: Annotated[
         str | None,
         typer.Option(
-            help="The records about somebody: pseudonym, hex (`affiant subjects pseudonym`).", show_default=False
+            help="The records about somebody: pseudonym, hex (`affiant subjects pseudonym`).",
+            show_default=False,
         ),
     ] = None,
     record: Annotated[list[str] | None, typer.Option(help="A record id; may be repeated.")] = None,

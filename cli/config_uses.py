@@ -126,7 +126,9 @@ def _gateway(config: Config) -> Iterator[Use]:
     endpoint = config.section("telemetry", TelemetrySettings).otlp_endpoint
     if endpoint:
         yield Use(name, "spans to", without_credentials(endpoint))
-        yield from _file(config, name, "collector's CA", config.section("telemetry", TelemetrySettings).ca_file)
+        yield from _file(
+            config, name, "collector's CA", config.section("telemetry", TelemetrySettings).ca_file
+        )
 
 
 def _payload_keys(config: Config, component: str) -> Iterator[Use]:

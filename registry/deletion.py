@@ -5,8 +5,8 @@
     subject: the SHA-256 of each file, and of the name of one that there was not
 
 A statement is made before what it tells of is deleted: what is gone is told, and a crash in between leaves payloads
-that are deleted, and told of once more, by the next run. `external` counts payloads of the range that were in the object
-store of large ones; `sha256` is null where all of them were.
+that the next run tells of once more, and deletes. `external` counts payloads of the range that were in the object store
+of large ones; `sha256` is null where all of them were.
 """
 
 from __future__ import annotations

@@ -42,7 +42,7 @@ def test_the_example_of_the_help_is_one_that_the_example_policy_takes() -> None:
         (
             "",
             True,
-            "write `canary: {maximum_weight: SHARE, gates: [size], roles: {legal: 1}, rollout: {}}` under services.credit",
+            "gates: [size], roles: {legal: 1}, rollout: {}}` under services.credit",
         ),
     ],
 )
