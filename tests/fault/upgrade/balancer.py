@@ -9,6 +9,7 @@ from __future__ import annotations
 import http.client
 import json
 import random
+import select
 import threading
 import time
 from collections.abc import Sequence
@@ -51,6 +52,11 @@ class Failed(NamedTuple):
 def unexcused(failed: Sequence[Failed]) -> list[Failed]:
     """Those that were not in flight on a killed gateway: their gateway was not killed, or they were sent later."""
     return [each for each in failed if each.backend.gone == float("inf") or each.begun > each.backend.gone]
+
+
+def dropped(connection: http.client.HTTPConnection) -> bool:
+    """Whether the other side has closed a kept connection: nobody's pool sends another request on such a one."""
+    return connection.sock is None or bool(select.select([connection.sock], [], [], 0)[0])
 
 
 def readyz(port: int) -> bool:
@@ -128,7 +134,7 @@ class Clients:
         self.answered: list[Answered] = []
         self.failed: list[Failed] = []
         self.turned_away = 0
-        """Connections that were refused: nothing was sent, and another gateway was asked."""
+        """Connections that were refused, or found closed: nothing was sent, and another gateway was asked."""
         self._balancer = balancer
         self._stop = threading.Event()
         self._lock = threading.Lock()
@@ -169,6 +175,10 @@ class Clients:
         rows = [[round(rng.uniform(-3, 3), 4) for _ in range(3)] for _ in range(rng.choice((1, 5, 60)))]
         body = json.dumps({"instances": rows}).encode()
         begun = time.monotonic()
+        if dropped(connection):
+            with self._lock:
+                self.turned_away += 1
+            return False
         try:
             connection.request("POST", PREDICT, body, {"Content-Type": "application/json"})
             answer = connection.getresponse()

@@ -20,8 +20,8 @@ from typing import Self
 from audit.journal import JournalReader
 from audit.journal.identity import JOURNAL_NAME, read_journal_id
 from audit.ship.reached import ACKNOWLEDGED, read_reached
-from tests.components.ports import HOST, free_port
-from tests.components.process import Process
+from tests.components.ports import HOST, accepts, free_port
+from tests.components.process import Process, wait_until
 from tests.fault.gateway.world import DEADLINE_S, PREDICT, Answered
 from tests.fault.upgrade.balancer import Backend, Balancer
 
@@ -34,7 +34,10 @@ class Pod:
     home: Path
     settings: str
     balancer: Balancer
+    started: int = 0
+    """Pods of this name so far."""
     lives: int = 0
+    """Processes that the volume's journal had so far."""
     backend: Backend = field(init=False)
     gateway: Process = field(init=False)
     sidecar: Process = field(init=False)
@@ -52,7 +55,8 @@ class Pod:
     def start(self) -> None:
         """A new pod on the same volume: sidecar, then gateway, as a native sidecar is; see `ready`."""
         self.lives += 1
-        place = self.home / f"{self.name}-{self.lives}"
+        self.started += 1
+        place = self.home / f"{self.name}-{self.started}"
         place.mkdir(parents=True)
         self.volume.mkdir(parents=True, exist_ok=True)
         port = free_port()
@@ -64,7 +68,7 @@ class Pod:
         )
         self.sidecar = self._process("sidecar").start()
         self.gateway = self._process("gateway").start()
-        self.backend = self.balancer.add(f"{self.name}-{self.lives}", port)
+        self.backend = self.balancer.add(place.name, port)
 
     def _process(self, *command: str) -> Process:
         argv = [sys.executable, "-P", "-m", "cli.main", *command, "--config", str(self.config)]
@@ -91,8 +95,14 @@ class Pod:
     def lose(self) -> None:
         """Its node is gone: kill -9 of all of it, under load. The volume stays."""
         self.gateway.kill()
-        self.backend.gone = time.monotonic()
         self.sidecar.kill()
+        # A process that is killed closes its sockets one by one: it is gone when nobody has one to it any more.
+        wait_until(
+            lambda: not accepts(self.backend.port) and self.backend.users == 0,
+            what=f"the end of {self.backend.name}",
+            deadline_s=DEADLINE_S,
+        )
+        self.backend.gone = time.monotonic()
 
     def drain(self) -> Volume:
         """Its volume, which no pod will have again: `affiant drain`, then it is removed. What was on it."""
@@ -105,7 +115,7 @@ class Pod:
 
     def kill(self) -> None:
         """What still runs."""
-        if self.lives:
+        if self.started:
             self.gateway.kill()
             self.sidecar.kill()
 
