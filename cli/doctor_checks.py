@@ -23,7 +23,7 @@ from audit.trees import configured_trees
 from service.journals import JOURNALS, SHIPPING
 from service.settings import GatewaySettings
 
-from . import doctor_keys, doctor_reach
+from . import doctor_keys, doctor_lock, doctor_reach
 from .config_uses import logs
 
 
@@ -157,6 +157,7 @@ def _kept(asked: Asked) -> Iterator[Check]:
         where = settings.store or str(config.data / "sealed")
         remedy = "is the store up, is [notary] store right, and may this user read there?"
         yield Check("state", partial(_sealed, asked), ("sealed-unreachable", where, remedy))
+        yield Check("state", partial(doctor_lock.look, config), ("sealed-unreachable", where, remedy))
     if "sidecar" in asked.parts:
         where = config.section("sidecar", SidecarSettings).object_store or str(config.data / "objects")
         remedy = "is the store up, is [sidecar] object_store right, and may this user read there?"

@@ -32,6 +32,8 @@ CODES: Final[Mapping[str, str]] = MappingProxyType(
         "store-unreachable": "the store of model packages does not answer",
         "package-absent": "the plan names a package that the store does not have",
         "sealed-unreachable": "the notary's store does not answer",
+        "lock-absent": "the bucket that is said to hold what is sealed keeps no versions",
+        "payloads-versioned": "payloads in the clear lie where versions are kept: what is deleted stays",
         "objects-unreachable": "the store of large payloads does not answer",
         "witness-unreachable": "a witness does not answer",
         "monitor-unreachable": "what the settings name as the monitor does not answer as one",

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from audit.config import Config
+from audit.doctor.base import Finding
 from audit.errors import ConfigError
 from audit.log.local import LocalLog
 from audit.notary.locked import check_lock
@@ -15,6 +16,7 @@ from audit.objects.bucket import BucketObjects
 from audit.objects.directory import DirectoryObjects
 from audit.objects.lock import keeps_versions
 from audit.settings import NotarySettings
+from cli.doctor_lock import look
 from tests.components.s3 import S3Bucket
 from tests.components.sealed import KeySigner
 
@@ -69,3 +71,31 @@ def test_a_bucket_that_keeps_no_versions_is_not_said_to_be_locked(
     assert keeps_versions(locked) is True
     assert keeps_versions(locked, "not/there") is True
     assert keeps_versions(free) is False
+
+
+def test_the_doctor_says_what_buckets_are(
+    s3: S3Bucket, s3_locked: S3Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A claim that the bucket does not bear out is grave, payloads that would stay are a remark; empty says nothing."""
+    assert s3.environment() == s3_locked.environment()
+    for name, value in s3.environment().items():
+        monkeypatch.setenv(name, value)
+
+    def found(store: S3Bucket, payloads: S3Bucket, encrypted: bool = False) -> list[tuple[str, bool]]:
+        table = {
+            "store": f"s3://{store.name}/a",
+            "payload_store": f"s3://{payloads.name}/p",
+            "object_lock": True,
+        }
+        encryption = {"encryption": {"keys_file": "keys.json"}} if encrypted else {}
+        outcomes = look(Config(Path("/nowhere/affiant.toml"), {"notary": table, **encryption}))
+        return [(each.code, each.grave) for each in outcomes if isinstance(each, Finding)]
+
+    assert found(s3, s3) == []
+    for bucket in (s3, s3_locked):
+        for place in ("a", "p"):
+            BucketObjects(bucket.store(place), bucket.name).create("x", b"1")
+    assert found(s3_locked, s3) == []
+    assert found(s3, s3) == [("lock-absent", True)]
+    assert found(s3_locked, s3_locked) == [("payloads-versioned", False)]
+    assert found(s3_locked, s3_locked, encrypted=True) == []
