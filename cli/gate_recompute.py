@@ -40,13 +40,15 @@ def recompute(
     as_json: JsonOption = False,
 ) -> None:
     """Compute the drift gate's figures of recent traffic again: of the ranges that the signed results name, from the
-    log or the archive, with the package of the store. They must be the same to the bit.
+    log or the archive, with the package of the store. Rows and counts must be the same to the bit, distances but for
+    rounding: another processor may have computed them.
 
     Exit codes: 0 they are; 1 they are not, or there is nothing to compute; 2 wrong usage or settings; 3 the log or
     the store does not answer.
 
     Example: affiant gate recompute sha256:5e66a605fa8c --service credit
     """
+    from monitoring.close import same
     from registry.gates.said import results_of
     from registry.stores import configured_store
 
@@ -65,7 +67,8 @@ def recompute(
         raise typer.Exit(WRONG)
     package = _find(store, whole)
     found, problem = _again(loaded, package, service, drift, archive=archive)
-    differs = [name for name in COMPARED if found.get(name) != drift["figures"]["traffic"].get(name)]
+    signed = drift["figures"]["traffic"]
+    differs = [name for name in COMPARED if not same(signed.get(name), found.get(name))]
     told = {
         "offset": chosen[0].offset,
         "same": not differs and not problem,
@@ -153,5 +156,5 @@ def _tell(told: dict[str, Any], *, as_json: bool) -> None:
         typer.echo(f"it cannot be computed: {printable(told['problem'])}")
     typer.echo(
         f"the drift gate at offset {told['offset']} of the governance log: "
-        + ("computed again, the same to the bit" if told["same"] else "DIFFERENT")
+        + ("computed again, the same" if told["same"] else "DIFFERENT")
     )

@@ -94,7 +94,7 @@ def test_what_is_signed_names_its_ranges_and_is_found_again(served: House, tmp_p
     assert (again.code, again.json["same"], again.json["differs"]) == (0, True, [])
     assert again.json["found"] == {**figures}
     told = affiant("gate", "recompute", NEXT.digest, "--service", "credit", *house.config)
-    assert "the same to the bit" in told.out
+    assert "computed again, the same" in told.out
 
 
 def test_figures_that_a_pipeline_has_made_up_do_not_come_out_again(served: House, tmp_path: Path) -> None:
@@ -110,6 +110,26 @@ def test_figures_that_a_pipeline_has_made_up_do_not_come_out_again(served: House
     append(governance, [encode(NEXT.digest, GATES, report)])
     again = recompute(house)
     assert (again.code, again.json["differs"]) == (1, ["columns"])
+
+
+@pytest.mark.parametrize(("by", "code"), [(1e-9, 0), (1e-5, 1)])
+def test_distances_of_another_processor_are_the_same(
+    served: House, tmp_path: Path, by: float, code: int
+) -> None:
+    """But for rounding, and for no more than that."""
+    house = served.copy(tmp_path / "house")
+    report = run(house, "--traffic", "0:400-749").json["report"]
+    (result,) = report["results"]
+    moved = 0
+    for column in result["figures"]["traffic"]["columns"].values():
+        for name, value in column.items():
+            if isinstance(value, float) and value:
+                column[name], moved = value * (1 + by), moved + 1
+    assert moved
+    governance = Governance(configured_governance_log(house.loaded), house.signer("pipeline"))
+    append(governance, [encode(NEXT.digest, GATES, report)])
+    again = recompute(house)
+    assert (again.code, again.json["differs"]) == (code, ["columns"] * code)
 
 
 def test_the_newest_rows_are_taken_when_nobody_says_which(served: House) -> None:
