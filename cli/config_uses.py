@@ -171,7 +171,10 @@ def _notary(config: Config) -> Iterator[Use]:
     yield _place(name, "trees and archive", store_place(config, settings.store, "sealed"))
     if settings.payload_store is not None:
         yield _place(name, "payloads", store_place(config, settings.payload_store, "sealed"))
-    yield from _file(config, name, "key", settings.key_file)
+    if settings.signer_command:
+        yield Use(name, "signs by", settings.signer_command[0])
+    else:
+        yield from _file(config, name, "key", settings.key_file)
     yield from _file(config, name, "public key", settings.public_key_file)
     for witness in settings.witnesses:
         yield Use(name, "witness", witness.url)
@@ -194,6 +197,7 @@ def _monitor(config: Config) -> Iterator[Use]:
     yield from _payload_keys(config, name)
     if settings.webhook is not None:
         yield Use(name, "alerts to", without_credentials(settings.webhook))
+    yield from _file(config, name, "people are told at", settings.people_webhook_file)
 
 
 def _controller(config: Config) -> Iterator[Use]:

@@ -15,7 +15,7 @@ from audit.journal.identity import KEY_NAME
 from audit.notary.keys import FileKey
 from audit.payload_keys import EncryptionSettings
 from audit.settings import LogSettings, NotarySettings
-from monitoring.settings import ControllerSettings
+from monitoring.settings import ControllerSettings, MonitorSettings
 from registry.settings import GovernanceSettings, StoreSettings
 from service.journals import JOURNALS
 from service.settings import GatewaySettings, TelemetrySettings
@@ -83,6 +83,9 @@ def _mounted(asked: Asked) -> Iterator[secrets.Secret]:
         found.append(("TLS key of the gateway", config.section("gateway", GatewaySettings).tls_key))
     if "controller" in asked.parts:
         found.append(("TLS key of the controller", config.section("controller", ControllerSettings).tls_key))
+    if "monitor" in asked.parts:
+        people = config.section("monitor", MonitorSettings).people_webhook_file
+        found.append(("the address at which people are told", people))
     if kafka:
         found.append(("our key for the brokers", log.key_file))
         found.append(("password for the brokers", log.sasl_password_file))

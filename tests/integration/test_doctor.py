@@ -140,6 +140,19 @@ def test_a_key_that_others_can_read(clinic: Clinic) -> None:
     assert "0644" in clinic.finds("key-mode")["what"]
 
 
+def test_the_address_at_which_people_are_told_is_a_secret(clinic: Clinic) -> None:
+    """Whoever has it can write there; a monitor without it tells nobody."""
+    clinic.set({"monitor": {"people_webhook_file": "people"}})
+    assert "people are told" in clinic.finds("key-absent", "--only", "monitor")["what"]
+    people = clinic.directory / "people"
+    people.write_text("http://127.0.0.1:1/secret\n")
+    people.chmod(0o644)
+    clinic.finds("key-mode", "--only", "monitor")
+    people.chmod(0o600)
+    code, found = clinic.ask("--only", "monitor")
+    assert (code, set(found) - REMARKS) == (0, set()), found
+
+
 def test_a_key_that_is_none_and_one_that_is_gone(clinic: Clinic) -> None:
     """A file cut short; then no file."""
     key = clinic.directory / "notary.key"

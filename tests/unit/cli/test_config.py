@@ -117,7 +117,8 @@ def test_check_says_what_each_component_would_use(tmp_path: Path, capsys: pytest
         tmp_path,
         '[data]\ndirectory = "d"\n[gateway]\nworkers = 2\nkeys_file = "keys.json"\n[store]\nbackend = "mlflow"\n'
         'tracking_uri = "http://me:secret@mlflow.test/x"\n[telemetry]\notlp_endpoint = "http://a:secret@c.test/v1"\n'
-        '[encryption]\nkeys_file = "payload-keys.json"\n',
+        '[encryption]\nkeys_file = "payload-keys.json"\n[monitor]\npeople_webhook_file = "people"\n'
+        '[notary]\nsigner_command = ["/usr/bin/kms-sign", "--key", "secret-name"]\n',
     )
     (tmp_path / "keys.json").write_text("{}")
     assert affiant("config", "check", "--json", "--config", path) == 0
@@ -133,6 +134,9 @@ def test_check_says_what_each_component_would_use(tmp_path: Path, capsys: pytest
     assert used["gateway", "packages", "http://mlflow.test/x (mlflow)"] is None
     assert used["sidecar", "ships to", str(tmp_path / "d/log")] is False
     assert used["notary", "trees and archive", str(tmp_path / "d/sealed")] is False
+    assert used["notary", "signs by", "/usr/bin/kms-sign"] is None
+    assert ("notary", "key") not in {(component, what) for component, what, _ in used}
+    assert used["monitor", "people are told at", str(tmp_path / "people")] is False
     assert {use["component"] for use in told["uses"]} == {
         "gateway",
         "sidecar",
