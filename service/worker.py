@@ -28,7 +28,7 @@ from registry.runtimes import load as load_model
 from registry.runtimes.base import Model
 from registry.stores import configured_store
 
-from . import openapi
+from . import openapi, page
 from .admitted import configured_admission, copy_age
 from .auth import Keys, read_keys
 from .batching import Batcher
@@ -141,7 +141,7 @@ class Worker:
             problem=self.problem,
             metrics=self._scrape,
             keys=lambda: self._gate.keys,
-            docs=openapi.page,
+            docs=page.page,
             openapi=openapi.describe,
             receipts=configured_receipts(self._config),
         )

@@ -640,6 +640,10 @@ async def test_metadata_health_and_documentation(site: Site) -> None:
     assert metadata["versions"] == [digest]
     assert metadata["inputs"] == [{"name": "input", "datatype": "FP32", "shape": [-1, 20]}]
     assert described["openapi"] == "3.1.0"
+    asked = described["paths"]["/v1/models/credit:predict"]["post"]["parameters"]
+    known = described["components"]["parameters"]
+    named = [known[each["$ref"].rpartition("/")[2]]["name"] for each in asked]
+    assert named == ["X-Request-Id", "Affiant-Subject", "Affiant-Split"]
     row = described["components"]["schemas"]["credit.row"]["oneOf"][0]
     assert set(row["properties"]) == set(ROWS[0])
     assert row["properties"]["housing"]["enum"] == sorted(row["properties"]["housing"]["enum"])
@@ -652,7 +656,7 @@ async def test_metadata_health_and_documentation(site: Site) -> None:
 
 async def test_the_documented_example_is_answered(site: Site) -> None:
     """What /docs shows as a request works as it stands."""
-    from service.openapi import example_row
+    from service.page import example_row
 
     async with open_gateway(site) as front:
         answer = await ask(front, PREDICT, body(example_row(credit_package().signature)))
