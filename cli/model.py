@@ -108,6 +108,14 @@ def publish(  # noqa: PLR0917 - a command takes its options one by one
             file_okay=False,
         ),
     ] = None,
+    holdout: Annotated[
+        Path | None,
+        typer.Option(
+            help="A table of rows that the model has not seen: scores of live requests are held to those of it.",
+            exists=True,
+            dir_okay=False,
+        ),
+    ] = None,
     key: PublisherKeyOption = None,
     config: ConfigOption = None,
     store: StoreOption = None,
@@ -117,7 +125,8 @@ def publish(  # noqa: PLR0917 - a command takes its options one by one
 
     Its lineage takes the git commit of the code (of --code, or of the work tree in which the model or its table lies),
     the data's versions (of DVC where it has them, held against the bytes) and what the options say; what nobody says is
-    told as unknown, never guessed. Its environment is this machine's, and told as the publisher's.
+    told as unknown, never guessed. Drift of scores is told from those of --holdout, else from those of the training
+    table, of which a model is surer than of anything else. Its environment is this machine's, told as the publisher's.
     A scikit-learn model is published from Python (registry.convert.publish_sklearn): no pickle is read.
     From MLflow come the model (its xgboost or onnx flavor), the run with its parameters, metrics, tags, data sets and
     parents, the git commit, the signature and the digests of all artifacts.
@@ -150,7 +159,11 @@ def publish(  # noqa: PLR0917 - a command takes its options one by one
         step("reading the table")
         training = read_table(source.table)
         origin = Origin(
-            data=(data_set(source.table, profiled=False), *map(data_set, data or ())),
+            data=(
+                data_set(source.table, profiled=False),
+                *map(data_set, data or ()),
+                *([] if holdout is None else [data_set(holdout, "hold-out")]),
+            ),
             runs=runs_of(run, taken),
             image=image,
             command=command,
@@ -170,6 +183,7 @@ def publish(  # noqa: PLR0917 - a command takes its options one by one
             origin=origin,
             mlflow=taken.lineage if taken else None,
             git=commit_of(code, file, source),
+            holdout=None if holdout is None else read_table(holdout),
         )
         judge_difference(published, max_difference)
         step("putting it into the store")
@@ -237,7 +251,11 @@ def show(
             ],
             "signature": package.signature.model_dump(mode="json"),
             "lineage": dict(package.lineage),
-            "reference": {"rows": package.reference.rows, "radius": package.reference.radius},
+            "reference": {
+                "rows": package.reference.rows,
+                "score_rows": package.reference.scored,
+                "radius": package.reference.radius,
+            },
             "golden_rows": len(package.golden.rows),
         }
         typer.echo(json_text(content))

@@ -28,7 +28,8 @@ def distances(
         [Counter(reference.features).count(inputs), Counter(reference.scores).count(scores)]
     )
     found = bounds(lines, counts)
+    rows = [reference.rows] * len(reference.features) + [reference.scored] * len(reference.scores)
     return [
-        Distance(column.name, float(lower), float(upper), len(inputs), reference.rows)
-        for column, lower, upper in zip(columns, found.lower, found.upper, strict=True)
+        Distance(column.name, float(lower), float(upper), len(inputs), own)
+        for column, lower, upper, own in zip(columns, found.lower, found.upper, rows, strict=True)
     ]

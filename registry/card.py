@@ -26,8 +26,8 @@ def write_card(
         f"- Task: {signature.task}{_decision(signature)}",
         f"- Model file: `{model_digest}`, golden answers made with {runtime}",
         (
-            f"- Reference: {reference.rows} rows; a distribution is known to ±{reference.radius:.4f} "
-            f"(Kolmogorov–Smirnov distance, level {reference.level:g})"
+            f"- Reference: {reference.rows} rows{_held_out(reference)}; a distribution is known to "
+            f"±{reference.radius:.4f} (Kolmogorov–Smirnov distance, level {reference.level:g})"
         ),
         "- Golden rows: values of the training table, each column drawn on its own",
         "",
@@ -55,6 +55,10 @@ def write_card(
         missing = "allowed" if feature.missing else "refused"
         lines.append(f"| {_escape(feature.name)} | {feature.type} | {_values(feature)} | {missing} |")
     return "\n".join(lines) + "\n"
+
+
+def _held_out(reference: Reference) -> str:
+    return "" if reference.score_rows is None else f", scores of {reference.score_rows} that were held out"
 
 
 def _decision(signature: Signature) -> str:

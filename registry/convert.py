@@ -81,6 +81,7 @@ def publish_sklearn(
     origin: Origin | None = None,
     mlflow: Mapping[str, Any] | None = None,
     git: GitState | None = None,
+    holdout: pd.DataFrame | None = None,
 ) -> Published:
     """Convert, compare with the estimator on every row of the training table, and package.
 
@@ -99,6 +100,7 @@ def publish_sklearn(
         origin: as in `publish`.
         mlflow: as in `publish`; `registry.mlflow.take.take_run` has it for a run.
         git: as in `publish`.
+        holdout: rows that the estimator has not seen, as in `publish`.
 
     Raises:
         PublishError: it cannot be converted, or differs too much.
@@ -130,6 +132,7 @@ def publish_sklearn(
         origin=origin,
         mlflow=mlflow,
         git=git,
+        holdout=None if holdout is None else table_of(holdout, "hold-out"),
     )
     assert published.comparison is not None
     if max_difference is not None and published.comparison.max_difference > max_difference:

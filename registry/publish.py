@@ -66,6 +66,7 @@ def publish(
     origin: Origin | None = None,
     mlflow: Mapping[str, Any] | None = None,
     git: GitState | None = None,
+    holdout: Table | None = None,
 ) -> Published:
     """Make a package.
 
@@ -83,6 +84,8 @@ def publish(
         mlflow: where in MLflow it was taken from (registry.mlflow.take).
         git: the model's commit, where it is known otherwise, such as by MLflow's run; in place of `directory`'s. With
             neither, nobody knows it, and that is told.
+        holdout: rows that the model has not seen, with the features' columns: scores of live requests are held to
+            those of them. None: to those of the training table, of which a model is surer than of anything else.
 
     Raises:
         PickleRefused, ModelRefused: the file cannot be served.
@@ -107,7 +110,10 @@ def publish(
             f"{BEYOND:g}, the worst by {comparison.max_difference:.3g}"
         )
     progress("profiling the reference")
-    reference = reference_format.build(encoded, scores, signature)
+    held_out = None if holdout is None else _held_out(runner, table, holdout, signature)
+    reference = reference_format.build(
+        encoded, scores if held_out is None else held_out, signature, held_out=held_out is not None
+    )
     progress("drawing golden rows")
     golden = draw_golden(runner, inputs, signature, table.sha256)
     lineage = lineage_json(
@@ -127,6 +133,7 @@ def publish(
         comparison=asdict(comparison) if comparison is not None else None,
         origin=origin,
         mlflow=mlflow,
+        score_table=None if holdout is None else _named(holdout),
     )
     card = write_card(signature, metrics, comparison, reference, golden.made_with, digest_of(model))
     progress("building and checking the package")
@@ -142,6 +149,21 @@ def publish(
         )
     )
     return Published(package, load(package).batching, comparison, metrics, tuple(warnings))
+
+
+def _held_out(runner: Runner, table: Table, holdout: Table, signature: Signature) -> NDArray[np.float32]:
+    """Scores of the hold-out. Raises PublishError: it is the training table, or does not fit the model."""
+    if holdout.sha256 == table.sha256:
+        raise PublishError(f"{holdout.file}: the hold-out is the training table itself")
+    try:
+        encoded = encode(holdout.frame, signature)
+    except PublishError as error:
+        raise PublishError(f"{holdout.file}: {error}") from error
+    return predict_all(runner, model_rows(encoded, signature), signature)
+
+
+def _named(table: Table) -> dict[str, Any]:
+    return {"file": table.file, "sha256": table.sha256, "rows": len(table)}
 
 
 def predict_all(runner: Runner, inputs: NDArray[np.float32], signature: Signature) -> NDArray[np.float32]:

@@ -18,12 +18,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audit.proof import cbor
+from audit.proof.errors import FormatError
 
 from .errors import PackageError, PublishError
-from .golden import check_map, natural, packed, read_map
+from .golden import check_map, natural, packed
 from .signature import Signature
 
 FORMAT: Final = 1
+HELD_OUT: Final = 2
+"""The format with `score_rows`: scores are of a hold-out. Written only then: readers of the first read all else."""
 BINS: Final = 1024
 LEVEL: Final = 0.001
 """Probability with which the true distribution lies outside the DKW band of a column."""
@@ -31,6 +34,7 @@ MAX_RADIUS: Final = 0.15
 """A band wider than this cannot tell drift from chance: 169 rows are needed."""
 
 _KEYS: Final = {"format", "bins", "rows", "level", "radius", "features", "scores"}
+_SCORE_ROWS: Final = "score_rows"
 _COLUMN_KEYS: Final = {
     "name", "kind", "minimum", "edges", "counts",
     "missing", "negative_infinity", "positive_infinity", "unseen",
@@ -91,23 +95,32 @@ class Reference:
     scores: tuple[Column, ...]
     bins: int = BINS
     level: float = LEVEL
+    score_rows: int | None = None
+    """Rows of the hold-out that the scores are of; None: they are of the training table."""
+
+    @property
+    def scored(self) -> int:
+        """Rows that the scores are of."""
+        return self.rows if self.score_rows is None else self.score_rows
 
     @property
     def radius(self) -> float:
-        """How far the true distribution may be from this one, in KS distance (`dkw_radius`)."""
-        return dkw_radius(self.rows, self.level)
+        """How far the true distribution may be from any column's, in KS distance (`dkw_radius`)."""
+        return dkw_radius(min(self.rows, self.scored), self.level)
 
     def encode(self) -> bytes:
         """Deterministic CBOR."""
+        held_out = {} if self.score_rows is None else {"score_rows": self.score_rows}
         return cbor.encode(
             {
-                "format": FORMAT,
+                "format": HELD_OUT if held_out else FORMAT,
                 "bins": self.bins,
                 "rows": self.rows,
                 "level": np.float64(self.level).astype("<f8").tobytes(),
                 "radius": np.float64(self.radius).astype("<f8").tobytes(),
                 "features": [_write_column(column) for column in self.features],
                 "scores": [_write_column(column) for column in self.scores],
+                **held_out,
             }
         )
 
@@ -117,19 +130,29 @@ def dkw_radius(rows: int, level: float = LEVEL) -> float:
     return math.sqrt(math.log(2 / level) / (2 * rows))
 
 
-def build(inputs: NDArray[np.float32], scores: NDArray[np.float32], signature: Signature) -> Reference:
-    """Profile the model's inputs [n, width] and its answers to them [n, outputs].
+def build(
+    inputs: NDArray[np.float32],
+    scores: NDArray[np.float32],
+    signature: Signature,
+    *,
+    held_out: bool = False,
+) -> Reference:
+    """Profile the model's inputs [n, width], and its answers to them [n, outputs].
+
+    Args:
+        inputs: of the training table.
+        scores: of the same rows; or of others, `held_out` from the training: a model is surer of rows that it has
+            seen, so the scores of live requests lie elsewhere than those of its own table.
+        signature: of the model.
+        held_out: whether they are.
 
     Raises:
         PublishError: too few rows for any drift to be told from chance.
     """
-    rows = inputs.shape[0]
-    if rows < 1 or dkw_radius(rows) > MAX_RADIUS:
-        needed = math.ceil(math.log(2 / LEVEL) / (2 * MAX_RADIUS**2))
-        raise PublishError(
-            f"the training table has {rows} rows: too few for a drift reference (a distribution seen through "
-            f"{rows} rows is known to ±{dkw_radius(max(rows, 1)):.2f} only); at least {needed} are needed"
-        )
+    rows, scored = inputs.shape[0], scores.shape[0]
+    _enough("training table", rows)
+    if held_out:
+        _enough("hold-out", scored)
     features = tuple(
         category_column(feature.name, inputs[:, place], len(feature.categories))
         if feature.type == "category"
@@ -137,10 +160,22 @@ def build(inputs: NDArray[np.float32], scores: NDArray[np.float32], signature: S
         for place, feature in enumerate(signature.features)
     )
     names = signature.classes if signature.task == "multiclass" else (signature.positive_class or "value",)
-    answers = scores.reshape(rows, -1)
+    answers = scores.reshape(scored, -1)
     return Reference(
-        rows, features, tuple(number_column(name, answers[:, place]) for place, name in enumerate(names))
+        rows,
+        features,
+        tuple(number_column(name, answers[:, place]) for place, name in enumerate(names)),
+        score_rows=scored if held_out else None,
     )
+
+
+def _enough(what: str, rows: int) -> None:
+    if rows < 1 or dkw_radius(rows) > MAX_RADIUS:
+        needed = math.ceil(math.log(2 / LEVEL) / (2 * MAX_RADIUS**2))
+        raise PublishError(
+            f"the {what} has {rows} rows: too few for a drift reference (a distribution seen through "
+            f"{rows} rows is known to ±{dkw_radius(max(rows, 1)):.2f} only); at least {needed} are needed"
+        )
 
 
 def number_column(name: str, values: NDArray[np.float32], bins: int = BINS) -> Column:
@@ -225,23 +260,39 @@ def decode(data: bytes) -> Reference:
         PackageError: not the format, edges out of order, or counts that do not add up to the rows.
     """
     what = "reference.cbor"
-    content = read_map(data, what, _KEYS)
-    if content["format"] != FORMAT:
-        raise PackageError(f"{what}: format {content['format']!r} is not known")
+    content = _read_content(data, what)
     rows, bins = natural(content, "rows", what), natural(content, "bins", what)
     level = float(packed(content, "level", "<f8", 1, what)[0])
-    if rows < 1 or bins < 1 or not 0 < level < 1:
-        raise PackageError(f"{what}: {rows} rows, {bins} bins, level {level}")
+    score_rows = natural(content, _SCORE_ROWS, what) if _SCORE_ROWS in content else None
+    if rows < 1 or score_rows == 0 or bins < 1 or not 0 < level < 1:
+        raise PackageError(f"{what}: {rows} rows, {score_rows} of scores, {bins} bins, level {level}")
     reference = Reference(
         rows,
         _read_columns(content["features"], f"{what}: features", rows),
-        _read_columns(content["scores"], f"{what}: scores", rows),
+        _read_columns(content["scores"], f"{what}: scores", rows if score_rows is None else score_rows),
         bins,
         level,
+        score_rows,
     )
     if packed(content, "radius", "<f8", 1, what)[0] != reference.radius:
-        raise PackageError(f"{what}: the radius is not that of {rows} rows at level {level}")
+        raise PackageError(
+            f"{what}: the radius is not that of {min(rows, reference.scored)} rows at level {level}"
+        )
     return reference
+
+
+def _read_content(data: bytes, what: str) -> dict[str, Any]:
+    """The map, of either format."""
+    try:
+        content = cbor.decode(data, what)
+    except FormatError as error:
+        raise PackageError(str(error)) from error
+    found = content.get("format") if isinstance(content, dict) else None
+    if found not in (FORMAT, HELD_OUT) or isinstance(found, bool):
+        if isinstance(content, dict) and "format" in content:
+            raise PackageError(f"{what}: format {found!r} is not known")
+        found = FORMAT
+    return check_map(content, what, _KEYS if found == FORMAT else _KEYS | {_SCORE_ROWS})
 
 
 def _read_columns(items: Any, what: str, rows: int) -> tuple[Column, ...]:

@@ -56,9 +56,10 @@ def choose_delta(wanted: float | Literal["auto"], default: float, reference: Ref
         raise DetectError(f"delta is {wanted}; it is a distance of distributions, above 0 and below 0.5")
     if wanted < radius:
         rows = math.ceil((dkw_radius(1, reference.level) / wanted) ** 2)
+        few = "training table" if reference.rows <= reference.scored else "hold-out"
         raise DeltaRefused(
             f"delta {wanted} is less than the reference knows its own distribution by (±{radius:.4f}): it takes "
-            f"a training table of {rows:,} rows; or a delta of at least {radius:.4f}, or `auto`"
+            f"a {few} of {rows:,} rows; or a delta of at least {radius:.4f}, or `auto`"
         )
     return wanted
 

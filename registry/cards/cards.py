@@ -12,6 +12,7 @@ from registry.gates.base import GateResult
 from registry.gates.report.plots import CSS as GATES_CSS
 from registry.gates.report.sections import section
 from registry.lineage.versions import data_of
+from registry.reference import Reference
 from registry.signature import Feature, Signature
 
 from . import plots
@@ -102,10 +103,14 @@ def _model(facts: Facts) -> dict[str, Any]:
         "training": training,
         "scores_plot": plots.scores(reference),
         "score_note": (
-            f"{reference.rows:,} rows; a distribution is known to ±{reference.radius:.3g} "
+            f"{reference.scored:,} rows{_held_out(reference)}; a distribution is known to ±{reference.radius:.3g} "
             f"(Kolmogorov–Smirnov distance, level {reference.level:g})."
         ),
     }
+
+
+def _held_out(reference: Reference) -> str:
+    return "" if reference.score_rows is None else " that were held out"
 
 
 def _decision(signature: Signature) -> list[Row]:

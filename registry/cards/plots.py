@@ -27,7 +27,7 @@ class Plot(NamedTuple):
 
 
 def scores(reference: Reference) -> Markup:
-    """How the scores lie on the training table, one plot an output. Values below are of the profile's bins."""
+    """How the reference's scores lie, one plot an output. Values below are of the profile's bins."""
     return Markup("").join(_numbers(column, f"scores of {column.name}") for column in reference.scores[:8])
 
 

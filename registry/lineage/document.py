@@ -41,11 +41,12 @@ def lineage_json(
     origin: Origin | None = None,
     mlflow: Mapping[str, Any] | None = None,
     actor: str | None = None,
+    score_table: Mapping[str, Any] | None = None,
 ) -> bytes:
     """The document. Later stages of the registry add keys; readers keep what they do not know.
 
     What was not found and not said stands in `unknown`, by name: a key that is absent and a fact that nobody knows
-    are told apart.
+    are told apart. `score_table` is there where the reference's scores are of another table than the training's.
     """
     said = origin or Origin()
     unknown = [*(["git commit"] if git is None else []), *said.unknown()]
@@ -59,6 +60,7 @@ def lineage_json(
             "git": None if git is None else git.told(),
             "model": dict(model),
             "training_table": dict(table),
+            **({} if score_table is None else {"score_table": dict(score_table)}),
             "parameters": dict(parameters),
             "metrics": dict(metrics),
             "comparison": None if comparison is None else dict(comparison),

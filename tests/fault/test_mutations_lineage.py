@@ -23,13 +23,36 @@ GIT = f"{ON}/test_code.py"
 SETS = f"{ON}/test_data.py"
 CARDS = "tests/unit/registry/cards/test_keep.py"
 
+HELD = "tests/unit/registry/test_publish.py -k hold_out"
+
 COPIED = (
     "audit", "registry", "service", "tests/__init__.py", "tests/components/__init__.py",
     "tests/components/packages.py", "tests/components/lineage.py", "examples/credit/german_credit.csv",
-    f"{ON}/test_graph.py", GIT, SETS, CARDS,
+    f"{ON}/test_graph.py", GIT, SETS, CARDS, "tests/unit/registry/test_publish.py",
 )  # fmt: skip
 
 MUTATIONS = (
+    Mutation(
+        "a hold-out that is the table",
+        "registry/publish.py",
+        "    if holdout.sha256 == table.sha256:",
+        "    if False:",
+        HELD,
+    ),
+    Mutation(
+        "too small a hold-out",
+        "registry/reference.py",
+        '        _enough("hold-out", scored)',
+        "        pass",
+        HELD,
+    ),
+    Mutation(
+        "what fewer rows know",
+        "registry/reference.py",
+        "dkw_radius(min(self.rows, self.scored), self.level)",
+        "dkw_radius(self.rows, self.level)",
+        HELD,
+    ),
     Mutation(
         "a damaged manifest hides no other",
         LAYOUT,

@@ -124,6 +124,18 @@ def test_the_commit_is_not_that_of_wherever_one_stands(
     assert (code, "no work tree of git with a commit" in err) == (2, True)
 
 
+def test_publish_takes_scores_of_a_hold_out(affiant: Command, model_file: Path, tmp_path: Path) -> None:
+    """Its version is data that the package was made of, and may be deprecated as such."""
+    held = tmp_path / "held.csv"
+    credit_table().frame[:200].to_csv(held, index=False)
+    shown = affiant.json("show", affiant.json(*publish_options(model_file), "--holdout", held)["digest"])
+    assert (shown["reference"]["rows"], shown["reference"]["score_rows"]) == (1000, 200)
+    (_, data) = shown["lineage"]["origin"]["data"]
+    assert (data["name"], data["sha256"]) == ("hold-out", shown["lineage"]["score_table"]["sha256"])
+    code, _, err = affiant(*publish_options(model_file), "--holdout", CREDIT_CSV)
+    assert (code, "the hold-out is the training table itself" in err) == (2, True)
+
+
 def test_publish_tells_the_origin_and_what_is_unknown(
     affiant: Command, model_file: Path, tmp_path: Path
 ) -> None:

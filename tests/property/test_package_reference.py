@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy.stats import ks_2samp
 
-from registry.errors import PublishError
+from audit.proof import cbor
+from registry.errors import PackageError, PublishError
 from registry.reference import (
     EXTRA,
     Column,
@@ -111,16 +112,20 @@ def test_categories_are_counted_by_code_and_everything_else_is_unseen_or_missing
 
 
 @settings(max_examples=100, deadline=None)
-@given(hnp.arrays(np.float32, st.tuples(st.just(200), st.just(2)), elements=FLOATS | COARSE))
-def test_a_reference_survives_its_file(table: np.ndarray) -> None:
-    """Encoding and decoding changes no edge and no count."""
+@given(
+    hnp.arrays(np.float32, st.tuples(st.just(200), st.just(2)), elements=FLOATS | COARSE),
+    st.integers(169, 199) | st.none(),
+)
+def test_a_reference_survives_its_file(table: np.ndarray, held_out: int | None) -> None:
+    """Encoding and decoding changes no edge and no count, whosoever the scores are."""
     signature = Signature(
         name="m",
         task="regression",
         features=(Feature(name="a", type="number"), Feature(name="b", type="number")),
     )
     scores = np.nan_to_num(table[:, :1], posinf=1, neginf=0)
-    reference = build(table, scores, signature)
+    reference = build(table, scores[:held_out], signature, held_out=held_out is not None)
+    assert (reference.rows, reference.score_rows) == (200, held_out)
     again = decode(reference.encode())
     assert again.encode() == reference.encode()
     assert isinstance(again, Reference)
@@ -134,6 +139,28 @@ def test_too_few_rows_are_refused_with_the_number_that_is_needed() -> None:
     with pytest.raises(PublishError, match="at least 169"):
         build(rows, rows, signature)
     assert build(np.zeros((169, 1), np.float32), np.zeros((169, 1), np.float32), signature).rows == 169
+
+
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        ({"score_rows": 180}, "the counts do not add up to 180 rows"),
+        ({"score_rows": 0}, "0 of scores"),
+        ({"score_rows": "170"}, "score_rows is not a count"),
+        ({"format": 1}, "missing or unknown: score_rows"),
+        ({"format": 3}, "format 3 is not known"),
+        ({"format": True}, "format True is not known"),
+        ({"rows": 170}, "the counts do not add up to 170 rows"),
+        ({"radius": np.float64(dkw_radius(200)).tobytes()}, "the radius is not that of 170 rows"),
+    ],
+)
+def test_a_held_out_reference_that_does_not_add_up_is_refused(changed: dict[str, object], says: str) -> None:
+    """Readers hold it to its own numbers."""
+    signature = Signature(name="m", task="regression", features=(Feature(name="a", type="number"),))
+    rows = np.arange(200, dtype=np.float32)[:, None]
+    whole = cbor.decode(build(rows, rows[:170], signature, held_out=True).encode(), "x")
+    with pytest.raises(PackageError, match=says):
+        decode(cbor.encode(whole | changed))
 
 
 def test_the_radius_is_the_one_of_the_literature() -> None:

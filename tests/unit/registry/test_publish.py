@@ -15,8 +15,9 @@ from registry.errors import PickleRefused, PublishError
 from registry.infer import Wanted
 from registry.lineage import GitState
 from registry.publish import publish
-from registry.reference import Column
-from registry.table import UNSEEN, encode, read_table, table_of
+from registry.reference import Column, decode, dkw_radius
+from registry.runtimes import open_runner
+from registry.table import UNSEEN, encode, model_rows, read_table, table_of
 from tests.components.packages import (
     CREDIT_CSV,
     MADE,
@@ -158,6 +159,46 @@ def test_what_does_not_fit_is_said(wanted: Wanted, says: str) -> None:
     """Target, classes and name."""
     with pytest.raises(PublishError, match=says):
         publish(model_bytes(credit_booster()), credit_table(), wanted)
+
+
+def test_scores_may_be_of_a_hold_out_that_the_model_has_not_seen() -> None:
+    """With how many they are; features stay the training table's. Told in lineage and card."""
+    frame = credit_table().frame
+    trained, held_out = table_of(frame[:700], "trained"), table_of(frame[700:].drop(columns=[TARGET]), "held")
+    wanted = Wanted("credit", TARGET, "bad")
+    alone = publish(model_bytes(credit_booster()), trained, wanted, now=lambda: MADE).package
+    package = publish(
+        model_bytes(credit_booster()), trained, wanted, now=lambda: MADE, holdout=held_out
+    ).package
+    own, reference = alone.reference, package.reference
+    assert (reference.rows, reference.score_rows, reference.scored) == (700, 300, 300)
+    assert (own.score_rows, own.scored) == (None, 700)
+    assert reference.radius == dkw_radius(300) > own.radius
+    assert [column.reference_counts().sum() for column in reference.scores] == [300]
+    for one, other in zip(reference.features, own.features, strict=True):
+        assert (one.reference_counts() == other.reference_counts()).all()
+    inputs = model_rows(encode(held_out.frame, package.signature), package.signature)
+    runner = open_runner(package.model, package.model_type, package.signature)
+    counted = reference.scores[0].count(runner.predict(inputs).reshape(-1))
+    assert (counted == reference.scores[0].reference_counts()).all()
+    assert package.lineage["score_table"] == {"file": "held", "sha256": held_out.sha256, "rows": 300}
+    assert "score_table" not in alone.lineage
+    assert "scores of 300 that were held out" in package.card
+    assert decode(reference.encode()).encode() == reference.encode()
+
+
+def test_a_hold_out_that_is_none_is_refused() -> None:
+    """The table itself; too few rows; a column of the model that is not there."""
+    frame = credit_table().frame
+    for held_out, says in (
+        (credit_table(), "the hold-out is the training table itself"),
+        (table_of(frame[:168], "few"), "the hold-out has 168 rows: too few"),
+        (table_of(frame[:200].drop(columns=["purpose"]), "cut"), "cut: the table has no column 'purpose'"),
+    ):
+        with pytest.raises(PublishError, match=says):
+            publish(
+                model_bytes(credit_booster()), credit_table(), Wanted("m", TARGET, "bad"), holdout=held_out
+            )
 
 
 def test_a_table_without_a_column_of_the_model_is_refused() -> None:

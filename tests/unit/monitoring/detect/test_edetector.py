@@ -224,6 +224,15 @@ def test_a_tolerance_below_what_the_reference_supports_is_refused_with_the_reaso
     assert choose_delta(0.05, 0.05, Reference(1_521, (), ())) == 0.05
 
 
+def test_scores_of_fewer_rows_than_the_table_decide() -> None:
+    """One tolerance holds for features and scores: the hold-out is what has to be larger."""
+    mixed = Reference(50_000, (), (), score_rows=1_000)
+    assert mixed.radius == Reference(1_000, (), ()).radius
+    with pytest.raises(DeltaRefused, match=r"it takes a hold-out of 1,521 rows"):
+        choose_delta(0.05, 0.05, mixed)
+    assert Reference(1_000, (), (), score_rows=50_000).radius == mixed.radius
+
+
 def test_auto_takes_the_smallest_tolerance_that_the_reference_supports() -> None:
     """But none below the level's own."""
     assert choose_delta("auto", 0.03, Reference(1_000, (), ())) == Reference(1_000, (), ()).radius
