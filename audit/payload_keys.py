@@ -12,9 +12,7 @@ import glob
 import json
 import os
 import secrets
-import signal
 import stat
-import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -24,6 +22,7 @@ from typing import Annotated, Final, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
+from .commands import CommandFailed, ask
 from .config import Config, Section
 from .errors import ConfigError, LogUnavailable
 from .files import make_directory, replace_file
@@ -194,27 +193,9 @@ def ask_keyring(command: Sequence[str], seconds: float = _SECONDS) -> Keyring:
     """The keys that a command prints. Raises ConfigError: it fails, takes 30 s, or prints something else."""
     what = f"[encryption] keys_command ({command[0]})"
     try:
-        # A session of its own: what the command starts ends with it.
-        asked = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-        )
-    except OSError as error:
-        raise ConfigError(f"{what}: {error.strerror}") from error
-    with asked:
-        try:
-            out, err = asked.communicate(timeout=seconds)
-        except subprocess.TimeoutExpired as error:
-            os.killpg(asked.pid, signal.SIGKILL)
-            raise ConfigError(f"{what}: no keys within {seconds:.0f} s") from error
-    if asked.returncode:
-        # What it printed may be key material, what it complains of is not.
-        said = err.decode(errors="replace").strip().splitlines()
-        raise ConfigError(f"{what}: ended with {asked.returncode}" + (f": {said[-1][:300]}" if said else ""))
-    return _keyring(_parse(out, what))
+        return _keyring(_parse(ask(command, seconds), what))
+    except CommandFailed as error:
+        raise ConfigError(f"{what}: {error}") from error
 
 
 def add_key(

@@ -13,22 +13,18 @@ from __future__ import annotations
 
 import base64
 import binascii
-import os
 import shutil
-import signal
-import subprocess
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Final
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from audit.commands import CommandFailed, ask
 from audit.config import Config
 from audit.errors import KeyRefused
 from audit.files import write_once
 from audit.proof.note import Signer, SignerUnavailable, VerifierKey
-from audit.proof.printable import printable
 from audit.settings import NotarySettings
 
 from .keys import FileKey, generate, read_vkey
@@ -116,28 +112,9 @@ def _ask(command: tuple[str, ...], what: str, message: bytes, size: int, seconds
     """Run it, and take what it prints. Raises SignerUnavailable."""
     told = f"{_named(command)} {what}"
     try:
-        # A session of its own: what the command starts ends with it.
-        asked = subprocess.Popen(
-            [*command, what],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-        )
-    except OSError as error:
-        raise SignerUnavailable(f"{told}: {error.strerror}") from error
-    with asked:
-        try:
-            out, err = asked.communicate(message, seconds)
-        except subprocess.TimeoutExpired as error:
-            with suppress(ProcessLookupError):
-                os.killpg(asked.pid, signal.SIGKILL)
-            raise SignerUnavailable(f"{told}: no answer within {seconds:g} s") from error
-    if asked.returncode:
-        said = err.decode(errors="replace").strip().splitlines()
-        raise SignerUnavailable(
-            f"{told}: ended with {asked.returncode}" + (f": {printable(said[-1])[:300]}" if said else "")
-        )
+        out = ask([*command, what], seconds, message)
+    except CommandFailed as error:
+        raise SignerUnavailable(f"{told}: {error}") from error
     raw = out if len(out) == size else _decoded(out)
     if len(raw) != size:
         raise SignerUnavailable(f"{told}: printed neither {size} bytes nor the base64 of so many")

@@ -48,7 +48,7 @@ MUTATIONS = (
     # ---------------------------------------------------------------- the keys
     check("a file for others", "audit/payload_keys", "    if stat.S_IMODE(mode) & 0o077:", "    if False:", KEYS),
     check("two that add a key", "audit/payload_keys", "        fcntl.flock(descriptor, fcntl.LOCK_EX)", "        pass", KEYS),
-    check("what a command printed", "audit/payload_keys", "said = err.decode", "said = out.decode", KEYS),
+    check("what a command printed", "audit/commands", "said = err.decode", "said = out.decode", KEYS),
     check("one id twice", "audit/payload_keys", "        if len({line.id for line in self.keys}) != len(self.keys):", "        if False:", KEYS),
     # ---------------------------------------------------------------- the gateway
     check("an answer", "service/recording", "        key=key,\n        nonces=gate.nonces,\n", "", ALL),

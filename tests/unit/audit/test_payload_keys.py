@@ -173,7 +173,7 @@ def test_what_is_no_file_is_refused_without_waiting(tmp_path: Path) -> None:
 def test_a_command_that_hangs_ends_with_what_it_started(tmp_path: Path) -> None:
     """No process of it is left."""
     said = tmp_path / "pid"
-    with pytest.raises(ConfigError, match="no keys within 1 s"):
+    with pytest.raises(ConfigError, match="no answer within 1 s"):
         ask_keyring(["sh", "-c", f"sleep 600 & echo $! > {said}; wait"], 1.0)
     wait_until(lambda: not alive(int(said.read_text())), what="the end of what the command has started")
 
