@@ -26,6 +26,7 @@ from .commands import CommandFailed, ask
 from .config import Config, Section
 from .errors import ConfigError, LogUnavailable
 from .files import make_directory, replace_file
+from .invalid import first_problem
 from .proof.encryption import KEY_ID_SIZE, NO_KEYS, PayloadKey, PayloadKeys
 from .proof.errors import FormatError
 from .proof.regular import open_regular
@@ -260,7 +261,4 @@ def _parse(raw: bytes, what: str) -> list[Line]:
     try:
         return _File.model_validate_json(raw).keys
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(map(str, first["loc"]))
-        said = first["msg"].removeprefix("Value error, ")  # pydantic's, before our own words
-        raise ConfigError(f"{what}: {where}: {said}" if where else f"{what}: {said}") from error
+        raise ConfigError(f"{what}: {first_problem(error)}") from error

@@ -28,6 +28,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from .errors import ConfigError
 from .files import make_directory, replace_file
+from .invalid import first_problem
 from .proof.errors import FormatError
 from .proof.regular import open_regular
 
@@ -120,11 +121,7 @@ def read_subject_lines(path: Path) -> list[Line]:
     except FormatError as error:
         raise ConfigError(f"{path}: {error}") from error
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(map(str, first["loc"]))
-        raise ConfigError(
-            f"{path}: {where}: {first['msg']}" if where else f"{path}: {first['msg']}"
-        ) from error
+        raise ConfigError(f"{path}: {first_problem(error)}") from error
 
 
 def add_subject_key(

@@ -20,6 +20,7 @@ from typing import Annotated, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from audit.archive.names import Part, parse_name
+from audit.invalid import first_problem
 from audit.proof.errors import FormatError
 from audit.retention.plan import Told
 from registry.approvals.root import Roots
@@ -137,6 +138,4 @@ def _subjects(content: _Document) -> list[str]:
 
 
 def _wrong(error: ValidationError) -> FormatError:
-    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-    where = ".".join(map(str, first["loc"]))
-    return FormatError(f"payload deletion: {where + ': ' if where else ''}{first['msg']}")
+    return FormatError(f"payload deletion: {first_problem(error)}")

@@ -7,9 +7,11 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
+from audit.invalid import first_problem
+
 from .errors import PublishError
 from .facts import ModelFacts
-from .manifest import ModelType, first_problem
+from .manifest import ModelType
 from .signature import Signature
 from .table import Hint, Table, infer_feature, texts
 

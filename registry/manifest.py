@@ -13,6 +13,8 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from audit.invalid import first_problem
+
 from .errors import DigestMismatch, PackageError
 
 MANIFEST_TYPE: Final = "application/vnd.oci.image.manifest.v1+json"
@@ -226,11 +228,3 @@ def load_json(data: bytes, what: str) -> Any:
         return json.loads(data.decode(), object_pairs_hook=pairs, parse_constant=constant)
     except (ValueError, RecursionError) as error:
         raise PackageError(f"{what}: not JSON in UTF-8 ({type(error).__name__})") from error
-
-
-def first_problem(error: ValidationError) -> str:
-    """The first thing that pydantic found, as one line without the input."""
-    problem = error.errors(include_url=False, include_input=False, include_context=False)[0]
-    place = ".".join(str(part) for part in problem["loc"])
-    said = problem["msg"].removeprefix("Value error, ")  # pydantic's, before our own words
-    return f"{place}: {said}" if place else said

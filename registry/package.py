@@ -10,6 +10,8 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
+from audit.invalid import first_problem
+
 from . import golden as golden_format
 from . import reference as reference_format
 from .errors import DigestMismatch, PackageError
@@ -23,7 +25,6 @@ from .manifest import (
     Manifest,
     ModelType,
     digest_of,
-    first_problem,
     load_json,
     read_manifest,
     write_manifest,

@@ -22,6 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from audit.errors import ConfigError
 from audit.files import make_directory, sync_directory
+from audit.invalid import first_problem
 
 from .errors import NotLoopback, Unauthenticated
 
@@ -158,10 +159,7 @@ def _read(path: Path) -> _File:
             f"cannot read {path}: {error.strerror}; `affiant gateway keys add NAME` makes it"
         ) from error
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(map(str, first["loc"]))
-        said = first["msg"].removeprefix("Value error, ")  # pydantic's, before our own words
-        raise ConfigError(f"{path}: {where}: {said}") from error
+        raise ConfigError(f"{path}: {first_problem(error)}") from error
 
 
 def _write(path: Path, lines: list[_Line]) -> None:

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from audit.invalid import first_problem
 from audit.proof.errors import FormatError
 from monitoring.figures import Alarm
 
@@ -59,13 +60,13 @@ def parse_message(body: bytes) -> Message:
     try:
         message = _Message.model_validate_json(body)
     except ValidationError as error:
-        raise FormatError(f"webhook: {_first(error)}") from error
+        raise FormatError(f"webhook: {first_problem(error)}") from error
     alarms, malformed = [], []
     for number, each in enumerate(message.alerts):
         try:
             alarms.append(_alarm(each))
         except ValidationError as error:
-            malformed.append(f"alerts.{number}: {_first(error)}")
+            malformed.append(f"alerts.{number}: {first_problem(error)}")
         except ValueError as error:
             malformed.append(f"alerts.{number}: {error}")
     return Message(tuple(alarms), tuple(malformed))
@@ -103,9 +104,3 @@ def _seconds(text: str) -> float:
     if not _TIME.fullmatch(text):
         raise ValueError("startsAt: a time such as 2026-01-31T12:00:00Z is wanted")
     return datetime.fromisoformat(text).timestamp()
-
-
-def _first(error: ValidationError) -> str:
-    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-    where = ".".join(map(str, first["loc"]))
-    return f"{where + ': ' if where else ''}{first['msg']}"

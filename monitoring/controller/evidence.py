@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from audit.direct import direct
 from audit.errors import ArchiveGap, AuditError, OffsetGone
+from audit.invalid import first_problem
 from audit.log.base import LogReader, Topic
 from monitoring.errors import EvidenceGone, EvidenceUnavailable, EvidenceWrong
 from monitoring.figures import Evidence, Range, Slot, evidence_of
@@ -59,10 +60,7 @@ def fetch(monitor: str, service: str, digest: str, slot: Slot, timeout: float = 
     try:
         found = evidence_of(json.loads(raw))
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        raise EvidenceWrong(
-            f"the monitor's evidence: {'.'.join(map(str, first['loc']))}: {first['msg']}"
-        ) from error
+        raise EvidenceWrong(f"the monitor's evidence: {first_problem(error)}") from error
     except (ValueError, RecursionError) as error:
         raise EvidenceWrong("what the monitor answers is not JSON") from error
     short = found.digest.removeprefix("sha256:")

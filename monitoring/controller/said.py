@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from audit.invalid import first_problem
 from audit.proof.errors import FormatError
 from monitoring.burns import Burns
 from monitoring.figures import Alarm, Digest, Evidence, Finite, Range, Slot
@@ -102,8 +103,7 @@ def parse_because(given: dict[str, Any]) -> Why:
     try:
         return _WHY.validate_json(json.dumps(given))
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        raise FormatError(f"evidence: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+        raise FormatError(f"evidence: {first_problem(error)}") from error
 
 
 def encode_retraining(digest: str, said: Retraining) -> bytes:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from audit.invalid import first_problem
 from audit.log.base import LogEntry, LogReader, Topic
 from audit.proof.errors import FormatError
 from monitoring.batch import panes_of
@@ -155,10 +156,8 @@ def _parsed(event: Event) -> tuple[_Evidence, Told]:
         said = _Evidence.model_validate(event.content.evidence)
         return said, Told.read(said.comparison)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        where = ".".join(map(str, first["loc"]))
         raise FormatError(
-            f"evidence of the event at offset {event.offset}: {where}: {first['msg']}"
+            f"evidence of the event at offset {event.offset}: {first_problem(error)}"
         ) from error
     except DetectError as error:
         raise FormatError(f"evidence of the event at offset {event.offset}: {error}") from error

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from audit.invalid import first_problem
 from monitoring.asked import Asked
 from monitoring.errors import DetectError
 
@@ -68,8 +69,7 @@ class Told:
             said = _Answer.model_validate(dict(content))
             canary, live = (side_of(Asked.read(said.sides[slot])) for slot in ("canary", "live"))
         except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-            raise DetectError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+            raise DetectError(first_problem(error)) from error
         except KeyError as error:
             raise DetectError(f"sides: there is no {error}") from error
         return cls(

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from audit.errors import ConfigError
 from audit.files import parse_json
+from audit.invalid import first_problem
 from audit.proof.errors import FormatError
 
 from .keys import PublicKeyFile
@@ -46,7 +47,7 @@ def read_root_file(path: Path) -> Root | RootModel:
     try:
         return RootModel.model_validate_json(raw)
     except ValidationError as error:
-        raise FormatError(f"{path.name}: {problem(error)}") from error
+        raise FormatError(f"{path.name}: {first_problem(error)}") from error
 
 
 def content_of(found: Root | RootModel) -> RootModel:
@@ -193,11 +194,4 @@ def _made(head: Mapping[str, Any], keys: Mapping[str, KeyModel], roles: Mapping[
     try:
         return RootModel(**head, keys=dict(keys), roles=dict(roles))
     except ValidationError as error:
-        raise ConfigError(f"root: {problem(error)}") from error
-
-
-def problem(error: ValidationError) -> str:
-    """The first problem, on one line."""
-    first = error.errors(include_url=False, include_input=False)[0]
-    where = ".".join(map(str, first["loc"]))
-    return f"{where + ': ' if where else ''}{first['msg'].removeprefix('Value error, ')}"
+        raise ConfigError(f"root: {first_problem(error)}") from error

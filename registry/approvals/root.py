@@ -21,6 +21,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from audit.invalid import first_problem
 from audit.proof.dsse import Envelope, key_id, pae, parse_envelope, verify_envelope
 from audit.proof.errors import FormatError, NotProved
 from audit.proof.note import Signer
@@ -159,9 +160,7 @@ def parse_root(raw: bytes) -> Root:
     try:
         return Root(RootModel.model_validate_json(envelope.payload), envelope)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(map(str, first["loc"]))
-        raise FormatError(f"root: {where + ': ' if where else ''}{first['msg']}") from error
+        raise FormatError(f"root: {first_problem(error)}") from error
 
 
 def sign_root(content: RootModel, signers: Iterable[Signer]) -> Root:

@@ -21,6 +21,7 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from audit.invalid import first_problem
 from audit.proof.errors import FormatError
 from registry.statement import DEPLOYMENT, Said, encode
 
@@ -133,9 +134,7 @@ def parse_deployment(said: Said) -> Deployment:
     try:
         event = Deployment.model_validate_json(json.dumps(said.predicate))
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        where = ".".join(map(str, first["loc"]))
-        raise FormatError(f"deployment: {where + ': ' if where else ''}{first['msg']}") from error
+        raise FormatError(f"deployment: {first_problem(error)}") from error
     if sorted(said.subjects) != sorted(each.digest for each in event.plan):
         raise FormatError("deployment: the subjects are not the digests of the plan")
     return event

@@ -18,6 +18,7 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from audit.invalid import first_problem
 from audit.proof.errors import FormatError
 from registry.approvals.root import Roots
 from registry.statement import DATA_DEPRECATION, Said, encode, once
@@ -145,6 +146,4 @@ def _subject(version: str) -> str:
 
 
 def _wrong(error: ValidationError) -> FormatError:
-    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-    where = ".".join(map(str, first["loc"]))
-    return FormatError(f"data deprecation: {where + ': ' if where else ''}{first['msg']}")
+    return FormatError(f"data deprecation: {first_problem(error)}")

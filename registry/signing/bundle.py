@@ -24,8 +24,9 @@ from typing import Annotated, Any, Final, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from audit.invalid import first_problem
 from registry.errors import PackageError, SignatureRefused
-from registry.manifest import digest_of, first_problem, load_json
+from registry.manifest import digest_of, load_json
 from registry.package import Package
 
 BUNDLE_TYPE: Final = "application/vnd.dev.sigstore.bundle.v0.3+json"

@@ -19,6 +19,7 @@ from typing import Annotated, Any, Final
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from audit.files import make_directory, sync_directory
+from audit.invalid import first_problem
 from registry.errors import DigestMismatch, NotFound, PackageError, StoreDamaged, StoreUnavailable
 from registry.manifest import (
     ARTIFACT_TYPE,
@@ -31,7 +32,6 @@ from registry.manifest import (
     Manifest,
     canonical_json,
     digest_of,
-    first_problem,
     is_digest,
     load_json,
     read_manifest,

@@ -9,6 +9,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from audit.invalid import first_problem
 from registry.errors import DigestMismatch, NotFound, PackageError
 from registry.manifest import (
     CREATED,
@@ -23,7 +24,6 @@ from registry.manifest import (
     LayerAnnotations,
     canonical_json,
     digest_of,
-    first_problem,
     load_json,
 )
 from registry.package import Package

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from audit.invalid import first_problem
 from registry.errors import NotFound, PackageError, SignatureRefused, StoreDamaged
 from registry.manifest import (
     EMPTY,
@@ -23,7 +24,6 @@ from registry.manifest import (
     DigestText,
     canonical_json,
     digest_of,
-    first_problem,
     is_digest,
     load_json,
 )
