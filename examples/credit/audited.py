@@ -16,6 +16,7 @@ from zipfile import ZipFile
 from system import affiant
 
 from audit.config import load
+from audit.log import configured_log
 from audit.trees import configured_trees
 
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -108,7 +109,9 @@ def verdicts_of(told: dict[str, Any]) -> str:
 def bundle(config: Path) -> tuple[list[Step], Path]:
     """Evidence of all that is sealed, and its check by the verifier that needs nothing else."""
     out = config.with_name("evidence.zip")
-    (prefix,) = sealed_prefixes(config)
+    prefix = (
+        f"{configured_log(load(config), create=False).topic().id.hex()}/0"  # beside it: the governance log's
+    )
     size = int((store(config) / prefix / "checkpoint").read_bytes().split(b"\n")[1])
     wanted = f"0:0-{size - 1}"
     made = affiant("audit", "bundle", "-o", str(out), "--range", wanted, "--config", str(config))
