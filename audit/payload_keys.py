@@ -7,15 +7,12 @@ what it hid, in the journal, the log and the archive, while entries and proofs s
 
 from __future__ import annotations
 
-import fcntl
 import glob
 import json
 import os
 import secrets
-import stat
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Final, Literal, NamedTuple, Self
@@ -27,9 +24,8 @@ from .config import Config, Section
 from .errors import ConfigError, LogUnavailable
 from .files import make_directory, replace_file
 from .invalid import first_problem
+from .private import alone, read_private
 from .proof.encryption import KEY_ID_SIZE, NO_KEYS, PayloadKey, PayloadKeys
-from .proof.errors import FormatError
-from .proof.regular import open_regular
 from .proof.xaes import KEY_SIZE
 
 _MAX_TEXT: Final = 1 << 20
@@ -172,22 +168,8 @@ def read_keyring(path: Path) -> Keyring:
 
 def read_lines(path: Path) -> list[Line]:
     """As `read_keyring`, as they stand there."""
-    try:
-        with open_regular(path, _MAX_TEXT) as file:
-            mode = os.fstat(file.fileno()).st_mode  # of what is read, whatever the name leads to by now
-            raw = file.read(_MAX_TEXT + 1)
-    except OSError as error:
-        raise ConfigError(
-            f"cannot read {path}: {error.strerror}; `affiant payload-keys new` makes it"
-        ) from error
-    except FormatError as error:
-        raise ConfigError(f"{path}: {error}") from error
-    if stat.S_IMODE(mode) & 0o077:
-        raise ConfigError(
-            f"{path} can be read by others (mode {stat.S_IMODE(mode):04o}): chmod 600 {path}, and make a new key "
-            "if anybody may have read it"
-        )
-    return _parse(raw, str(path))
+    advice = ", and make a new key if anybody may have read it"
+    return _parse(read_private(path, _MAX_TEXT, "affiant payload-keys new", advice), str(path))
 
 
 def ask_keyring(command: Sequence[str], seconds: float = _SECONDS) -> Keyring:
@@ -218,7 +200,7 @@ def add_key(
         except OSError as error:
             raise ConfigError(f"{path} leads nowhere: {error.strerror}") from error
     make_directory(path.parent)
-    with _alone(path):
+    with alone(path):
         for left in path.parent.glob(f".{glob.escape(path.name)}.*"):
             left.unlink()  # of an addition that was killed: it has all keys in it
         lines = read_lines(path) if path.exists() else []
@@ -237,17 +219,6 @@ def add_key(
             )
         replace_file(path, raw, 0o600)
     return line.id
-
-
-@contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """Of two that add a key at once each finds the other's: a key that was lost would open nothing ever again."""
-    descriptor = os.open(path.with_name(f"{path.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def _keyring(lines: Sequence[Line]) -> Keyring:

@@ -10,14 +10,10 @@ every copy of it, has erased the link between all persons and the pseudonyms tha
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 import re
 import secrets
-import stat
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hmac import digest
@@ -29,8 +25,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from .errors import ConfigError
 from .files import make_directory, replace_file
 from .invalid import first_problem
-from .proof.errors import FormatError
-from .proof.regular import open_regular
+from .private import alone, read_private
 
 KEY_SIZE: Final = 32
 SIZE: Final = 16
@@ -107,19 +102,9 @@ def read_subject_keys(path: Path | None) -> SubjectKeys:
 
 def read_subject_lines(path: Path) -> list[Line]:
     """As they stand there, the oldest first. Raises ConfigError as `read_subject_keys`."""
+    raw = read_private(path, _MAX_FILE, "affiant subjects new-key")
     try:
-        with open_regular(path, _MAX_FILE) as file:
-            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
-            raw = file.read(_MAX_FILE + 1)
-        if mode & 0o077:
-            raise ConfigError(f"{path} can be read by others (mode {mode:04o}): chmod 600 {path}")
         return _File.model_validate_json(raw).keys
-    except OSError as error:
-        raise ConfigError(
-            f"cannot read {path}: {error.strerror}; `affiant subjects new-key` makes it"
-        ) from error
-    except FormatError as error:
-        raise ConfigError(f"{path}: {error}") from error
     except ValidationError as error:
         raise ConfigError(f"{path}: {first_problem(error)}") from error
 
@@ -140,20 +125,9 @@ def add_subject_key(
     """
     path = path.resolve()
     make_directory(path.parent)
-    with _alone(path):
+    with alone(path):
         lines = read_subject_lines(path) if path.exists() else []
         lines.append(Line(key=random(KEY_SIZE).hex(), created=now().replace(microsecond=0)))
         content = {"format": 1, "keys": [each.model_dump(mode="json") for each in lines]}
         replace_file(path, (json.dumps(content, indent=2) + "\n").encode(), 0o600)
     return len(lines)
-
-
-@contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """Of two that add a key at once each finds the other's."""
-    descriptor = os.open(path.with_name(f"{path.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)

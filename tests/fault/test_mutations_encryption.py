@@ -46,8 +46,8 @@ MUTATIONS = (
     check("a link", "audit/payload_keys", "    if path.is_symlink():", "    if False:", KEYS),
     check("a suite that is not known", "audit/proof/encryption", "        if suite != ENCRYPTED:", "        if False:", FORMAT),
     # ---------------------------------------------------------------- the keys
-    check("a file for others", "audit/payload_keys", "    if stat.S_IMODE(mode) & 0o077:", "    if False:", KEYS),
-    check("two that add a key", "audit/payload_keys", "        fcntl.flock(descriptor, fcntl.LOCK_EX)", "        pass", KEYS),
+    check("a file for others", "audit/private", "    if mode & 0o077:", "    if False:", KEYS),
+    check("two that add a key", "audit/private", "        fcntl.flock(descriptor, fcntl.LOCK_EX)", "        pass", KEYS),
     check("what a command printed", "audit/commands", "said = err.decode", "said = out.decode", KEYS),
     check("one id twice", "audit/payload_keys", "        if len({line.id for line in self.keys}) != len(self.keys):", "        if False:", KEYS),
     # ---------------------------------------------------------------- the gateway

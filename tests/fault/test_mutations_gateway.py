@@ -276,9 +276,9 @@ MUTATIONS = (
     ),
     Mutation(
         "keys of subjects for others to read",
-        "audit/subjects.py",
-        "        if mode & 0o077:\n",
-        "        if False:\n",
+        "audit/private.py",
+        "    if mode & 0o077:\n",
+        "    if False:\n",
         PSEUDONYMS,
     ),
 )
