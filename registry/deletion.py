@@ -28,8 +28,6 @@ from registry.statement import PAYLOAD_DELETION, Said, encode, once
 
 DELETE_ROLE: Final = "retention"
 """Who may delete payloads whose time is over, in the root."""
-STALE: Final = 3600.0
-"""Seconds between the signer's clock and the log's after which a statement counts for nothing: it was kept back."""
 MOST: Final = 500
 """Files of one statement."""
 
@@ -101,7 +99,7 @@ def fold_deletions(roots: Roots | None, said: Iterable[Said]) -> Mapping[str, To
             content = parse_deletion(each)
         except FormatError:
             continue  # its signer may be anybody who ever had a key
-        if person is None or abs(each.logged / 1000 - content.at) > STALE:
+        if person is None or each.kept_back(content.at):
             continue
         for file in content.files:
             found.setdefault(file.name, Told(person, content.at, file.sha256 is not None))

@@ -48,6 +48,8 @@ PREDICATES: Final = frozenset(
     {GATES, APPROVAL, REJECTION, REVOCATION, POLICY, ROOT, DEPLOYMENT, DATA_DEPRECATION, RETRAINING, PUBLISH}
 )
 
+STALE: Final = 3600.0
+"""Seconds between the signer's clock and the log's after which some statements count for nothing: kept back."""
 _DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
 _HEX: Final = re.compile(r"[0-9a-f]{64}")
 
@@ -71,6 +73,10 @@ class Said(NamedTuple):
     predicate: Mapping[str, Any]
     raw: bytes
     """The statement's bytes, as signed."""
+
+    def kept_back(self, at: float) -> bool:
+        """Whether it was appended at another time than when it was signed, `at` in seconds since 1970 UTC."""
+        return abs(self.logged / 1000 - at) > STALE
 
 
 def encode(subjects: str | Iterable[str], type_: str, predicate: Mapping[str, Any], name: str = "") -> bytes:

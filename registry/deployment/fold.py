@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any
 
 from audit.proof.errors import FormatError
 from registry.approvals.root import Roots
@@ -13,9 +13,6 @@ from registry.statement import DEPLOYMENT, Said, once
 from .event import CONTROLLER_ROLE, DEPLOY_ROLE, Deployment, Placed, parse_deployment
 from .standing import Event, Standing, standings
 from .steps import Rollout, why_not
-
-STALE: Final = 3600.0
-"""Seconds between the signer's clock and the log's after which an event counts for nothing: one that was kept back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +182,7 @@ def _void(  # noqa: PLR0911 - one line a reason
         return f"its key has not the role {DEPLOY_ROLE}"
     if content.after != before.after:
         return f"it follows {_event(content.after)}, and the newest was {_event(before.after)}"
-    if abs(said.logged / 1000 - content.at) > STALE:
+    if said.kept_back(content.at):
         return "it was appended an hour or more from when it was signed"
     if role == CONTROLLER_ROLE and content.action not in ("rollback", "step"):
         return f"the role {CONTROLLER_ROLE} may only roll back, and take steps that were signed"

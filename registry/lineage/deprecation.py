@@ -27,8 +27,6 @@ from .versions import data_of, parse_version
 
 DATA_ROLE: Final = "data"
 """Who may deprecate data, in the root."""
-STALE: Final = 3600.0
-"""Seconds between the signer's clock and the log's after which a statement counts for nothing: it was kept back."""
 
 
 class _Document(BaseModel):
@@ -114,7 +112,7 @@ def fold_deprecations(roots: Roots, said: Iterable[Said]) -> Mapping[str, Deprec
             content = parse_deprecation(each)
         except FormatError:
             continue  # its signer may be anybody who ever had a key
-        if person is None or abs(each.logged / 1000 - content.at) > STALE:
+        if person is None or each.kept_back(content.at):
             continue
         found[content.version] = Deprecation(
             content.version, content.deprecated, content.reason, person, content.at, each.offset

@@ -372,9 +372,7 @@ MUTATIONS = (
     ),
     Mutation("who deploys", FOLD, "    if not person:\n", "    if False:\n", ON),
     Mutation("the event before", FOLD, "    if content.after != before.after:\n", "    if False:\n", ON),
-    Mutation(
-        "an event that was kept back", FOLD, "abs(said.logged / 1000 - content.at) > STALE", "False", ON
-    ),
+    Mutation("an event that was kept back", FOLD, "said.kept_back(content.at)", "False", ON),
     Mutation(
         "what a controller may",
         FOLD,

@@ -32,7 +32,7 @@ MUTATIONS = (
         "whose word counts", DELETION,
         "person = roots.at(each.offset).person(each.author, DELETE_ROLE, each.offset)", "person = each.author", ALL,
     ),
-    Mutation("what was kept back", DELETION, " or abs(each.logged / 1000 - content.at) > STALE:", ":", ALL),
+    Mutation("what was kept back", DELETION, " or each.kept_back(content.at):", ":", ALL),
     Mutation("whose files", DELETION, "    if said.subjects != tuple(_subjects(content)):", "    if False:", ALL),
     Mutation("other files", DELETION, "file is None or file.part is not Part.PAYLOADS", "False", ALL),
     Mutation(
