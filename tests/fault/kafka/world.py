@@ -136,7 +136,7 @@ scan_seconds = 0.1
     def check(self) -> Checked:
         """Every durable record is in the log, once after the duplicate rule, in order, its chain unbroken."""
         checked = self.look()
-        assert checked.flaws == []
+        assert checked.flaws == [], f"{checked.flaws[:5]}\n{self.sidecar.log_tail()}"
         assert list(checked.journals.values()) == [self.durable()]
         return checked
 

@@ -14,6 +14,7 @@ from registry.gates.base import Outcome, Suite
 from registry.gates.data_contract import judge
 from registry.policy.gates import DataContract
 from tests.components.packages import credit_package, credit_table
+from tests.components.ports import HOST
 
 DIGEST = f"sha256:{'d' * 64}"
 HOLDS = {"type": "expect_column_values_to_be_between",
@@ -36,7 +37,14 @@ def outcome() -> Outcome:
     """One evaluation of all of them; a name that is looked up fails it."""
     with pytest.MonkeyPatch.context() as patch:
         asked: list[object] = []
-        patch.setattr(socket, "getaddrinfo", lambda *arguments, **_: asked.append(arguments))
+        look_up = socket.getaddrinfo
+
+        def heard(host: Any, *arguments: Any, **options: Any) -> Any:
+            if host != HOST:  # a component of another test may connect meanwhile; an address is no name
+                asked.append(host)
+            return look_up(HOST, *arguments, **options)
+
+        patch.setattr(socket, "getaddrinfo", heard)
         made = found(HOLDS, OLD, FAILS, ABSENT, COUNT, wanted=DIGEST)
         assert asked == []
     return made
