@@ -15,6 +15,7 @@ can tell.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -30,6 +31,8 @@ from .proof.record import parse_payload, parse_record
 
 READ_BYTES: Final = 4 << 20
 READ_SECONDS: Final = 10.0
+PAUSES: Final = (0.25, 0.5, 1.0, 2.0)
+"""Seconds before a read that failed is tried once more, each time."""
 
 
 class _Read(Protocol):
@@ -89,6 +92,7 @@ def check_log(
     external: Callable[[bytes], bytes | None] | None = None,
     progress: Callable[[int], None] = lambda _: None,
     max_flaws: int = 1000,
+    pause: Callable[[float], object] = time.sleep,
 ) -> Checked:
     """Look at every record that the log has now.
 
@@ -99,6 +103,7 @@ def check_log(
             that are there are not looked at.
         progress: called with the number of records looked at since the last call.
         max_flaws: stop after so many.
+        pause: waits so many seconds.
 
     Raises:
         LogUnavailable: the log does not answer.
@@ -109,7 +114,7 @@ def check_log(
         offset = first
         while offset < end and len(check.result.flaws) < max_flaws:
             try:
-                entries = reader.read(partition, offset, READ_BYTES, READ_SECONDS)
+                entries = _read(reader, partition, offset, pause)
             except LogError as error:
                 reader.bounds(partition)  # raises when the log itself is gone; else it is this place
                 check.flaw(
@@ -129,6 +134,18 @@ def check_log(
                 offset = read.offset + 1
             progress(len(entries))
     return check.result
+
+
+def _read(reader: Reader, partition: int, offset: int, pause: Callable[[float], object]) -> Any:
+    """What is there. Asked again when the log does not answer: a broker that comes or goes fails one read, a damaged
+    place fails each, and only the second is a flaw.
+    """
+    for seconds in PAUSES:
+        try:
+            return reader.read(partition, offset, READ_BYTES, READ_SECONDS)
+        except LogUnavailable:
+            pause(seconds)
+    return reader.read(partition, offset, READ_BYTES, READ_SECONDS)
 
 
 def _until(entries: Any, end: int) -> Iterator[_Read]:

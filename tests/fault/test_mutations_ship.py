@@ -258,6 +258,13 @@ MUTATIONS = (
         CHECK,
     ),
     Mutation(
+        "a read that fails once is a flaw",
+        "audit/check.py",
+        "        except LogUnavailable:\n            pause(seconds)\n",
+        "        except LogUnavailable:\n            break\n",
+        CHECK,
+    ),
+    Mutation(
         "short writes are not seen", LOCAL_LOG, "    if written != len(data):\n", "    if False:\n", SYSCALLS
     ),
     Mutation(

@@ -10,6 +10,7 @@ from urllib.request import urlopen
 
 from audit.check import Checked, check_log
 from audit.config import load
+from audit.errors import LogUnavailable
 from audit.journal import JournalReader
 from audit.log import Log, configured_log
 from audit.ship.reached import ACKNOWLEDGED, read_reached
@@ -141,7 +142,13 @@ scan_seconds = 0.1
         return checked
 
     def look(self) -> Checked:
-        """What the log holds, checked."""
+        """What the log holds, checked; once more when a broker that comes back hid it."""
+        try:
+            return self._look()
+        except LogUnavailable:
+            return self._look()
+
+    def _look(self) -> Checked:
         log = self.log()
         reader = log.reader()
         try:

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audit.check import Checked, check_log
+from audit.check import PAUSES, Checked, check_log
 from audit.errors import LogUnavailable
 from audit.proof.entry import Kind, encode_entry, parse_entry
 from audit.proof.record import encode_payload, frame_record, split_record
@@ -223,7 +223,27 @@ def test_missing_offsets_and_unreadable_parts_are_found() -> None:
                 raise LogUnavailable("damaged at offset 6")
             return [read for read in super().read(partition, offset, max_bytes, timeout) if read.offset != 3]
 
-    assert whats(check_log(Holed([journal().values]), 1)) == ["offset", "missing", "unreadable"]
+    waited: list[float] = []
+    result = check_log(Holed([journal().values]), 1, pause=waited.append)
+    assert whats(result) == ["offset", "missing", "unreadable"]
+    assert waited == list(PAUSES)
+
+
+def test_a_read_that_fails_once_is_no_flaw() -> None:
+    """A broker that goes away under a check, and one that leads in its place."""
+
+    class Elects(List):
+        failures = len(PAUSES)
+
+        def read(self, partition: int, offset: int, max_bytes: int, timeout: float) -> list[Read]:
+            if offset >= 6 and self.failures:
+                self.failures -= 1
+                raise LogUnavailable("no leader")
+            return super().read(partition, offset, max_bytes, timeout)[:3]
+
+    values = journal().values
+    result = check_log(Elects([values]), 1, pause=lambda _: None)
+    assert (result.flaws, result.records) == ([], len(values))
 
 
 def test_a_log_that_is_silent_is_unavailable() -> None:
