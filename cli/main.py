@@ -73,6 +73,7 @@ GROUPS: Final[dict[str, Group]] = {
     "dashboards": Group("cli.dashboards", "Dashboards for Grafana, with the policy's limits.", "dashboards"),
     "audit": Group("cli.audit", "Verify, look up, prove and replay what was recorded.", "auditor"),
     "retention": Group("cli.retention", "Payloads over their time: show and delete, signed.", "auditor"),
+    "erase": Group("cli.erase", "Payloads of single records: erase on request, signed.", "auditor"),
     "topics": Group("cli.topics", "Make and check the topics of the log.", "sidecar"),
 }
 

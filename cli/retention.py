@@ -57,8 +57,8 @@ def show(older_than: OlderOption = None, config: ConfigOption = None, as_json: J
 
     loaded = load(config)
     days = _days(loaded, older_than, needed=False)
-    with opened(loaded) as found, _bar("looking at the archive") as bar:
-        ranges = list(found.ranges(days, bar))
+    with opened(loaded) as found, bar("looking at the archive") as progress:
+        ranges = list(found.ranges(days, progress))
     _tell(ranges, as_json=as_json)
     if any(each.state in (State.DUE, State.LOGGED, State.GONE) for each in ranges):
         raise typer.Exit(WRONG)
@@ -90,17 +90,18 @@ def apply(
     Example: affiant retention apply --key dan.key --reason "six years, HGB 257" --yes
     """
     from audit.retention.plan import State
+    from registry.deletion import DELETE_ROLE
 
     loaded, why = load(config), text_of(reason, "--reason")
     days = _days(loaded, older_than, needed=True)
     signer = signer_of(key)
     with opened(loaded) as found:
-        person = found.person(signer.id)
+        person = found.person(signer.id, DELETE_ROLE)
         if person is None:
             typer.echo(f"refused: the key {signer.id[:16]}… has not the role retention", err=True)
             raise typer.Exit(WRONG)
-        with _bar("looking at the archive") as bar:
-            ranges = list(found.ranges(days, bar))
+        with bar("looking at the archive") as progress:
+            ranges = list(found.ranges(days, progress))
         due = [each for each in ranges if each.state is State.DUE]
         if not as_json:
             _tell(ranges, as_json=False)
@@ -108,9 +109,12 @@ def apply(
             confirm(
                 f"Delete the payloads of {counted(len(due), 'range')}, for ever, signed with {key}?", yes=yes
             )
-            with _bar("deleting") as bar:
+            with bar("deleting") as progress:
                 _delete(
-                    found, due, lambda files: append(loaded, signer, [_said(files, days, why, person)]), bar
+                    found,
+                    due,
+                    lambda files: append(loaded, signer, [_said(files, days, why, person)]),
+                    progress,
                 )
     left = [each for each in ranges if each.state is State.LOGGED]
     if as_json:
@@ -189,7 +193,14 @@ def _tell(ranges: list[Range], *, as_json: bool) -> None:
         file = each.file
         rows[file.day.isoformat(), file.topic.hex()[:8], file.partition, each.state.value] += 1
     grid = table("day", "topic", "partition", "ranges", "payloads")
-    colours = {"due": "yellow", "in the log": "yellow", "gone": "red", "deleted": "dim", "none": "dim"}
+    colours = {
+        "due": "yellow",
+        "in the log": "yellow",
+        "gone": "red",
+        "deleted": "dim",
+        "erased": "dim",
+        "none": "dim",
+    }
     for (day, topic, partition, state), count in sorted(rows.items()):
         grid.add_row(
             cell(day), cell(topic), cell(partition), cell(count), cell(state, colours.get(state, ""))
@@ -210,12 +221,13 @@ def _json(each: Range) -> dict[str, Any]:
 
 
 @contextmanager
-def _bar(what: str) -> Iterator[Any]:
+def bar(what: str) -> Iterator[Any]:
+    """On a terminal, a bar; called with (done, of how many)."""
     columns = (TextColumn(what), BarColumn(), MofNCompleteColumn())
     from rich.console import Console
 
     with Progress(
         *columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()
-    ) as bar:
-        task = bar.add_task("", total=None)
-        yield lambda done, of: bar.update(task, completed=done, total=of)
+    ) as shown:
+        task = shown.add_task("", total=None)
+        yield lambda done, of: shown.update(task, completed=done, total=of)

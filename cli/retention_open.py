@@ -6,13 +6,14 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from audit.config import Config
 from audit.errors import NoSuchTopic, ObjectsUnavailable
 
 if TYPE_CHECKING:
     from audit.archive import Archive
+    from audit.erasure.told import Erasures
     from audit.objects.base import Objects
     from audit.retention.plan import Places, Range, Told
     from audit.ship.external import ExternalStore
@@ -28,6 +29,7 @@ class Opened:
     places: Places
     external: ExternalStore
     told: Mapping[str, Told]
+    erased: Erasures
     roots: Roots | None
     end: int
     """Of the governance log."""
@@ -38,16 +40,20 @@ class Opened:
 
         now = int(time.time() * 1000)
         return ranges(
-            self.archive, self.places, self.told, now_ms=now, older_than_days=days, progress=progress
+            self.archive,
+            self.places,
+            self.told,
+            self.erased,
+            now_ms=now,
+            older_than_days=days,
+            progress=progress,
         )
 
-    def person(self, key: str) -> str | None:
-        """Who may delete with that key; None: nobody. Without a root whoever has one may."""
-        from registry.deletion import DELETE_ROLE
-
+    def person(self, key: str, role: str) -> str | None:
+        """Who may delete, or erase, with that key; None: nobody. Without a root whoever has one may."""
         if self.roots is None:
             return f"key {key[:16]}…"
-        return self.roots.now.person(key, DELETE_ROLE, self.end)
+        return self.roots.now.person(key, role, self.end)
 
     def content(self, each: Range) -> bytes | None:
         """Of its payload file; None: there is none."""
@@ -103,24 +109,41 @@ def opened(config: Config) -> Iterator[Opened]:
                 bounds[partition] = reader.bounds(partition)[0]
             return bounds[partition]
 
-        told, roots, end = _said(config)
+        said = said_of(config)
         yield Opened(
             Archive(trees.objects, payloads),
             payloads,
             Places(first_offset, external.there),
             external,
-            told,
-            roots,
-            end,
+            said.deleted,
+            said.erased,
+            said.roots,
+            said.end,
         )
 
 
-def _said(config: Config) -> tuple[Mapping[str, Told], Roots | None, int]:
+class SaidOf(NamedTuple):
+    """What the governance log says of payloads, its root, and its end."""
+
+    deleted: Mapping[str, Told]
+    erased: Erasures
+    roots: Roots | None
+    end: int
+
+
+def said_of(config: Config) -> SaidOf:
+    """Read it.
+
+    Raises:
+        ConfigError: wrong settings, or a root that is none.
+        LogUnavailable, NotAdmitted, NotProved: the governance log does not answer, or is not whole.
+    """
     from audit.governance import PARTITION
     from audit.log import configured_governance_log
     from registry.deletion import fold_deletions
+    from registry.erasure import fold_erasures
     from registry.settings import GovernanceSettings
-    from registry.statement import PAYLOAD_DELETION, read
+    from registry.statement import PAYLOAD_DELETION, PAYLOAD_ERASURE, read
 
     from .approvals_open import board_of
 
@@ -130,7 +153,7 @@ def _said(config: Config) -> tuple[Mapping[str, Told], Roots | None, int]:
     try:
         with closing(configured_governance_log(config, create=False).reader()) as reader:
             _, end = reader.bounds(PARTITION)
-            said = read(reader, keys, types={PAYLOAD_DELETION}, end=end)
-            return fold_deletions(roots, said), roots, end
+            said = list(read(reader, keys, types={PAYLOAD_DELETION, PAYLOAD_ERASURE}, end=end))
+            return SaidOf(fold_deletions(roots, said), fold_erasures(roots, said), roots, end)
     except NoSuchTopic:
-        return {}, roots, 0
+        return SaidOf({}, {}, roots, 0)

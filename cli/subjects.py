@@ -69,7 +69,7 @@ def pseudonym(
     lines = read_subject_lines(_file(config))
     keys = SubjectKeys(tuple(bytes.fromhex(line.key) for line in lines))
     told = []
-    for number, person in enumerate(_read(ids), start=1):
+    for number, person in enumerate(read_ids(ids), start=1):
         try:
             found = keys.pseudonyms(person)
         except NoSubject as error:
@@ -83,7 +83,7 @@ def pseudonym(
         typer.echo(f"{one['pseudonym']}  line {one['line']}, key of {one['key_created']}")
 
 
-def _read(path: Path | None) -> list[bytes]:
+def read_ids(path: Path | None) -> list[bytes]:
     """The lines, without the ends that editors and shells put behind them."""
     try:
         raw = sys.stdin.buffer.read(_MAX_IDS + 1) if path is None else read_regular(path, _MAX_IDS)

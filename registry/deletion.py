@@ -89,21 +89,28 @@ def fold_deletions(roots: Roots | None, said: Iterable[Said]) -> Mapping[str, To
     """
     found: dict[str, Told] = {}
     for each in once(one for one in said if one.type == PAYLOAD_DELETION):
-        if roots is None:
-            person: str | None = f"key {each.author[:16]}…"
-        elif each.holds:
-            person = roots.at(each.offset).person(each.author, DELETE_ROLE, each.offset)
-        else:
+        person = signer_of_deletion(roots, each, DELETE_ROLE)
+        if person is None:
             continue
         try:
             content = parse_deletion(each)
         except FormatError:
             continue  # its signer may be anybody who ever had a key
-        if person is None or each.kept_back(content.at):
+        if each.kept_back(content.at):
             continue
         for file in content.files:
             found.setdefault(file.name, Told(person, content.at, file.sha256 is not None))
     return MappingProxyType(found)
+
+
+def signer_of_deletion(roots: Roots | None, said: Said, role: str) -> str | None:
+    """Who has signed a statement, when that is somebody who had the role at its place of the log; else None.
+
+    Without a root nobody has roles, and whoever can append to the governance log is believed.
+    """
+    if roots is None:
+        return f"key {said.author[:16]}…"
+    return roots.at(said.offset).person(said.author, role, said.offset) if said.holds else None
 
 
 def parse_deletion(said: Said) -> _Document:

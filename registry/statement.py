@@ -44,6 +44,8 @@ PUBLISH: Final = "https://affiant.dev/publish/v1"
 PAYLOAD_DELETION: Final = "https://affiant.dev/payload-deletion/v1"
 """Payloads of the archive whose time is over were deleted (registry/deletion.py). Nothing of what a package may do
 hangs on it: it is not among PREDICATES, and who asks for it names it."""
+PAYLOAD_ERASURE: Final = "https://affiant.dev/payload-erasure/v1"
+"""Payloads of single records were erased on request (registry/erasure.py). Not among PREDICATES, as the one before."""
 PREDICATES: Final = frozenset(
     {GATES, APPROVAL, REJECTION, REVOCATION, POLICY, ROOT, DEPLOYMENT, DATA_DEPRECATION, RETRAINING, PUBLISH}
 )

@@ -31,6 +31,8 @@ _PAYLOADS: Final = f"archive/{Part.PAYLOADS}/"
 _TREE: Final = re.compile(r"([0-9a-f]{32})/(0|[1-9][0-9]{0,4})/.", re.ASCII | re.DOTALL)
 _DRAFT: Final = re.compile(r"(archive/.*/)\.([^/]+)\.[0-9]{1,10}\.[0-9a-f]{8}", re.ASCII)
 """What a killed process leaves of a file that it wrote (audit/files.py)."""
+_LOCK: Final = re.compile(r"(archive/payloads/.*/)\.([^/]+)\.lock", re.ASCII)
+"""Of a payload file that was written again (audit/erasure); other tools read no file of that name."""
 
 
 @dataclass(slots=True)
@@ -152,7 +154,7 @@ def _first(places: Iterator[Place], missing: int) -> Iterator[Place]:
 
 
 def _archive_file(name: str, found: Survey, prefix: str = _ARCHIVE) -> None:
-    draft = _DRAFT.fullmatch(name)
+    draft = _DRAFT.fullmatch(name) or _LOCK.fullmatch(name)
     file = parse_name(name if draft is None else draft[1] + draft[2])
     if file is None or not name.startswith(prefix):
         found.flaw(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import sha256
@@ -26,6 +27,8 @@ from .limits import NoObject, limit_of
 from .names import check_name, check_prefix
 
 _REMEMBERED: Final = 1024
+_DRAFT: Final = re.compile(r"\..+\.[0-9]{1,10}\.[0-9a-f]{8}", re.ASCII)
+"""As audit/files.py names what is not whole yet."""
 _GONE: Final = frozenset({errno.ENOENT, errno.ENOTDIR})
 
 
@@ -92,10 +95,33 @@ class DirectoryObjects:
             try:
                 path.unlink()
             except OSError as error:
+                if error.errno not in _GONE:
+                    raise
+            else:
+                sync_directory(path.parent)
+        self.tidy(name)
+
+    def tidy(self, name: str) -> None:
+        """Remove what killed writers of an object left beside it: a draft holds what the object held once.
+
+        It MUST NOT be called while somebody writes this object: they would begin again with an error.
+
+        Raises:
+            ObjectsUnavailable: the directory does not let us.
+        """
+        path = self._path(name)
+        with _told(path):
+            try:
+                drafts = [each for each in path.parent.iterdir() if _DRAFT.fullmatch(each.name)]
+            except OSError as error:
                 if error.errno in _GONE:
                     return
                 raise
-            sync_directory(path.parent)
+            left = [each for each in drafts if each.name.rsplit(".", 2)[0] == f".{path.name}"]
+            for each in left:
+                each.unlink(missing_ok=True)
+            if left:
+                sync_directory(path.parent)
 
     def hidden(self, prefix: str) -> Iterator[str]:
         """Names below a folder that `list` leaves out, as a part of them begins with a dot; of a folder its own name.

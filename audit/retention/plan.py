@@ -6,7 +6,7 @@ newest record. The day in a file's name is nobody's word, and only spares files 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -37,6 +37,8 @@ class State(StrEnum):
     """The entries file is not there, or says no time: nothing is deleted on a guess."""
     TOLD = "deleted"
     """Gone, and a signed statement says so."""
+    ERASED = "erased"
+    """Gone, each of them erased by a signed statement of its own (audit/erasure)."""
     GONE = "gone"
     """Gone, and nobody has said so."""
     NONE = "none"
@@ -86,6 +88,7 @@ def ranges(
     archive: Archive,
     places: Places,
     told: Mapping[str, Told],
+    erased: Collection[bytes] = (),
     *,
     now_ms: int,
     older_than_days: int | None,
@@ -97,6 +100,7 @@ def ranges(
         archive: entries and payloads.
         places: the log, and the object store.
         told: name of a payload file → what was said of it.
+        erased: digests of payloads that signed statements say are erased.
         now_ms: ms since 1970 UTC.
         older_than_days: payloads of that age and more are due; None: none are.
         progress: called with (ranges looked at, of how many).
@@ -114,7 +118,9 @@ def ranges(
         there = key in payloads
         file = payloads[key] if there else replace(entries[key], part=Part.PAYLOADS)
         found = _spared(file, there, told.get(file.name), before)
-        yield found or _looked_up(archive, places, file, entries.get(key), there, told.get(file.name), before)
+        yield found or _looked_up(
+            archive, places, file, entries.get(key), there, told.get(file.name), erased, before
+        )
     progress(len(keys), len(keys))
 
 
@@ -138,12 +144,16 @@ def _looked_up(
     entry: ArchiveFile | None,
     there: bool,
     said: Told | None,
+    erased: Collection[bytes],
     before: int | None,
 ) -> Range:
     if entry is None:
         return Range(file, State.UNKNOWN, there)
     rows = archive.rows(entry, ["logged", "kind", "payload_length", "payload_digest", "external"])
     held = rows.filter(pc.greater(rows.column("payload_length"), 0))
+    payloads = held.num_rows
+    if erased and not there:
+        held = _not_erased(held, erased, places)
     outside = pc.fill_null(held.column("external"), False)
     external = tuple(held.filter(outside).column("payload_digest").to_pylist())
     newest = pc.max(rows.column("logged").cast(pa.int64())).as_py()
@@ -152,7 +162,7 @@ def _looked_up(
         return Range(file, state, there, newest, external)
 
     if not there and (len(external) < held.num_rows or not any(map(places.in_object_store, external))):
-        return found(State.NONE if not held.num_rows else State.GONE if said is None else State.TOLD)
+        return found(_missing(payloads, held.num_rows, said))
     if pc.any(pc.is_in(rows.column("kind"), pa.array(_STATEMENTS))).as_py():
         return found(State.EVIDENCE)
     if newest is None:
@@ -161,6 +171,24 @@ def _looked_up(
         return found(State.KEPT)
     first = places.first_offset(file.topic, file.partition)
     return found(State.LOGGED if first is not None and first < file.end else State.DUE)
+
+
+def _missing(payloads: int, untold: int, said: Told | None) -> State:
+    """Of a range none of whose payloads is there: how many its records had, and how many no erasure tells of."""
+    if not payloads:
+        return State.NONE
+    if said is not None:
+        return State.TOLD
+    return State.GONE if untold else State.ERASED
+
+
+def _not_erased(held: pa.Table, erased: Collection[bytes], places: Places) -> pa.Table:
+    """Without the records whose payload a statement says is erased, but for large ones that are there all the same."""
+    pairs = zip(held.column("payload_digest").to_pylist(), held.column("external").to_pylist(), strict=True)
+    left = [
+        digest not in erased or bool(outside and places.in_object_store(digest)) for digest, outside in pairs
+    ]
+    return held.filter(pa.array(left, pa.bool_()))
 
 
 def _day_begins(file: ArchiveFile) -> int:

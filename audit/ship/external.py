@@ -11,6 +11,7 @@ import structlog
 from audit.errors import ConfigError, LogUnavailable, ObjectChanged, ObjectsUnavailable
 from audit.objects import Objects, open_objects
 from audit.objects.base import Removes
+from audit.objects.lock import keeps_versions
 from audit.proof.entry import Key, parse_entry
 from audit.proof.record import frame_record, split_record
 
@@ -86,6 +87,17 @@ class ExternalStore:
             raise LogUnavailable(f"object store: {self._objects!r}: nothing is removed there")
         try:
             self._objects.remove(_name(digest))
+        except ObjectsUnavailable as error:
+            raise LogUnavailable(f"object store: {error}") from error
+
+    def keeps_versions(self) -> bool | None:
+        """Whether what is removed stays behind as a version; see `audit.objects.lock`.
+
+        Raises:
+            LogUnavailable: the object store does not answer.
+        """
+        try:
+            return keeps_versions(self._objects)
         except ObjectsUnavailable as error:
             raise LogUnavailable(f"object store: {error}") from error
 

@@ -45,6 +45,7 @@ PEOPLE: Final = ("ann", "bob", "cyd", "dan", "eve", "pipeline")
 ROLES: Final = (
     "root=2:ann,bob", "policy=cyd", "gates=pipeline", "legal=ann,dan", "compliance=bob,ann", "officer=ann,bob,dan",
     "deploy=dan,ann", "controller=pipeline", "publish=pipeline", "retention=dan",
+    "erasure=bob",
 )  # fmt: skip
 
 

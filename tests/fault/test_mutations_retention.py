@@ -27,12 +27,12 @@ MUTATIONS = (
     Mutation("large payloads that are there", PLAN, "any(map(places.in_object_store, external))", "True", UNIT),
     Mutation("large payloads go too", OPEN, "            self.external.remove(digest)", "            pass", ALL),
     Mutation("the minimum", COMMAND, "days < settings.payload_min_days", "False", ALL),
-    Mutation("the role", OPEN, "return self.roots.now.person(key, DELETE_ROLE, self.end)", "return key", ALL),
+    Mutation("the role", OPEN, "return self.roots.now.person(key, role, self.end)", "return key", ALL),
     Mutation(
         "whose word counts", DELETION,
-        "person = roots.at(each.offset).person(each.author, DELETE_ROLE, each.offset)", "person = each.author", ALL,
+        "roots.at(said.offset).person(said.author, role, said.offset) if said.holds else None", "said.author", ALL,
     ),
-    Mutation("what was kept back", DELETION, " or each.kept_back(content.at):", ":", ALL),
+    Mutation("what was kept back", DELETION, "if each.kept_back(content.at):", "if False:", ALL),
     Mutation("whose files", DELETION, "    if said.subjects != tuple(_subjects(content)):", "    if False:", ALL),
     Mutation("other files", DELETION, "file is None or file.part is not Part.PAYLOADS", "False", ALL),
     Mutation(
