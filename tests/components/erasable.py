@@ -15,29 +15,27 @@ offset  what                          subject  payload file
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from audit.archive import Archiver, Limits
 from audit.notary.noted import Noted, note_name
 from audit.notary.seal import Seal
 from audit.objects.base import Objects
-from audit.proof.entry import Key, Kind, Protocol, Slot, encode_entry
+from audit.proof.entry import Key, Kind, Protocol, Slot, encode_entry, signing_message
+from audit.proof.hashing import ZERO_HASH, leaf_hash
 from audit.proof.record import Header, encode_payload, frame_record
 from audit.sealed import TreeId
 from audit.trees import Trees, Trust
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "bench"))
-from harness.sealed import Records, Signer
+from tests.components.sealed import KeySigner
 
 NAME: Final = "affiant.test"
 TOPIC: Final = bytes(range(16))
 SETTINGS: Final = f'[notary]\nname = "{NAME}"\npublic_key_file = "notary.pub"\n'
-SIZE, ARCHIVED, SIGNER = 18, 16, Signer(bytes(32))
+SIZE, ARCHIVED, SIGNER = 18, 16, KeySigner()
 LARGE: Final = 300_000
 
 
@@ -64,17 +62,30 @@ class Erasable:
         return sha256(self.payloads[offset]).digest()
 
 
-class _Traffic(Records):
-    """See the module; sequences are the journal's: labels have none."""
+class _Traffic:
+    """One journal: an opening, then exchanges, chained."""
 
     def __init__(self) -> None:
-        topic = {"backend": "local", "name": "entries", "id": TOPIC, "partition": 0}
-        super().__init__(topic, 1, 300, 1000.0, ("credit",))
-        self.about: dict[str, Any] = {}
+        self.journal = bytes(range(16, 32))
+        self._chain, self._sequence = ZERO_HASH, 0
 
-    def _exchange(self, number: int) -> tuple[bytes, bytes]:
-        about = dict(self.about)
-        size = about.pop("size", 0)
+    def time(self, number: int) -> int:
+        """Of a record, ns since 1970 UTC."""
+        return 1_767_225_600_000_000_000 + number * 1_000_000
+
+    def opening(self) -> tuple[bytes, bytes]:
+        """The journal's first entry."""
+        topic = {"backend": "local", "name": "entries", "id": TOPIC, "partition": 0}
+        fields: dict[int, object] = self._own(Kind.OPENING) | {
+            Key.PUBLIC_KEY: SIGNER.public_key, Key.TOPIC: topic, Key.VERSIONS: {}, Key.DEVICE: "cpu", Key.THREADS: 1,
+            Key.RELEASE: "disk", Key.HEARTBEAT: 60, Key.RECOVERED: {"groups": 0, "torn": 0, "aborted": 0},
+        }  # fmt: skip
+        plain = {int(key): int(value) if key == Key.KIND else value for key, value in fields.items()}  # type: ignore[call-overload]
+        return self._made(plain | {int(Key.SIGNATURE): SIGNER.sign(signing_message(plain))}), b""
+
+    def exchange(self, size: int = 0, **about: object) -> tuple[bytes, bytes]:
+        """The next one, and its payload."""
+        number = self._sequence
         header = {
             Header.METHOD: "POST", Header.TARGET: "/v1/models/m:predict", Header.CONTENT_TYPE: "application/json",
         }  # fmt: skip
@@ -82,14 +93,25 @@ class _Traffic(Records):
         payload = encode_payload(
             sha256(b"%d" % number).digest(), header, body.ljust(size), b'{"predictions":[1]}'
         )
-        fields: dict[int, object] = {
-            Key.KIND: Kind.INFERENCE, Key.JOURNAL: self.journal, Key.EPOCH: 1, Key.SEQUENCE: number,
-            Key.CHAIN: self._chain, Key.COMMITTING: self.time(number), Key.ARRIVED: self.time(number) - 400_000,
-            Key.SERVICE: "credit", Key.DIGEST: bytes(32), Key.SLOT: Slot.LIVE, Key.STATUS: 200,
-            Key.CALLER: bytes(16), Key.REQUEST_ID: f"req-{number}", Key.PAYLOAD_DIGEST: sha256(payload).digest(),
-            Key.PAYLOAD_LENGTH: len(payload), Key.SUITE: 0, Key.PROTOCOL: Protocol.V1_PREDICT, Key.TICKET: number,
+        fields = self._own(Kind.INFERENCE) | {
+            Key.ARRIVED: self.time(number) - 400_000, Key.SERVICE: "credit", Key.DIGEST: bytes(32),
+            Key.SLOT: Slot.LIVE, Key.STATUS: 200, Key.CALLER: bytes(16), Key.REQUEST_ID: f"req-{number}",
+            Key.PAYLOAD_DIGEST: sha256(payload).digest(), Key.PAYLOAD_LENGTH: len(payload), Key.SUITE: 0,
+            Key.PROTOCOL: Protocol.V1_PREDICT, Key.TICKET: number,
         }  # fmt: skip
-        return encode_entry(fields | {Key[name]: value for name, value in about.items()}), payload
+        return self._made(fields | {Key[name]: value for name, value in about.items()}), payload
+
+    def _own(self, kind: Kind) -> dict[int, object]:
+        number = self._sequence
+        return {
+            Key.KIND: kind, Key.JOURNAL: self.journal, Key.EPOCH: 1, Key.SEQUENCE: number, Key.CHAIN: self._chain,
+            Key.COMMITTING: self.time(number),
+        }  # fmt: skip
+
+    def _made(self, fields: Mapping[int, object]) -> bytes:
+        entry = encode_entry(fields)
+        self._chain, self._sequence = leaf_hash(entry), self._sequence + 1
+        return entry
 
 
 def _label(target: str) -> tuple[bytes, bytes]:
@@ -105,27 +127,19 @@ def _label(target: str) -> tuple[bytes, bytes]:
 
 
 def _records() -> tuple[bytes, list[tuple[bytes, bytes]]]:
-    traffic, made = _Traffic(), list[tuple[bytes, bytes]]()
-    journal = traffic.journal.hex()
-    sequence = 0
-
-    def exchange(**about: object) -> None:
-        nonlocal sequence
-        traffic.about = about
-        made.append(traffic.next(sequence))
-        sequence += 1
-
-    exchange()
-    for person in range(4):
-        exchange(SUBJECT=subject(person))
-    exchange(SUBJECT=subject(3), SLOT=Slot.SHADOW, REQUEST_ID="req-4", ARRIVED=traffic.time(4) - 400_000)
-    exchange(SUBJECT=subject(0), EXTERNAL=True, size=LARGE)
-    made += [_label(f"{journal}-4"), _label("request:req-4")]
-    exchange(SUBJECT=subject(1), REQUEST_ID="twice")
-    exchange(SUBJECT=subject(2), REQUEST_ID="twice")
-    made.append(_label("request:twice"))
-    for person in (0, 1, 2, 3, 0, 1):
-        exchange(SUBJECT=subject(person))
+    traffic = _Traffic()
+    made = [traffic.opening(), *(traffic.exchange(SUBJECT=subject(person)) for person in range(4))]
+    arrived = traffic.time(4) - 400_000
+    made += [
+        traffic.exchange(SUBJECT=subject(3), SLOT=Slot.SHADOW, REQUEST_ID="req-4", ARRIVED=arrived),
+        traffic.exchange(LARGE, SUBJECT=subject(0), EXTERNAL=True),
+        _label(f"{traffic.journal.hex()}-4"),
+        _label("request:req-4"),
+        traffic.exchange(SUBJECT=subject(1), REQUEST_ID="twice"),
+        traffic.exchange(SUBJECT=subject(2), REQUEST_ID="twice"),
+        _label("request:twice"),
+        *(traffic.exchange(SUBJECT=subject(person)) for person in (0, 1, 2, 3, 0, 1)),
+    ]
     return traffic.journal, made
 
 
