@@ -19,7 +19,9 @@ from .output import ForceOption, check_output, write_output
 from .text import json_text, printable
 
 if TYPE_CHECKING:
-    from monitoring.alerts.form import Group
+    from collections.abc import Sequence
+
+    from monitoring.alerts.form import Group, Match
     from registry.policy import Policy
 
 app = typer.Typer(
@@ -47,6 +49,22 @@ LimitOption = Annotated[
         show_default=False,
     ),
 ]
+MatchOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--match",
+        help="LABEL=VALUE, any number of times: rules about series that have it, for a Prometheus of several "
+        "installations (docs/alerts.md).",
+        show_default=False,
+    ),
+]
+ChartOption = Annotated[
+    bool,
+    typer.Option(
+        "--chart",
+        help="For prometheus.rules.file of the Helm chart, which fills in of which release the rules are.",
+    ),
+]
 _CONTROLLER: Final = "http://127.0.0.1:9467/alerts"
 _STYLES: Final = {"page": "bold red", "warn": "yellow"}
 _ASIDE: Final = frozenset({"alertname", "severity", "affiant_action", "cause"})
@@ -65,6 +83,8 @@ def render(
     ] = None,
     runbooks: RunbooksOption = "",
     limit: LimitOption = None,
+    match: MatchOption = None,
+    chart: ChartOption = False,
     controller: Annotated[
         str, typer.Option(help="The controller's webhook, as Alertmanager reaches it.")
     ] = _CONTROLLER,
@@ -105,22 +125,24 @@ def render(
     from monitoring.alerts.render import RULES_FILE, rules_data, rules_yaml
     from monitoring.alerts.routes import ROUTES_FILE, Receivers, routes_data, routes_yaml
     from monitoring.alerts.rules import in_vain
+    from monitoring.alerts.scope import matches_of
 
     receivers = Receivers(
         controller, token_file, ca_file, email=email, smarthost=smarthost, email_from=email_from,
         slack_file=slack_file, webhook=webhook,
     )  # fmt: skip
-    told = routes_data(receivers)
+    of = matches_of(match or ())
+    told = routes_data(receivers, of)
     found = _policy(policy, config)
     for each in in_vain(found):
         warn(each)
-    groups = _groups(found, limit, config)
+    groups = _groups(found, limit, config, of, chart=chart)
     files: dict[str, str] = {}
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
         content = {
             RULES_FILE: rules_yaml(groups, digest=found.digest, runbooks=runbooks),
-            ROUTES_FILE: routes_yaml(receivers),
+            ROUTES_FILE: routes_yaml(receivers, of),
         }
         for name in content:
             check_output(out / name, force=force)
@@ -147,12 +169,15 @@ def check(
     file: Annotated[Path, typer.Argument(help="The rules that Prometheus reads.", show_default=False)],
     policy: PolicyOption = None,
     limit: LimitOption = None,
+    match: MatchOption = None,
+    chart: ChartOption = False,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Whether a rules file is what the policy makes: a policy that was signed since, or an edit, is seen.
 
-    Expressions, times and labels are compared; texts for people are not.
+    Expressions, times and labels are compared; texts for people are not. `--limit`, `--match` and `--chart` as they
+    were given to `affiant alerts render`.
 
     Exit codes: 0 it is; 1 it is not, and which alerts differ; 2 wrong usage, policy or settings; 3 the governance log
     does not answer.
@@ -160,9 +185,11 @@ def check(
     Example: affiant alerts check alerts/affiant-rules.yml --policy policy.yaml
     """
     from monitoring.alerts.compare import compare, read_rules
+    from monitoring.alerts.scope import matches_of
 
+    of = matches_of(match or ())
     found = _policy(policy, config)
-    differences = compare(_groups(found, limit, config), read_rules(file))
+    differences = compare(_groups(found, limit, config, of, chart=chart), read_rules(file))
     if as_json:
         typer.echo(json_text({"policy": found.digest, "same": not differences, "differences": differences}))
     else:
@@ -226,8 +253,11 @@ def _policy(file: Path | None, config: Path | None) -> Policy:
     return board.policy.policy
 
 
-def _groups(policy: Policy, given: list[str] | None, config: Path | None) -> tuple[Group, ...]:
+def _groups(
+    policy: Policy, given: list[str] | None, config: Path | None, of: Sequence[Match], *, chart: bool
+) -> tuple[Group, ...]:
     from monitoring.alerts.limits import limits_of
     from monitoring.alerts.rules import groups_of
+    from monitoring.alerts.scope import CHART, of_installation
 
-    return groups_of(policy, limits_of(config, given or ()))
+    return of_installation(groups_of(policy, limits_of(config, given or ())), (*of, CHART) if chart else of)

@@ -5,6 +5,7 @@ Secrets are named by the files that hold them, and are never in here.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -12,8 +13,10 @@ from urllib.parse import urlsplit
 
 from audit.errors import ConfigError
 
+from .form import Match
 from .render import dumped
 from .rules import ACTION
+from .scope import INSTALLATION
 
 ROUTES_FILE: Final = "alertmanager.yml"
 PEOPLE: Final = "people"
@@ -23,7 +26,7 @@ MOST_ALERTS: Final = 500
 """In one message: the controller takes twice as many, and 1 MiB."""
 EQUAL: Final = (
     "alertname", "service", "digest", "slot", "feature", "metric", "attribute", "objective", "instance", "journal",
-    "topic", "partition", "log",
+    "topic", "partition", "log", INSTALLATION,
 )  # fmt: skip
 """Labels that a warning and a page of the same thing share; a label that neither has is equal."""
 
@@ -73,25 +76,30 @@ def check_receivers(receivers: Receivers) -> None:
         raise ConfigError("mail needs the mail server (host:port) and a sender, too")
 
 
-def routes_data(receivers: Receivers) -> dict[str, Any]:
+def routes_data(receivers: Receivers, of: Sequence[Match] = ()) -> dict[str, Any]:
     """Alertmanager's settings, for 0.25 and newer.
+
+    Args:
+        receivers: who is told.
+        of: labels of the installation whose controller it is (`scope.of_installation`): MUST be told of no other's.
 
     Raises:
         ConfigError: see `check_receivers`.
     """
     check_receivers(receivers)
+    grouped = [*GROUPED, *(match.label for match in of)]
     return {
         "route": {
             "receiver": PEOPLE,
-            "group_by": [*GROUPED],
+            "group_by": [*grouped],
             "group_wait": "30s",
             "group_interval": "5m",
             "repeat_interval": "4h",
             "routes": [
                 {
                     "receiver": CONTROLLER,
-                    "matchers": [f'{ACTION}=~".+"'],
-                    "group_by": [*GROUPED],
+                    "matchers": [f'{ACTION}=~".+"', *(f'{each.label}="{each.value}"' for each in of)],
+                    "group_by": [*grouped],
                     "group_wait": "0s",
                     "group_interval": "1s",
                     # One that was down, or waits for its cool-down, hears of it again.
@@ -101,7 +109,7 @@ def routes_data(receivers: Receivers) -> dict[str, Any]:
                 {
                     "receiver": PEOPLE,
                     "matchers": ['severity="page"'],
-                    "group_by": [*GROUPED],
+                    "group_by": [*grouped],
                     "group_wait": "0s",
                     "group_interval": "1m",
                     "repeat_interval": "1h",
@@ -112,19 +120,19 @@ def routes_data(receivers: Receivers) -> dict[str, Any]:
             {
                 "source_matchers": ['severity="page"'],
                 "target_matchers": ['severity="warn"'],
-                "equal": [*EQUAL],
+                "equal": [*dict.fromkeys((*EQUAL, *(match.label for match in of)))],
             }
         ],
         "receivers": [_controller(receivers), _people(receivers)],
     }
 
 
-def routes_yaml(receivers: Receivers) -> str:
+def routes_yaml(receivers: Receivers, of: Sequence[Match] = ()) -> str:
     """The same as YAML; says what is left to fill in."""
     head = "# Made by `affiant alerts render`, for Alertmanager 0.25 and newer.\n"
     if not any((receivers.email, receivers.slack_file, receivers.webhook)):
         head += f"# Nobody is told yet: the receiver {PEOPLE!r} has neither mail, nor Slack, nor a webhook.\n"
-    return head + dumped(routes_data(receivers))
+    return head + dumped(routes_data(receivers, of))
 
 
 def _controller(receivers: Receivers) -> dict[str, Any]:

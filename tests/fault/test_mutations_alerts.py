@@ -14,6 +14,7 @@ LIMITS, SLOS, PATH = "monitoring/alerts/limits.py", "monitoring/alerts/slos.py",
 EVALUATE, STANDING, OUTBOX = (f"monitoring/alerts/{name}.py" for name in ("evaluate", "standing", "outbox"))
 ON = "tests/unit/monitoring/alerts"
 CASES, TOLD = f"{ON}/test_cases.py", f"{ON}/test_outbox.py"
+SCOPE, SCOPED = "monitoring/alerts/scope.py", f"{ON}/test_scope.py"
 COMMAND, EXPORTED, BUDGETS = (
     "tests/unit/cli/test_alerts.py",
     "tests/unit/monitoring/test_exporter.py",
@@ -83,6 +84,28 @@ MUTATIONS = (
         "    return min(factor * budget, (1 + budget) / 2)\n",
         "    return factor * budget\n",
         BUDGETS,
+    ),
+    Mutation(
+        "figures of one installation alone",
+        SCOPE,
+        "        figures=tuple(_narrowed(each, matches) for each in rule.figures),\n",
+        "",
+        SCOPED,
+    ),
+    Mutation(
+        "rules of one installation alone",
+        SCOPE,
+        "matches=(*matches, *each.matches)",
+        "matches=each.matches",
+        SCOPED,
+    ),
+    Mutation("labels that rules use themselves", SCOPE, " & {*_used(groups)}", " & set()", SCOPED),
+    Mutation(
+        "the controller of one installation alone",
+        "monitoring/alerts/routes.py",
+        """, *(f'{each.label}="{each.value}"' for each in of)],""",
+        "],",
+        COMMAND,
     ),
     Mutation("what is no refusal", PATH, '"refuse|dry_run"', '"refuse|dry_run|pass"', CASES),
     Mutation("the short window", EVALUATE, "        and short.get(key, -math.inf) > burn.limit\n", "", CASES),

@@ -208,6 +208,32 @@ def test_the_monitor_evaluates_by_the_limits_of_the_settings(tmp_path: Path) -> 
     assert fires == {"default": [], "wide": ["AffiantApprovalExpires"]}
 
 
+def test_of_several_installations_one_s_rules_and_routes_are_its_own(policy: Path, tmp_path: Path) -> None:
+    """Rules ask for its label, Alertmanager tells its controller of no other's; the check wants the same words."""
+    assert render(policy, "--out", tmp_path, "--match", "cluster=east").code == 0
+    rules, routes = (yaml.safe_load((tmp_path / name).read_text()) for name in (RULES, ROUTES))
+    asked = {rule["expr"] for group in rules["groups"] for rule in group["rules"]}
+    assert [each for each in asked if 'cluster="east"' not in each] == []
+    (controller,) = [each for each in routes["route"]["routes"] if each["receiver"] == "controller"]
+    assert 'cluster="east"' in controller["matchers"]
+    assert "cluster" in controller["group_by"]
+    assert "cluster" in routes["inhibit_rules"][0]["equal"]
+    for words, code in (((), 1), (("--match", "cluster=west"), 1), (("--match", "cluster=east"), 0)):
+        assert affiant("alerts", "check", tmp_path / RULES, "--policy", policy, *words).code == code, words
+
+
+def test_a_file_for_the_chart_leaves_the_release_open(policy: Path) -> None:
+    """The chart puts its own in; who gives it by hand, too, is told."""
+    said = render(policy, "--chart").out
+    assert 'affiant_installation="@installation@"' in said
+    done = render(policy, "--chart", "--match", "affiant_installation=bank/affiant")
+    assert done.code == 2
+    assert "affiant_installation is given twice" in done.err
+    done = render(policy, "--match", "service=credit")
+    assert done.code == 2
+    assert "the rules use this label themselves" in done.err
+
+
 def test_an_edit_of_the_rules_is_seen(policy: Path, tmp_path: Path) -> None:
     """A rule that is gone, one that is new, one that fires later; texts for people are theirs to change."""
     render(policy, "--out", tmp_path)
