@@ -57,7 +57,7 @@ JOURNAL_NUMBERS: Final = {
     "sealed": "Every entry below this sequence is proved to be sealed by the notary.",
     "held_bytes": "Bytes of the journal that are not freed yet.",
     "bound_bytes": "Bytes that the journal takes at most; requests are refused there.",
-    "hours_to_full": "Hours until the bound, at the rate of the last minutes.",
+    "hours_to_full": "Hours until the bound, at the rate at which what waits becomes more; 0: it is full.",
     "open_requests": "Accepted requests that have no record yet.",
     "waiting_for_log": "Records on disk whose answers wait for the log (release = log).",
 }

@@ -20,9 +20,10 @@ from audit.proof.entry import MAX_ENTRY, Key, Kind
 from audit.proof.errors import FormatError
 from audit.proof.record import Header
 
-from .admission import OPEN, Admission, Door, Rates, slow_down
+from .admission import OPEN, Admission, Door, slow_down
 from .committer import FRAME_CHARGE, RESERVE, Committer, Waiter
 from .disk import DISK_FULL, REAL_DISK, Disk
+from .growth import Filling
 from .identity import Identity, load_identity, load_topic
 from .layout import (
     HEADER_SIZE,
@@ -154,7 +155,10 @@ class Journal:
         )
         self._own = OwnEntries(identity, self.epoch, clock, random, settings.external_bytes)
         self._slow: Admission = OPEN
-        self._rates = Rates(self._loop.time(), 0, 0)
+        self._filling = Filling(
+            self._loop.time(), found.segments, found.sequence,
+            segment_bytes=settings.segment_bytes, max_bytes=settings.max_bytes,
+        )  # fmt: skip
         self._timers: list[asyncio.TimerHandle] = []
 
     @classmethod
@@ -376,6 +380,10 @@ class Journal:
             return Admission(Door.FULL, retry_after=5.0, reason=self._why_full())
         return self._slow
 
+    def _is_full(self) -> bool:
+        """Not for the moment that a segment takes to be made: for as long as none can be."""
+        return bool(self._segments.problem) and self.admission().door is Door.FULL
+
     def stats(self) -> JournalStats:
         """A look at the journal, for metrics."""
         held, bound = self._segments.held_bytes, self._settings.max_bytes
@@ -388,7 +396,7 @@ class Journal:
             sealed=self._reached[SEALED_NAME],
             held_bytes=held,
             bound_bytes=bound,
-            hours_to_full=self._rates.hours_to_full(held, bound),
+            hours_to_full=self._filling.hours_to_full(held, full=self._is_full()),
             open_requests=len(self._committer.open_requests) + len(self._committer.requests),
             waiting_for_log=self._release.waiting if self._release else 0,
             problem=self._committer.problem or self._segments.problem,
@@ -478,7 +486,10 @@ class Journal:
         self._slow = slow_down(
             held, self._settings.max_bytes, self._settings.slow_at, self._segments.waits_for
         )
-        self._rates.update(self._loop.time(), self._committer.written_bytes, self._segments.freed_bytes)
+        self._filling.look(
+            self._loop.time(), sequence=self._committer.durable_sequence, written=self._committer.written_bytes,
+            reached=sealed if by_seal else acknowledged, held=held, largest=self._segments.largest_bytes,
+        )  # fmt: skip
         self._timers[0] = self._loop.call_later(HOUSEKEEPING, self._keep_house)
 
     def _segments_changed(self) -> None:

@@ -51,12 +51,16 @@ class Segments:
         """Why there is no spare, in words; empty when there is one or it is being made."""
         self.waits_for = "the log"
         """Whose word the oldest segments wait for, in words."""
-        self.freed_bytes = 0
 
     @property
     def held_bytes(self) -> int:
         """Bytes written and not yet freed."""
         return sum(segment.end for segment in self._held)
+
+    @property
+    def largest_bytes(self) -> int:
+        """Size of the largest segment that is held: a frame longer than a segment has one of its own."""
+        return max(segment.size for segment in self._held)
 
     @property
     def room(self) -> int:
@@ -142,7 +146,6 @@ class Segments:
             self._busy = False
             if error is None:
                 self._held.popleft()
-                self.freed_bytes += oldest.end
                 self.problem = ""
             else:
                 self.problem = f"cannot remove a segment: {error}"

@@ -12,6 +12,7 @@ pytestmark = pytest.mark.fault
 
 CRASHES = "tests/fault/disk/test_crash_points.py"
 FAULTS = "tests/fault/disk/test_syscall_faults.py"
+GROWTH = "tests/unit/audit/journal/test_growth.py"
 APPEND = "tests/unit/audit/journal/test_append.py"
 RECOVER = "tests/unit/audit/journal/test_recover.py"
 READER = "tests/unit/audit/journal/test_reader.py"
@@ -24,6 +25,34 @@ COPIED = (
 )
 
 MUTATIONS = (
+    Mutation(
+        "what comes and goes is growth",
+        "audit/journal/growth.py",
+        "        return 0.0 if full else self._growth.hours_to_full(held, self._bound, self._floor)",
+        "        return 0.0 if full else self._growth.hours_to_full(held, self._bound, 0)",
+        GROWTH,
+    ),
+    Mutation(
+        "what cannot be removed is no growth",
+        "audit/journal/growth.py",
+        "max(waiting, held - 2 * largest)",
+        "waiting",
+        GROWTH,
+    ),
+    Mutation(
+        "a full journal has time",
+        "audit/journal/growth.py",
+        "return 0.0 if full else ",
+        "return ",
+        GROWTH,
+    ),
+    Mutation(
+        "a step of what waits is growth at once",
+        "audit/journal/growth.py",
+        "        self._usual = float(waiting)\n",
+        "        self._usual = 0.0\n",
+        GROWTH,
+    ),
     Mutation(
         "no fsync in the thread",
         "audit/journal/syncer.py",
@@ -224,7 +253,7 @@ MUTATIONS = (
 @pytest.mark.long
 def test_without_a_mutation_the_tests_pass(copy: Path) -> None:
     """Else the failures below would show nothing."""
-    done = run(copy, f"{CRASHES} {FAULTS} {APPEND} {RECOVER} {READER}")
+    done = run(copy, f"{CRASHES} {FAULTS} {APPEND} {GROWTH} {RECOVER} {READER}")
     assert done.returncode == 0, done.stdout[-3000:]
 
 
