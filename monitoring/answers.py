@@ -10,7 +10,7 @@ from .inside import unheld
 from .judging import Basis
 from .judging.judging import NONE, SCORE
 from .labels.look import Look
-from .leading import Aggregate, Life
+from .leading import Aggregate, Comparing, Life
 from .panes import Of
 
 
@@ -23,15 +23,17 @@ def basis_of(aggregate: Aggregate, service: str, digest: str, slot: str) -> Basi
     return None
 
 
-def comparison_of(aggregate: Aggregate, service: str) -> dict[str, Any] | None:
-    """What was asked of a canary and of live since the canary's last step, for JSON; None: no canary is compared.
+def comparison_of(aggregate: Aggregate, service: str, digest: str | None = None) -> dict[str, Any] | None:
+    """What was asked of a canary and of live since the canary's last step, for JSON; None: it is not compared.
+
+    `digest`: the canary's, whole; None: of the one that stands alone.
 
     `sides` are of whole panes alone: those of `ranges`, [partition, first, end) each. `reached`: how far each journal
     had come before them, by partition. `newest`: the time of the newest of them, ms since 1970 UTC by the log's clock.
     `waiting`: panes that are there, and were not judged yet. `pages`: columns of the canary that drift, and page.
     `effect`: by which rows are fewer than they seem.
     """
-    comparing = aggregate.comparing.get(service)
+    comparing = _comparing(aggregate, service, digest)
     if comparing is None:
         return None
     return {
@@ -52,6 +54,13 @@ def comparison_of(aggregate: Aggregate, service: str) -> dict[str, Any] | None:
         "pages": _pages(aggregate, Of(service, comparing.rollout.digest, "canary")),
         "sides": {slot: comparing.side(slot).written() for slot in ("canary", "live")},
     }
+
+
+def _comparing(aggregate: Aggregate, service: str, digest: str | None) -> Comparing | None:
+    if digest is not None:
+        return aggregate.comparing.get((service, digest))
+    of_service = (each for (name, _), each in aggregate.comparing.items() if name == service)
+    return next((each for each in of_service if each.rollout.alone), None)
 
 
 def _effect(aggregate: Aggregate, service: str) -> float:
@@ -87,12 +96,8 @@ def figures_of(aggregate: Aggregate, looks: Mapping[Of, Look]) -> list[dict[str,
 
 
 def _uncompared(aggregate: Aggregate, of: Of) -> str | None:
-    comparing = aggregate.comparing.get(of.service)
-    if of.slot != "canary" or (comparing is not None and comparing.rollout.digest == of.digest):
+    if of.slot != "canary" or (of.service, of.digest) in aggregate.comparing:
         return None
-    many = sum((each.service, each.slot) == (of.service, of.slot) for each in aggregate.served)
-    if many > 1:
-        return f"one of {many} canaries: none of them is compared with live, so none is moved or taken back by itself"
     return "it is not compared with live: the governance log has no event that deployed it"
 
 

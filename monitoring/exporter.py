@@ -102,13 +102,20 @@ def families(
             found.add(names.UNREADABLE, (reason,), count)
         for of, life in sorted(aggregate.lives.items()):
             _life(found, histogram, of, life)
-        for service, comparing in sorted(aggregate.comparing.items()):
-            share = comparing.share
-            found.add(names.ROLLOUT_WEIGHT, (service, short(comparing.rollout.digest)), share)
+        for service, digest in sorted(aggregate.comparing):
+            found.add(names.ROLLOUT_WEIGHT, (service, short(digest)), _share(aggregate, service, digest))
         _slos(found, aggregate, policy)
     export(found.add, looks, short, seen.labels)
     yield from found
     yield histogram
+
+
+def _share(aggregate: Aggregate, service: str, digest: str) -> float:
+    """A canary's of the requests that live or any canary has answered since they are compared; 0 before the first."""
+    comparing = aggregate.comparing[service, digest]
+    beside = (each for (name, _), each in aggregate.comparing.items() if name == service)
+    reached = comparing.side("live").reached + sum(each.side("canary").reached for each in beside)
+    return comparing.side("canary").reached / reached if reached else 0.0
 
 
 def short(digest: str) -> str:

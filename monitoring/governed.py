@@ -44,8 +44,8 @@ class Governing(Protocol):
         ...
 
     @property
-    def rollouts(self) -> Mapping[str, Rollout]:
-        """Service → the canary that is compared with live, whether or not it moves on by itself."""
+    def rollouts(self) -> Mapping[str, tuple[Rollout, ...]]:
+        """Service → its canaries, each of which is compared with live, whether or not it moves on by itself."""
         ...
 
     @property
@@ -114,9 +114,9 @@ class Governed:
         return served_since(deployed) | _since_ever(others)
 
     @property
-    def rollouts(self) -> Mapping[str, Rollout]:
+    def rollouts(self) -> Mapping[str, tuple[Rollout, ...]]:
         """See `Governing.rollouts`."""
-        return {service: each.canary for service, each in self._deployed.items() if each.canary is not None}
+        return {service: each.canaries for service, each in self._deployed.items() if each.canaries}
 
     def named(self, whose: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
         """Of these services and digests, those that any plan names, also one of the past. The log is read to its end,
@@ -141,7 +141,7 @@ class Ungoverned:
         """The file is read now. Raises ConfigError: it is no policy."""
         self.policy: Final = None if policy is None else load_policy(policy)
         self.served: Final[Mapping[Of, int]] = _since_ever(plans)
-        self.rollouts: Final[Mapping[str, Rollout]] = {}
+        self.rollouts: Final[Mapping[str, tuple[Rollout, ...]]] = {}
         self.expires: Final[Mapping[tuple[str, str], float]] = {}
         self._plans: Final = plans
 

@@ -177,10 +177,13 @@ class Monitor:
         with self._computing:
             return None if basis is None else basis.evidence()
 
-    def comparison(self, service: str) -> dict[str, Any] | None:
-        """What was asked of a canary and of live since its last step; None: there is none. Raises NotLeading."""
+    def comparison(self, service: str, digest: str | None = None) -> dict[str, Any] | None:
+        """What was asked of a canary and of live since its last step; None: there is none. Raises NotLeading.
+
+        `digest`: of which canary; None: of the one that stands alone.
+        """
         with self._lock:
-            return comparison_of(self._leading().aggregate, service)
+            return comparison_of(self._leading().aggregate, service, digest)
 
     def figures(self) -> list[dict[str, Any]]:
         """What stands of each package that serves, for JSON. Raises NotLeading."""

@@ -3,6 +3,7 @@
     /figures                                what stands of each package that serves
     /evidence/{service}/{digest}/{slot}     what its newest panes say by themselves, and where they stand in the log
     /comparison/{service}                   what was asked of a canary and of live since the canary's last step
+    /comparison/{service}/{digest}          the same of one of several canaries
 
 A monitor that does not lead asks the one that does (asking.py): 200 and 404 are always the leader's; 503 says why there
 is no answer of a leader. Nothing of it is secret. Who rolls back for an alarm believes none of it, and counts again.
@@ -43,7 +44,7 @@ def pages(monitor: Monitor, asking: Asking | None = None) -> dict[str, Page]:
         return None if said is None else said.model_dump(mode="json")
 
     def comparison(parts: list[str]) -> Any:
-        return monitor.comparison(parts[0]) if len(parts) == 1 else None
+        return monitor.comparison(*parts) if len(parts) in (1, 2) else None
 
     return {
         "/figures": page(lambda _: monitor.figures()),

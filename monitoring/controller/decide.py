@@ -240,7 +240,7 @@ def _back(
             return _told("refuse", why, alarm, placed)
         plan: tuple[Placed, ...] = (Placed(digest=to),)
     else:
-        to, plan = deployed.last.content.live, _without(deployed, placed)
+        to, plan = deployed.last.content.live, without(deployed.plan, placed)
     did = "broke its objectives" if alarm.cause == SLO else "drifted"
     said = f"{placed.digest} as {placed.slot} {did} ({alarm.cause}: {', '.join(columns)})"
     outcome: Outcome = "dry_run" if allowed.dry_run else "roll_back"
@@ -272,12 +272,12 @@ def _target(alarm: Alarm, ground: Ground, known: Iterable[tuple[Event, Why]]) ->
     return None, f"there is nothing to go back to{': ' if why else ''}{' | '.join(why)}"
 
 
-def _without(deployed: Deployed, gone: Placed) -> tuple[Placed, ...]:
+def without(plan: Iterable[Placed], gone: Placed) -> tuple[Placed, ...]:
     """The plan without a canary or a shadow; a canary's share goes to what is live."""
     share = gone.weight if gone.slot == "canary" else 0.0
     return tuple(
         each.model_copy(update={"weight": min(1.0, each.weight + share)}) if each.slot == "live" else each
-        for each in deployed.plan
+        for each in plan
         if each != gone
     )
 

@@ -69,8 +69,8 @@ class Aggregate:
         self._history: dict[int, deque[tuple[int, Mapping[bytes, int], frozenset[bytes]]]] = {}
         """Partition → panes that were judged, with how far journals had come before each."""
         self.lives: dict[Of, Life] = {}
-        self.comparing: dict[str, Comparing] = {}
-        """Service → its rollout."""
+        self.comparing: dict[tuple[str, str], Comparing] = {}
+        """Service and a canary's digest → its rollout."""
         self.statuses: dict[At, Counter[int]] = {}
         self._told: list[Told] = []
         """What changed before a package had to be waited for."""
@@ -86,22 +86,27 @@ class Aggregate:
         """See `Order.late`."""
         return self._order.late
 
-    def serve(self, served: Mapping[Of, int], rollouts: Mapping[str, Rollout] | None = None) -> None:
+    def serve(
+        self, served: Mapping[Of, int], rollouts: Mapping[str, Iterable[Rollout]] | None = None
+    ) -> None:
         """What answers now, and since when: of the governance log, or of the operator's plan.
 
-        `rollouts`: service → the canary that is compared with live.
+        `rollouts`: service → the canaries, each of which is compared with live.
 
         Raises:
             StoreUnavailable: the package that a rollout is compared with cannot be had now.
         """
         self.served = dict(served)
-        comparing: dict[str, Comparing] = {}
-        for service, rollout in (rollouts or {}).items():
-            before = self.comparing.get(service)
+        comparing: dict[tuple[str, str], Comparing] = {}
+        each_of = ((service, rollout) for service, some in (rollouts or {}).items() for rollout in some)
+        for service, rollout in each_of:
+            before = self.comparing.get((service, rollout.digest))
             same = before is not None and (before.rollout.offset, before.rollout.moved) == (
                 rollout.offset, rollout.moved,
             )  # fmt: skip
-            comparing[service] = before if same and before else Comparing(rollout, self._cuts(service))
+            comparing[service, rollout.digest] = (
+                before if same and before else Comparing(rollout, self._cuts(service))
+            )
         self.comparing = comparing
         for of in [
             of for of in self.lives if of not in self.served or self.lives[of].since != self.served[of]
@@ -149,10 +154,11 @@ class Aggregate:
             self._held = pane
             # One may have to be waited for: before that nothing of the pane is counted.
             lives = {of: self._life(of, pane.time) for of in pane.tallies}
+            of_rollouts = {service for service, _ in self.comparing}
             compared = {
                 of: self._packages.get(of.service, of.digest)
                 for of in pane.tallies
-                if of.service in self.comparing
+                if of.service in of_rollouts
             }
             self._held = None
             self._count(pane, compared)
@@ -224,7 +230,7 @@ class Aggregate:
         self.unreadable.update(pane.unreadable)
         for at, statuses in pane.statuses.items():
             self.statuses.setdefault(at, Counter()).update(statuses)
-        for service, comparing in self.comparing.items():
+        for (service, _), comparing in self.comparing.items():
             comparing.add(service, pane, compared.get)
         self.remember(pane)
         for life in self.lives.values():

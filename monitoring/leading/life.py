@@ -124,7 +124,7 @@ class Told:
 
 @dataclass(slots=True)
 class Comparing:
-    """A rollout: what was asked of the canary and of live since its last step.
+    """A rollout: what was asked of the canary and of live since its last step. Of several canaries each has its own.
 
     Not since it began: as the share grows, live's requests are of earlier hours than the canary's, and what differs
     between the hours would look like a difference of the packages.
@@ -142,12 +142,6 @@ class Comparing:
     newest: int = 0
     """The largest time of such a pane, ms since 1970 UTC by the log's clock; 0: there was none."""
     _bins: dict[Of, list[NDArray[np.intp]]] = field(default_factory=dict)
-
-    @property
-    def share(self) -> float:
-        """The canary's of the requests that either answered; 0 before the first."""
-        canary, live = (self.side(slot).reached for slot in _SIDES)
-        return canary / (canary + live) if canary + live else 0.0
 
     @property
     def parts(self) -> list[int]:
@@ -177,7 +171,7 @@ class Comparing:
 
         `profile_of`: of the packages that are compared.
         """
-        if pane.time <= self.rollout.moved:
+        if pane.time <= self.rollout.moved or not (self.rollout.alone or pane.tells_apart(service)):
             return
         self._place(pane)
         for of, tally in pane.tallies.items():
@@ -194,6 +188,10 @@ class Comparing:
                 counts = shared_counts(tally, self._bins[of], self.parts)
                 for at, more in enumerate(counts):
                     side.scores[at][:] += more
+        # Of a canary alone, all that canaries were asked: events of before have it so, and MUST come out again.
+        slots = _SIDES if self.rollout.alone else ("live",)
         for where, statuses in pane.statuses.items():
-            if where.service == service and where.slot != "shadow":
+            if where.service == service and where.slot in slots:
                 self.side(where.slot).count(statuses)
+        if not self.rollout.alone:
+            self.side("canary").count(pane.asked(Of(service, self.rollout.digest, "canary")))

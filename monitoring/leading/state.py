@@ -12,6 +12,7 @@ from monitoring.inside import Scored
 from monitoring.judging import Judged
 from monitoring.judging.judging import Taken
 from monitoring.panes import At, Of, Pane
+from registry.deployment import Rollout
 
 from .aggregate import Aggregate
 from .life import Comparing
@@ -37,13 +38,13 @@ def state_of(aggregate: Aggregate) -> dict[str, Any]:
             for of, life in sorted(aggregate.lives.items())
         ],
         "comparing": {
-            service: {
+            _name(service, each.rollout): {
                 "offset": each.rollout.offset, "moved": each.rollout.moved,
                 "sides": {slot: side.written() for slot, side in sorted(each.sides.items())},
                 "ranges": [[partition, *of] for partition, of in sorted(each.ranges.items())], "newest": each.newest,
                 "reached": {str(partition): dict(of) for partition, of in sorted(each.reached.items())},
             }
-            for service, each in sorted(aggregate.comparing.items())
+            for (service, _), each in sorted(aggregate.comparing.items())
         },
         "statuses": [[*at, _texts(found)] for at, found in sorted(aggregate.statuses.items())],
     }  # fmt: skip
@@ -73,8 +74,9 @@ def restore(aggregate: Aggregate, state: Mapping[str, Any], panes: Iterable[Pane
         aggregate.next.update({int(partition): int(number) for partition, number in state["next"].items()})
         places = {(pane.partition, pane.number): pane for pane in panes}
         gone = sum(_restore_life(aggregate, each, places) for each in state["lives"])
-        for service, each in state["comparing"].items():
-            known = aggregate.comparing.get(service)
+        compared = {_name(of[0], known.rollout): known for of, known in aggregate.comparing.items()}
+        for name, each in state["comparing"].items():
+            known = compared.get(name)
             same = (each["offset"], each["moved"])
             if known is not None and (known.rollout.offset, known.rollout.moved) == same:
                 _restore_comparing(known, each)
@@ -88,6 +90,11 @@ def restore(aggregate: Aggregate, state: Mapping[str, Any], panes: Iterable[Pane
         else:
             aggregate.take(pane)
     return gone
+
+
+def _name(service: str, rollout: Rollout) -> str:
+    """Of a comparison: its service's, as ever, where the canary is alone; no service's name has an @."""
+    return service if rollout.alone else f"{service}@{rollout.digest}"
 
 
 def _restore_comparing(known: Comparing, content: Mapping[str, Any]) -> None:

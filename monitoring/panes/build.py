@@ -90,6 +90,8 @@ class Building:
 
     counting: dict[Of, Counting] = field(default_factory=dict)
     statuses: dict[At, Tallies[int]] = field(default_factory=dict)
+    canaries: dict[Of, Tallies[int]] = field(default_factory=dict)
+    """`statuses` of canaries, by package."""
     unreadable: Tallies[str] = field(default_factory=Tallies)
     _before: dict[bytes, int] = field(default_factory=dict)
     _met: set[bytes] = field(default_factory=set)
@@ -149,9 +151,20 @@ class Building:
             counting = self.counting[of] = Counting.of(profile)
         counting.add(inputs, scores, latency)
 
-    def status(self, at: At, status: int, count: int = 1) -> None:
-        """Requests that were answered so."""
+    def status(self, at: At, status: int, count: int = 1, of: Of | None = None) -> None:
+        """Requests that were answered so. `of`: the package that was chosen for them; None: none was."""
         self.statuses.setdefault(at, Tallies())[status] += count
+        if of is not None and of.slot == "canary":
+            self.canaries.setdefault(of, Tallies())[status] += count
+
+    def _apart(self) -> dict[Of, dict[int, int]]:
+        """See `Pane.apart`."""
+        of_service = Tallies(of.service for of in self.canaries)
+        return {
+            of: dict(sorted(self.canaries[of].items()))
+            for of in sorted(self.canaries)
+            if of_service[of.service] > 1 or of not in self.counting
+        }
 
     def pane(self, partition: int, number: int, size: int, time: int) -> Pane:
         """What was counted."""
@@ -167,4 +180,5 @@ class Building:
             {str(reason): count for reason, count in sorted(self.unreadable.items())},
             dict(sorted(self._before.items())),
             frozenset(self._fresh),
+            self._apart(),
         )

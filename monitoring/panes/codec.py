@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from audit.proof import cbor
@@ -13,6 +14,8 @@ from .counts import MOST_BINS, Counts
 from .pane import CONFIDENCE_BINS, LATENCY_BOUNDS, SLOTS, At, Of, Pane, Tally
 
 FORMAT: Final = 1
+APART: Final = 2
+"""Of a pane that has the requests of canaries apart; all others are of the format before it, as they always were."""
 _LATENCIES: Final = len(LATENCY_BOUNDS) + 1
 _MOST_NUMBER: Final = (1 << 63) - 1
 _JOURNAL: Final = 16
@@ -64,8 +67,11 @@ def decode_finished(data: bytes) -> Finished:
 
 
 def _pane_fields(pane: Pane) -> dict[int, object]:
+    apart: dict[int, object] = {
+        11: [part for of, found in sorted(pane.apart.items()) for part in (_of(of), _pairs(found))]
+    }
     return {
-        0: FORMAT,
+        0: APART if pane.apart else FORMAT,
         1: pane.partition,
         2: pane.number,
         3: pane.first,
@@ -75,16 +81,16 @@ def _pane_fields(pane: Pane) -> dict[int, object]:
         7: [
             part
             for at, statuses in sorted(pane.statuses.items())
-            for part in (
-                at.service,
-                SLOTS.index(at.slot),
-                [n for pair in sorted(statuses.items()) for n in pair],
-            )
+            for part in (at.service, SLOTS.index(at.slot), _pairs(statuses))
         ],
         8: dict(pane.unreadable),
         9: _pack(sorted(pane.reached.items())),
         10: b"".join(sorted(pane.fresh)),
-    }
+    } | (apart if pane.apart else {})
+
+
+def _pairs(statuses: Mapping[int, int]) -> list[int]:
+    return [n for pair in sorted(statuses.items()) for n in pair]
 
 
 def _of(of: Of) -> list[object]:
@@ -114,28 +120,48 @@ def _unpack(packed: object) -> tuple[tuple[bytes, int], ...]:
 
 
 def _read_pane(content: object) -> Pane:
-    if not isinstance(content, dict) or set(content) != set(range(11)):
-        raise FormatError("pane: not a map of the keys 0 to 10")
-    if content[0] != FORMAT:
-        raise FormatError(f"pane: format {content[0]!r}, this reader knows {FORMAT}")
+    if not isinstance(content, dict) or content.get(0) not in (FORMAT, APART):
+        known = content.get(0) if isinstance(content, dict) else None
+        raise FormatError(f"pane: format {known!r}, this reader knows {FORMAT} and {APART}")
+    if set(content) != set(range(12 if content[0] == APART else 11)):
+        raise FormatError(f"pane: not a map of the keys of format {content[0]}")
     partition, number, first, end, time = (_natural(content[key], key) for key in range(1, 6))
     if end <= first or first != number * (end - first):
         raise FormatError(f"pane: number {number} does not begin at {first} and end before {end}")
     tallies = {_read_of(of): _read_tally(tally) for of, tally in _grouped(content[6], 2)}
     statuses = {
-        At(_text(service), _slot(slot)): {
-            _natural(status, 7): _positive(count) for status, count in _grouped(said, 2)
-        }
+        At(_text(service), _slot(slot)): _read_statuses(said, 7)
         for service, slot, said in _grouped(content[7], 3)
     }
+    apart = {_read_of(of): _read_statuses(said, 11) for of, said in _grouped(content.get(11, []), 2)}
+    _check_apart(apart, statuses, tallies)
     unreadable = content[8]
     if not isinstance(unreadable, dict):
         raise FormatError("pane: unreadable records are not counted by reason")
     return Pane(
         partition, number, first, end, time, tallies, statuses,
         {_text(reason): _positive(count) for reason, count in unreadable.items()},
-        dict(_unpack(content[9])), _read_fresh(content[10]),
+        dict(_unpack(content[9])), _read_fresh(content[10]), apart,
     )  # fmt: skip
+
+
+def _read_statuses(said: object, key: int) -> dict[int, int]:
+    return {_natural(status, key): _positive(count) for status, count in _grouped(said, 2)}
+
+
+def _check_apart(
+    apart: Mapping[Of, Mapping[int, int]], statuses: Mapping[At, Mapping[int, int]], tallies: Iterable[Of]
+) -> None:
+    """Canaries' requests are those of their service, all of them; and are apart only where that tells something."""
+    sums: dict[At, Counter[int]] = {}
+    for of, found in apart.items():
+        sums.setdefault(At(of.service, of.slot), Counter()).update(found)
+    for at, total in sums.items():
+        if at.slot != "canary" or dict(total) != statuses.get(at):
+            raise FormatError("pane: the requests of canaries do not add up to those of their service")
+        of, *others = (of for of in apart if of.service == at.service)
+        if not others and of in tallies:
+            raise FormatError("pane: the requests of one canary that has answered are not written twice")
 
 
 def _read_fresh(packed: object) -> frozenset[bytes]:

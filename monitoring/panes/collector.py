@@ -179,8 +179,8 @@ class Collector:
             self._unreadable(numbers[places[answered]], Reason.PACKAGE)
             self._statuses(heads, numbers, places[~answered], At("", SLOTS[slot]))
             return
-        self._statuses(heads, numbers, places, At(service, SLOTS[slot]))
         of = Of(service, profile.digest, SLOTS[slot])
+        self._statuses(heads, numbers, places, At(service, SLOTS[slot]), of)
         answers = places[answered & (heads.protocol[places] != _EXPLAIN)]
         for found in self._blocks.read(heads, answers, profile):
             if isinstance(found, Block):
@@ -192,10 +192,17 @@ class Collector:
         for number, count in zip(*_counted(numbers), strict=True):
             self._building[number].unreadable[reason] += count
 
-    def _statuses(self, heads: Heads, numbers: NDArray[np.int64], places: NDArray[np.int64], at: At) -> None:
+    def _statuses(
+        self,
+        heads: Heads,
+        numbers: NDArray[np.int64],
+        places: NDArray[np.int64],
+        at: At,
+        of: Of | None = None,
+    ) -> None:
         codes = numbers[places] * _STATUSES + heads.status[places]
         for code, count in zip(*_counted(codes), strict=True):
-            self._building[code // _STATUSES].status(at, code % _STATUSES, count)
+            self._building[code // _STATUSES].status(at, code % _STATUSES, count, of)
 
     def _answers(
         self, heads: Heads, numbers: NDArray[np.int64], of: Of, profile: Profile, block: Block

@@ -83,10 +83,27 @@ class Pane:
     """Journal → its newest sequence before this pane, of those journals that are in it and were known."""
     fresh: frozenset[bytes] = frozenset()
     """Journals that are in it and were not known before."""
+    apart: Mapping[Of, Mapping[int, int]] = field(default_factory=dict)
+    """The `statuses` of a service's canaries once more, by package: only where `tallies` do not tell whose they are,
+    since several canaries were asked, or one that has answered nothing."""
 
     def __post_init__(self) -> None:
-        for name in ("tallies", "statuses", "unreadable", "reached"):
+        for name in ("tallies", "statuses", "unreadable", "reached", "apart"):
             object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
+
+    def tells_apart(self, service: str) -> bool:
+        """Whether it tells each canary's requests; of several, a pane that a monitor of before has counted does not."""
+        answered = sum((of.service, of.slot) == (service, "canary") for of in self.tallies)
+        return answered < 2 or any(of.service == service for of in self.apart)
+
+    def asked(self, canary: Of) -> Mapping[int, int]:
+        """HTTP status → requests of one canary's package, whichever others stand beside it."""
+        where = At(canary.service, canary.slot)
+        if any(At(of.service, of.slot) == where for of in self.apart):
+            return self.apart.get(canary, {})
+        # Of one that was asked alone, and has answered: nothing else was counted there.
+        answered = [of for of in self.tallies if At(of.service, of.slot) == where]
+        return self.statuses.get(where, {}) if answered == [canary] else {}
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Pane) and _plain(self) == _plain(other)
@@ -99,6 +116,7 @@ def _plain(pane: Pane) -> tuple[Any, ...]:
     return (
         pane.partition, pane.number, pane.first, pane.end, pane.time, dict(pane.tallies),
         {at: dict(some) for at, some in pane.statuses.items()}, dict(pane.unreadable), dict(pane.reached), pane.fresh,
+        {of: dict(some) for of, some in pane.apart.items()},
     )  # fmt: skip
 
 

@@ -1,6 +1,7 @@
 """Takes the steps of rollouts once their comparison holds, and takes canaries back when it does not.
 
-A canary without steps, or with none left, is compared as long as it stands: it may go back, and no further.
+A canary without steps, or with none left, is compared as long as it stands: it may go back, and no further. Of several
+each is compared with live by itself, and goes back alone; those that stay are compared anew from then on.
 
 Nothing is kept but in the governance log: whoever dies here leaves a rollout where it is. What the monitor counted is
 believed: a lying one can make a controller take steps early that people have signed, or go back, and nothing else. The
@@ -26,6 +27,7 @@ from audit.direct import direct
 from audit.errors import AuditError
 from monitoring.controller.act import Append, act, person_of
 from monitoring.controller.base import Ground
+from monitoring.controller.decide import without
 from monitoring.controller.ground import Follower
 from monitoring.errors import DetectError, MonitoringError
 from monitoring.panes import LATENCY_BOUNDS
@@ -49,8 +51,9 @@ _NUMBERS: Final = re.compile(r"[0-9][0-9.e+-]*|inf")
 
 log = structlog.get_logger("affiant.controller")
 
-Fetch = Callable[[str], Mapping[str, Any] | None]
-"""A service → what the monitor has of its rollout; None: nothing. Raises MonitoringError: it does not answer."""
+Fetch = Callable[[str, str | None], Mapping[str, Any] | None]
+"""A service and which of its canaries (None: the one that stands alone) → what the monitor has of its rollout; None:
+nothing. Raises MonitoringError: it does not answer."""
 
 
 class RolloutWaits(MonitoringError):  # noqa: N818 - the name says what happened
@@ -61,9 +64,11 @@ def fetched(monitor: str) -> Fetch:
     """Asks the monitor at that address."""
     opener = direct()
 
-    def fetch(service: str) -> Mapping[str, Any] | None:
+    def fetch(service: str, digest: str | None) -> Mapping[str, Any] | None:
+        # Of one alone it is asked as ever: a monitor of before answers that too.
+        which = "" if digest is None else f"/{quote(digest, safe=':')}"
         try:
-            address = f"{monitor.rstrip('/')}/comparison/{quote(service, safe='')}"
+            address = f"{monitor.rstrip('/')}/comparison/{quote(service, safe='')}{which}"
             with opener.open(address, timeout=_TIMEOUT) as answer:
                 found = json.loads(answer.read(_MOST))
         except urllib.error.HTTPError as error:
@@ -103,7 +108,8 @@ class Mover:
         self._append: Final = append
         self._key: Final = key
         self._clock: Final = clock
-        self._told: dict[str, str] = {}
+        self._told: dict[tuple[str, str], str] = {}
+        """Service and canary → what was said last."""
         self._rests: dict[str, float] = {}
         """Service → until when nothing is signed for it."""
         self._tries: dict[str, int] = {}
@@ -118,22 +124,28 @@ class Mover:
         try:
             services = self._follower.read_on().services()
         except (AuditError, RegistryError) as error:
-            self._say("", f"the governance log: {error}")
+            self._say("", "", f"the governance log: {error}")
             return
-        for service, deployed in services.items():
-            if deployed.canary is None or deployed.paused:
-                self._told.pop(service, None)
-                continue
+        standing = {
+            (service, rollout.digest): (deployed, rollout)
+            for service, deployed in services.items()
+            for rollout in (() if deployed.paused else deployed.canaries)
+        }
+        self._told = {of: said for of, said in self._told.items() if of in standing}
+        changed = set[str]()
+        for (service, digest), (deployed, rollout) in standing.items():
+            if service in changed:
+                continue  # by another plan than that of a moment ago; at the next look
             try:
-                self._say(service, self._about(deployed))
+                self._say(service, digest, self._about(deployed, rollout))
+                changed.add(service)
             except (MonitoringError, AuditError, RegistryError) as error:
-                self._say(service, str(error))
+                self._say(service, digest, str(error))
 
-    def _about(self, deployed: Deployed) -> str:
+    def _about(self, deployed: Deployed, rollout: Rollout) -> str:
         """What was done. Raises RolloutWaits: why nothing was."""
         grounds, now = self._follower.grounds, round(self._clock(), 3)
-        ground, rollout = grounds.ground(deployed.service, now), deployed.canary
-        assert rollout is not None
+        ground = grounds.ground(deployed.service, now)
         if now < self._rests.get(deployed.service, 0.0) <= now + _REST * 64:
             raise RolloutWaits("its last event changed nothing; it is tried again later")
         person = person_of(grounds.ledger.roots, self._key, grounds.end)
@@ -146,7 +158,7 @@ class Mover:
             raise RolloutWaits("; ".join(reasons))
         if not back and rollout.left[0] == 1 and (why := ground.admitted(rollout.digest)):
             raise RolloutWaits(f"the next step makes it live, and it may not be: {'; '.join(why)}")
-        plan = _live(deployed) if back else stepped(deployed)
+        plan = plan_without(deployed, rollout) if back else stepped(deployed)
         reason = "; ".join(reasons) if back else f"the comparison with live holds; {_shares(plan)}"
         assert deployed.last is not None
         event = Deployment(
@@ -166,18 +178,18 @@ class Mover:
         return f"{'taken back' if back else 'moved on'}: {reason}"
 
     def _counted(self, service: str, rollout: Rollout) -> Mapping[str, Any]:
-        found = self._fetch(service)
+        found = self._fetch(service, None if rollout.alone else rollout.digest)
         wanted = (rollout.digest, rollout.offset, rollout.moved)
         if found is None or (found.get("digest"), found.get("offset"), found.get("moved")) != wanted:
             raise RolloutWaits("the monitor has nothing of this step yet")
         return found
 
-    def _say(self, service: str, what: str) -> None:
+    def _say(self, service: str, digest: str, what: str) -> None:
         """Each thing once: what is waited for comes nearer at each look, and is the same thing."""
         thing = _NUMBERS.sub("", what)
-        if self._told.get(service) != thing:
-            self._told[service] = thing
-            log.info("rollout", service=service, what=what)
+        if self._told.get((service, digest)) != thing:
+            self._told[service, digest] = thing
+            log.info("rollout", service=service, digest=digest, what=what)
 
 
 def limits_of(ground: Ground) -> Tolerances:
@@ -190,8 +202,12 @@ def limits_of(ground: Ground) -> Tolerances:
     return Tolerances.of(limits, section.slo)
 
 
-def _live(deployed: Deployed) -> list[Placed]:
-    return [Placed(digest=each.digest) for each in deployed.plan if each.slot == "live"]
+def plan_without(deployed: Deployed, rollout: Rollout) -> list[Placed]:
+    """What answers when a canary is taken back: live alone; of several canaries, live with its share, and the rest."""
+    if rollout.alone:
+        return [Placed(digest=each.digest) for each in deployed.plan if each.slot == "live"]
+    gone = next(each for each in deployed.plan if each.digest == rollout.digest)
+    return list(without(deployed.plan, gone))
 
 
 def _compare(

@@ -34,7 +34,7 @@ from registry.deployment import Event, Placed, Rollout
 from registry.deployment.change import stepped
 
 from .compare import Comparison, Question, compare, concluded
-from .mover import SECONDS, limits_of
+from .mover import SECONDS, limits_of, plan_without
 from .questions import Found
 from .told import Told, side_of
 
@@ -112,9 +112,7 @@ def review(
     grounds = Grounds(first, publisher)
     grounds.take(entries[: min(said.governance_end, event.offset)])
     ground = grounds.ground(content.service, content.at)
-    canary = ground.deployed.canary
-    if canary is None:
-        raise EvidenceWrong("no canary stood alone beside live then: there is nothing to compare")
+    canary = _canary(ground, said)
     policy = None if ground.policy is None else ground.policy.digest
     with computing():
         held((Range(partition=at, first=begin, end=end) for at, begin, end in told.ranges), reader)
@@ -144,7 +142,7 @@ def review(
         Check("figures", held_.alike, held_.how),
         Check(
             "decided the same again",
-            right and list(content.plan) == _plan(ground, content.action),
+            right and list(content.plan) == _plan(ground, content.action, canary),
             "; ".join(why) or (came_of.verdict if came_of is not None else "nothing"),
         ),
     )
@@ -161,6 +159,15 @@ def _parsed(event: Event) -> tuple[_Evidence, Told]:
         ) from error
     except DetectError as error:
         raise FormatError(f"evidence of the event at offset {event.offset}: {error}") from error
+
+
+def _canary(ground: Ground, said: _Evidence) -> Rollout:
+    """Which one it is about: the one that stood then; of several, the one that it names."""
+    digest = said.comparison.get("digest")
+    named = [each for each in ground.deployed.canaries if each.alone or each.digest == digest]
+    if not named:
+        raise EvidenceWrong("no such canary stood beside live then: there is nothing to compare")
+    return named[0]
 
 
 def _counted(
@@ -274,12 +281,12 @@ def _steps(ground: Ground, canary: Rollout) -> Iterator[str]:
         yield from ground.admitted(canary.digest)
 
 
-def _plan(ground: Ground, action: str) -> list[Placed] | None:
+def _plan(ground: Ground, action: str, canary: Rollout) -> list[Placed] | None:
     """What is to answer after such an event; None: none does anything else."""
     deployed = ground.deployed
     if action == "step":
         return stepped(deployed) if deployed.rollout is not None else None
-    return [Placed(digest=each.digest) for each in deployed.plan if each.slot == "live"]
+    return plan_without(deployed, canary)
 
 
 def _differences(signed: Mapping[str, Any], computed: Mapping[str, Any]) -> str:

@@ -27,13 +27,18 @@ class Deployed:
     paused: bool = False
     rollout: Rollout | None = None
     """The canary that moves on by itself; None: there is none, or it is through."""
-    canary: Rollout | None = None
-    """The one canary that stands, and is compared with live, with steps or without; None: there is none, or several."""
+    canaries: tuple[Rollout, ...] = ()
+    """Those that stand; each is compared with live by itself, with steps or without."""
 
     @property
     def plan(self) -> tuple[Placed, ...]:
         """What is to answer; empty when no event counts."""
         return () if self.last is None else tuple(self.last.content.plan)
+
+    @property
+    def canary(self) -> Rollout | None:
+        """The one canary that stands; None: there is none, or several."""
+        return self.canaries[0] if len(self.canaries) == 1 else None
 
     @property
     def counted(self) -> tuple[Event, ...]:
@@ -155,7 +160,7 @@ def fold_deployments(roots: Roots, said: Iterable[Said]) -> Mapping[str, Deploye
         events.setdefault(event.content.service, []).append(event)
     standing = fold.standing()
     return {
-        name: Deployed(name, tuple(own), each.last, each.paused, each.rollout, each.canary)
+        name: Deployed(name, tuple(own), each.last, each.paused, each.rollout, each.canaries)
         for name, own, each in ((name, own, standing[name]) for name, own in events.items())
     }
 

@@ -37,8 +37,8 @@ class Standing:
     last: Event | None = None
     """The newest event that counts; None: none does."""
     paused: bool = False
-    canary: Rollout | None = None
-    """See `Deployed.canary`."""
+    canaries: tuple[Rollout, ...] = ()
+    """See `Deployed.canaries`."""
     lives: list[tuple[int, str]] = field(default_factory=list)
     """From which offset on which digest was live: an item for each change."""
     was_live: set[str] = field(default_factory=set)
@@ -46,8 +46,8 @@ class Standing:
     left: dict[str, int] = field(default_factory=dict)
     """What a rollback took off that was live, and was not live again since → the rollback's offset."""
     since: list[int] = field(default_factory=list)
-    """The offsets of the newest event that brought a plan of its own, and of those that count after it: what `canary`,
-    `paused` and `last` come of."""
+    """The offsets of the newest event that brought a plan of its own, and of those that count after it: of them
+    `canaries`, `paused` and `last` come."""
     paused_then: bool = False
     """Whether it was paused before the first of those."""
     refused: dict[tuple[str, bytes], tuple[int, int | None]] = field(default_factory=dict)
@@ -62,7 +62,7 @@ class Standing:
     @property
     def rollout(self) -> Rollout | None:
         """The canary that moves on by itself; None: there is none, or it is through."""
-        return None if self.canary is None or not self.canary.left else self.canary
+        return next((each for each in self.canaries if each.alone and each.left), None)
 
     @property
     def after(self) -> int | None:
@@ -72,10 +72,11 @@ class Standing:
     def count(self, event: Event) -> None:
         """Take an event that counts."""
         content = event.content
-        if content.action == "step" and self.canary is not None:
-            self.canary = moved(self.canary, event.logged)
+        if content.action == "step" and self.rollout is not None:
+            after = moved(self.rollout, event.logged)
+            self.canaries = () if after is None else (after,)
         elif content.action not in ("pause", "resume"):
-            self.canary = begun(content, event.logged, event.offset)
+            self.canaries = begun(content, event.logged, event.offset)
             self.since, self.paused_then = [], self.paused
         self.last = event
         if not self.lives or self.lives[-1][1] != content.live:

@@ -2,7 +2,8 @@
 
 Who deploys a canary with steps signs them all in advance. Each move is an event of its own, `step`, that a controller
 signs once its comparison with live holds; it counts only when it is the next of those steps, and not too soon. A canary
-that has no steps (any more) is on its way for as long as it stands: it can be taken back.
+that has no steps (any more) is on its way for as long as it stands: it can be taken back. Of several at once each is on
+its way by itself, and none has steps: a share that moves would have to be taken from somebody.
 """
 
 from __future__ import annotations
@@ -34,21 +35,22 @@ class Rollout:
     """When it began."""
     offset: int
     """Of the event that began it."""
+    alone: bool = True
+    """Whether it is its plan's only canary."""
 
     def due(self, now: int) -> bool:
         """Whether there is a next step, and it may be taken at `now`, ms of the log's clock."""
         return bool(self.left) and now >= self.moved + 1000 * self.seconds
 
 
-def begun(content: Deployment, logged: int, offset: int) -> Rollout | None:
-    """The rollout that a deployment begins; None: its plan has not exactly one canary."""
+def begun(content: Deployment, logged: int, offset: int) -> tuple[Rollout, ...]:
+    """The rollouts that a deployment begins, one for each canary of its plan."""
     canaries = [each.digest for each in content.plan if each.slot == "canary"]
-    if len(canaries) != 1:
-        return None
     left, seconds = (
         ((), 0.0) if content.steps is None else (tuple(content.steps.shares), content.steps.seconds)
     )
-    return Rollout(canaries[0], left, seconds, logged, logged, offset)
+    alone = len(canaries) == 1
+    return tuple(Rollout(each, left, seconds, logged, logged, offset, alone) for each in canaries)
 
 
 def next_plan(rollout: Rollout, plan: tuple[Placed, ...]) -> list[Placed]:

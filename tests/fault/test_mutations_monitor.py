@@ -131,6 +131,28 @@ MUTATIONS = (
         ON_POISONED,
     ),
     Mutation(
+        "a canary that has answered nothing",
+        BUILD,
+        "if of_service[of.service] > 1 or of not in self.counting",
+        "if of_service[of.service] > 1",
+        ON_COLLECTOR,
+    ),
+    Mutation(
+        "canaries that are not told apart",
+        BUILD,
+        "if of_service[of.service] > 1 or of not in self.counting",
+        "if of not in self.counting",
+        ON_COLLECTOR,
+    ),
+    Mutation(
+        "canaries that do not add up",
+        CODEC,
+        'if at.slot != "canary" or dict(total) != statuses.get(at):',
+        "if False:",
+        ON_BYTES,
+    ),
+    Mutation("one canary twice", CODEC, "if not others and of in tallies:", "if False:", ON_BYTES),
+    Mutation(
         "partial panes",
         COLLECTOR,
         "range(self._number, self.offset // self._size)",

@@ -56,25 +56,28 @@ class Stage(Site):
     """The first package is live, the second a canary at 25 %, with a step to 50 % and one to all, a second apart."""
 
     @classmethod
-    def begun(cls, directory: Path, *, steps: bool = True) -> Stage:
-        """As people leave it; without `steps`, the canary stays at its share."""
+    def begun(cls, directory: Path, *, steps: bool = True, several: bool = False) -> Stage:
+        """As people leave it; without `steps`, the canary stays at its share; of `several`, there is a second one."""
         directory.mkdir(parents=True)
-        packages = [number_package("one"), number_package("two")]
+        packages = [number_package(name) for name in ("one", "two", "three")[: 3 if several else 2]]
         store = LayoutStore(directory / "data" / "store")
         for package in packages:
             store.push(package)
-        first, second = (each.digest for each in packages)
+        first, second, *third = digests = [each.digest for each in packages]
         town = Town(parse_policy(POLICY))
         town.entries.clear()
         town.clock = time.time() - 60
         town.set_policy(town.policy)
-        town.approve(first, second)
+        town.approve(*digests)
         town.deploy(first)
-        plan = [Placed(digest=first, weight=0.75), Placed(digest=second, slot="canary", weight=0.25)]
+        canaries = [Placed(digest=each, slot="canary", weight=0.25) for each in (second, *third)]
+        plan = [Placed(digest=first, weight=1 - 0.25 * len(canaries)), *canaries]
         town.deploy(plan, steps=Steps(shares=[0.5, 1.0], seconds=1.0) if steps else None)
         traffic = Traffic(packages[1], service="credit", journal=b"c" * 16, seed=2)
         site = cls(directory, town, first, second, traffic, free_port(), free_port())
         site.beside = Traffic(packages[0], service="credit", journal=b"l" * 16, seed=1)
+        if several:
+            site.third = Traffic(packages[2], service="credit", journal=b"t" * 16, seed=3)
         site.settle()
         town.write(directory / "data" / "log-governance", "affiant-governance")
         local_log(directory / "data" / "log", [])
@@ -82,6 +85,8 @@ class Stage(Site):
 
     beside: Traffic
     """Live's."""
+    third: Traffic | None = None
+    """That of a second canary, which fails at nothing."""
 
     def asked(self, *, shift: float = 0.0, failed: int = 0) -> None:
         """Both slots answer; of the canary's inputs each number is larger by `shift`, and some requests failed."""
@@ -89,6 +94,8 @@ class Stage(Site):
         for number in range(ANSWERED):
             values.append(self.beside.value())
             slot = {Key.SLOT: 1}
+            if self.third is not None:
+                values.append(self.third.value(fields=slot))
             values.append(
                 self.traffic.refusal(500, slot)
                 if number < failed
@@ -112,7 +119,10 @@ class Stage(Site):
 
     def known(self) -> bool:
         """Whether the monitor counts for the step that is under way: what it has judged before is not compared."""
-        found, canary = fetched(f"http://127.0.0.1:{self.monitor_port}")("credit"), self.deployed().canary
+        found, canary = (
+            fetched(f"http://127.0.0.1:{self.monitor_port}")("credit", None),
+            self.deployed().canary,
+        )
         return found is not None and canary is not None and found["moved"] == canary.moved
 
     def shares(self) -> list[tuple[str, str, float]]:
@@ -313,3 +323,23 @@ def test_a_canary_without_steps_that_fails_is_taken_back(tmp_path: Path) -> None
     assert "taken back at offset" in done.out
     Receded(site.loaded, site.directory).lose()
     assert told_of(site, site.moved("rollback"), "--archive")[:3] == (0, True, [])
+
+
+def test_of_several_canaries_the_one_that_fails_is_taken_back(tmp_path: Path) -> None:
+    """By its own requests: the other one stays, with its share, and anybody finds that it was right."""
+    site = Stage.begun(tmp_path / "site", steps=False, several=True)
+    assert site.third is not None
+    site.asked(failed=ANSWERED // 4)
+    with site.processes() as controller:
+        controller.wait_until(lambda: site.moved("rollback"), what="the way back", deadline_s=60.0)
+    kept = f"sha256:{site.third.digest.hex()}"
+    assert site.shares() == [(site.first, "live", 0.75), (kept, "canary", 0.25)]
+    event = site.deployed().counted[-1]
+    told = (event.content.evidence or {})["comparison"]
+    assert (told["digest"], told["sides"]["canary"]["statuses"]["500"]) == (site.second, ANSWERED // 4)
+    assert told_of(site, event.offset)[:3] == (0, True, [])
+    code, right, wrong, _ = told_of(site, retold(site, "comparison.digest", kept))
+    assert (code, right, {"counts", "decided the same again"} <= set(wrong)) == (1, False, True)
+    done = affiant("audit", "recompute", retold(site, "comparison.digest", site.first), *site.config)
+    assert (done.code, done.out) == (1, "")
+    assert "no such canary stood beside live then" in done.err.replace("\n", " ")

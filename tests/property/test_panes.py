@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from itertools import pairwise
 
@@ -84,6 +85,20 @@ def panes(draw: st.DrawFn) -> Pane:
     )
 
 
+@st.composite
+def panes_of_canaries(draw: st.DrawFn) -> Pane:
+    """With requests of several canaries of one service, told apart."""
+    pane = draw(panes())
+    digests = draw(st.lists(st.binary(min_size=32, max_size=32), min_size=2, max_size=3, unique=True))
+    found = st.dictionaries(st.integers(0, 999), st.integers(1, LARGE), min_size=1, max_size=3)
+    apart = {Of("many", f"sha256:{each.hex()}", "canary"): draw(found) for each in digests}
+    total: dict[int, int] = {}
+    for each in apart.values():
+        for status, count in each.items():
+            total[status] = total.get(status, 0) + count
+    return replace(pane, statuses=dict(pane.statuses) | {At("many", "canary"): total}, apart=apart)
+
+
 @given(dense)
 def test_counts_come_back_from_their_one_form(numbers: np.ndarray) -> None:
     """Whatever is counted, and however many bins are empty."""
@@ -109,7 +124,7 @@ def test_bytes_that_are_no_counts_are_refused_and_all_others_are_the_one_form(
     assert Counts.of(found.dense()) == found
 
 
-@given(panes())
+@given(st.one_of(panes(), panes_of_canaries()))
 @settings(max_examples=25, suppress_health_check=SLOW)
 def test_a_pane_comes_back_from_its_bytes(pane: Pane) -> None:
     """Alone, and with what is after it."""
@@ -118,7 +133,7 @@ def test_a_pane_comes_back_from_its_bytes(pane: Pane) -> None:
     assert decode_finished(encode_finished(finished)) == finished
 
 
-@given(panes(), st.data())
+@given(st.one_of(panes(), panes_of_canaries()), st.data())
 @settings(max_examples=40, suppress_health_check=SLOW)
 def test_bytes_that_were_changed_are_refused_or_another_pane(pane: Pane, data: st.DataObject) -> None:
     """One error, and nothing that reads differently from what it would be written as."""

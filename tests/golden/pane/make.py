@@ -1,11 +1,13 @@
 """Writes the golden files beside it (`python -m tests.golden.pane.make`); they change with the format alone.
 
 - `pane.cbor`: a pane with two packages, refusals, and records that could not be counted;
-- `state.cbor`: the same, with what is after it, as a store keeps it.
+- `state.cbor`: the same, with what is after it, as a store keeps it;
+- `canaries.cbor`: the same pane with two canaries beside, whose requests are told apart.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -52,6 +54,19 @@ def pane() -> Pane:
     )
 
 
+def with_canaries() -> Pane:
+    """One has answered, and failed; the other has answered nothing."""
+    made = pane()
+    one, other = (Of("credit", f"sha256:{two * 32}", "canary") for two in ("0d", "0e"))
+    tally = made.tallies[Of("credit", f"sha256:{'0c' * 32}", "shadow")]
+    return replace(
+        made,
+        tallies=dict(made.tallies) | {one: tally},
+        statuses=dict(made.statuses) | {At("credit", "canary"): {200: 300, 500: 7}},
+        apart={one: {200: 300, 500: 2}, other: {500: 5}},
+    )
+
+
 def finished() -> Finished:
     """Journals stand in the order in which they were met."""
     made = pane()
@@ -61,6 +76,7 @@ def finished() -> Finished:
 def write() -> None:
     """Write them."""
     (HERE / "pane.cbor").write_bytes(encode_pane(pane()))
+    (HERE / "canaries.cbor").write_bytes(encode_pane(with_canaries()))
     (HERE / "state.cbor").write_bytes(encode_finished(finished()))
 
 

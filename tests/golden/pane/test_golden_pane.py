@@ -12,7 +12,7 @@ import pytest
 from audit.proof.errors import FormatError
 from monitoring.panes import LATENCY_BOUNDS, Of
 from monitoring.panes.codec import decode_finished, decode_pane, encode_finished, encode_pane
-from tests.golden.pane.make import HERE, finished, pane
+from tests.golden.pane.make import HERE, finished, pane, with_canaries
 
 
 def test_the_bytes_of_a_pane_are_what_they_were() -> None:
@@ -20,6 +20,43 @@ def test_the_bytes_of_a_pane_are_what_they_were() -> None:
     raw = (HERE / "pane.cbor").read_bytes()
     assert encode_pane(pane()) == raw
     assert decode_pane(raw) == pane()
+
+
+def test_the_bytes_of_a_pane_with_canaries_are_what_they_were() -> None:
+    """Version 2, and the other keys as in version 1; read by the page alone, too."""
+    raw = (HERE / "canaries.cbor").read_bytes()
+    assert encode_pane(with_canaries()) == raw
+    assert decode_pane(raw) == with_canaries()
+    content: dict[int, Any] = cbor2.loads(raw)
+    assert (content[0], sorted(content)) == (2, list(range(12)))
+    one, other = (["credit", bytes([last]) * 32, 1] for last in (0x0D, 0x0E))
+    assert content[11] == [one, [200, 300, 500, 2], other, [500, 5]]
+    plain = cbor2.loads((HERE / "pane.cbor").read_bytes())
+    assert [content[key] for key in (1, 2, 3, 4, 5, 8, 9, 10)] == [
+        plain[key] for key in (1, 2, 3, 4, 5, 8, 9, 10)
+    ]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {0: 1},
+        {0: 3},
+        {11: None},
+        {11: []},
+        {11: [["credit", b"\x0d" * 32, 1], [200, 300, 500, 2]]},
+        {11: [["credit", b"\x0d" * 32, 1], [200, 300, 500, 7]]},
+        {11: [["credit", b"\x0e" * 32, 1], [500, 5], ["credit", b"\x0d" * 32, 1], [200, 300, 500, 2]]},
+        {11: [["credit", b"\x0d" * 32, 0], [200, 7, 422, 2]]},
+        {11: [["none", b"\x0d" * 32, 1], [200, 1]]},
+    ],
+)
+def test_requests_of_canaries_that_are_not_those_of_their_service_are_refused(change: dict[int, Any]) -> None:
+    """Another format, none or too few, out of order, one alone that has answered, of another slot or service."""
+    content = cbor2.loads((HERE / "canaries.cbor").read_bytes()) | change
+    content = {key: value for key, value in content.items() if value is not None}
+    with pytest.raises(FormatError):
+        decode_pane(cbor2.dumps(content, canonical=True))
 
 
 def test_the_bytes_of_a_state_are_what_they_were() -> None:

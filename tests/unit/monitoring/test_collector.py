@@ -13,6 +13,7 @@ from audit.proof.record import parse_payload, split_record
 from monitoring.batch import panes_of
 from monitoring.panes import LATENCY_BOUNDS, At, Of, Pane, add, add_statuses
 from monitoring.panes.collector import Collector, State
+from monitoring.read import Profile
 from registry.package import Package
 from tests.components.monitored import BINARY, V2, Known, Traffic, local_log, logged, made_package, parts
 
@@ -150,6 +151,33 @@ def test_requests_are_counted_by_status_and_slot(package: Package) -> None:
         At("numbers", "canary"): {422: 1},
         At("", "live"): {404: 1},
     }
+
+
+def test_requests_of_canaries_are_told_apart_where_answers_do_not_tell(package: Package) -> None:
+    """Of several, and of one that has answered nothing; of one that answers, its service's are its own."""
+    other = made_package(name="numbers", classes=3)
+    one, two = Traffic(package), Traffic(other, service="numbers", journal=b"2" * 16)
+    canary = {Key.SLOT: 1}
+    known = Known({("numbers", each.digest): Profile.of(each) for each in (package, other)})
+    values = [
+        one.value(fields=canary),
+        one.refusal(422, canary),
+        *(two.refusal(500, canary) for _ in range(2)),
+    ]
+    values += [one.value() for _ in range(SIZE - len(values))]
+    values += [two.refusal(500, canary), *(one.value() for _ in range(SIZE - 1))]
+    values += [one.value(fields=canary), one.refusal(500, canary), *(one.value() for _ in range(SIZE - 2))]
+    panes = [each.pane for each in Collector(0, SIZE, known, State(0)).take(logged(values))]
+    first, second = (Of("numbers", each.digest, "canary") for each in (package, other))
+    told = [(dict(pane.asked(first)), dict(pane.asked(second)), bool(pane.apart)) for pane in panes]
+    assert told == [
+        ({200: 1, 422: 1}, {500: 2}, True),
+        ({}, {500: 1}, True),
+        ({200: 1, 500: 1}, {}, False),
+    ]
+    assert [pane.tells_apart("numbers") for pane in panes] == [True, True, True]
+    before = Pane(0, 0, 0, SIZE, 0, tallies={first: panes[0].tallies[first], second: panes[0].tallies[first]})
+    assert (before.tells_apart("numbers"), before.tells_apart("other")) == (False, True)
 
 
 def test_latency_falls_into_the_bin_whose_bound_it_does_not_exceed(package: Package) -> None:

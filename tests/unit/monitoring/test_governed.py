@@ -34,7 +34,7 @@ def test_what_answers_since_when(tmp_path: Path) -> None:
     assert found.served == {
         Of("credit", ONE, "live"): int(NOW * MS), Of("credit", TWO, "canary"): since, Of("other", THREE, "live"): 0,
     }  # fmt: skip
-    assert found.rollouts["credit"].digest == TWO
+    assert [each.digest for each in found.rollouts["credit"]] == [TWO]
     assert found.policy == town.policy
     town.clock += 60
     town.deploy(TWO, "promote")
@@ -42,7 +42,20 @@ def test_what_answers_since_when(tmp_path: Path) -> None:
     assert again.served == {Of("credit", TWO, "live"): int(town.clock * MS)}
     assert again.rollouts == {}
     town.deploy(plan_of(TWO, ONE))
-    assert governed(town, tmp_path / "three").rollouts["credit"].digest == ONE  # compared, with no steps
+    (alone,) = governed(town, tmp_path / "three").rollouts["credit"]
+    assert (alone.digest, alone.left, alone.alone) == (ONE, (), True)  # compared, with no steps
+    since = town.deploy(
+        [
+            *plan_of(TWO, ONE)[1:],
+            Placed(digest=THREE, slot="canary", weight=0.5),
+            Placed(digest=TWO, weight=0.25),
+        ]
+    )
+    several = governed(town, tmp_path / "four").rollouts["credit"]
+    assert [(each.digest, each.offset, each.alone) for each in several] == [
+        (ONE, since, False),
+        (THREE, since, False),
+    ]
 
 
 def test_what_was_ever_named_may_have_answered(tmp_path: Path) -> None:

@@ -220,6 +220,7 @@ def test_pages_tell_figures_and_evidence(site: Site) -> None:
     assert evidence["digest"] == site.digest
     assert answer(found["/evidence/"], "/evidence/numbers/sha256:00/live")[0] == "404 Not Found"
     assert answer(found["/comparison/"], "/comparison/numbers")[0] == "404 Not Found"
+    assert answer(found["/comparison/"], "/comparison/numbers/sha256:00")[0] == "404 Not Found"
 
 
 class Endless(LocalFeed):
@@ -321,7 +322,7 @@ def test_nobody_who_asks_waits_for_a_store_or_for_anothers_evidence(
     packages = Slow(site.packages)
     monitor = run(site.monitor(governing=governing, packages=packages))
     figures = monitor.figures()
-    governing.rollouts = {"slow": Rollout("sha256:" + "cd" * 32, (0.5, 1.0), 600.0, 3000, 3000, 41)}  # type: ignore[misc]
+    governing.rollouts = {"slow": (Rollout("sha256:" + "cd" * 32, (0.5, 1.0), 600.0, 3000, 3000, 41),)}  # type: ignore[misc]
     judging = threading.Thread(target=monitor.step)
     judging.start()
     try:

@@ -13,9 +13,11 @@ import pytest
 from monitoring.answers import comparison_of, figures_of
 from monitoring.detect.count import Counter
 from monitoring.errors import DetectError
+from monitoring.exporter import Seen, families
 from monitoring.judging import judged_by
 from monitoring.leading import Aggregate, Life, restore, state_of
-from monitoring.panes import Of, Pane
+from monitoring.names import ROLLOUT_WEIGHT
+from monitoring.panes import At, Of, Pane
 from monitoring.panes.build import Counting
 from monitoring.read import Profile
 from monitoring.rollout.told import Told
@@ -36,6 +38,7 @@ services:
     drift: {rule: {window_rows: 1000}}
 """)
 NONE: dict[Of, int] = {}
+OTHER, THIRD = ("sha256:" + two * 32 for two in ("cd", "ef"))
 
 
 def aggregate(kept: Kept, partitions: int = 1, served: dict[Of, int] | None = None) -> Aggregate:
@@ -192,12 +195,11 @@ def test_a_rollout_compares_what_came_since_it_began(
     profile: Profile, kept: Kept, stream: Callable[..., Any]
 ) -> None:
     """Live's requests of before are none of it, and a restart does not forget."""
-    other = "sha256:" + "cd" * 32
-    kept.profiles[other] = profile
-    canary = Of("credit", other, "canary")
-    rollout = Rollout(other, (0.5, 1.0), 600.0, 3000, 3000, 41)
+    kept.profiles[OTHER] = profile
+    canary = Of("credit", OTHER, "canary")
+    rollout = Rollout(OTHER, (0.5, 1.0), 600.0, 3000, 3000, 41)
     one, live = aggregate(kept), stream()
-    one.serve({CREDIT: 0, canary: 3000}, {"credit": rollout})
+    one.serve({CREDIT: 0, canary: 3000}, {"credit": (rollout,)})
     beside = stream(of=canary, records=25)
     for number in range(6):
         pane = live.pane(number)
@@ -209,33 +211,86 @@ def test_a_rollout_compares_what_came_since_it_began(
         )  # fmt: skip
         one.take(both)
         one.judge()
-    sides = one.comparing["credit"].sides
+    sides = one.comparing["credit", OTHER].sides
     assert (sides["live"].rows, sides["canary"].rows) == (750, 75)
     assert (sides["live"].reached, sides["canary"].reached) == (750, 75)
     assert (sides["live"].scores[0].sum(), sides["canary"].scores[0].sum()) == (750, 75)
     assert sides["live"].scores[0].max() < 0.1 * 750  # in bins of about one twentieth each
-    assert (one.comparing["credit"].ranges, one.comparing["credit"].newest) == ({0: (750, 1500)}, 6000)
+    assert (one.comparing["credit", OTHER].ranges, one.comparing["credit", OTHER].newest) == (
+        {0: (750, 1500)},
+        6000,
+    )
     # What the first of its panes says of a journal; of one that began later there was nothing before.
-    assert one.comparing["credit"].reached == {0: {"01" * 16: 30, "02" * 16: None}}
+    assert one.comparing["credit", OTHER].reached == {0: {"01" * 16: 30, "02" * 16: None}}
     assert (comparison_of(one, "credit") or {})["reached"] == {"0": {"01" * 16: 30}}
     again = aggregate(kept)
-    again.serve({CREDIT: 0, canary: 3000}, {"credit": rollout})
+    again.serve({CREDIT: 0, canary: 3000}, {"credit": (rollout,)})
     restore(again, json.loads(json.dumps(state_of(one))), [])
     assert state_of(again)["comparing"] == state_of(one)["comparing"]
-    assert again.comparing["credit"].ranges == {0: (750, 1500)}
+    assert again.comparing["credit", OTHER].ranges == {0: (750, 1500)}
 
 
-def test_canaries_that_are_not_compared_are_told(
+def test_each_of_several_canaries_is_compared_by_itself(
     profile: Profile, kept: Kept, stream: Callable[..., Any]
 ) -> None:
-    """Of several none is, and of one that no event has deployed; of what is compared, or no canary, nothing is said."""
-    canaries = [Of("credit", f"sha256:{two * 32}", "canary") for two in ("cd", "ef")]
-    kept.profiles.update({each.digest: profile for each in canaries})
+    """What one answers, fails and refuses is not the other's; a restart forgets none; metrics have each one's share."""
+    one_of, other_of = canaries = [Of("credit", digest, "canary") for digest in (OTHER, THIRD)]
+    kept.profiles.update({OTHER: profile, THIRD: profile})
+    rollouts = [Rollout(digest, (), 0.0, 2000, 2000, 41, alone=False) for digest in (OTHER, THIRD)]
+    served = {CREDIT: 0} | dict.fromkeys(canaries, 2000)
+    one, again = aggregate(kept), aggregate(kept)
+    for each in (one, again):
+        each.serve(served, {"credit": rollouts})
+    sides = [stream(records=250), stream(of=one_of, records=25), stream(of=other_of, records=50)]
+    asked = {one_of: {200: 25, 500: 5}, other_of: {200: 50, 422: 7}}
+    for number in range(6):
+        first = sides[0].pane(number)
+        both = {200: 75, 422: 7, 500: 5}
+        pane = Pane(
+            0, number, first.first, first.end, first.time,
+            tallies={of: side.tally(number) for of, side in zip((CREDIT, *canaries), sides, strict=True)},
+            statuses=dict(first.statuses) | {At("credit", "canary"): both},
+            # The first of this step is of a monitor of before: it does not say whose they are, and is none of it.
+            apart={} if number == 2 else asked,
+        )  # fmt: skip
+        one.take(pane)
+        one.judge()
+    found = {of: one.comparing["credit", of.digest] for of in canaries}
+    assert [each.ranges for each in found.values()] == [{0: (750, 1500)}] * 2
+    assert [each.side("live").reached for each in found.values()] == [750, 750]
+    counts = [(side.rows, side.reached, side.failed, side.refused)
+              for side in (each.side("canary") for each in found.values())]  # fmt: skip
+    assert counts == [(75, 90, 15, 0), (150, 150, 0, 21)]
+    assert comparison_of(one, "credit") is None  # none stands alone
+    told = [comparison_of(one, "credit", digest) for digest in (OTHER, THIRD)]
+    assert [(each["digest"], Told.read(each).canary.failed) for each in told if each] == [
+        (OTHER, 15),
+        (THIRD, 0),
+    ]
+    assert [each["uncompared"] for each in figures_of(one, {})] == [None] * 3
+    restore(again, json.loads(json.dumps(state_of(one))), [])
+    assert state_of(again)["comparing"] == state_of(one)["comparing"]
+    assert again.comparing["credit", THIRD].side("canary").reached == 150
+    shares = {
+        each.labels["digest"]: round(each.value, 4)
+        for family in families(one, None, Seen(now=0.0), {})
+        for each in family.samples
+        if each.name == ROLLOUT_WEIGHT.name
+    }
+    assert shares == {"cd" * 6: round(90 / 990, 4), "ef" * 6: round(150 / 990, 4)}
 
-    def told(*served: Of, rollout: Rollout | None = None) -> dict[Of, str | None]:
+
+def test_a_canary_that_is_not_compared_is_told(
+    profile: Profile, kept: Kept, stream: Callable[..., Any]
+) -> None:
+    """One that no event has deployed; of what is compared, or no canary, nothing is said."""
+    canary = Of("credit", OTHER, "canary")
+    kept.profiles[OTHER] = profile
+
+    def told(*rollouts: Rollout) -> dict[Of, str | None]:
         one = aggregate(kept)
-        one.serve(dict.fromkeys((CREDIT, *served), 0), {} if rollout is None else {"credit": rollout})
-        for number, of in enumerate((CREDIT, *served)):
+        one.serve({CREDIT: 0, canary: 0}, {"credit": rollouts})
+        for number, of in enumerate((CREDIT, canary)):
             one.take(stream(of=of).pane(number))
             one.judge()
         return {
@@ -243,12 +298,9 @@ def test_canaries_that_are_not_compared_are_told(
             for each in figures_of(one, {})
         }
 
-    both = "one of 2 canaries: none of them is compared with live, so none is moved or taken back by itself"
-    assert told(*canaries) == {CREDIT: None, canaries[0]: both, canaries[1]: both}
     alone = "it is not compared with live: the governance log has no event that deployed it"
-    assert told(canaries[0]) == {CREDIT: None, canaries[0]: alone}
-    rollout = Rollout(canaries[0].digest, (), 0.0, 0, 0, 41)
-    assert told(canaries[0], rollout=rollout) == {CREDIT: None, canaries[0]: None}
+    assert told() == {CREDIT: None, canary: alone}
+    assert told(Rollout(OTHER, (), 0.0, 0, 0, 41)) == {CREDIT: None, canary: None}
 
 
 @pytest.mark.parametrize(
@@ -263,18 +315,18 @@ def test_a_comparison_that_a_monitor_of_before_kept_begins_anew(
     kept: Kept, drifting: list[Pane], damage: Callable[[Any], Any]
 ) -> None:
     """It had less of it; all else is gone on from."""
-    rollout = Rollout("sha256:" + "cd" * 32, (1.0,), 600.0, 0, 0, 41)
+    rollout = Rollout(OTHER, (1.0,), 600.0, 0, 0, 41)
     one, again = aggregate(kept), aggregate(kept)
     for each in (one, again):
-        each.serve({CREDIT: 0}, {"credit": rollout})
+        each.serve({CREDIT: 0}, {"credit": (rollout,)})
     one.take(drifting[0])
     one.judge()
-    assert one.comparing["credit"].side("live").rows == 250
+    assert one.comparing["credit", OTHER].side("live").rows == 250
     state = state_of(one)
     damage(state["comparing"]["credit"])
     restore(again, json.loads(json.dumps(state)), [])
-    assert again.comparing["credit"].side("live").rows == 0
-    assert again.comparing["credit"].ranges == {}
+    assert again.comparing["credit", OTHER].side("live").rows == 0
+    assert again.comparing["credit", OTHER].ranges == {}
     assert again.next == {0: 1}
 
 
@@ -282,10 +334,10 @@ def test_every_score_is_compared_and_what_pages_is_told(
     stream: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of a package of three classes; and of which offsets, how new, and what waits."""
-    three, other = profile_of_three(), "sha256:" + "cd" * 32
-    packages, canary = Kept({DIGEST: three, other: three}), Of("credit", other, "canary")
+    three = profile_of_three()
+    packages, canary = Kept({DIGEST: three, OTHER: three}), Of("credit", OTHER, "canary")
     one = aggregate(packages)
-    one.serve({CREDIT: 0, canary: 0}, {"credit": Rollout(other, (), 0.0, 0, 0, 41)})
+    one.serve({CREDIT: 0, canary: 0}, {"credit": (Rollout(OTHER, (), 0.0, 0, 0, 41),)})
     random, places = np.random.default_rng(1), np.arange(1, 4)
     for of in (CREDIT, canary):
         counting = Counting.of(three)
@@ -295,7 +347,7 @@ def test_every_score_is_compared_and_what_pages_is_told(
         number = one.next.get(0, 0)
         one.take(Pane(0, number, number * 256, number * 256 + 256, 1000, tallies=tallies))
         one.judge()
-    sides = one.comparing["credit"].sides
+    sides = one.comparing["credit", OTHER].sides
     assert [[each.sum() for each in sides[slot].scores] for slot in ("live", "canary")] == [[200] * 3] * 2
     apart = [
         abs(np.cumsum(live) - np.cumsum(beside)).max() / 200
@@ -338,17 +390,16 @@ def test_a_state_of_something_else_is_refused(
 
 def test_each_step_is_compared_by_itself(kept: Kept, profile: Profile, stream: Callable[..., Any]) -> None:
     """As the share grows, live's requests are of earlier hours than the canary's."""
-    other = "sha256:" + "cd" * 32
-    kept.profiles[other] = profile
-    rollout = Rollout(other, (0.5, 1.0), 600.0, 3000, 3000, 41)
+    kept.profiles[OTHER] = profile
+    rollout = Rollout(OTHER, (0.5, 1.0), 600.0, 3000, 3000, 41)
     one = aggregate(kept)
-    one.serve({CREDIT: 0}, {"credit": rollout})
+    one.serve({CREDIT: 0}, {"credit": (rollout,)})
     for number in range(6):
         one.take(stream().pane(number))
     one.judge()
-    assert one.comparing["credit"].side("live").rows == 750
-    one.serve({CREDIT: 0}, {"credit": replace(rollout, moved=6000)})
-    assert one.comparing["credit"].side("live").rows == 0
+    assert one.comparing["credit", OTHER].side("live").rows == 750
+    one.serve({CREDIT: 0}, {"credit": (replace(rollout, moved=6000),)})
+    assert one.comparing["credit", OTHER].side("live").rows == 0
 
 
 def test_a_page_that_the_panes_do_not_support_is_a_warning(

@@ -43,13 +43,17 @@ def serve() -> Iterator[Serve]:
 
 
 def test_a_comparison_or_none(serve: Serve) -> None:
-    """Of the service that is asked for, whatever its name holds."""
+    """Of the service that is asked for, whatever its name holds; of several canaries, of that one."""
     fetch = fetched(
-        serve({"/comparison/a%2Fb": (200, b'{"age": 1.0}', None), "/comparison/list": (200, b"[]", None)})
-    )
-    assert fetch("a/b") == {"age": 1.0}
-    assert fetch("list") is None
-    assert fetch("unknown") is None
+        serve({
+            "/comparison/a%2Fb": (200, b'{"age": 1.0}', None), "/comparison/list": (200, b"[]", None),
+            "/comparison/a%2Fb/sha256:cd": (200, b'{"age": 2.0}', None),
+        })
+    )  # fmt: skip
+    assert fetch("a/b", None) == {"age": 1.0}
+    assert fetch("a/b", "sha256:cd") == {"age": 2.0}
+    assert fetch("list", None) is None
+    assert fetch("unknown", None) is None
 
 
 @pytest.mark.parametrize(
@@ -64,7 +68,7 @@ def test_a_comparison_or_none(serve: Serve) -> None:
 def test_what_is_no_answer_waits(serve: Serve, page: tuple[int, bytes, str | None], told: str) -> None:
     """A rollout stays where it is."""
     with pytest.raises(RolloutWaits, match=re.escape(told)):
-        fetched(serve({"/comparison/credit": page}))("credit")
+        fetched(serve({"/comparison/credit": page}))("credit", None)
 
 
 def test_a_redirect_is_no_answer(serve: Serve) -> None:
@@ -72,4 +76,4 @@ def test_a_redirect_is_no_answer(serve: Serve) -> None:
     elsewhere = serve({"/comparison/credit": (200, b'{"age": 1.0}', None)})
     first = serve({"/comparison/credit": (302, b"", f"{elsewhere}/comparison/credit")})
     with pytest.raises(RolloutWaits, match="answers 302"):
-        fetched(first)("credit")
+        fetched(first)("credit", None)

@@ -16,9 +16,9 @@ from monitoring.controller.act import appender
 from monitoring.controller.ground import Follower
 from monitoring.panes import LATENCY_BOUNDS
 from monitoring.rollout.mover import Mover, RolloutWaits
-from registry.deployment import Deployed, Placed, Steps
+from registry.deployment import Deployed, Placed, Rollout, Steps
 from registry.policy import parse_policy
-from tests.components.controller import KEYS, ONE, TWO, Town, plan_of
+from tests.components.controller import KEYS, ONE, THREE, TWO, Town, plan_of
 
 POLICY = """
 format: 1
@@ -43,6 +43,8 @@ class Stage:
         self.age = 5.0
         """Seconds of the newest pane."""
         self.found: dict[str, Any] | None = self.comparison()
+        self.each: dict[str, dict[str, Any]] = {}
+        """Of several canaries, by digest."""
         self.append = appender(Governance(self.log, KEYS["robot"], lambda: int(self.town.clock * 1e9)))
         self.mover = self.another()
 
@@ -50,7 +52,9 @@ class Stage:
         """A second one, or the same after a restart."""
         follower = Follower(self.log, self.town.root, self.town.publisher)
 
-        def fetch(_: str) -> dict[str, Any] | None:
+        def fetch(_: str, digest: str | None) -> dict[str, Any] | None:
+            if digest is not None:
+                return self.each.get(digest)
             rollout, newest = self.deployed().canary, round(1000 * (self.town.clock - self.age))
             assert rollout is not None
             return None if self.found is None else {"moved": rollout.moved, "newest": newest} | self.found
@@ -93,6 +97,11 @@ class Stage:
     def deployed(self) -> Deployed:
         """By the log."""
         return Follower(self.log, self.town.root, self.town.publisher).read_on().services()["credit"]
+
+    def standing(self) -> tuple[Deployed, Rollout]:
+        """As the mover has it."""
+        deployed = self.mover._follower.read_on().services()["credit"]
+        return deployed, deployed.canaries[0]
 
     def shares(self) -> list[tuple[str, float]]:
         """What answers."""
@@ -172,7 +181,7 @@ def test_it_waits_when_too_little_is_known(stage: Stage, change: dict[str, Any],
     stage.town.clock += 601
     stage.found = stage.comparison(**change)
     with pytest.raises(RolloutWaits, match=told):
-        stage.mover._about(stage.mover._follower.read_on().services()["credit"])
+        stage.mover._about(*stage.standing())
     stage.mover.step()
     assert stage.shares() == [("live", 0.75), ("canary", 0.25)]
 
@@ -185,7 +194,7 @@ def test_figures_of_another_time_move_nothing(stage: Stage, age: float) -> None:
     stage.town.clock += 601
     stage.age = age
     with pytest.raises(RolloutWaits, match="s old by the clock here; 300 s are the most"):
-        stage.mover._about(stage.mover._follower.read_on().services()["credit"])
+        stage.mover._about(*stage.standing())
     stage.mover.step()
     assert stage.shares() == [("live", 0.75), ("canary", 0.25)]
     stage.age = age - age / 100
@@ -207,11 +216,45 @@ def test_a_canary_without_steps_may_go_back_and_no_further(stage: Stage) -> None
     stage.mover.step()
     assert stage.shares() == [("live", 0.75), ("canary", 0.25)]
     with pytest.raises(RolloutWaits, match="no step is left"):
-        stage.mover._about(stage.mover._follower.read_on().services()["credit"])
+        stage.mover._about(*stage.standing())
     stage.found = stage.comparison(errors=400)
     stage.mover.step()
     assert stage.shares() == [("live", 1.0)]
     assert stage.deployed().plan[0].digest == ONE
+
+
+def test_of_several_canaries_each_is_taken_back_by_itself(stage: Stage) -> None:
+    """The one that fails; its share goes to live, and the other is compared anew, alone from then on."""
+    stage.town.approve(THREE)
+    for entry in stage.town.entries[-3:]:
+        stage.bring(entry.value or b"")
+    several = [
+        Placed(digest=ONE, weight=0.5), Placed(digest=TWO, slot="canary", weight=0.25),
+        Placed(digest=THREE, slot="canary", weight=0.25),
+    ]  # fmt: skip
+    stage.deploy_on(several)
+    since = stage.deployed().canaries[0].moved
+    newest = round(1000 * stage.town.clock)
+    stage.each = {
+        digest: stage.comparison(errors, digest=digest, moved=since, newest=newest)
+        for digest, errors in ((TWO, 0), (THREE, 400))
+    }
+    stage.mover.step()
+    assert stage.deployed().plan == (
+        Placed(digest=ONE, weight=0.75), Placed(digest=TWO, slot="canary", weight=0.25),
+    )  # fmt: skip
+    last = stage.deployed().last
+    assert last is not None
+    assert (last.content.action, last.role) == ("rollback", "controller")
+    assert (last.content.evidence or {})["comparison"]["digest"] == THREE
+    canary = stage.deployed().canary
+    assert canary is not None
+    assert (canary.digest, canary.offset, canary.alone) == (TWO, last.offset, True)
+    # Both at once: one event a look, each of the plan that the one before it has left.
+    stage.found = stage.comparison(errors=400, offset=last.offset)
+    stage.mover.step()
+    assert stage.shares() == [("live", 1.0)]
+    assert [each.void for each in stage.deployed().events] == [None] * 5
 
 
 def test_the_last_step_needs_all_that_live_needs(stage: Stage) -> None:

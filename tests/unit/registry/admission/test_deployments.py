@@ -248,7 +248,17 @@ def test_a_canary_is_on_its_way_as_long_as_it_stands(world: Any) -> None:
     assert world.deployed().rollout is None
     two = [*plan_of(0.1)[1:], {"digest": THIRD, "slot": "canary", "weight": 0.1}]
     world.deploy("dan", plan=[{"digest": GOOD, "slot": "live", "weight": 0.8}, *two])
-    assert (why(world.deployed()), world.deployed().canary) == ("", None)
+    found = world.deployed()
+    assert (why(found), found.canary, found.rollout) == ("", None, None)
+    assert [(each.digest, each.left, each.alone) for each in found.canaries] == [
+        (OTHER, (), False), (THIRD, (), False),
+    ]  # fmt: skip
+    # One of them is taken back: the other is on its way alone from then on.
+    world.deploy(
+        "pipeline", plan=[{"digest": GOOD, "slot": "live", "weight": 0.9}, two[0]], action="rollback"
+    )
+    found = world.deployed()
+    assert (why(found), found.canary.digest, found.canary.moved) == ("", OTHER, found.last.logged)
 
 
 @pytest.mark.parametrize(
