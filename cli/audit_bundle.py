@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -29,7 +29,7 @@ from .record_ids import record_id_given
 from .text import counted, printable
 
 if TYPE_CHECKING:
-    from audit.auditor.evidence import Lack, Selection
+    from audit.auditor.evidence import Made, Selection
     from audit.auditor.records import Records
 
 _ERRORS: Final = Console(stderr=True)
@@ -123,7 +123,7 @@ def bundle(
         raise typer.Exit(WRONG)
     if not write_once(output.absolute(), raw):
         raise ConfigError(f"{output} is there already; it was left as it is")
-    _tell(output, len(raw), shown, made.needed, made.lacks, as_json=as_json)
+    _tell(output, len(raw), shown, made, as_json=as_json)
     for lack in made.lacks:
         typer.echo(
             f"{'WRONG' if lack.wrong else 'WARNING'}  {printable(f'{lack.package}: {lack.said}')}", err=True
@@ -132,14 +132,13 @@ def bundle(
         raise typer.Exit(WRONG)
 
 
-def _tell(
-    output: Path, size: int, shown: Shown, needed: int, lacks: Sequence[Lack], *, as_json: bool
-) -> None:
-    """What the file shows; `needed`: the budget that would leave no record without a signature that there is."""
-    journals = shown.journals
+def _tell(output: Path, size: int, shown: Shown, made: Made, *, as_json: bool) -> None:
+    """What the file shows."""
+    journals, needed, lacks = shown.journals, made.needed, made.lacks
     told: dict[str, Any] = {
         "file": str(output), "bytes": size, "records": sum(tree.records for tree in shown.trees),
         "payloads": shown.payloads, "without_payload": shown.without_payload, "packages": shown.packages,
+        "erased": list(made.erased),
         "missing_packages": shown.missing_packages, "package_lacks": [lack._asdict() for lack in lacks],
         "complete": shown.complete,
         "gateway_signature": {**journals_json(journals), "chain_needed": needed}, "not_shown": shown.not_shown(),
@@ -157,6 +156,8 @@ def _tell(
         )
     for line in shown.not_shown():
         typer.echo(f"  it does not show {printable(line)}")
+    for line in made.erased:
+        typer.echo(f"  {printable(line)}")
 
 
 @contextmanager

@@ -25,6 +25,7 @@ from audit.settings import LogSettings, SidecarSettings
 from audit.ship.external import ExternalStore
 from audit.trees import configured_trees
 
+from .erase_told import erasures
 from .text import printable
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def looking(config_file: Path | None, index: Path | None) -> Iterator[Look]:
     path = index or default_index(f"{trees.objects!r} {trees.trust.name}")
     archive = Archive(trees.objects, trees.payload_objects)
     payloads = {"log": logs.payload, "object store": _object_store(config)}
-    keys = configured_keys(config)
+    keys, told = configured_keys(config), erasures(config)
     said: set[str] = set()
 
     @contextmanager
@@ -83,7 +84,7 @@ def looking(config_file: Path | None, index: Path | None) -> Iterator[Look]:
         from audit.auditor.records import Records
 
         with Index(path, trees.trust.name, Patience(_PATIENCE, _tell_waiting)) as opened_index:
-            records = Records(trees, archive, opened_index, payloads, logs.topics(), keys=keys)
+            records = Records(trees, archive, opened_index, payloads, logs.topics(), keys=keys, erased=told)
             with _bar("indexing") as progress:
                 wrong = records.refresh(progress)
             for each in wrong:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -16,6 +16,9 @@ from .options import ConfigOption
 from .output import ForceOption, check_output, write_output
 from .record_ids import RecordArgument
 from .text import counted, json_text, printable
+
+if TYPE_CHECKING:
+    from audit.erasure.told import Erased
 
 JsonOption = Annotated[bool, typer.Option("--json", help="As JSON.")]
 
@@ -41,12 +44,12 @@ def show(
         typer.echo(json_text(described))
     else:
         print_exchange(described)
-        _print_proof(described)
+        _print_proof(described, shown.erased)
     if False in shown.exchange.holds.values():
         raise typer.Exit(WRONG)
 
 
-def _print_proof(described: Mapping[str, Any]) -> None:
+def _print_proof(described: Mapping[str, Any], erased: Erased | None) -> None:
     proof = described["proof"]
     witnesses = f", vouched for by {', '.join(proof['witnesses'])}" if proof["witnesses"] else ""
     typer.echo("")
@@ -57,7 +60,9 @@ def _print_proof(described: Mapping[str, Any]) -> None:
             f"{proof['root']}, signed by the notary{witnesses}"
         )
     )
-    if described["payload_from"] is None and described["entry"].get("payload_length"):
+    if erased is not None:
+        typer.echo(printable(f"its payload is erased: {erased.words()}"))
+    elif described["payload_from"] is None and described["entry"].get("payload_length"):
         typer.echo("its payload is neither in the archive, nor in the log, nor in the object store")
 
 

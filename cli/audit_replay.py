@@ -22,11 +22,13 @@ from audit.payload_keys import configured_keys
 
 from .audit_replay_source import opened, parts_of
 from .audit_replay_told import SHOWN, line, tell, tell_comparison
+from .erase_told import erasures
 from .errors import WRONG
 from .options import ConfigOption
 from .output import ForceOption, already_there, check_output
 
 if TYPE_CHECKING:
+    from audit.erasure.told import Erasures
     from audit.proof.encryption import PayloadKeys
     from audit.replay import Compared, Comparison, Part, Predictor, Source, Summary
     from audit.replay.intake import Intake
@@ -125,6 +127,7 @@ class _Task:
     bounds: tuple[int | None, int | None]
     predictor: Predictor
     keys: PayloadKeys
+    erased: Callable[[], Erasures]
     seconds: float = 0.0
 
     def records(self) -> Any:
@@ -158,7 +161,7 @@ def _prepared(
     with opened(path, archive_only=archive_only) as (config, source, partitions):
         predictor = GatewayPredictor.configured(config)
         keys = configured_keys(config)
-        yield _Task(source, parts_of(records, source, partitions), bounds, predictor, keys)
+        yield _Task(source, parts_of(records, source, partitions), bounds, predictor, keys, erasures(config))
 
 
 def _replay(
@@ -177,6 +180,7 @@ def _replay(
             only=only,
             tolerance=tolerance,
             keys=task.keys,
+            erased=task.erased,
             progress=progress,
             tell=passed.append,
         ):
@@ -224,6 +228,7 @@ def _compare(
             opening=task.source.opening,
             only=only,
             keys=task.keys,
+            erased=task.erased,
             progress=progress,
             tell=passed.append,
         )

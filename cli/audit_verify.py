@@ -23,6 +23,7 @@ from audit.proof.note import COSIGNATURE, VerifierKey
 from audit.proof.regular import read_regular
 from audit.trees import Trees, Trust, configured_trees
 
+from .erase_told import erasures
 from .errors import WRONG
 from .options import ConfigOption
 from .text import counted, printable
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from audit.sealed import TreeId
 
 _ERRORS: Final = Console(stderr=True)
-_ABSENT: Final = "in the object store; or erased, or removed: an erasure would have its entry in the log"
+_ABSENT: Final = "in the object store, over their time, or removed; no signed statement tells of an erasure"
 _MAX_KEPT: Final = 2 << 20
 _LOGS: Final = (("log", configured_log), ("governance log", configured_governance_log))
 
@@ -112,7 +113,10 @@ def verify(  # noqa: PLR0917 — one parameter an option
             task = bar.add_task("verifying", total=_total(trees, which, wanted.start, wanted.end))
             archive = Archive(trees.objects, trees.payload_objects)
             gc.freeze()  # the libraries that are loaded need not be looked through again and again
-            found = verify_trees(trees, which, archive, logs, wanted, lambda count: bar.advance(task, count))
+            told = erasures(settings if log else None)()
+            found = verify_trees(
+                trees, which, archive, logs, wanted, lambda count: bar.advance(task, count), erased=told
+            )
     wrong = bool(whole.flaws) or any(each.flaws for each in found)
     if not wrong and all(each.beyond for each in found):
         raise ConfigError(_not_there(found, first, last))
@@ -303,6 +307,11 @@ def _lines(each: TreeVerified) -> Iterator[str]:
             each.without_payload,
             f"payload is neither in the archive nor in the log ({_ABSENT})",
             f"payloads are neither in the archive nor in the log ({_ABSENT})",
+        ),
+        (
+            each.still_there,
+            "payload is there, and a signed statement says that it was erased: `affiant erase complete`",
+            "payloads are there, and signed statements say that they were erased: `affiant erase complete`",
         ),
         (each.duplicates, "benign duplicate", "benign duplicates"),
         (

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from audit.log import Log
 
 _ERRORS = Console(stderr=True)
-_ABSENT = "erased, or removed: an erasure would have its entry in the log"
+_ABSENT = "erased, or removed: `affiant erase show` tells of erasures"
 
 
 def verify(

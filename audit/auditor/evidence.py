@@ -6,6 +6,7 @@ the notary's key.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -69,6 +70,8 @@ class Made(NamedTuple):
     needed: int
     lacks: Sequence[Lack] = ()
     """What of the records' packages could not be taken in."""
+    erased: Sequence[str] = ()
+    """Of payloads that are not in it: which are erased, by whose signed statement."""
 
 
 def select_range(records: Records, topic: bytes, partition: int, first: int, end: int) -> Selection:
@@ -159,11 +162,15 @@ def make_bundle(
     gatherings = _gatherings(records, selection, begin)
     needed = _take_chains(gatherings, budget, begin)
     parts = []
+    erased: Counter[str] = Counter()
     for each in gatherings:
         payloads = each.payloads(begin("payloads", len(each.wanted)))
         parts.append(each.part(payloads, begin("proofs", len(each.entries))))
         for offset in each.wanted:
-            report.add(each.place[1], offset, each.entries[offset], payloads.get(offset, b""))
+            entry = each.entries[offset]
+            report.add(each.place[1], offset, entry, payloads.get(offset, b""))
+            if offset not in payloads and entry.get(Key.PAYLOAD_LENGTH) and (told := records.told(entry)):
+                erased[told.words()] += 1
         placed = sorted(each.entries.items())
         report.sworn.add(verify_journals(each.tree.tree.origin, placed, parts[-1].asked))
     value = range_text(parts) if selection.kind == RANGE else selection.value
@@ -176,9 +183,15 @@ def make_bundle(
     lacks = [lack for each in found.values() for lack in each.lacks]
     report.trees = parts
     report.packages = {digest: held.get(digest) for digest in digests}
+    report.erased = [f"{count} of them erased: {words}" for words, count in erased.items()]
     report.lacks = [f"{lack.package}: {lack.said}" for lack in lacks]
     about = {"kind": selection.kind, "value": value}
-    return Made(EvidenceBundle(about, made, tuple(parts), held, report.html(value).encode()), needed, lacks)
+    return Made(
+        EvidenceBundle(about, made, tuple(parts), held, report.html(value).encode()),
+        needed,
+        lacks,
+        report.erased,
+    )
 
 
 def _gatherings(records: Records, selection: Selection, begin: Begin) -> list[Gathering]:

@@ -15,6 +15,7 @@ from typing import Any
 
 from audit.archive import Archive
 from audit.archive.columns import entries_table
+from audit.erasure.told import NO_ERASURES, Erased, Erasures
 from audit.errors import NoSuchRecord, NotSealed
 from audit.proof.checkpoint import Opened
 from audit.proof.encryption import NO_KEYS, PayloadKeys
@@ -56,6 +57,8 @@ class Shown:
     exchange: Exchange
     payload_from: str | None
     """`archive`, `log` or `object store`; None when nobody has it."""
+    erased: Erased | None = None
+    """Of a payload that nobody has: the signed statement that says that it is erased."""
 
     def describe(self) -> dict[str, Any]:
         """As JSON has it: what `affiant log show` tells, and the proof."""
@@ -63,6 +66,7 @@ class Shown:
         return {
             **describe(self.exchange),
             "payload_from": self.payload_from,
+            "erased": None if self.erased is None else self.erased.json(),
             "proof": {
                 "origin": opened.checkpoint.origin,
                 "index": self.proved.receipt.index,
@@ -86,6 +90,8 @@ class Records:
     """Id → partitions, of topics that are known without the archive."""
     keys: PayloadKeys = NO_KEYS
     """Open encrypted payloads."""
+    erased: Callable[[], Erasures] = lambda: NO_ERASURES
+    """What signed statements say of payloads; asked where one is missing."""
     heads: dict[SealedTree, Published] = field(default_factory=dict)
 
     def refresh(self, progress: Callable[[int], Progress] = lambda _: lambda _: None) -> list[str]:
@@ -184,7 +190,12 @@ class Records:
             place, Record(entry, payload), before, opening, after, damaged=emptied, keys=self.keys
         )
         exchange.holds = {"it is in the sealed log, under a signed checkpoint": True, **exchange.holds}
-        return Shown(proved, exchange, source)
+        told = None if payload or not entry.get(Key.PAYLOAD_LENGTH) else self.told(entry)
+        return Shown(proved, exchange, source, told)
+
+    def told(self, entry: Entry) -> Erased | None:
+        """The statement that says that an entry's payload is erased."""
+        return self.erased().get(entry.fields[Key.PAYLOAD_DIGEST])
 
     def _payload(self, located: Located, entry: Entry) -> tuple[bytes, str | None]:
         if not entry.get(Key.PAYLOAD_LENGTH):

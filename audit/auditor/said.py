@@ -5,6 +5,7 @@ Entries that are alike are looked at together (audit/shapes); the others, and wh
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from typing import Any, Final
@@ -13,12 +14,13 @@ import numpy as np
 import pyarrow as pa
 
 from audit.archive.columns import entries_table
+from audit.erasure.told import NO_ERASURES, Erasures
 from audit.follow import Journals, of_journal
 from audit.proof.entry import Entry, Key, Kind, parse_entry
 from audit.proof.errors import FormatError
 from audit.sealed import TreeId
-from audit.shapes import Sorted, Sorter
-from audit.shapes.payloads import payloads_of
+from audit.shapes import Alike, Sorted, Sorter
+from audit.shapes.payloads import Mask, payloads_of
 from audit.shapes.runs import Chains
 
 from .archived import Beside
@@ -35,7 +37,8 @@ _OPENING: Final = int(Kind.OPENING)
 class Said:
     """Of one tree, or a range of it; entries MUST come in their order. What is wrong is told in `verified`."""
 
-    def __init__(self, tree: TreeId, verified: TreeVerified) -> None:
+    def __init__(self, tree: TreeId, verified: TreeVerified, erased: Erasures = NO_ERASURES) -> None:
+        """`erased`: what signed statements say of payloads."""
         self.topic: str | None = None
         """The topic's name, as the openings of journals say."""
         self.journals: set[bytes] = set()
@@ -43,6 +46,9 @@ class Said:
         self._verified = verified
         self._follow = Journals()
         self._sorter = Sorter()
+        self._erased = erased
+        self._missed: Counter[int] = Counter()
+        """Payloads that are not there, by the statement that tells of them."""
         self._newest = 0
         """When the newest entry was logged, ms since 1970 UTC, as far as the archive says."""
 
@@ -58,6 +64,10 @@ class Said:
         verified.journals = len(self.journals)
         verified.signatures, verified.unchecked_signatures = self._follow.signatures, self._follow.unchecked
         verified.duplicates = self._follow.duplicates
+        said = {each.statement: each for each in self._erased.values() if each.statement in self._missed}
+        for statement, count in sorted(self._missed.items()):
+            plural = "payload is" if count == 1 else "payloads are"
+            verified.remark("erasure", f"{count} {plural} erased: {said[statement].words()}")
 
     def look(
         self, first: int, entries: Sequence[bytes | None], hashes: Sequence[bytes], beside: Beside
@@ -110,7 +120,30 @@ class Said:
             sound &= self._look(first, start + at, entries[at], hashes[at], beside)
         self._verified.payloads += int(hold.sum())
         self._verified.without_payload += int(absent.sum())
+        if self._erased:
+            for alike in found.alike:
+                self._told(alike, hold, absent)
         return sound
+
+    def _told(self, alike: Alike, hold: Mask, absent: Mask) -> None:
+        """Of entries that are alike: which payloads a statement tells of."""
+        if _DIGEST not in alike:
+            return
+        digests = alike.data(_DIGEST)
+        for row, at in enumerate(alike.places.tolist()):
+            if absent[at]:
+                self._verified.without_payload -= self._is_told(digests[row].tobytes())
+            elif hold[at]:
+                self._verified.still_there += digests[row].tobytes() in self._erased
+
+    def _is_told(self, digest: bytes) -> bool:
+        """Whether a statement tells of a payload that is not there; it is counted then."""
+        told = self._erased.get(digest)
+        if told is None:
+            return False
+        self._verified.erased += 1
+        self._missed[told.statement] += 1
+        return True
 
     def _look(self, first: int, at: int, raw: bytes, leaf: bytes, beside: Beside) -> bool:
         """One entry, closely; whether it is one."""
@@ -141,7 +174,8 @@ class Said:
     def _payload(self, fields: Mapping[int, Any], payload: bytes | None, offset: int, beside: Beside) -> None:
         digest = fields.get(_DIGEST)
         if payload is None:
-            self._verified.without_payload += fields[_LENGTH] != 0
+            if fields[_LENGTH] and not self._is_told(fields[_DIGEST]):
+                self._verified.without_payload += 1
         elif digest is None:
             self._verified.flaw("payload", "belongs to an entry that has none", offset=offset)
         elif sha256(payload).digest() != digest or len(payload) != fields[_LENGTH]:
@@ -149,6 +183,7 @@ class Said:
             self._verified.flaw("payload", "is not what the entry's digest covers", offset=offset, path=path)
         else:
             self._verified.payloads += 1
+            self._verified.still_there += digest in self._erased
 
     def _opening(self, topic: Mapping[str, object], offset: int) -> None:
         id_ = self._tree

@@ -34,7 +34,11 @@ class TreeVerified:
     payloads: int = 0
     """Payloads that are what their entries' digests cover."""
     without_payload: int = 0
-    """Entries whose payload is nowhere: in the object store, or erased."""
+    """Entries whose payload is not there, and no statement says why: in the object store, or removed."""
+    erased: int = 0
+    """Entries whose payload is not there, and a signed statement says that it was erased."""
+    still_there: int = 0
+    """Payloads that are there although a signed statement says that they were erased."""
     logged: int = 0
     """Records of the log that are what was sealed."""
     journals: int = 0

@@ -29,6 +29,7 @@ from typing import Final, NamedTuple
 import pyarrow as pa
 
 from audit.archive import Archive, ArchiveFile
+from audit.erasure.told import NO_ERASURES, Erasures
 from audit.log.base import LogReader, Topic
 from audit.objects.base import Objects
 from audit.proof.whole import TreeCheck
@@ -81,6 +82,7 @@ def verify_trees(
     wanted: Wanted,
     progress: Progress = lambda _: None,
     pause: Callable[[float], None] = time.sleep,
+    erased: Erasures = NO_ERASURES,
 ) -> list[TreeVerified]:
     """Verify several trees, and what only all of them show.
 
@@ -92,6 +94,7 @@ def verify_trees(
         wanted: what of each.
         progress: called with the number of entries looked at since the last call.
         pause: waits for so many seconds, where a notary may be about to publish.
+        erased: what signed statements say of payloads: they are missing by right.
 
     Raises:
         ObjectsUnavailable, LogUnavailable, KeyRefused: nothing can be said.
@@ -101,7 +104,7 @@ def verify_trees(
     for each in which:
         log = logs.get(each.topic)
         check = TreeVerification(
-            trees.objects, trees.tree(each.topic, each.partition), trees, archive, log, pause
+            trees.objects, trees.tree(each.topic, each.partition), trees, archive, log, pause, erased
         )
         check.run(wanted, progress)
         for journal in check.journals:
@@ -135,9 +138,10 @@ class TreeVerification:
         archive: Archive,
         log: LiveLog | None = None,
         pause: Callable[[float], None] = time.sleep,
+        erased: Erasures = NO_ERASURES,
     ) -> None:
         self.verified = TreeVerified(tree.tree.origin)
-        self._said = Said(tree.tree, self.verified)
+        self._said = Said(tree.tree, self.verified, erased)
         self._objects = objects
         self._tree = tree
         self._archive = archive

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any, Final
 
+from audit.erasure.told import NO_ERASURES, Erasures
 from audit.proof.encryption import NO_KEYS, PayloadKeys
 from audit.proof.entry import Key
 
@@ -101,6 +102,7 @@ def against(
     opening: Openings = lambda _: None,
     only: bytes | None = None,
     keys: PayloadKeys = NO_KEYS,
+    erased: Callable[[], Erasures] = lambda: NO_ERASURES,
     progress: Callable[[int], None] = lambda _: None,
     tell: Callable[[Intake], None] = lambda _: None,
 ) -> Iterator[Compared]:
@@ -112,7 +114,7 @@ def against(
     Raises:
         Unanswerable: the other model cannot be asked at all.
     """
-    intake = Intake(opening, only, keys)
+    intake = Intake(opening, only, keys, erased)
     model = predictor.open(other, None)
     waiting: list[Asked] = []
     read = size = 0

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from hashlib import sha256
 from typing import Any, Final, NamedTuple
 
+from audit.erasure.told import NO_ERASURES, Erasures
 from audit.proof.encryption import NO_KEYS, NoKey, PayloadKeys
 from audit.proof.entry import Entry, Key
 from audit.proof.errors import FormatError, NotProved
@@ -31,7 +32,7 @@ Openings = Callable[[Logged], Entry | None]
 """Finds the opening entry of a record's epoch, where it stands before what is replayed."""
 
 
-ABSENT: Final = "not there (erased, or removed{}: an erasure would have its entry in the log)"
+ABSENT: Final = "not there, and no signed statement tells of its erasure (over its time, or removed{})"
 """Nothing in a record tells one from the other: who reads it must not take a folder that was removed for an erasure."""
 _EXCHANGES: Final = (INFERENCE, ABORTED)
 
@@ -66,9 +67,16 @@ class Intake:
     puts one record of a large sequence in front takes the verdict from all behind it.
     """
 
-    def __init__(self, opening: Openings, only: bytes | None, keys: PayloadKeys = NO_KEYS) -> None:
-        """`keys` open encrypted payloads."""
+    def __init__(
+        self,
+        opening: Openings,
+        only: bytes | None,
+        keys: PayloadKeys = NO_KEYS,
+        erased: Callable[[], Erasures] = lambda: NO_ERASURES,
+    ) -> None:
+        """`keys` open encrypted payloads; `erased` gives what signed statements say of those that are not there."""
         self._keys: Final = keys
+        self._erased: Final = erased
         self._opening: Final = opening
         self._only: Final = only
         self._ran: dict[tuple[bytes, int], Ran | None] = {}
@@ -135,8 +143,10 @@ class Intake:
     def _question(self, logged: Logged, entry: Entry) -> Asked | Judged:
         payload, fields = logged.payload, entry.fields
         if not payload:
+            told = self._erased().get(fields[PAYLOAD_DIGEST])
             store = " from the object store" if Key.EXTERNAL in fields else ""
-            return judged(logged, Verdict.NOT_REPLAYABLE, f"payload: {ABSENT.format(store)}")
+            why = ABSENT.format(store) if told is None else f"erased: {told.words()}"
+            return judged(logged, Verdict.NOT_REPLAYABLE, f"payload: {why}")
         if sha256(payload).digest() != fields[PAYLOAD_DIGEST]:
             return judged(logged, Verdict.DIFFERENT, "payload: not the bytes that the entry's digest covers")
         try:

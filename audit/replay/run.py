@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import Final
 
+from audit.erasure.told import NO_ERASURES, Erasures
 from audit.proof.encryption import NO_KEYS, PayloadKeys
 from audit.proof.record import Header
 
@@ -33,6 +34,7 @@ def replay(
     only: bytes | None = None,
     tolerance: float | None = None,
     keys: PayloadKeys = NO_KEYS,
+    erased: Callable[[], Erasures] = lambda: NO_ERASURES,
     progress: Callable[[int], None] = lambda _: None,
     tell: Callable[[Intake], None] = lambda _: None,
 ) -> Iterator[Judged]:
@@ -45,13 +47,14 @@ def replay(
         only: a digest; other models' records are passed over.
         tolerance: an absolute bound in place of each package's own.
         keys: open encrypted payloads; what they do not open is not replayable.
+        erased: what signed statements say of payloads; asked where one is not there.
         progress: called with the number of records read since the last call.
         tell: called at the end with what was passed over.
 
     Raises:
         AuditError, RegistryError: what the source or a store raises: it does not answer.
     """
-    run = _Run(Intake(opening, only, keys), predictor, tolerance)
+    run = _Run(Intake(opening, only, keys, erased), predictor, tolerance)
     read = 0
     for logged in records:
         read += 1

@@ -15,7 +15,7 @@ from audit.objects.directory import DirectoryObjects
 from audit.ship.external import ExternalStore
 from registry.statement import PAYLOAD_ERASURE, Said, read
 from tests.components.approvals import Done, House, affiant
-from tests.components.erasable import SETTINGS, TOPIC, Erasable, trees_of, write_erasable
+from tests.components.erasable import SETTINGS, TOPIC, Erasable, subject, trees_of, write_erasable
 from tests.components.packages import number_package
 
 LOGGED = (int(time.time()) - 3 * 86_400) * 1000
@@ -111,3 +111,34 @@ def test_a_record_is_erased_with_what_hangs_on_it(house: House, log: Erasable) -
     assert verified(house)["payloads"] == 10
     again = erase(house, "--record", log.record(4))
     assert (again.code, again.json["erased"], len(said(house))) == (0, 0, 1)
+
+
+def test_who_reads_payloads_is_told_whose_word_erased_them(house: House, log: Erasable) -> None:
+    """Verify, show, replay and bundle: by the statement, and no payload that is merely gone is called erased."""
+    assert erase(house, "--subject", subject(3).hex()).code == 0
+    (file,) = [each for each in Archive(store_of(house)).all_files(Part.PAYLOADS) if each.first == 8]
+    tree = verified(house)
+    assert (tree["erased"], tree["still_there"], tree["without_payload"]) == (5, 0, 3)
+    (remark,) = [each for each in tree["remarks"] if each["what"] == "erasure"]
+    words = "request 17 (offset 1 of the governance log)"
+    assert "5 payloads are erased: bob, " in remark["message"]
+    assert words in remark["message"]
+    shown = affiant("audit", "show", log.record(4), *index(house))
+    assert (shown.code, words in shown.out) == (0, True), shown
+    told = affiant("audit", "show", log.record(4), "--json", *index(house)).json["erased"]
+    assert (told["person"], told["statement"]) == ("bob", 1)
+    bundle = affiant(
+        "audit", "bundle", "-o", house.file("e.zip"), "--record", log.record(4), "--record", log.record(2), "--json",
+        *index(house),
+    )  # fmt: skip
+    assert (bundle.code, bundle.json["without_payload"]) == (0, 1)
+    assert [words in each for each in bundle.json["erased"]] == [True]
+    replayed = affiant("audit", "replay", "--archive", log.record(4), *house.config)
+    assert "payload: erased: bob, " in replayed.out, replayed
+    store_of(house).remove(file.name)
+    tree = verified(house)
+    assert (tree["erased"], tree["without_payload"]) == (5, 9)
+    gone = affiant("audit", "show", log.record(10), *index(house))
+    assert "its payload is neither in the archive" in gone.out
+    gone = affiant("audit", "replay", "--archive", log.record(10), *house.config)
+    assert "no signed statement tells of its erasure" in gone.out

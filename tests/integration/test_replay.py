@@ -268,7 +268,7 @@ async def test_a_payload_that_is_gone_or_changed_is_told(tmp_path: Path) -> None
     assert [(one.verdict, one.reason) for one in found[:2]] == [
         (
             Verdict.NOT_REPLAYABLE,
-            "payload: not there (erased, or removed: an erasure would have its entry in the log)",
+            "payload: not there, and no signed statement tells of its erasure (over its time, or removed)",
         ),
         (Verdict.DIFFERENT, "payload: not the bytes that the entry's digest covers"),
     ]

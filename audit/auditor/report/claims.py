@@ -140,7 +140,9 @@ def _second(value: bytes) -> str:
         return "an unreadable time"
 
 
-def shows_not(kind: str, without: int, sworn: Sworn, lacks: Sequence[str] = ()) -> str:
+def shows_not(
+    kind: str, without: int, sworn: Sworn, lacks: Sequence[str] = (), erased: Sequence[str] = ()
+) -> str:
     """A section: what nobody should read into it.
 
     Args:
@@ -148,6 +150,7 @@ def shows_not(kind: str, without: int, sworn: Sworn, lacks: Sequence[str] = ()) 
         without: exchanges whose payload is not here.
         sworn: what gateways have signed over.
         lacks: what of the packages was missing or changed where they were taken from.
+        erased: of those without payload, which are erased, by whose statement.
     """
     whole = {
         "range": "Anything outside of the range; within it each offset is there.",
@@ -159,6 +162,7 @@ def shows_not(kind: str, without: int, sworn: Sworn, lacks: Sequence[str] = ()) 
         f"What was asked and answered in {count(without, 'record')}: their payload is not here."
         if without
         else "",
+        *(f"{printable(line)}, as the maker has read the governance log." for line in erased),
         _ungated(sworn),
         *(f"All of a package; in the maker's store: {printable(lack)}" for lack in lacks),
         "That the times are right: they are the gateways' own. A witness's time under the checkpoint bounds them.",

@@ -49,6 +49,8 @@ class Report:
     """The first exchanges, word for word."""
     without: int = 0
     """Exchanges whose payload is not there."""
+    erased: Sequence[str] = ()
+    """Of those: which are erased, by whose signed statement."""
 
     def add(self, partition: int, offset: int, entry: Entry, payload: bytes) -> None:
         """One record that was asked for, in the order of its tree; `payload` is empty where nobody has it."""
@@ -68,7 +70,7 @@ class Report:
             self._head(value),
             figures(self.exchanges),
             shows(self.kind, self.exchanges, self.trees, self.sworn, self.packages),
-            shows_not(self.kind, self.without, self.sworn, self.lacks),
+            shows_not(self.kind, self.without, self.sworn, self.lacks, self.erased),
             sections(self.spoken, exchanges, signatures_of(self.packages)),
             *plots(self.exchanges),
             models(self.packages),
