@@ -6,6 +6,7 @@ for, so that a machine with one component's extra needs no other component's lib
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Callable
@@ -164,6 +165,9 @@ def guarded(action: Callable[[], object], arguments: Sequence[str]) -> int:
         if told is None:
             raise
         sys.stderr.write(f"affiant: {told.line}\n")
+        if "--json" in arguments:
+            # The last line: a command that writes a line for each thing found may have written some.
+            typer.echo(json.dumps({"error": told.line, "code": told.code}, ensure_ascii=False))
         return told.code
     return 0
 

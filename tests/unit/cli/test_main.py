@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -120,6 +121,19 @@ def test_each_expected_failure_has_its_exit_code(
     assert guarded(fail, []) == code
     if isinstance(error, Exception):
         assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_a_failure_is_json_where_json_was_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    """The line and the code, in place of an empty output that a script takes for an answer."""
+
+    def fail() -> None:
+        raise FormatError("entry: has no kind")
+
+    assert guarded(fail, ["log", "show", "--json"]) == 1
+    out = capsys.readouterr().out
+    assert json.loads(out) == {"error": "entry: has no kind", "code": 1}
+    assert guarded(fail, ["log", "show"]) == 1
+    assert capsys.readouterr().out == ""
 
 
 def test_a_defect_keeps_its_traceback() -> None:
