@@ -77,6 +77,7 @@ def _told(out: Path, size: int, found: Certified, root: str) -> dict[str, Any]:
         "slot": found.slot,
         "root_digest": root,
         "approved_by": [list(each) for each in found.approved_by],
+        "rejections": list(found.rejected),
         "break_glass": found.break_glass,
         "expires": found.expires,
         "statements": len(found.statements),
@@ -93,6 +94,8 @@ def _print(told: dict[str, Any], found: Certified) -> None:
         typer.echo("  BREAK-GLASS: it answers without the approvals and gates that the policy asks for")
     for role, person in found.approved_by:
         typer.echo(printable(f"  approved by {person} ({role})"))
+    for line in found.rejected:
+        typer.echo(printable(f"  {line}"))
     if found.expires is not None:
         typer.echo(f"  the first approval ends {day(found.expires)}")
     for name in told["not_covered"]:

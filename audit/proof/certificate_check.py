@@ -195,7 +195,7 @@ class _Check:
         if not judged.admitted:
             self.flaw("admission", "; ".join(judged.reasons))
         self.found.approved_by, self.found.expires = judged.approved_by, judged.expires
-        self.found.break_glass = judged.break_glass
+        self.found.break_glass, self.found.rejected = judged.break_glass, judged.rejected
         return judged
 
     def _seal(

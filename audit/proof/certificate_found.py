@@ -33,6 +33,8 @@ class Certified:
     policy: str = ""
     policy_version: int = 0
     approved_by: tuple[tuple[str, str], ...] = ()
+    rejected: tuple[str, ...] = ()
+    """What people had against it and took back, or what an emergency goes without; in plain words."""
     break_glass: bool = False
     expires: float | None = None
     statements: list[Signed] = field(default_factory=list)

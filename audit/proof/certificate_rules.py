@@ -7,19 +7,15 @@ the text of a policy MUST be the very bytes that its digest covers.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
-from .certificate_bound import lapsed, published_by, unseen
+from .certificate_bound import lapsed, published_by
 from .certificate_policy import InForce, SlotRules, missing, revokers, rules_of
-from .certificate_said import APPROVAL, GATES, PUBLISH, REJECTION, REVOCATION, Roots, Said, once
-
-SKEW: Final = 300.0
-"""Seconds that a signer's clock may be ahead of the log's."""
+from .certificate_rejected import may_reject, rejections
+from .certificate_said import APPROVAL, GATES, PUBLISH, REVOCATION, Roots, Said, once
+from .certificate_times import SKEW, ended, said_at
 
 
 class Judged(NamedTuple):
@@ -34,6 +30,8 @@ class Judged(NamedTuple):
     break_glass: bool = False
     approvals: tuple[int, ...] = ()
     gates: int | None = None
+    rejected: tuple[str, ...] = ()
+    """What people had against it, taken back or not, in plain words."""
 
 
 def judge(
@@ -65,20 +63,26 @@ def judge(
     fresh = [
         each
         for each in about
-        if (not revoked or each.offset > revoked[-1].offset) and not _ended(each, revoked)
+        if (not revoked or each.offset > revoked[-1].offset) and not ended(each, revoked)
     ]
 
+    live = rules_of(policy, service, "live")
+    rejected = rejections(roots, policy, service, may_reject(rules, live), about)
+    told = tuple(each.words() for each in rejected)
     emergency = count.approvals(fresh, rules.glass, rules.glass_valid, glass=True)
     if rules.glass and not missing(rules.glass, emergency.by):
-        return emergency.judged(glass=True)
+        return emergency.judged(glass=True)._replace(rejected=told)
     usual = count.approvals(fresh, rules.signers, rules.valid, glass=False)
     results, why = count.gates(fresh)
-    why = count.rejections(policy, about) + why + count.publication(about)
+    against = [
+        f"rejected by {each.person} ({each.role}) at offset {each.offset}" for each in rejected if each.stands
+    ]
+    why = against + why + count.publication(about)
     if revoked and not rules.signers:
-        why += count.again(fresh, rules_of(policy, service, "live"))
+        why += count.again(fresh, live)
     lacking = missing(rules.signers, usual.by)
     if not lacking and not why:
-        return usual.judged(gates=results)
+        return usual.judged(gates=results)._replace(rejected=told)
     if revoked:
         why.insert(0, f"revoked at offset {revoked[-1].offset}")
     why += [f"{number} more of {role} must approve" for role, number in lacking.items()]
@@ -130,13 +134,13 @@ class _Counting:
                 continue
             by[person] = role
             offsets.append(each.offset)
-            ends.append(_at(each) + valid)
+            ends.append(said_at(each) + valid)
         return _Counted(by, tuple(offsets), tuple(ends), tuple(remarks))
 
     def _problem(  # noqa: PLR0911 — one line a reason
         self, each: Said, role: str, person: str | None, valid: float, by: Mapping[str, str]
     ) -> str | None:
-        at = _at(each)
+        at = said_at(each)
         if person is None:
             return f"its key has not the role {role}, or had it not then"
         if each.predicate.get("service") != self.service:
@@ -155,25 +159,6 @@ class _Counting:
             return "nobody knows who published the package"
         published = person == self.publisher or person in self.published
         return f"{person} published the package" if published else None
-
-    def rejections(self, policy: InForce, about: Sequence[Said]) -> list[str]:
-        """Of people who may sign and have not approved since, whoever has revoked: registry.admission.rejected."""
-        standing: dict[str, tuple[Said, str]] = {}
-        for each in about:
-            role = each.predicate.get("role")
-            if not isinstance(role, str) or role not in self.rules.signers:
-                continue
-            if each.predicate.get("service") != self.service:
-                continue
-            if each.type == REJECTION:
-                person = self.roots.now.person(each.author, role, each.offset)
-                if person is not None:
-                    standing[person] = each, f"rejected by {person} ({role}) at offset {each.offset}"
-            elif each.type == APPROVAL:
-                person = self.roots.person(each.author, role, each.offset)
-                if person in standing and _takes_back(each, standing[person][0], policy):
-                    del standing[person]
-        return [why for _, why in standing.values()]
 
     def again(self, fresh: Sequence[Said], live: SlotRules | None) -> list[str]:
         """Why a slot that wants nobody's signature does not come back after a revocation."""
@@ -233,42 +218,4 @@ def _may_revoke(roots: Roots, policy: InForce, each: Said, service: str) -> bool
     return each.predicate.get("service") == service and any(
         root.person(each.author, role, each.offset) is not None
         for role in (*revokers(policy, service, each.offset), "root")
-    )
-
-
-def _takes_back(approval: Said, rejection: Said, policy: InForce) -> bool:
-    """Whether the same person approved after they rejected, plainly, under a policy that was in force, or is."""
-    then = policy.at(approval.offset)
-    return (
-        approval.predicate.get("break_glass") is not True
-        and approval.predicate.get("policy") in (policy.digest, None if then is None else then.digest)
-        and _at(rejection) <= _at(approval) <= approval.logged / 1000 + SKEW
-        and not unseen(approval, rejection.offset)
-    )
-
-
-def _at(said: Said) -> float:
-    at = said.predicate.get("at")
-    if isinstance(at, int | float) and not isinstance(at, bool):
-        with suppress(OverflowError):  # JSON has integers of any size
-            return float(at) if math.isfinite(at) else math.inf
-    return math.inf
-
-
-def _made(said: Said) -> float:
-    made = said.predicate.get("made")
-    with suppress(ValueError, OverflowError):
-        time = datetime.fromisoformat(made) if isinstance(made, str) else None
-        if time is not None and time.tzinfo is not None:
-            return time.timestamp()
-    return -math.inf
-
-
-def _ended(said: Said, revoked: Iterable[Said]) -> bool:
-    """Whether it lets something answer, and was signed before a revocation, by the times that were signed."""
-    if said.type not in (APPROVAL, GATES):
-        return False
-    signed = _at(said) if said.type == APPROVAL else _made(said)
-    return any(
-        signed < _at(each) or (each.offset < said.offset and unseen(said, each.offset)) for each in revoked
     )

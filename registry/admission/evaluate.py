@@ -4,8 +4,8 @@ In this order:
 1  there is a policy in force, and it has rules for the slot;
 2  nobody's revocation is newer than what is counted below: it voids what stands before it in the log, and approvals and
    gate results that were signed before it, wherever they stand;
-3  nobody who may sign has rejected it and not approved since, by place and by the signed times, whoever has revoked
-   meanwhile (`rejected.py`);
+3  nobody who may sign for live, or for the slot, has rejected it and not approved since, by place and by the signed
+   times, whoever has revoked meanwhile (`rejected.py`);
 4  the gates passed, under this policy, by the word of the role `gates`, compared with what was live when they said so,
    where the policy compares; roles are asked of the root of that time and of the one in force, here and below;
 5  of each role enough different people have approved this digest for this service under this policy, nobody for two
@@ -26,7 +26,7 @@ from registry.statement import APPROVAL, GATES, PUBLISH, REVOCATION, Said, once
 
 from .bound import lapsed, published_by
 from .policy import InForce
-from .rejected import said_why, standing
+from .rejected import may_reject, said_why, standing
 from .rules import SlotRules
 from .times import SKEW, at, ended
 
@@ -123,7 +123,7 @@ def evaluate(
         return _admit(emergency, glass=True)
     usual = context.count(fresh, rules.signers, rules.valid_seconds)
     missing = usual.missing(rules.signers)
-    rejected = standing(roots, policy, service, rules.signers, about)
+    rejected = standing(roots, policy, service, may_reject(whole, slot), about)
     other = list(rejected.values()) + context.gates(fresh) + context.publication(about)
     if revoked and not rules.signers:
         other += context.again(fresh, whole.slots.get("live", rules).signers)

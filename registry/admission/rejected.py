@@ -7,18 +7,30 @@ policy is none under this one.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from registry.approvals.root import Roots
 from registry.statement import APPROVAL, REJECTION, Said
 
 from .policy import InForce
+from .rules import Rules
 from .times import SKEW, at, unseen
 
 
+def may_reject(rules: Rules, slot: str) -> frozenset[str]:
+    """The roles whose rejection counts in a slot: those that sign for live, whatever the slot itself wants.
+
+    A slot that asks fewer people MUST NOT be deaf to the others: a canary answers real requests, and a shadow reads
+    them. Revocations are asked in the same way.
+    """
+    return frozenset(
+        role for name in ("live", slot) if name in rules.slots for role in rules.slots[name].signers
+    )
+
+
 def standing(
-    roots: Roots, policy: InForce, service: str, signers: Mapping[str, int], said: Iterable[Said]
+    roots: Roots, policy: InForce, service: str, roles: Collection[str], said: Iterable[Said]
 ) -> dict[int, str]:
     """Offset → why, of the rejections that stand.
 
@@ -28,13 +40,13 @@ def standing(
         roots: the chain that is believed.
         policy: in force.
         service: its name.
-        signers: the roles of the slot; who has none of them rejects nothing.
+        roles: whose rejection counts (`may_reject`).
         said: all that was said of the package, in the log's order, what a revocation has ended included.
     """
     found: dict[str, tuple[Said, str]] = {}
     for each in said:
         role = each.predicate.get("role")
-        if not isinstance(role, str) or role not in signers or each.predicate.get("service") != service:
+        if not isinstance(role, str) or role not in roles or each.predicate.get("service") != service:
             continue
         if each.type == REJECTION:
             person = roots.now.person(each.author, role, each.offset)

@@ -13,6 +13,7 @@ pytestmark = pytest.mark.fault
 EVALUATE = "registry/admission/evaluate.py"
 REJECTED = "registry/admission/rejected.py"
 CERTIFICATE = "audit/proof/certificate_rules.py"
+AGAINST = "audit/proof/certificate_rejected.py"
 CHAIN = "audit/proof/certificate_said.py"
 SLOTS = "registry/approvals/slots.py"
 FAIRNESS = "registry/gates/fairness.py"
@@ -215,16 +216,37 @@ MUTATIONS = (
     Mutation(
         "a rejection that somebody else's revocation ends",
         EVALUATE,
-        "standing(roots, policy, service, rules.signers, about)",
-        "standing(roots, policy, service, rules.signers, fresh)",
+        "standing(roots, policy, service, may_reject(whole, slot), about)",
+        "standing(roots, policy, service, may_reject(whole, slot), fresh)",
         ON,
     ),
     Mutation(
         "the same, of a certificate",
         CERTIFICATE,
-        "count.rejections(policy, about)",
-        "count.rejections(policy, fresh)",
+        "may_reject(rules, live), about)",
+        "may_reject(rules, live), [each for each in about if not revoked or each.offset > revoked[-1].offset])",
         TAKEN_BACK,
+    ),
+    Mutation(
+        "a rejection of who signs for live alone",
+        REJECTED,
+        'for name in ("live", slot)',
+        "for name in (slot,)",
+        f"{ON}/test_admission.py",
+    ),
+    Mutation(
+        "a rejection of who signs for live alone, of a certificate",
+        AGAINST,
+        "*(live.signers if live is not None else ())",
+        "*()",
+        f"{SAME}::test_who_signs_for_live_rejects_for_every_slot_on_both_sides",
+    ),
+    Mutation(
+        "what was against it, beside an emergency",
+        CERTIFICATE,
+        "emergency.judged(glass=True)._replace(rejected=told)",
+        "emergency.judged(glass=True)",
+        f"{SAME}::test_who_signs_for_live_rejects_for_every_slot_on_both_sides",
     ),
     Mutation(
         "a break-glass that takes a rejection back",
@@ -235,7 +257,7 @@ MUTATIONS = (
     ),
     Mutation(
         "the same, of a certificate's",
-        CERTIFICATE,
+        AGAINST,
         'approval.predicate.get("break_glass") is not True\n',
         "True\n",
         TAKEN_BACK,

@@ -325,6 +325,37 @@ def test_a_rejection_ends_with_its_authors_plain_approval_on_both_sides(told: An
     assert agree([each for each in told if each[0] != REJECTION], "credit", "live", "zoe")
 
 
+@pytest.mark.parametrize("slot", ["live", "canary", "shadow"])
+def test_who_signs_for_live_rejects_for_every_slot_on_both_sides(slot: str) -> None:
+    """The canary asks legal alone and the shadow nobody; a certificate says what was against it, taken back or not."""
+    no = says(type=REJECTION)
+    assert agree([*ADMITTED], "credit", slot, "zoe")
+    assert not agree([*ADMITTED, no, ADMITTED[1]], "credit", slot, "zoe")
+    assert agree([*ADMITTED, no, BOB], "credit", slot, "zoe")
+    assert agree([*ADMITTED, says(type=REJECTION, role="officer")], "credit", slot, "zoe")
+    assert words([*ADMITTED, no, BOB], slot) == (
+        "bob (compliance) rejected it at offset 4 and approved it again at offset 5",
+    )
+    assert words([*ADMITTED, says(type=REJECTION, role="officer")], slot) == (
+        "a rejection at offset 4 does not count: its key has no role that may reject",
+    )
+    assert words([*ADMITTED, no, *EMERGENCY], slot) == (
+        "bob (compliance) rejected it at offset 4, which stands: the emergency goes without it",
+    )
+
+
+def words(drawn: list[Any], slot: str) -> tuple[str, ...]:
+    """What the certificate of a package that may answer says of its rejections."""
+    ours = as_pure(told(drawn))
+    chain, _ = pure.fold_roots(pure.parse_root(FIRST.envelope.encode()), ours)
+    judged = rules.judge(
+        chain, policies.policy_in_force(chain, ours), ours, service="credit", digest=DIGEST, slot=slot,
+        now=NOW + len(ours), publisher="zoe",
+    )  # fmt: skip
+    assert judged.admitted, judged.reasons
+    return judged.rejected
+
+
 def test_a_role_given_later_counts_for_nothing_before_on_both_sides() -> None:
     """Cyd approves as legal, ann speaks for the gates: counted once the root has said so, and not for before."""
     cyd, ann = LATE

@@ -333,6 +333,20 @@ def test_a_rejection_holds_until_that_person_approves(approved: Any) -> None:
     assert approved.verdict().admitted
 
 
+@pytest.mark.parametrize("slot", ["live", "canary", "shadow"])
+def test_who_signs_for_live_rejects_for_every_slot(approved: Any, slot: str) -> None:
+    """The canary asks legal alone and the shadow nobody; compliance has something against it all the same."""
+    assert approved.verdict(slot=slot).admitted
+    approved.approve("bob", "compliance", type_=REJECTION, rationale="unfair")
+    assert approved.verdict(slot=slot).reasons[0] == "rejected by bob (compliance): unfair"
+    approved.approve("dan", "legal")
+    assert not approved.verdict(slot=slot).admitted
+    approved.approve("bob", "compliance")
+    assert approved.verdict(slot=slot).admitted
+    approved.approve("bob", "officer", type_=REJECTION, rationale="no role of a signer")
+    assert approved.verdict(slot=slot).admitted
+
+
 def test_a_revocation_takes_nobody_elses_rejection_back(approved: Any) -> None:
     """Bob rejects; dan revokes; everybody else signs anew. Bob's word stands until bob approves."""
     approved.approve("bob", "compliance", type_=REJECTION, rationale="biased")
