@@ -64,7 +64,7 @@ MUTATIONS = (
     check("a newer key", "service/encryption", "            await follow(self.path, refresh, seen, sleep=sleep)", "            return", ALL),
     # ---------------------------------------------------------------- the readers
     check("a monitor looks again", "monitoring/read/external", "            self._keys, self._looked = self._newer(missing.name), True\n", "            pass\n", ALL),
-    check("a replay's keys", "audit/replay/run", "Intake(opening, only, keys)", "Intake(opening, only)", ALL),
+    check("a replay's keys", "audit/replay/run", "Intake(opening, only, keys, erased)", "Intake(opening, only, erased=erased)", ALL),
 )  # fmt: skip
 
 
