@@ -5,7 +5,8 @@ python bench/monitor_memory.py --json bench/results/monitor_memory.json
 
 `affiant monitor` as its own process, records of one row of 30 features. What is written stays a bounded way ahead of
 what was read. Once as many panes are kept as ever are, memory must not grow. With --minutes it ends sooner where the
-machine is slow, and says of how many records its figures are.
+machine is slow, and says of how many records its figures are. The records are made once, and written again and again: a
+sequence so far below its journal's newest is no second delivery (docs/pane-format.md, section 4), and counts.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import time
 import urllib.request
 from collections.abc import Callable
 from contextlib import closing
+from itertools import cycle, islice
 
 import numpy as np
 from harness import cli, machine
@@ -35,8 +37,11 @@ from monitoring.names import POSITION
 GOAL_MIB = 1.0  # growth a million records, once warm: less than an allocator's noise
 WARM = 4096 * 256  # records of the panes that a leader keeps
 AHEAD = 50_000
+DIFFERENT = 70_000
+"""Records that are made: more than the 65,536 below its newest one that a journal's duplicates are among."""
 TOGETHER = 1000
 PATIENCE = 300.0  # seconds without progress, on a machine that does much else
+LOOK = 1.0  # seconds between two looks at its metrics, which are work for it
 SAMPLES = 40
 MIB = 1 << 20
 
@@ -90,7 +95,7 @@ class Monitor:
                 before, since = now, time.monotonic()
             elif time.monotonic() - since > PATIENCE:
                 raise BenchError(f"the monitor stands still at {now}:\n{self.process.tail()}")
-            time.sleep(0.1)
+            time.sleep(LOOK)
 
 
 def write(beside: System, count: int, until: float, reached: Callable[[int], None]) -> None:
@@ -101,11 +106,12 @@ def write(beside: System, count: int, until: float, reached: Callable[[int], Non
     from tests.components.monitored import Traffic
 
     traffic = Traffic(beside.package, "bench")
-    chance = np.random.default_rng(3)
+    rows = np.random.default_rng(3).normal(size=(min(count, DIFFERENT), 1, FEATURES)).astype(np.float32)
+    values = cycle([traffic.value(each) for each in rows])
     with closing(beside.log.writer(0)) as writer:
         for number in range(TOGETHER, count + 1, TOGETHER):
-            for rows in chance.normal(size=(TOGETHER, 1, FEATURES)).astype(np.float32):
-                writer.send(traffic.value(rows), b"k" * 16)
+            for value in islice(values, TOGETHER):
+                writer.send(value, b"k" * 16)
             while writer.delivered().sends < number:
                 writer.wait(0.5)
             reached(number)
@@ -126,7 +132,7 @@ def measure(run: cli.Run) -> Report:
 
         def reached(written: int) -> None:
             bars.update(task, completed=written)
-            if written % (AHEAD // 5) == 0:
+            if written % (AHEAD // 2) == 0:
                 monitor.wait_for(written - AHEAD)
             if written % max(TOGETHER, count // SAMPLES // TOGETHER * TOGETHER) == 0:
                 monitor.wait_for(written - TOGETHER)  # what is less than a pane waits
