@@ -90,7 +90,8 @@ def publish(
 ) -> None:
     """Put a later root into the governance log: from there on it is in force, for every gateway.
 
-    It brings its own signatures; the key says who put it there. A first root is not published: gateways are given its
+    Rejections that it ends, since nobody of its people who has the role has said so, are named before. It brings its
+    own signatures; the key says who put it there. A first root is not published: gateways are given its
     file ([governance] root).
 
     Exit codes: 0 published; 1 it does not follow the one in force; 2 wrong usage, settings or key; 3 the log does not
@@ -98,6 +99,7 @@ def publish(
 
     Example: affiant roles publish root2.json --key ann.key
     """
+    from registry.approvals.lifted import lifted
     from registry.approvals.root import root_predicate
     from registry.statement import ROOT, encode
 
@@ -107,15 +109,24 @@ def publish(
         raise ConfigError("a first root is not published: its file is what [governance] root names")
     found.check(board.roots.now)
     signer = signer_of(key)
+    ended = lifted(board, found)
     if not as_json:
         print_root(found.content, found.signers(found))
+    for each in ended:
+        warn(f"this root ends a rejection: {each}")
     confirm("Put this root into force?", yes=yes)
     predicate = root_predicate(found) | {"at": round(time.time(), 3)}
     append(loaded, signer, [encode(found.digest, ROOT, predicate)])
     board = board_of(loaded)
     offset = next((at for at, each in board.roots.chain if each.digest == found.digest), None)
+    told = {
+        "digest": found.digest,
+        "version": found.version,
+        "offset": offset,
+        "rejections_ended": list(ended),
+    }
     if as_json:
-        typer.echo(json.dumps({"digest": found.digest, "version": found.version, "offset": offset}))
+        typer.echo(json.dumps(told))
     elif offset is not None:
         typer.echo(f"{found.digest}\nversion {found.version} is in force from offset {offset}")
     if offset is None:

@@ -54,25 +54,39 @@ def rejections(
         about: all that was said of the package, what a revocation has ended included.
     """
     found: list[Rejected] = []
-    open_: dict[str, list[tuple[int, Said]]] = {}
+    open_: dict[tuple[str, str | None], list[tuple[int, Said]]] = {}
     for each in about:
         named = each.predicate.get("role")
         role = named if isinstance(named, str) else ""
         if each.predicate.get("service") != service:
             continue
         if each.type == REJECTION:
-            person = roots.now.person(each.author, role, each.offset) if role in roles else None
-            if person is not None:
-                open_.setdefault(person, []).append((len(found), each))
-            found.append(Rejected(each.offset, person, role))
+            who = _rejects(roots, role, each) if role in roles else None
+            if who is not None:
+                open_.setdefault(who, []).append((len(found), each))
+            found.append(Rejected(each.offset, None if who is None else who[0], role))
         elif each.type == APPROVAL and role in roles:
             person = roots.person(each.author, role, each.offset)
-            own = open_.get(person, []) if person is not None else []
-            if own and _takes_back(each, own[-1][1], policy):
-                for place, _ in own:
-                    found[place] = found[place]._replace(back=each.offset)
-                own.clear()
+            then = roots.at(each.offset).person(each.author, role, each.offset)
+            for (rejecter, key), own in open_.items():
+                # Of a key that is gone, what it approved takes back what it rejected, and nothing else.
+                theirs = rejecter == person or (key == each.author and then is not None)
+                if own and theirs and _takes_back(each, own[-1][1], policy):
+                    for place, _ in own:
+                        found[place] = found[place]._replace(back=each.offset)
+                    own.clear()
     return found
+
+
+def _rejects(roots: Roots, role: str, said: Said) -> tuple[str, str | None] | None:
+    """Who rejected, and the key where the root in force does not give it the role any more; None: nobody who has it."""
+    person = roots.now.person(said.author, role, said.offset)
+    if person is not None:
+        return person, None
+    then = roots.at(said.offset).person(said.author, role, said.offset)
+    has = roots.now.roles.get(role)
+    people = {roots.now.keys[name].person for name in has.keys} if has is not None else set()
+    return (then, said.author) if then is not None and then in people else None
 
 
 def _takes_back(approval: Said, rejection: Said, policy: InForce) -> bool:

@@ -34,7 +34,8 @@ def standing(
 ) -> dict[int, str]:
     """Offset → why, of the rejections that stand.
 
-    A rejection counts by the root in force alone: to ask that of its time as well would admit what is refused.
+    Whose it is the root in force says. Where that no longer gives the key its role, the root of that time does: a
+    rejection does not go with a key, while the person has the role by another one.
 
     Args:
         roots: the chain that is believed.
@@ -43,20 +44,35 @@ def standing(
         roles: whose rejection counts (`may_reject`).
         said: all that was said of the package, in the log's order, what a revocation has ended included.
     """
-    found: dict[str, tuple[Said, str]] = {}
+    found: dict[tuple[str, str | None], tuple[Said, str]] = {}
     for each in said:
         role = each.predicate.get("role")
         if not isinstance(role, str) or role not in roles or each.predicate.get("service") != service:
             continue
         if each.type == REJECTION:
-            person = roots.now.person(each.author, role, each.offset)
+            person, key = rejects(roots, role, each)
             if person is not None:
-                found[person] = each, f"rejected by {person} ({role}): {said_why(each.predicate)}"
+                found[person, key] = each, f"rejected by {person} ({role}): {said_why(each.predicate)}"
         elif each.type == APPROVAL:
             person = roots.person(each.author, role, each.offset)
-            if person in found and _takes_back(each, found[person][0], policy):
-                del found[person]
+            then = roots.at(each.offset).person(each.author, role, each.offset)
+            for who, key in list(found):
+                # Of a key that is gone, what it approved takes back what it rejected, and nothing else.
+                own = who == person or (key == each.author and then is not None)
+                if own and _takes_back(each, found[who, key][0], policy):
+                    del found[who, key]
     return {each.offset: why for each, why in found.values()}
+
+
+def rejects(roots: Roots, role: str, said: Said) -> tuple[str | None, str | None]:
+    """Who rejected, as the root in force calls them, and the key where that has not the role any more; None: nobody who
+    may, or nobody who has the role now.
+    """
+    person = roots.now.person(said.author, role, said.offset)
+    if person is not None:
+        return person, None
+    then = roots.at(said.offset).person(said.author, role, said.offset)
+    return (then, said.author) if then in roots.now.people(role) else (None, None)
 
 
 def _takes_back(approval: Said, rejection: Said, policy: InForce) -> bool:

@@ -113,6 +113,11 @@ class Root:
             return None
         return found.person if found.until is None or offset < found.until else None
 
+    def people(self, role: str) -> set[str]:
+        """Who has that role, by whatever key, rotated ones included."""
+        has = self.content.roles.get(role)
+        return {self.content.keys[name].person for name in has.keys} if has is not None else set()
+
     def signers(self, of: Root) -> set[str]:
         """The people of the role root of `of` whose signatures on this root hold. Rotated keys do not sign roots."""
         found = set()

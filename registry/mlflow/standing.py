@@ -172,6 +172,8 @@ class _Asked:
         for each in once(about):
             role = each.predicate.get("role")
             person = board.roots.now.person(each.author, role, each.offset) if isinstance(role, str) else None
+            if person is None and each.offset in rejected:
+                person = board.speaker(each)  # by a key that is gone, of somebody who still has the role
             kind = _kind(each, counted, rejected, glass=person is not None and urgent.get(person) == role)
             if kind is not None and person is not None and each.predicate.get("service") == service:
                 people.setdefault((kind, str(role)), {})[person] = _word(board, service, each, person)

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from audit.proof import certificate_policy as policies
@@ -197,7 +197,8 @@ def told(drawn: list[tuple[Any, ...]]) -> list[Said]:
                 "text": POLICIES[number].canonical().decode(),
             }
         if type_ == ROOT:
-            subject, predicate = SECOND[second].digest, root_predicate(SECOND[second])
+            new = second if isinstance(second, Root) else SECOND[second]
+            subject, predicate = new.digest, root_predicate(new)
         raw = json.dumps([type_, predicate]).encode()
         found.append(
             Said(
@@ -247,6 +248,74 @@ def test_the_two_sides_agree_on_each_story(slot: str, publisher: str) -> None:
         for begin in BEGINNINGS
     }
     assert {True, False} == {admitted for each in told.values() for admitted in each}
+
+
+slots = st.sampled_from(["live", "canary", "shadow"])
+
+
+def rekeyed(before: Root, person: str) -> Root:
+    """The root that follows, in which somebody has another key in the place of all that they had."""
+    content, new = before.content, Key(99)
+    gone = {name for name, key in content.keys.items() if key.person == person}
+    roles = {
+        role: each.model_copy(
+            update={
+                "keys": [
+                    *(one for one in each.keys if one not in gone),
+                    *([new.id] if gone & set(each.keys) else []),
+                ]
+            }
+        )
+        for role, each in content.roles.items()
+    }
+    keys = {name: key for name, key in content.keys.items() if name not in gone}
+    keys[new.id] = KeyModel(public=new.public_key.hex(), person=person)
+    made = RootModel(version=before.version + 1, previous=before.digest, keys=keys, roles=roles)
+    return sign_root(made, [KEYS["ann"], KEYS["bob"], new])
+
+
+@settings(max_examples=60)
+@given(events, slots, st.sampled_from(PEOPLE))
+def test_a_rejection_is_heard_whatever_stands_before_it(drawn: list[Any], slot: str, person: str) -> None:
+    """Of whoever signs for live, in every slot, and by whatever key they have the role later; on both sides.
+
+    That the two agree does not say that they are right: this does.
+    """
+    said = told(drawn)
+    roots = fold_roots(FIRST, said)
+    policy = policy_in_force(roots, said)
+    assert policy is not None
+    signers = policy.policy.services["credit"].approvals.roles
+    role = next((each for each in signers if roots.now.person(KEYS[person].id, each, len(said))), None)
+    assume(role is not None)
+    rejected = [*drawn, says(type=REJECTION, who=person, role=role)]
+    for log in (rejected, [*rejected, says(type=ROOT, second=rekeyed(roots.now, person))]):
+        judged = both(log, "credit", slot, "zoe")
+        assert not judged.admitted or judged.break_glass
+
+
+def test_a_rejection_does_not_go_with_its_key_on_either_side() -> None:
+    """Bob has another key, and the old one is there no more; what it took back stays taken back."""
+    root = says(type=ROOT, second=rekeyed(SECOND["gains"], "bob"))
+    assert not agree([*REJECTED, root], "credit", "live", "zoe")
+    assert agree([*REJECTED, BOB, root], "credit", "live", "zoe")
+    assert not agree([*REJECTED, root, BOB], "credit", "live", "zoe"), "the old key is nobody's"
+    leaves = says(type=ROOT, second=root_without(SECOND["gains"], "bob"))
+    assert agree([*REJECTED, leaves], "credit", "live", "zoe")
+
+
+def root_without(before: Root, person: str) -> Root:
+    """The root that follows, in which somebody has no role but `root`."""
+    content = before.content
+    gone = {name for name, key in content.keys.items() if key.person == person}
+    roles = {
+        role: each.model_copy(
+            update={"keys": [one for one in each.keys if one not in gone or role == "root"]}
+        )
+        for role, each in content.roles.items()
+    }
+    made = RootModel(version=before.version + 1, previous=before.digest, keys=content.keys, roles=roles)
+    return sign_root(made, [KEYS["ann"]])
 
 
 VALUES: Final[tuple[tuple[Any, ...], ...]] = (
@@ -399,6 +468,11 @@ def test_who_leaves_takes_their_signature_on_a_policy_along_on_both_sides() -> N
 
 def agree(drawn: list[Any], service: str, slot: str, publisher: str | None) -> bool:
     """Hold one to the other; whether it is admitted."""
+    return both(drawn, service, slot, publisher).admitted
+
+
+def both(drawn: list[Any], service: str, slot: str, publisher: str | None) -> rules.Judged:
+    """Hold one to the other; the verdict."""
     said = told(drawn)
     now = NOW + len(said)
     roots = fold_roots(FIRST, said)
@@ -423,7 +497,7 @@ def agree(drawn: list[Any], service: str, slot: str, publisher: str | None) -> b
     if verdict.admitted:
         assert judged.approved_by == verdict.approved_by
     assert bool(judged.reasons) == bool(verdict.reasons)
-    return judged.admitted
+    return judged
 
 
 @pytest.mark.parametrize(

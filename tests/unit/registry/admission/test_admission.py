@@ -9,8 +9,9 @@ import pytest
 from audit.proof.certificate_rules import publisher_of
 from registry.admission import policy_in_force
 from registry.approvals.board import Board
+from registry.approvals.lifted import lifted
 from registry.approvals.proposals import proposals_of
-from registry.approvals.root import KeyModel, fold_roots
+from registry.approvals.root import KeyModel, Root, fold_roots
 from registry.lineage.publisher import actor_of
 from registry.policy import parse_policy
 from registry.statement import POLICY, PUBLISH, REJECTION, REVOCATION
@@ -345,6 +346,67 @@ def test_who_signs_for_live_rejects_for_every_slot(approved: Any, slot: str) -> 
     assert approved.verdict(slot=slot).admitted
     approved.approve("bob", "officer", type_=REJECTION, rationale="no role of a signer")
     assert approved.verdict(slot=slot).admitted
+
+
+def renewed(world: Any, *, old: bool = False, bob: bool = True) -> Root:
+    """A later root: bob's key is another one, and his old one is there no more; or bob is not."""
+    content, gone, new = world.content(), world.keys["bob"].id, world.keys["eve"]
+    keys = {name: key for name, key in content.keys.items() if name != gone or old}
+    if bob:
+        keys[new.id] = KeyModel(public=new.public_key.hex(), person="bob")
+    else:
+        keys[new.id] = KeyModel(public=new.public_key.hex(), person="eve")
+    roles = {
+        name: role.model_copy(
+            update={
+                "keys": [*(each for each in role.keys if each != gone or old), new.id]
+                if gone in role.keys
+                else role.keys
+            }
+        )
+        for name, role in content.roles.items()
+    }
+    return world.root("ann", "bob", "eve", version=2, previous=world.first.digest, keys=keys, roles=roles)
+
+
+def test_a_rejection_does_not_go_with_its_key(approved: Any) -> None:
+    """Bob has another key, the old one is taken out: he still is who rejected it, until he approves or has no role."""
+    approved.approve("bob", "compliance", type_=REJECTION, rationale="biased")
+    approved.approve("ann", "compliance")
+    approved.change_root(renewed(approved))
+    verdict = approved.verdict()
+    assert (verdict.admitted, verdict.missing) == (False, {})
+    assert verdict.reasons[0] == "rejected by bob (compliance): biased"
+    approved.approve("bob", "compliance")  # with the old key, which is nobody's
+    assert approved.verdict().reasons[0].startswith("rejected by bob")
+    approved.approve("eve", "compliance")  # eve's is bob's new one
+    assert approved.verdict().admitted
+
+
+def test_a_rejection_goes_with_the_role_of_its_author(approved: Any) -> None:
+    """Bob is not there any more; whoever publishes that root is told what it ends."""
+    approved.approve("bob", "compliance", type_=REJECTION, rationale="biased")
+    approved.approve("ann", "compliance")
+    said = approved.said()
+    roots = fold_roots(approved.first, said)
+    board = Board(roots, policy_in_force(roots, said), tuple(said), len(said))
+    assert lifted(board, renewed(approved)) == ()
+    (told,) = lifted(board, renewed(approved, bob=False))
+    assert told == f"credit: {GOOD} would no longer be rejected by bob (compliance): biased (offset 4)"
+    approved.change_root(renewed(approved, bob=False))
+    assert approved.verdict().admitted
+
+
+def test_what_was_taken_back_stays_so_when_its_key_goes(approved: Any) -> None:
+    """With the same key. What another key that is gone has approved takes nothing back."""
+    approved.approve("bob", "compliance", type_=REJECTION, rationale="biased")
+    approved.approve("bob", "compliance")
+    approved.approve("ann", "compliance")
+    approved.change_root(renewed(approved))
+    assert approved.verdict().admitted
+    approved.approve("eve", "compliance", type_=REJECTION, rationale="again")
+    approved.approve("bob", "compliance")
+    assert approved.verdict().reasons[0] == "rejected by bob (compliance): again"
 
 
 def test_a_revocation_takes_nobody_elses_rejection_back(approved: Any) -> None:
