@@ -50,6 +50,7 @@ class MetricsServer:
         *,
         table: str,
         pages: Mapping[str, Page] | None = None,
+        more: Iterable[Collector] = (),
     ) -> None:
         """Listens at once.
 
@@ -60,12 +61,14 @@ class MetricsServer:
             trouble: why it is not ready, for /readyz; empty when it is.
             table: of the settings, for what is said.
             pages: others, by the beginning of their path.
+            more: what else /metrics shows.
 
         Raises:
             AuditError: the address is taken.
         """
         registry = CollectorRegistry()
-        registry.register(collector)
+        for each in (collector, *more):
+            registry.register(each)
         metrics = make_wsgi_app(registry)
 
         def application(environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:

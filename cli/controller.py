@@ -48,7 +48,7 @@ def run(config: ConfigOption = None) -> None:
     """
     from monitoring.controller.webhook import WebhookServer, application
 
-    from .controller_parts import configured_controller, configured_mover, door_of, tls_of
+    from .controller_parts import collectors, configured_controller, configured_mover, door_of, tls_of
 
     loaded = load(config)
     logs_as_set(loaded)
@@ -60,7 +60,10 @@ def run(config: ConfigOption = None) -> None:
         signal.signal(number, lambda *_: stop.set())
     say = structlog.get_logger("controller")
     threads = Together(stop)
-    pages = application(controller, door, controller.metrics, lambda: threads.trouble)
+    pages = application(
+        controller, door, controller.metrics, lambda: threads.trouble,
+        collectors(loaded, controller, mover, tls),
+    )  # fmt: skip
     with WebhookServer(settings.host, settings.port, pages, tls) as server, threads:
         scheme = "http" if tls is None else "https"
         say.info("ready", metrics=f"{scheme}://{settings.host}:{server.port}/metrics")

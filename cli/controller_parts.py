@@ -19,11 +19,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from audit.log.base import LogReader
+    from audit.scrape import Collector
     from monitoring.controller.base import Ground, Shown
     from monitoring.controller.burnt import AgainBurns
     from monitoring.controller.evidence import Again
     from monitoring.controller.ground import Grounds, Publisher
     from monitoring.controller.run import Controller, Show
+    from monitoring.controller.served_tls import ServedTls
     from monitoring.controller.webhook import Door
     from monitoring.figures import Alarm, Evidence
     from monitoring.read import External, StorePackages
@@ -52,14 +54,14 @@ def door_of(config: Config, settings: ControllerSettings) -> Door:
     return Door(token_of(config, settings))
 
 
-def tls_of(config: Config, settings: ControllerSettings) -> ssl.SSLContext | None:
+def tls_of(config: Config, settings: ControllerSettings) -> ServedTls | None:
     """TLS of the webhook; None: the settings want none.
 
     Raises:
         ConfigError: half of it is there.
         KeyRefused: a file is not what it should be.
     """
-    from monitoring.controller.webhook import server_tls
+    from monitoring.controller.served_tls import ServedTls
 
     pair = (settings.tls_certificate, settings.tls_key)
     if pair == (None, None) and settings.client_ca is None:
@@ -67,7 +69,21 @@ def tls_of(config: Config, settings: ControllerSettings) -> ssl.SSLContext | Non
     if pair[0] is None or pair[1] is None:
         raise ConfigError("[controller] tls_certificate and tls_key go together, and client_ca needs both")
     authority = None if settings.client_ca is None else config.resolve(settings.client_ca)
-    return server_tls(config.resolve(pair[0]), config.resolve(pair[1]), authority)
+    return ServedTls(config.resolve(pair[0]), config.resolve(pair[1]), authority)
+
+
+def collectors(
+    config: Config, controller: Controller, mover: Mover, tls: ServedTls | None
+) -> tuple[Collector, ...]:
+    """What /metrics shows beside the counts: what waits, what is stuck, and when certificates end."""
+    from audit.certificates import CertificateEnd, log_certificate
+    from monitoring.controller.metrics import Gauges
+    from monitoring.names import CONTROLLER_CERTIFICATE
+
+    served = CertificateEnd(
+        CONTROLLER_CERTIFICATE.name, CONTROLLER_CERTIFICATE.help, lambda: None if tls is None else tls.end()
+    )
+    return Gauges(controller.trouble, controller.waits), mover.stuck, served, log_certificate(config)
 
 
 def client_tls(config: Config, settings: ControllerSettings) -> ssl.SSLContext:

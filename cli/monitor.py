@@ -41,6 +41,7 @@ def monitor(config: ConfigOption = None) -> None:
 
     Example: affiant monitor --config affiant.toml
     """
+    from audit.certificates import log_certificate
     from audit.scrape import MetricsServer
     from monitoring.alerts.firing import firing_page
     from monitoring.asking import Asking
@@ -63,7 +64,7 @@ def monitor(config: ConfigOption = None) -> None:
     threads = Together(stop)
     with MetricsServer(
         settings.metrics_host, settings.metrics_port, running, lambda: threads.trouble or running.trouble,
-        table="monitor",
+        table="monitor", more=[log_certificate(loaded)],
         pages={
             **pages(running, None if members is None else Asking(members.leader)),
             **firing_page(None if evaluating is None else lambda: evaluating.firing, lambda: running.leads),

@@ -62,6 +62,7 @@ def run(config: ConfigOption = None, begin: BeginOption = False) -> None:
 
     Example: affiant notary run --config affiant.toml
     """
+    from audit.certificates import log_certificate
     from audit.notary.metrics import NotaryCollector, trouble
     from audit.scrape import MetricsServer
 
@@ -83,6 +84,7 @@ def run(config: ConfigOption = None, begin: BeginOption = False) -> None:
         NotaryCollector(notary),
         lambda: trouble(notary),
         table="notary",
+        more=[log_certificate(loaded)],
     ) as server:
         say.info("ready", metrics=f"http://{settings.metrics_host}:{server.port}/metrics")
         notary.run(stop)

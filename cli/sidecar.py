@@ -8,6 +8,7 @@ import threading
 import structlog
 import typer
 
+from audit.certificates import log_certificate
 from audit.config import Config, load
 from audit.log import configured_governance_log, configured_log, governance_copy
 from audit.log.copy import LogCopy
@@ -51,7 +52,8 @@ def sidecar(config: ConfigOption = None) -> None:
             loaded.section("fluentd", FluentdSettings),
             tracing,
         )
-        with metrics_server(settings.metrics_host, settings.metrics_port, running) as server:
+        more = [log_certificate(loaded)]
+        with metrics_server(settings.metrics_host, settings.metrics_port, running, more) as server:
             say.info("ready", metrics=f"http://{settings.metrics_host}:{server.port}/metrics")
             if running.run(stop):
                 raise typer.Exit(WRONG)

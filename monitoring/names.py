@@ -187,6 +187,23 @@ DECISIONS: Final = Name(
 WEBHOOKS: Final = Name(
     "affiant_controller_webhooks", "Webhooks, by what came of them.", ("outcome",), "counter"
 )
+CONTROLLER_READY: Final = Name(
+    "affiant_controller_ready", "1 when alerts can be decided about: /readyz says why not."
+)
+CONTROLLER_WAITING: Final = Name(
+    "affiant_controller_waiting_seconds",
+    "Since when the alert that waits longest waits for what nobody knows when it comes; a cool-down's end is known.",
+    ("service",),
+)
+CONTROLLER_CERTIFICATE: Final = Name(
+    "affiant_controller_certificate_expires_timestamp_seconds",
+    "When the TLS certificate that is served ends, since 1970 UTC.",
+)
+ROLLOUT_WAITING: Final = Name(
+    "affiant_rollout_waiting_seconds",
+    "For how long the canary that is stuck for longest is; more requests, or time, would not help it.",
+    ("service",),
+)
 ROLLOUT_WEIGHT: Final = Name(
     "affiant_rollout_weight",
     "Share of the requests that a canary answers, by its rollout.",

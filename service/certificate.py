@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from cryptography import x509
-
+from audit.certificates import chain_end
 from audit.config import Config
 
 from .settings import GatewaySettings
@@ -16,8 +15,4 @@ def certificate_end(config: Config, settings: GatewaySettings) -> float | None:
     """
     if settings.tls_certificate is None:
         return None
-    try:
-        chain = x509.load_pem_x509_certificates(config.resolve(settings.tls_certificate).read_bytes())
-    except (OSError, ValueError):
-        return None  # whoever serves it says what is wrong with it
-    return min((each.not_valid_after_utc.timestamp() for each in chain), default=None)
+    return chain_end(config.resolve(settings.tls_certificate))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ from audit.journal import JournalReader
 from audit.log.base import Log
 from audit.log.copy import LogCopy
 from audit.mirror.thread import MirrorThread
-from audit.scrape import MetricsServer
+from audit.scrape import Collector, MetricsServer
 from audit.settings import FluentdSettings, SidecarSettings
 from audit.traces.ring import place
 from audit.traces.shipping import Tracing
@@ -219,8 +219,10 @@ def _durable(directory: Path) -> int:
     return 0 if mark is None else mark.sequence
 
 
-def metrics_server(host: str, port: int, sidecar: Sidecar) -> MetricsServer:
-    """/metrics, /livez, /readyz and /receipts/ on one small server. Raises AuditError when the address is taken."""
+def metrics_server(host: str, port: int, sidecar: Sidecar, more: Iterable[Collector] = ()) -> MetricsServer:
+    """/metrics, /livez, /readyz and /receipts/ on one small server. `more`: what else /metrics shows. Raises AuditError
+    when the address is taken.
+    """
 
     def trouble() -> str:
         return "" if sidecar.healthy() else "a journal has an alarm; the log says why"
@@ -232,6 +234,7 @@ def metrics_server(host: str, port: int, sidecar: Sidecar) -> MetricsServer:
         trouble,
         table="sidecar",
         pages={RECEIPTS: ReceiptPages(sidecar.receipt)},
+        more=more,
     )
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
-from prometheus_client.core import CounterMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from monitoring.names import DECISIONS, ROLLBACKS, WEBHOOKS, Name
+from monitoring.names import CONTROLLER_READY, CONTROLLER_WAITING, DECISIONS, ROLLBACKS, WEBHOOKS, Name
 
 OTHER: Final = "other"
 """In place of a service that nobody ever deployed: anybody who has the token may name any."""
@@ -43,3 +43,25 @@ class ControllerMetrics:
             for labels, value in sorted(found.items()):
                 family.add_metric(labels, value)
             yield family
+
+
+class Gauges:
+    """What is so now, asked of a controller at each scrape."""
+
+    def __init__(self, trouble: Callable[[], str], waits: Callable[[], Mapping[str, float]]) -> None:
+        """`trouble`, `waits`: of a `Controller`."""
+        self._trouble: Final = trouble
+        self._waits: Final = waits
+
+    def collect(self) -> Iterable[Metric]:
+        """See `audit.scrape.Collector`."""
+        yield GaugeMetricFamily(CONTROLLER_READY.name, CONTROLLER_READY.help, int(not self._trouble()))
+        yield seconds_of(CONTROLLER_WAITING, self._waits())
+
+
+def seconds_of(name: Name, found: Mapping[str, float]) -> Metric:
+    """A gauge by service."""
+    family = GaugeMetricFamily(name.name, name.help, labels=name.labels)
+    for service, seconds in sorted(found.items()):
+        family.add_metric((service,), seconds)
+    return family

@@ -42,7 +42,7 @@ Tell = Callable[[Mapping[str, Any]], None]
 
 
 class Controller:
-    """See the module. `hear`, `told` and `trouble` may be called from any thread; `run` and `step` from one."""
+    """See the module. `run` and `step` are for one thread; the rest may be called from any."""
 
     def __init__(
         self,
@@ -69,6 +69,8 @@ class Controller:
         self._waiting: Final = Waiting()
         self._told: Final = Decisions()
         self._trouble = "the governance log was not read yet"
+        self._known: frozenset[str] = frozenset()
+        """Services that were ever deployed, as of the last look."""
 
     def hear(self, alarms: Iterable[Alarm]) -> dict[str, int]:
         """Take alarms; how many of them came to what: accepted, duplicate, resolved.
@@ -95,6 +97,15 @@ class Controller:
     def trouble(self) -> str:
         """Why it cannot do its work; empty when it can."""
         return self._trouble
+
+    def waits(self) -> dict[str, float]:
+        """Service → seconds: see `Waiting.longest`. What nobody ever deployed is one service."""
+        with self._changed:
+            known, found = self._known, dict[str, float]()
+            for service, seconds in self._waiting.longest(self._monotonic()).items():
+                label = service if service in known else OTHER
+                found[label] = max(found.get(label, 0.0), seconds)
+            return found
 
     def run(self, stop: threading.Event) -> None:
         """Decide until `stop` is set."""
@@ -130,6 +141,7 @@ class Controller:
         except (AuditError, RegistryError) as error:
             self._say_trouble(f"the governance log: {error}")
             return False
+        self._known = frozenset(grounds.services())
         counts = person_of(grounds.ledger.roots, self._key, grounds.end) is not None
         self._say_trouble(
             "" if counts else f"the key {self._key[:16]}… has not the role controller in the root"

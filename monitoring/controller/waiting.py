@@ -35,6 +35,8 @@ class _Waits:
     alarm: Alarm
     due: float
     heard: float
+    since: float | None
+    """Since when it waits for what nobody knows when it comes; None: that is known."""
     tries: int = 0
 
 
@@ -69,7 +71,7 @@ class Waiting:
             return "duplicate"
         if len(self._waits) >= MOST_WAITING:
             return "full"
-        self._waits[key] = _Waits(alarm, now, now)
+        self._waits[key] = _Waits(alarm, now, now, now)
         return "accepted"
 
     def turn(self, now: float) -> list[Alarm]:
@@ -82,6 +84,15 @@ class Waiting:
     def waits(self, alarm: Alarm) -> bool:
         """Whether it waits still: not when it was resolved meanwhile."""
         return key_of(alarm) in self._waits
+
+    def longest(self, now: float) -> dict[str, float]:
+        """Service → seconds that its alarm has waited which waits longest, for what nobody knows when it comes."""
+        found: dict[str, float] = {}
+        for each in self._waits.values():
+            if each.since is not None:
+                service = each.alarm.service
+                found[service] = max(found.get(service, 0.0), now - each.since)
+        return found
 
     def next(self) -> float | None:
         """When the next one's turn is; None: nobody waits."""
@@ -108,6 +119,9 @@ class Waiting:
             pause = min(LONGEST, 2.0**waits.tries)
             if decision.again is not None:
                 pause = min(LONGEST, max(0.1, decision.again - clock))
+                waits.since = None
+            elif waits.since is None:
+                waits.since = now
             waits.due, waits.tries = now + pause, min(16, waits.tries + 1)
 
     def changed(self, end: int, answers: Callable[[Alarm], bool], now: float) -> None:
@@ -120,7 +134,7 @@ class Waiting:
             done.end = end
             if len(self._waits) < MOST_WAITING and answers(done.late):
                 del self._done[key]
-                self._waits[key] = _Waits(done.late, now, now)
+                self._waits[key] = _Waits(done.late, now, now, now)
 
 
 def key_of(alarm: Alarm) -> Key:

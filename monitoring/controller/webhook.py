@@ -1,6 +1,6 @@
 """Where alarms come in: POST /alerts, and what people and Prometheus ask of a controller.
 
-    POST /alerts      Alertmanager's webhook, version 4; 202 at once, decided later
+    POST /alerts      Alertmanager's webhook, version 4; 202 at once, decided later; 503 while nothing can be decided
     GET  /decisions   the last ones, newest first, as JSON; asked for like /alerts
     GET  /metrics, /livez, /readyz
 
@@ -20,7 +20,6 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from socketserver import ThreadingMixIn
 from types import TracebackType
 from typing import Any, Final, Protocol, Self, cast
@@ -29,15 +28,16 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 import structlog
 from prometheus_client import CollectorRegistry, make_wsgi_app
 
-from audit.errors import AuditError, KeyRefused
+from audit.errors import AuditError
 from audit.proof.errors import FormatError
 from audit.proof.printable import printable
-from audit.scrape import Page
+from audit.scrape import Collector, Page
 from monitoring.figures import Alarm
 from monitoring.names import WEBHOOKS
 
 from .alertmanager import parse_message
 from .metrics import ControllerMetrics
+from .served_tls import ServedTls
 from .waiting import Full
 
 MOST_BYTES: Final = 1 << 20
@@ -93,11 +93,18 @@ class Door:
 
 
 def application(
-    controller: Ear, door: Door, metrics: ControllerMetrics, also: Callable[[], str] = str
+    controller: Ear,
+    door: Door,
+    metrics: ControllerMetrics,
+    also: Callable[[], str] = str,
+    more: Iterable[Collector] = (),
 ) -> Page:
-    """The pages. `also`: why the process cannot do the rest of its work, for /readyz; empty when it can."""
+    """The pages. `also`: why the process cannot do the rest of its work, for /readyz; empty when it can. `more`: what
+    else /metrics shows.
+    """
     registry = CollectorRegistry()
-    registry.register(metrics)
+    for each in (metrics, *more):
+        registry.register(each)
     scraped = make_wsgi_app(registry)
 
     def answer(  # noqa: PLR0911 - one return an answer
@@ -144,6 +151,11 @@ def _alerts(
     for why in message.malformed:
         metrics.count(WEBHOOKS, "malformed")
         log.warning("a webhook's alert was passed over", why=printable(why))
+    if why := controller.trouble():
+        # Who cannot read the governance log would keep the alarm in memory alone: the sender comes again, perhaps to
+        # another that can.
+        metrics.count(WEBHOOKS, "unready")
+        return _text(start, "503 Service Unavailable", printable(why), [("Retry-After", "5")])
     try:
         counts = controller.hear(message.alarms)
     except Full:
@@ -185,7 +197,7 @@ class _Server(ThreadingMixIn, WSGIServer):
 
     daemon_threads = True
     request_queue_size = 2 * MOST_CONNECTIONS
-    tls: ssl.SSLContext | None = None
+    tls: ServedTls | None = None
 
     def __init__(self, *args: Any, **more: Any) -> None:
         self._free = threading.BoundedSemaphore(MOST_CONNECTIONS)
@@ -208,7 +220,9 @@ class _Server(ThreadingMixIn, WSGIServer):
             if self.tls is not None:
                 # Without its handshake, which the bound below is for, too: what is wrapped has no connection of its own
                 # any more that could be cut.
-                request = self.tls.wrap_socket(request, server_side=True, do_handshake_on_connect=False)
+                request = self.tls.context().wrap_socket(
+                    request, server_side=True, do_handshake_on_connect=False
+                )
             # A byte now and then is no silence: nobody keeps one of few connections for longer than a webhook needs.
             over = threading.Timer(LONGEST, _cut, (request,))
             over.daemon = True
@@ -234,7 +248,7 @@ def _cut(request: socket.socket) -> None:
 class WebhookServer:
     """The pages at an address, in a thread. Listens at once."""
 
-    def __init__(self, host: str, port: int, pages: Page, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, host: str, port: int, pages: Page, tls: ServedTls | None = None) -> None:
         """`port`: 0 takes a free one.
 
         Raises:
@@ -263,22 +277,3 @@ class WebhookServer:
 
 def _family(host: str) -> socket.AddressFamily:
     return socket.AF_INET6 if ":" in host else socket.AF_INET
-
-
-def server_tls(certificate: Path, key: Path, client_ca: Path | None) -> ssl.SSLContext:
-    """TLS of the webhook. With `client_ca` a certificate that a client shows must be of it; who shows none gets to the
-    pages that anybody may see: probes and scrapes.
-
-    Raises:
-        KeyRefused: a file is not there, or is not what it should be.
-    """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    try:
-        context.load_cert_chain(certificate, key)
-        if client_ca is not None:
-            context.load_verify_locations(client_ca)
-            context.verify_mode = ssl.CERT_OPTIONAL
-    except OSError as error:  # ssl's are, too
-        raise KeyRefused(f"[controller] TLS: {error.strerror or error}") from error
-    return context

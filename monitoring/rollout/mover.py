@@ -36,6 +36,7 @@ from registry.deployment.change import stepped
 from registry.errors import RegistryError
 
 from .compare import Comparison, compare
+from .stuck import Stuck
 from .told import Told
 from .tolerances import Tolerances
 
@@ -57,7 +58,11 @@ nothing. Raises MonitoringError: it does not answer."""
 
 
 class RolloutWaits(MonitoringError):  # noqa: N818 - the name says what happened
-    """A rollout stays where it is; the message says why."""
+    """A rollout stays where it is; the message says why. `stuck`: neither time nor more requests would help."""
+
+    def __init__(self, why: str, *, stuck: bool = True) -> None:
+        super().__init__(why)
+        self.stuck: Final = stuck
 
 
 def fetched(monitor: str) -> Fetch:
@@ -93,6 +98,7 @@ class Mover:
         append: Append,
         key: str,
         clock: Callable[[], float] = time.time,
+        stuck: Stuck | None = None,
     ) -> None:
         """Nothing is read yet.
 
@@ -102,12 +108,14 @@ class Mover:
             append: signs and appends.
             key: the id of the key that it signs with.
             clock: seconds since 1970 UTC.
+            stuck: is told which rollouts are.
         """
         self._follower: Final = follower
         self._fetch: Final = fetch
         self._append: Final = append
         self._key: Final = key
         self._clock: Final = clock
+        self.stuck: Final = stuck or Stuck()
         self._told: dict[tuple[str, str], str] = {}
         """Service and canary → what was said last."""
         self._rests: dict[str, float] = {}
@@ -132,6 +140,7 @@ class Mover:
             for rollout in (() if deployed.paused else deployed.canaries)
         }
         self._told = {of: said for of, said in self._told.items() if of in standing}
+        self.stuck.stands(standing)
         changed = set[str]()
         for (service, digest), (deployed, rollout) in standing.items():
             if service in changed:
@@ -139,8 +148,10 @@ class Mover:
             try:
                 self._say(service, digest, self._about(deployed, rollout))
                 changed.add(service)
+                self.stuck.says((service, digest), stuck=False)
             except (MonitoringError, AuditError, RegistryError) as error:
                 self._say(service, digest, str(error))
+                self.stuck.says((service, digest), stuck=not isinstance(error, RolloutWaits) or error.stuck)
 
     def _about(self, deployed: Deployed, rollout: Rollout) -> str:
         """What was done. Raises RolloutWaits: why nothing was."""
@@ -152,10 +163,10 @@ class Mover:
         if person is None:
             raise RolloutWaits("the controller's key has not the role controller in the root")
         found = self._counted(deployed.service, rollout)
-        came_of, reasons = _compare(found, limits_of(ground), rollout, now)
+        came_of, reasons = _compare(found, _limits(ground, rollout), rollout, now)
         back = came_of.verdict == "back"
         if not back and reasons:
-            raise RolloutWaits("; ".join(reasons))
+            raise RolloutWaits("; ".join(reasons), stuck=False)
         if not back and rollout.left[0] == 1 and (why := ground.admitted(rollout.digest)):
             raise RolloutWaits(f"the next step makes it live, and it may not be: {'; '.join(why)}")
         plan = plan_without(deployed, rollout) if back else stepped(deployed)
@@ -190,6 +201,14 @@ class Mover:
         if self._told.get((service, digest)) != thing:
             self._told[service, digest] = thing
             log.info("rollout", service=service, digest=digest, what=what)
+
+
+def _limits(ground: Ground, rollout: Rollout) -> Tolerances:
+    try:
+        return limits_of(ground)
+    except RolloutWaits as error:
+        # Whoever signed no steps wants none taken.
+        raise RolloutWaits(str(error), stuck=bool(rollout.left)) from None
 
 
 def limits_of(ground: Ground) -> Tolerances:

@@ -20,8 +20,9 @@ from cli.together import Together
 from monitoring import names
 from monitoring.alerts.firing import firing_page
 from monitoring.controller.metrics import ControllerMetrics
+from monitoring.controller.served_tls import ServedTls
 from monitoring.controller.token import make_token, read_token
-from monitoring.controller.webhook import Door, WebhookServer, application, server_tls
+from monitoring.controller.webhook import Door, WebhookServer, application
 from monitoring.settings import MonitorSettings
 from tests.components.alerts import full_policy
 from tests.components.approvals import affiant
@@ -240,11 +241,11 @@ def test_over_tls_the_certificate_of_the_settings_is_believed(machine: Machine) 
     metrics = ControllerMetrics()
     metrics.count(names.WEBHOOKS, "accepted")
     pages = application(Ear(), Door("t" * 43), metrics)
-    with WebhookServer("127.0.0.1", port, pages, server_tls(file, file, None)):
+    with WebhookServer("127.0.0.1", port, pages, ServedTls(file, file)):
         assert {each.name for each in source()} >= {"affiant_controller_webhooks_total"}
     stranger = other.issue("server")
     with (
-        WebhookServer("127.0.0.1", port, pages, server_tls(stranger, stranger, None)),
+        WebhookServer("127.0.0.1", port, pages, ServedTls(stranger, stranger)),
         pytest.raises(OSError, match="CERTIFICATE_VERIFY_FAILED"),
     ):
         list(source())

@@ -15,11 +15,12 @@ from audit.show import walk
 from monitoring.controller.act import appender, retraining_of
 from monitoring.controller.base import Shown
 from monitoring.controller.ground import Follower
+from monitoring.controller.metrics import Gauges
 from monitoring.controller.run import Controller
 from monitoring.controller.said import because_of
 from monitoring.controller.waiting import FORGOTTEN, MOST_WAITING, REMEMBERED, Full
 from monitoring.errors import EvidenceUnavailable, EvidenceWrong
-from monitoring.names import DECISIONS, ROLLBACKS, WEBHOOKS
+from monitoring.names import CONTROLLER_READY, CONTROLLER_WAITING, DECISIONS, ROLLBACKS, WEBHOOKS
 from registry.deployment import Deployed, Deployment, Placed, encode_deployment
 from registry.errors import RegistryError
 from registry.statement import RETRAINING, read
@@ -490,3 +491,50 @@ def test_the_log_has_nothing_but_what_was_signed(stage: Stage) -> None:
         assert len(list(walk(reader, 0, before, stage.end()))) == 1
     finally:
         reader.close()
+
+
+def shown_gauges(controller: Controller) -> dict[tuple[str, ...], float]:
+    """Name and labels of what is so now → value."""
+    found = Gauges(controller.trouble, controller.waits).collect()
+    return {(each.name, *each.labels.values()): each.value for family in found for each in family.samples}
+
+
+def test_for_how_long_an_alarm_waits_for_nobody_knows_what_is_told(stage: Stage) -> None:
+    """From its first second on, over every look at it, until it is decided; of a stranger under one name."""
+    waits, ready = CONTROLLER_WAITING.name, CONTROLLER_READY.name
+    assert shown_gauges(stage.controller) == {(ready,): 0}
+
+    def away() -> Shown:
+        raise EvidenceUnavailable("the monitor does not answer")
+
+    give, stage.give = stage.give, away
+    stage.hear()
+    for _ in range(3):
+        stage.monotonic += 300
+        stage.controller.step()
+    assert shown_gauges(stage.controller) == {(ready,): 1, (waits, "credit"): 900}
+    stage.give = give
+    stage.monotonic += 60
+    stage.controller.step()
+    assert shown_gauges(stage.controller) == {(ready,): 1}
+    stage.controller.hear([alarm_of(service="nobody's")])
+    assert shown_gauges(stage.controller) == {(ready,): 1, (waits, "other"): 0}
+
+
+def test_an_alarm_that_waits_for_the_end_of_a_cool_down_is_nobody_s_trouble(tmp_path: Path) -> None:
+    """When it ends is known. One that is not decided after it waits from then on."""
+    stage = Stage(tmp_path / "log", town_of())
+    stage.town.clock -= HOUR - 60
+    stage.hear()
+    assert [outcome for outcome, _ in stage.told()] == ["wait"]
+    stage.monotonic += 3000
+    assert CONTROLLER_WAITING.name not in {name for name, *_ in shown_gauges(stage.controller)}
+
+
+def test_who_cannot_read_the_log_is_not_ready(tmp_path: Path) -> None:
+    """Nor who has no role; what it was told of waits on, and is told of."""
+    other = Stage(tmp_path / "other", town_of(), who="ann")
+    other.hear()
+    other.monotonic += 60
+    assert shown_gauges(other.controller)[CONTROLLER_READY.name,] == 0
+    assert shown_gauges(other.controller)[CONTROLLER_WAITING.name, "credit"] == 60

@@ -23,6 +23,7 @@ from cryptography.x509.oid import NameOID
 from audit.errors import AuditError, KeyRefused
 from monitoring.controller import webhook
 from monitoring.controller.metrics import ControllerMetrics
+from monitoring.controller.served_tls import ServedTls
 from monitoring.controller.token import make_token, read_token
 from monitoring.controller.waiting import Full
 from monitoring.controller.webhook import (
@@ -31,7 +32,6 @@ from monitoring.controller.webhook import (
     Door,
     WebhookServer,
     application,
-    server_tls,
 )
 from monitoring.names import WEBHOOKS
 from tests.unit.monitoring.controller.test_alertmanager import alert, message
@@ -83,7 +83,7 @@ class Site:
 
 
 @contextmanager
-def site(door: Door | None = None, tls: ssl.SSLContext | None = None) -> Iterator[Site]:
+def site(door: Door | None = None, tls: ServedTls | None = None) -> Iterator[Site]:
     """A server that listens."""
     found = Site(0, Ear(), ControllerMetrics())
     pages = application(found.ear, door or Door(TOKEN), found.metrics, lambda: found.also)
@@ -229,7 +229,7 @@ def test_who_says_a_byte_now_and_then_is_cut_off(
     """
     authority = Authority(tmp_path, "ours")
     certificate = authority.issue("server")
-    tls = None if way == "clear" else server_tls(certificate, certificate, authority.path)
+    tls = None if way == "clear" else ServedTls(certificate, certificate, authority.path)
     client = ssl.create_default_context(cafile=str(authority.path))
     more = {} if tls is None else {"tls": client}
     with site(tls=tls) as found:
@@ -319,7 +319,7 @@ def test_certificates_open_the_door_and_nothing_else_does(tmp_path: Path) -> Non
     """Of the authority that the settings name; probes need none; the token is none."""
     ours, other = Authority(tmp_path, "ours"), Authority(tmp_path, "other")
     server = ours.issue("server")
-    with site(Door(None, certificates=True), server_tls(server, server, ours.path)) as found:
+    with site(Door(None, certificates=True), ServedTls(server, server, ours.path)) as found:
 
         def client(certificate: Path | None) -> ssl.SSLContext:
             context = ssl.create_default_context(cafile=str(ours.path))
@@ -336,3 +336,47 @@ def test_certificates_open_the_door_and_nothing_else_does(tmp_path: Path) -> Non
         with pytest.raises((OSError, http.client.HTTPException)):
             found.ask("POST", "/alerts", body)
         assert len(found.ear.heard) == 1
+
+
+def shown_by(port: int, authority: Authority) -> tuple[int, float]:
+    """Serial number and end of the certificate that the server shows."""
+    context = ssl.create_default_context(cafile=str(authority.path))
+    with (
+        socket.create_connection(("127.0.0.1", port), 10) as plain,
+        context.wrap_socket(plain, server_hostname="localhost") as secure,
+    ):
+        shown = x509.load_der_x509_certificate(secure.getpeercert(binary_form=True) or b"")
+    return shown.serial_number, shown.not_valid_after_utc.timestamp()
+
+
+def test_a_certificate_that_was_renewed_is_shown_without_a_restart(tmp_path: Path) -> None:
+    """And what is in its place and is none is not: the last good one is, until there is another."""
+    ours = Authority(tmp_path, "ours")
+    first, second = ours.issue("server"), ours.issue("renewed")
+    file = tmp_path / "tls.pem"
+    file.write_bytes(first.read_bytes())
+    tls = ServedTls(file, file, ours.path)
+    with site(tls=tls) as found:
+        before, end = shown_by(found.port, ours)
+        assert tls.end() == end
+        key_of_another = first.read_bytes().split(b"-----BEGIN PRIVATE KEY")[1]
+        certificate = second.read_bytes().split(b"-----BEGIN PRIVATE KEY")[0]
+        for wrong in (b"", certificate + b"-----BEGIN PRIVATE KEY" + key_of_another, None):
+            file.unlink() if wrong is None else file.write_bytes(wrong)
+            assert shown_by(found.port, ours)[0] == before
+        file.write_bytes(second.read_bytes())
+        after, end = shown_by(found.port, ours)
+        assert after == x509.load_pem_x509_certificate(second.read_bytes()).serial_number != before
+        assert tls.end() == end
+
+
+def test_an_alarm_is_not_taken_while_none_can_be_decided_about(open_site: Site) -> None:
+    """It would be in one process's memory alone: its sender keeps it, and comes again, perhaps to another."""
+    open_site.ear.why = "the log is away"
+    status, body = open_site.ask("POST", "/alerts", message(alert()))
+    assert (status, body) == (503, b"the log is away\n")
+    assert open_site.ear.heard == []
+    assert open_site.metrics.counted(WEBHOOKS, "unready") == 1
+    assert open_site.ask("GET", "/decisions")[0] == 200
+    open_site.ear.why = ""
+    assert open_site.ask("POST", "/alerts", message(alert()))[0] == 202

@@ -16,6 +16,7 @@ from monitoring.controller.act import appender
 from monitoring.controller.ground import Follower
 from monitoring.panes import LATENCY_BOUNDS
 from monitoring.rollout.mover import Mover, RolloutWaits
+from monitoring.rollout.stuck import Stuck
 from registry.deployment import Deployed, Placed, Rollout, Steps
 from registry.policy import parse_policy
 from tests.components.controller import KEYS, ONE, THREE, TWO, Town, plan_of
@@ -323,3 +324,34 @@ def test_an_event_that_changes_nothing_is_not_tried_again_at_once(stage: Stage) 
     stage.town.clock += 60
     mover.step()
     assert len(stage.deployed().events) == 4
+
+
+@pytest.mark.parametrize(
+    ("change", "rollout", "stuck"),
+    [
+        ({"requests": 99}, True, False),
+        ({"moved": 1}, True, True),
+        ({"sides": {}}, True, True),
+        ({}, False, True),
+    ],
+)
+def test_what_neither_time_nor_requests_help_is_stuck_and_told_since_when(
+    tmp_path: Path, change: dict[str, Any], rollout: bool, stuck: bool
+) -> None:
+    """A monitor that has nothing of the step, an answer that is none, a policy without limits; not few requests."""
+    stage = Stage(tmp_path) if rollout else Stage(tmp_path, "")
+    now = [0.0]
+    stage.mover.stuck = Stuck(lambda: now[0])  # type: ignore[misc]
+    stage.town.clock += 601
+    stage.found = stage.comparison(**change)
+    for _ in range(3):
+        stage.mover.step()
+        now[0] += 100
+    assert stage.mover.stuck.seconds() == ({"credit": 300.0} if stuck else {})
+    (family,) = stage.mover.stuck.collect()
+    assert [(each.labels, each.value) for each in family.samples] == (
+        [({"service": "credit"}, 300.0)] if stuck else []
+    )
+    stage.deploy_on([Placed(digest=ONE)])
+    stage.mover.step()
+    assert stage.mover.stuck.seconds() == {}, "nobody waits for a canary that is gone"
