@@ -22,8 +22,8 @@ from audit.journal.identity import JOURNAL_NAME, read_journal_id
 from audit.ship.reached import ACKNOWLEDGED, read_reached
 from tests.components.ports import HOST, accepts, free_port
 from tests.components.process import Process, wait_until
-from tests.fault.gateway.world import DEADLINE_S, PREDICT, Answered
-from tests.fault.upgrade.balancer import Backend, Balancer
+from tests.fault.gateway.world import PREDICT, Answered
+from tests.fault.upgrade.balancer import DEADLINE_S, Backend, Balancer
 
 
 @dataclass
@@ -64,7 +64,7 @@ class Pod:
         self.config.write_text(
             f'[data]\ndirectory = "{self.volume}"\n[gateway]\nport = {port}\n'
             f"[sidecar]\nmetrics_port = {free_port()}\nretry_seconds = 0.1\nscan_seconds = 0.1\n"
-            f"delivery_timeout_seconds = 20\ndrain_seconds = 60\n{self.settings}"
+            f"delivery_timeout_seconds = 20\ndrain_seconds = {DEADLINE_S}\n{self.settings}"
         )
         self.sidecar = self._process("sidecar").start()
         self.gateway = self._process("gateway").start()
@@ -145,7 +145,7 @@ class InWork:
 
     def __init__(self, port: int) -> None:
         self._body = json.dumps({"instances": [[0.1, 0.2, 0.3]]}).encode()
-        self._socket = socket.create_connection((HOST, port), timeout=60)
+        self._socket = socket.create_connection((HOST, port), timeout=DEADLINE_S)
 
     def __enter__(self) -> Self:
         head = (

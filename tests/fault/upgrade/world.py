@@ -1,4 +1,4 @@
-"""A house of three gateways' pods, a notary and Kafka, under load, and what must hold of it at the end."""
+"""A house of gateways' pods, a notary and Kafka, under load, and what must hold of it at the end."""
 
 from __future__ import annotations
 
@@ -15,14 +15,13 @@ from audit.proof.entry import Key, Kind
 from audit.proof.record import parse_payload, parse_record
 from registry.stores import LayoutStore
 from tests.components.approvals import affiant
-from tests.components.packages import number_package
 from tests.components.ports import free_port
 from tests.components.process import Process
-from tests.fault.gateway.world import DEADLINE_S, Tally
-from tests.fault.upgrade.balancer import Balancer, Clients, unexcused
+from tests.fault.gateway.world import Tally
+from tests.fault.upgrade.balancer import DEADLINE_S, Balancer, Clients, unexcused
+from tests.fault.upgrade.model import light_package
 from tests.fault.upgrade.pods import Pod, Volume
 
-PODS: Final = ("data-gateway-0", "data-gateway-1", "data-gateway-2")
 PARTITIONS: Final = 3
 CLIENTS: Final = 4
 
@@ -30,10 +29,10 @@ CLIENTS: Final = 4
 class House:
     """Everything, started and under load."""
 
-    def __init__(self, directory: Path, bootstrap: str, *, replication: int) -> None:
+    def __init__(self, directory: Path, bootstrap: str, *, replication: int, pods: int) -> None:
         self.directory = directory
         mark = uuid.uuid4().hex[:8]
-        digest = LayoutStore(directory / "store").push(number_package())
+        digest = LayoutStore(directory / "store").push(light_package())
         self._settings = (
             f'[store]\ndirectory = "{directory / "store"}"\n'
             "[journal]\nsegment_bytes = 262144\n"
@@ -53,7 +52,8 @@ class House:
         argv = [sys.executable, "-P", "-m", "cli.main", "notary", "run", "--config", str(self.config)]
         self.notary = Process(argv, log=directory / "notary.log", cwd=directory, name="notary")
         self.balancer = Balancer()
-        self.pods = [Pod(name, directory, self._settings, self.balancer) for name in PODS]
+        names = [f"data-gateway-{number}" for number in range(pods)]
+        self.pods = [Pod(name, directory, self._settings, self.balancer) for name in names]
         self.emptied: list[Volume] = []
         self.clients: Clients | None = None
         self.in_work = 0
