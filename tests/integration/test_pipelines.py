@@ -22,7 +22,17 @@ STAGES = ["ingest", "preprocess", "train", "publish", "gate"]
 DAG = """
 import json, runpy, sys
 dag = runpy.run_path(sys.argv[1])["dag"]
-print(json.dumps({task.task_id: [sorted(task.upstream_task_ids), task.bash_command] for task in dag.tasks}))
+print(json.dumps({
+    task.task_id: [sorted(task.upstream_task_ids), task.bash_command, task.is_teardown, task.on_failure_fail_dagrun]
+    for task in dag.tasks
+}))
+"""
+DAG_RUN = """
+import json, runpy, sys
+from airflow.utils.db import upgradedb
+upgradedb()
+run = runpy.run_path(sys.argv[1])["dag"].test()
+print(json.dumps([run.state, {each.task_id: each.state for each in run.get_task_instances()}]))
 """
 
 
@@ -43,6 +53,39 @@ def test_airflow_reads_the_dag(tmp_path: Path) -> None:
     for before, after in zip(STAGES, [*STAGES[1:], "show"], strict=True):
         assert tasks[after][0] == [before]
         assert tasks[before][1] == f"dvc repro --single-item {before}"
+    # The run's state is that of the last task that is no teardown: else showing would make a success of a failed gate.
+    assert [name for name, task in tasks.items() if task[2]] == ["show"]
+    assert tasks["show"][3] is False
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(
+    ("failing", "state", "gate"), [("gate", "failed", "failed"), ("none", "success", "success")]
+)
+def test_airflow_fails_the_run_with_the_gate(tmp_path: Path, failing: str, state: str, gate: str) -> None:
+    """Airflow runs the tasks itself; `dvc` and `affiant` are commands that fail or do not."""
+    commands = tmp_path / "bin"
+    commands.mkdir()
+    for name, line in (
+        ("dvc", f'[ "$3" != {failing} ]'),
+        ("affiant", "echo shown"),
+        ("python", "echo sha256:0"),
+    ):
+        (commands / name).write_text(f"#!/bin/sh\n{line}\n")
+        (commands / name).chmod(0o755)
+    done = subprocess.run(
+        [python_of("airflow"), "-c", DAG_RUN, EXAMPLES / "airflow_dag.py"],
+        capture_output=True, text=True, check=False, cwd=tmp_path,
+        env={
+            "PATH": f"{commands}:/usr/bin:/bin", "AIRFLOW_HOME": str(tmp_path), "HOME": str(tmp_path),
+            "AIRFLOW_VAR_CREDIT_WORKSHOP": str(tmp_path), "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+            "AIRFLOW__CORE__DAGS_FOLDER": str(EXAMPLES),
+        },
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    ended, tasks = json.loads(done.stdout.splitlines()[-1])
+    assert (ended, tasks["gate"], tasks["show"]) == (state, gate, "success")
 
 
 def test_kubeflow_compiles_the_component(tmp_path: Path) -> None:
