@@ -155,6 +155,16 @@ def failures(name: str, found: dict[str, Any], limits: Fairness) -> list[str]:
         # Written so that a NaN fails.
         elif not (value <= limit if at_most else value >= limit):
             said.append(f"{name}: {words} is {value:.3f}; {'at most' if at_most else 'at least'} {limit:g}")
+    if limits.unjudged == "fail":
+        small = [
+            f"{group} ({each['count']:.0f} rows)"
+            for group, each in found["groups"].items()
+            if not each["judged"]
+        ]
+        if small:
+            said.append(
+                f"{name}: not judged, with fewer than {limits.minimum_group} rows: {', '.join(small)}"
+            )
     return said
 
 

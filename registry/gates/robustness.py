@@ -10,7 +10,7 @@ from registry.policy.gates import Robustness
 from registry.runtimes import Rows, load
 from registry.signature import Feature, Signature
 
-from .base import Datasets, Outcome
+from .base import CannotJudge, Datasets, Outcome
 
 NEEDS = ("the hold-out",)
 
@@ -19,7 +19,12 @@ _HUGE = float(np.finfo(np.float32).max)
 
 def judge(package: Package, datasets: Datasets, limits: Robustness) -> Outcome:
     """Rows of the hold-out, changed in one column at a time; answers must be finite, probabilities within 0 to 1."""
-    signature, model = package.signature, load(package)
+    signature = package.signature
+    if limits.decisions_changed is not None and signature.task == "regression":
+        raise CannotJudge(
+            "a regression decides nothing: decisions_changed has no meaning for it; leave it out"
+        )
+    model = load(package)
     rows = datasets.sample(signature, limits.rows)
     before = _decided(signature, model.predict(np.ascontiguousarray(rows)))
     failures: list[str] = []

@@ -83,6 +83,9 @@ class Fairness(Part):
     """The decision that people want; in credit the positive class is "bad", so it is the negative one."""
     minimum_group: Count = 30
     """Smaller groups are shown, and not judged."""
+    unjudged: Literal["tell", "fail"] | None = later()
+    """What becomes of a hold-out with groups that are too small to be judged: they are told beside the figures (absent:
+    the same), or the gate fails, until there are rows enough or `edges` that put them with others."""
     demographic_parity_difference: Share | None = None
     """Largest difference of the groups' rates of the favourable decision."""
     demographic_parity_ratio: Share | None = None

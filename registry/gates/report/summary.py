@@ -34,9 +34,15 @@ def _quality(figures: Mapping[str, Any]) -> str:
 def _fairness(figures: Mapping[str, Any]) -> str:
     return "; ".join(
         f"{name}: difference {_short(found['demographic_parity_difference'])}{_between(found)}, "
-        f"ratio {_short(found['demographic_parity_ratio'])}"
+        f"ratio {_short(found['demographic_parity_ratio'])}{_unjudged(found.get('groups', {}))}"
         for name, found in figures.items()
     )
+
+
+def _unjudged(groups: Mapping[str, Mapping[str, Any]]) -> str:
+    """Who is in nobody's difference: whoever signs must not take the figures for everybody's."""
+    small = [f"{name} ({each['count']:,.0f} rows)" for name, each in groups.items() if not each["judged"]]
+    return f", {len(small)} of {len(groups)} groups not judged: {', '.join(small)}" if small else ""
 
 
 def _between(found: Mapping[str, Any]) -> str:
@@ -86,8 +92,12 @@ def _explanation(figures: Mapping[str, Any]) -> str:
 def _robustness(figures: Mapping[str, Any]) -> str:
     turned = figures["decisions_changed_by_missing"]
     worst = max(turned, key=turned.__getitem__, default=None)
-    said = f"; {worst} missing turns {turned[worst]:.1%} of decisions" if worst is not None else ""
-    return f"{figures['predictions']:,} predictions{said}"
+    said = (
+        f"{worst} missing turns {turned[worst]:.1%} of decisions"
+        if worst
+        else "no decision with a missing value"
+    )
+    return f"{figures['predictions']:,} predictions; {said}"
 
 
 def _latency(figures: Mapping[str, Any]) -> str:

@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 
 from registry.gates import Datasets
+from registry.gates.base import GateResult
 from registry.gates.fairness import failures, judge, measure, named
 from registry.gates.intervals import Share, difference
+from registry.gates.report.summary import summary
 from registry.policy.gates import Fairness
 from tests.unit.registry.gates.test_gates import TARGET, split
 
@@ -60,6 +62,26 @@ def test_rates_are_of_the_favourable_decision() -> None:
     }  # fmt: skip
     assert (found["demographic_parity_difference"], found["demographic_parity_ratio"]) == (0.5, 0.5)
     assert found["disparate_impact"] == 1.0  # of the lowest rate to that of a, the largest group: a's own
+
+
+def test_groups_that_are_not_judged_are_told_and_fail_where_that_is_asked_for() -> None:
+    """Who signs reads one line: it says of whom the figures are not. c is refused always, and too small to show it."""
+    labels = np.array(["a"] * 20 + ["b"] * 20 + ["c"] * 9)
+    decided = np.array([True] * 40 + [False] * 9)
+    found = measure(decided, decided, labels, 10)
+
+    def told(figures: Any) -> str:
+        return summary(
+            GateResult(
+                name="fairness", verdict="passed", reason="", figures={"g": figures}, limits={}, versions={}
+            )
+        )
+
+    assert told(found).endswith(", 1 of 3 groups not judged: c (9 rows)")
+    assert "not judged" not in told(measure(decided, decided, labels, 9))
+    limit = {"demographic_parity_difference": 0.1}
+    assert beyond(found, **limit) == beyond(found, **limit, unjudged="tell") == []
+    assert beyond(found, **limit, unjudged="fail") == ["g: not judged, with fewer than 10 rows: c (9 rows)"]
 
 
 def beyond(found: Any, **limits: Any) -> list[str]:

@@ -159,7 +159,9 @@ def test_a_line_for_each_gate() -> None:
     assert told["documentation"] == "1 of 2 texts"
     assert told["quality"] == "auc 0.7300 [0.6600, 0.7900], rmse 12.0000 [11.0000, 13.0000] on 300 rows"
     assert told["data_contract"] == "300 rows, 2 columns; 0 of 1 expectations"
-    assert told["fairness"] == f"{BAD}: difference 0.550 [0.300, 0.700], ratio 0.270"
+    assert told["fairness"] == (
+        f"{BAD}: difference 0.550 [0.300, 0.700], ratio 0.270, 1 of 3 groups not judged: c (2 rows)"
+    )
     older = {"a": {"demographic_parity_difference": 0.1, "demographic_parity_ratio": "nan"}}
     assert summary(result("fairness", older)) == "a: difference 0.100, ratio nan"
     assert told["latency"] == "p50 0.03 ms, p99 0.6 ms"
