@@ -29,6 +29,13 @@ def exported() -> dict[str, tuple[str, ...]]:
     return {name: tuple(f"{name}{end}" for end in ends) for name, ends in found.items()}
 
 
+def labels() -> set[str]:
+    """Every label that some series has."""
+    declared = [each.labels for each in [*vars(names).values(), EXPIRES] if isinstance(each, names.Name)]
+    told = [sample.labels for metric in _asked() for sample in metric.samples]
+    return {label for each in (*declared, *told) for label in each}
+
+
 def _asked() -> Iterator[Metric]:
     yield from Metrics().families(_state())
     copied: Any = SimpleNamespace(contact=0, copied=0)

@@ -209,11 +209,22 @@ def helm(*arguments: str) -> str:
 
 
 def render(chart: Path, values: Sequence[Path] = (), *given: str, release: str = "affiant") -> str:
-    """The manifests of a chart: `given` are more arguments of `helm template`. Raises Refused."""
-    files = [part for file in values for part in ("--values", str(file))]
+    """The manifests of a chart: `given` are more arguments of `helm template`. Raises Refused.
+
+    Beside NAME-values.yaml may lie NAME-rules.yml, which is given as prometheus.rules.file.
+    """
+    files = [part for file in values for part in given_by(file)]
     return helm(
         "template", release, str(chart), "--namespace", "bank", "--kube-version", KUBERNETES, *files, *given
     )
+
+
+def given_by(values: Path) -> Iterator[str]:
+    """A values file, and the rules beside it, as Helm is given them."""
+    yield from ("--values", str(values))
+    rules = values.with_name(values.name.replace("-values.yaml", "-rules.yml"))
+    if rules.suffix == ".yml" and rules.is_file():
+        yield from ("--set-file", f"prometheus.rules.file={rules}")
 
 
 def kubeconform(manifests: Path) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.components.kubernetes import helm, kubeconform
+from tests.components.kubernetes import given_by, helm, kubeconform
 from tests.deploy.helm_chart import CHART, MATRIX, Manifest, Pod, manifests, of_kind, pod, pods, text
 from tests.deploy.helm_policy import broken
 
@@ -18,8 +18,7 @@ EVERY = pytest.mark.parametrize("name", MATRIX)
 def test_helm_itself_has_nothing_against_the_chart() -> None:
     """Not even a warning."""
     for name in ("bank", "small"):
-        values = str(MATRIX[name])
-        helm("lint", "--strict", "--quiet", "--kube-version", "1.34.0", "--values", values, str(CHART))
+        helm("lint", "--strict", "--quiet", "--kube-version", "1.34.0", *given_by(MATRIX[name]), str(CHART))
 
 
 def test_what_it_renders_is_what_kubernetes_takes(tmp_path: Path) -> None:

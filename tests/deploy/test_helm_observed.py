@@ -2,11 +2,14 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import yaml
 
 from monitoring.alerts.routes import Receivers, routes_data
-from tests.components.exported import exported
+from monitoring.alerts.scope import matches_of
+from tests.components.exported import exported, labels
+from tests.components.kubernetes import render
 from tests.components.prometheus import promtool
 from tests.deploy.helm_chart import (
     CHART,
@@ -15,6 +18,9 @@ from tests.deploy.helm_chart import (
     of_kind,
     the,
 )
+
+RUNBOOKS = "https://docs.bank.example/affiant/runbooks"
+OURS = {"namespace": "bank", "affiant_installation": "bank/affiant"}
 
 
 def test_autoscalers_ask_for_metrics_that_there_are() -> None:
@@ -25,8 +31,15 @@ def test_autoscalers_ask_for_metrics_that_there_are() -> None:
     )
     (asked,) = [each["metadata"]["query"] for each in gateway if each["type"] == "prometheus"]
     assert _metric(asked) in known
+    assert _ours(asked)
     (asked,) = [each["metadata"]["query"] for each in monitor]
     assert _metric(asked) in known
+    assert _ours(asked)
+
+
+def _ours(query: str) -> bool:
+    """Another release's load is none of ours."""
+    return 'affiant_installation="bank/affiant"' in query
 
 
 def _metric(query: str) -> str:
@@ -38,8 +51,18 @@ def test_jobs_have_the_names_that_alerts_know() -> None:
     documented = (ROOT / "docs" / "alerts.md").read_text()
     for each in of_kind("bank", "ServiceMonitor"):
         (endpoint,) = each["spec"]["endpoints"]
-        (relabeling,) = endpoint["relabelings"]
-        assert f"job_name: {relabeling['replacement']}," in documented
+        job, ours, _ = endpoint["relabelings"]
+        assert f"job_name: {job['replacement']}," in documented
+        assert ours == {"targetLabel": "affiant_installation", "replacement": "bank/affiant"}
+
+
+def test_the_operator_s_labels_take_no_place_of_ours() -> None:
+    """It gives a target these, and Prometheus renames a metric's own label of that name: rules would find nothing."""
+    given = {"namespace", "pod", "container", "endpoint", "node", "job", "instance", "affiant_installation"}
+    for each in of_kind("bank", "ServiceMonitor"):
+        assert {"regex": "service", "action": "labeldrop"} in each["spec"]["endpoints"][0]["relabelings"]
+    assert labels() & given == set()
+    assert "service" in labels()
 
 
 def test_rules_say_where_they_are_of_and_leave_out_who_is_not_there() -> None:
@@ -48,10 +71,101 @@ def test_rules_say_where_they_are_of_and_leave_out_who_is_not_there() -> None:
     assert {"affiant-gateway", "affiant-notary", "affiant-controller"} <= groups
     small = the("small", "PrometheusRule", "affiant")["spec"]["groups"]
     # It has no volumes, either.
-    assert groups - {each["name"] for each in small} == {
+    of_policy = {each for each in groups if each.startswith("affiant-credit")}
+    assert groups - of_policy - {each["name"] for each in small} == {
         "affiant-notary", "affiant-controller", "affiant-volumes",
     }  # fmt: skip
-    assert {rule["labels"]["namespace"] for each in small for rule in each["rules"]} == {"bank"}
+    assert [
+        rule for each in small for rule in each["rules"] if not OURS.items() <= rule["labels"].items()
+    ] == []
+
+
+def test_the_rules_of_a_policy_reach_the_controller_that_is_there() -> None:
+    """Some ask for an action, and Alertmanager's route of this release asks for labels that those have."""
+    rules = [
+        rule for each in the("bank", "PrometheusRule", "affiant")["spec"]["groups"] for rule in each["rules"]
+    ]
+    asked = [rule for rule in rules if "affiant_action" in rule["labels"]]
+    assert {rule["labels"]["affiant_action"] for rule in asked} >= {"rollback"}
+    action, ours = the("bank", "AlertmanagerConfig", "-controller")["spec"]["route"]["matchers"]
+    assert (action["name"], action["matchType"]) == ("affiant_action", "=~")
+    assert [rule for rule in asked if rule["labels"][ours["name"]] != ours["value"]] == []
+
+
+def test_each_rendered_alert_has_its_runbook() -> None:
+    """The page is there, and the alert says where; without an address for them it says nothing."""
+    rules = [
+        rule for each in the("bank", "PrometheusRule", "affiant")["spec"]["groups"] for rule in each["rules"]
+    ]
+    assert "AffiantVolumeLeft" in {rule["alert"] for rule in rules}
+    for rule in rules:
+        assert rule["annotations"]["runbook_url"] == f"{RUNBOOKS}/{rule['alert']}.md"
+        assert (ROOT / "docs" / "runbooks" / f"{rule['alert']}.md").is_file()
+    for each in the("small", "PrometheusRule", "affiant")["spec"]["groups"]:
+        assert [rule for rule in each["rules"] if "runbook_url" in rule["annotations"]] == []
+
+
+def test_two_releases_neither_hide_nor_disturb_each_other(tmp_path: Path) -> None:
+    """In one namespace, even: each is told of its own monitors."""
+    for name in ("affiant", "next"):
+        rendered = render(
+            CHART, [MATRIX["bank"]], "--show-only", "templates/prometheus.yaml", release=name
+        )  # fmt: skip
+        (rule,) = [
+            each
+            for each in yaml.load_all(rendered, Loader=yaml.CSafeLoader)
+            if each and each["kind"] == "PrometheusRule"
+        ]
+        (tmp_path / f"{name}.yml").write_text(yaml.safe_dump(rule["spec"]))
+    told = {
+        "exp_labels": OURS | {"severity": "page"},
+        "exp_annotations": {
+            "summary": "no monitor judges: drift is not seen",
+            "runbook_url": f"{RUNBOOKS}/AffiantNoMonitor.md",
+        },
+    }
+    tests = [
+        {
+            "interval": "1m",
+            "input_series": [
+                {
+                    "series": f'affiant_monitor_leader{{namespace="bank",affiant_installation="bank/{name}"}}',
+                    "values": f"{value}x10",
+                }
+                for name, value in leaders.items()
+            ],
+            "alert_rule_test": [
+                {"eval_time": "5m", "alertname": "AffiantNoMonitor", "exp_alerts": nobody},
+                {"eval_time": "5m", "alertname": "AffiantTwoMonitors", "exp_alerts": []},
+            ],
+        }
+        for leaders, nobody in (({"affiant": 0, "next": 1}, [told]), ({"affiant": 1, "next": 1}, []))
+    ]
+    case = {"rule_files": ["affiant.yml", "next.yml"], "tests": tests}
+    (tmp_path / "case.yml").write_text(yaml.safe_dump(case))
+    done = promtool("test", "rules", tmp_path / "case.yml")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_alerts_go_to_controllers_that_are_ready_and_scrapes_to_all() -> None:
+    """The Service of the webhook leaves out who is not ready; no ServiceMonitor takes it for one more target."""
+    (url,) = {
+        hook["url"]
+        for each in of_kind("bank", "AlertmanagerConfig")
+        for receiver in each["spec"]["receivers"]
+        for hook in receiver["webhookConfigs"]
+    }
+    services = {
+        f"{each['metadata']['name']}.{each['metadata']['namespace']}.svc": each
+        for each in of_kind("bank", "Service")
+    }
+    told = services[str(urlsplit(url).hostname)]
+    assert "publishNotReadyAddresses" not in told["spec"]
+    assert "affiant.dev/metrics" not in told["metadata"]["labels"]
+    scraped = services["affiant-controller.bank.svc"]
+    assert scraped["spec"]["publishNotReadyAddresses"] is True
+    assert scraped["spec"]["selector"] == told["spec"]["selector"]
+    assert [each["targetPort"] for each in told["spec"]["ports"]] == ["metrics"]
 
 
 def test_prometheus_takes_the_rules(tmp_path: Path) -> None:
@@ -78,10 +192,11 @@ def test_a_volume_that_no_pod_has_is_told_of(tmp_path: Path) -> None:
         "alertname": "AffiantVolumeLeft",
         "exp_alerts": [
             {
-                "exp_labels": {"severity": "warn", "namespace": "bank", "persistentvolumeclaim": left},
+                "exp_labels": OURS | {"severity": "warn", "persistentvolumeclaim": left},
                 "exp_annotations": {
                     "summary": f"No pod has the volume {left} of a gateway: what it holds of the record may be nowhere "
-                    "else. Drain it (drain.claims, docs/kubernetes.md), then delete the claim."
+                    "else. Drain it (drain.claims, docs/kubernetes.md), then delete the claim.",
+                    "runbook_url": f"{RUNBOOKS}/AffiantVolumeLeft.md",
                 },
             }
         ],
@@ -112,19 +227,24 @@ def test_the_controller_hears_as_it_does_without_the_operator() -> None:
     """Alertmanager's routes are those of `affiant alerts render`."""
     spec = the("drain", "AlertmanagerConfig", "-controller")["spec"]
     receivers = Receivers("http://controller/alerts", Path("token"))
+    of = matches_of(["affiant_installation=bank/affiant"])
     (wanted_route,) = [
-        each for each in routes_data(receivers)["route"]["routes"] if each["receiver"] == "controller"
+        each for each in routes_data(receivers, of)["route"]["routes"] if each["receiver"] == "controller"
     ]
     route = spec["route"]
     for ours, theirs in (
         ("groupBy", "group_by"), ("groupWait", "group_wait"), ("groupInterval", "group_interval"),
         ("repeatInterval", "repeat_interval"), ("continue", "continue"),
     ):  # fmt: skip
-        assert route[ours] == wanted_route[theirs]
-    (matcher,) = route["matchers"]
-    assert [f'{matcher["name"]}{matcher["matchType"]}"{matcher["value"]}"'] == wanted_route["matchers"]
+        # Of one installation alone: its label is in every alert that comes here.
+        wanted = wanted_route[theirs]
+        assert route[ours] == (
+            [each for each in wanted if each != of[0].label] if ours == "groupBy" else wanted
+        )
+    matchers = [f'{each["name"]}{each["matchType"]}"{each["value"]}"' for each in route["matchers"]]
+    assert matchers == wanted_route["matchers"]
     (webhook,) = spec["receivers"][0]["webhookConfigs"]
-    assert webhook["url"] == "http://affiant-controller.bank.svc:9467/alerts"
+    assert webhook["url"] == "http://affiant-controller-alerts.bank.svc:9467/alerts"
     assert webhook["httpConfig"]["authorization"]["credentials"] == {
         "name": "affiant-controller-token",
         "key": "controller.token",
@@ -133,8 +253,6 @@ def test_the_controller_hears_as_it_does_without_the_operator() -> None:
 
 def test_keda_without_requests_falls_back_to_nothing() -> None:
     """KEDA refuses a fallback where CPU alone scales."""
-    from tests.components.kubernetes import render
-
     rendered = render(CHART, [MATRIX["bank"]], "--set", "gateway.autoscaling.requestsPerSecond=0")
     (scaled,) = [
         each

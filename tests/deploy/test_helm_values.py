@@ -4,11 +4,13 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from tests.components.approvals import affiant
 from tests.components.kubernetes import Refused, render
 from tests.deploy.helm_chart import CHART, MATRIX, ROOT
 
@@ -86,6 +88,33 @@ REFUSED: list[tuple[str, str, dict[str, str]]] = [
             "caBundle.secretName=x": "caBundle.configMapName and caBundle.secretName name the same thing",
         },
     ),
+    (
+        "a path for a file", "small",
+        {"prometheus.rules.file=alerts/affiant-rules.yml": "prometheus.rules.file holds no rules"},
+    ),
+    (
+        "no such group", "small",
+        {"prometheus.rules.excludedGroups[0]=affiant-completness": "no group is called affiant-completness"},
+    ),
+    (
+        "rules that act on nothing", "drain",
+        {"prometheus.rules.enabled=true": "no rule has the label affiant_action"},
+    ),
+    (
+        "twice", "bank",
+        {
+            "kafka.partitions=1": "monitor.autoscaling.minReplicas 2 is more than kafka.partitions 1",
+            "gateway.extraKeys[0].path=keys.json,gateway.extraKeys[0].secretName=x,gateway.extraKeys[0].key=y":
+                "gateway.extraKeys: keys.json is there already",
+            "monitor.podLabels.cost-centre=x": "monitor.podLabels and commonLabels both have cost-centre",
+            "commonLabels.app\\.kubernetes\\.io/component=x": "commonLabels has app.kubernetes.io/component, which",
+            "gateway.podLabels.app\\.kubernetes\\.io/instance=x": "gateway.podLabels has app.kubernetes.io/instance",
+            "controller.podLabels.sidecar\\.istio\\.io/inject=x": "controller.podLabels has sidecar.istio.io/inject",
+            "notary.podAnnotations.affiant\\.dev/settings=x": "notary.podAnnotations has affiant.dev/settings",
+            "grafana.dashboards.labels.helm\\.sh/chart=x": "grafana.dashboards.labels has helm.sh/chart",
+            "prometheus.rules.labels.cost-centre=x": "prometheus.rules.labels and commonLabels both have cost-centre",
+        },
+    ),
     ("digest", "bank", {"images.notary.digest=": "images.notary.digest is not set, and images.requireDigest is true"}),
     (
         "elsewhere", "gpu",
@@ -100,7 +129,11 @@ REFUSED: list[tuple[str, str, dict[str, str]]] = [
             "gateway.replica=2": "'replica' not allowed",
             "settings.gateway.host=1.2.3.4": "'host' not allowed",
             "settings.journal.max_byte=1": "'max_byte' not allowed",
-            "settings.journl.max_bytes=1": "'journl' not allowed",
+            "settings.journl.max_bytes=1": "'journl'",
+            "settings.alerts.unshipped_seconds_page=5000": "'alerts'",
+            "settings.monitor.people_webhook_file=x": "'people_webhook_file'",
+            "settings.monitor.people_webhook_shape=slack": "'people_webhook_shape'",
+            "settings.monitor.watched[0]=gateway": "'watched'",
             "settings.journal.release=memory": "/settings/journal/release",
             "settings.gateway.max_queue=0": "/settings/gateway/max_queue",
             "images.gateway.tag=latest": "/images/gateway/tag",
@@ -130,6 +163,37 @@ def test_what_cannot_be_is_refused_and_said(name: str, wrong: dict[str, str]) ->
     with pytest.raises(Refused) as refused:
         render(CHART, [MATRIX[name]], *given)
     assert [said for said in wrong.values() if said not in refused.value.said] == []
+
+
+def test_a_rules_file_is_of_rules_and_of_this_release(tmp_path: Path) -> None:
+    """Anything else would leave nobody told, or tell of other releases, in silence."""
+    file = tmp_path / "rules.yml"
+    policy = str(ROOT / "examples" / "credit" / "policy.yaml")
+    given = ("--set-file", f"prometheus.rules.file={file}")
+    rule = {"alert": "Mine", "expr": "vector(1)"}
+    for content, said in (
+        ({"route": {"receiver": "people"}, "receivers": []}, "prometheus.rules.file holds no rules"),
+        ({"groups": []}, "prometheus.rules.file holds no rules"),
+        ({"groups": [1]}, "prometheus.rules.file holds no rules"),
+        ({"groups": [{"name": "a", "rules": 1}]}, "prometheus.rules.file holds no rules"),
+        ({"groups": [{"name": "a", "rules": [{"alert": "A"}]}]}, "prometheus.rules.file holds no rules"),
+        (
+            {"groups": [{"name": "a", "rules": [rule, {"alert": "Up", "expr": 'up{job="affiant-notary"} == 0'}]}]},
+            "Up would read every installation that Prometheus sees, or another one: it does not ask for {affiant_ins",
+        ),
+    ):  # fmt: skip
+        file.write_text(yaml.safe_dump(content))
+        with pytest.raises(Refused) as refused:
+            render(CHART, [MATRIX["small"]], *given)
+        assert said in refused.value.said
+    for words in ((), ("--match", "affiant_installation=bank/other")):
+        file.write_text(affiant("alerts", "render", "--policy", policy, *words).out)
+        with pytest.raises(Refused, match="AffiantScoreDrift would read"):
+            render(CHART, [MATRIX["small"]], *given)
+    file.write_text(affiant("alerts", "render", "--policy", policy, "--chart").out)
+    rendered = render(CHART, [MATRIX["small"]], *given)
+    assert "AffiantScoreDrift" in rendered
+    assert "@installation@" not in rendered
 
 
 def test_all_that_is_missing_is_said_at_once() -> None:

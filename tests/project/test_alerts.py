@@ -25,7 +25,10 @@ from tests.components.alerts import full_policy
 DOCS = Path(__file__).parents[2] / "docs"
 RUNBOOKS = DOCS / "runbooks"
 RULES: list[Rule] = [rule for group in groups_of(full_policy()) for rule in group.rules]
-ALERTS = sorted({rule.alert for rule in RULES})
+CHART = DOCS.parent / "deploy" / "helm" / "affiant"
+OF_CHART = re.findall(r"- alert: (\w+)", (CHART / "templates" / "prometheus.yaml").read_text())
+"""Those that the Helm chart alone makes."""
+ALERTS = sorted({*(rule.alert for rule in RULES), *OF_CHART})
 OF_MONITOR = {each.name: each for each in [*vars(names).values(), EXPIRES] if isinstance(each, names.Name)}
 
 

@@ -140,6 +140,22 @@ what to set; all that are wrong are told at once.
 {{- $wrong = append $wrong (printf "%s.autoscaling.maxReplicas is less than minReplicas" $component) -}}
 {{- end -}}
 {{- end -}}
+{{- if and $v.monitor.enabled (eq $v.monitor.autoscaling.kind "keda") (gt (int $v.monitor.autoscaling.minReplicas) (int $v.kafka.partitions)) -}}
+{{- $wrong = append $wrong (printf "monitor.autoscaling.minReplicas %d is more than kafka.partitions %d: a partition is counted by one monitor, and the others would wait" (int $v.monitor.autoscaling.minReplicas) (int $v.kafka.partitions)) -}}
+{{- end -}}
+{{- range $component := list "gateway" "notary" "monitor" "controller" -}}
+{{- $paths := list -}}
+{{- range include "affiant.keys" (dict "root" $ "component" $component) | fromYamlArray -}}
+{{- if has .path $paths -}}
+{{- $wrong = append $wrong (printf "%s.extraKeys: %s is there already: each file in /run/affiant/keys has its own path" $component .path) -}}
+{{- end -}}
+{{- $paths = append $paths .path -}}
+{{- end -}}
+{{- end -}}
+{{- $wrong = concat $wrong (include "affiant.labels.refused" . | fromYamlArray) -}}
+{{- if $v.prometheus.rules.enabled -}}
+{{- $wrong = concat $wrong (include "affiant.rules.refused" . | fromYamlArray) -}}
+{{- end -}}
 {{- $journal := default dict $v.settings.journal -}}
 {{- $bytes := mulf (default 4294967296 $journal.max_bytes) (default 1 (default dict $v.settings.gateway).workers) -}}
 {{- $room := include "affiant.bytes" $v.gateway.persistence.size | float64 -}}
