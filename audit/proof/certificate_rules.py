@@ -118,7 +118,8 @@ class _Counting:
     ) -> _Counted:
         """Whose approvals count for these roles."""
         by: dict[str, str] = {}
-        offsets, ends, remarks = [], [], []
+        ends: dict[str, float] = {}
+        offsets, remarks = [], []
         for each in said:
             role = each.predicate.get("role")
             if each.type != APPROVAL or not isinstance(role, str) or role not in wanted:
@@ -132,10 +133,13 @@ class _Counting:
             if problem is not None or person is None:
                 remarks.append(f"the approval at offset {each.offset} does not count: {problem}")
                 continue
+            if person not in by:
+                # The first is the evidence that the table names, also of certificates that were made before the last of
+                # a person's approvals was the one that ends.
+                offsets.append(each.offset)
             by[person] = role
-            offsets.append(each.offset)
-            ends.append(said_at(each) + valid)
-        return _Counted(by, tuple(offsets), tuple(ends), tuple(remarks))
+            ends[person] = max(ends.get(person, 0.0), said_at(each) + valid)
+        return _Counted(by, tuple(offsets), tuple(ends.values()), tuple(remarks))
 
     def _problem(  # noqa: PLR0911 — one line a reason
         self, each: Said, role: str, person: str | None, valid: float, by: Mapping[str, str]
@@ -151,8 +155,8 @@ class _Counting:
             return "it is dated in the future"
         if self.now >= at + valid:
             return "it has expired"
-        if person in by:
-            return f"{person} has signed already"
+        if by.get(person, role) != role:
+            return f"{person} has signed already, as {by[person]}"
         if self.rules.publisher:
             return None
         if self.publisher is None:

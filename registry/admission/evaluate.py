@@ -9,7 +9,8 @@ In this order:
 4  the gates passed, under this policy, by the word of the role `gates`, compared with what was live when they said so,
    where the policy compares; roles are asked of the root of that time and of the one in force, here and below;
 5  of each role enough different people have approved this digest for this service under this policy, nobody for two
-   roles, not the publisher, not in the future, not expired; where the policy binds approvals, of these gate results;
+   roles (of a person's in one role the one that ends last), not the publisher, not in the future, not expired; where
+   the policy binds approvals, of these gate results;
 6  where the policy asks for it, somebody with the role `publish` has signed that they published it;
 7  or enough people of the break-glass roles say so, not the publisher: then 3 to 6 are not asked, and the verdict
    says it;
@@ -155,9 +156,10 @@ class _Context:
     def count(
         self, said: Sequence[Said], wanted: Mapping[str, int], valid: float | None, *, glass: bool = False
     ) -> _Count:
-        """Whose approvals count for these roles."""
+        """Whose approvals count for these roles; of a person's, the one that ends last: to renew is to sign again."""
         by: dict[str, str] = {}
-        offsets, ends, remarks = [], [], []
+        signed: dict[str, Said] = {}
+        remarks = []
         for each in said:
             role = each.predicate.get("role")
             if each.type != APPROVAL or not isinstance(role, str) or role not in wanted:
@@ -172,10 +174,9 @@ class _Context:
                 remarks.append(f"the approval at offset {each.offset} does not count: {problem}")
                 continue
             by[person] = role
-            offsets.append(each.offset)
-            if valid is not None:
-                ends.append(at(each) + valid)
-        return _Count(by, tuple(offsets), tuple(ends), tuple(remarks))
+            signed[person] = max(signed.get(person, each), each, key=at)
+        ends = () if valid is None else tuple(at(each) + valid for each in signed.values())
+        return _Count(by, tuple(each.offset for each in signed.values()), ends, tuple(remarks))
 
     def _problem(  # noqa: PLR0911 — one line a reason
         self, each: Said, person: str | None, valid: float | None, by: Mapping[str, str]
@@ -191,8 +192,8 @@ class _Context:
             return "it is dated in the future"
         if valid is not None and self.now >= signed + valid:
             return "it has expired"
-        if person in by:
-            return f"{person} has signed already"
+        if by.get(person, each.predicate["role"]) != each.predicate["role"]:
+            return f"{person} has signed already, as {by[person]}"
         if not self.rules.publisher_may_approve:
             if self.publisher is None:
                 return "nobody knows who published the package"

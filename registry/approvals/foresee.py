@@ -109,7 +109,7 @@ def refusals(board: Board, intent: Intent, *, publisher: str | None, stored: boo
 
 def _approval(board: Board, intent: Intent, person: str, publisher: str | None) -> list[str]:
     found = []
-    own = tuple(each for each in board.about(intent.digest) if not _passed_over(intent, each))
+    own = tuple(each for each in board.about(intent.digest) if not _passed_over(board, intent, person, each))
     board = replace(board, said=own)
     before = board.verdict(intent.service, intent.digest, "live", intent.at, publisher)
     signed = (
@@ -141,13 +141,17 @@ def _either(intent: Intent) -> str:
     return ", not in an emergency either" if intent.break_glass else ""
 
 
-def _passed_over(intent: Intent, each: Said) -> bool:
-    """Approvals of the other kind (break-glass, or not), which would hide this one; and those that it renews."""
+def _passed_over(board: Board, intent: Intent, person: str, each: Said) -> bool:
+    """Approvals of the other kind (break-glass, or not), which would hide this one; and those that it renews, by
+    whatever key of the same person.
+    """
     if each.type != APPROVAL:
         return False
     if (each.predicate.get("break_glass") is True) != intent.break_glass:
         return True
-    return intent.renew and each.author == intent.key and each.predicate.get("role") == intent.role
+    if not intent.renew or intent.role is None or each.predicate.get("role") != intent.role:
+        return False
+    return board.roots.person(each.author, intent.role, each.offset) == person
 
 
 def _gates(board: Board, intent: Intent) -> list[str]:

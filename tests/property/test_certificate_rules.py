@@ -294,6 +294,44 @@ def test_a_rejection_is_heard_whatever_stands_before_it(drawn: list[Any], slot: 
         assert not judged.admitted or judged.break_glass
 
 
+@settings(max_examples=60)
+@given(events, slots, st.sets(st.sampled_from(PEOPLE)))
+def test_what_everybody_renews_ends_later(drawn: list[Any], slot: str, others: set[str]) -> None:
+    """On both sides: the first end is that of the oldest renewal, of whoever has approved it, and of nothing before."""
+    drawn = [(*each[:7], -1800 if each[7] == 0 else each[7], *each[8:]) for each in drawn]
+    judged = both(drawn, "credit", slot, "zoe")
+    assume(judged.admitted and not judged.break_glass and judged.expires is not None)
+    said = told(drawn)
+    policy = policy_in_force(fold_roots(FIRST, said), said)
+    assert policy is not None
+    assert judged.expires is not None
+    number = next(at for at, each in enumerate(POLICIES) if each.digest == policy.digest)
+    renewals = [says(who=who, role=role, policy=number) for role, who in judged.approved_by]
+    days = policy.policy.services["credit"].approvals.valid_days
+    later = both([*drawn, *renewals], "credit", slot, "zoe")
+    assert later.admitted
+    assert later.expires is not None
+    assert later.expires >= NOW + len(said) + days * 86_400 > judged.expires - 300
+    one = both([*drawn, *renewals[1:]], "credit", slot, "zoe")
+    assert one.admitted
+    assert one.expires is not None
+    assert judged.expires <= one.expires <= later.expires
+
+
+def test_a_renewal_moves_the_end_on_both_sides() -> None:
+    """Signed half an hour before, and again; the older one, said later, takes nothing back."""
+    old = [
+        says(type=GATES, who="cyd", role="gates"),
+        says(who="ann", role="legal", ago=-1800),
+        says(ago=-1800),
+    ]
+    end = NOW + 10 * 86_400
+    assert both(old, "credit", "live", "zoe").expires == end + 2 - 1800
+    both_again = [*old, ADMITTED[1], BOB, says(ago=-1800)]
+    assert both(both_again, "credit", "live", "zoe").expires == end + 4
+    assert both(both_again, "credit", "live", "zoe").approvals == (2, 3), "the table names the first"
+
+
 def test_a_rejection_does_not_go_with_its_key_on_either_side() -> None:
     """Bob has another key, and the old one is there no more; what it took back stays taken back."""
     root = says(type=ROOT, second=rekeyed(SECOND["gains"], "bob"))

@@ -78,7 +78,10 @@ def test_nobody_signs_twice(judged: House) -> None:
         done = judged.sign("approve", "ann", role)
         assert (done.code, "nobody signs twice" in done.err) == (1, True)
     assert judged.sign("approve", "ann", "compliance", "--renew").code == 1
-    assert judged.sign("approve", "ann", "legal", "--renew").code == 0
+    before = slot(judged.status(), "canary")["expires"]
+    done = judged.sign("approve", "ann", "legal", "--renew")
+    assert (done.code, "signed already" in done.out) == (0, False)
+    assert slot(judged.status(), "canary")["expires"] > before
     assert slot(judged.status())["missing"] == {"compliance": 1}
 
 

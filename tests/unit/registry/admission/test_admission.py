@@ -564,6 +564,22 @@ def test_nobody_signs_twice(world: Any) -> None:
     assert world.verdict().missing == {"compliance": 1}
 
 
+def test_of_a_persons_approvals_the_one_that_ends_last_counts(approved: Any) -> None:
+    """Renewed on day 5 of 10 by one, and then by both; what is sent again, or is older, renews nothing."""
+    approved.clock += 5 * DAY
+    approved.approve("dan", "legal")
+    assert approved.verdict().expires == NOW + 10 * DAY
+    assert approved.verdict().counted == (4, 3)
+    approved.approve("bob", "compliance")
+    approved.approve("bob", "compliance", at=NOW + DAY)
+    verdict = approved.verdict()
+    assert (verdict.expires, verdict.counted) == (NOW + 15 * DAY, (4, 5))
+    assert approved.verdict(now=NOW + 15 * DAY - 1).admitted
+    assert approved.verdict(now=NOW + 15 * DAY).expired
+    approved.gates(passed=False)
+    assert "signed already" not in " ".join(approved.verdict().reasons)
+
+
 def test_a_role_that_somebody_does_not_have_is_not_theirs(world: Any) -> None:
     """Whatever they write into the predicate."""
     world.gates()
