@@ -27,7 +27,7 @@ Plans = Mapping[str, tuple[Placed, ...]]
 
 
 class Governing(Protocol):
-    """For one thread."""
+    """`read_on` is for one thread. All else MUST be what that left: others ask while it goes on (a scrape, a page)."""
 
     def read_on(self) -> None:
         """Take what is new. Raises LogUnavailable: the governance log does not answer, or is another one."""
@@ -82,12 +82,15 @@ class Governed:
         self.expires: Mapping[tuple[str, str], float] = {}
         self._deployed: Mapping[str, Deployed] = {}
         self._end = -1
+        self._policy: Policy | None = None
         self._names = self._all_names()
 
     def read_on(self) -> None:
         """See `Governing.read_on`."""
         grounds, now = self._follower.read_on(), self._clock()
         if grounds.end != self._end:
+            found = grounds.ledger.policy
+            self._policy = None if found is None else found.policy
             self._deployed, self._end, self._looked = grounds.services(), grounds.end, float("-inf")
             self._names = self._all_names()
         if not 0 <= now - self._looked < _EXPIRY:
@@ -102,9 +105,12 @@ class Governed:
 
     @property
     def policy(self) -> Policy | None:
-        """See `Governing.policy`."""
-        found = self._follower.grounds.ledger.policy
-        return None if found is None else found.policy
+        """See `Governing.policy`.
+
+        Not asked of the ledger here: it folds what is new when it is asked, and a scrape that did so while entries were
+        taken put them into its index twice. Who deployed what was then read from other offsets, or beyond the last.
+        """
+        return self._policy
 
     @property
     def served(self) -> Mapping[Of, int]:

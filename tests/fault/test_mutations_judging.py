@@ -26,6 +26,7 @@ PAGES = "monitoring/pages.py"
 ASKING = "monitoring/asking.py"
 MEMBERS = "monitoring/members.py"
 LEAD = "monitoring/lead.py"
+GOVERNED = "monitoring/governed.py"
 
 ON_JUDGING = "tests/unit/monitoring/judging"
 ON_LEADING = "tests/unit/monitoring/leading"
@@ -315,6 +316,15 @@ MUTATIONS = (
         "None if rollout.alone else rollout.digest)",
         "None)",
         ON_MOVER,
+    ),
+    Mutation(
+        "a scrape that reads the log",
+        GOVERNED,
+        "        return self._policy\n",
+        "        found = self._follower.grounds.ledger.policy\n"
+        "        return None if found is None else found.policy\n",
+        ON_GOVERNED,
+        short=True,
     ),
     Mutation(
         "a canary that did not stand there",

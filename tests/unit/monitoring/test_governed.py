@@ -9,7 +9,7 @@ import pytest
 from monitoring.governed import Governed, Ungoverned
 from monitoring.panes import Of
 from registry.deployment import Placed, Steps
-from tests.components.controller import NOW, ONE, THREE, TWO, Town, plan_of
+from tests.components.controller import NOW, ONE, THREE, TWO, Town, plan_of, policy_of, put
 
 DAY = 86_400.0
 MS = 1000
@@ -56,6 +56,21 @@ def test_what_answers_since_when(tmp_path: Path) -> None:
         (ONE, since, False),
         (THREE, since, False),
     ]
+
+
+def test_who_asks_while_the_log_is_read_gets_what_was_read_before(tmp_path: Path) -> None:
+    """A scrape is another thread: what it folded of entries that are being taken would be folded a second time."""
+    town = Town()
+    log = town.write(tmp_path)
+    found = Governed(log, town.root, {}, town.publisher, lambda: town.clock)
+    found.read_on()
+    before, entries = town.policy, len(town.entries)
+    town.set_policy(policy_of("{causes: [input]}"))
+    put(log, town.entries[entries:])
+    grounds = found._follower.read_on()  # taken by the thread that reads, and not folded yet
+    assert (found.policy, grounds.ledger._index.end) == (before, entries)
+    found.read_on()
+    assert (found.policy, town.policy != before) == (town.policy, True)
 
 
 def test_what_was_ever_named_may_have_answered(tmp_path: Path) -> None:
