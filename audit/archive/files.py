@@ -7,8 +7,8 @@ file that is there already is compared by its rows (`Archiver`).
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
-from typing import BinaryIO, Final
+from collections.abc import Mapping, Sequence
+from typing import Any, BinaryIO, Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -17,7 +17,7 @@ from audit.proof.errors import FormatError
 
 from .bounds import Opened, batches, check_bounds, dictionaries, plain_schema
 from .footer import read_footer
-from .names import ArchiveFile
+from .names import ArchiveFile, Part
 from .schema import CHECKPOINTS, ENTRIES, PAYLOADS
 
 PARQUET_ERRORS: Final = (pa.ArrowException, OSError, ValueError, LookupError, TypeError, OverflowError)
@@ -44,32 +44,50 @@ _DELTA: Final = {
     "batch_id": "DELTA_BINARY_PACKED",
     "ticket": "DELTA_BINARY_PACKED",
 }
+# Without Arrow's own schema beside Parquet's: types are then the same to every reader. With a checksum of each page:
+# one that is damaged is not decoded. Who changes these changes what is written from then on: a file that was written
+# otherwise is held to its rows (audit/auditor/claims.py), and stays one.
+_ALL_OPTIONS: Final[Mapping[str, Any]] = {
+    "compression": "zstd", "compression_level": COMPRESSION_LEVEL, "store_schema": False, "version": "2.6",
+    "data_page_version": "1.0", "write_page_checksum": True,
+}  # fmt: skip
+_OPTIONS: Final[Mapping[Part, Mapping[str, Any]]] = {
+    Part.ENTRIES: {"use_dictionary": _DICTIONARY, "column_encoding": _DELTA},
+    Part.PAYLOADS: {"use_dictionary": False},
+    Part.CHECKPOINTS: {"use_dictionary": False},
+}
 
 
 def encode_entries(table: pa.Table) -> bytes:
     """A file of `schema.ENTRIES`."""
-    return _write(table, ENTRY_GROUP, use_dictionary=_DICTIONARY, column_encoding=_DELTA)
+    return _write(table, ENTRY_GROUP, Part.ENTRIES)
 
 
 def encode_payloads(table: pa.Table) -> bytes:
     """A file of `schema.PAYLOADS`."""
     mean = max(1, table.nbytes // max(1, table.num_rows))
-    return _write(table, max(1, PAYLOAD_GROUP_BYTES // mean), use_dictionary=False)
+    return _write(table, max(1, PAYLOAD_GROUP_BYTES // mean), Part.PAYLOADS)
 
 
 def encode_checkpoints(table: pa.Table) -> bytes:
     """A file of `schema.CHECKPOINTS`."""
-    return _write(table, ENTRY_GROUP, use_dictionary=False)
+    return _write(table, ENTRY_GROUP, Part.CHECKPOINTS)
 
 
-def _write(table: pa.Table, group: int, **options: object) -> bytes:
+def encode_in_groups(part: Part, table: pa.Table, groups: Sequence[int]) -> bytes:
+    """A file of a part whose row groups have so many rows each, which are all rows: what is right to say of them."""
+    options = _OPTIONS[part]
+    sink, at = io.BytesIO(), 0
+    with pq.ParquetWriter(sink, table.schema, **_ALL_OPTIONS, **options) as writer:
+        for rows in groups:
+            writer.write_table(table.slice(at, rows), row_group_size=max(1, rows))
+            at += rows
+    return sink.getvalue()
+
+
+def _write(table: pa.Table, group: int, part: Part) -> bytes:
     sink = io.BytesIO()
-    # Without Arrow's own schema beside Parquet's: types are then the same to every reader. With a checksum of each
-    # page: one that is damaged is not decoded.
-    pq.write_table(
-        table, sink, row_group_size=group, compression="zstd", compression_level=COMPRESSION_LEVEL,
-        store_schema=False, version="2.6", data_page_version="1.0", write_page_checksum=True, **options,
-    )  # fmt: skip
+    pq.write_table(table, sink, row_group_size=group, **_ALL_OPTIONS, **_OPTIONS[part])
     return sink.getvalue()
 
 

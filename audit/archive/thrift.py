@@ -64,6 +64,13 @@ def read_struct(raw: bytes | memoryview) -> Struct:
     return found
 
 
+def read_struct_at(raw: bytes, at: int) -> tuple[Struct, int]:
+    """A struct that begins at a byte of many, and where it ends; as `read_struct`, but for what is behind it."""
+    reader = _Reader(raw)
+    reader.at = at
+    return reader.struct(0), reader.at
+
+
 class _Reader:
     """Where it is in the bytes, and how much it may still take."""
 

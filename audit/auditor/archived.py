@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Final
 
 import pyarrow as pa
@@ -29,10 +30,12 @@ from audit.notary.state import State
 from audit.proof.errors import FormatError
 from audit.proof.hashing import leaf_hash
 
+from .claims import false_claims
 from .verified import TreeVerified
 
 _WRITER: Final = re.compile(r"parquet-cpp-arrow version [0-9]+\.[0-9]+\.[0-9]+")
-_OURS: Final = f"parquet-cpp-arrow version {pa.__version__}"
+_NAMED: Final = 8
+"""False things that a file says of its rows; it may say no end of them."""
 _DAY: Final = 86_400_000
 
 Entries = Sequence[bytes | None]
@@ -184,7 +187,7 @@ class Archived:
                 if made.equals(table):
                     verified.archived += made.num_rows
                     if whole:
-                        self._other_writer(file, content, verified)
+                        self._other_writer(file, content, made, verified)
                 else:
                     self._columns(file, beside.first, table, made, verified)
         except (FormatError, *PARQUET_ERRORS) as error:
@@ -210,7 +213,7 @@ class Archived:
             verified.flaw("archive", "the column payload_digest is not what the entry says",
                           offset=table.column("offset")[at].as_py(), path=file.name)  # fmt: skip
         elif whole and encode_payloads(table) != beside.payload_content:
-            self._other_writer(file, beside.payload_content, verified)
+            self._other_writer(file, beside.payload_content, table, verified)
 
     def _rows(self, file: ArchiveFile, first: int, table: pa.Table, entries: Entries) -> None:
         """Where the tree's own entry is wrong the archive may have the right one: it is only said."""
@@ -239,18 +242,27 @@ class Archived:
                 path=file.name,
             )
 
-    def _other_writer(self, file: ArchiveFile, content: bytes, verified: TreeVerified) -> None:
-        """The rows are right, the file's bytes are not those that we would write."""
-        writer = open_file(file, content).footer.writer
-        if writer == _OURS or not _WRITER.fullmatch(writer):
+    def _other_writer(
+        self, file: ArchiveFile, content: bytes, table: pa.Table, verified: TreeVerified
+    ) -> None:
+        """The rows are right, the file's bytes are not those that we would write: what it says of its rows is held to
+        them, whoever wrote it.
+        """
+        writer, faults = open_file(file, content).footer.writer, list[str]()
+        try:
+            faults += islice(false_claims(file.part, content, table), _NAMED)
+        except (FormatError, *PARQUET_ERRORS) as error:
+            faults.append(str(error))
+        if not _WRITER.fullmatch(writer):
+            faults.append("it says that something else wrote it than the library that a notary has")
+        for fault in faults:
             verified.flaw(
-                "archive", "its rows are right, its statistics or other bytes beside them are not: what searches by "
-                "them may miss rows", path=file.name,
-            )  # fmt: skip
-        else:
-            verified.archive_files += 1
-            verified.remark("archive", f"was written by {writer}: its rows were compared, its bytes were not",
-                                  path=file.name)  # fmt: skip
+                "archive", f"its rows are right, and what it says of them is not: {fault}", path=file.name
+            )
+        if not faults:
+            verified.archive_files += file.part is Part.ENTRIES
+            said = f"was written in another way, by {writer}: what it says of its rows was held to them"
+            verified.remark("archive", said, path=file.name)
 
     def _day(self, file: ArchiveFile, logged: Sequence[int | None]) -> None:
         """All of one day; the folder says which, unless no time was known when it was named."""
@@ -288,7 +300,7 @@ class Archived:
             except (FormatError, ArchiveGap, *PARQUET_ERRORS):
                 continue  # Heads says it
             if encode_checkpoints(table) != content:
-                self._other_writer(file, content, self._verified)
+                self._other_writer(file, content, table, self._verified)
 
     def entry(self, offset: int, leaf: bytes) -> bytes | None:
         """The archive's entry at an offset, when it is the one whose hash the tree has."""

@@ -14,6 +14,7 @@ pytestmark = pytest.mark.fault
 
 PROOF = "tests/unit/audit/proof"
 ATTACKS = "tests/fault/attacks/test_attacks.py"
+STATISTICS = "tests/fault/attacks/test_statistics.py"
 COPIED = (
     "audit",
     "docs/sealed-log.md",
@@ -100,6 +101,12 @@ MUTATIONS = (
           "                if made.equals(table):", "                if made.equals(table) or not whole:", ATTACKS),
     check("the archive's bytes", "auditor/archived", "            if whole and encode_entries(made) == content:",
           "            if True:", ATTACKS),
+    check("statistics of another writer", "auditor/claims",
+          "    if any(right.get(_OLDER.get(id_, id_)) != found for id_, found in said.items()):", "    if False:", STATISTICS),
+    check("what could be held to nothing", "auditor/claims", "    for id_ in sorted(fields.keys() - known):",
+          "    for id_ in ():", STATISTICS),
+    check("where row groups are", "auditor/claims", "        if group.get(id_, found) != found", "        if False",
+          STATISTICS),
     check("the log's records", "auditor/logged", "            if entry is not None and made.entry != entry:",
           "            if False:", ATTACKS),
     check("the log's end", "auditor/logged", "        if self._end < size:", "        if False:", ATTACKS),

@@ -16,6 +16,7 @@ NOT_ATTACKS = {
     "test_what_a_notary_has_sealed_is_without_a_flaw_or_a_remark",
     "test_a_sound_log_is_without_a_flaw",
     "test_an_untouched_log_is_without_a_flaw",
+    "test_another_writer_of_the_same_is_a_remark",
     "test_every_tree_of_a_store_is_looked_at",
     "test_sequences_are_what_the_log_counts",
     "test_the_archive_tells_which_byte_of_an_entry_is_wrong",
