@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.components.kubernetes import given_by, helm, kubeconform
-from tests.deploy.helm_chart import CHART, MATRIX, Manifest, Pod, manifests, of_kind, pod, pods, text
+from tests.deploy.helm_chart import CHART, MATRIX, ROOT, Manifest, Pod, manifests, of_kind, pod, pods, text
 from tests.deploy.helm_policy import broken
 
 EVERY = pytest.mark.parametrize("name", MATRIX)
@@ -218,6 +218,31 @@ def test_a_plan_is_followed_and_other_settings_restart() -> None:
     before = template()
     assert template("--set", "plan[1].weight=25") == before
     assert template("--set", "settings.gateway.max_queue=7") != before
+
+
+def test_readers_are_upgraded_before_gateways() -> None:
+    """Their images alone change three Deployments; what answers and what ships is as it was (docs/operations.md)."""
+    import yaml
+
+    from tests.components.kubernetes import render
+
+    def workloads(*given: str) -> dict[tuple[str, str], Any]:
+        rendered = yaml.load_all(render(CHART, [MATRIX["drain"]], *given), Loader=yaml.CSafeLoader)
+        return {
+            (each["kind"], each["metadata"]["name"]): each
+            for each in rendered
+            if each and each["kind"] != "Pod"
+        }
+
+    readers = ("notary", "monitor", "controller")
+    new = [part for each in readers for part in ("--set", f"images.{each}.tag=9.9.9")]
+    before, after = workloads(), workloads(*new)
+    assert before.keys() == after.keys()
+    assert {where for where in before if before[where] != after[where]} == {
+        ("Deployment", f"affiant-{each}") for each in readers
+    }
+    documented = (ROOT / "docs" / "kubernetes.md").read_text()
+    assert [each for each in readers if f"--set images.{each}.tag=" not in documented] == []
 
 
 @pytest.mark.parametrize("name", [name for name in MATRIX if name != "small"])

@@ -78,22 +78,41 @@ def test_no_way_that_settings_use_is_closed(name: str) -> None:
 
 @pytest.mark.parametrize("name", MATRIX)
 def test_the_notes_tell_which_way_is_closed(name: str, tmp_path: Path) -> None:
-    """What `helm install` prints after: Helm shows it to nobody without a cluster, so a manifest has it here."""
-    chart = tmp_path / "chart"
-    shutil.copytree(CHART, chart)
-    notes = chart / "templates" / "NOTES.txt"
-    assert 'range $way, $what := include "affiant.closed" . | fromYaml' in notes.read_text()
-    told = f'{{{{- define "told.notes" -}}}}\n{notes.read_text()}\n{{{{- end -}}}}\n'
-    told += 'ways: {{ include "affiant.closed" . | fromYaml | keys | toJson }}\n'
-    told += 'notes: {{ include "told.notes" . | toJson }}\n'
-    (chart / "templates" / "told.yaml").write_text(told)
+    """Each that is used and that nobody opened."""
     values = yaml.safe_load(MATRIX[name].read_text())
-    rendered = render(chart, [MATRIX[name]], "--show-only", "templates/told.yaml")
-    said = yaml.safe_load(rendered)
+    said = notes(tmp_path, name)
     on = values.get("networkPolicy", {}).get("enabled", True)
     assert set(said["ways"]) == (closed(manifests(name), values) if on else set())
     for way in WHO:
         assert (f"networkPolicy.{way}.to is empty" in said["notes"]) == (way in said["ways"])
+
+
+def test_the_notes_tell_that_no_alert_is_for_the_controller(tmp_path: Path) -> None:
+    """Where the rules are those that no policy speaks of, and somebody else's Alertmanager is to bring alerts."""
+    others = (
+        "--set",
+        "prometheus.alertmanagerConfig.enabled=false",
+        "--set",
+        "prometheus.rules.enabled=true",
+    )
+    assert "NO ALERT is for the controller" in notes(tmp_path / "without", "drain", *others)["notes"]
+    assert "NO ALERT is for the controller" not in notes(tmp_path / "with", "bank")["notes"]
+
+
+def notes(folder: Path, name: str, *given: str) -> dict[str, Any]:
+    """What `helm install` prints after: Helm shows it to nobody without a cluster, so a manifest has it here."""
+    chart = folder / "chart"
+    shutil.copytree(CHART, chart)
+    text = (chart / "templates" / "NOTES.txt").read_text()
+    assert 'range $way, $what := include "affiant.closed" . | fromYaml' in text
+    told = f'{{{{- define "told.notes" -}}}}\n{text}\n{{{{- end -}}}}\n'
+    told += 'ways: {{ include "affiant.closed" . | fromYaml | keys | toJson }}\n'
+    told += 'notes: {{ include "told.notes" . | toJson }}\n'
+    (chart / "templates" / "told.yaml").write_text(told)
+    said: dict[str, Any] = yaml.safe_load(
+        render(chart, [MATRIX[name]], "--show-only", "templates/told.yaml", *given)
+    )
+    return said
 
 
 def test_each_way_is_opened_to_who_goes_it_and_to_nobody_else() -> None:
