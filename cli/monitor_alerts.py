@@ -62,14 +62,16 @@ class Evaluating:
         limits: Limits,
         *,
         alone: bool,
+        unread: frozenset[str] = frozenset(),
     ) -> None:
-        """`alone`: there is no other monitor that could lead."""
+        """`alone`: there is no other monitor that could lead. `unread`: alerts whose metrics are not read here."""
         self._embedded: Final = embedded
         self._monitor: Final = monitor
         self._policy: Final = policy
         self._senders: Final = senders
         self._limits: Final = limits
         self._alone: Final = alone
+        self._unread: Final = unread
         self._known: Policy | None = None
         self._followed: tuple[Policy | None, bool] | None = None
 
@@ -106,11 +108,11 @@ class Evaluating:
         from monitoring.alerts.path import path_groups
         from monitoring.alerts.rules import groups_of
 
-        if leads:
-            return tuple(path_groups(self._limits)) if policy is None else groups_of(policy, self._limits)
+        without = self._unread if leads else self._unread | {NO_MONITOR}
+        all_of = path_groups(self._limits) if policy is None or not leads else groups_of(policy, self._limits)
         return tuple(
-            Group(each.name, tuple(rule for rule in each.rules if rule.alert != NO_MONITOR), each.interval)
-            for each in path_groups(self._limits)
+            Group(each.name, tuple(rule for rule in each.rules if rule.alert not in without), each.interval)
+            for each in all_of
         )
 
 
@@ -134,13 +136,27 @@ def configured_evaluating(
     sources: dict[str, Source] = {"monitor": own(monitor), **_others(config, settings)}
     return Evaluating(
         Embedded((), sources, senders), monitor, policy, senders, configured_limits(config),
-        alone=config.section("log", LogSettings).backend == "local",
+        alone=config.section("log", LogSettings).backend == "local", unread=_unread(settings),
     )  # fmt: skip
+
+
+def _unread(settings: MonitorSettings) -> frozenset[str]:
+    """Alerts that would say of what is elsewhere, or is not written, that there is none."""
+    from monitoring.alerts.path import COMPLETENESS, NO_CONTROLLER
+
+    elsewhere = settings.webhook is not None or "controller" not in settings.watched
+    return frozenset(
+        {
+            *(COMPLETENESS if settings.completeness_file is None else ()),
+            *({NO_CONTROLLER} if elsewhere else ()),
+        }
+    )
 
 
 def _others(config: Config, settings: MonitorSettings) -> dict[str, Source]:
     """The processes of this machine whose metrics the record's rules read; of a port that is not said, none."""
     from monitoring.alerts.embedded import page
+    from monitoring.alerts.written import written
     from monitoring.settings import ControllerSettings
     from service.settings import GatewaySettings
 
@@ -165,6 +181,8 @@ def _others(config: Config, settings: MonitorSettings) -> dict[str, Source]:
         tls = None if certificate is None else _believing(config.resolve(certificate))
         scheme = "http" if tls is None else "https"
         found[name] = page(f"{scheme}://{in_url(reachable(host))}:{port}/metrics", tls=tls)
+    if settings.completeness_file is not None:
+        found["completeness"] = written(config.resolve(settings.completeness_file))
     return found
 
 

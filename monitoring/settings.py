@@ -52,6 +52,9 @@ class MonitorSettings(Section):
     )
     """The processes of this machine whose /metrics the alerts read, and which are told of when they do not answer; the
     controller where its key is."""
+    completeness_file: Path | None = None
+    """The file that `affiant audit completeness --textfile` writes on this machine, for the alerts of what it finds.
+    Not set: nobody but who runs it is told."""
     labels_seconds: float = Field(2_592_000.0, gt=0)
     """Predictions wait so long for their labels; of later ones only the count is told."""
 

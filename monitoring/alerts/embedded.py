@@ -76,18 +76,23 @@ def page(url: str, *, timeout: float = TIMEOUT, tls: Callable[[], ssl.SSLContext
                 raw = answer.read(MOST_BYTES + 1)
         except http.client.HTTPException as error:
             raise OSError(f"no HTTP: {type(error).__name__}") from error
-        if len(raw) > MOST_BYTES:
-            raise ValueError(f"over {MOST_BYTES} bytes")
-        try:
-            return [
-                Sample(each.name, each.labels, each.value)
-                for family in text_string_to_metric_families(raw.decode())
-                for each in family.samples
-            ]
-        except (ValueError, LookupError, TypeError, AttributeError) as error:
-            raise ValueError(f"no metrics: {type(error).__name__}") from error
+        return parsed(raw)
 
     return samples
+
+
+def parsed(raw: bytes) -> list[Sample]:
+    """An exposition's samples. Raises ValueError: it is none, or longer than MOST_BYTES."""
+    if len(raw) > MOST_BYTES:
+        raise ValueError(f"over {MOST_BYTES} bytes")
+    try:
+        return [
+            Sample(each.name, each.labels, each.value)
+            for family in text_string_to_metric_families(raw.decode())
+            for each in family.samples
+        ]
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise ValueError(f"no metrics: {type(error).__name__}") from error
 
 
 class Embedded:

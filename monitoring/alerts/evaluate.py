@@ -12,6 +12,7 @@ from .form import (
     Burn,
     Condition,
     Figure,
+    Gone,
     Labels,
     Level,
     Nobody,
@@ -49,6 +50,8 @@ def holds(condition: Condition, history: History, now: float) -> Vector:  # noqa
             return _burn(condition, history, now)
         case Spread():
             return _spread(condition, history, now)
+        case Gone():
+            return _gone(condition, history, now)
         case Nobody(select):
             total = sum(value for _, value in history.newest(select, now))
             return {(): float(total)} if total < 1 else {}
@@ -101,6 +104,14 @@ def _burn(burn: Burn, history: History, now: float) -> Vector:
         and short.get(key, -math.inf) > burn.limit
         and bad.get(key, -math.inf) >= burn.minimum
     }
+
+
+def _gone(gone: Gone, history: History, now: float) -> Vector:
+    there = _group(history.newest(gone.select, now), gone.by, "sum")
+    before = [
+        (series.labels, 1.0) for series in history.over(gone.select) if series.window(gone.seconds, now)
+    ]
+    return {key: value for key, value in _group(before, gone.by, "sum").items() if key not in there}
 
 
 def _spread(spread: Spread, history: History, now: float) -> Vector:

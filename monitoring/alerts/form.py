@@ -111,7 +111,19 @@ class Nobody:
     select: Select
 
 
-Condition = Level | Since | Until | Rose | Burn | Spread | Nobody
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """Groups of series of which none is there, and one was within so many seconds; the value: how many were.
+
+    `up` of a target that does not answer is 0. Of what nobody finds to be asked any more, there is no `up`.
+    """
+
+    select: Select
+    by: Labels
+    seconds: int
+
+
+Condition = Level | Since | Until | Rose | Burn | Spread | Nobody | Gone
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,11 +180,13 @@ def selects(condition: Condition) -> tuple[Select, ...]:
 
 
 def windows(condition: Condition) -> tuple[int, ...]:
-    """Seconds back that it looks at counters; empty for conditions of the newest scrape."""
+    """Seconds back that it looks at series; empty for conditions of the newest scrape."""
     match condition:
         case Burn():
             return (condition.long, condition.short)
         case Rose():
             return (condition.window, condition.window + REMEMBERED)
+        case Gone():
+            return (condition.seconds,)
         case _:
             return ()

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from audit.certificates import LOG_CERTIFICATE
 from monitoring import names
 
-from .form import Group, Labels, Level, Match, Nobody, Rose, Rule, Select, Severity, Since, Until
+from .form import Gone, Group, Labels, Level, Match, Nobody, Rose, Rule, Select, Severity, Since, Until
 from .limits import Limits
 
 DAY, HOUR, MINUTE = 86_400, 3600, 60
@@ -23,21 +24,36 @@ APPROVAL_EXPIRES: Final = "affiant_approval_expires_timestamp_seconds"
 """Of what is to answer now, by service and digest, s since 1970 UTC (`monitoring.alerts.expiry`)."""
 CERTIFICATE_EXPIRES: Final = "affiant_gateway_certificate_expires_timestamp_seconds"
 """Of the gateway's TLS certificate, s since 1970 UTC."""
+CERTIFICATES: Final = (
+    ("gateway", CERTIFICATE_EXPIRES, "the certificate of {instance} ends in {value} s"),
+    ("controller", names.CONTROLLER_CERTIFICATE.name, "the controller's certificate ends in {value} s"),
+    ("log", LOG_CERTIFICATE, "the certificate that {instance} shows the brokers ends in {value} s"),
+)
+"""Whose they are, their metrics, and what is said."""
 MIRROR_SECONDS: Final = 15 * MINUTE
 """A copy that is so far behind is told of. It is nobody's record: there is no limit of it in a policy."""
+STUCK_SECONDS: Final = 15 * MINUTE
+"""An alarm that waits for nobody knows what, or a rollout that is stuck, is told of then: by itself neither ends."""
+UNREADY_SECONDS: Final = 5 * MINUTE
+"""A component that is being replaced is no news."""
+NO_CONTROLLER: Final = "AffiantNoController"
+COMPLETENESS: Final = frozenset(
+    {"AffiantRecordsMissing", "AffiantAnswersUnrecorded", "AffiantCompletenessOld"}
+)
+"""By what `affiant audit completeness --textfile` writes."""
 JOBS: Final = "affiant.*|"
 """Jobs whose absence is told; where the monitor evaluates itself there are no jobs."""
 
 
-def path_groups(limits: Limits) -> Iterator[Group]:
-    """The groups, in the order of a record's way."""
+def path_groups(limits: Limits, *, rolls_back: bool = False) -> Iterator[Group]:
+    """The groups, in the order of a record's way. `rolls_back`: a policy counts on a controller."""
     yield Group("affiant-gateway", tuple(_gateway(limits)))
     yield Group("affiant-sidecar", tuple(_sidecar(limits)))
     yield Group("affiant-notary", tuple(_notary(limits)))
     yield Group("affiant-completeness", tuple(_completeness(limits)), 60)
     yield Group("affiant-expiry", tuple(_expiry(limits)), 60)
     yield Group("affiant-monitor", tuple(_monitor(limits)))
-    yield Group("affiant-controller", tuple(_controller()))
+    yield Group("affiant-controller", tuple(_controller(rolls_back=rolls_back)))
 
 
 def _both(
@@ -100,6 +116,13 @@ def _gateway(limits: Limits) -> Iterator[Rule]:
             {"copy": where},
             wait=30,
         )
+    yield Rule(
+        "AffiantTargetGone",
+        Gone(Select("up", (Match("job", "=~", JOBS),)), ("job",), DAY),
+        "page",
+        "nothing of {job} is there any more to be scraped",
+        wait=UNREADY_SECONDS,
+    )
 
 
 def _sidecar(limits: Limits) -> Iterator[Rule]:
@@ -204,25 +227,37 @@ def _completeness(limits: Limits) -> Iterator[Rule]:
         "warn",
         "completeness was not looked at for {value} s",
     )
+    yield Rule(
+        "AffiantCompletenessOld",
+        Nobody(Select("affiant_audit_looked_seconds")),
+        "warn",
+        "nothing is known of any look at completeness",
+        {"looked": "never"},
+        wait=round(limits.completeness_hours_warn * HOUR),
+    )
 
 
 def _expiry(limits: Limits) -> Iterator[Rule]:
-    for alert, metric, by, summary in (
-        (
-            "AffiantApprovalExpires", APPROVAL_EXPIRES, ("service", "digest"),
+    days: tuple[tuple[Severity, float], ...] = (
+        ("page", limits.expiry_days_page),
+        ("warn", limits.expiry_days_warn),
+    )
+    for severity, left in days:
+        yield Rule(
+            "AffiantApprovalExpires",
+            Until(Select(APPROVAL_EXPIRES), ("service", "digest"), left * DAY),
+            severity,
             "an approval of {digest} for {service} ends in {value} s",
-        ),
-        (
-            "AffiantCertificateExpires", CERTIFICATE_EXPIRES, PROCESS,
-            "the certificate of {instance} ends in {value} s",
-        ),
-    ):  # fmt: skip
-        days: tuple[tuple[Severity, float], ...] = (
-            ("page", limits.expiry_days_page),
-            ("warn", limits.expiry_days_warn),
         )
+    for whose, metric, summary in CERTIFICATES:
         for severity, left in days:
-            yield Rule(alert, Until(Select(metric), by, left * DAY), severity, summary)
+            yield Rule(
+                "AffiantCertificateExpires",
+                Until(Select(metric), PROCESS, left * DAY),
+                severity,
+                summary,
+                {"certificate": whose},
+            )
 
 
 def _monitor(limits: Limits) -> Iterator[Rule]:
@@ -281,7 +316,27 @@ def _monitor(limits: Limits) -> Iterator[Rule]:
     )
 
 
-def _controller() -> Iterator[Rule]:
+def _controller(*, rolls_back: bool) -> Iterator[Rule]:
+    if rolls_back:
+        yield Rule(
+            NO_CONTROLLER,
+            Nobody(Select(names.CONTROLLER_READY.name)),
+            "page",
+            "no controller can decide: nothing is rolled back by itself",
+            wait=UNREADY_SECONDS,
+        )
+    yield Rule(
+        "AffiantRollbackWaits",
+        Level(Select(names.CONTROLLER_WAITING.name), ("service",), ">", STUCK_SECONDS),
+        "warn",
+        "a controller was told of {service} {value} s ago, and cannot decide whether to roll it back",
+    )
+    yield Rule(
+        "AffiantRolloutWaits",
+        Level(Select(names.ROLLOUT_WAITING.name), ("service",), ">", STUCK_SECONDS),
+        "warn",
+        "a canary of {service} has been stuck for {value} s: it neither moves nor goes back by itself",
+    )
     yield Rule(
         "AffiantRolledBack",
         Rose(Select(f"{names.ROLLBACKS.name}_total"), ("service", "cause"), 10 * MINUTE),
@@ -301,7 +356,10 @@ def _controller() -> Iterator[Rule]:
     yield Rule(
         "AffiantWebhookRefused",
         Rose(
-            Select(f"{names.WEBHOOKS.name}_total", (Match("outcome", "!~", "accepted|duplicate|resolved"),)),
+            Select(
+                f"{names.WEBHOOKS.name}_total",
+                (Match("outcome", "!~", "accepted|duplicate|resolved|unready"),),
+            ),
             ("outcome",),
             10 * MINUTE,
         ),

@@ -13,6 +13,7 @@ from .form import (
     Burn,
     Condition,
     Figure,
+    Gone,
     Level,
     Nobody,
     Rose,
@@ -53,6 +54,12 @@ def expression(condition: Condition) -> str:  # noqa: PLR0911 - one line a condi
             return _burn(condition)
         case Spread():
             return _spread(condition)
+        case Gone(select, by, seconds):
+            what = _select(select)
+            return (
+                f"count{_by(by)} (last_over_time({what}[{duration(seconds)}]))\n"
+                f"unless count{_by(by)} ({what})"
+            )
         case Nobody(select):
             return f"(sum ({_select(select)}) or vector(0)) < 1"
 

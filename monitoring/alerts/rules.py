@@ -34,7 +34,8 @@ def groups_of(policy: Policy, limits: Limits | None = None) -> tuple[Group, ...]
     for service, section in sorted(policy.services.items()):
         found.append(Group(f"affiant-{service}", tuple(_service(service, section))))
         found += slo_groups(service, section.slo, action(section, "slo", "page"))
-    return (*found, *path_groups(limits))
+    rolls_back = any(section.drift.rollback is not None for section in policy.services.values())
+    return (*found, *path_groups(limits, rolls_back=rolls_back))
 
 
 def _service(service: str, section: ServicePolicy) -> Iterator[Rule]:

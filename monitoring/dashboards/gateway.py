@@ -30,7 +30,7 @@ def gateway(ground: Ground) -> Board:
                 unit="none",
                 base="red",
                 steps=(Step(1, "green"),),
-                alerts=("AffiantNotReady", "AffiantTargetDown"),
+                alerts=("AffiantNotReady", "AffiantTargetDown", "AffiantTargetGone"),
             ),
             number(
                 "Plan behind",

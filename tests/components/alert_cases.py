@@ -310,8 +310,11 @@ CASES = [
     Case(
         "AffiantAnswersUnrecorded", _on("affiant_audit_unrecorded", 'journal="ab"'), [_AB | {"severity": "page"}]
     ),
-    Case("AffiantCompletenessOld", {"affiant_audit_looked_seconds": "0x70"}, [{"severity": "warn"}], at=61),
-    Case("AffiantCompletenessOld", {"affiant_audit_looked_seconds": "0x70"}, at=59),
+    Case("AffiantCompletenessOld", {"affiant_audit_looked_seconds": "1x70"}, [{"severity": "warn"}], at=61),
+    Case("AffiantCompletenessOld", {"affiant_audit_looked_seconds": "1x70"}, at=59),
+    # Nobody ever looked, or nobody reads what says so.
+    Case("AffiantCompletenessOld", {"affiant_other": "1x70"}, [{"severity": "warn", "looked": "never"}], at=61),
+    Case("AffiantCompletenessOld", {"affiant_other": "1x70"}, at=59),
     Case(
         "AffiantApprovalExpires",
         _on("affiant_approval_expires_timestamp_seconds", 'service="credit",digest="d"', str(10 * _DAYS)),
@@ -328,8 +331,15 @@ CASES = [
     ),
     Case(
         "AffiantCertificateExpires",
-        _on("affiant_gateway_certificate_expires_timestamp_seconds", 'instance="a:1"', str(10 * _DAYS)),
-        [{"instance": "a:1", "severity": "warn"}],
+        _on("affiant_gateway_certificate_expires_timestamp_seconds", 'instance="a:1"', str(10 * _DAYS))
+        | _on("affiant_controller_certificate_expires_timestamp_seconds", 'instance="c:1"', str(1.5 * _DAYS))
+        | _on("affiant_log_certificate_expires_timestamp_seconds", 'instance="n:1"', str(10 * _DAYS))
+        | _on("affiant_log_certificate_expires_timestamp_seconds", 'instance="n:2"', str(20 * _DAYS)),
+        [
+            {"instance": "a:1", "severity": "warn", "certificate": "gateway"},
+            *({"instance": "c:1", "severity": each, "certificate": "controller"} for each in ("page", "warn")),
+            {"instance": "n:1", "severity": "warn", "certificate": "log"},
+        ],
     ),
     Case("AffiantNoMonitor", {"affiant_other": "1x30"}, [{"severity": "page"}]),
     Case("AffiantNoMonitor", _on("affiant_monitor_leader", 'instance="m:1"', "0"), [{"severity": "page"}]),
@@ -381,6 +391,37 @@ CASES = [
             for each in ("roll_back", "pass", "wait")
         },
     ),
+    # Its pods do not exist: there is no `up` any more that could be 0.
+    Case(
+        "AffiantTargetGone",
+        {
+            'up{job="affiant-gateway",instance="a:1"}': "1x10", 'up{job="affiant-gateway",instance="a:2"}': "1x5",
+            'up{job="affiant-notary",instance="n:1"}': "1x5 stale",
+            'up{job="affiant-notary",instance="n:2"}': "_x6 1x30",
+            'up{job="others",instance="o:1"}': "1x5",
+        },
+        [{"job": "affiant-gateway", "severity": "page"}], at=22,
+    ),
+    Case("AffiantTargetGone", _on("up", 'job="affiant-gateway",instance="a:1"', "0")),
+    Case("AffiantNoController", {"affiant_other": "1x30"}, [{"severity": "page"}]),
+    Case("AffiantNoController", _on("affiant_controller_ready", 'instance="c:1"', "0"), [{"severity": "page"}]),
+    Case(
+        "AffiantNoController",
+        _on("affiant_controller_ready", 'instance="c:1"', "0") | _on("affiant_controller_ready", 'instance="c:2"'),
+    ),
+    Case(
+        "AffiantRollbackWaits",
+        _on("affiant_controller_waiting_seconds", 'service="credit",instance="c:1"', "901")
+        | _on("affiant_controller_waiting_seconds", 'service="other",instance="c:1"', "900"),
+        [{"service": "credit", "severity": "warn"}],
+    ),
+    Case(
+        "AffiantRolloutWaits",
+        _on("affiant_rollout_waiting_seconds", 'service="credit",instance="c:1"', "901")
+        | _on("affiant_rollout_waiting_seconds", 'service="other",instance="c:1"', "900"),
+        [{"service": "credit", "severity": "warn"}],
+    ),
+    Case("AffiantWebhookRefused", {'affiant_controller_webhooks_total{outcome="unready"}': "_x15 1x20"}),
     Case(
         "AffiantWebhookRefused",
         {

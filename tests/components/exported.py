@@ -9,6 +9,7 @@ from typing import Any, Final
 from prometheus_client.metrics_core import Metric
 
 from audit.auditor.complete_metrics import registry_of
+from audit.certificates import LOG_CERTIFICATE, CertificateEnd
 from audit.notary.metrics import NotaryCollector
 from audit.ship.metrics import SidecarCollector
 from monitoring import names
@@ -43,6 +44,7 @@ def _asked() -> Iterator[Metric]:
     nothing: Any = SimpleNamespace(logs=(), topics=SimpleNamespace(told=()))
     yield from NotaryCollector(nothing).collect()
     yield from registry_of([], [], {}).collect()
+    yield from CertificateEnd(LOG_CERTIFICATE, "", lambda: 0.0).collect()
 
 
 def _state() -> State:

@@ -9,6 +9,7 @@ import pytest
 import typer
 
 from audit.auditor import complete_metrics
+from audit.certificates import LOG_CERTIFICATE
 from audit.notary import metrics as notary
 from audit.ship import metrics as sidecar
 from cli.main import app
@@ -82,7 +83,7 @@ def test_each_metric_that_a_rule_reads_is_exported() -> None:
     of_audit |= set(re.findall(r'"(affiant_audit_[a-z_]+)"', looked))
     of_sidecar = {*sidecar.GAUGES, *sidecar.COPY_GAUGES, *(f"{each}_total" for each in sidecar.COUNTERS)}
     of_notary = {*notary.GAUGES, notary.UP, f"{notary.ALARMS}_total"}
-    known = counters | gauges | of_gateway | of_audit | of_sidecar | of_notary | {"up"}
+    known = counters | gauges | of_gateway | of_audit | of_sidecar | of_notary | {"up", LOG_CERTIFICATE}
     assert {select.name for _, select, _ in _read()} <= known
     assert CERTIFICATE_EXPIRES in made
 

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from monitoring.alerts.form import (
     Burn,
     Condition,
+    Gone,
     Group,
     Level,
     Match,
@@ -84,10 +85,12 @@ def scenario(draw: st.DrawFn) -> tuple[Rule, list[Line]]:
     steady = st.lists(gauges, min_size=5, max_size=5).map(_stretched)
     restless = st.lists(gauges, min_size=steps, max_size=steps)
     values = st.one_of(steady, restless)
-    kind = draw(st.sampled_from(["level", "since", "until", "rose", "burn", "inverted", "spread", "nobody"]))
+    kind = draw(
+        st.sampled_from(["level", "since", "until", "rose", "burn", "inverted", "spread", "nobody", "gone"])
+    )
     one = Select("m", draw(st.sampled_from([(), (Match("g", "=~", "x|z"),), (Match("n", "!=", "0"),)])))
     when: Condition
-    if kind in ("level", "since", "until", "nobody"):
+    if kind in ("level", "since", "until", "nobody", "gone"):
         lines = _labelled(draw, ["m", "other"], values)
         take = draw(st.sampled_from(["max", "min", "sum"]))
         op = draw(st.sampled_from([">", ">=", "<", "<=", "=="]))
@@ -96,6 +99,7 @@ def scenario(draw: st.DrawFn) -> tuple[Rule, list[Line]]:
             "since": Since(one, by, 120),
             "until": Until(one, by, 120),
             "nobody": Nobody(one),
+            "gone": Gone(one, by, draw(st.sampled_from([60, 240]))),
         }[kind]
     elif kind == "rose":
         lines = _labelled(draw, ["m"], counters(steps))

@@ -19,6 +19,7 @@ from cli.monitor_alerts import Evaluating, _others, configured_evaluating
 from cli.together import Together
 from monitoring import names
 from monitoring.alerts.firing import firing_page
+from monitoring.alerts.path import COMPLETENESS
 from monitoring.controller.metrics import ControllerMetrics
 from monitoring.controller.served_tls import ServedTls
 from monitoring.controller.token import make_token, read_token
@@ -344,3 +345,36 @@ def test_a_webhooks_thread_that_dies_is_not_missed_in_silence(machine: Machine) 
 
     with pytest.raises(AuditError, match=r"'told' has ended unasked .KeyError"):
         main_loop()
+
+
+def test_what_completeness_found_is_read_where_the_settings_name_its_file(machine: Machine) -> None:
+    """Without one its rules are not there: they could say nothing. A file that nobody has written is no target down."""
+    rules = {rule.alert for group in machine.evaluating()._groups(None, True) for rule in group.rules}
+    assert not rules & COMPLETENESS
+    file = machine.directory / "affiant.prom"
+    more = 'completeness_file = "affiant.prom"\n'
+    assert fires(machine.evaluating(more=more)) == set()
+    file.write_text('affiant_audit_missing{journal="ab"} 2\naffiant_audit_looked_seconds 1\n')
+    assert fires(machine.evaluating(more=more)) == {"AffiantRecordsMissing", "AffiantCompletenessOld"}
+
+
+@pytest.mark.parametrize(
+    ("more", "told"), [("", True), ('webhook = "https://elsewhere.example/alerts"\n', False)]
+)
+def test_that_no_controller_decides_is_told_where_it_is_this_machine_s(
+    tmp_path: Path, more: str, told: bool
+) -> None:
+    """By the policy, which counts on one; not of a controller that is elsewhere, whose metrics nobody reads here."""
+    path, policy = tmp_path / "affiant.toml", full_policy()
+    for watched in ("", 'watched = ["gateway"]\n'):
+        path.write_text(f"[monitor]\n{more}{watched}")
+        config = load(path)
+        found = configured_evaluating(
+            config, config.section("monitor", MonitorSettings), Monitor(), lambda: policy
+        )
+        assert found is not None
+        rules = {rule.alert for group in found._groups(policy, True) for rule in group.rules}
+        assert ("AffiantNoController" in rules) == (told and not watched)
+        assert "AffiantNoController" not in {
+            rule.alert for group in found._groups(None, True) for rule in group.rules
+        }
