@@ -8,7 +8,7 @@ from typing import Final
 
 from audit.errors import LogError
 from audit.log.base import LogEntry, LogReader, Topic
-from audit.notary.holes import entry_of
+from audit.notary.holes import Hole, entry_of, hole_at
 from audit.proof.entry import Key, parse_entry
 from audit.proof.errors import FormatError
 from audit.proof.record import FORMAT
@@ -57,15 +57,25 @@ class Logged:
         expected = start
         try:
             for read in walk(self._reader, self._partition, start, end):
-                if read.offset > expected:
-                    self._verified.flaw(
-                        "log", f"has no offsets {expected} to {read.offset - 1}", offset=expected
-                    )
+                self._gap(expected, read.offset, first, entries)
                 expected = read.offset + 1
                 place = read.offset - first
                 self._record(read, entries[place], logged[place], payloads, place)
         except LogError as error:
             self._verified.flaw("log", f"cannot be read on: {error}", offset=expected)
+            return
+        self._gap(expected, end, first, entries)
+
+    def _gap(self, start: int, end: int, first: int, entries: Sequence[bytes | None]) -> None:
+        """The log has nothing from `start` to before `end`: right where that was sealed as holes."""
+        missing = [
+            offset
+            for offset in range(start, end)
+            if entries[offset - first] != hole_at(Hole.GONE, self._topic, self._partition, offset).entry
+        ]
+        if missing:
+            said = f"has no offsets {missing[0]} to {missing[-1]}"
+            self._verified.flaw("log", said, offset=missing[0])
 
     def _record(
         self, read: LogEntry, entry: bytes | None, logged: int | None, payloads: dict[int, bytes], place: int

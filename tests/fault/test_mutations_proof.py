@@ -14,6 +14,7 @@ pytestmark = pytest.mark.fault
 
 PROOF = "tests/unit/audit/proof"
 ATTACKS = "tests/fault/attacks/test_attacks.py"
+LOST = "tests/fault/attacks/test_lost_records.py"
 STATISTICS = "tests/fault/attacks/test_statistics.py"
 COPIED = (
     "audit",
@@ -109,6 +110,9 @@ MUTATIONS = (
           STATISTICS),
     check("the log's records", "auditor/logged", "            if entry is not None and made.entry != entry:",
           "            if False:", ATTACKS),
+    check("the end of a part of the log", "auditor/logged", "        self._gap(expected, end, first, entries)\n", "", LOST),
+    check("what was sealed as a hole", "auditor/logged",
+          "            if entries[offset - first] != hole_at(Hole.GONE, self._topic, self._partition, offset).entry\n", "", LOST),
     check("the log's end", "auditor/logged", "        if self._end < size:", "        if False:", ATTACKS),
     check("the log's times", "auditor/logged",
           "        if logged is not None and logged != read.timestamp:", "        if False:", ATTACKS),

@@ -1,0 +1,89 @@
+"""Records that the log has lost since they were sealed, and that it does not say it has lost."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from audit.archive import Archive
+from audit.auditor.verified import TreeVerified
+from audit.auditor.verify import LiveLog, Wanted, verify_trees
+from audit.log.base import LogEntry, LogReader
+from audit.notary.holes import Hole, entry_of, hole_at
+from audit.notary.seal import Seal
+from audit.trees import Trees, Trust
+from tests.components.sealed import KeySigner, SealedLog, sealed_log, write_log
+from tests.fault.attacks.hands import named
+
+
+class Lossy:
+    """A log without some of its records, whose bounds are as they were."""
+
+    def __init__(self, reader: LogReader, lost: set[int]) -> None:
+        self._reader = reader
+        self._lost = lost
+
+    def bounds(self, partition: int) -> tuple[int, int]:
+        return self._reader.bounds(partition)
+
+    def read(self, partition: int, offset: int, max_bytes: int, timeout: float) -> list[LogEntry]:
+        while found := self._reader.read(partition, offset, max_bytes, timeout):
+            if left := [each for each in found if each.offset not in self._lost]:
+                return left
+            offset = found[-1].offset + 1
+        return found
+
+    def close(self) -> None:
+        self._reader.close()
+
+
+@pytest.fixture(scope="module")
+def log(tmp_path_factory: pytest.TempPathFactory) -> SealedLog:
+    """For reading: 13 records, of which the archive has files of four."""
+    return sealed_log(tmp_path_factory.mktemp("sound"), archive_records=4)
+
+
+def verified(log: SealedLog, lost: set[int], wanted: Wanted) -> TreeVerified:
+    trees = Trees(Trust(log.vkey.name, Path(), (), 0, log.vkey), log.objects)
+    with closing(Lossy(log.log().reader(), lost)) as reader:
+        logs = {log.topic.id: LiveLog(reader, log.topic)}
+        return verify_trees(trees, [log.tree_id], Archive(log.objects), logs, wanted, pause=lambda _: None)[0]
+
+
+WHOLE = Wanted()
+CASES = [
+    ({5}, WHOLE, 5),
+    ({7}, WHOLE, 7),
+    ({4, 5, 6, 7}, WHOLE, 4),
+    (set(range(3, 10)), WHOLE, 3),
+    ({6}, Wanted(2, 7), 6),
+    ({2, 3, 4, 5, 6}, Wanted(2, 7), 2),
+    (set(range(5, 11)), Wanted(2, 7), 5),
+]
+
+
+@pytest.mark.parametrize(("lost", "wanted", "at"), CASES)
+def test_records_that_the_log_has_lost_are_told(
+    log: SealedLog, lost: set[int], wanted: Wanted, at: int
+) -> None:
+    """In the middle of what is looked at together, at its end, all of it, and across several."""
+    named(verified(log, lost, wanted).flaws, "log", offset=at)
+    assert verified(log, set(), wanted).flaws == []
+
+
+def test_what_was_sealed_as_a_hole_need_not_be_in_the_log(tmp_path: Path) -> None:
+    """Compaction, or a transaction: the log never had it, and the tree says so."""
+    made = write_log(tmp_path, [[b"{}"] * 3])
+    leaves = [entry_of(each.value, made.topic, 0, each.offset).entry for each in made.entries()]
+    leaves[2] = hole_at(Hole.GONE, made.topic, 0, 2).entry
+    seal = Seal(made.objects, made.tree_id, KeySigner())
+    seal.append(leaves)
+    seal.seal()
+    seal.close()
+    for wanted in (WHOLE, Wanted(1, 3)):  # in the middle, and at the end
+        found = verified(made, {2}, wanted)
+        assert [flaw for flaw in found.flaws if flaw.what == "log"] == []
+        assert found.holes == 1
+    named(verified(made, {2, 3}, WHOLE).flaws, "log", offset=3)
