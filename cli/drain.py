@@ -49,8 +49,9 @@ def drain(
     """Close and ship the journals of a data directory whose gateway is gone, and wait until they are sealed.
 
     For a volume that was left behind: by a gateway that is no more, after scaling in, on another machine. Nothing is
-    removed. Once this has ended with 0 nothing of these journals is on that disk alone, and it may go. Where [fluentd]
-    is set the copy is finished, too.
+    removed. Once this has ended with 0, and the seal was waited for, nothing of these journals is on that disk alone,
+    and it may go. Where [fluentd] is set the copy is finished, too. With --json `whole` is true where the exit code is
+    0.
 
     Exit codes: 0 all is in the log, sealed and copied, as far as it was to be waited for; 1 there is no journal, or
     records stay unshipped, or an alarm; 2 wrong settings; 3 a gateway or a sidecar has the journals, or the notary has
@@ -131,33 +132,41 @@ def _told() -> Iterator[Callable[[tuple[Left, ...]], None]]:
 
 
 def _tell(left: tuple[Left, ...], count: int, *, as_json: bool, sealed: bool, copied: bool) -> None:
+    """What is left, in words or as JSON, and the exit code: `whole` is true where that is 0, and nowhere else."""
     shipped = len(left) == count and all(not each.unshipped and each.alarm is None for each in left)
     unsealed = sum(each.unsealed or 0 for each in left)
     uncopied = sum(each.uncopied or 0 for each in left)
+    late = (unsealed and sealed) or (uncopied and copied)
+    code = WRONG if not shipped else UNAVAILABLE if late else 0
     if as_json:
-        whole = shipped and not unsealed
-        typer.echo(json_text({"whole": whole, "journals": [asdict(each) for each in left]}))
+        typer.echo(json_text({"whole": code == 0, "journals": [asdict(each) for each in left]}))
     else:
         for each in left:
-            state = printable(each.alarm) if each.alarm else f"{each.unshipped:,} unshipped"
-            if each.unsealed:
-                state += f", {each.unsealed:,} not sealed"
-            said = state if not each.whole else "all away"
-            if each.uncopied:
-                said += f", {each.uncopied:,} not copied to Fluentd"
-            typer.echo(f"{each.journal}: {each.records:,} records, {said}")
-    if not shipped:
-        raise typer.Exit(WRONG)
-    if unsealed and sealed:
-        typer.echo(f"affiant: {unsealed:,} records are in the log, and not sealed yet; ask again", err=True)
-        raise typer.Exit(UNAVAILABLE)
-    if uncopied:
+            typer.echo(f"{each.journal}: {each.records:,} records, {_state(each)}")
+    if shipped and unsealed:
+        more = "ask again" if sealed else "the notary was not waited for"
+        typer.echo(f"affiant: {unsealed:,} records are in the log, and not sealed yet; {more}", err=True)
+    if shipped and uncopied and not (unsealed and sealed):
         typer.echo(
             f"affiant: the copy at Fluentd lacks {uncopied:,} records, which the log has; without this disk it never "
             "gets them" + ("; ask again, or go without by `--copied 0`" if copied else ""),
             err=True,
         )
-        if copied:
-            raise typer.Exit(UNAVAILABLE)
+    if code:
+        raise typer.Exit(code)
     if not as_json:
-        typer.echo("nothing of these journals is on this disk alone")
+        typer.echo(
+            f"all of these journals is in the log, and {unsealed:,} records of it are not sealed"
+            if unsealed
+            else "nothing of these journals is on this disk alone"
+        )
+
+
+def _state(left: Left) -> str:
+    if left.whole:
+        state = "all away"
+    else:
+        state = printable(left.alarm) if left.alarm else f"{left.unshipped:,} unshipped"
+        if left.unsealed:
+            state += f", {left.unsealed:,} not sealed"
+    return state + (f", {left.uncopied:,} not copied to Fluentd" if left.uncopied else "")

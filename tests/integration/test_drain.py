@@ -131,13 +131,23 @@ def test_a_directory_without_journals_is_no_success(
 
 
 def test_what_is_not_sealed_yet_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Shipped, and no notary: exit code 3 when it is waited for, 0 when it is not."""
+    """Shipped, and no notary: exit code 3 when it is waited for, 0 when it is not; `whole` is the same, and what is not
+    sealed is said either way.
+    """
     config = _settings(tmp_path, free_after="sealed")
     write_journal(tmp_path / "data", [b"one"])
     Sealer(configured_log(load(config)), tmp_path)  # a notary that never seals
     assert _drain(config, "--sealed", "0.2") == 3
-    assert "not sealed yet" in capsys.readouterr().err
+    assert "not sealed yet; ask again" in capsys.readouterr().err
+    for waited, code in (("0.2", 3), ("0", 0)):
+        assert _drain(config, "--sealed", waited, "--json") == code
+        said = json.loads(capsys.readouterr().out)
+        assert (said["whole"], said["journals"][0]["unsealed"] > 0) == (code == 0, True)
     assert _drain(config, "--sealed", "0") == 0
+    shown = capsys.readouterr()
+    assert "not sealed yet; the notary was not waited for" in shown.err
+    assert "on this disk alone\n" not in shown.out
+    assert "all of these journals is in the log" in shown.out
 
 
 async def test_it_ends_as_soon_as_everything_is_sealed(tmp_path: Path) -> None:
