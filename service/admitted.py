@@ -121,6 +121,8 @@ class Admission:
         A live digest that may not is replaced by the newest that was live, still may and was not left by a rollback;
         where there is none, the service goes. A canary or a shadow that may not is left out; and so are canaries, the
         last first, while those of a service have more together than the policy lets them have of what then answers.
+        Under a policy that this version cannot read nothing new is let in, and `refused` says so each time; what
+        serves, or did, goes on while the last policy that can be read lets it.
         A canary that live's rules do not admit as well is a `ShareOnly`: the policy bounds what it answers.
 
         Raises:
@@ -130,6 +132,9 @@ class Admission:
         ledger, known = self._seen.look()
         found = _filter(_deployed(entries, ledger.plans), self._ask(ledger, known), known.served, ledger)
         self._live = {each.service: each for each in found.entries if each.slot == "live"}
+        if ledger.policy is not None and ledger.policy.unread is not None:
+            # Also while nothing new is deployed: somebody has to bring this gateway up to date.
+            found = found._replace(refused=(*found.refused, ledger.policy.unread.words()))
         return found
 
     def fallback(self, service: str, failed: frozenset[str]) -> PlanSettings | None:
@@ -181,12 +186,18 @@ class Admission:
             except RegistryError as error:
                 # One package that the store does not give MUST NOT stop the others.
                 return Verdict(False, (f"the store does not give it: {error}",))
-            verdict = ledger.verdict(
-                entry.service, entry.digest, entry.slot, now=known.clock, publisher=actor_of(lineage)
-            )
-            # What serves, or did, goes on: the data was good enough when it was deployed.
+            # What serves, or did, goes on: the data was good enough when it was deployed, and so was the policy.
             new = entry.digest not in known.served.get(entry.service, ())
-            if new and (entry.service, entry.digest) not in self._serving:
+            new = new and (entry.service, entry.digest) not in self._serving
+            verdict = ledger.verdict(
+                entry.service,
+                entry.digest,
+                entry.slot,
+                now=known.clock,
+                publisher=actor_of(lineage),
+                serves=not new,
+            )
+            if new:
                 data = deprecated_in(lineage, ledger.deprecated)
                 return Verdict(False, (*verdict.reasons, *data)) if data else verdict
             return verdict

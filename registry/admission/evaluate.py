@@ -1,7 +1,7 @@
 """The verdict on one package in one slot of one service. Pure: no file, no clock, no log.
 
 In this order:
-1  there is a policy in force, and it has rules for the slot;
+1  there is a policy in force that can be read, and it has rules for the slot;
 2  nobody's revocation is newer than what is counted below: it voids what stands before it in the log, and approvals and
    gate results that were signed before it, wherever they stand;
 3  nobody who may sign for live, or for the slot, has rejected it and not approved since, by place and by the signed
@@ -100,6 +100,8 @@ def evaluate(
     """
     if policy is None:
         return Verdict(False, ("no policy is in force",))
+    if policy.unread is not None:
+        return Verdict(False, (policy.unread.words(),))
     whole = policy.rules(service)
     rules = None if whole is None else whole.slots.get(slot)
     if whole is None or rules is None:

@@ -59,6 +59,8 @@ def proposal_of(board: Board, digest: str, version: int) -> Proposal | None:
 def policy_refusals(board: Board, intent: PolicyIntent) -> tuple[str, ...]:
     """Why the signature would not count, a sentence for each; empty: it would."""
     now, wanted = board.policy, wanted_for_change(board.roots, board.policy)
+    if now is not None and now.unread is not None:
+        return (now.unread.words(),)
     if now is not None and intent.policy.digest == now.digest:
         return (f"this policy is in force already, as version {now.version}",)
     if now is not None and intent.version <= now.version:

@@ -182,10 +182,15 @@ class Ledger:
         """The statements about a package in the log's order, their signatures checked."""
         return [each for each in self._known(self.index.about(digest)) if digest in each.subjects]
 
-    def verdict(self, service: str, digest: str, slot: str, *, now: float, publisher: str | None) -> Verdict:
-        """Whether a package may answer; see `registry.admission.evaluate`."""
+    def verdict(
+        self, service: str, digest: str, slot: str, *, now: float, publisher: str | None, serves: bool = False
+    ) -> Verdict:
+        """Whether a package may answer; see `registry.admission.evaluate`. `serves`: it does, and goes on under the
+        last policy that can be read: what is said against it counts.
+        """
+        policy = self.policy
         return evaluate(
-            self.roots, self.policy, self.about(digest),
+            self.roots, policy.as_read() if serves and policy is not None else policy, self.about(digest),
             service=service, digest=digest, slot=slot, now=now, publisher=publisher, live_at=self.live_at,
         )  # fmt: skip
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -115,6 +116,14 @@ class World:
         policy = policy or self.policy
         text = policy.canonical().decode()
         self.say(who, POLICY, {"version": version, "role": "policy", "text": text}, policy.digest)
+
+    def set_unread(
+        self, who: str = "cyd", version: int = 2, role: str = "policy", text: str | None = None
+    ) -> None:
+        """A policy with a key that this version does not know."""
+        text = text or self.policy.canonical().decode().replace('"format":1', '"format":1,"stricter":true')
+        said = {"version": version, "role": role, "text": text}
+        self.say(who, POLICY, said, f"sha256:{sha256(text.encode()).hexdigest()}")
 
     def gates(
         self, who: str = "pipeline", subject: str = GOOD, *, passed: bool = True, **changed: Any

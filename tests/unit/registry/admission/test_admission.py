@@ -348,7 +348,27 @@ def test_who_signs_for_live_rejects_for_every_slot(approved: Any, slot: str) -> 
     assert approved.verdict(slot=slot).admitted
 
 
-def renewed(world: Any, *, old: bool = False, bob: bool = True) -> Root:
+def test_a_newer_policy_that_cannot_be_read_is_not_passed_over(approved: Any) -> None:
+    """Nothing is admitted until one follows that can be, signed by those whom the unread one names."""
+    approved.set_unread(who="ann")
+    approved.set_unread(who="bob", role="compliance")
+    approved.set_unread(text="no policy")
+    approved.set_unread(text="[]")
+    approved.set_unread(version=1)
+    assert approved.verdict().admitted, "by nobody who may, no policy, or an older one"
+    text = approved.policy.canonical().decode().replace('"format":1', '"format":2')
+    approved.set_unread(text=text.replace('"roles":{"policy":1}', '"roles":{"legal":1}', 1))
+    (why,) = approved.verdict().reasons
+    assert why.startswith("version 2 of the policy (sha256:")
+    assert "before an upgrade" in why
+    approved.set_policy(version=3)
+    assert not approved.verdict().admitted, "cyd is nobody whom it names"
+    content = {"version": 3, "role": "legal", "text": approved.policy.canonical().decode()}
+    approved.say("dan", POLICY, content, approved.policy.digest)
+    assert approved.verdict().admitted
+
+
+def renewed(world: Any, *, old: bool = False, bob: bool = True, after: Root | None = None) -> Root:
     """A later root: bob's key is another one, and his old one is there no more; or bob is not."""
     content, gone, new = world.content(), world.keys["bob"].id, world.keys["eve"]
     keys = {name: key for name, key in content.keys.items() if name != gone or old}
@@ -366,7 +386,10 @@ def renewed(world: Any, *, old: bool = False, bob: bool = True) -> Root:
         )
         for name, role in content.roles.items()
     }
-    return world.root("ann", "bob", "eve", version=2, previous=world.first.digest, keys=keys, roles=roles)
+    before = after or world.first
+    return world.root(
+        "ann", "bob", "eve", version=before.version + 1, previous=before.digest, keys=keys, roles=roles
+    )
 
 
 def test_a_rejection_does_not_go_with_its_key(approved: Any) -> None:
@@ -398,15 +421,18 @@ def test_a_rejection_goes_with_the_role_of_its_author(approved: Any) -> None:
 
 
 def test_what_was_taken_back_stays_so_when_its_key_goes(approved: Any) -> None:
-    """With the same key. What another key that is gone has approved takes nothing back."""
+    """With the same key. What a key that is gone has approved takes back what no other has rejected."""
     approved.approve("bob", "compliance", type_=REJECTION, rationale="biased")
     approved.approve("bob", "compliance")
     approved.approve("ann", "compliance")
-    approved.change_root(renewed(approved))
+    with_both = renewed(approved, old=True)
+    approved.change_root(with_both)
+    approved.approve("eve", "compliance", OTHER, REJECTION, rationale="by the new key")
+    approved.approve("bob", "compliance", OTHER)
+    assert approved.verdict(OTHER).rejected == ()
+    approved.change_root(renewed(approved, after=with_both))
     assert approved.verdict().admitted
-    approved.approve("eve", "compliance", type_=REJECTION, rationale="again")
-    approved.approve("bob", "compliance")
-    assert approved.verdict().reasons[0] == "rejected by bob (compliance): again"
+    assert "rejected by bob (compliance): by the new key" in approved.verdict(OTHER).reasons
 
 
 def test_a_revocation_takes_nobody_elses_rejection_back(approved: Any) -> None:

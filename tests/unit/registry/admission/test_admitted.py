@@ -71,6 +71,29 @@ def test_only_what_is_approved_answers_and_revocation_takes_it_off(approved: Any
     assert gateway().admit(plan(GOOD)).entries == ()
 
 
+def test_a_newer_policy_that_cannot_be_read_lets_nothing_new_in(approved: Any, gateway: Any) -> None:
+    """What serves goes on, through a restart, and is taken off by a revocation; it is told while nothing else is."""
+    approved.gates(subject=OTHER)
+    approved.approve("dan", "legal", OTHER)
+    approved.approve("bob", "compliance", OTHER)
+    running = gateway()
+    running.served(running.admit(plan(GOOD)).entries)
+    assert gateway().admit(plan(OTHER)) == (plan(OTHER), ())
+    approved.set_unread()
+    for one in (running, gateway()):
+        entries, (told,) = one.admit(plan(GOOD))
+        assert entries == plan(GOOD)
+        assert told.startswith("version 2 of the policy (sha256:")
+        assert "stricter" in told
+        entries, refused = one.admit(plan(OTHER))
+        assert (entries, len(refused)) == (plan(GOOD), 2)
+    approved.set_policy(version=3)
+    assert gateway().admit(plan(OTHER)) == (plan(OTHER), ())
+    approved.set_unread(version=4)
+    approved.approve("bob", "compliance", type_=REVOCATION)
+    assert gateway().admit(plan(GOOD)).entries == ()
+
+
 @pytest.mark.parametrize("cut", [True, False])
 def test_a_log_without_its_revocation_is_refused(
     approved: Any, gateway: Any, tmp_path: Path, cut: bool
