@@ -35,16 +35,17 @@ def create(config: ConfigOption = None) -> None:
     """
     loaded = load(config)
     from audit.log.kafka import KafkaLog, create
+    from audit.log.kafka_check import heard
 
     findings = []
     for log in (configured_log(loaded), configured_governance_log(loaded)):
         made = create(log) if isinstance(log, KafkaLog) else False
-        topic = log.topic()
+        topic = heard(log.topic)
         typer.echo(
             f"{'made' if made else 'there'}: {topic.backend} topic {topic.name}, {topic.partitions} partitions, "
             f"id {topic.id.hex()}"
         )
-        findings.append((topic.name, log.check()))
+        findings.append((topic.name, heard(log.check)))
     findings += _make_panes(loaded)
     for name, found in findings:
         _tell(name, found)
@@ -100,18 +101,19 @@ def _check_panes(log: KafkaLog) -> list[Finding]:
 
 
 def _make_panes(config: Config) -> list[tuple[str, list[Finding]]]:
+    from audit.log.kafka_check import heard
     from monitoring.state_topic import create_state_topic
 
     log = _state_log(config)
     if log is None:
         return []
     made = create_state_topic(log)
-    topic = log.topic()
+    topic = heard(log.topic)
     typer.echo(
         f"{'made' if made else 'there'}: {topic.backend} topic {topic.name}, {topic.partitions} partitions, "
         f"id {topic.id.hex()}"
     )
-    return [(topic.name, _check_panes(log))]
+    return [(topic.name, heard(partial(_check_panes, log)))]
 
 
 def _tell(name: str, findings: list[Finding]) -> None:

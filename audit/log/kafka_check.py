@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from audit.errors import ConfigError, LogUnavailable, NoSuchTopic
 from audit.settings import LogSettings
@@ -17,6 +18,10 @@ MAX_MESSAGE: Final = 8 << 20
 # Codes of the protocol: UNKNOWN_TOPIC_OR_PARTITION; TOPIC_ and CLUSTER_AUTHORIZATION_FAILED.
 _ABSENT: Final = 3
 _FORBIDDEN: Final = frozenset({29, 31})
+_HEARD_SECONDS: Final = 10.0
+_LOOK_SECONDS: Final = 0.2
+
+Found = TypeVar("Found")
 
 
 def replicas_of(settings: LogSettings, brokers: int) -> int:
@@ -92,6 +97,30 @@ def create_topic(
     except TopicAlreadyExistsError:  # another one was faster
         return False
     return True
+
+
+def heard(
+    look: Callable[[], Found],
+    *,
+    monotonic: Callable[[], float] = time.monotonic,
+    pause: Callable[[float], object] = time.sleep,
+) -> Found:
+    """What `look` finds of a topic that is there for sure, as it has just been made.
+
+    Brokers hear of a new topic one after the other, and whichever is asked may be the last: for ten seconds its word
+    that there is none, or none to be read, MUST NOT be believed.
+
+    Raises:
+        LogUnavailable: what `look` raised after that time.
+    """
+    end = monotonic() + _HEARD_SECONDS
+    while True:
+        try:
+            return look()
+        except LogUnavailable:
+            if monotonic() >= end:
+                raise
+        pause(_LOOK_SECONDS)
 
 
 def describe_topic(admin: KafkaAdminClient, name: str) -> dict[str, Any]:

@@ -251,6 +251,20 @@ MUTATIONS = (
         TOPICS,
     ),
     Mutation(
+        "the first broker that has not heard of a new topic is believed",
+        KAFKA_CHECK,
+        "            if monotonic() >= end:\n",
+        "            if True:\n",
+        TOPICS,
+    ),
+    Mutation(
+        "a new topic that never shows is waited for without end",
+        KAFKA_CHECK,
+        "            if monotonic() >= end:\n",
+        "            if monotonic() >= end + 60:\n",
+        TOPICS,
+    ),
+    Mutation(
         "a damaged payload in the object store is absent",
         "audit/check.py",
         "            if stored is None:\n",

@@ -8,13 +8,16 @@ import uuid
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from audit.config import Config
-from audit.errors import ConfigError, LogUnavailable
+from audit.errors import ConfigError, LogUnavailable, NoSuchTopic
 from audit.log.kafka import KafkaLog, create
+from audit.log.kafka_check import describe_topic
 from audit.settings import LogSettings
+from tests.components.approvals import affiant
 from tests.components.journals import write_journal
 from tests.components.ports import HOST
 from tests.components.process import wait_until
@@ -52,6 +55,30 @@ def test_a_topic_that_is_made_is_safe_and_made_once(open_log: Open) -> None:
     assert [(finding.what, finding.fatal) for finding in open_log().check()] == [("brokers", False)]
     assert not create(open_log(replication=1))
     assert not create(open_log(replication=3))
+
+
+def test_topics_are_made_though_a_broker_has_not_heard_of_them_yet(
+    kafka: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a cluster whichever broker is asked next may be the last to hear: each place that asks meets one such once."""
+    mark, met = uuid.uuid4().hex[:12], set()
+    for module in ("audit.log.kafka", "audit.log.kafka_check", "monitoring.state_topic"):
+
+        def late(admin: Any, name: str, module: str = module) -> dict[str, Any]:
+            if (module, name) not in met:
+                met.add((module, name))
+                raise NoSuchTopic(name)
+            return describe_topic(admin, name)
+
+        monkeypatch.setattr(f"{module}.describe_topic", late)
+    config = tmp_path / "affiant.toml"
+    config.write_text(
+        f'[log]\nbackend = "kafka"\nbootstrap = "{kafka}"\nreplication = 1\ntopic = "entries-{mark}"\n'
+        f'governance_topic = "governance-{mark}"\n[monitor]\nstate_topic = "panes-{mark}"\n'
+    )
+    done = affiant("topics", "create", "--config", config)
+    assert (done.code, done.out.count("made: kafka topic")) == (0, 3), done
+    assert len(met) == 6  # each topic's description, and its settings
 
 
 def test_brokers_that_hang_do_not_hide_the_one_that_answers(

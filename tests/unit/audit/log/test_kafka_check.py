@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audit.errors import ConfigError, LogUnavailable
-from audit.log.kafka_check import describe_topic, judge, replicas_of, wanted
+from audit.errors import ConfigError, LogUnavailable, NoSuchTopic
+from audit.log.kafka_check import describe_topic, heard, judge, replicas_of, wanted
 from audit.settings import LogSettings
 
 
@@ -146,3 +146,33 @@ def test_a_broker_that_does_not_answer_is_named_once() -> None:
         assert "127.0.0.1:1" in line
         assert "[log] bootstrap" in line
         assert "KafkaTimeoutError" not in line
+
+
+@pytest.mark.parametrize("error", [NoSuchTopic, LogUnavailable])
+def test_a_broker_that_has_not_heard_of_a_new_topic_is_asked_again(error: type[LogUnavailable]) -> None:
+    """Another one has made it: that one's word counts."""
+    words: list[LogUnavailable | str] = [error("not here"), error("not here"), "here"]
+    pauses: list[float] = []
+
+    def look() -> str:
+        word = words.pop(0)
+        if isinstance(word, LogUnavailable):
+            raise word
+        return word
+
+    assert heard(look, monotonic=lambda: 5.0, pause=pauses.append) == "here"
+    assert len(pauses) == 2
+
+
+def test_a_topic_that_no_broker_ever_has_is_told_in_the_end() -> None:
+    """Ten seconds are enough for brokers to hear of it."""
+    clock = [0.0]
+
+    def pause(seconds: float) -> None:
+        clock[0] += seconds
+
+    def look() -> None:
+        raise NoSuchTopic(f"at {clock[0]:.0f}")
+
+    with pytest.raises(NoSuchTopic, match="at 10"):
+        heard(look, monotonic=lambda: clock[0], pause=pause)
