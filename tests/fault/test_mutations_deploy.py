@@ -18,13 +18,15 @@ MESH = "tests/deploy/test_helm_mesh.py"
 WAYS = "tests/deploy/test_helm_ways.py"
 DRAIN = "tests/deploy/test_helm_drain.py"
 REFUSED = "tests/deploy/test_helm_values.py::test_what_cannot_be_is_refused_and_said"
+RULES_FILE = "tests/deploy/test_helm_values.py::test_a_rules_file_is_of_rules_and_of_this_release"
+OBSERVED = "tests/deploy/test_helm_observed.py"
 TOLD = "tests/deploy/test_helm_observed.py::test_a_volume_that_no_pod_has_is_told_of"
 TOPICS = "tests/deploy/test_helm_wiring.py::test_topics_keep_the_promise"
 AUTHORITIES = "tests/deploy/test_helm_wiring.py::test_authorities_of_one_s_own_are_believed_by_each"
 CHOICES = "tests/deploy/test_terraform_choices.py"
 COPIED = (
     "audit", "cli", "service", "registry", "monitoring", "deploy", "docs", "tests/__init__.py", "tests/conftest.py",
-    "tests/components", "tests/deploy", "tests/fault/__init__.py",
+    "tests/components", "tests/deploy", "tests/fault/__init__.py", "examples/credit/policy.yaml",
 )  # fmt: skip
 
 
@@ -58,6 +60,25 @@ MUTATIONS = (
     check("two bundles", f"{CHART}/_refused.tpl", "{{- if and $v.caBundle.configMapName $v.caBundle.secretName -}}", "{{- if false -}}", REFUSED),
     check("no archive", f"{CHART}/_refused.tpl", "{{- if not $v.kafka.archived -}}", "{{- if false -}}", REFUSED),
     check("a retention of an hour", f"{CHART}/_refused.tpl", "{{- if lt (int64 $v.kafka.retentionMs) 86400000 -}}", "{{- if false -}}", REFUSED),
+    check("monitors without a partition", f"{CHART}/_refused.tpl", "(gt (int $v.monitor.autoscaling.minReplicas) (int $v.kafka.partitions))", "false", REFUSED),
+    check("two files of one path", f"{CHART}/_refused.tpl", "{{- if has .path $paths -}}", "{{- if false -}}", REFUSED),
+    check("a label that is the chart's", f"{CHART}/_labels.tpl", "{{- if regexMatch $ours $label -}}", "{{- if false -}}", REFUSED),
+    check("a label twice", f"{CHART}/_labels.tpl", "{{- if hasKey (default dict $v.commonLabels) $label -}}", "{{- if false -}}", REFUSED),
+    check("a group that there is not", f"{CHART}/_rules.tpl", "{{- if not (has . $names) -}}", "{{- if false -}}", REFUSED),
+    check("rules that act on nothing", f"{CHART}/_rules.tpl", '(not (include "affiant.rules.act" $))', "false", REFUSED),
+    check("a file that holds no rules", f"{CHART}/_rules.tpl", "{{- if not $good -}}", "{{- if false -}}", RULES_FILE),
+    check("rules of everybody", f"{CHART}/_rules.tpl", "{{- with $alien -}}", "{{- with list -}}", RULES_FILE),
+    # ---------------------------------------------------------------- of this release
+    check("series that are nobody's", f"{CHART}/prometheus.yaml", '        - {targetLabel: affiant_installation, replacement: {{ include "affiant.installation" $ | quote }}}\n', "", f"{OBSERVED}::test_jobs_have_the_names_that_alerts_know"),
+    check("the operator's service for ours", f"{CHART}/prometheus.yaml", "        - {regex: service, action: labeldrop}\n", "        - {regex: node, action: labeldrop}\n", f"{OBSERVED}::test_the_operator_s_labels_take_no_place_of_ours"),
+    check("another release's load", f"{CHART}/autoscaling.yaml", 'affiant_monitor_lag_records{ {{- include "affiant.ours" . }},', "affiant_monitor_lag_records{", f"{OBSERVED}::test_autoscalers_ask_for_metrics_that_there_are"),
+    check("another release's monitors", f"{CHART}/_rules.tpl", '(printf "%s/%s" .Release.Namespace .Release.Name)', "(print .Release.Namespace)", f"{OBSERVED}::test_two_releases_neither_hide_nor_disturb_each_other"),
+    check("another release's alarms", f"{CHART}/prometheus.yaml", '      - {name: affiant_installation, matchType: "=", value: {{ include "affiant.installation" . | quote }}}\n', "", f"{OBSERVED}::test_the_controller_hears_as_it_does_without_the_operator"),
+    check("an alert that says no release", f"{CHART}/prometheus.yaml", "(merge (deepCopy $ours) (default dict .labels))", "(default dict .labels)", f"{OBSERVED}::test_rules_say_where_they_are_of_and_leave_out_who_is_not_there"),
+    check("an alert without its page", f"{CHART}/prometheus.yaml", "(merge (default dict .annotations) $page)", "(default dict .annotations)", f"{OBSERVED}::test_each_rendered_alert_has_its_runbook"),
+    check("a controller that is not ready", f"{CHART}/prometheus.yaml", "-alerts.{{ .Release.Namespace }}.svc:9467/alerts", ".{{ .Release.Namespace }}.svc:9467/alerts", f"{OBSERVED}::test_alerts_go_to_controllers_that_are_ready_and_scrapes_to_all", short=True),
+    check("a controller that hears nothing", f"{CHART}/NOTES.txt", '(not (include "affiant.rules.act" .))', "false", f"{WAYS}::test_the_notes_tell_that_no_alert_is_for_the_controller"),
+    check("gateways that go with their readers", f"{CHART}/_names.tpl", "(default .root.Chart.AppVersion $image.tag)", "(default .root.Chart.AppVersion .root.Values.images.notary.tag)", "tests/deploy/test_helm.py::test_readers_are_upgraded_before_gateways"),
     # ---------------------------------------------------------------- drained, kept
     check("a job that changes", f"{CHART}/drain.yaml", "sha256sum $spec", "sha256sum .", DRAIN),
     check("settings of a job", f"{CHART}/drain.yaml", 'affiant.dev/settings: {{ include "affiant.checksum" $gateway }}', 'affiant.dev/settings: "1"', DRAIN),
