@@ -106,6 +106,8 @@ def verify(  # noqa: PLR0917 — one parameter an option
         _not_compared(whole, absent, {each.topic for each in named} - logs.keys(), as_json)
         if not named and whole.flaws:
             _tell([], as_json, whole)  # what lies there all the same; then that nothing is sealed
+            if as_json:  # one object, and it has what is wrong
+                raise typer.Exit(WRONG)
         which = _of_partition(named, partition, trees)
         wanted = Wanted(first, None if last is None else last + 1, kept=kept)
         columns = (SpinnerColumn(), TextColumn("verifying"), BarColumn(), MofNCompleteColumn(), Remaining())
@@ -281,9 +283,12 @@ def _tell(found: Sequence[TreeVerified], as_json: bool, whole: Survey | None = N
     more = 0 if whole is None else whole.more
     if more:
         typer.echo(f"WRONG  and {counted(more, 'thing')} more in the store")
-    wrong = len(flaws) + more + sum(len(each.flaws) for each in found)
+    wrong = len(flaws) + more + sum(len(each.flaws) + each.more_flaws for each in found)
     if wrong:
-        typer.echo(f"{counted(wrong, 'thing is', 'things are')} wrong")
+        stopped = any(each.stopped_at is not None for each in found)
+        typer.echo(
+            f"{counted(wrong, 'thing is', 'things are')} wrong{', and not all was looked at' * stopped}"
+        )
     elif not any(each.size for each in found):
         typer.echo("no entry is sealed yet: there was nothing to check")
     else:
@@ -322,6 +327,13 @@ def _lines(each: TreeVerified) -> Iterator[str]:
     ):
         if count:
             yield f"  {counted(count, one, more)}"
+    if each.more_remarks:
+        yield f"  {counted(each.more_remarks, 'note')} more"
+    if each.more_flaws or each.stopped_at is not None:
+        beyond = ""
+        if each.stopped_at is not None:
+            beyond = f"; it stopped before offset {each.stopped_at}, and nothing from there on was looked at"
+        yield f"  {counted(len(each.flaws), 'thing')} wrong are named, {each.more_flaws} more are not{beyond}"
     if each.witnesses:
         yield f"  vouched for by {', '.join(each.witnesses)}"
 

@@ -24,6 +24,7 @@ from audit.shapes.payloads import Mask, payloads_of
 from audit.shapes.runs import Chains
 
 from .archived import Beside
+from .runs import Runs
 from .verified import TreeVerified
 
 _PIECE: Final = 8192
@@ -49,6 +50,7 @@ class Said:
         self._erased = erased
         self._missed: Counter[int] = Counter()
         """Payloads that are not there, by the statement that tells of them."""
+        self._holes = Runs(verified, "hole", "the log had no record")
         self._newest = 0
         """When the newest entry was logged, ms since 1970 UTC, as far as the archive says."""
 
@@ -59,6 +61,7 @@ class Said:
 
     def tell(self) -> None:
         """What was counted."""
+        self._holes.end()
         verified = self._verified
         self.journals |= {journal.name for journal in self._follow}
         verified.journals = len(self.journals)
@@ -199,4 +202,4 @@ class Said:
         place = fields[Key.TOPIC]["id"], fields[Key.PARTITION], fields[Key.OFFSET]
         if place != (id_.topic, id_.partition, offset):
             self._verified.flaw("hole", "is of another place", offset=offset)
-        self._verified.remark("hole", f"the log had no record here: {fields[Key.REASON]}", offset=offset)
+        self._holes.add(offset, str(fields[Key.REASON]))

@@ -8,6 +8,7 @@ from audit.follow import Flaw as JournalFlaw
 from audit.proof.flaws import Flaw
 
 MAX_FLAWS = 1000
+"""That are named, and as many remarks; the others are counted."""
 
 
 @dataclass(slots=True)
@@ -49,6 +50,11 @@ class TreeVerified:
     flaws: list[Flaw] = field(default_factory=list)
     remarks: list[Flaw] = field(default_factory=list)
     """What one may want to know, and what is not wrong."""
+    more_flaws: int = 0
+    """That are not named."""
+    more_remarks: int = 0
+    stopped_at: int | None = None
+    """Enough was found: the offset from which on entries, archive, log and journals were not looked at."""
 
     @property
     def full(self) -> bool:
@@ -65,12 +71,22 @@ class TreeVerified:
         byte: int | None = None,
     ) -> None:
         """Something is wrong."""
-        if not self.full:
-            self.flaws.append(Flaw(what, message, self.origin, offset, path, byte))
+        self.add(Flaw(what, message, self.origin, offset, path, byte))
+
+    def add(self, *flaws: Flaw) -> None:
+        """They are named up to the bound, and counted beyond it."""
+        room = max(0, MAX_FLAWS - len(self.flaws))
+        self.flaws += flaws[:room]
+        self.more_flaws += len(flaws[room:])
 
     def remark(self, what: str, message: str, *, offset: int | None = None, path: str | None = None) -> None:
         """Something is to be known."""
-        self.remarks.append(Flaw(what, message, self.origin, offset, path))
+        self._note(Flaw(what, message, self.origin, offset, path))
+
+    def _note(self, *remarks: Flaw) -> None:
+        room = max(0, MAX_FLAWS - len(self.remarks))
+        self.remarks += remarks[:room]
+        self.more_remarks += len(remarks[room:])
 
     def journal(self, found: JournalFlaw) -> None:
         """A journal is not what it should be."""
@@ -83,5 +99,7 @@ class TreeVerified:
         """What was found of the archive by somebody else."""
         self.archived += part.archived
         self.archive_files += part.archive_files
-        self.flaws += part.flaws
-        self.remarks += part.remarks
+        self.add(*part.flaws)
+        self._note(*part.remarks)
+        self.more_flaws += part.more_flaws
+        self.more_remarks += part.more_remarks

@@ -15,7 +15,7 @@ For each tree, in this order:
 A notary may be at work beside it: all is held to the head that is read first, and what is newer to a head that is read
 after it (heads.py).
 
-Memory is that of one archive file.
+Memory is that of one archive file: flaws and remarks are named up to a bound, and counted beyond it.
 """
 
 from __future__ import annotations
@@ -180,7 +180,7 @@ class TreeVerification:
             logged.bounds(newest.size)
         self._all_parts(check, archived, logged, progress)
         self._tell_tree(check, archived)
-        if wanted.whole:
+        if wanted.whole and self.verified.stopped_at is None:
             self._said.overdue()
         if wanted.files:
             other_files(self._objects, id_.prefix, check, heads, newest, verified)
@@ -203,6 +203,7 @@ class TreeVerification:
         self, check: TreeCheck, archived: Archived, logged: Logged | None, progress: Progress
     ) -> None:
         """2, and 4 to 7."""
+        looked = self.verified.first
         with ThreadPoolExecutor(1, "archive") as pool:
             comparing: Future[TreeVerified] | None = None
             for first, entries, hashes, file in self._parts(check, archived.files, progress):
@@ -222,10 +223,13 @@ class TreeVerification:
                     if made is None
                     else pool.submit(_compare, archived, beside, made, self.verified.origin)
                 )
+                looked = first + len(entries)
                 if self.verified.full:
                     break
             if comparing is not None:
                 self.verified.take(comparing.result())
+        if looked < self.verified.end:  # enough was found, here or by the tree's own check
+            self.verified.stopped_at = looked
 
     # ---------------------------------------------------------------- the tree, and parts of it
 
@@ -278,7 +282,7 @@ class TreeVerification:
                         flaw = flaw._replace(  # noqa: PLW2901 — the same flaw, nearer
                             message="is not what was sealed; the archive has what was", byte=flaw.byte + wrong
                         )
-            self.verified.flaws.append(flaw._replace(path=f"{self._tree.tree.prefix}/{flaw.path}"))
+            self.verified.add(flaw._replace(path=f"{self._tree.tree.prefix}/{flaw.path}"))
         check.flaws.clear()
 
 

@@ -15,6 +15,7 @@ pytestmark = pytest.mark.fault
 PROOF = "tests/unit/audit/proof"
 ATTACKS = "tests/fault/attacks/test_attacks.py"
 LOST = "tests/fault/attacks/test_lost_records.py"
+FLOODS = "tests/fault/attacks/test_floods.py"
 STATISTICS = "tests/fault/attacks/test_statistics.py"
 COPIED = (
     "audit",
@@ -108,6 +109,11 @@ MUTATIONS = (
           "    for id_ in ():", STATISTICS),
     check("where row groups are", "auditor/claims", "        if group.get(id_, found) != found", "        if False",
           STATISTICS),
+    check("a bound of flaws", "auditor/verified", "        room = max(0, MAX_FLAWS - len(self.flaws))",
+          "        room = len(flaws)", FLOODS),
+    check("where it stopped", "auditor/verify", "            self.verified.stopped_at = looked",
+          "            pass", FLOODS),
+    check("holes one by one", "auditor/runs", "offset != self._last + 1", "True", FLOODS),
     check("the log's records", "auditor/logged", "            if entry is not None and made.entry != entry:",
           "            if False:", ATTACKS),
     check("the end of a part of the log", "auditor/logged", "        self._gap(expected, end, first, entries)\n", "", LOST),

@@ -135,3 +135,24 @@ def test_what_a_store_says_forges_no_line_and_steers_nothing(capsys: pytest.Capt
     assert not set("\x1b\u202e") & set(out)
     assert "nothing is wrong" not in out.splitlines()
     assert out.splitlines()[-1] == "1 thing is wrong"
+
+
+def test_where_a_verification_stopped_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    """What was found and is not named is counted, and nobody reads that the rest is right."""
+    found = TreeVerified("log/1", size=5000, end=5000, stopped_at=4000)
+    for offset in range(1007):
+        found.flaw("entry", "is not what was sealed", offset=offset)
+        found.remark("hole", "the log had no record here", offset=offset)
+    _tell([found], as_json=False)
+    out = capsys.readouterr().out
+    assert "1000 things wrong are named, 7 more are not; it stopped before offset 4000" in out
+    assert "7 notes more" in out
+    assert out.splitlines()[-1] == "1007 things are wrong, and not all was looked at"
+    _tell([found], as_json=True)
+    (tree,) = json.loads(capsys.readouterr().out)["trees"]
+    assert (tree["stopped_at"], tree["more_flaws"], tree["more_remarks"], len(tree["remarks"])) == (
+        4000,
+        7,
+        7,
+        1000,
+    )
