@@ -147,6 +147,19 @@ def test_two_releases_neither_hide_nor_disturb_each_other(tmp_path: Path) -> Non
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_a_name_of_one_s_own_is_everywhere() -> None:
+    """Two clusters that one Prometheus sees may have the same namespaces and releases."""
+    rendered = render(CHART, [MATRIX["bank"]], "--set", "prometheus.installation=east/bank")
+    assert "bank/affiant" not in rendered.replace("registry.example.com/affiant", "").replace(RUNBOOKS, "")
+    for kind, times in (("ServiceMonitor", 5), ("AlertmanagerConfig", 1), ("ScaledObject", 2)):
+        parts = [
+            each for each in rendered.split("---\n") if f"\nkind: {kind}\n" in each and "east/bank" in each
+        ]
+        assert len(parts) == times, kind
+    (rules,) = [each for each in rendered.split("---\n") if "\nkind: PrometheusRule\n" in each]
+    assert 'affiant_monitor_leader{affiant_installation="east/bank"}' in rules
+
+
 def test_alerts_go_to_controllers_that_are_ready_and_scrapes_to_all() -> None:
     """The Service of the webhook leaves out who is not ready; no ServiceMonitor takes it for one more target."""
     (url,) = {
