@@ -132,6 +132,9 @@ class House:
         tally = Tally(kind, kills=sum(each.gone < float("inf") for each in self.balancer.backends))
         # Of each client one request, and one more that a socket took which was closed next.
         assert len(self._clients.failed) <= 2 * CLIENTS * tally.kills
+        print(
+            f"{kind}: {len(self._clients.failed)} failed in flight, {self._clients.turned_away} were turned away"
+        )
         checked = self.check(volumes, tally)
         found = affiant("audit", "verify", "--json", "--config", self.config)
         assert found.code == 0, found
