@@ -8,7 +8,7 @@ from typing import Final
 
 from audit.errors import LogError
 from audit.log.base import LogEntry, LogReader, Topic
-from audit.notary.holes import Hole, entry_of, hole_at
+from audit.notary.holes import Hole, entry_of, has_payload, hole_at
 from audit.proof.entry import Key, parse_entry
 from audit.proof.errors import FormatError
 from audit.proof.record import FORMAT
@@ -93,6 +93,8 @@ class Logged:
                 offset=read.offset,
             )
         self._verified.logged += 1
+        if not payload and has_payload(entry):
+            self._verified.flaw("payload", "the log's record came without it", offset=read.offset)
         known = payloads.get(place)
         if known is None:
             if payload:

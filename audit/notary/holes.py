@@ -97,10 +97,12 @@ def has_payload(raw: bytes) -> bool:
 
 
 def _flaw(entry: Entry, payload: bytes) -> str:
-    """Empty when there is none. A payload that is absent contradicts nothing: it is external, or was erased."""
-    if not payload:
-        return ""
+    """Empty when there is none. Only one that is external may be absent: nothing is taken out of a log, so any other
+    was left out on the way.
+    """
     length = entry.fields.get(_LENGTH, 0)
+    if not payload:
+        return f"came without its payload of {length} bytes" if length and not entry.get(Key.EXTERNAL) else ""
     if len(payload) != length:
         return f"a payload of {len(payload)} bytes, the entry says {length}"
     if sha256(payload).digest() != entry.fields.get(_DIGEST):

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from audit.log.base import LogEntry, Topic
+from audit.proof.entry import Key
 from audit.proof.errors import FormatError
 from audit.proof.hashing import leaf_hash
 from audit.proof.record import split_record
@@ -22,6 +23,8 @@ from audit.shapes.shape import Rows
 
 from .holes import entry_of
 from .watch import Watch
+
+_EXTERNAL = int(Key.EXTERNAL)
 
 
 @dataclass(slots=True)
@@ -54,10 +57,12 @@ class Intake:
         leaves = [leaf_hash(entry) for entry in entries]
         alike = self._sorter.sort(entries).alike
         chains = Chains(len(records), alike, leaves)
-        # One that is absent contradicts nothing: it is in the object store, or was erased.
         there = [payload or None for payload in payloads]
         for each in alike:
-            chains.plain[each.places[payloads_of(each, there).wrong]] = False
+            found = payloads_of(each, there)
+            # One that is external is in the object store; any other that is absent was left out on the way.
+            odd = found.wrong if _EXTERNAL in each else found.wrong | found.absent
+            chains.plain[each.places[odd]] = False
         chains.plain &= _fitting_keys(records, chains.journals)
         taken = Taken(entries, leaves, payloads)
         journals = self._watch.journals

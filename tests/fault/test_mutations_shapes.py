@@ -64,6 +64,13 @@ MUTATIONS = (
         ON_SHAPES,
     ),
     Mutation(
+        "payloads that were left out",
+        INTAKE,
+        "found.wrong if _EXTERNAL in each else found.wrong | found.absent",
+        "found.wrong",
+        ON_INTAKE,
+    ),
+    Mutation(
         "the chain of a run",
         RUNS,
         "        follows &= (self._chains[1:] == before).all(axis=1)\n",

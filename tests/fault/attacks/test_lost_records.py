@@ -13,9 +13,36 @@ from audit.auditor.verify import LiveLog, Wanted, verify_trees
 from audit.log.base import LogEntry, LogReader
 from audit.notary.holes import Hole, entry_of, hole_at
 from audit.notary.seal import Seal
+from audit.proof.record import frame_record, split_record
 from audit.trees import Trees, Trust
-from tests.components.sealed import KeySigner, SealedLog, sealed_log, write_log
+from tests.components.sealed import KeySigner, SealedLog, seal_log, sealed_log, write_log
 from tests.fault.attacks.hands import named
+
+WHOLE = Wanted()
+
+
+def stripped(entries: list[LogEntry]) -> list[LogEntry]:
+    """Three records without their payloads: their entries are what the gateway signed."""
+    out = list(entries)
+    for at in (2, 3, 4):
+        out[at] = out[at]._replace(value=frame_record(split_record(out[at].value)[0], b""))
+    return out
+
+
+class Changed:
+    """A log whose records are not what they were."""
+
+    def __init__(self, entries: list[LogEntry]) -> None:
+        self.entries = entries
+
+    def bounds(self, partition: int) -> tuple[int, int]:
+        return 0, len(self.entries)
+
+    def read(self, partition: int, offset: int, max_bytes: int, timeout: float) -> list[LogEntry]:
+        return self.entries[offset:]
+
+    def close(self) -> None:
+        pass
 
 
 class Lossy:
@@ -46,13 +73,17 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> SealedLog:
 
 
 def verified(log: SealedLog, lost: set[int], wanted: Wanted) -> TreeVerified:
+    return held(log, Lossy(log.log().reader(), lost), wanted)
+
+
+def held(log: SealedLog, other: LogReader, wanted: Wanted = WHOLE) -> TreeVerified:
+    """What `verify` says of the tree with another log."""
     trees = Trees(Trust(log.vkey.name, Path(), (), 0, log.vkey), log.objects)
-    with closing(Lossy(log.log().reader(), lost)) as reader:
+    with closing(other) as reader:
         logs = {log.topic.id: LiveLog(reader, log.topic)}
         return verify_trees(trees, [log.tree_id], Archive(log.objects), logs, wanted, pause=lambda _: None)[0]
 
 
-WHOLE = Wanted()
 CASES = [
     ({5}, WHOLE, 5),
     ({7}, WHOLE, 7),
@@ -70,7 +101,11 @@ def test_records_that_the_log_has_lost_are_told(
 ) -> None:
     """In the middle of what is looked at together, at its end, all of it, and across several."""
     named(verified(log, lost, wanted).flaws, "log", offset=at)
-    assert verified(log, set(), wanted).flaws == []
+
+
+def test_a_log_that_has_all_is_without_a_flaw(log: SealedLog) -> None:
+    """What is found above is found because of the records."""
+    assert verified(log, set(), Wanted(2, 7)).flaws == verified(log, set(), WHOLE).flaws == []
 
 
 def test_what_was_sealed_as_a_hole_need_not_be_in_the_log(tmp_path: Path) -> None:
@@ -87,3 +122,22 @@ def test_what_was_sealed_as_a_hole_need_not_be_in_the_log(tmp_path: Path) -> Non
         assert [flaw for flaw in found.flaws if flaw.what == "log"] == []
         assert found.holes == 1
     named(verified(made, {2, 3}, WHOLE).flaws, "log", offset=3)
+
+
+def test_payloads_that_were_left_out_before_sealing_are_told(tmp_path: Path) -> None:
+    """The notary raises an alarm for each; an auditor who has the log finds them."""
+    made = write_log(tmp_path, [[b"{}"] * 5])
+    changed = stripped(made.entries())
+    flawed = [each.offset for each in changed if entry_of(each.value, made.topic, 0, each.offset).flaw]
+    assert flawed == [2, 3, 4]
+    seal_log(made, change=stripped)
+    found = held(made, Changed(changed))
+    assert [(flaw.what, flaw.offset) for flaw in found.flaws] == [("payload", at) for at in (2, 3, 4)]
+    assert found.without_payload == 3
+
+
+def test_payloads_that_the_log_does_not_have_any_more_are_told(log: SealedLog) -> None:
+    """Whether the archive has them or not."""
+    found = held(log, Changed(stripped(log.entries())))
+    assert [(flaw.what, flaw.offset) for flaw in found.flaws] == [("payload", at) for at in (2, 3, 4)]
+    assert found.without_payload == 0

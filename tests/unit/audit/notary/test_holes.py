@@ -39,10 +39,15 @@ def test_an_entry_of_a_kind_that_nobody_knows_yet_is_a_leaf() -> None:
     assert of(frame_record(entry, b"")).entry == entry
 
 
-def test_a_record_without_its_payload_is_whole() -> None:
-    """External, or erased."""
-    leaf = of(frame_record(INFERENCE.entry.raw, b""))
-    assert (leaf.entry, leaf.hole, leaf.flaw) == (INFERENCE.entry.raw, None, "")
+def test_a_record_without_its_payload_is_a_leaf_and_told_unless_it_is_external() -> None:
+    """Nothing is taken out of a log: who carried it there has left it out."""
+    external = INFERENCE.entry
+    assert external.fields[Key.EXTERNAL]
+    assert of(frame_record(external.raw, b"")).flaw == ""
+    entry = encode_entry({key: value for key, value in external.fields.items() if key != Key.EXTERNAL})
+    leaf = of(frame_record(entry, b""))
+    assert (leaf.entry, leaf.hole) == (entry, None)
+    assert "came without its payload" in leaf.flaw
 
 
 @pytest.mark.parametrize(

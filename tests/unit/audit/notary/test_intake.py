@@ -163,6 +163,17 @@ def test_no_number_follows_the_largest() -> None:
     assert Seen().together(records, []).all == Seen().one_by_one(records).all
 
 
+def test_many_records_without_their_payloads_are_told_of_each() -> None:
+    """The short way too, and only of those that have one."""
+    made = two_epochs(9)
+    stripped = [(name, frame_record(split_record(value)[0], b"")) for name, value in made.values]
+    records = records_of(stripped)
+    found = Seen().together(records, [])
+    assert found.all == Seen().one_by_one(records).all
+    alarms = [each for each in found.untold.waiting() if each.what == "payload"]
+    assert len(alarms) == sum(len(split_record(value)[1]) > 0 for _, value in made.values) > 8
+
+
 def test_a_length_that_is_not_the_payloads_is_told_of_each() -> None:
     """The digest is right: both ways look at the length too."""
     made, payload = two_epochs(2), b"p" * 40
