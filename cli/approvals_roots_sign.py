@@ -40,11 +40,12 @@ def sign(
 
     Example: affiant roles sign root.json --key ann.key
     """
-    from registry.approvals.draft import content_of, read_root_file
+    from registry.approvals.draft import check_people, content_of, read_root_file
     from registry.approvals.root import ROOT_ROLE, Root, add_signature, sign_root
 
     found = read_root_file(root)
     content = content_of(found)
+    check_people(content)
     signer = signer_of(key)
     own = content.keys.get(signer.id)
     if own is None or signer.id not in content.roles[ROOT_ROLE].keys:

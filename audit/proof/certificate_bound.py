@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 
 from .certificate_said import PUBLISH, Roots, Said
+from .people import folded
 
 
 def unseen(said: Said, offset: int) -> bool:
@@ -56,9 +57,9 @@ def _texts(found: Mapping[object, object]) -> dict[str, str]:
 
 
 def published_by(roots: Roots, said: Iterable[Said]) -> frozenset[str]:
-    """Who has signed that they published it: by the root of that time, or of now."""
+    """Who has signed that they published it, their names folded: by the root of that time, or of now."""
     return frozenset(
-        person
+        folded(person)
         for each in said
         if each.type == PUBLISH
         for root in (roots.at(each.offset), roots.now)

@@ -9,6 +9,7 @@ from .certificate_bound import unseen
 from .certificate_policy import InForce, SlotRules
 from .certificate_said import APPROVAL, REJECTION, Roots, Said
 from .certificate_times import SKEW, said_at
+from .people import folded
 
 
 class Rejected(NamedTuple):
@@ -86,7 +87,10 @@ def _rejects(roots: Roots, role: str, said: Said) -> tuple[str, str | None] | No
     then = roots.at(said.offset).person(said.author, role, said.offset)
     has = roots.now.roles.get(role)
     people = {roots.now.keys[name].person for name in has.keys} if has is not None else set()
-    return (then, said.author) if then is not None and then in people else None
+    if then is None or then in people:
+        return (then, said.author) if then is not None else None
+    now = next((each for each in sorted(people) if folded(each) == folded(then)), None)
+    return None if now is None else (now, said.author)
 
 
 def _takes_back(approval: Said, rejection: Said, policy: InForce) -> bool:

@@ -16,6 +16,7 @@ from .certificate_policy import InForce, SlotRules, missing, revokers, rules_of
 from .certificate_rejected import may_reject, rejections
 from .certificate_said import APPROVAL, GATES, PUBLISH, REVOCATION, Roots, Said, once
 from .certificate_times import SKEW, ended, said_at
+from .people import folded
 
 
 class Judged(NamedTuple):
@@ -111,13 +112,14 @@ class _Counting:
     now: float
     rules: SlotRules
     published: frozenset[str]
-    """Who has signed that they published it."""
+    """Who has signed that they published it; folded."""
 
     def approvals(
         self, said: Sequence[Said], wanted: Mapping[str, int], valid: float, *, glass: bool
     ) -> _Counted:
         """Whose approvals count for these roles."""
         by: dict[str, str] = {}
+        named: dict[str, str] = {}  # two names that differ only in how they are written are one person's
         ends: dict[str, float] = {}
         offsets, remarks = [], []
         for each in said:
@@ -127,6 +129,7 @@ class _Counting:
             if (each.predicate.get("break_glass") is True) != glass:
                 continue
             person = self.roots.person(each.author, role, each.offset)
+            person = person and named.setdefault(folded(person), person)
             problem = self._problem(each, role, person, valid, by)
             if problem is None and not glass and self.rules.bound:
                 problem = lapsed(each, self._results(said), self.rules.gates)
@@ -161,7 +164,7 @@ class _Counting:
             return None
         if self.publisher is None:
             return "nobody knows who published the package"
-        published = person == self.publisher or person in self.published
+        published = folded(person) in (folded(self.publisher), *self.published)
         return f"{person} published the package" if published else None
 
     def again(self, fresh: Sequence[Said], live: SlotRules | None) -> list[str]:
@@ -203,7 +206,7 @@ class _Counting:
 
 def publisher_of(actor: object) -> str | None:
     """Who published a package, by the `actor` of its lineage; None: nobody knows. An account without a name says so."""
-    return actor if isinstance(actor, str) and actor.strip().casefold() not in ("", "unknown") else None
+    return actor if isinstance(actor, str) and folded(actor) not in ("", "unknown") else None
 
 
 def passed(said: Said) -> list[str]:

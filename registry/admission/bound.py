@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from hashlib import sha256
 
+from audit.proof.people import folded
 from registry.approvals.root import PUBLISH_ROLE, Roots
 from registry.statement import PUBLISH, Said
 
@@ -58,9 +59,11 @@ def said_by(results: Said) -> dict[str, str]:
 
 
 def published_by(roots: Roots, said: Iterable[Said]) -> frozenset[str]:
-    """Who has signed that they published it: by the root of that time, or of now. Who has left did it all the same."""
+    """Who has signed that they published it, their names folded: by the root of that time, or of now. Who has left
+    did it all the same.
+    """
     return frozenset(
-        person
+        folded(person)
         for each in said
         if each.type == PUBLISH
         for root in (roots.at(each.offset), roots.now)

@@ -22,6 +22,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from audit.proof.people import folded
 from registry.approvals.root import GATES_ROLE, PUBLISH_ROLE, ROOT_ROLE, Roots
 from registry.statement import APPROVAL, GATES, PUBLISH, REVOCATION, Said, once
 
@@ -153,13 +154,14 @@ class _Context:
     rules: SlotRules
     live_at: LiveAt | None
     published: frozenset[str] = frozenset()
-    """Who has signed that they published it."""
+    """Who has signed that they published it; folded."""
 
     def count(
         self, said: Sequence[Said], wanted: Mapping[str, int], valid: float | None, *, glass: bool = False
     ) -> _Count:
         """Whose approvals count for these roles; of a person's, the one that ends last: to renew is to sign again."""
         by: dict[str, str] = {}
+        named: dict[str, str] = {}  # two names that differ only in how they are written are one person's
         signed: dict[str, Said] = {}
         remarks = []
         for each in said:
@@ -169,6 +171,7 @@ class _Context:
             if (each.predicate.get("break_glass") is True) != glass:
                 continue
             person = self.roots.person(each.author, role, each.offset)
+            person = person and named.setdefault(folded(person), person)
             problem = self._problem(each, person, valid, by)
             if problem is None and valid is not None and not glass and self.rules.bound:
                 problem = lapsed(each, self._results(said), self.rules.gates)
@@ -199,7 +202,7 @@ class _Context:
         if not self.rules.publisher_may_approve:
             if self.publisher is None:
                 return "nobody knows who published the package"
-            if person == self.publisher or person in self.published:
+            if folded(person) in (folded(self.publisher), *self.published):
                 return f"{person} published the package"
         return None
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
+from audit.proof.people import folded
 from registry.approvals.root import Roots
 from registry.statement import APPROVAL, REJECTION, Said
 
@@ -72,7 +73,15 @@ def rejects(roots: Roots, role: str, said: Said) -> tuple[str | None, str | None
     if person is not None:
         return person, None
     then = roots.at(said.offset).person(said.author, role, said.offset)
-    return (then, said.author) if then in roots.now.people(role) else (None, None)
+    now = _named(then, roots.now.people(role)) if then is not None else None
+    return (now, said.author) if now is not None else (None, None)
+
+
+def _named(person: str, people: Collection[str]) -> str | None:
+    """How these call somebody; None: they are none of them."""
+    if person in people:
+        return person
+    return next((each for each in sorted(people) if folded(each) == folded(person)), None)
 
 
 def _takes_back(approval: Said, rejection: Said, policy: InForce) -> bool:

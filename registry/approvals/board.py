@@ -13,6 +13,7 @@ from audit.config import Config
 from audit.errors import ConfigError
 from audit.governance import PARTITION
 from audit.log.base import Log, LogEntry
+from audit.proof.people import folded
 from audit.show import walk
 from registry.admission import InForce, SlotRules, Verdict, evaluate, may_revoke, policy_in_force
 from registry.admission.bound import published_by
@@ -178,7 +179,7 @@ class Board:
                 continue
             person = self.roots.person(each.author, role, each.offset)
             if not rules.publisher_may_approve and (
-                publisher is None or person == publisher or person in own
+                publisher is None or (person is not None and folded(person) in (folded(publisher), *own))
             ):
                 continue
             if (
@@ -188,7 +189,7 @@ class Board:
                 and not _over(each, revoked)
                 and now - rules.break_glass_seconds < at <= min(now, each.logged / 1000) + SKEW
             ):
-                found.setdefault(person, role)
+                found.setdefault(next((one for one in found if folded(one) == folded(person)), person), role)
         return found
 
     def _under_policy(self, service: str, digest: str, type_: str) -> list[Said]:

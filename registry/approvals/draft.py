@@ -15,6 +15,7 @@ from audit.errors import ConfigError
 from audit.files import parse_json
 from audit.invalid import first_problem
 from audit.proof.errors import FormatError
+from audit.proof.people import folded
 
 from .keys import PublicKeyFile
 from .root import KeyModel, RoleModel, Root, RootModel, parse_root
@@ -143,6 +144,22 @@ def rotated(before: Root, old: Sequence[str], new: PublicKeyFile, until: int) ->
     return _made(_after(before), keys, roles)
 
 
+def check_people(content: RootModel) -> None:
+    """MUST be asked of what is to be signed: a root that was signed before is read as it is.
+
+    Raises:
+        ConfigError: two people of it have one name, but for how it is written.
+    """
+    people = sorted({key.person for key in content.keys.values()})
+    for place, one in enumerate(people):
+        for other in people[place + 1 :]:
+            if folded(one) == folded(other):
+                raise ConfigError(
+                    f"root: {one!r} and {other!r} differ only in how they are written: give one person one name, "
+                    "and two people two"
+                )
+
+
 def _after(before: Root) -> dict[str, Any]:
     return {"version": before.version + 1, "previous": before.digest}
 
@@ -192,6 +209,8 @@ def _roles(
 
 def _made(head: Mapping[str, Any], keys: Mapping[str, KeyModel], roles: Mapping[str, RoleModel]) -> RootModel:
     try:
-        return RootModel(**head, keys=dict(keys), roles=dict(roles))
+        made = RootModel(**head, keys=dict(keys), roles=dict(roles))
     except ValidationError as error:
         raise ConfigError(f"root: {first_problem(error)}") from error
+    check_people(made)
+    return made

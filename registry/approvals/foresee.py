@@ -12,6 +12,7 @@ from hashlib import sha256
 from typing import Any, Final
 
 from audit.errors import ConfigError
+from audit.proof.people import folded
 from registry.admission import compared_with_another
 from registry.admission.bound import published_by
 from registry.statement import APPROVAL, REJECTION, Said, encode
@@ -117,9 +118,10 @@ def _approval(board: Board, intent: Intent, person: str, publisher: str | None) 
         if intent.break_glass
         else {who: role for role, who in before.approved_by}
     )
-    if person in signed:
+    who = next((each for each in signed if folded(each) == folded(person)), None)
+    if who is not None:
         found.append(
-            f"{person} has signed already, for {signed[person]}: nobody signs twice"
+            f"{who} has signed already, for {signed[who]}: nobody signs twice"
             + ("" if intent.break_glass else " (`--renew` signs again before it ends)")
         )
     rules = board.rules(intent.service, "live")
@@ -128,7 +130,7 @@ def _approval(board: Board, intent: Intent, person: str, publisher: str | None) 
             found.append(
                 "nobody knows who published the package, so nobody can be shown not to be its publisher"
             )
-        elif person == publisher or person in published_by(board.roots, own):
+        elif folded(person) in (folded(publisher), *published_by(board.roots, own)):
             found.append(f"{person} published the package, and may not approve it{_either(intent)}")
     if intent.break_glass:
         return found  # of an emergency, a verdict names its signers only when all are there

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from audit.proof.people import folded
 from registry.package import Package
 
 UNKNOWN: Final = "unknown"
@@ -24,4 +25,4 @@ def publisher_of(package: Package) -> str | None:
 def actor_of(lineage: Mapping[str, Any]) -> str | None:
     """Who published the package of that lineage.json; None: it does not say."""
     actor = lineage.get("actor")
-    return actor if isinstance(actor, str) and actor.strip().casefold() not in ("", UNKNOWN) else None
+    return actor if isinstance(actor, str) and folded(actor) not in ("", UNKNOWN) else None

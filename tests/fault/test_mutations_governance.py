@@ -167,8 +167,16 @@ MUTATIONS = (
         "            if True:\n",
         f"{SAME}::test_a_renewal_moves_the_end_on_both_sides",
     ),
-    Mutation("the publisher", EVALUATE, "if person == self.publisher or person", "if person", ON),
-    Mutation("who signed that they published", EVALUATE, " or person in self.published:", ":", OF),
+    Mutation(
+        "the publisher", EVALUATE, "in (folded(self.publisher), *self.published):", "in self.published:", ON
+    ),
+    Mutation(
+        "who signed that they published",
+        EVALUATE,
+        "(folded(self.publisher), *self.published):",
+        "(folded(self.publisher),):",
+        OF,
+    ),
     Mutation("a publication that is asked for", EVALUATE, " + context.publication(about)", "", OF),
     Mutation(
         "who may say that they published",
@@ -279,14 +287,14 @@ MUTATIONS = (
     Mutation(
         "a rejection by a key that is gone",
         REJECTED,
-        "return (then, said.author) if then in roots.now.people(role) else (None, None)",
+        "return (now, said.author) if now is not None else (None, None)",
         "return None, None",
         f"{ON}/test_admission.py::test_a_rejection_does_not_go_with_its_key",
     ),
     Mutation(
         "a rejection by a key that is gone, of a certificate",
         AGAINST,
-        "return (then, said.author) if then is not None and then in people else None",
+        "return (then, said.author) if then is not None else None",
         "return None",
         f"{SAME}::test_a_rejection_does_not_go_with_its_key_on_either_side",
     ),
@@ -300,8 +308,8 @@ MUTATIONS = (
     Mutation(
         "a role that the author of a rejection has no more",
         REJECTED,
-        " if then in roots.now.people(role) else (None, None)",
-        "",
+        "now = _named(then, roots.now.people(role)) if then is not None else None",
+        "now = then",
         f"{ON}/test_admission.py::test_a_rejection_goes_with_the_role_of_its_author",
     ),
     Mutation(
@@ -338,6 +346,41 @@ MUTATIONS = (
         "wanted = _wanted(root, found) if unread is None else unread.change",
         "wanted = _wanted(root, found)",
         f"{ON}/test_admission.py::test_a_newer_policy_that_cannot_be_read_is_not_passed_over",
+    ),
+    Mutation(
+        "a name that is written otherwise",
+        "audit/proof/people.py",
+        'normalize("NFKC", normalize("NFKC", name).casefold())',
+        "name",
+        f"{ON}/test_admission.py::test_a_name_that_is_written_otherwise_is_the_same_persons",
+    ),
+    Mutation(
+        "what is not seen of a name",
+        "audit/proof/people.py",
+        ' if category(each) not in ("Cc", "Cf")',
+        "",
+        f"{ON}/test_admission.py::test_a_name_that_is_written_otherwise_is_the_same_persons",
+    ),
+    Mutation(
+        "two names of one person in a root",
+        EVALUATE,
+        "person = person and named.setdefault(folded(person), person)\n",
+        "named.clear()\n",
+        f"{ON}/test_admission.py::test_a_name_that_is_written_otherwise_is_the_same_persons",
+    ),
+    Mutation(
+        "two names of one person in a root, of a certificate",
+        CERTIFICATE,
+        "person = person and named.setdefault(folded(person), person)\n",
+        "named.clear()\n",
+        f"{SAME}::test_a_name_that_is_written_otherwise_is_the_same_persons_on_both_sides",
+    ),
+    Mutation(
+        "a publisher's name that is written otherwise, of a certificate",
+        CERTIFICATE,
+        "folded(person) in (folded(self.publisher), *self.published)",
+        "person in (self.publisher, *self.published)",
+        f"{SAME}::test_a_name_that_is_written_otherwise_is_the_same_persons_on_both_sides",
     ),
     Mutation(
         "what was against it, beside an emergency",
@@ -472,9 +515,9 @@ MUTATIONS = (
     ),
     Mutation("integers of any size", TIMES, "with suppress(OverflowError):", "with suppress(KeyError):", ON),
     Mutation(
-        "an older policy", POLICY, "if found is not None and version <= found.version:", "if False:", ON
+        "an older policy", POLICY, "if newest is not None and version <= newest.version:", "if False:", ON
     ),
-    Mutation("who changes the policy", POLICY, "if role in _wanted(root, found):", "if True:", ON),
+    Mutation("who changes the policy", POLICY, "if role in wanted:", "if True:", ON),
     Mutation("a root's signatures", ROOT, "if there < wanted:", "if False:", ON),
     Mutation(
         "the root before",

@@ -232,7 +232,7 @@ def as_pure(said: list[Said]) -> list[pure.Said]:
     events,
     st.sampled_from(["credit"] * 4 + ["cards", "loans"]),
     st.sampled_from(["live", "live", "canary", "shadow"]),
-    st.sampled_from(["ann", "bob", "zoe", None]),
+    st.sampled_from(["ann", "bob", "Bob ", "an\u200bn", "zoe", None]),
 )
 def test_the_two_sides_agree(drawn: list[Any], service: str, slot: str, publisher: str | None) -> None:
     """Roots, policy, verdict, who approved and until when, whatever stands in the log."""
@@ -482,6 +482,22 @@ def test_the_publisher_is_no_half_of_an_emergency_on_either_side() -> None:
     ]
     published = says(type=PUBLISH, who="cyd", role="publish")
     assert not agree([published, *EMERGENCY], "credit", "live", "zoe")
+
+
+def test_a_name_that_is_written_otherwise_is_the_same_persons_on_both_sides() -> None:
+    """The publisher's; one of an emergency; and of two people of a root that differ only so, there is one."""
+    for name in ("Ann", "ann ", "an\u200bn", "\uff41\uff4e\uff4e"):
+        assert not agree([*ADMITTED], "credit", "live", name)
+        assert not agree([*EMERGENCY], "credit", "live", name)
+        content = SECOND["gains"].content
+        keys = {
+            key: each.model_copy(update={"person": name}) if each.person == "bob" else each
+            for key, each in content.keys.items()
+        }
+        made = RootModel(version=2, previous=FIRST.digest, keys=keys, roles=content.roles)
+        twins = says(type=ROOT, second=sign_root(made, [KEYS["ann"]]))
+        assert not agree([twins, *ADMITTED], "credit", "live", "zoe")
+        assert agree([twins, *ADMITTED, CYD], "credit", "live", "zoe")
 
 
 def test_a_slot_that_wants_nobody_comes_back_on_both_sides() -> None:

@@ -43,6 +43,18 @@ def test_keygen_prints_the_key_id(house: House) -> None:
     assert (again.code, "there already" in again.err) == (2, True)
 
 
+def test_two_people_whose_names_differ_only_in_writing_are_not_signed_for(house: House) -> None:
+    """Neither by a draft that the command makes, nor by one that somebody has written."""
+    house.ok("roles", "keygen", house.file("two.key"), "--person", "Ann")
+    done = edited(house, "--add-key", house.file("two.key.pub"))
+    assert (done.code, "differ only in how they are written" in done.err) == (2, True)
+    assert edited(house, "--add-key", house.file("eve.key.pub")).code == 0
+    draft = house.file("root2.json")
+    draft.write_text(draft.read_text().replace('"eve"', '"ANN"'))
+    done = affiant("roles", "sign", draft, "--key", house.key("ann"), "--yes")
+    assert (done.code, "'ANN' and 'ann' differ only" in done.err) == (2, True)
+
+
 def test_a_passphrase_comes_from_the_environment(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     """Never from the command line; without it, and without a terminal, the key does not sign."""
     monkeypatch.setenv("AFFIANT_KEY_PASSPHRASE", "long words")

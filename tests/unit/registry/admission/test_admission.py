@@ -573,7 +573,31 @@ def test_the_publisher_does_not_approve(approved: Any) -> None:
     assert approved.verdict(publisher=None).missing == {"legal": 1, "compliance": 1}
 
 
-@pytest.mark.parametrize("actor", ["unknown", "Unknown ", "", " ", None, 7])
+@pytest.mark.parametrize("name", ["Dan", "dan ", "dan\u200b", " d\ufe0fAN", "\uff44\uff41\uff4e"])
+def test_a_name_that_is_written_otherwise_is_the_same_persons(approved: Any, name: str) -> None:
+    """The publisher's; and of two people of a root that differ only so, there is one."""
+    assert approved.verdict(publisher=name).missing == {"legal": 1}
+    assert approved.verdict(publisher="dän").admitted
+    approved.say("dan", PUBLISH, {"at": approved.clock})
+    assert approved.verdict().missing == {"legal": 1}
+    content, eve = approved.content(), approved.keys["eve"]
+    compliance = content.roles["compliance"]
+    approved.change_root(
+        approved.root(
+            version=2,
+            previous=approved.first.digest,
+            keys=content.keys | {eve.id: KeyModel(public=eve.public_key.hex(), person=name)},
+            roles=content.roles
+            | {"compliance": compliance.model_copy(update={"keys": [*compliance.keys, eve.id]})},
+        )
+    )
+    approved.gates(subject=OTHER)
+    approved.approve("dan", "legal", OTHER)
+    approved.approve("eve", "compliance", OTHER)
+    assert approved.verdict(OTHER).missing == {"compliance": 1}
+
+
+@pytest.mark.parametrize("actor", ["unknown", "Unknown ", "un\u200bknown", "", " ", None, 7])
 def test_a_publisher_without_a_name_is_nobody(approved: Any, actor: object) -> None:
     """An account that the machine has no name for wrote `unknown`: who it was may be one of those who approve."""
     assert actor_of({"actor": actor}) is publisher_of(actor) is None
