@@ -24,6 +24,7 @@ from tests.components.fixtures import (
     s3_server,
     served,
 )
+from tests.components.lanes import Lanes, misplaced, place
 
 __all__ = [
     "kafka",
@@ -52,8 +53,18 @@ settings.register_profile("affiant", deadline=None)
 settings.load_profile("affiant")
 
 
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Lanes:
+    """With `-n 2` (`make test PROCESSES=2`) the tests are handed out by tests/components/lanes.py."""
+    return Lanes(config, log)
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out the tests for a GPU where the machine has none; this is the only thing left out."""
+    """Leave out the tests for a GPU where the machine has none (the only thing left out), and see to their lanes."""
+    wrong = [why for item in items if (why := misplaced(item.nodeid, getattr(item, "fixturenames", ())))]
+    if wrong:
+        raise pytest.UsageError("\n".join(wrong))
+    if hasattr(config, "workerinput"):  # one of two processes
+        items.sort(key=lambda item: place(item.nodeid))
     if Path("/dev/nvidiactl").exists():
         return
     without_device = [item for item in items if item.get_closest_marker("cuda")]

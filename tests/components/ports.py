@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+import os
 import random
 import socket
 import threading
+from collections.abc import Mapping
 
 HOST = "127.0.0.1"
 # Below the kernel's ephemeral range (32768 and up): an outgoing connection cannot take a port in the moment
 # between our finding it free and the component's binding it.
 _LOWEST, _HIGHEST = 20_000, 32_000
+
+
+def _own(environ: Mapping[str, str]) -> range:
+    """The ports of this process: with pytest-xdist (worker `gw1` of 2) a part that the others do not give out.
+
+    Between our finding a port free and its component's binding it, another process would find it free too.
+    """
+    count = int(environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    # A worker that died is replaced by one with a further number.
+    number = int(environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % count
+    share = (_HIGHEST - _LOWEST) // count
+    return range(_LOWEST + number * share, _LOWEST + (number + 1) * share)
+
 
 _given: set[int] = set()
 _lock = threading.Lock()
@@ -23,7 +38,7 @@ def free_port(host: str = HOST) -> int:
         RuntimeError: if a thousand tries found none.
     """
     for _ in range(1000):
-        port = _random.randrange(_LOWEST, _HIGHEST)
+        port = _random.choice(_own(os.environ))
         with _lock:
             if port in _given or not _is_free(host, port):
                 continue

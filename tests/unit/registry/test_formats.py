@@ -75,6 +75,19 @@ def test_a_pickled_estimator_is_refused_as_a_pickle(protocol: int) -> None:
         zlib.compress(pickle.dumps(VALUE)),
         zipped(pickle.dumps(VALUE)),
     ],
+    # Not by the bytes, in which is the time of day: two processes that run the tests must agree on their names.
+    ids=[
+        "joblib",
+        "joblib-zlib",
+        "joblib-gzip",
+        "joblib-bz2",
+        "joblib-xz",
+        "gzip",
+        "bz2",
+        "xz",
+        "zlib",
+        "zip",
+    ],
 )
 def test_what_may_hold_a_pickle_is_refused(data: bytes) -> None:
     """Compressed files and archives (joblib, skops, PyTorch) are refused by their first bytes."""
