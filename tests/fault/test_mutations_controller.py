@@ -19,6 +19,7 @@ REVIEW = "monitoring/controller/review.py"
 ALERTMANAGER, SAID = "monitoring/controller/alertmanager.py", "monitoring/controller/said.py"
 
 ON = "tests/unit/monitoring/controller"
+SERVED, MOVED = "monitoring/controller/served_tls.py", "tests/unit/monitoring/rollout/test_mover.py"
 DECIDED, WORKED = f"{ON}/test_decide.py", f"{ON}/test_run.py"
 HEARD, SHOWN, PARSED = f"{ON}/test_webhook.py", f"{ON}/test_evidence.py", f"{ON}/test_alertmanager.py"
 THRESHOLD, THRESHOLDS = "monitoring/controller/threshold.py", f"{ON}/test_threshold.py"
@@ -29,7 +30,7 @@ FETCHED, TOGETHER = "tests/unit/monitoring/rollout/test_fetched.py", "tests/unit
 
 COPIED = (
     "audit", "registry", "monitoring", "cli", "tests/__init__.py", "tests/components", ON, DAY, BURNT, BUDGETS,
-    FETCHED, TOGETHER, "tests/unit/monitoring/conftest.py",
+    FETCHED, MOVED, TOGETHER, "tests/unit/monitoring/conftest.py",
 )  # fmt: skip
 
 MUTATIONS = (
@@ -410,10 +411,45 @@ MUTATIONS = (
     ),
     Mutation(
         "whose certificate",
-        WEBHOOK,
-        "            context.load_verify_locations(client_ca)\n            context.verify_mode = ssl.CERT_OPTIONAL\n",
-        "            pass\n",
+        SERVED,
+        "                context.verify_mode = ssl.CERT_OPTIONAL\n",
+        "",
         HEARD,
+    ),
+    Mutation(
+        "a certificate that was renewed",
+        SERVED,
+        "        if seen == self._tried:\n",
+        "        if True:\n",
+        HEARD,
+    ),
+    Mutation(
+        "the last good certificate",
+        SERVED,
+        "        except KeyRefused as error:\n            log.warning(",
+        "        except NotADirectoryError as error:\n            log.warning(",
+        HEARD,
+    ),
+    Mutation(
+        "an alarm for who cannot decide",
+        WEBHOOK,
+        "    if why := controller.trouble():\n        # Who",
+        '    if why := "":\n        # Who',
+        HEARD,
+    ),
+    Mutation(
+        "since when an alarm waits",
+        WAITING,
+        "                waits.since = None\n",
+        "                pass\n",
+        WORKED,
+    ),
+    Mutation(
+        "a rollout that is stuck",
+        "monitoring/rollout/mover.py",
+        'raise RolloutWaits("; ".join(reasons), stuck=False)',
+        'raise RolloutWaits("; ".join(reasons))',
+        MOVED,
     ),
     Mutation(
         "connections",

@@ -143,8 +143,8 @@ MUTATIONS = (
     Mutation(
         "freeing what is not sealed",
         "audit/journal/journal.py",
-        "sealed if by_seal else acknowledged",
-        "acknowledged",
+        "self._segments.free(sealed if by_seal else acknowledged, oldest)",
+        "self._segments.free(acknowledged, oldest)",
         APPEND,
     ),
     Mutation(
