@@ -12,6 +12,7 @@ from registry.policy.gates import LOWER_IS_BETTER, MetricLimit, Quality
 
 from .base import CannotJudge, Datasets, Outcome, Scored, score
 from .metrics import metric
+from .overlap import seen
 
 NEEDS = ("the hold-out with its target",)
 
@@ -32,6 +33,12 @@ def judge(package: Package, datasets: Datasets, limits: Quality) -> Outcome:
     live = None if datasets.live is None else score(datasets.live, datasets)
     figures: dict[str, object] = {"rows": len(scored.truth)}
     failures: list[str] = []
+    if (share := _seen(datasets, limits.seen_in_training)) is not None:
+        figures["seen_in_training"] = share
+        if limits.seen_in_training is not None and not share <= limits.seen_in_training:
+            failures.append(
+                f"{share:.1%} of the hold-out's rows stand in the training table; {limits.seen_in_training:.1%} may"
+            )
     for name, limit in limits.metrics.items():
         value = metric(name, scored)
         low, high = interval(name, scored, limits)
@@ -47,6 +54,16 @@ def judge(package: Package, datasets: Datasets, limits: Quality) -> Outcome:
         figures[name] = found
         failures += _failures(name, limit, found)
     return Outcome(tuple(failures), figures, {"numpy": np.__version__, "scipy": scipy.__version__})
+
+
+def _seen(datasets: Datasets, limit: float | None) -> float | None:
+    """The share of rows that the model has seen; None where nobody can tell, which a limit does not allow."""
+    share = None if datasets.training is None else seen(datasets.rows, datasets.training)
+    if share is None and limit is not None:
+        raise CannotJudge(
+            "seen_in_training: no training table was given, or none with a column of the hold-out"
+        )
+    return share
 
 
 def interval(name: str, scored: Scored, limits: Quality) -> tuple[float, float]:

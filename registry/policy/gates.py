@@ -49,6 +49,9 @@ class Quality(Part):
     """Of the bootstrap."""
     minimum_rows: Count = 100
     """Fewer rows in the hold-out fail the gate."""
+    seen_in_training: Share | None = later()
+    """Largest share of the hold-out's rows that may stand in the training table too, which then must be given. Absent:
+    the share is shown where the training table is given; the table itself as the hold-out fails in any case."""
 
     @model_validator(mode="after")
     def _directions(self) -> Self:

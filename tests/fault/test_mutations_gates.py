@@ -17,10 +17,13 @@ TRAFFIC = "monitoring/traffic.py"
 
 GATE = "tests/unit/registry/gates/test_gates_traffic.py"
 READ = "tests/unit/monitoring/test_traffic.py"
+GATES = "tests/unit/registry/gates/test_gates_held.py"
+FAIR = "tests/unit/registry/gates/test_gates_fairness.py"
 
 COPIED = (
-    "audit", "registry", "monitoring", "examples/credit/german_credit.csv", "tests/__init__.py",
-    "tests/components/__init__.py", "tests/components/packages.py", "tests/components/monitored.py", GATE, READ,
+    "audit", "registry", "monitoring", "examples/credit/german_credit.csv", "examples/credit/policy.yaml",
+    "tests/__init__.py", "tests/components/__init__.py", "tests/components/packages.py",
+    "tests/components/monitored.py", GATE, READ, GATES, FAIR, "tests/unit/registry/gates/test_gates.py",
 )  # fmt: skip
 
 MUTATIONS = (
@@ -111,6 +114,27 @@ MUTATIONS = (
         "sorted(candidates)",
         READ,
     ),
+    Mutation(
+        "rows that the model has seen",
+        "registry/gates/quality.py",
+        "if limits.seen_in_training is not None and not share <= limits.seen_in_training:",
+        "if False:",
+        GATES,
+    ),
+    Mutation(
+        "groups that are not judged",
+        "registry/gates/fairness.py",
+        'if limits.unjudged == "fail":',
+        "if False:",
+        FAIR,
+    ),
+    Mutation(
+        "a limit that nothing is held to",
+        "registry/gates/robustness.py",
+        'if limits.decisions_changed is not None and signature.task == "regression":',
+        "if False:",
+        GATES,
+    ),
 )
 
 
@@ -123,7 +147,7 @@ def copy(tmp_path: Path) -> Path:
 @pytest.mark.long
 def test_without_a_mutation_the_tests_pass(copy: Path) -> None:
     """Else the failures below would show nothing."""
-    done = run(copy, f"{GATE} {READ}")
+    done = run(copy, f"{GATE} {READ} {GATES} {FAIR}")
     assert done.returncode == 0, done.stdout[-3000:]
 
 

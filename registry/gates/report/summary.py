@@ -28,7 +28,9 @@ def number(value: Any) -> str:
 
 def _quality(figures: Mapping[str, Any]) -> str:
     parts = [f"{name} {span(found)}" for name, found in figures.items() if isinstance(found, dict)]
-    return f"{', '.join(parts)} on {figures['rows']:,} rows"
+    share = figures.get("seen_in_training")
+    seen = "" if not share else f", {share:.1%} of them in the training table"
+    return f"{', '.join(parts)} on {figures['rows']:,} rows{seen}"
 
 
 def _fairness(figures: Mapping[str, Any]) -> str:

@@ -207,12 +207,6 @@ def test_a_model_that_answers_infinity_to_an_extreme_input_is_not_robust() -> No
     made = publish_sklearn(pipeline, frame, target="y", name="line")
     found = one("robustness", {}, made.package, holdout=table_of(frame, "line"), target="y")
     assert "the largest float32: an answer is no probability or no finite number" in found.reason
-    # What it does not decide cannot have been turned: a limit that nothing is held to MUST NOT pass.
-    held = one(
-        "robustness", {"decisions_changed": 0.1}, made.package, holdout=table_of(frame, "line"), target="y"
-    )
-    assert "a regression decides nothing" in held.reason
-    assert held.figures == {}
 
 
 def test_worse_than_live_fails() -> None:
