@@ -61,6 +61,7 @@ class Selected:
                     row["payload_digest"], bool(row["external"]),
                 ),
                 row["logged"],
+                proved=True,
             )
             for row in self.rows
         ]  # fmt: skip

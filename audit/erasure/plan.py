@@ -70,6 +70,9 @@ class Wanted:
     item: Item
     logged: int | None = None
     """The log's time, ms since 1970 UTC, where it is known."""
+    proved: bool = False
+    """Whether the entry at its place was proved to have this payload: whatever row is there goes then. Else a row goes
+    for its digest alone: a statement that names another record's place MUST NOT erase that one untold."""
 
 
 def look(
@@ -140,9 +143,9 @@ def _places(
 
 def _files(archive: Archive, wanted: Sequence[Wanted]) -> dict[tuple[bytes, int, int], ArchiveFile]:
     """The payload file that has a row of each, by place; those that have none are left out."""
-    offsets: dict[tuple[bytes, int], set[int]] = defaultdict(set)
+    offsets: dict[tuple[bytes, int], dict[int, Wanted]] = defaultdict(dict)
     for each in wanted:
-        offsets[each.item.topic, each.item.partition].add(each.item.offset)
+        offsets[each.item.topic, each.item.partition][each.item.offset] = each
     found: dict[tuple[bytes, int, int], ArchiveFile] = {}
     for (topic, partition), some in offsets.items():
         for file in archive.files(Part.PAYLOADS, topic, partition):
@@ -150,8 +153,10 @@ def _files(archive: Archive, wanted: Sequence[Wanted]) -> dict[tuple[bytes, int,
             if not inside:
                 continue
             try:
-                rows = archive.rows(file, ["offset"]).column("offset").to_pylist()
+                rows = archive.rows(file, ["offset", "payload_digest"]).to_pydict()
             except ArchiveGap:  # removed meanwhile
                 continue
-            found |= {(topic, partition, offset): file for offset in inside.intersection(rows)}
+            for offset, digest in zip(rows["offset"], rows["payload_digest"], strict=True):
+                if offset in inside and (some[offset].proved or digest == some[offset].item.digest):
+                    found[topic, partition, offset] = file
     return found

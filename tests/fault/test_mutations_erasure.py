@@ -43,6 +43,13 @@ MUTATIONS = (
         "files that are not finished", PLAN, "file.end <= archived(item.topic, item.partition)", "True", UNIT
     ),
     Mutation("what they are left as", ERASE, "and Place.ARCHIVE in each.places", "", UNIT),
+    Mutation(
+        "another record's place",
+        PLAN,
+        " and (some[offset].proved or digest == some[offset].item.digest)",
+        "",
+        UNIT,
+    ),
     Mutation("what is young", PLAN, "each.logged < before)", "each.logged <= before)", UNIT),
     Mutation(
         "an age that nobody knows",

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import time
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from audit.archive import Archive, Part
+from audit.archive.files import encode_entries, encode_payloads, payloads_table
+from audit.erasure.told import Item
+from audit.governance import Governance
 from audit.log import configured_governance_log, configured_log
 from audit.objects.directory import DirectoryObjects
+from audit.proof.record import frame_record
 from audit.ship.external import ExternalStore
-from registry.statement import PAYLOAD_ERASURE, Said, read
+from audit.subjects import SubjectKeys
+from cli.erase_select import pseudonyms
+from registry.erasure import encode_erasure, fold_erasures
+from registry.statement import PAYLOAD_ERASURE, Said, append, read
 from tests.components.approvals import Done, House, affiant
 from tests.components.erasable import SETTINGS, TOPIC, Erasable, subject, trees_of, write_erasable
 from tests.components.packages import number_package
@@ -111,6 +120,230 @@ def test_a_record_is_erased_with_what_hangs_on_it(house: House, log: Erasable) -
     assert verified(house)["payloads"] == 10
     again = erase(house, "--record", log.record(4))
     assert (again.code, again.json["erased"], len(said(house))) == (0, 0, 1)
+
+
+def test_without_yes_nothing_is_changed(house: House, log: Erasable) -> None:
+    """What would be erased is shown, where it is, why it is among them, and who has copies."""
+    with house.file("affiant.toml").open("a") as file:
+        file.write('[fluentd]\naddress = "127.0.0.1:24224"\npayloads = true\n')
+    before = payloads(house)
+    done = affiant("erase", "--subject", subject(0).hex(), "--json", *index(house))
+    found = {each["offset"]: (each["state"], each["places"]) for each in done.json["records"]}
+    assert done.code == 0
+    assert found == {
+        1: ("to erase", ["archive"]), 6: ("to erase", ["object store"]), 12: ("to erase", ["archive"]),
+        16: ("nowhere", []),
+    }  # fmt: skip
+    assert "127.0.0.1:24224" in done.json["elsewhere"][0]
+    text = affiant("erase", "--record", log.record(4), *index(house))
+    assert "4 payloads would be erased" in text.out
+    assert "a label of such a record" in text.out
+    assert (payloads(house), said(house), large(house).there(log.digest(6))) == (before, [], True)
+    for words, wrong in (
+        (("--record", log.record(4), "--yes"), "--yes needs --reason and --key"),
+        ((), "say which records"),
+        (("--subject", "bob"), "wanted a pseudonym"),
+        (("--person", house.file("ann.pub")), "--person needs [gateway] subject_keys_file"),
+    ):
+        refused = affiant("erase", *words, *index(house))
+        assert (refused.code, wrong in refused.err) == (2, True), refused
+    unknown = affiant("erase", "--record", log.record(99), *index(house))
+    assert (unknown.code, "no sealed record" in unknown.err) == (1, True)
+
+
+def test_persons_are_found_by_their_ids_under_every_key(house: House, log: Erasable) -> None:
+    """Ids are read from a file, and not printed; what is large goes from the object store."""
+    keys = [bytes([each]) * 32 for each in (1, 2)]
+    ids = house.file("ids.txt")
+    ids.write_text("person-17\n")
+    house.file("subjects.json").write_text(
+        json.dumps(
+            {"format": 1, "keys": [{"key": each.hex(), "created": "2026-01-02T03:04:05Z"} for each in keys]}
+        )
+    )
+    house.file("subjects.json").chmod(0o600)
+    with house.file("affiant.toml").open("a") as file:
+        file.write('[gateway]\nsubject_keys_file = "subjects.json"\n')
+    done = affiant("erase", "--person", ids, *index(house))
+    assert (done.code, "no sealed record of these subjects" in done.err) == (1, True)
+    assert "person-17" not in done.out + done.err
+    assert pseudonyms(house.loaded, ids) == [
+        each.hex() for each in SubjectKeys(tuple(keys)).pseudonyms(b"person-17")
+    ]
+    assert erase(house, "--subject", subject(0).hex()).code == 0
+    assert not large(house).there(log.digest(6))
+    assert set(payloads(house)) == ALL - {1, 12}
+
+
+@pytest.mark.parametrize("person", ["dan", "eve"])
+def test_who_has_not_the_role_erases_nothing(house: House, log: Erasable, person: str) -> None:
+    """The role retention is another one; nor does what they say of an erasure count."""
+    before = payloads(house)
+    done = erase(house, "--record", log.record(4), person=person)
+    assert (done.code, "has not the role erasure" in done.err) == (1, True)
+    assert (payloads(house), said(house)) == (before, [])
+    body = encode_erasure([Item(TOPIC, 0, 4, None, log.digest(4))], "so", person, time.time())
+    append(Governance(configured_governance_log(house.loaded), house.signer(person)), [body])
+    assert affiant("erase", "show", "--json", *house.config).json["records"] == []
+    assert affiant("erase", "complete", *house.config).code == 0
+    assert payloads(house) == before
+
+
+def test_a_label_of_an_id_that_others_have_is_left_and_named(house: House, log: Erasable) -> None:
+    """Nobody knows whose it is, before all records of the id are asked for."""
+    done = erase(house, "--subject", subject(1).hex())
+    assert done.code == 1
+    assert done.json["wrong"] == [
+        "partition 0, offset 11: a label of a request id that other records have, too"
+    ]
+    assert set(payloads(house)) == ALL - {2, 9, 13}
+    both = ("--subject", subject(1).hex(), "--subject", subject(2).hex())
+    assert erase(house, *both).code == 0
+    assert set(payloads(house)) == ALL - {2, 9, 13, 3, 10, 14, 11}
+
+
+def test_an_archive_that_was_changed_makes_nobody_erase_another_record(house: House, log: Erasable) -> None:
+    """What it says of whom a record is about is held to the sealed entry."""
+    archive = Archive(store_of(house))
+    first = next(file for file in archive.all_files(Part.ENTRIES) if file.first == 0)
+    rows, stored = archive.rows(first), store_of(house).get(first.name)
+    assert stored is not None
+    about = rows.column("subject").to_pylist()
+    about[3] = subject(0).hex()
+    at = rows.schema.get_field_index("subject")
+    changed = rows.set_column(at, rows.schema.field(at), pa.array(about, pa.string()))
+    store_of(house).swap(first.name, encode_entries(changed), stored.version)
+    done = erase(house, "--subject", subject(0).hex())
+    assert (done.code, set(states(done))) == (1, {1, 6, 12, 16})
+    assert "partition 0, offset 3: the archive says subject" in done.json["wrong"][0]
+    assert 3 in payloads(house)
+
+
+def test_what_the_minimum_keeps_is_kept_unless_it_is_said(house: House, log: Erasable) -> None:
+    """Which the statement says, too."""
+    with house.file("affiant.toml").open("a") as file:
+        file.write("[retention]\npayload_min_days = 30\n")
+    done = erase(house, "--record", log.record(2))
+    assert (done.code, states(done), said(house)) == (1, {2: "too young"}, [])
+    assert 2 in payloads(house)
+    assert erase(house, "--record", log.record(2), "--despite-minimum").code == 0
+    assert 2 not in payloads(house)
+    assert [each.predicate["despite_minimum"] for each in said(house)] == [True]
+
+
+def test_what_the_log_still_has_is_named_and_the_archive_is_erased_all_the_same(
+    house: House, log: Erasable
+) -> None:
+    """One copy less; the statement stands, and what comes back is erased without a key."""
+    path = house.loaded.data / "log" / "topic.json"
+    other = path.read_text()
+    path.write_text(json.dumps(json.loads(other) | {"id": TOPIC.hex()}))
+    done = erase(house, "--record", log.record(2))
+    (record,) = done.json["records"]
+    assert (done.code, record["places"], record["state"]) == (1, ["log"], "to erase")
+    assert 2 not in payloads(house)
+    told = affiant("erase", "show", *house.config)
+    assert (told.code, "1 payload is still in the log itself" in told.err) == (1, True)
+    path.write_text(other)
+    assert affiant("erase", "show", *house.config).code == 0
+    for file in Archive(store_of(house)).all_files(Part.PAYLOADS):
+        if file.first == 0:
+            stored = store_of(house).get(file.name)
+            assert stored is not None
+            restored = payloads_table([2], [log.digest(2)], [log.payloads[2]])
+            store_of(house).swap(file.name, encode_payloads(restored), stored.version)
+    assert verified(house)["still_there"] == 1
+    assert affiant("erase", "show", *house.config).code == 1
+    again = affiant("erase", "complete", "--json", *house.config)
+    assert (again.code, again.json["erased"], len(said(house))) == (0, 1, 1)
+    assert 2 not in payloads(house)
+
+
+def test_a_range_of_which_all_is_erased_is_erased_to_retention(house: House, log: Erasable) -> None:
+    """Its file is gone, and somebody has said why; one that is gone untold still is."""
+    everybody = [word for number in range(4) for word in ("--subject", subject(number).hex())]
+    assert erase(house, *everybody).code == 0
+    assert payloads(house) == {}
+    done = affiant("retention", "show", "--json", *house.config)
+    assert (done.code, [each["state"] for each in done.json["ranges"]]) == (0, ["erased", "erased"])
+    large(house).move(frame_record(log.entries[6], log.payloads[6]))
+    done = affiant("retention", "show", "--older-than", "1", "--json", *house.config)
+    assert (done.code, [each["state"] for each in done.json["ranges"]]) == (1, ["due", "erased"])
+
+
+class Ended(BaseException):
+    """As a kill ends it."""
+
+
+@pytest.mark.parametrize("steps", range(4))
+def test_a_crash_between_the_steps_leaves_what_the_next_run_completes(
+    house: House, log: Erasable, monkeypatch: pytest.MonkeyPatch, steps: int
+) -> None:
+    """Before the statement; behind it; behind the large payload; behind the first file. Nothing is gone untold."""
+    before, done = payloads(house), list[str]()
+    gone = {1, 12}
+
+    def counted(real: Any) -> Any:
+        def call(*arguments: Any, **named: Any) -> Any:
+            if len(done) == steps:
+                raise Ended
+            done.append(real.__name__)
+            return real(*arguments, **named)
+
+        return call
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Governance, "append", counted(Governance.append))
+        patched.setattr(DirectoryObjects, "swap", counted(DirectoryObjects.swap))
+        patched.setattr(DirectoryObjects, "remove", counted(DirectoryObjects.remove))
+        with pytest.raises(Ended):
+            erase(house, "--subject", subject(0).hex())
+    assert done == ["append", "remove", "swap", "swap"][:steps]
+    told = fold_erasures(house.board().roots, said(house))
+    left = payloads(house)
+    assert {at: each for at, each in left.items() if at not in gone} == {
+        at: each for at, each in before.items() if at not in gone
+    }
+    assert all(log.digest(at) in told for at in gone - left.keys())
+    assert large(house).there(log.digest(6)) or log.digest(6) in told
+    if steps > 1:
+        assert affiant("erase", "complete", *house.config).code == 0
+    assert erase(house, "--subject", subject(0).hex()).code == 0
+    assert (set(payloads(house)), len(said(house))) == (ALL - gone, 1)
+
+
+@pytest.mark.parametrize(
+    ("why", "changed"),
+    [
+        ("kept back for two hours", {"at": -7200.0}),
+        ("a key more", {"more": 1}),
+        ("another digest than its subject's", {"records": {"digest": "1" * 64}}),
+        ("no topic", {"records": {"topic": "records"}}),
+        ("no record id", {"records": {"record": "bob"}}),
+    ],
+)
+def test_what_is_no_statement_of_an_erasure_tells_of_none(
+    house: House, log: Erasable, why: str, changed: dict[str, Any]
+) -> None:
+    """Signed by bob all the same; unchanged, the same statement counts."""
+    at, digest = round(time.time(), 3), log.digest(2).hex()
+    record = {
+        "topic": TOPIC.hex(), "partition": 0, "offset": 2, "record": log.record(2), "digest": digest, "external": False,
+    }  # fmt: skip
+    made = {
+        "format": 1, "records": [record], "despite_minimum": False, "reason": "so", "actor": "bob", "at": at,
+    }  # fmt: skip
+    wrong = made | changed
+    if "at" in changed:
+        wrong["at"] = at + changed["at"]
+    if "records" in changed:
+        wrong["records"] = [record | changed["records"]]
+    house.say("bob", PAYLOAD_ERASURE, wrong, f"sha256:{digest}")
+    roots = house.board().roots
+    assert fold_erasures(roots, said(house)) == {}, why
+    house.say("bob", PAYLOAD_ERASURE, made, f"sha256:{digest}")
+    (told,) = fold_erasures(roots, said(house)).values()
+    assert (told.person, told.item.offset, told.statement) == ("bob", 2, 2)
 
 
 def test_who_reads_payloads_is_told_whose_word_erased_them(house: House, log: Erasable) -> None:

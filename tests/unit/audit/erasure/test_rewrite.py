@@ -262,6 +262,18 @@ def test_the_log_and_the_object_store_are_asked_for_what_they_may_have(
     assert not {2, 3} & rows(objects).keys()
 
 
+def test_a_statement_that_names_another_records_place_erases_nothing_there(
+    objects: DirectoryObjects, log: Erasable
+) -> None:
+    """It would be gone, and nobody would have said so; where the entry was proved, whatever is at its place goes."""
+    wrong = item(log, 2)._replace(offset=3)
+    for proved, left in ((False, True), (True, False)):
+        asked = [Asked(wrong, LOGGED, proved=proved)]
+        found = look(Archive(objects), NOWHERE, lambda *_: 16, {}, asked, now_ms=LOGGED, min_days=0)
+        erase(found, objects, lambda _: None)
+        assert (3 in rows(objects)) is left
+
+
 @pytest.mark.s3
 def test_the_same_in_buckets(s3: S3Bucket, tmp_path: Path) -> None:
     """Written again with a condition, and removed when nothing is left; all of it verifies."""
