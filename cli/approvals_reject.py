@@ -25,6 +25,7 @@ def reject(
 ) -> None:
     """Reject a digest: it is not admitted until you approve it, whatever others sign or revoke.
 
+    If it answers, gateways take it off at once: the newest before it that still may answers, or the service gives 503.
     Only break-glass goes without you, for its hours; your rejection stands after them.
 
     Exit codes: 0 signed; 1 it would not count, nothing was signed; 2 wrong usage, settings or key; 3 the log or the

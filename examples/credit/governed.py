@@ -34,7 +34,7 @@ from screen import SCREEN, done, fresh, heading, shown, tell, working
 from system import Gateway, affiant, command, write_settings
 from traffic import Answer, Connection, Request, by_name, rows_of
 from train import DATA, features
-from workshop import Mlflow, Workshop, environment
+from workshop import ComponentAway, Mlflow, Workshop, environment
 
 from registry.table import read_table
 
@@ -88,6 +88,9 @@ def main() -> int:
     except KeyboardInterrupt:
         SCREEN.print("\ninterrupted; everything that was started has ended")
         return 130
+    except ComponentAway as error:
+        SCREEN.print(str(error), markup=False)
+        return 3
     done(f"this demo took {time.perf_counter() - began:.0f} s") if good else SCREEN.print(
         "[bold red]not as it should be[/]"
     )

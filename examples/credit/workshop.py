@@ -43,6 +43,10 @@ def environment() -> Path:
     return Path(done.stdout.strip())
 
 
+class ComponentAway(Exception):  # noqa: N818 - says what happened
+    """What the demo starts did not answer in time."""
+
+
 class Mlflow:
     """A real MLflow server on the loopback, with its files in a directory: what an earlier one left there is there."""
 
@@ -93,7 +97,9 @@ class Mlflow:
             except (urllib.error.URLError, OSError):
                 time.sleep(0.2)
         said = (self._directory / "server.txt").read_text(errors="replace")
-        raise RuntimeError(f"MLflow did not begin:\n{said[-2000:]}")
+        raise ComponentAway(
+            f"MLflow did not begin within {READY_SECONDS:g} s; the end of what it said:\n{said[-2000:]}"
+        )
 
 
 class Workshop:
