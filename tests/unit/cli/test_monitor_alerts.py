@@ -354,6 +354,7 @@ def test_what_completeness_found_is_read_where_the_settings_name_its_file(machin
     file = machine.directory / "affiant.prom"
     more = 'completeness_file = "affiant.prom"\n'
     assert fires(machine.evaluating(more=more)) == set()
+    assert list(watched(machine.configured(more=more))["completeness"]()) == []
     file.write_text('affiant_audit_missing{journal="ab"} 2\naffiant_audit_looked_seconds 1\n')
     assert fires(machine.evaluating(more=more)) == {"AffiantRecordsMissing", "AffiantCompletenessOld"}
 
