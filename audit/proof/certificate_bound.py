@@ -31,7 +31,7 @@ def lapsed(approval: Said, results: Sequence[Said], gates: frozenset[str]) -> st
         return "it names none of the gate results that are there"
     if _data(was) != _data(results[-1]):
         return "newer gate results are of other data than its signer saw"
-    told, now = _verdicts(was), _verdicts(results[-1])
+    told, now = verdicts(was), verdicts(results[-1])
     changed = any(told.get(gate) != now.get(gate) for gate in gates)
     return "newer gate results say otherwise than its signer saw" if changed else None
 
@@ -41,15 +41,15 @@ def _data(results: Said) -> dict[str, str]:
     return _texts(found) if isinstance(found, dict) else {}
 
 
-def _verdicts(results: Said) -> dict[str, str]:
+def verdicts(results: Said) -> dict[str, str]:
+    """Gate → verdict; one that is there twice has passed where all of it has, else it is what did not pass first."""
     found = results.predicate.get("results")
-    return _texts(
-        {
-            each["name"]: each.get("verdict")
-            for each in (found if isinstance(found, list) else [])
-            if isinstance(each, dict) and isinstance(each.get("name"), str)
-        }
-    )
+    told: dict[object, object] = {}
+    for each in found if isinstance(found, list) else []:
+        if isinstance(each, dict) and isinstance(each.get("name"), str):
+            name, verdict = each["name"], each.get("verdict")
+            told[name] = verdict if told.get(name, "passed") == "passed" else told[name]
+    return _texts(told)
 
 
 def _texts(found: Mapping[object, object]) -> dict[str, str]:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from .certificate_bound import lapsed, published_by
+from .certificate_bound import lapsed, published_by, verdicts
 from .certificate_policy import InForce, SlotRules, missing, revokers, rules_of
 from .certificate_rejected import may_reject, rejections
 from .certificate_said import APPROVAL, GATES, PUBLISH, REVOCATION, Roots, Said, once
@@ -211,12 +211,7 @@ def publisher_of(actor: object) -> str | None:
 
 def passed(said: Said) -> list[str]:
     """The gates that passed, by a statement of gate results."""
-    results = said.predicate.get("results")
-    return [
-        str(each["name"])
-        for each in (results if isinstance(results, list) else [])
-        if isinstance(each, dict) and each.get("verdict") == "passed" and isinstance(each.get("name"), str)
-    ]
+    return [name for name, verdict in verdicts(said).items() if verdict == "passed"]
 
 
 def _may_revoke(roots: Roots, policy: InForce, each: Said, service: str) -> bool:

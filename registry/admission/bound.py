@@ -47,15 +47,14 @@ def data_of(results: Said) -> dict[str, str]:
 
 
 def said_by(results: Said) -> dict[str, str]:
-    """Gate → verdict; of one that is there twice the last."""
+    """Gate → verdict; one that is there twice has passed where all of it has, else it is what did not pass first."""
     found = results.predicate.get("results")
-    return _texts(
-        {
-            each["name"]: each.get("verdict")
-            for each in (found if isinstance(found, list) else [])
-            if isinstance(each, dict) and isinstance(each.get("name"), str)
-        }
-    )
+    told: dict[object, object] = {}
+    for each in found if isinstance(found, list) else []:
+        if isinstance(each, dict) and isinstance(each.get("name"), str):
+            name, verdict = each["name"], each.get("verdict")
+            told[name] = verdict if told.get(name, "passed") == "passed" else told[name]
+    return _texts(told)
 
 
 def published_by(roots: Roots, said: Iterable[Said]) -> frozenset[str]:

@@ -26,7 +26,7 @@ from audit.proof.people import folded
 from registry.approvals.root import GATES_ROLE, PUBLISH_ROLE, ROOT_ROLE, Roots
 from registry.statement import APPROVAL, GATES, PUBLISH, REVOCATION, Said, once
 
-from .bound import lapsed, published_by
+from .bound import lapsed, published_by, said_by
 from .policy import InForce
 from .rejected import may_reject, said_why, standing
 from .rules import SlotRules
@@ -221,14 +221,7 @@ class _Context:
         own = self._results(said)
         if not own:
             return ["there are no gate results under the policy in force"]
-        results = own[-1].predicate.get("results")
-        passed = {
-            each.get("name")
-            for each in (results if isinstance(results, list) else [])
-            if isinstance(each, dict)
-            and each.get("verdict") == "passed"
-            and isinstance(each.get("name"), str)
-        }
+        passed = {name for name, verdict in said_by(own[-1]).items() if verdict == "passed"}
         failed = sorted(self.rules.gates - passed)
         found = [f"gates that did not pass, or did not run: {', '.join(failed)}"] if failed else []
         other = compared_with_another(own[-1], self.rules, self.service, self.live_at)

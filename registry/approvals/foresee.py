@@ -14,7 +14,7 @@ from typing import Any, Final
 from audit.errors import ConfigError
 from audit.proof.people import folded
 from registry.admission import compared_with_another
-from registry.admission.bound import published_by
+from registry.admission.bound import published_by, said_by
 from registry.statement import APPROVAL, REJECTION, Said, encode
 
 from .board import SLOTS, Board
@@ -188,14 +188,8 @@ def waits_for(board: Board, intent: Intent) -> list[str]:
 
 def verdicts(results: Said | None) -> dict[str, str]:
     """Gate → passed or failed, of a statement of gate results. Anything else that it says is left out."""
-    told = results.predicate.get("results") if results is not None else None
-    return {
-        str(each["name"]): each["verdict"]
-        for each in (told if isinstance(told, list) else [])
-        if isinstance(each, dict)
-        and isinstance(each.get("name"), str)
-        and each.get("verdict") in ("passed", "failed")
-    }
+    told = said_by(results) if results is not None else {}
+    return {name: verdict for name, verdict in told.items() if verdict in ("passed", "failed")}
 
 
 def _counts(board: Board, intent: Intent, person: str, publisher: str | None) -> bool:

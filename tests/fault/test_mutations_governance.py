@@ -240,7 +240,21 @@ MUTATIONS = (
         "",
         ON,
     ),
-    Mutation("gates that failed", EVALUATE, 'each.get("verdict") == "passed"', "True", ON),
+    Mutation("gates that failed", EVALUATE, 'if verdict == "passed"}', "}", ON),
+    Mutation(
+        "a gate that is there twice",
+        BOUND,
+        'verdict if told.get(name, "passed") == "passed" else told[name]',
+        "verdict",
+        f"{ON}/test_admission.py::test_gates_must_have_passed_by_the_word_of_the_pipeline",
+    ),
+    Mutation(
+        "a gate that is there twice, of a certificate",
+        "audit/proof/certificate_bound.py",
+        'verdict if told.get(name, "passed") == "passed" else told[name]',
+        "verdict",
+        f"{SAME}::test_a_gate_that_is_there_twice_has_passed_where_all_of_it_has_on_both_sides",
+    ),
     Mutation(
         "what the gates compared with",
         EVALUATE,

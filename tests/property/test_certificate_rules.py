@@ -121,7 +121,7 @@ event = st.tuples(
     st.sampled_from(["credit"] * 5 + ["cards"]),
     st.sampled_from([0] * 5 + [1, 2]),
     st.sampled_from([False, False, True]),
-    st.sampled_from(["passed"] * 5 + ["failed", 1]),
+    st.sampled_from(["passed"] * 5 + ["failed", ("passed", "failed"), ("failed", "passed"), 1]),
     st.sampled_from(
         [0] * 6 + [-11 * 86_400, -1800, -3600, 1000, float("nan"), float("inf"), True, "1", 10**400]
     ),
@@ -186,7 +186,10 @@ def told(drawn: list[tuple[Any, ...]]) -> list[Said]:
         subject = DIGEST
         predicate: dict[str, Any] = {
             "service": service, "role": role, "policy": POLICIES[number].digest, "at": at, "break_glass": flag,
-            "results": [{"name": "documentation", "verdict": verdict}, {"name": "size", "verdict": "passed"}],
+            "results": [
+                *({"name": "documentation", "verdict": each} for each in _each(verdict)),
+                {"name": "size", "verdict": "passed"},
+            ],
             "made": made(at),
         }  # fmt: skip
         if type_ == POLICY:
@@ -214,6 +217,11 @@ def told(drawn: list[tuple[Any, ...]]) -> list[Said]:
             )
         )
     return found
+
+
+def _each(verdict: object) -> tuple[object, ...]:
+    """What the results say of one gate: most say it once."""
+    return verdict if isinstance(verdict, tuple) else (verdict,)
 
 
 def as_pure(said: list[Said]) -> list[pure.Said]:
@@ -358,7 +366,8 @@ def root_without(before: Root, person: str) -> Root:
 
 VALUES: Final[tuple[tuple[Any, ...], ...]] = (
     (APPROVAL, GATES, REJECTION, REVOCATION, PUBLISH, "again"), PEOPLE, ROLES, ("credit", "cards"), (0, 1),
-    (False, True), ("passed", "failed", 1), (0, -11 * 86_400, 299, 302, 1000, float("nan"), True, 10**400), ("",),
+    (False, True), ("passed", "failed", ("passed", "failed"), (None, "passed"), 1),
+    (0, -11 * 86_400, 299, 302, 1000, float("nan"), True, 10**400), ("",),
 )  # fmt: skip
 
 
@@ -498,6 +507,17 @@ def test_a_name_that_is_written_otherwise_is_the_same_persons_on_both_sides() ->
         twins = says(type=ROOT, second=sign_root(made, [KEYS["ann"]]))
         assert not agree([twins, *ADMITTED], "credit", "live", "zoe")
         assert agree([twins, *ADMITTED, CYD], "credit", "live", "zoe")
+
+
+def test_a_gate_that_is_there_twice_has_passed_where_all_of_it_has_on_both_sides() -> None:
+    """In whatever order."""
+    for told, may in (
+        (("passed", "passed"), True),
+        (("passed", "failed"), False),
+        (("failed", "passed"), False),
+    ):
+        gates = says(type=GATES, who="cyd", role="gates", verdict=told)
+        assert agree([gates, *ADMITTED[1:]], "credit", "live", "zoe") is may
 
 
 def test_a_slot_that_wants_nobody_comes_back_on_both_sides() -> None:

@@ -674,6 +674,9 @@ def test_a_clock_set_back_finds_approvals_of_the_future(approved: Any) -> None:
         {"policy": OTHER},
         {"results": []},
         {"results": [{"name": "documentation", "verdict": True}]},
+        {"results": [{"name": "documentation", "verdict": each} for each in ("passed", "failed")]},
+        {"results": [{"name": "documentation", "verdict": each} for each in ("failed", "passed")]},
+        {"results": [{"name": "documentation", "verdict": each} for each in (None, "passed")]},
     ],
 )
 def test_gates_must_have_passed_by_the_word_of_the_pipeline(approved: Any, change: dict[str, Any]) -> None:
