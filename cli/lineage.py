@@ -15,8 +15,8 @@ from .approvals_show import cell, screen, table
 from .audit_open import IndexOption
 from .audit_trace import trace_record
 from .lineage_export import export
-from .lineage_open import Count, JsonOption, VersionArgument, open_lineage, predictions_of
-from .lineage_show import places_text, show_package
+from .lineage_open import Count, JsonOption, VersionArgument, not_admitted, open_lineage, predictions_of
+from .lineage_show import places_text, places_told, show_package
 from .options import ConfigOption
 from .text import counted, json_text, printable
 
@@ -77,12 +77,15 @@ def data(
     """
     from registry.graph import plain
 
-    with open_lineage(load(config)) as lineage:
+    loaded = load(config)
+    with open_lineage(loaded) as lineage:
         found = lineage.data(version)
+    refused = not_admitted(loaded, (place for each in found.models for place in each.serves))
     counts = predictions_of(config, index, [each.digest for each in found.models])
     if as_json:
         told = plain(found)
-        for model in told["models"]:
+        for model, one in zip(told["models"], found.models, strict=True):
+            model["serves"] = places_told(one.serves, refused)
             model["predictions"] = None if counts is None else plain(counts.get(model["digest"], ()))
         typer.echo(json_text(told))
         return
@@ -101,7 +104,7 @@ def data(
             model.digest,
             model.created,
             ", ".join(model.names),
-            places_text(model.serves),
+            places_text(model.serves, refused),
             made,
         )
         grid.add_row(*map(cell, row))
@@ -116,7 +119,7 @@ def list_(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List the store's packages, and where each serves now.
+    """List the store's packages, and where each serves now by the plan; NOT ADMITTED, where it may not answer there.
 
     Exit codes: 0 listed, without what is named as wrong on the error output; 1 the store's index is wrong; 2 wrong
     settings; 3 the log or the store does not answer.
@@ -125,10 +128,13 @@ def list_(
     """
     from registry.graph import plain
 
-    with open_lineage(load(config)) as lineage:
+    loaded = load(config)
+    with open_lineage(loaded) as lineage:
         found = lineage.packages(service)
+    refused = not_admitted(loaded, (place for each in found for place in each.serves))
     if as_json:
-        typer.echo(json_text(plain(found)))
+        told = [{**plain(each), "serves": places_told(each.serves, refused)} for each in found]
+        typer.echo(json_text(told))
         return
     if not found:
         typer.echo(
@@ -139,7 +145,7 @@ def list_(
         return
     grid = table("model", "digest", "published", "serves")
     for each in found:
-        grid.add_row(*map(cell, (each.name, each.digest, each.created, places_text(each.serves))))
+        grid.add_row(*map(cell, (each.name, each.digest, each.created, places_text(each.serves, refused))))
     screen().print(grid)
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import os
+import time
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
@@ -109,6 +110,55 @@ def board_about(config: Config, digest: str) -> Iterator[Board]:
         with _bar("reading the governance log") as begin, governed(log):
             board = read_board_about(index, log, first, digest, begin)
         yield board
+
+
+def not_admitted(config: Config, places: Iterable[Place]) -> frozenset[Place] | None:
+    """Those of these places where admission does not let the package answer now. A plan says what is to serve; what was
+    rejected or revoked since does not. Where the settings name no root everything may.
+
+    None, and a line on the error output, where that cannot be known.
+    """
+    from audit.proof.errors import NotProved
+    from registry.errors import RegistryError
+
+    try:
+        return _not_admitted(config, places)
+    except (AuditError, RegistryError, NotProved, FormatError) as error:
+        typer.echo(printable(f"whether it may answer is not told: {error}"), err=True)
+        return None
+
+
+def _not_admitted(config: Config, places: Iterable[Place]) -> frozenset[Place]:
+    from registry.errors import PackageError
+    from registry.settings import GovernanceSettings
+    from registry.stores import configured_store
+
+    from .approvals_open import publisher_in
+
+    if config.section("governance", GovernanceSettings).root is None:
+        return frozenset()
+    store = configured_store(config)
+    found: set[Place] = set()
+    by_digest: dict[str, list[Place]] = defaultdict(list)
+    for each in places:
+        by_digest[each.digest].append(each)
+    for digest, own in by_digest.items():
+        try:
+            _, publisher = publisher_in(store, digest)
+        except PackageError:
+            found.update(own)  # no gateway loads it either
+            continue
+        with board_about(config, digest) as board:
+            found.update(each for each in own if not _answers(board, each, publisher))
+    return frozenset(found)
+
+
+def _answers(board: Board, place: Place, publisher: str | None) -> bool:
+    """As a gateway decides; what is live goes on when only its approvals have ended, where the policy lets it."""
+    verdict = board.verdict(place.service, place.digest, place.slot, time.time(), publisher)
+    rules = board.policy.rules(place.service) if board.policy is not None else None
+    lasting = rules is not None and not rules.stop_on_expiry and place.slot == "live"
+    return verdict.admitted or (verdict.expired and lasting)
 
 
 def _plan(config: Config) -> tuple[Place, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -11,7 +11,7 @@ import typer
 from audit.config import Config
 
 from .approvals_show import cell, day, screen, table
-from .lineage_open import open_lineage
+from .lineage_open import not_admitted, open_lineage
 from .text import json_text, printable
 
 if TYPE_CHECKING:
@@ -40,14 +40,15 @@ def show_package(config: Config, digest: str, head: Mapping[str, Any], *, as_jso
     package = store.pull(digest_of(store, digest))
     with open_lineage(config, packages=False) as lineage:
         found = lineage.about(package)
+    refused = not_admitted(config, found.serves)
     told = {**head, "package": _described(package)}
     if as_json:
-        typer.echo(json_text({**told, "lineage": dict(package.lineage), **told_of(found)}))
+        typer.echo(json_text({**told, "lineage": dict(package.lineage), **told_of(found, refused)}))
         return
     # Each on a line of its own, whatever the screen's width: digests are there to be copied.
     for name, value in flat(told):
         typer.echo(printable(f"{name:<32}  {value}"))
-    print_lineage(found)
+    print_lineage(found, refused)
     typer.echo("")
     for name, value in flat(package.lineage):
         typer.echo(printable(f"lineage {name:<24}  {value}"))
@@ -64,7 +65,14 @@ def _described(package: Package) -> dict[str, Any]:
     }
 
 
-def told_of(found: PackageLineage) -> dict[str, Any]:
+def places_told(places: Iterable[Place], refused: Collection[Place] | None) -> list[dict[str, Any]]:
+    """As JSON, each with whether it may answer there now; null: nobody knows."""
+    from registry.graph import plain
+
+    return [{**plain(each), "admitted": None if refused is None else each not in refused} for each in places]
+
+
+def told_of(found: PackageLineage, refused: Collection[Place] | None = None) -> dict[str, Any]:
     """As JSON, beside what the package itself says."""
     from registry.graph import plain
 
@@ -72,16 +80,16 @@ def told_of(found: PackageLineage) -> dict[str, Any]:
         "people": list(found.people),
         "data": plain(found.data),
         "said": plain(found.said),
-        "serves": plain(found.serves),
+        "serves": places_told(found.serves, refused),
     }
 
 
-def print_lineage(found: PackageLineage) -> None:
+def print_lineage(found: PackageLineage, refused: Collection[Place] | None = None) -> None:
     """People, data, where it serves, and what was said of it."""
     typer.echo(printable(f"{'people':<32}  {', '.join(found.people) or 'nobody is known'}"))
     for each in found.data:
         typer.echo(printable(f"{f'data {each.use.name}':<32}  {_data(each)}"))
-    typer.echo(printable(f"{'serves':<32}  {places_text(found.serves)}"))
+    typer.echo(printable(f"{'serves':<32}  {places_text(found.serves, refused)}"))
     if not found.said:
         return
     typer.echo("")
@@ -99,10 +107,11 @@ def _data(each: Data) -> str:
     return told if why is None else f"{told} DEPRECATED by {why.person}: {why.reason}"
 
 
-def places_text(places: Iterable[Place]) -> str:
-    """Credit live 90%, cards canary 10%."""
+def places_text(places: Iterable[Place], refused: Collection[Place] | None = None) -> str:
+    """Credit live 90%, cards canary 10%. `refused`: those of them where it may not answer; None: nobody knows."""
     told = (
         f"{each.service} {each.slot} {each.weight * 100:.4g}%{' (paused)' if each.paused else ''}"
+        f"{' NOT ADMITTED' if each in (refused or ()) else ''}"
         for each in places
     )
     return ", ".join(told) or "nowhere"

@@ -66,6 +66,19 @@ def test_from_the_first_deployment_to_a_rollback(judged: House, other: str) -> N
     shown = affiant("history", "credit", *judged.config).out
     assert f"{judged.digest[:19]} live 100%" in shown
     assert "the canary" not in shown
+    for verb, may in (("approve", True), ("reject", False)):
+        if not may:
+            assert judged.sign(verb, "bob", "compliance").code == 0
+        (placed,) = [each for line in listed(judged) for each in line["serves"]]
+        assert (placed["digest"], placed["slot"], placed["admitted"]) == (judged.digest, "live", may)
+        for words in (("list",), ("show", judged.digest)):
+            done = affiant("lineage", *words, *judged.config)
+            assert ("NOT ADMITTED" not in done.out, done.err) == (may, "")
+
+
+def listed(house: House) -> Any:
+    """The packages, as `affiant lineage list` tells them."""
+    return affiant("lineage", "list", "--json", *house.config).json
 
 
 def test_steps_are_signed_in_advance_and_held_to_the_policy(judged: House, other: str) -> None:
