@@ -151,7 +151,7 @@ def _tell(output: Path, size: int, shown: Shown, made: Made, *, as_json: bool) -
     if journals.asked:
         hint = f"; --chain {needed} leaves none out" if journals.left_out else ""
         typer.echo(
-            f"  gateways have signed over {journals.asked_sworn:,} of {journals.asked:,} "
+            f"  the keys of their journals have signed over {journals.asked_sworn:,} of {journals.asked:,} "
             f"{'record' if journals.asked == 1 else 'records'} of journals{hint}"
         )
     for line in shown.not_shown():

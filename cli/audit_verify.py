@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 _ERRORS: Final = Console(stderr=True)
 _ABSENT: Final = "in the object store, over their time, or removed; no signed statement tells of an erasure"
+_SIGNERS: Final = 16
+"""Journals that people are shown: whether they are gateways' is for them to compare."""
 _MAX_KEPT: Final = 2 << 20
 _LOGS: Final = (("log", configured_log), ("governance log", configured_governance_log))
 
@@ -327,6 +329,16 @@ def _lines(each: TreeVerified) -> Iterator[str]:
     ):
         if count:
             yield f"  {counted(count, one, more)}"
+    for signer in each.signers[:_SIGNERS]:
+        key = (
+            f"by the key {signer['key']}"
+            if signer["key"]
+            else "without its opening here, so its key is not known"
+        )
+        opened = "before these offsets" if signer["opened"] is None else f"at offset {signer['opened']}"
+        yield f"  journal {signer['journal']}: opened {opened}, last signed at {signer['last_signed']}, {key}"
+    if len(each.signers) > _SIGNERS:
+        yield f"  {counted(len(each.signers) - _SIGNERS, 'journal')} more: --json has them"
     if each.more_remarks:
         yield f"  {counted(each.more_remarks, 'note')} more"
     if each.more_flaws or each.stopped_at is not None:

@@ -2,7 +2,37 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from .verified import TreeVerified
+
+MAX_RANGES: Final = 1000
+
+
+class Ranges:
+    """Offsets as ranges, up to a bound: they may come in any order, mostly in their own."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._found: list[tuple[int, int]] = []
+
+    def add(self, offset: int) -> None:
+        """One more; what begins a range beyond the bound is counted only."""
+        self.count += 1
+        if self._found and self._found[-1][1] + 1 == offset:
+            self._found[-1] = self._found[-1][0], offset
+        elif len(self._found) < MAX_RANGES:
+            self._found.append((offset, offset))
+
+    def all(self) -> list[tuple[int, int]]:
+        """First and last of each, in their order."""
+        merged: list[tuple[int, int]] = []
+        for first, last in sorted(self._found):
+            if merged and merged[-1][1] + 1 == first:
+                merged[-1] = merged[-1][0], last
+            else:
+                merged.append((first, last))
+        return merged
 
 
 class Runs:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
+from itertools import islice
 from typing import Any, Final
 
 import numpy as np
@@ -24,12 +25,15 @@ from audit.shapes.payloads import Mask, payloads_of
 from audit.shapes.runs import Chains
 
 from .archived import Beside
-from .runs import Runs
-from .verified import TreeVerified
+from .runs import Ranges, Runs
+from .verified import MAX_FLAWS, TreeVerified
 
 _PIECE: Final = 8192
 _DIGEST: Final = int(Key.PAYLOAD_DIGEST)
 _LENGTH: Final = int(Key.PAYLOAD_LENGTH)
+_EXTERNAL: Final = int(Key.EXTERNAL)
+_NAMED: Final = 10
+"""Ranges of missing payloads that people are told; all that were kept are in the JSON."""
 _INFERENCE: Final = int(Kind.INFERENCE)
 _HOLE: Final = int(Kind.HOLE)
 _OPENING: Final = int(Kind.OPENING)
@@ -50,6 +54,9 @@ class Said:
         self._erased = erased
         self._missed: Counter[int] = Counter()
         """Payloads that are not there, by the statement that tells of them."""
+        self._first: dict[bytes, int] = {}
+        """Where each journal's first opening is."""
+        self._unexplained = Ranges()
         self._holes = Runs(verified, "hole", "the log had no record")
         self._newest = 0
         """When the newest entry was logged, ms since 1970 UTC, as far as the archive says."""
@@ -62,15 +69,34 @@ class Said:
     def tell(self) -> None:
         """What was counted."""
         self._holes.end()
+        self._tell_unexplained()
         verified = self._verified
         self.journals |= {journal.name for journal in self._follow}
         verified.journals = len(self.journals)
+        verified.signers = [
+            {
+                "journal": each.name.hex(), "key": each.key.hex() or None, "opened": self._first.get(each.name),
+                "last_signed": each.offset if each.signed or each.key else None,
+            }
+            for each in islice(sorted(self._follow, key=lambda each: each.name), MAX_FLAWS)
+        ]  # fmt: skip
         verified.signatures, verified.unchecked_signatures = self._follow.signatures, self._follow.unchecked
         verified.duplicates = self._follow.duplicates
         said = {each.statement: each for each in self._erased.values() if each.statement in self._missed}
         for statement, count in sorted(self._missed.items()):
             plural = "payload is" if count == 1 else "payloads are"
             verified.remark("erasure", f"{count} {plural} erased: {said[statement].words()}")
+
+    def _tell_unexplained(self) -> None:
+        """Payloads that nobody has, and of which nobody says why: where they should be."""
+        ranges = self._verified.unexplained = self._unexplained.all()
+        if not ranges:
+            return
+        where = ", ".join(f"{a}" if a == b else f"{a} to {b}" for a, b in ranges[:_NAMED])
+        more = f" and {len(ranges) - _NAMED} more ranges" if len(ranges) > _NAMED else ""
+        said = f"{self._unexplained.count} are missing at {where}{more}: they are not external, and nobody says that "
+        said += "they were erased. Files that retention has deleted: see `affiant retention show`"
+        self._verified.remark("payload", said, offset=ranges[0][0])
 
     def look(
         self, first: int, entries: Sequence[bytes | None], hashes: Sequence[bytes], beside: Beside
@@ -126,7 +152,18 @@ class Said:
         if self._erased:
             for alike in found.alike:
                 self._told(alike, hold, absent)
+        if absent.any():
+            self._nowhere(first + start, found, absent)
         return sound
+
+    def _nowhere(self, first: int, found: Sorted, absent: Mask) -> None:
+        """Payloads that are nowhere, from the offset `first` on, and that no statement tells of."""
+        for alike in found.alike:
+            if _EXTERNAL in alike:
+                self._verified.external += int(absent[alike.places].sum())
+                absent[alike.places] = False
+        for at in np.flatnonzero(absent).tolist():
+            self._unexplained.add(first + at)
 
     def _told(self, alike: Alike, hold: Mask, absent: Mask) -> None:
         """Of entries that are alike: which payloads a statement tells of."""
@@ -135,7 +172,8 @@ class Said:
         digests = alike.data(_DIGEST)
         for row, at in enumerate(alike.places.tolist()):
             if absent[at]:
-                self._verified.without_payload -= self._is_told(digests[row].tobytes())
+                absent[at] = not self._is_told(digests[row].tobytes())
+                self._verified.without_payload -= not absent[at]
             elif hold[at]:
                 self._verified.still_there += digests[row].tobytes() in self._erased
 
@@ -168,6 +206,7 @@ class Said:
                 self._verified.journal(flaw)
             if kind == _OPENING:
                 self.journals.add(fields[1])
+                self._first.setdefault(fields[1], offset)
                 if (topic := entry.get(Key.TOPIC)) is not None:
                     self._opening(topic, offset)
         elif kind == _HOLE:
@@ -179,6 +218,10 @@ class Said:
         if payload is None:
             if fields[_LENGTH] and not self._is_told(fields[_DIGEST]):
                 self._verified.without_payload += 1
+                if fields.get(_EXTERNAL):
+                    self._verified.external += 1
+                else:
+                    self._unexplained.add(offset)
         elif digest is None:
             self._verified.flaw("payload", "belongs to an entry that has none", offset=offset)
         elif sha256(payload).digest() != digest or len(payload) != fields[_LENGTH]:

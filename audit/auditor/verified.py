@@ -36,6 +36,10 @@ class TreeVerified:
     """Payloads that are what their entries' digests cover."""
     without_payload: int = 0
     """Entries whose payload is not there, and no statement says why: in the object store, or removed."""
+    external: int = 0
+    """Of them, those whose entries say that they are in the object store, where nobody looks."""
+    unexplained: list[tuple[int, int]] = field(default_factory=list)
+    """Of the others, where they are, as first and last offset: up to a bound."""
     erased: int = 0
     """Entries whose payload is not there, and a signed statement says that it was erased."""
     still_there: int = 0
@@ -43,6 +47,9 @@ class TreeVerified:
     logged: int = 0
     """Records of the log that are what was sealed."""
     journals: int = 0
+    signers: list[dict[str, object]] = field(default_factory=list)
+    """Of each journal, up to a bound: its id, the key that its own opening names, its first and last offset here. That
+    the key is a gateway's, nobody shows: compare."""
     signatures: int = 0
     unchecked_signatures: int = 0
     duplicates: int = 0

@@ -115,6 +115,10 @@ class Shown:
             said.append(
                 f"{self.journals.unchecked} journal signatures: the openings with the keys are not in the bundle"
             )
+        if self.journals.signers:
+            said.append(
+                "that these journals are gateways': anybody can begin one; compare their keys with your gateways'"
+            )
         if self.missing_packages:
             said.append("what these models are: " + ", ".join(self.missing_packages))
         if not any(tree.witnesses for tree in self.trees):

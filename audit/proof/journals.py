@@ -18,6 +18,21 @@ Placed = tuple[int, Entry]
 """An entry with its offset."""
 
 
+@dataclass(frozen=True, slots=True)
+class Signer:
+    """A journal that has entries in a bundle. That its key is a gateway's, nothing in the bundle shows."""
+
+    journal: str
+    """Its id, in hex."""
+    key: str | None
+    """The key that its own opening names, in hex; None without the opening."""
+    origin: str
+    """The tree that has it."""
+    first: int
+    last: int
+    """The least and the greatest offset of its entries that are there."""
+
+
 @dataclass(slots=True)
 class Sworn:
     """What holds of journals. Counts are of entries of journals."""
@@ -38,6 +53,8 @@ class Sworn:
     no_key: int = 0
     """Not sworn to: the opening with the journal's key is not there."""
     flaws: list[Flaw] = field(default_factory=list)
+    signers: list[Signer] = field(default_factory=list)
+    """Every journal: their keys are to be compared with those of one's gateways."""
 
     @property
     def without(self) -> int:
@@ -101,6 +118,9 @@ class _Journal:
     def verify(self, entries: Sequence[Placed]) -> None:
         sworn, before = self._sworn, None
         key = next((entry.fields[Key.PUBLIC_KEY] for _, entry in entries if entry.kind == Kind.OPENING), None)
+        name, offsets = entries[0][1].fields[Key.JOURNAL].hex(), [offset for offset, _ in entries]
+        known = None if key is None else key.hex()
+        sworn.signers.append(Signer(name, known, self._origin, min(offsets), max(offsets)))
         for offset, entry in entries:
             if not self._follows(offset, entry, before):
                 self._loose += self._waiting_asked

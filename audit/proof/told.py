@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from .evidence import Shown
@@ -31,6 +32,7 @@ def bundle_json(shown: Shown) -> dict[str, Any]:
         "journal_signatures": shown.journals.signatures,
         "sworn_by_their_journal": shown.journals.sworn,
         "gateway_signature": journals_json(shown.journals),
+        "journals": [asdict(each) for each in shown.journals.signers],
         "packages": shown.packages,
         "not_shown": shown.not_shown(),
     }  # fmt: skip
@@ -54,6 +56,8 @@ def lines(content: Mapping[str, Any], flaws: Sequence[Flaw], told: Sequence[Told
     for name, value in content.items():
         if name == "trees":
             said += [_tree(tree) for tree in value]
+        elif name == "journals":
+            said += [_signer(each) for each in value]
         elif name == "not_shown":
             said += ["this does NOT show", *(f"  - {line}" for line in value)]
         elif isinstance(value, dict):
@@ -63,6 +67,13 @@ def lines(content: Mapping[str, Any], flaws: Sequence[Flaw], told: Sequence[Told
     said += [line for each in told for line in told_lines(each)]
     said.append("it holds" if not flaws else f"{len(flaws)} WRONG")
     return [printable(line) for line in said]
+
+
+def _signer(signer: Mapping[str, Any]) -> str:
+    key = f"key {signer['key']}" if signer["key"] else "no opening here, so no key"
+    return (
+        f"journal {signer['journal']}: {key}, in {signer['origin']} at {signer['first']} to {signer['last']}"
+    )
 
 
 def _words(name: str) -> str:

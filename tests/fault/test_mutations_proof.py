@@ -114,6 +114,8 @@ MUTATIONS = (
     check("where it stopped", "auditor/verify", "            self.verified.stopped_at = looked",
           "            pass", FLOODS),
     check("holes one by one", "auditor/runs", "offset != self._last + 1", "True", FLOODS),
+    check("whose key a journal has", "proof/journals", "known = None if key is None else key.hex()", 'known = "00"', "bundle"),
+    check("where payloads are missing", "auditor/said", "            self._nowhere(first + start, found, absent)", "            pass", LOST),
     check("a record without its payload", "auditor/logged", "        if not payload and has_payload(entry):", "        if False:", LOST),
     check("a payload that was left out", "notary/holes", " if length and not entry.get(Key.EXTERNAL) else", " if False else", LOST),
     check("the log's records", "auditor/logged", "            if entry is not None and made.entry != entry:",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
 
-from audit.archive import Archive
+from audit.archive import Archive, Part
+from audit.archive.files import encode_payloads
 from audit.auditor.verified import TreeVerified
 from audit.auditor.verify import LiveLog, Wanted, verify_trees
 from audit.log.base import LogEntry, LogReader
@@ -16,7 +17,8 @@ from audit.notary.seal import Seal
 from audit.proof.record import frame_record, split_record
 from audit.trees import Trees, Trust
 from tests.components.sealed import KeySigner, SealedLog, seal_log, sealed_log, write_log
-from tests.fault.attacks.hands import named
+from tests.fault.attacks.hands import copy, named
+from tests.fault.attacks.test_attacks import archive_file
 
 WHOLE = Wanted()
 
@@ -76,11 +78,12 @@ def verified(log: SealedLog, lost: set[int], wanted: Wanted) -> TreeVerified:
     return held(log, Lossy(log.log().reader(), lost), wanted)
 
 
-def held(log: SealedLog, other: LogReader, wanted: Wanted = WHOLE) -> TreeVerified:
+def held(log: SealedLog, other: LogReader | None, wanted: Wanted = WHOLE) -> TreeVerified:
     """What `verify` says of the tree with another log."""
     trees = Trees(Trust(log.vkey.name, Path(), (), 0, log.vkey), log.objects)
-    with closing(other) as reader:
-        logs = {log.topic.id: LiveLog(reader, log.topic)}
+    with ExitStack() as stack:
+        reader = None if other is None else stack.enter_context(closing(other))
+        logs = {} if reader is None else {log.topic.id: LiveLog(reader, log.topic)}
         return verify_trees(trees, [log.tree_id], Archive(log.objects), logs, wanted, pause=lambda _: None)[0]
 
 
@@ -133,7 +136,24 @@ def test_payloads_that_were_left_out_before_sealing_are_told(tmp_path: Path) -> 
     seal_log(made, change=stripped)
     found = held(made, Changed(changed))
     assert [(flaw.what, flaw.offset) for flaw in found.flaws] == [("payload", at) for at in (2, 3, 4)]
-    assert found.without_payload == 3
+    assert (found.without_payload, found.external) == (3, 0)
+
+
+def test_payloads_that_were_removed_from_the_archive_are_located(log: SealedLog, tmp_path: Path) -> None:
+    """The log is gone: nobody can say that it is wrong, but where they are missing."""
+    made = copy(log, tmp_path)
+    gone = set()
+    for number in (0, 1):
+        path, table = archive_file(made, Part.PAYLOADS, number)
+        offsets = table.column("offset").to_pylist()[-2:]
+        gone |= set(offsets)
+        path.write_bytes(encode_payloads(table.slice(0, table.num_rows - 2)))
+    found = held(made, None)
+    assert found.flaws == []
+    assert {at for a, b in found.unexplained for at in range(a, b + 1)} == gone
+    (said,) = [each for each in found.remarks if each.what == "payload"]
+    assert said.message.startswith("4 are missing at ")
+    assert said.offset == min(gone)
 
 
 def test_payloads_that_the_log_does_not_have_any_more_are_told(log: SealedLog) -> None:

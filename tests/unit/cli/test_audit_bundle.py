@@ -79,7 +79,10 @@ def test_records_that_no_gateway_has_signed_over_are_counted_wherever_one_looks(
     }  # fmt: skip
     file = made(sealed, tmp_path / "e.zip", "--range", "0:2-3", "--chain", "1")
     said = capsys.readouterr().out
-    assert "gateways have signed over 0 of 2 records of journals; --chain 2 leaves none out" in said
+    assert (
+        "the keys of their journals have signed over 0 of 2 records of journals; --chain 2 leaves none out"
+        in said
+    )
     assert "over 2 of 2 records of journals (the notary has): 2: the entries from them" in said
     assert (
         affiant(sealed, "bundle", "-o", str(tmp_path / "2.zip"), "--range", "0:2-3", "--chain", "1", "--json")

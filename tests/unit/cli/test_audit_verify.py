@@ -59,7 +59,7 @@ def test_a_range_up_to_the_last_entry_is_all_there(verify: Command, asked: tuple
     """The bound is the last offset, and no other one."""
     code, out, _ = verify(*asked)
     assert (code, out.splitlines()[-1]) == (0, "nothing is wrong")
-    assert "note" not in out
+    assert "note   range" not in out
 
 
 def test_what_is_wrong_goes_before_what_is_not_there(verify: Command, made: SealedLog, tmp_path) -> None:

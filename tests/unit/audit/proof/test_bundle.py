@@ -25,7 +25,7 @@ from audit.proof.bundle import (
     parse_bundle_file,
 )
 from audit.proof.checkpoint import Checkpoint, sign_checkpoint
-from audit.proof.entry import Key, parse_entry
+from audit.proof.entry import Key, Kind, parse_entry
 from audit.proof.errors import FormatError, NotProved
 from audit.proof.evidence import Shown, _verify_blobs, key_of, verify_bundle
 from audit.proof.flaws import Flaw
@@ -33,6 +33,7 @@ from audit.proof.hashing import leaf_hash
 from audit.proof.members import Members, encode_members
 from audit.proof.note import MAX_NOTE, VerifierKey
 from audit.proof.record import frame_record, parse_record
+from audit.proof.told import bundle_json, lines
 from tests.golden.proof import make
 
 SOUND = make.evidence()
@@ -79,6 +80,17 @@ def test_a_sound_bundle_shows_all_that_it_can() -> None:
     assert (journals.signatures, journals.without) == (4, 0)
     assert found.payloads == sum(bool(parse_record(kept.record).payload) for kept in TREE.records) == 12
     assert found.missing_packages == [f"sha256:{DIGEST}"]
+    told = [each for each in lines(bundle_json(found), []) if ": key " in each]
+    assert len(told) == len(journals.signers) == len({each.journal for each in journals.signers})
+    for line, each in zip(told, journals.signers, strict=True):
+        opening = next(
+            entry for entry in (parse_record(kept.record).entry for kept in TREE.records)
+            if entry.kind == Kind.OPENING and entry.fields[Key.JOURNAL].hex() == each.journal
+        )  # fmt: skip
+        assert each.key == opening.fields[Key.PUBLIC_KEY].hex()
+        assert (
+            line == f"journal {each.journal}: key {each.key}, in {each.origin} at {each.first} to {each.last}"
+        )
 
 
 def test_it_says_what_it_does_not_show() -> None:
@@ -87,6 +99,7 @@ def test_it_says_what_it_does_not_show() -> None:
     assert "no witness" in said
     assert DIGEST in said
     assert "left some out" not in said
+    assert "that these journals are gateways': anybody can begin one" in said
     part = tree(records=tuple(TREE.records[:3]), wanted=((1, 2),))
     other = bundle(part, selection={"kind": "caller", "value": CALLER})
     found = shown(other)
