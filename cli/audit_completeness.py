@@ -76,6 +76,7 @@ def completeness(
 
     Recorded is what the journals' sequence numbers say, which have no gap; sealed is what the trees and the archive
     hold. Counted only are exchanges without an entry of their own, which a journal's signed entries count.
+    Where nothing is of the time that was asked for the exit code is 2.
     With --gateway the answers that its workers have counted since they were started are held against both: it is asked
     until each of them was heard, and when one is not, nothing is reported (exit code 3).
 
@@ -99,6 +100,8 @@ def completeness(
                 # Who follows outlives a gateway's restart; `affiant_audit_looked_seconds` tells that nobody looked.
                 typer.echo(printable(f"not looked this time: {error}"), err=True)
             else:
+                if not (rows or held or follow):
+                    raise ConfigError(_nothing(since, until))
                 wrong = any(each.unrecorded or each.behind for each in held) or any(
                     missing_of(rows, held).values()
                 )
@@ -111,6 +114,13 @@ def completeness(
             time.sleep(max(0.0, _MINUTE - (time.monotonic() - began)))
     if wrong:
         raise typer.Exit(WRONG)
+
+
+def _nothing(since: datetime | None, until: datetime | None) -> str:
+    """Why there is nothing to count: that is no success."""
+    if since is None and until is None:
+        return "nothing of a journal is sealed yet: there was nothing to count"
+    return "--since, --until: no sealed entry of a journal is of that time: there was nothing to count"
 
 
 def _counted(
@@ -146,6 +156,8 @@ def _tell(rows: Sequence[Minute], held: Sequence[Held], before: Mapping[str, Hel
             typer.echo(json.dumps({"type": "minute", **_row(row), "missing": row.missing}))
         for each in held:
             typer.echo(json.dumps({"type": "gateway", **_gateway(each), **since_last(each, before)}))
+        for journal in _strangers(rows, held):
+            typer.echo(json.dumps({"type": "stranger", "journal": journal}))
         return
     if rows:
         typer.echo(_LINE.format(*_HEADS))
@@ -163,8 +175,17 @@ def _tell(rows: Sequence[Minute], held: Sequence[Held], before: Mapping[str, Hel
             f"{counted(told['answers'], 'answer')} recorded and sealed, {told['unrecorded']} not; "
             f"{counted(told['behind'], 'entry', 'entries')} behind"
         )
+    for journal in _strangers(rows, held):
+        typer.echo(
+            f"journal {journal}: no gateway that was asked has it; is it a gateway's that was not asked?"
+        )
     if not rows:
         typer.echo("no sealed entry of a journal is of that time")
+
+
+def _strangers(rows: Sequence[Minute], held: Sequence[Held]) -> list[str]:
+    """Journals of these minutes that no gateway that was asked has, when one was: anybody may invent a journal."""
+    return sorted({row.journal for row in rows} - {each.now.journal for each in held}) if held else []
 
 
 def _row(row: Minute) -> dict[str, Any]:
