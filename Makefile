@@ -9,6 +9,11 @@ MAKEFLAGS += --no-print-directory
 VENV := $(or $(AFFIANT_VENV),.venv)
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
+# Hundreds of processes start in the tests. An image may forbid Python to keep what it compiles: then each compiles all
+# of its libraries again, for seconds.
+unexport PYTHONDONTWRITEBYTECODE
+# How many processes run the tests of `make test`: 2 (tests/components/lanes.py), or 0 for one after another.
+PROCESSES := 0
 # Real components, by the names of scripts/tools. A missing one fails what needs it.
 TEST_TOOLS := kafka registry curl strace versitygw fsck posix-oneshot spicy litewitness tlogcheck chromium \
 	prometheus alertmanager amtool promtool grafana-schema otelcol dockerlint helm kubeconform composecheck hclcheck
@@ -40,7 +45,7 @@ demo-drift: ## version 2 is deployed, its input breaks, version 1 is brought bac
 test: dev tools ## all that must hold: lint, types, imports, and every test against real components
 	@# One run tells all: the tests run also when lint has failed, and either fails the target.
 	@lint=0; $(MAKE) lint || lint=$$?; \
-	$(PYTEST) -m "not long" || exit $$?; \
+	$(PYTEST) -n $(PROCESSES) -m "not long" || exit $$?; \
 	if [[ $$lint != 0 ]]; then echo "make test: the tests passed; lint did not (above)" >&2; exit $$lint; fi
 
 # ---------------------------------------------------------------- parts of it
