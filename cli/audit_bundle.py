@@ -209,6 +209,9 @@ def _topic(records: Records, partition: int, topic: str | None) -> bytes:
     elif len(known) > 1:
         # The log's own comes before the governance log's.
         known = [each for each in records.topics if each in known][:1] or known
+    if not known:
+        which = "" if topic is None else f" of the topic {topic}"
+        raise ConfigError(f"nothing of partition {partition}{which} is sealed")
     if len(known) != 1:
         raise ConfigError(f"partition {partition} is sealed of {len(known)} topics; say which with --topic")
     return known[0]

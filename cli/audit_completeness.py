@@ -100,14 +100,14 @@ def completeness(
                 # Who follows outlives a gateway's restart; `affiant_audit_looked_seconds` tells that nobody looked.
                 typer.echo(printable(f"not looked this time: {error}"), err=True)
             else:
-                if not (rows or held or follow):
-                    raise ConfigError(_nothing(since, until))
                 wrong = any(each.unrecorded or each.behind for each in held) or any(
                     missing_of(rows, held).values()
                 )
                 _tell(rows[-_SHOWN:] if follow else rows, held, before, as_json)
                 if textfile is not None:
                     _export(textfile, rows, held, before)
+                if not (rows or held or follow):
+                    raise ConfigError(_nothing(since, until))
                 before = {each.now.journal: each for each in held}
             if not follow:
                 break
@@ -179,7 +179,7 @@ def _tell(rows: Sequence[Minute], held: Sequence[Held], before: Mapping[str, Hel
         typer.echo(
             f"journal {journal}: no gateway that was asked has it; is it a gateway's that was not asked?"
         )
-    if not rows:
+    if not rows and held:
         typer.echo("no sealed entry of a journal is of that time")
 
 

@@ -141,6 +141,16 @@ def test_wrong_usage_is_told(arguments: tuple[str, ...], sealed: SealedLog, tmp_
     assert affiant(sealed, "bundle", "-o", str(tmp_path / "e.zip"), *arguments) == 2
 
 
+def test_a_partition_that_nobody_has_sealed_is_said(
+    sealed: SealedLog, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """There is no topic to be named then."""
+    assert affiant(sealed, "bundle", "-o", str(tmp_path / "e.zip"), "--range", "7:0-1") == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert "nothing of partition 7 is sealed" in said
+    assert "--topic" not in said
+
+
 def test_a_file_that_is_there_is_left_as_it_is(sealed: SealedLog, tmp_path: Path) -> None:
     """Evidence is not overwritten."""
     output = tmp_path / "e.zip"
