@@ -22,6 +22,7 @@ from audit.erasure.plan import Wanted as Asked
 from audit.erasure.rewrite import payload_rows, without
 from audit.erasure.told import Erased, Erasures, Item
 from audit.errors import ObjectChanged, ObjectsUnavailable
+from audit.objects.base import Stored
 from audit.objects.bucket import BucketObjects
 from audit.objects.directory import DirectoryObjects
 from audit.proof.errors import FormatError
@@ -170,13 +171,18 @@ class Hurried(DirectoryObjects):
         super().__init__(root)
         self._meanwhile, self._times = meanwhile, times
 
-    def swap(self, name: str, content: bytes, version: str | None) -> str:
-        """See `Objects.swap`."""
+    def get(self, name: str) -> Stored | None:
+        """See `Objects.get`: what it gives is old by then."""
+        stored = super().get(name)
         if self._times:
             self._times -= 1
             self._meanwhile()
-            if self._times > 10:
-                raise ObjectChanged(name)
+        return stored
+
+    def swap(self, name: str, content: bytes, version: str | None) -> str:
+        """See `Objects.swap`."""
+        if self._times:
+            raise ObjectChanged(name)
         return super().swap(name, content, version)
 
 
