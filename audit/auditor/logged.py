@@ -57,7 +57,8 @@ class Logged:
         expected = start
         try:
             for read in walk(self._reader, self._partition, start, end):
-                self._gap(expected, read.offset, first, entries)
+                if read.offset > expected:
+                    self._gap(expected, read.offset, first, entries)
                 expected = read.offset + 1
                 place = read.offset - first
                 self._record(read, entries[place], logged[place], payloads, place)
