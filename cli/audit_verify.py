@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -21,6 +21,8 @@ from audit.objects import open_objects
 from audit.proof.errors import FormatError
 from audit.proof.note import COSIGNATURE, VerifierKey
 from audit.proof.regular import read_regular
+from audit.settings import SidecarSettings
+from audit.ship.external import ExternalStore
 from audit.trees import Trees, Trust, configured_trees
 
 from .erase_told import erasures
@@ -35,7 +37,9 @@ if TYPE_CHECKING:
     from audit.sealed import TreeId
 
 _ERRORS: Final = Console(stderr=True)
-_ABSENT: Final = "in the object store, over their time, or removed; no signed statement tells of an erasure"
+_ABSENT: Final = (
+    "over their time, removed, or in an object store that nobody looked into; no statement tells of them"
+)
 _SIGNERS: Final = 16
 """Journals that people are shown: whether they are gateways' is for them to compare."""
 _MAX_KEPT: Final = 2 << 20
@@ -78,6 +82,12 @@ def verify(  # noqa: PLR0917 — one parameter an option
             help="A checkpoint or receipt that you have kept: the log must continue it. May be repeated.",
         ),
     ] = None,
+    payloads: Annotated[
+        bool,
+        typer.Option(
+            "--payloads/--no-payloads", help="Fetch the payloads that are in the object store, too."
+        ),
+    ] = True,
     log: Annotated[bool, typer.Option(help="Compare with the log of the settings, when it is there.")] = True,
     config: ConfigOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="As one JSON object.")] = False,
@@ -118,8 +128,16 @@ def verify(  # noqa: PLR0917 — one parameter an option
             archive = Archive(trees.objects, trees.payload_objects)
             gc.freeze()  # the libraries that are loaded need not be looked through again and again
             told = erasures(settings if log else None)()
+            stored = _stored(settings) if payloads and store is None else None
             found = verify_trees(
-                trees, which, archive, logs, wanted, lambda count: bar.advance(task, count), erased=told
+                trees,
+                which,
+                archive,
+                logs,
+                wanted,
+                lambda count: bar.advance(task, count),
+                erased=told,
+                external=stored,
             )
     wrong = bool(whole.flaws) or any(each.flaws for each in found)
     if not wrong and all(each.beyond for each in found):
@@ -127,6 +145,15 @@ def verify(  # noqa: PLR0917 — one parameter an option
     _tell(found, as_json, whole)
     if wrong:
         raise typer.Exit(WRONG)
+
+
+def _stored(settings: Config | None) -> Callable[[bytes], bytes | None] | None:
+    """What the object store of the settings has under a digest."""
+    if settings is None:
+        return None
+    return ExternalStore(
+        settings.section("sidecar", SidecarSettings).object_store or settings.data / "objects"
+    ).get
 
 
 def _of_partition(which: Sequence[TreeId], partition: int | None, trees: Trees) -> list[TreeId]:

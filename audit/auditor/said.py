@@ -6,7 +6,7 @@ Entries that are alike are looked at together (audit/shapes); the others, and wh
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
 from itertools import islice
 from typing import Any, Final
@@ -28,6 +28,8 @@ from .archived import Beside
 from .runs import Ranges, Runs
 from .verified import MAX_FLAWS, TreeVerified
 
+Fetch = Callable[[bytes], bytes | None]
+"""What the object store has under a digest, None when that is nothing."""
 _PIECE: Final = 8192
 _DIGEST: Final = int(Key.PAYLOAD_DIGEST)
 _LENGTH: Final = int(Key.PAYLOAD_LENGTH)
@@ -42,8 +44,14 @@ _OPENING: Final = int(Kind.OPENING)
 class Said:
     """Of one tree, or a range of it; entries MUST come in their order. What is wrong is told in `verified`."""
 
-    def __init__(self, tree: TreeId, verified: TreeVerified, erased: Erasures = NO_ERASURES) -> None:
-        """`erased`: what signed statements say of payloads."""
+    def __init__(
+        self,
+        tree: TreeId,
+        verified: TreeVerified,
+        erased: Erasures = NO_ERASURES,
+        external: Fetch | None = None,
+    ) -> None:
+        """`erased`: what signed statements say of payloads. `external`: see `verify_trees`."""
         self.topic: str | None = None
         """The topic's name, as the openings of journals say."""
         self.journals: set[bytes] = set()
@@ -52,6 +60,7 @@ class Said:
         self._follow = Journals()
         self._sorter = Sorter()
         self._erased = erased
+        self._external = external
         self._missed: Counter[int] = Counter()
         """Payloads that are not there, by the statement that tells of them."""
         self._first: dict[bytes, int] = {}
@@ -94,8 +103,13 @@ class Said:
             return
         where = ", ".join(f"{a}" if a == b else f"{a} to {b}" for a, b in ranges[:_NAMED])
         more = f" and {len(ranges) - _NAMED} more ranges" if len(ranges) > _NAMED else ""
-        said = f"{self._unexplained.count} are missing at {where}{more}: they are not external, and nobody says that "
-        said += "they were erased. Files that retention has deleted: see `affiant retention show`"
+        too = (
+            "they are not external"
+            if self._external is None
+            else "the object store does not have them either"
+        )
+        said = f"{self._unexplained.count} are missing at {where}{more}: {too}, and nobody says that they were erased. "
+        said += "What retention has deleted: see `affiant retention show`"
         self._verified.remark("payload", said, offset=ranges[0][0])
 
     def look(
@@ -160,10 +174,33 @@ class Said:
         """Payloads that are nowhere, from the offset `first` on, and that no statement tells of."""
         for alike in found.alike:
             if _EXTERNAL in alike:
-                self._verified.external += int(absent[alike.places].sum())
+                digests = alike.data(_DIGEST)
+                for row, at in enumerate(alike.places.tolist()):
+                    if absent[at]:
+                        self._elsewhere(digests[row].tobytes(), first + at)
                 absent[alike.places] = False
         for at in np.flatnonzero(absent).tolist():
             self._unexplained.add(first + at)
+
+    def _elsewhere(self, digest: bytes, offset: int) -> None:
+        """A payload of an entry that says that it is in the object store: it is counted as not there."""
+        verified = self._verified
+        if self._external is None:
+            verified.external += 1
+            return
+        stored = self._external(digest)
+        if stored is None:
+            self._unexplained.add(offset)
+            return
+        verified.without_payload -= 1
+        if sha256(stored).digest() == digest:
+            verified.payloads += 1
+        else:
+            verified.flaw(
+                "payload",
+                f"in the object store, {digest.hex()}, is not what the entry's digest covers",
+                offset=offset,
+            )
 
     def _told(self, alike: Alike, hold: Mask, absent: Mask) -> None:
         """Of entries that are alike: which payloads a statement tells of."""
@@ -219,7 +256,7 @@ class Said:
             if fields[_LENGTH] and not self._is_told(fields[_DIGEST]):
                 self._verified.without_payload += 1
                 if fields.get(_EXTERNAL):
-                    self._verified.external += 1
+                    self._elsewhere(fields[_DIGEST], offset)
                 else:
                     self._unexplained.add(offset)
         elif digest is None:

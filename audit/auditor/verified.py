@@ -35,9 +35,9 @@ class TreeVerified:
     payloads: int = 0
     """Payloads that are what their entries' digests cover."""
     without_payload: int = 0
-    """Entries whose payload is not there, and no statement says why: in the object store, or removed."""
+    """Entries whose payload is not there, and no statement says why."""
     external: int = 0
-    """Of them, those whose entries say that they are in the object store, where nobody looks."""
+    """Of them, those whose entries say that they are in the object store, where nobody was to look."""
     unexplained: list[tuple[int, int]] = field(default_factory=list)
     """Of the others, where they are, as first and last offset: up to a bound."""
     erased: int = 0

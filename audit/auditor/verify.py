@@ -40,7 +40,7 @@ from .archived import Archived, Beside
 from .heads import Heads
 from .leftovers import other_files
 from .logged import Logged
-from .said import Said
+from .said import Fetch, Said
 from .verified import TreeVerified
 
 _CHUNK: Final = 16_384
@@ -82,7 +82,9 @@ def verify_trees(
     wanted: Wanted,
     progress: Progress = lambda _: None,
     pause: Callable[[float], None] = time.sleep,
+    *,
     erased: Erasures = NO_ERASURES,
+    external: Fetch | None = None,
 ) -> list[TreeVerified]:
     """Verify several trees, and what only all of them show.
 
@@ -95,6 +97,8 @@ def verify_trees(
         progress: called with the number of entries looked at since the last call.
         pause: waits for so many seconds, where a notary may be about to publish.
         erased: what signed statements say of payloads: they are missing by right.
+        external: gives what the object store has under a digest, None when that is nothing; without it the payloads of
+            entries that are there are not looked at.
 
     Raises:
         ObjectsUnavailable, LogUnavailable, KeyRefused: nothing can be said.
@@ -104,7 +108,14 @@ def verify_trees(
     for each in which:
         log = logs.get(each.topic)
         check = TreeVerification(
-            trees.objects, trees.tree(each.topic, each.partition), trees, archive, log, pause, erased
+            trees.objects,
+            trees.tree(each.topic, each.partition),
+            trees,
+            archive,
+            log,
+            pause,
+            erased,
+            external,
         )
         check.run(wanted, progress)
         for journal in check.journals:
@@ -139,9 +150,10 @@ class TreeVerification:
         log: LiveLog | None = None,
         pause: Callable[[float], None] = time.sleep,
         erased: Erasures = NO_ERASURES,
+        external: Fetch | None = None,
     ) -> None:
         self.verified = TreeVerified(tree.tree.origin)
-        self._said = Said(tree.tree, self.verified, erased)
+        self._said = Said(tree.tree, self.verified, erased, external)
         self._objects = objects
         self._tree = tree
         self._archive = archive

@@ -117,7 +117,7 @@ def test_a_record_is_erased_with_what_hangs_on_it(house: House, log: Erasable) -
     assert statement.predicate["actor"] == "bob"
     assert {each["offset"] for each in statement.predicate["records"]} == {4, 5, 7, 8}
     assert statement.subjects[0] == f"sha256:{log.digest(4).hex()}"
-    assert verified(house)["payloads"] == 10
+    assert verified(house)["payloads"] == 11  # one of them in the object store
     again = erase(house, "--record", log.record(4))
     assert (again.code, again.json["erased"], len(said(house))) == (0, 0, 1)
 
@@ -351,7 +351,7 @@ def test_who_reads_payloads_is_told_whose_word_erased_them(house: House, log: Er
     assert erase(house, "--subject", subject(3).hex()).code == 0
     (file,) = [each for each in Archive(store_of(house)).all_files(Part.PAYLOADS) if each.first == 8]
     tree = verified(house)
-    assert (tree["erased"], tree["still_there"], tree["without_payload"]) == (5, 0, 3)
+    assert (tree["erased"], tree["still_there"], tree["without_payload"]) == (5, 0, 2)
     (remark,) = [each for each in tree["remarks"] if each["what"] == "erasure"]
     words = "request 17 (offset 1 of the governance log)"
     assert "5 payloads are erased: bob, " in remark["message"]
@@ -370,8 +370,28 @@ def test_who_reads_payloads_is_told_whose_word_erased_them(house: House, log: Er
     assert "payload: erased: bob, " in replayed.out, replayed
     store_of(house).remove(file.name)
     tree = verified(house)
-    assert (tree["erased"], tree["without_payload"]) == (5, 9)
+    assert (tree["erased"], tree["without_payload"]) == (5, 8)
     gone = affiant("audit", "show", log.record(10), *index(house))
     assert "its payload is neither in the archive" in gone.out
     gone = affiant("audit", "replay", "--archive", log.record(10), *house.config)
     assert "no signed statement tells of its erasure" in gone.out
+
+
+def test_a_payload_in_the_object_store_is_verified_too(house: House, log: Erasable) -> None:
+    """Its bytes are held to the entry: what is there and is not its payload is wrong, what is not there is located."""
+    here = verified(house)
+    there = verified(house, "--no-payloads")
+    assert (here["payloads"], here["external"]) == (there["payloads"] + 1, 0)
+    assert (there["external"], there["without_payload"]) == (1, here["without_payload"] + 1)
+    name = log.digest(6).hex()
+    path = house.loaded.data / "objects" / "payloads" / name[:2] / name
+    path.write_bytes(path.read_bytes()[:-1] + b"!")
+    done = affiant("audit", "verify", "--json", *house.config)
+    (flaw,) = [flaw for tree in done.json["trees"] if TOPIC.hex() in tree["origin"] for flaw in tree["flaws"]]
+    assert (done.code, flaw["what"], flaw["offset"]) == (1, "payload", 6)
+    assert name in flaw["message"]
+    path.unlink()
+    tree = verified(house)
+    assert tree["unexplained"] == [[6, 6], *here["unexplained"]]
+    (remark,) = [each for each in tree["remarks"] if each["what"] == "payload"]
+    assert "the object store does not have them either" in remark["message"]
