@@ -62,7 +62,9 @@ MUTATIONS = (
     Mutation(
         "gone is not erased", PLAN, "State.NOWHERE if said is None else State.ERASED", "State.ERASED", UNIT
     ),
-    Mutation("what the object store has is hashed", SAID, "if sha256(stored).digest() == digest:", "if True:", ALL),
+    Mutation(
+        "what the object store has is hashed", SAID, "if sha256(stored).digest() == digest:", "if True:", ALL
+    ),
     Mutation(
         "missing is not erased",
         SAID,
