@@ -25,7 +25,7 @@ from audit.settings import SidecarSettings
 from audit.ship.external import ExternalStore
 from audit.trees import Trees, Trust, configured_trees
 
-from .erase_told import erasures
+from .erase_told import missing
 from .errors import WRONG
 from .options import ConfigOption
 from .text import counted, printable
@@ -127,17 +127,11 @@ def verify(  # noqa: PLR0917 — one parameter an option
             task = bar.add_task("verifying", total=_total(trees, which, wanted.start, wanted.end))
             archive = Archive(trees.objects, trees.payload_objects)
             gc.freeze()  # the libraries that are loaded need not be looked through again and again
-            told = erasures(settings if log else None)()
-            stored = _stored(settings) if payloads and store is None else None
+            known = missing(settings if log else None)
+            if payloads and store is None:
+                known = known._replace(external=_stored(settings))
             found = verify_trees(
-                trees,
-                which,
-                archive,
-                logs,
-                wanted,
-                lambda count: bar.advance(task, count),
-                erased=told,
-                external=stored,
+                trees, which, archive, logs, wanted, lambda count: bar.advance(task, count), missing=known
             )
     wrong = bool(whole.flaws) or any(each.flaws for each in found)
     if not wrong and all(each.beyond for each in found):

@@ -15,6 +15,7 @@ from audit.proof.errors import FormatError, NotProved
 from .text import printable
 
 if TYPE_CHECKING:
+    from audit.auditor.missing import Missing
     from audit.erasure.told import Erasures
 
 
@@ -24,22 +25,28 @@ def erasures(config: Config | None) -> Callable[[], Erasures]:
     An auditor need not have it: what cannot be read, or is not whole, tells of no erasure. A line on the error output
     says so, and a missing payload is told as before.
     """
-    from audit.erasure.told import NO_ERASURES
 
     @cache
     def read() -> Erasures:
-        from registry.errors import RegistryError
-
-        from .retention_open import said_of
-
-        if config is None:
-            return NO_ERASURES
-        try:
-            return said_of(config).erased
-        except NoSuchTopic:
-            return NO_ERASURES  # nobody has ever said anything
-        except (AuditError, RegistryError, FormatError, NotProved, OSError) as error:
-            typer.echo(printable(f"without what the governance log says of erasures: {error}"), err=True)
-            return NO_ERASURES
+        return missing(config).erased
 
     return read
+
+
+def missing(config: Config | None) -> Missing:
+    """The same at once, and what was deleted because its time was over. Nobody is to look into the object store."""
+    from audit.auditor.missing import NOTHING, Missing
+    from registry.errors import RegistryError
+
+    from .retention_open import said_of
+
+    if config is None:
+        return NOTHING
+    try:
+        said = said_of(config)
+    except NoSuchTopic:
+        return NOTHING  # nobody has ever said anything
+    except (AuditError, RegistryError, FormatError, NotProved, OSError) as error:
+        typer.echo(printable(f"without what the governance log says of erasures: {error}"), err=True)
+        return NOTHING
+    return Missing(said.erased, said.deleted)

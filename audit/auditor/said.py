@@ -6,7 +6,7 @@ Entries that are alike are looked at together (audit/shapes); the others, and wh
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from itertools import islice
 from typing import Any, Final
@@ -15,7 +15,6 @@ import numpy as np
 import pyarrow as pa
 
 from audit.archive.columns import entries_table
-from audit.erasure.told import NO_ERASURES, Erasures
 from audit.follow import Journals, of_journal
 from audit.proof.entry import Entry, Key, Kind, parse_entry
 from audit.proof.errors import FormatError
@@ -25,11 +24,10 @@ from audit.shapes.payloads import Mask, payloads_of
 from audit.shapes.runs import Chains
 
 from .archived import Beside
+from .missing import NOTHING, Deleted, Missing
 from .runs import Ranges, Runs
 from .verified import MAX_FLAWS, TreeVerified
 
-Fetch = Callable[[bytes], bytes | None]
-"""What the object store has under a digest, None when that is nothing."""
 _PIECE: Final = 8192
 _DIGEST: Final = int(Key.PAYLOAD_DIGEST)
 _LENGTH: Final = int(Key.PAYLOAD_LENGTH)
@@ -44,14 +42,8 @@ _OPENING: Final = int(Kind.OPENING)
 class Said:
     """Of one tree, or a range of it; entries MUST come in their order. What is wrong is told in `verified`."""
 
-    def __init__(
-        self,
-        tree: TreeId,
-        verified: TreeVerified,
-        erased: Erasures = NO_ERASURES,
-        external: Fetch | None = None,
-    ) -> None:
-        """`erased`: what signed statements say of payloads. `external`: see `verify_trees`."""
+    def __init__(self, tree: TreeId, verified: TreeVerified, missing: Missing = NOTHING) -> None:
+        """`missing`: what is known of payloads that are not there."""
         self.topic: str | None = None
         """The topic's name, as the openings of journals say."""
         self.journals: set[bytes] = set()
@@ -59,8 +51,9 @@ class Said:
         self._verified = verified
         self._follow = Journals()
         self._sorter = Sorter()
-        self._erased = erased
-        self._external = external
+        self._erased = missing.erased
+        self._external = missing.external
+        self._deleted = Deleted(tree, missing.deleted)
         self._missed: Counter[int] = Counter()
         """Payloads that are not there, by the statement that tells of them."""
         self._first: dict[bytes, int] = {}
@@ -78,6 +71,7 @@ class Said:
     def tell(self) -> None:
         """What was counted."""
         self._holes.end()
+        self._deleted.tell(self._verified)
         self._tell_unexplained()
         verified = self._verified
         self.journals |= {journal.name for journal in self._follow}
@@ -108,8 +102,7 @@ class Said:
             if self._external is None
             else "the object store does not have them either"
         )
-        said = f"{self._unexplained.count} are missing at {where}{more}: {too}, and nobody says that they were erased. "
-        said += "What retention has deleted: see `affiant retention show`"
+        said = f"{self._unexplained.count} are missing at {where}{more}: {too}, and nobody says that they were deleted"
         self._verified.remark("payload", said, offset=ranges[0][0])
 
     def look(
@@ -180,7 +173,7 @@ class Said:
                         self._elsewhere(digests[row].tobytes(), first + at)
                 absent[alike.places] = False
         for at in np.flatnonzero(absent).tolist():
-            self._unexplained.add(first + at)
+            self._unsaid(first + at)
 
     def _elsewhere(self, digest: bytes, offset: int) -> None:
         """A payload of an entry that says that it is in the object store: it is counted as not there."""
@@ -190,7 +183,7 @@ class Said:
             return
         stored = self._external(digest)
         if stored is None:
-            self._unexplained.add(offset)
+            self._unsaid(offset)
             return
         verified.without_payload -= 1
         if sha256(stored).digest() == digest:
@@ -201,6 +194,14 @@ class Said:
                 f"in the object store, {digest.hex()}, is not what the entry's digest covers",
                 offset=offset,
             )
+
+    def _unsaid(self, offset: int) -> None:
+        """A payload that is nowhere, counted as not there: its time may have been over."""
+        if self._deleted.has(offset):
+            self._verified.without_payload -= 1
+            self._verified.deleted += 1
+        else:
+            self._unexplained.add(offset)
 
     def _told(self, alike: Alike, hold: Mask, absent: Mask) -> None:
         """Of entries that are alike: which payloads a statement tells of."""
@@ -258,7 +259,7 @@ class Said:
                 if fields.get(_EXTERNAL):
                     self._elsewhere(fields[_DIGEST], offset)
                 else:
-                    self._unexplained.add(offset)
+                    self._unsaid(offset)
         elif digest is None:
             self._verified.flaw("payload", "belongs to an entry that has none", offset=offset)
         elif sha256(payload).digest() != digest or len(payload) != fields[_LENGTH]:

@@ -42,6 +42,8 @@ class TreeVerified:
     """Of the others, where they are, as first and last offset: up to a bound."""
     erased: int = 0
     """Entries whose payload is not there, and a signed statement says that it was erased."""
+    deleted: int = 0
+    """Entries whose payload is not there, and a signed statement says that it was deleted, its time being over."""
     still_there: int = 0
     """Payloads that are there although a signed statement says that they were erased."""
     logged: int = 0

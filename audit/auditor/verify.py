@@ -29,7 +29,6 @@ from typing import Final, NamedTuple
 import pyarrow as pa
 
 from audit.archive import Archive, ArchiveFile
-from audit.erasure.told import NO_ERASURES, Erasures
 from audit.log.base import LogReader, Topic
 from audit.objects.base import Objects
 from audit.proof.whole import TreeCheck
@@ -40,7 +39,8 @@ from .archived import Archived, Beside
 from .heads import Heads
 from .leftovers import other_files
 from .logged import Logged
-from .said import Fetch, Said
+from .missing import NOTHING, Missing
+from .said import Said
 from .verified import TreeVerified
 
 _CHUNK: Final = 16_384
@@ -82,9 +82,7 @@ def verify_trees(
     wanted: Wanted,
     progress: Progress = lambda _: None,
     pause: Callable[[float], None] = time.sleep,
-    *,
-    erased: Erasures = NO_ERASURES,
-    external: Fetch | None = None,
+    missing: Missing = NOTHING,
 ) -> list[TreeVerified]:
     """Verify several trees, and what only all of them show.
 
@@ -96,9 +94,7 @@ def verify_trees(
         wanted: what of each.
         progress: called with the number of entries looked at since the last call.
         pause: waits for so many seconds, where a notary may be about to publish.
-        erased: what signed statements say of payloads: they are missing by right.
-        external: gives what the object store has under a digest, None when that is nothing; without it the payloads of
-            entries that are there are not looked at.
+        missing: what is known of payloads that are neither in the archive nor in the log.
 
     Raises:
         ObjectsUnavailable, LogUnavailable, KeyRefused: nothing can be said.
@@ -114,8 +110,7 @@ def verify_trees(
             archive,
             log,
             pause,
-            erased,
-            external,
+            missing,
         )
         check.run(wanted, progress)
         for journal in check.journals:
@@ -149,11 +144,10 @@ class TreeVerification:
         archive: Archive,
         log: LiveLog | None = None,
         pause: Callable[[float], None] = time.sleep,
-        erased: Erasures = NO_ERASURES,
-        external: Fetch | None = None,
+        missing: Missing = NOTHING,
     ) -> None:
         self.verified = TreeVerified(tree.tree.origin)
-        self._said = Said(tree.tree, self.verified, erased, external)
+        self._said = Said(tree.tree, self.verified, missing)
         self._objects = objects
         self._tree = tree
         self._archive = archive

@@ -16,6 +16,7 @@ UNIT, ALL = "tests/unit/audit/erasure/test_rewrite.py", "tests/integration/test_
 COPIED = (
     "audit", "cli", "service", "registry", "monitoring", "examples/credit/german_credit.csv", "tests/__init__.py",
     "tests/conftest.py", "tests/components", UNIT, ALL,
+    "tests/unit/audit/test_missing.py",
 )  # fmt: skip
 MUTATIONS = (
     Mutation("rows by their place", REWRITE, "offset in offsets or said", "said", UNIT),
@@ -64,6 +65,13 @@ MUTATIONS = (
     ),
     Mutation(
         "what the object store has is hashed", SAID, "if sha256(stored).digest() == digest:", "if True:", ALL
+    ),
+    Mutation(
+        "what retention has deleted is of its range",
+        "audit/auditor/missing.py",
+        "if at < 0 or offset >= self._ranges[at][1]:",
+        "if at < 0:",
+        "tests/unit/audit/test_missing.py",
     ),
     Mutation(
         "missing is not erased",

@@ -395,3 +395,20 @@ def test_a_payload_in_the_object_store_is_verified_too(house: House, log: Erasab
     assert tree["unexplained"] == [[6, 6], *here["unexplained"]]
     (remark,) = [each for each in tree["remarks"] if each["what"] == "payload"]
     assert "the object store does not have them either" in remark["message"]
+
+
+def test_what_retention_has_deleted_is_told_as_that(house: House, log: Erasable) -> None:
+    """With whose word and how many; a file that goes untold, and one row of another range, are not."""
+    with house.file("affiant.toml").open("a") as file:
+        file.write("[retention]\npayload_max_days = 1\n")
+    before = verified(house)
+    key = ("--key", house.key("dan"), "--reason", "two days are the law", "--yes", "--json")
+    done = affiant("retention", "apply", *key, *house.config)
+    deleted = [(each["first"], each["last"]) for each in done.json["deleted"]]
+    assert (done.code, len(deleted), payloads(house)) == (0, 2, {})
+    tree = verified(house)
+    assert (tree["payloads"], tree["deleted"]) == (0, before["payloads"])
+    assert tree["unexplained"] == before["unexplained"]
+    (remark,) = [each for each in tree["remarks"] if each["what"] == "retention"]
+    assert f"{tree['deleted']} payloads were deleted, their time was over: dan, " in remark["message"]
+    assert verified(house, "--no-log")["deleted"] == 0

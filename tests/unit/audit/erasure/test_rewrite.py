@@ -13,6 +13,7 @@ import pytest
 from audit.archive import Archive, Part
 from audit.archive.files import encode_payloads, payloads_table
 from audit.archive.names import ArchiveFile
+from audit.auditor.missing import Missing
 from audit.auditor.survey import survey
 from audit.auditor.verified import TreeVerified
 from audit.auditor.verify import Wanted, verify_trees
@@ -72,7 +73,9 @@ def verified(trees: Trees, told: Erasures | None = None) -> TreeVerified:
     """The tree; and no file of the store is nobody's."""
     assert survey(trees.objects, trees.payload_objects).flaws == []
     archive = Archive(trees.objects, trees.payload_objects)
-    (found,) = verify_trees(trees, [TreeId(NAME, TOPIC, 0)], archive, {}, Wanted(), erased=told or {})
+    (found,) = verify_trees(
+        trees, [TreeId(NAME, TOPIC, 0)], archive, {}, Wanted(), missing=Missing(told or {})
+    )
     return found
 
 
