@@ -15,7 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.progress import TimeRemainingColumn as Remaining
 
 from audit.config import Config, load
-from audit.errors import ConfigError, LogError, NotSealed
+from audit.errors import ConfigError, LogError, NoSuchTopic, NotSealed
 from audit.log import configured_governance_log, configured_log
 from audit.objects import open_objects
 from audit.proof.errors import FormatError
@@ -40,6 +40,8 @@ _ERRORS: Final = Console(stderr=True)
 _ABSENT: Final = (
     "over their time, removed, or in an object store that nobody looked into; no statement tells of them"
 )
+_GONE: Final = "what the settings name is not there; what is sealed may be of it, so it may have been there"
+"""Whoever reads it has a store with trees: "there is none yet" would be a beginner's advice."""
 _SIGNERS: Final = 16
 """Journals that people are shown: whether they are gateways' is for them to compare."""
 _MAX_KEPT: Final = 2 << 20
@@ -247,6 +249,9 @@ def _logs(settings: Config | None) -> Iterator[tuple[dict[bytes, LiveLog], dict[
                 log = open_log(settings, create=False)
                 topic = log.topic()
                 reader = log.reader()
+            except NoSuchTopic:
+                absent[name] = _GONE
+                continue
             except LogError as error:
                 absent[name] = str(error)
                 continue

@@ -258,6 +258,7 @@ def test_a_log_that_is_gone_is_said(
     assert [line.partition(":")[0] for line in err.splitlines() if line.startswith("without")] == [
         f"without the {name}" for name in names
     ]
+    assert all("it may have been there" in each for each in said)  # nobody is told how to make one
 
 
 def test_a_governance_log_that_was_made_again_is_a_flaw(log: SealedLog, verify: Verify) -> None:
