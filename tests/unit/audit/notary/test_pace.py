@@ -1,4 +1,4 @@
-"""How often a checkpoint comes with the settings as they ship: what waits is sealed soon, an idle notary shows itself."""
+"""How often a checkpoint comes with the settings as they ship: what waits is sealed soon, and an idle notary lives."""
 
 from __future__ import annotations
 
