@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any, Final, Protocol
 
-from .errors import LogError, LogUnavailable
+from .errors import LogDamaged, LogError, LogUnavailable
 from .follow import Flaw, Journals, known_kind, of_journal
 from .proof.encryption import ENCRYPTED, PLAIN, check_encrypted
 from .proof.entry import Entry, Key, Kind
@@ -143,6 +143,8 @@ def _read(reader: Reader, partition: int, offset: int, pause: Callable[[float], 
     for seconds in PAUSES:
         try:
             return reader.read(partition, offset, READ_BYTES, READ_SECONDS)
+        except LogDamaged:
+            raise  # it says so itself: asking again gives the same
         except LogUnavailable:
             pause(seconds)
     return reader.read(partition, offset, READ_BYTES, READ_SECONDS)

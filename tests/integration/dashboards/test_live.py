@@ -22,13 +22,16 @@ PANELS = [
 ]
 HERE = {
     "affiant_audit_minute_answered": "only a look that follows another knows what came between",
+    "affiant_controller_waiting_seconds": "no alarm waits but for a cool-down, whose end is known",
     "affiant_gateway_certificate_expires": "the gateway has no certificate here",
+    "affiant_rollout_waiting_seconds": "no rollout is stuck",
     "affiant_governance_seconds": "the governance log lies on this machine: nothing is copied",
     "affiant_sidecar_governance": "the governance log lies on this machine: nothing is copied",
 }
 """What is rightly without data here, and why. Data all the same is a fault of this table."""
 EMPTY = {
-    "First certificate ends in", "Oldest copy, gateways", "Oldest copy, sidecars", "Age of copies", "Entries copied",
+    "Alarms that wait", "Rollouts that are stuck", "First certificate ends in", "Oldest copy, gateways",
+    "Oldest copy, sidecars", "Age of copies", "Entries copied",
 }  # fmt: skip
 """Panels all of whose questions are of `HERE`. One that becomes one, or is one no more, is a fault of this table."""
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audit.check import PAUSES, Checked, check_log
-from audit.errors import LogUnavailable
+from audit.errors import LogDamaged, LogUnavailable
 from audit.proof.entry import Kind, encode_entry, parse_entry
 from audit.proof.record import encode_payload, frame_record, split_record
 from tests.components.sworn import NAME, OTHER, Journal
@@ -227,6 +227,17 @@ def test_missing_offsets_and_unreadable_parts_are_found() -> None:
     result = check_log(Holed([journal().values]), 1, pause=waited.append)
     assert whats(result) == ["offset", "missing", "unreadable"]
     assert waited == list(PAUSES)
+
+    class Damaged(Holed):
+        def read(self, partition: int, offset: int, max_bytes: int, timeout: float) -> list[Read]:
+            try:
+                return super().read(partition, offset, max_bytes, timeout)
+            except LogUnavailable as error:
+                raise LogDamaged(str(error)) from error
+
+    asked: list[float] = []
+    assert whats(check_log(Damaged([journal().values]), 1, pause=asked.append)) == whats(result)
+    assert asked == [], "what a log says of its own bytes it says again"
 
 
 def test_a_read_that_fails_once_is_no_flaw() -> None:
