@@ -122,14 +122,14 @@ class Running:
 
     def leader(self, component: str) -> int | None:
         """The supervisor's child that runs a component; it leads a process group of its own."""
+        word = {"gateway": b"serve", "sidecar": b"sidecar"}[component]
         for place in Path("/proc").glob("[0-9]*"):
             try:
                 _, parent, group = (place / "stat").read_text().rpartition(")")[2].split()[:3]
-                is_sidecar = b"sidecar" in (place / "cmdline").read_bytes().split(b"\0")
+                runs = word in (place / "cmdline").read_bytes().split(b"\0")
             except OSError:
                 continue  # it has just ended
-            is_leader = int(parent) == self.process.pid and group == place.name
-            if is_leader and is_sidecar == (component == "sidecar"):
+            if runs and int(parent) == self.process.pid and group == place.name:
                 return int(place.name)
         return None
 
