@@ -11,7 +11,6 @@ of large ones; `sha256` is null where all of them were.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 from types import MappingProxyType
@@ -20,14 +19,15 @@ from typing import Annotated, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from audit.archive.names import Part, parse_name
-from audit.invalid import first_problem
 from audit.proof.errors import FormatError
 from audit.retention.plan import Told
 from registry.approvals.root import Roots
-from registry.statement import PAYLOAD_DELETION, Said, encode, once
+from registry.payload_word import Dated, believed, parsed, wrong
+from registry.statement import PAYLOAD_DELETION, Said, encode
 
 DELETE_ROLE: Final = "retention"
 """Who may delete payloads whose time is over, in the root."""
+_WHAT: Final = "payload deletion"
 MOST: Final = 500
 """Files of one statement."""
 
@@ -42,7 +42,7 @@ class DeletedFile(BaseModel):
     external: int = Field(ge=0)
 
 
-class _Document(BaseModel):
+class _Document(Dated):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
     format: Literal[1] = 1
     files: list[DeletedFile] = Field(min_length=1, max_length=MOST)
@@ -72,7 +72,7 @@ def encode_deletion(
             files=list(files), older_than_days=older_than_days, reason=reason, actor=actor, at=at
         )
     except ValidationError as error:
-        raise _wrong(error) from error
+        raise wrong(_WHAT, error) from error
     _check_names(content)
     return encode(_subjects(content), PAYLOAD_DELETION, content.model_dump(mode="json"), "payloads")
 
@@ -80,37 +80,17 @@ def encode_deletion(
 def fold_deletions(roots: Roots | None, said: Iterable[Said]) -> Mapping[str, Told]:
     """Name of a payload file → what was said of it first, by somebody who may.
 
-    A statement counts when a key that had the role `retention` at that place of the log has signed it, and when it was
-    not kept back. Without a root nobody has roles: whoever can append to the governance log is believed then.
+    Whose word counts: `payload_word.believed`, with the role `retention`.
 
     Args:
         roots: the chain that is believed; None: the settings name none.
         said: statements in the log's order; of other types they are passed over.
     """
     found: dict[str, Told] = {}
-    for each in once(one for one in said if one.type == PAYLOAD_DELETION):
-        person = signer_of_deletion(roots, each, DELETE_ROLE)
-        if person is None:
-            continue
-        try:
-            content = parse_deletion(each)
-        except FormatError:
-            continue  # its signer may be anybody who ever had a key
-        if each.kept_back(content.at):
-            continue
+    for _, person, content in believed(roots, said, PAYLOAD_DELETION, DELETE_ROLE, parse_deletion):
         for file in content.files:
             found.setdefault(file.name, Told(person, content.at, file.sha256 is not None))
     return MappingProxyType(found)
-
-
-def signer_of_deletion(roots: Roots | None, said: Said, role: str) -> str | None:
-    """Who has signed a statement, when that is somebody who had the role at its place of the log; else None.
-
-    Without a root nobody has roles, and whoever can append to the governance log is believed.
-    """
-    if roots is None:
-        return f"key {said.author[:16]}…"
-    return roots.at(said.offset).person(said.author, role, said.offset) if said.holds else None
 
 
 def parse_deletion(said: Said) -> _Document:
@@ -119,15 +99,10 @@ def parse_deletion(said: Said) -> _Document:
     Raises:
         FormatError: it is none; says which part.
     """
-    try:
-        content = _Document.model_validate(said.predicate)
-    except ValidationError as error:
-        raise _wrong(error) from error
-    if not math.isfinite(content.at):
-        raise FormatError("payload deletion: at is no time")
+    content = parsed(said, _Document, _WHAT)
     _check_names(content)
     if said.subjects != tuple(_subjects(content)):
-        raise FormatError("payload deletion: the subjects are not its files")
+        raise FormatError(f"{_WHAT}: the subjects are not its files")
     return content
 
 
@@ -135,12 +110,8 @@ def _check_names(content: _Document) -> None:
     for each in content.files:
         file = parse_name(each.name)
         if file is None or file.part is not Part.PAYLOADS:
-            raise FormatError(f"payload deletion: {each.name!r} is not the name of a payload file")
+            raise FormatError(f"{_WHAT}: {each.name!r} is not the name of a payload file")
 
 
 def _subjects(content: _Document) -> list[str]:
     return [f"sha256:{each.sha256 or sha256(each.name.encode()).hexdigest()}" for each in content.files]
-
-
-def _wrong(error: ValidationError) -> FormatError:
-    return FormatError(f"payload deletion: {first_problem(error)}")

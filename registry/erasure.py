@@ -12,7 +12,6 @@ payload's digest covers its salt, and tells nothing of what it was. What `reason
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from types import MappingProxyType
 from typing import Annotated, Final, Literal
@@ -20,15 +19,15 @@ from typing import Annotated, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from audit.erasure.told import Erased, Erasures, Item
-from audit.invalid import first_problem
 from audit.proof.errors import FormatError
 from registry.approvals.root import Roots
-from registry.deletion import signer_of_deletion
-from registry.statement import PAYLOAD_ERASURE, Said, encode, once
+from registry.payload_word import Dated, believed, parsed, wrong
+from registry.statement import PAYLOAD_ERASURE, Said, encode
 
 ERASE_ROLE: Final = "erasure"
 """Who may erase payloads on request, in the root. Not the role `retention`: that deletes what the settings' own rule
 says is over, this whatever it is given."""
+_WHAT: Final = "payload erasure"
 MOST: Final = 500
 """Records of one statement."""
 
@@ -65,7 +64,7 @@ class ErasedRecord(BaseModel):
         )
 
 
-class _Document(BaseModel):
+class _Document(Dated):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
     format: Literal[1] = 1
     records: list[ErasedRecord] = Field(min_length=1, max_length=MOST)
@@ -99,31 +98,21 @@ def encode_erasure(
             at=at,
         )
     except ValidationError as error:
-        raise _wrong(error) from error
+        raise wrong(_WHAT, error) from error
     return encode(_subjects(content), PAYLOAD_ERASURE, content.model_dump(mode="json"), "payload")
 
 
 def fold_erasures(roots: Roots | None, said: Iterable[Said]) -> Erasures:
     """Digest of a payload → what was said of it first, by somebody who may.
 
-    A statement counts when a key that had the role `erasure` at that place of the log has signed it, and when it was
-    not kept back. Without a root nobody has roles: whoever can append to the governance log is believed then.
+    Whose word counts: `payload_word.believed`, with the role `erasure`.
 
     Args:
         roots: the chain that is believed; None: the settings name none.
         said: statements in the log's order; of other types they are passed over.
     """
     found: dict[bytes, Erased] = {}
-    for each in once(one for one in said if one.type == PAYLOAD_ERASURE):
-        person = signer_of_deletion(roots, each, ERASE_ROLE)
-        if person is None:
-            continue
-        try:
-            content = parse_erasure(each)
-        except FormatError:
-            continue  # its signer may be anybody who ever had a key
-        if each.kept_back(content.at):
-            continue
+    for each, person, content in believed(roots, said, PAYLOAD_ERASURE, ERASE_ROLE, parse_erasure):
         for record in content.records:
             item = record.item
             found.setdefault(item.digest, Erased(item, person, content.at, content.reason, each.offset))
@@ -136,20 +125,11 @@ def parse_erasure(said: Said) -> _Document:
     Raises:
         FormatError: it is none; says which part.
     """
-    try:
-        content = _Document.model_validate(said.predicate)
-    except ValidationError as error:
-        raise _wrong(error) from error
-    if not math.isfinite(content.at):
-        raise FormatError("payload erasure: at is no time")
+    content = parsed(said, _Document, _WHAT)
     if said.subjects != tuple(_subjects(content)):
-        raise FormatError("payload erasure: the subjects are not its payloads")
+        raise FormatError(f"{_WHAT}: the subjects are not its payloads")
     return content
 
 
 def _subjects(content: _Document) -> list[str]:
     return [f"sha256:{each.digest}" for each in content.records]
-
-
-def _wrong(error: ValidationError) -> FormatError:
-    return FormatError(f"payload erasure: {first_problem(error)}")

@@ -9,7 +9,7 @@ import pytest
 from .mutation import Mutation, assert_caught, copy_code, params, run
 
 REWRITE, PLAN, ERASE = "audit/erasure/rewrite.py", "audit/erasure/plan.py", "audit/erasure/erase.py"
-STATEMENT, SIGNER = "registry/erasure.py", "registry/deletion.py"
+STATEMENT, WORD = "registry/erasure.py", "registry/payload_word.py"
 COMMAND, SELECT, RETENTION = "cli/erase.py", "cli/erase_select.py", "audit/retention/plan.py"
 SAID, DIRECTORY, SURVEY = "audit/auditor/said.py", "audit/objects/directory.py", "audit/auditor/survey.py"
 UNIT, ALL = "tests/unit/audit/erasure/test_rewrite.py", "tests/integration/test_erasure.py"
@@ -100,7 +100,7 @@ MUTATIONS = (
     Mutation("the role", COMMAND, "if person is None:", "if False:", ALL),
     Mutation(
         "whose word counts",
-        STATEMENT,
+        WORD,
         "        if person is None:\n            continue\n",
         "        person = person or each.author\n",
         ALL,
@@ -108,15 +108,15 @@ MUTATIONS = (
     Mutation(
         "another role's word",
         STATEMENT,
-        "signer_of_deletion(roots, each, ERASE_ROLE)",
-        'signer_of_deletion(roots, each, "retention")',
+        "PAYLOAD_ERASURE, ERASE_ROLE, parse_erasure",
+        'PAYLOAD_ERASURE, "retention", parse_erasure',
         ALL,
     ),
     Mutation(
         "what was kept back",
-        STATEMENT,
-        "        if each.kept_back(content.at):\n            continue\n",
-        "",
+        WORD,
+        "if not each.kept_back(content.at):",
+        "if True:",
         ALL,
     ),
     Mutation("whose payloads", STATEMENT, "if said.subjects != tuple(_subjects(content)):", "if False:", ALL),

@@ -9,6 +9,7 @@ import pytest
 from .mutation import Mutation, assert_caught, copy_code, params, run
 
 PLAN, DELETION, COMMAND = "audit/retention/plan.py", "registry/deletion.py", "cli/retention.py"
+WORD = "registry/payload_word.py"
 UNIT, ALL = "tests/unit/audit/retention/test_plan.py", "tests/integration/test_retention.py"
 COPIED = (
     "audit", "cli", "service", "registry", "monitoring", "examples/credit/german_credit.csv", "tests/__init__.py",
@@ -29,10 +30,10 @@ MUTATIONS = (
     Mutation("the minimum", COMMAND, "days < settings.payload_min_days", "False", ALL),
     Mutation("the role", OPEN, "return self.roots.now.person(key, role, self.end)", "return key", ALL),
     Mutation(
-        "whose word counts", DELETION,
+        "whose word counts", WORD,
         "roots.at(said.offset).person(said.author, role, said.offset) if said.holds else None", "said.author", ALL,
     ),
-    Mutation("what was kept back", DELETION, "if each.kept_back(content.at):", "if False:", ALL),
+    Mutation("what was kept back", WORD, "if not each.kept_back(content.at):", "if True:", ALL),
     Mutation("whose files", DELETION, "    if said.subjects != tuple(_subjects(content)):", "    if False:", ALL),
     Mutation("other files", DELETION, "file is None or file.part is not Part.PAYLOADS", "False", ALL),
     Mutation(
