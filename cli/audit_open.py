@@ -21,8 +21,8 @@ from audit.payload_keys import configured_keys
 from audit.proof.entry import Key
 from audit.proof.errors import FormatError
 from audit.proof.record import split_record
-from audit.settings import LogSettings, SidecarSettings
-from audit.ship.external import ExternalStore
+from audit.settings import LogSettings
+from audit.ship.external import configured_store
 from audit.trees import configured_trees
 
 from .erase_told import erasures
@@ -185,8 +185,7 @@ def _topic(log: Callable[[], Log]) -> Topic | None:
 
 
 def _object_store(config: Config) -> Callable[[Located, Entry], bytes | None]:
-    settings = config.section("sidecar", SidecarSettings)
-    store = ExternalStore(settings.object_store or config.data / "objects")
+    store = configured_store(config)
 
     def payload(_: Located, entry: Entry) -> bytes | None:
         return store.get(entry.fields[Key.PAYLOAD_DIGEST]) if entry.get(Key.EXTERNAL) else None

@@ -13,8 +13,7 @@ from audit.errors import ArchiveGap, ConfigError, NoSuchRecord
 from audit.log import configured_log
 from audit.proof.entry import parse_record_id
 from audit.proof.errors import FormatError
-from audit.settings import SidecarSettings
-from audit.ship.external import ExternalStore
+from audit.ship.external import configured_store
 
 from .text import counted
 
@@ -45,8 +44,7 @@ def opened(path: Path | None, *, archive_only: bool) -> Iterator[tuple[Config, S
     config = load(path)
     trees = configured_trees(config)
     archive = Archive(trees.objects, trees.payload_objects)
-    settings = config.section("sidecar", SidecarSettings)
-    external = ExternalStore(settings.object_store or config.data / "objects").get
+    external = configured_store(config).get
     if archive_only:
         topic, partitions = _archived_topic(archive)
         yield config, Source(None, topic, archive=archive, external=external), partitions

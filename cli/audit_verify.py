@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -21,8 +21,7 @@ from audit.objects import open_objects
 from audit.proof.errors import FormatError
 from audit.proof.note import COSIGNATURE, VerifierKey
 from audit.proof.regular import read_regular
-from audit.settings import SidecarSettings
-from audit.ship.external import ExternalStore
+from audit.ship.external import configured_store
 from audit.trees import Trees, Trust, configured_trees
 
 from .erase_told import missing
@@ -130,8 +129,8 @@ def verify(  # noqa: PLR0917 — one parameter an option
             archive = Archive(trees.objects, trees.payload_objects)
             gc.freeze()  # the libraries that are loaded need not be looked through again and again
             known = missing(settings if log else None)
-            if payloads and store is None:
-                known = known._replace(external=_stored(settings))
+            if payloads and store is None and settings is not None:
+                known = known._replace(external=configured_store(settings).get)
             found = verify_trees(
                 trees, which, archive, logs, wanted, lambda count: bar.advance(task, count), missing=known
             )
@@ -141,15 +140,6 @@ def verify(  # noqa: PLR0917 — one parameter an option
     _tell(found, as_json, whole)
     if wrong:
         raise typer.Exit(WRONG)
-
-
-def _stored(settings: Config | None) -> Callable[[bytes], bytes | None] | None:
-    """What the object store of the settings has under a digest."""
-    if settings is None:
-        return None
-    return ExternalStore(
-        settings.section("sidecar", SidecarSettings).object_store or settings.data / "objects"
-    ).get
 
 
 def _of_partition(which: Sequence[TreeId], partition: int | None, trees: Trees) -> list[TreeId]:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from audit.config import Config
 from audit.payload_keys import LiveKeys
-from audit.settings import SidecarSettings
-from audit.ship.external import ExternalStore
+from audit.ship.external import configured_store
 from monitoring.read import External
 
 
 def configured_external(config: Config) -> External:
     """Nothing is asked yet, but for the keys. Raises ConfigError: they cannot be had."""
-    store = config.section("sidecar", SidecarSettings).object_store or config.data / "objects"
     keys = LiveKeys(config)
-    return External(ExternalStore(store).get, keys.keys, keys.newer)
+    return External(configured_store(config).get, keys.keys, keys.newer)

@@ -21,8 +21,7 @@ from audit.proof.entry import Entry, Key, Kind
 from audit.proof.errors import FormatError
 from audit.proof.exchange import fields_of
 from audit.proof.record import parse_record
-from audit.settings import SidecarSettings
-from audit.ship.external import ExternalStore
+from audit.ship.external import configured_store
 from audit.show import describe, find, walk
 
 from .errors import WRONG
@@ -95,8 +94,7 @@ def show(
     Example: affiant log show 9f86d081884c7d659a2feaa0c55ad015-42
     """
     with opened(config) as (loaded, log, reader):
-        settings = loaded.section("sidecar", SidecarSettings)
-        external = ExternalStore(settings.object_store or loaded.data / "objects")
+        external = configured_store(loaded)
         keys = configured_keys(loaded)
         exchange = find(reader, log.topic().partitions, record, external.get, keys)
     described = describe(exchange)

@@ -88,17 +88,14 @@ def opened(config: Config) -> Iterator[Opened]:
     from audit.archive import Archive
     from audit.log import configured_log
     from audit.retention.plan import Places
-    from audit.settings import SidecarSettings
-    from audit.ship.external import ExternalStore
+    from audit.ship.external import configured_store
     from audit.trees import configured_trees
 
     trees = configured_trees(config)
     payloads = trees.payload_objects or trees.objects
     log = configured_log(config, create=False)
     topic = log.topic()
-    external = ExternalStore(
-        config.section("sidecar", SidecarSettings).object_store or config.data / "objects"
-    )
+    external = configured_store(config)
     with closing(log.reader()) as reader:
         bounds: dict[int, int] = {}
 

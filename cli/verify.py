@@ -15,8 +15,8 @@ from audit.check import Checked, check_log
 from audit.config import Config, load
 from audit.errors import ConfigError
 from audit.log import open_log
-from audit.settings import LogSettings, SidecarSettings
-from audit.ship.external import ExternalStore
+from audit.settings import LogSettings
+from audit.ship.external import configured_store
 
 from .errors import WRONG
 from .options import ConfigOption
@@ -53,8 +53,7 @@ def verify(
     """
     loaded = load(config)
     log = _open(directory, loaded)
-    stored = loaded.section("sidecar", SidecarSettings).object_store or loaded.data / "objects"
-    external = ExternalStore(stored).get if payloads else None
+    external = configured_store(loaded).get if payloads else None
     reader = log.reader()
     try:
         partitions = log.topic().partitions

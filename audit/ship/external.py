@@ -8,12 +8,14 @@ from typing import Final
 
 import structlog
 
+from audit.config import Config
 from audit.errors import ConfigError, LogUnavailable, ObjectChanged, ObjectsUnavailable
 from audit.objects import Objects, open_objects
 from audit.objects.base import Removes
 from audit.objects.lock import keeps_versions
 from audit.proof.entry import Key, parse_entry
 from audit.proof.record import frame_record, split_record
+from audit.settings import SidecarSettings
 
 MIN_EXTERNAL: Final = 256 << 10
 """Records up to this size are never looked at: the journal marks a payload as external only above it."""
@@ -122,6 +124,15 @@ class ExternalStore:
                 continue
             return
         raise ObjectsUnavailable(f"{self._objects!r}/{name}: changes whenever it is looked at")
+
+
+def configured_store(config: Config) -> ExternalStore:
+    """[sidecar] object_store; without one, a directory beside the journals. Nothing is contacted or made yet.
+
+    Raises:
+        ConfigError: wrong settings.
+    """
+    return ExternalStore(config.section("sidecar", SidecarSettings).object_store or config.data / "objects")
 
 
 def _name(digest: bytes) -> str:

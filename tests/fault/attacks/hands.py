@@ -22,6 +22,22 @@ from audit.trees import Trees, Trust
 from tests.components.sealed import SealedLog
 
 
+class HeldLog:
+    """A log's entries in memory."""
+
+    def __init__(self, entries: list[LogEntry]) -> None:
+        self.entries = entries
+
+    def bounds(self, partition: int) -> tuple[int, int]:
+        return 0, len(self.entries)
+
+    def read(self, partition: int, offset: int, max_bytes: int, timeout: float) -> list[LogEntry]:
+        return self.entries[offset:]
+
+    def close(self) -> None:
+        pass
+
+
 def copy(made: SealedLog, root: Path) -> SealedLog:
     """The same log elsewhere, to be attacked."""
     shutil.copytree(made.root, root, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.seg", "spare"))

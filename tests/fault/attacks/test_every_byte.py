@@ -14,13 +14,14 @@ import pytest
 from audit.archive import Archive
 from audit.auditor.verified import TreeVerified
 from audit.auditor.verify import LiveLog, Wanted, verify_trees
-from audit.log.base import LogEntry, Topic
+from audit.log.base import Topic
 from audit.notary.state import State
 from audit.objects.base import Stored
 from audit.proof import cbor
 from audit.proof.flaws import Flaw
 from audit.trees import Trees, Trust
 from tests.components.sealed import SealedLog, sealed_log
+from tests.fault.attacks.hands import HeldLog
 
 
 class Held:
@@ -41,22 +42,6 @@ class Held:
 
     def swap(self, name: str, content: bytes, version: str | None) -> str:
         raise AssertionError
-
-
-class HeldLog:
-    """A log's entries in memory."""
-
-    def __init__(self, entries: list[LogEntry]) -> None:
-        self.entries = entries
-
-    def bounds(self, partition: int) -> tuple[int, int]:
-        return 0, len(self.entries)
-
-    def read(self, partition: int, offset: int, max_bytes: int, timeout: float) -> list[LogEntry]:
-        return self.entries[offset:]
-
-    def close(self) -> None:
-        pass
 
 
 class Auditor:

@@ -17,7 +17,7 @@ from audit.notary.seal import Seal
 from audit.proof.record import frame_record, split_record
 from audit.trees import Trees, Trust
 from tests.components.sealed import KeySigner, SealedLog, seal_log, sealed_log, write_log
-from tests.fault.attacks.hands import named
+from tests.fault.attacks.hands import HeldLog, named
 from tests.fault.attacks.test_attacks import archive_file
 
 WHOLE = Wanted()
@@ -29,22 +29,6 @@ def stripped(entries: list[LogEntry]) -> list[LogEntry]:
     for at in (2, 3, 4):
         out[at] = out[at]._replace(value=frame_record(split_record(out[at].value)[0], b""))
     return out
-
-
-class Changed:
-    """A log whose records are not what they were."""
-
-    def __init__(self, entries: list[LogEntry]) -> None:
-        self.entries = entries
-
-    def bounds(self, partition: int) -> tuple[int, int]:
-        return 0, len(self.entries)
-
-    def read(self, partition: int, offset: int, max_bytes: int, timeout: float) -> list[LogEntry]:
-        return self.entries[offset:]
-
-    def close(self) -> None:
-        pass
 
 
 class Lossy:
@@ -134,7 +118,7 @@ def test_payloads_that_were_left_out_before_sealing_are_told(tmp_path: Path) -> 
     flawed = [each.offset for each in changed if entry_of(each.value, made.topic, 0, each.offset).flaw]
     assert flawed == [2, 3, 4]
     seal_log(made, change=stripped)
-    found = held(made, Changed(changed))
+    found = held(made, HeldLog(changed))
     assert [(flaw.what, flaw.offset) for flaw in found.flaws] == [("payload", at) for at in (2, 3, 4)]
     assert (found.without_payload, found.external) == (3, 0)
 
@@ -158,6 +142,6 @@ def test_payloads_that_were_removed_from_the_archive_are_located(tmp_path: Path)
 
 def test_payloads_that_the_log_does_not_have_any_more_are_told(log: SealedLog) -> None:
     """Whether the archive has them or not."""
-    found = held(log, Changed(stripped(log.entries())))
+    found = held(log, HeldLog(stripped(log.entries())))
     assert [(flaw.what, flaw.offset) for flaw in found.flaws] == [("payload", at) for at in (2, 3, 4)]
     assert found.without_payload == 0
