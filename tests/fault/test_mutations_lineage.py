@@ -1,5 +1,7 @@
 """Lineage, listings and cards: each rule taken out of a copy, and a test of them fails."""
 
+# ruff: noqa: E501 — a rule and what takes it out, on a line
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -16,6 +18,7 @@ CODE = "registry/lineage/code.py"
 DATA = "registry/lineage/data.py"
 KEEP = "registry/cards/keep.py"
 KEPT = "registry/cards/attached/layout.py"
+OPEN, SHOWN, COMMAND = "cli/lineage_open.py", "cli/lineage_show.py", "cli/lineage.py"
 
 ON = "tests/unit/registry/lineage"
 GRAPH = f"{ON}/test_graph.py -k damaged_manifest"
@@ -24,10 +27,13 @@ SETS = f"{ON}/test_data.py"
 CARDS = "tests/unit/registry/cards/test_keep.py"
 
 HELD = "tests/unit/registry/test_publish.py -k hold_out"
+HOUSE = "tests/integration/approvals"
+MAY = f"{HOUSE}/test_serving.py"
+REJECTED, ENDED, ASKED = f"{MAY} -k rejected", f"{MAY} -k outlasts", f"{MAY} -k asked"
 
 COPIED = (
-    "audit", "registry", "service", "tests/__init__.py", "tests/components/__init__.py",
-    "tests/components/packages.py", "tests/components/lineage.py", "examples/credit/german_credit.csv",
+    "audit", "registry", "service", "monitoring", "cli", "tests/__init__.py", "tests/components",
+    "examples/credit/german_credit.csv", f"{HOUSE}/conftest.py", MAY,
     f"{ON}/test_graph.py", GIT, SETS, CARDS, "tests/unit/registry/test_publish.py",
 )  # fmt: skip
 
@@ -118,6 +124,29 @@ MUTATIONS = (
     Mutation("a damaged package among those with cards", KEEP, "for each in listed.flaws]", "for each in ()]", CARDS),
     Mutation("cards of another package", KEPT, " or _of(entry) not in (package, None):", ":", CARDS),
     Mutation("cards of before", KEPT, "not in (package, None)", "!= package", CARDS),
+    # ---------------------------------------------------------------- what may not answer
+    Mutation("not admitted", SHOWN, "{' NOT ADMITTED' if each in (refused or ()) else ''}", "", REJECTED),
+    Mutation("not admitted, as JSON", SHOWN, "None if refused is None else each not in refused", "True", REJECTED),
+    Mutation("nobody knows", SHOWN, "None if refused is None else each not in refused", "each not in (refused or ())", ASKED),
+    Mutation("what could not be asked", OPEN, "return None\n\n\ndef _not_admitted(",
+             "return frozenset()\n\n\ndef _not_admitted(", ASKED),
+    Mutation("nobody governs", OPEN, ".root is None:\n        return frozenset()", ".root is None:\n        pass",
+             f"{MAY} -k root"),
+    Mutation("a damaged package answers nowhere", OPEN, "found.update(own)  # no gateway loads it either", "pass",
+             f"{MAY} -k damaged"),
+    Mutation("what admission says", OPEN, "return verdict.admitted or (verdict.expired and lasting)", "return True", REJECTED),
+    Mutation("what outlasts its approvals", OPEN, " or (verdict.expired and lasting)", "", ENDED),
+    Mutation("a canary outlasts nothing", OPEN, ' and place.slot == "live"', "", ENDED),
+    Mutation("on expiry: stop", OPEN, " and not rules.stop_on_expiry", "", f"{MAY} -k stops"),
+    Mutation("not admitted, of a package", SHOWN, "print_lineage(found, refused)\n    typer", "print_lineage(found)\n    typer",
+             REJECTED),
+    Mutation("not admitted, of a package, as JSON", SHOWN, "**told_of(found, refused)", "**told_of(found)", REJECTED),
+    Mutation("not admitted, of data", COMMAND, "places_text(model.serves, refused)", "places_text(model.serves)", REJECTED),
+    Mutation("not admitted, of data, as JSON", COMMAND, "places_told(one.serves, refused)", "places_told(one.serves, ())",
+             REJECTED),
+    Mutation("not admitted, listed", COMMAND, "places_text(each.serves, refused)", "places_text(each.serves)", REJECTED),
+    Mutation("not admitted, listed as JSON", COMMAND, "places_told(each.serves, refused)", "places_told(each.serves, ())",
+             REJECTED),
 )  # fmt: skip
 
 
@@ -130,7 +159,7 @@ def copy(tmp_path: Path) -> Path:
 @pytest.mark.long
 def test_without_a_mutation_the_tests_pass(copy: Path) -> None:
     """Else the failures below would show nothing."""
-    done = run(copy, f"{GRAPH.partition(' ')[0]} {GIT} {SETS} {CARDS}")
+    done = run(copy, f"{GRAPH.partition(' ')[0]} {GIT} {SETS} {CARDS} {MAY}")
     assert done.returncode == 0, done.stdout[-3000:]
 
 

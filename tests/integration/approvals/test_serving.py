@@ -1,0 +1,143 @@
+"""`affiant lineage`: of what is to serve by the plan, what may not answer is not told as serving."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from cli.lineage_open import not_admitted
+from cli.lineage_show import places_text, places_told
+from registry.graph import Place
+from registry.stores import configured_store
+from tests.components.approvals import POLICY, Done, House, swapped
+from tests.components.packages import credit_package
+
+BEYOND = 11 * 86_400.0
+"""After so many seconds the approvals have ended: `valid_days: 10`."""
+Later = Callable[[float], None]
+
+
+def deployed(house: House) -> House:
+    """Its package is live, the other one is its canary, and both may."""
+    words = ("--reason", "because", "--key", house.key("dan"), "--yes", *house.config)
+    for digest in (house.digest, canary(house)):
+        house.gates(digest=digest)
+        for person, role in (("dan", "legal"), ("bob", "compliance")):
+            assert house.sign("approve", person, role, digest=digest).code == 0
+    house.ok("deploy", "credit", house.digest, *words)
+    house.ok("deploy", "credit", canary(house), "--canary", "10%", *words)
+    return house
+
+
+def canary(house: House) -> str:
+    """The other package."""
+    return next(each.digest for each in configured_store(house.loaded).list() if each.digest != house.digest)
+
+
+@pytest.fixture
+def serving(house: House) -> House:
+    """Under a policy that lets what is live outlast its approvals."""
+    return deployed(house)
+
+
+@pytest.fixture
+def later(monkeypatch: pytest.MonkeyPatch) -> Later:
+    """From now on whoever looks looks so many seconds later."""
+    return lambda seconds: monkeypatch.setattr(
+        "cli.lineage_open.time", SimpleNamespace(time=lambda: time.time() + seconds)
+    )
+
+
+def table_of(house: House) -> str:
+    """The version of the table that both packages are made of."""
+    return f"sha256:{configured_store(house.loaded).pull(house.digest).lineage['training_table']['sha256']}"
+
+
+def looked(house: House, *words: object) -> Done:
+    """A command of the lineage."""
+    return house.ok("lineage", *words, *house.config)
+
+
+def may(house: House) -> tuple[bool | None, bool | None]:
+    """Whether live and canary may answer, as `list`, `show` and `data` tell it: all the same, and in words too."""
+    digests = (house.digest, canary(house))
+    version = table_of(house)
+    listed = {each["digest"]: each["serves"] for each in looked(house, "list", "--json").json}
+    made = {
+        each["digest"]: each["serves"] for each in looked(house, "data", version, "--json").json["models"]
+    }
+    found: list[bool | None] = []
+    for digest in digests:
+        (place,) = listed[digest]
+        assert looked(house, "show", digest, "--json").json["serves"] == made[digest] == [place]
+        assert ("NOT ADMITTED" in looked(house, "show", digest).out) is (place["admitted"] is False)
+        found.append(place["admitted"])
+    for words in (("list",), ("data", version)):
+        text = " ".join(looked(house, *words).out.split())
+        assert text.count("NOT") == found.count(False), text
+    return found[0], found[1]
+
+
+def test_what_was_rejected_is_not_told_as_serving(serving: House) -> None:
+    """Where it is to serve stays to be seen; the other one answers."""
+    assert may(serving) == (True, True)
+    assert serving.sign("reject", "bob", "compliance").code == 0
+    assert may(serving) == (False, True)
+
+
+def test_what_is_live_outlasts_its_approvals_and_a_canary_does_not(serving: House, later: Later) -> None:
+    """As gateways decide."""
+    later(BEYOND)
+    assert may(serving) == (True, False)
+
+
+def test_where_the_policy_stops_it_what_is_live_ends_with_its_approvals(tmp_path: Path, later: Later) -> None:
+    """`on_expiry: stop`."""
+    (tmp_path / "stopping").mkdir()
+    policy = swapped(POLICY, ("valid_days: 10", "valid_days: 10, on_expiry: stop"))
+    packages = [credit_package(), credit_package("other")]
+    house = deployed(House.build(tmp_path / "stopping", packages, policy=policy))
+    assert may(house) == (True, True)
+    later(BEYOND)
+    assert may(house) == (False, False)
+
+
+def test_what_was_damaged_in_the_store_since_is_not_told_as_serving(serving: House) -> None:
+    """The index knows it from before; no gateway loads it any more."""
+    assert may(serving) == (True, True)
+    package = configured_store(serving.loaded).pull(serving.digest)
+    part = package.parsed.roles["signature"].digest.removeprefix("sha256:")
+    blob = serving.file("data") / "store" / "blobs" / "sha256" / part
+    blob.write_bytes(blob.read_bytes()[:-1] + b"?")
+    places = {each["digest"]: each["serves"] for each in looked(serving, "list", "--json").json}
+    assert [places[digest][0]["admitted"] for digest in (serving.digest, canary(serving))] == [False, True]
+
+
+def test_without_a_root_everything_may(serving: House) -> None:
+    """Nobody is asked: the settings' plan serves."""
+    settings = serving.file("affiant.toml")
+    settings.write_text(
+        swapped(settings.read_text(), ('[governance]\nroot = "root.json"\n', ""))
+        + f'[[plan]]\nservice = "credit"\ndigest = "{serving.digest}"\n'
+    )
+    (place,) = [place for each in looked(serving, "list", "--json").json for place in each["serves"]]
+    assert (place["digest"], place["admitted"]) == (serving.digest, True)
+
+
+def test_what_could_not_be_asked_is_neither_yes_nor_no(
+    serving: House, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The governance log is gone between two looks: a line says so, JSON says null, and no word of either."""
+    place = Place("credit", serving.digest, "live", 1.0, None, None)
+    assert not_admitted(serving.loaded, [place]) == frozenset()
+    shutil.rmtree(serving.file("data") / "log-governance")
+    refused = not_admitted(serving.loaded, [place])
+    assert refused is None
+    assert "whether it may answer is not told: " in capsys.readouterr().err
+    assert [each["admitted"] for each in places_told([place], refused)] == [None]
+    assert places_text([place], refused) == "credit live 100%"
