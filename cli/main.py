@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 class Group:
     """A command or a group of commands.
 
-    `about` is its line in the list; `extra` is what `pip install affiant[…]` must have brought for it.
+    `about` is its line in the list; `extra` is which of our extras must be installed for it.
     """
 
     module: str

@@ -24,9 +24,12 @@ TOLD = "tests/deploy/test_helm_observed.py::test_a_volume_that_no_pod_has_is_tol
 TOPICS = "tests/deploy/test_helm_wiring.py::test_topics_keep_the_promise"
 AUTHORITIES = "tests/deploy/test_helm_wiring.py::test_authorities_of_one_s_own_are_believed_by_each"
 CHOICES = "tests/deploy/test_terraform_choices.py"
+PIPELINES = "tests/integration/test_pipelines.py"
+WORKFLOW = "examples/pipelines/github-actions.yml"
 COPIED = (
     "audit", "cli", "service", "registry", "monitoring", "deploy", "docs", "tests/__init__.py", "tests/conftest.py",
     "tests/components", "tests/deploy", "tests/fault/__init__.py", "examples/credit/policy.yaml",
+    "examples/credit/pipeline", "examples/pipelines", "tests/integration/test_pipelines.py",
 )  # fmt: skip
 
 
@@ -79,6 +82,11 @@ MUTATIONS = (
     check("a controller that is not ready", f"{CHART}/prometheus.yaml", "-alerts.{{ .Release.Namespace }}.svc:9467/alerts", ".{{ .Release.Namespace }}.svc:9467/alerts", f"{OBSERVED}::test_alerts_go_to_controllers_that_are_ready_and_scrapes_to_all", short=True),
     check("a controller that hears nothing", f"{CHART}/NOTES.txt", '(not (include "affiant.rules.act" .))', "false", f"{WAYS}::test_the_notes_tell_that_no_alert_is_for_the_controller"),
     check("gateways that go with their readers", f"{CHART}/_names.tpl", "(default .root.Chart.AppVersion $image.tag)", "(default .root.Chart.AppVersion .root.Values.images.notary.tag)", "tests/deploy/test_helm.py::test_readers_are_upgraded_before_gateways"),
+    # ---------------------------------------------------------------- what pipelines install
+    check("whoever has the name", WORKFLOW, "          mkdir ", "          pip install 'affiant[gates]'\n          mkdir ", f"{PIPELINES}::test_nothing_that_we_ship_installs_affiant_by_its_name", short=True),
+    check("a wheel of any bytes", WORKFLOW, "#sha256=$AFFIANT_SHA256", "", f"{PIPELINES}::test_the_workflow_installs_the_wheel_of_that_hash_and_no_other"),
+    check("an action by its tag", WORKFLOW, f"actions/checkout@{'0' * 40}", "actions/checkout@v4", f"{PIPELINES}::test_whose_actions_the_workflow_runs_is_said_by_their_commit"),
+    check("an image that judges", "examples/credit/pipeline/Dockerfile", '"repro", "train"', '"repro"', f"{PIPELINES}::test_the_training_image_has_what_its_stages_run"),
     # ---------------------------------------------------------------- drained, kept
     check("a job that changes", f"{CHART}/drain.yaml", "sha256sum $spec", "sha256sum .", DRAIN),
     check("settings of a job", f"{CHART}/drain.yaml", 'affiant.dev/settings: {{ include "affiant.checksum" $gateway }}', 'affiant.dev/settings: "1"', DRAIN),

@@ -1,4 +1,7 @@
-"""The examples for other people's pipelines: read by Airflow and Kubeflow themselves, and what they call exists."""
+"""The examples for other people's pipelines: read by Airflow and Kubeflow themselves, and what they call exists.
+
+What they install is held by its hash, which the test of installing shows with pip itself.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,10 @@ import json
 import re
 import shlex
 import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +25,8 @@ from tests.components.pipelines import python_of
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "examples" / "pipelines"
+PIPELINE = ROOT / "examples" / "credit" / "pipeline"
+WORKFLOW = EXAMPLES / "github-actions.yml"
 STAGES = ["ingest", "preprocess", "train", "publish", "gate"]
 DAG = """
 import json, runpy, sys
@@ -138,3 +147,147 @@ def options_of(path: list[str]) -> set[str]:
     for name in path:
         command = command.get_command(None, name)
     return {option for each in command.params for option in each.opts}
+
+
+def install_step() -> dict[str, Any]:
+    """What the workflow installs by."""
+    steps = yaml.safe_load(WORKFLOW.read_text())["jobs"]["judge"]["steps"]
+    (found,) = [each for each in steps if each.get("name") == "Install"]
+    return dict(found)
+
+
+def wheel(folder: Path) -> Path:
+    """One that is called as ours, and in which the command only says that it is there."""
+    made, info = folder / "affiant-0.1.0-py3-none-any.whl", "affiant-0.1.0.dist-info"
+    with zipfile.ZipFile(made, "w") as archive:
+        archive.writestr("affiant.py", "def main() -> None:\n    print('the wheel that was meant')\n")
+        archive.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: affiant\nVersion: 0.1.0\n")
+        archive.writestr(
+            f"{info}/WHEEL",
+            "Wheel-Version: 1.0\nGenerator: a test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        )
+        archive.writestr(f"{info}/entry_points.txt", "[console_scripts]\naffiant = affiant:main\n")
+        archive.writestr(f"{info}/RECORD", "")
+    return made
+
+
+@pytest.mark.parametrize("filled_in", [True, False], ids=["hash", "placeholder"])
+def test_the_workflow_installs_the_wheel_of_that_hash_and_no_other(tmp_path: Path, filled_in: bool) -> None:
+    """Its own lines, by pip itself: with another hash than the wheel's, as with the placeholder's, it is refused."""
+    step, made = install_step(), wheel(tmp_path)
+    assert set(step["env"]["AFFIANT_SHA256"]) == {"0"}
+    assert len(step["env"]["AFFIANT_SHA256"]) == 64
+    for name in ("requirements.txt", "affiant.txt"):
+        (tmp_path / name).write_text("")  # what these hold is fetched from an index, which is not asked here
+    base, paths = tmp_path / "base", tmp_path / "paths"
+    subprocess.run([sys.executable, "-m", "venv", base], check=True)
+    environment = {
+        "PATH": f"{base / 'bin'}:/usr/bin:/bin", "HOME": str(tmp_path), "RUNNER_TEMP": str(tmp_path / "temp"),
+        "GITHUB_PATH": str(paths), "PIP_NO_INDEX": "1", "AFFIANT_WHEEL": made.as_uri(),
+        "AFFIANT_SHA256": sha256(made.read_bytes()).hexdigest() if filled_in else step["env"]["AFFIANT_SHA256"],
+    }  # fmt: skip
+    (tmp_path / "temp").mkdir()
+    done = subprocess.run(
+        ["bash", "-e", "-o", "pipefail", "-c", step["run"]],
+        capture_output=True, text=True, check=False, cwd=tmp_path, env=environment,
+    )  # fmt: skip
+    if not filled_in:
+        assert (done.returncode != 0, "THESE PACKAGES DO NOT MATCH THE HASHES" in done.stderr) == (True, True)
+        assert not paths.exists()
+        return
+    assert done.returncode == 0, done.stderr
+    command = Path(paths.read_text().strip()) / "affiant"
+    said = subprocess.run([command], capture_output=True, text=True, check=True).stdout
+    assert said == "the wheel that was meant\n"
+    assert [each.name for each in command.parent.iterdir()] == [
+        "affiant"
+    ]  # and no other `python` on the path
+
+
+def test_whose_actions_the_workflow_runs_is_said_by_their_commit() -> None:
+    """A tag may be moved, to what reads the pipeline's key. Which commit, whoever copies it says: 0… is none."""
+    named = re.findall(r"uses: *(\S+)", WORKFLOW.read_text())
+    assert len(named) >= 3
+    assert {each.partition("@")[2] for each in named} == {"0" * 40}
+
+
+INSTALLERS = re.compile(
+    r"\b(?:(?:pip[\d.]*|pipx|uv pip|uv tool|uv|poetry|conda|pdm)\s+(?:install|add|run|download|inject)|uvx)\s+"
+    r"(?P<words>[^\n;&|`]*)"
+)
+BY_NAME = re.compile(r"affiant(?:[-_]verify)?(?:\[[^\]]*\])?(?:[=<>!~].*)?")
+
+
+def asked_of_an_index(text: str) -> Iterator[str]:
+    """Commands of a text that let an index say what `affiant` is."""
+    for found in INSTALLERS.finditer(text.replace("\\\n", " ")):
+        words = re.sub(
+            r"\S+ @ (?=[^\s#]+#sha256=)", "", found["words"]
+        )  # held by its hash: `name @ url#sha256=…`
+        if any(BY_NAME.fullmatch(word.strip("'\"(),.")) for word in words.split()):
+            yield found[0]
+
+
+def test_nothing_that_we_ship_installs_affiant_by_its_name() -> None:
+    """No public index has it: whoever takes the name there would run in the job that holds a key."""
+    folders = ("examples", "docs", "deploy", "verifier", "cli", "scripts", "requirements", ".ci")
+    files = [
+        path
+        for each in folders
+        for path in (ROOT / each).rglob("*")
+        if path.is_file() and "var" not in path.parts
+    ]
+    files += ROOT.glob("*.md")
+    texts = {
+        path: path.read_bytes().decode(errors="replace") for path in files if path.stat().st_size < 2**21
+    }
+    assert len(texts) > 100
+    assert [(str(path), each) for path, text in texts.items() for each in asked_of_an_index(text)] == []
+
+
+@pytest.mark.parametrize(
+    ("line", "by_name"),
+    [
+        ("pipx install 'affiant[registry,gates]'", True),
+        ("pip install -U \\\n  affiant==0.1.0", True),
+        ("uv tool install affiant", True),
+        ("uvx affiant up", True),
+        ("pip install --no-deps affiant_verify-0.1.0-py3-none-any.whl", False),
+        ('pip install --no-deps "affiant @ $AFFIANT_WHEEL#sha256=$AFFIANT_SHA256"', False),
+        ('pip install --no-deps "affiant @ $AFFIANT_WHEEL"', True),
+    ],
+)
+def test_what_is_looked_for_is_found(line: str, by_name: bool) -> None:
+    """Else the test above would pass by looking at nothing."""
+    assert bool(list(asked_of_an_index(line))) == by_name
+
+
+def trained_by() -> dict[str, Any]:
+    """The stages that the training image's entrypoint runs: what it names, and what that depends on."""
+    stages: dict[str, Any] = yaml.safe_load((PIPELINE / "dvc.yaml").read_text())["stages"]
+    (entry,) = re.findall(r"(?m)^ENTRYPOINT (\[.*\])$", (PIPELINE / "Dockerfile").read_text())
+    program, command, *named = json.loads(entry)
+    assert (program, command) == ("dvc", "repro")
+    made = {out: name for name, stage in stages.items() for out in stage["outs"] if isinstance(out, str)}
+    wanted = list(named or stages)
+    for name in wanted:
+        wanted += [made[each] for each in stages[name]["deps"] if made.get(each, name) not in wanted]
+    return {name: stages[name] for name in wanted}
+
+
+def test_the_training_image_has_what_its_stages_run() -> None:
+    """Its Python, and what requirements.txt brings: each program, and each library that a script imports."""
+    locked = set(re.findall(r"(?m)^([\w.-]+)==", (PIPELINE / "requirements.txt").read_text()))
+    found = trained_by()
+    assert list(found) == ["train", "preprocess", "ingest"]
+    assert "dvc" in locked
+    modules = {"sklearn": "scikit-learn", "yaml": "pyyaml", "xgboost": "xgboost-cpu"}
+    own = {path.stem for path in PIPELINE.glob("*.py")}
+    for name, stage in found.items():
+        program, script = shlex.split(stage["cmd"])[:2]
+        assert program == "python" or program in locked, name
+        assert script in stage["deps"], name
+        for path in (PIPELINE / script, PIPELINE / "steps.py"):
+            imported = set(re.findall(r"(?m)^\s*(?:import|from) (\w+)", path.read_text()))
+            theirs = imported - own - set(sys.stdlib_module_names)
+            assert {modules.get(each, each) for each in theirs} <= locked, path
