@@ -103,11 +103,12 @@ def completeness(
                 wrong = any(each.unrecorded or each.behind for each in held) or any(
                     missing_of(rows, held).values()
                 )
-                _tell(rows[-_SHOWN:] if follow else rows, held, before, as_json)
-                if textfile is not None:
-                    _export(textfile, rows, held, before)
                 if not (rows or held or follow):
                     raise ConfigError(_nothing(since, until))
+                shown = _newest(rows) if follow else rows
+                _tell(shown, held, before, _strangers(rows, held), as_json=as_json)
+                if textfile is not None:
+                    _export(textfile, rows, held, before)
                 before = {each.now.journal: each for each in held}
             if not follow:
                 break
@@ -148,7 +149,20 @@ def _counted(
         time.sleep(_POLL)
 
 
-def _tell(rows: Sequence[Minute], held: Sequence[Held], before: Mapping[str, Held], as_json: bool) -> None:
+def _newest(rows: Sequence[Minute]) -> Sequence[Minute]:
+    """Of all journals: one journal's minutes hide no other's."""
+    newest = sorted({row.minute for row in rows})[-_SHOWN:]
+    return [row for row in rows if row.minute in newest]
+
+
+def _tell(
+    rows: Sequence[Minute],
+    held: Sequence[Held],
+    before: Mapping[str, Held],
+    strangers: Iterable[str],
+    *,
+    as_json: bool,
+) -> None:
     from audit.auditor.complete import since_last
 
     if as_json:
@@ -156,7 +170,7 @@ def _tell(rows: Sequence[Minute], held: Sequence[Held], before: Mapping[str, Hel
             typer.echo(json.dumps({"type": "minute", **_row(row), "missing": row.missing}))
         for each in held:
             typer.echo(json.dumps({"type": "gateway", **_gateway(each), **since_last(each, before)}))
-        for journal in _strangers(rows, held):
+        for journal in strangers:
             typer.echo(json.dumps({"type": "stranger", "journal": journal}))
         return
     if rows:
@@ -175,7 +189,7 @@ def _tell(rows: Sequence[Minute], held: Sequence[Held], before: Mapping[str, Hel
             f"{counted(told['answers'], 'answer')} recorded and sealed, {told['unrecorded']} not; "
             f"{counted(told['behind'], 'entry', 'entries')} behind"
         )
-    for journal in _strangers(rows, held):
+    for journal in strangers:
         typer.echo(
             f"journal {journal}: no gateway that was asked has it; is it a gateway's that was not asked?"
         )

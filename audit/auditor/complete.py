@@ -34,7 +34,7 @@ _MINUTES: Final = """
         count(DISTINCT sequence) FILTER (kind = 'aborted')
     FROM entries
     WHERE journal IS NOT NULL AND sequence IS NOT NULL AND committing IS NOT NULL
-    GROUP BY ALL ORDER BY ALL
+    GROUP BY ALL ORDER BY minute, journal
 """
 _COUNTED: Final = """
     SELECT journal, date_trunc('minute', committing), sum(told) FROM (
@@ -80,7 +80,7 @@ class Minute:
 
 
 def minutes(index: Index) -> list[Minute]:
-    """Every minute of every journal that the index knows.
+    """Every minute of every journal that the index knows, in the order of time.
 
     Raises:
         IndexUnusable: the index is damaged.

@@ -26,6 +26,7 @@ from tests.components.gateway import JSON, Site, ask, open_gateway
 from tests.components.packages import number_package
 from tests.components.replays import ship
 from tests.components.sealer import NAME, Sealer
+from tests.components.sworn import two_epochs
 
 ANSWERED, REFUSED = 9, 2
 
@@ -366,6 +367,72 @@ def test_completeness_finds_an_answer_that_nobody_recorded(recorded, affiant) ->
     assert (code, "entries behind" in output) == (1, True)
     assert affiant("completeness", "--gateway", "http://127.0.0.1:1")[0] == 3
     assert affiant("completeness", "--gateway", "127.0.0.1:1")[0] == 2
+
+
+@pytest.fixture
+def invented(recorded, tmp_path: Path) -> list[str]:
+    """Two journals that somebody has invented, of a day long ago, sealed in the copy; the gateway's id is between."""
+    names = [bytes(16), b"\xff" * 16]
+    log = configured_log(load(tmp_path / "site" / "affiant.toml"))
+    writer = log.writer(0)
+    for name in names:
+        for key, value in two_epochs(2, name).values:
+            writer.send(value, key)
+    writer.close()
+    Sealer(log, tmp_path / "site" / "data", key=recorded[3].key).seal()
+    return [name.hex() for name in names]
+
+
+def test_completeness_names_journals_that_no_gateway_has_that_was_asked(recorded, affiant, invented) -> None:
+    """Anybody who can write to the topic can begin one; those of the gateways that were asked are not named."""
+    with Metrics(recorded[2]) as url:
+        code, output = affiant("completeness", "--gateway", url)
+        told = [line.split()[1] for line in output.splitlines() if "no gateway that was asked has it" in line]
+        assert (code, told) == (0, [f"{journal}:" for journal in invented])
+        code, output = affiant("completeness", "--gateway", url, "--json")
+        assert [row["journal"] for row in lines(output) if row["type"] == "stranger"] == invented
+        code, output = affiant("completeness", "--gateway", url, "--since", "2026-01-01")
+        assert (code, "no gateway that was asked" in output) == (0, False)
+    code, output = affiant("completeness")
+    assert (code, "no gateway that was asked" in output, invented[0][:12] in output) == (0, False, True)
+
+
+def test_completeness_followed_tells_the_newest_minutes_and_every_stranger(
+    recorded, affiant, invented, monkeypatch
+) -> None:
+    """The newest of all journals, however their ids are ordered; who is strange is named however long ago it was."""
+
+    def sleep(_: float) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("cli.audit_completeness.time.sleep", sleep)
+    monkeypatch.setattr("cli.audit_completeness._SHOWN", 1)
+    with Metrics(recorded[2]) as url:
+        _, output = affiant("completeness", "--gateway", url, "--follow", "--json")
+    rows = lines(output)
+    (newest,) = [row for row in rows if row["type"] == "minute"]
+    assert newest["journal"] == recorded[1][0].rpartition("-")[0]
+    assert [row["journal"] for row in rows if row["type"] == "stranger"] == invented
+
+
+def test_completeness_of_nothing_is_no_success(recorded, affiant, tmp_path: Path) -> None:
+    """A time of which nothing is, and a log that is sealed and has no journal: exit code 2, and no file is written."""
+    textfile = tmp_path / "affiant.prom"
+    textfile.write_text("of before\n")
+    more = ("--textfile", str(textfile))
+    for option, day in (("--since", "2100-01-01"), ("--until", "2000-01-01")):
+        code, output = affiant("completeness", option, day, *more)
+        assert (code, "--since, --until: no sealed entry of a journal is of that time" in output) == (2, True)
+    for name in ("log", "sealed"):
+        shutil.rmtree(tmp_path / "site" / "data" / name)
+    config = load(tmp_path / "site" / "affiant.toml")
+    writer = configured_log(config).writer(0)
+    writer.send(b"no record", b"")
+    writer.close()
+    Sealer(configured_log(config), config.data, key=recorded[3].key).seal()
+    code, output = affiant("completeness", *more)
+    assert (code, "nothing of a journal is sealed yet: there was nothing to count" in output) == (2, True)
+    assert textfile.read_text() == "of before\n"
 
 
 def test_completeness_says_nothing_of_a_gateway_of_which_a_worker_is_not_heard(

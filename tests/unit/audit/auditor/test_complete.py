@@ -80,6 +80,19 @@ def test_each_minute_counts_what_was_recorded_sealed_answered_and_only_counted(f
     assert missing_of(rows, ()) == {JOURNAL.hex(): 2}
 
 
+def test_minutes_come_in_the_order_of_time(fill) -> None:
+    """Whatever the ids of their journals; each journal is counted by itself."""
+    other = b"\xff" * 16
+    rows = minutes(
+        fill(
+            entry(0, minute=1), entry(1, minute=3), entry(0, journal=other), entry(3, minute=2, journal=other)
+        )
+    )
+    assert [(row.minute.minute, row.journal, row.missing) for row in rows] == [
+        (0, other.hex(), 0), (1, JOURNAL.hex(), 0), (2, other.hex(), 2), (3, JOURNAL.hex(), 0),
+    ]  # fmt: skip
+
+
 def test_a_gateways_answers_are_held_against_its_epoch_by_status(fill) -> None:
     """What an earlier epoch recorded vouches for none of this one's answers."""
     index = fill(entry(0, status=200), entry(1, epoch=2), entry(2, epoch=2, status=422), entry(3, epoch=2))
