@@ -59,23 +59,21 @@ def propose(
     The first policy needs the role `policy` of the root; a later one those whom the policy in force names under
     `change`. Shown before it is signed: what it would change, what each slot then needs, and what is enforced where
     that is another number than the policy's (latency and confidence are counted in bins). A section `canary` must say
-    both `gates` and `roles`: without them a canary would need nothing.
+    both `gates` and `roles`: without them a canary would need nothing. Warned of as by `affiant policy check`, and of
+    what the root does not give.
 
     Exit codes: 0 signed; 1 it would not count, nothing was signed; 2 wrong usage, settings, key or policy; 3 the log
     does not answer.
 
     Example: affiant policy propose policy.yaml --role policy --rationale "the first policy" --key cyd.key
     """
-    from monitoring.alerts.rules import in_vain
     from registry.approvals.propose import (
         PolicyIntent,
-        lacking,
         next_version,
         policy_refusals,
         proposal_of,
         still_wanted,
     )
-    from registry.approvals.slots import warnings
     from registry.policy import load_policy
 
     loaded, policy = load(config), load_policy(file)
@@ -91,7 +89,8 @@ def propose(
         for each in refused:
             typer.echo(f"refused: {printable(each)}", err=True)
         raise typer.Exit(WRONG)
-    for each in (*lacking(board.roots.now, policy), *warnings(policy), *in_vain(policy)):
+    warned = _remarks(board, policy)
+    for each in warned:
         warn(each)
     if not as_json:
         before = board.policy.policy if board.policy is not None else None
@@ -113,6 +112,7 @@ def propose(
         "in_force": in_force,
         "missing": dict(wanted),
         "enforced": enforced_of(policy),
+        "warnings": warned,
     }
     if as_json:
         typer.echo(json.dumps(told))
@@ -213,6 +213,18 @@ def enforced_of(policy: Policy) -> dict[str, Any]:
         for service, section in policy.services.items()
         if (found := enforced(section.slo))
     }
+
+
+def _remarks(board: Board, policy: Policy) -> list[str]:
+    """What people should know before they sign: of the root, too, as long as it alone says who signs the policy."""
+    from monitoring.alerts.rules import in_vain
+    from registry.approvals.alone import of_root
+    from registry.approvals.propose import lacking
+    from registry.approvals.slots import warnings
+
+    root = board.roots.now
+    of_the_root = of_root(root.content, first_policy=True) if board.policy is None else ()
+    return list(dict.fromkeys((*of_the_root, *lacking(root, policy), *warnings(policy), *in_vain(policy))))
 
 
 def _value(text: str | None) -> Any:

@@ -13,7 +13,7 @@ from audit.config import load
 from audit.errors import ConfigError
 from audit.files import write_once
 
-from .approvals_open import JsonOption, board_of
+from .approvals_open import JsonOption, board_of, warn
 from .approvals_show import people_table, roles_table, screen
 from .options import ConfigOption
 
@@ -42,11 +42,13 @@ def init(
     """Write a draft of the first root from people's public keys and their roles. Nothing counts before it is signed.
 
     `root` (who signs roots), `policy` (who brings the first policy) and `gates` (the pipeline's key) are needed beside
-    the roles that your policy names.
+    the roles that your policy names. Without `root` it is none; a warning says what does not go without the others, and
+    what one person may do alone. `roles edit` adds roles to a root that is signed already.
 
     Exit codes: 0 written; 1 not a root that may be; 2 wrong usage.
 
-    Example: affiant roles init root.json --key ann.key.pub --role root=ann
+    Example: affiant roles init root.json --key ann.key.pub --key bob.key.pub --key pipeline.key.pub
+    --role root=2:ann,bob --role policy=2:ann,bob --role gates=pipeline --role legal=ann --role compliance=bob
     """
     from registry.approvals.draft import first_root
     from registry.approvals.keys import read_public
@@ -158,12 +160,26 @@ def _write_draft(out: Path, made: RootModel, *, as_json: bool) -> None:
 
     if not write_once(out, encode_draft(made)):
         raise ConfigError(f"{out} is there already, and is not overwritten")
+    warned = warn_of(made)
     if as_json:
-        told: dict[str, Any] = {"file": str(out), "draft": True, **made.model_dump()}
+        told: dict[str, Any] = {"file": str(out), "draft": True, **made.model_dump(), "warnings": warned}
         typer.echo(json.dumps(told, ensure_ascii=True))
         return
     print_root(made, set())
     typer.echo(f"\n{out} is a draft of version {made.version}; next: `affiant roles sign {out} --key …`")
+
+
+def warn_of(root: RootModel, *, first_policy: bool | None = None) -> list[str]:
+    """Warn of what a root lacks, and of what one person may do alone under it; the warnings, for JSON.
+
+    `first_policy`: whether that is still to come; None, where nobody has read the log: of a first root it is.
+    """
+    from registry.approvals.alone import of_root
+
+    found = list(of_root(root, first_policy=root.version == 1 if first_policy is None else first_policy))
+    for each in found:
+        warn(each)
+    return found
 
 
 def signed_root(path: Path) -> Root:

@@ -14,7 +14,7 @@ from audit.errors import AuditError, ConfigError
 from audit.files import replace_file
 
 from .approvals_open import JsonOption, KeyOption, YesOption, append, board_of, confirm, signer_of, warn
-from .approvals_roots import print_root, signed_root
+from .approvals_roots import print_root, signed_root, warn_of
 from .approvals_show import changes_table, screen
 from .errors import WRONG
 from .options import ConfigOption
@@ -36,6 +36,8 @@ def sign(
 ) -> None:
     """Show a root and what it changes of the one before it, and add your signature to its file.
 
+    Warned of: roles that it lacks (`policy`, `gates`), and what one person may do alone under it.
+
     Exit codes: 0 signed; 1 not a root; 2 wrong usage, or a key that has no role `root` in it.
 
     Example: affiant roles sign root.json --key ann.key
@@ -55,13 +57,14 @@ def sign(
             )
         # Who leaves signs the root without them, since the root before wants their word.
         warn(f"{signer.id[:16]}… has the role root only in the root before this one, if at all")
+    warned = warn_of(content)
     if not as_json:
         print_root(content, found.signers(found) if isinstance(found, Root) else set())
         _print_changes(content, previous, config)
     confirm(f"Sign this root with {key}?", yes=yes)
     made = add_signature(found, signer) if isinstance(found, Root) else sign_root(content, [signer])
     replace_file(root, made.envelope.encode() + b"\n")
-    _told(made, as_json=as_json)
+    _told(made, as_json=as_json, warned=warned)
 
 
 def merge(
@@ -79,7 +82,7 @@ def merge(
 
     made = merge_signatures(signed_root(root), map(signed_root, copies))
     replace_file(root, made.envelope.encode() + b"\n")
-    _told(made, as_json=as_json)
+    _told(made, as_json=as_json, warned=warn_of(made.content))
 
 
 def publish(
@@ -93,7 +96,7 @@ def publish(
 
     Rejections that it ends, since nobody of its people who has the role has said so, are named before. It brings its
     own signatures; the key says who put it there. A first root is not published: gateways are given its
-    file ([governance] root).
+    file ([governance] root). What one person may do alone under it is warned of.
 
     Exit codes: 0 published; 1 it does not follow the one in force; 2 wrong usage, settings or key; 3 the log does not
     answer.
@@ -115,6 +118,7 @@ def publish(
         print_root(found.content, found.signers(found))
     for each in ended:
         warn(f"this root ends a rejection: {each}")
+    warned = warn_of(found.content, first_policy=board.policy is None)
     confirm("Put this root into force?", yes=yes)
     predicate = root_predicate(found) | {"at": round(time.time(), 3)}
     append(loaded, signer, [encode(found.digest, ROOT, predicate)])
@@ -125,6 +129,7 @@ def publish(
         "version": found.version,
         "offset": offset,
         "rejections_ended": list(ended),
+        "warnings": warned,
     }
     if as_json:
         typer.echo(json.dumps(told))
@@ -135,14 +140,13 @@ def publish(
         raise typer.Exit(WRONG)
 
 
-def _told(made: Root, *, as_json: bool) -> None:
+def _told(made: Root, *, as_json: bool, warned: list[str]) -> None:
     from registry.approvals.root import ROOT_ROLE
 
     there, wanted = len(made.signers(made)), made.content.roles[ROOT_ROLE].threshold
     if as_json:
-        typer.echo(
-            json.dumps({"digest": made.digest, "version": made.version, "signed": there, "wanted": wanted})
-        )
+        told = {"digest": made.digest, "version": made.version, "signed": there, "wanted": wanted}
+        typer.echo(json.dumps(told | {"warnings": warned}))
         return
     typer.echo(
         f"{made.digest}\nversion {made.version}: signed by {there} of the {wanted} people that it wants itself"

@@ -23,7 +23,7 @@ from audit.trees import configured_trees
 from service.journals import JOURNALS, SHIPPING
 from service.settings import GatewaySettings
 
-from . import doctor_keys, doctor_lock, doctor_reach
+from . import doctor_governance, doctor_keys, doctor_lock, doctor_reach
 from .config_uses import logs
 
 
@@ -57,6 +57,7 @@ def checks(asked: Asked) -> list[Check]:
         *_log(asked),
         *doctor_reach.checks(asked),
         *_kept(asked),
+        *doctor_governance.checks(asked),
         Check("versions", partial(_versions, asked)),
         Check("clock", partial(_clock, asked, steady)),
     ]

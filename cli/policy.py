@@ -28,7 +28,8 @@ def check(
 ) -> None:
     """Read a policy and say what it asks for, slot by slot; its digest is what gates and approvals name.
 
-    A section `canary` that does not say both `gates` and `roles` is refused: a canary would need nothing.
+    A section `canary` that does not say both `gates` and `roles` is refused: a canary would need nothing. Warned of:
+    what one person may do alone, roles with a work of their own that approve packages, canaries for which nobody signs.
 
     Latency and confidence are counted in bins: where an objective's limit is none of their edges, what is enforced in
     its place is said.
@@ -59,8 +60,8 @@ def check(
         for each in slot_lines(policy):
             typer.echo(printable(each))
         tell_enforced(policy)
-        for each in remarks:
-            warn(each)
+    for each in remarks:
+        warn(each)
     for each in refused:
         typer.echo(f"refused: {printable(each)}", err=True)
     if refused:

@@ -11,7 +11,7 @@ import typer
 from audit.config import load
 
 from .approvals_open import JsonOption, board_of, secret
-from .approvals_roots import edit, init, print_root, rotate, signed_root
+from .approvals_roots import edit, init, print_root, rotate, signed_root, warn_of
 from .approvals_roots_sign import merge, publish, sign
 from .approvals_show import cell, root_told, screen, table
 from .errors import WRONG
@@ -161,6 +161,7 @@ def check(
             json.dumps(
                 {
                     "digest": found.digest,
+    warned = warn_of(found.content)
                     "version": found.version,
                     "holds": problem is None,
                     "problem": problem,
@@ -173,6 +174,7 @@ def check(
         for name, people in signed.items():
             typer.echo(f"signed by, of the people of {name}: {printable(', '.join(people)) or 'nobody'}")
         typer.echo("it holds" if problem is None else printable(problem))
+                    "warnings": warned,
     if problem is not None:
         raise typer.Exit(WRONG)
 

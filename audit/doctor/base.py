@@ -42,6 +42,8 @@ CODES: Final[Mapping[str, str]] = MappingProxyType(
         "alertmanager-unreachable": "Alertmanager does not answer as one",
         "component-absent": "a component that shall run does not answer",
         "component-not-ready": "a component runs and is not ready",
+        "governance-unread": "the root does not hold, or the governance log under it is not to be read",
+        "one-person": "the root or the policy leaves to one person what two should look at",
         "port-taken": "something else answers where a component is to listen",
         "state-newer": "a newer version has written what is kept here",
         "state-damaged": "what is kept here is not what any version writes",

@@ -10,6 +10,7 @@ from registry.admission.policy import wanted_for_change
 from registry.policy import Policy
 from registry.statement import POLICY, encode
 
+from .alone import holders
 from .board import Board
 from .proposals import Proposal, missing
 from .root import GATES_ROLE, Root
@@ -95,15 +96,9 @@ def lacking(root: Root, policy: Policy) -> tuple[str, ...]:
         asked[f"{name}: break-glass"] = service.break_glass.roles if service.break_glass is not None else {}
     for what, roles in asked.items():
         for role, count in roles.items():
-            there = len(_people(root, role))
+            there = len(holders(root.content, role))
             if there < count:
                 found.append(f"{what} asks for {count} × {role}, and the root has {there}")
-    if not _people(root, GATES_ROLE):
+    if not holders(root.content, GATES_ROLE):
         found.append("the root has nobody in the role gates: no gate results will count")
     return tuple(found)
-
-
-def _people(root: Root, role: str) -> set[str]:
-    has = root.content.roles.get(role)
-    keys = [root.content.keys[each] for each in has.keys] if has is not None else []
-    return {key.person for key in keys if key.until is None}

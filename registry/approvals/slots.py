@@ -9,6 +9,8 @@ from typing import Any, Final
 from registry.admission.policy import rules_of
 from registry.policy import Policy, ServicePolicy
 
+from . import alone
+
 _WRITTEN: Final = ("gates", "roles")
 
 
@@ -28,7 +30,12 @@ class SlotNeeds:
     @property
     def open(self) -> bool:
         """Whether anything at all may answer there, once somebody deploys it: a shadow answers nobody."""
-        return not self.gates and not self.signers and self.slot != "shadow"
+        return not self.gates and self.unsigned
+
+    @property
+    def unsigned(self) -> bool:
+        """Whether something may answer there for which nobody has signed: a shadow answers nobody."""
+        return not self.signers and self.slot != "shadow"
 
     def told(self) -> dict[str, Any]:
         """As JSON."""
@@ -78,10 +85,15 @@ def as_live(section: ServicePolicy) -> str:
 
 
 def warnings(policy: Policy) -> tuple[str, ...]:
-    """What people should know before they sign: canaries that need nothing."""
-    return tuple(
-        f"{each.service}: a canary needs no gate and nobody's signature: whoever deploys may give any package up to "
-        f"{1 if each.share is None else each.share:.1%} of the requests"
-        for each in needs_of(policy)
-        if each.open
+    """What people should know before they sign: canaries for which nobody signs, and what one person may do alone."""
+    return (*(_unsigned(each) for each in needs_of(policy) if each.unsigned), *alone.of_policy(policy))
+
+
+def _unsigned(needs: SlotNeeds) -> str:
+    """A canary for which nobody signs."""
+    wanted = "no gate and nobody's signature" if needs.open else "nobody's signature"
+    what = "any package" if needs.open else f"what has passed {', '.join(needs.gates)}"
+    return (
+        f"{needs.service}: a canary needs {wanted}: whoever deploys may give {what} up to "
+        f"{1 if needs.share is None else needs.share:.1%} of the requests"
     )

@@ -16,6 +16,7 @@ CERTIFICATE = "audit/proof/certificate_rules.py"
 AGAINST = "audit/proof/certificate_rejected.py"
 CHAIN = "audit/proof/certificate_said.py"
 SLOTS = "registry/approvals/slots.py"
+ONE = "registry/approvals/alone.py"
 FAIRNESS = "registry/gates/fairness.py"
 TIMES = "registry/admission/times.py"
 BOUND = "registry/admission/bound.py"
@@ -43,6 +44,9 @@ FAIR = "tests/unit/registry/gates/test_gates_fairness.py"
 SAID = "tests/property/test_mentions.py"
 KEPT = "tests/property/test_deployments_kept.py"
 
+ALONE = "tests/unit/registry/approvals/test_alone.py"
+TOLD = "tests/integration/approvals/test_one_person.py"
+CHAIN_OF_ONE = f"{TOLD}::test_one_person_becomes_the_whole_chain_and_hears_so_at_each_step"
 COPIED = (
     "audit", "registry", "service", "tests/__init__.py", "tests/components/__init__.py", ON, SAID, KEPT, SAME, SIGNED,
     FAIR, "tests/unit/registry/gates/test_gates.py", "tests/components/packages.py", "examples/credit/policy.yaml",
@@ -50,6 +54,7 @@ COPIED = (
 )  # fmt: skip
 
 MUTATIONS = (
+    "cli", "monitoring", "tests/components/approvals.py", ALONE, TOLD,
     Mutation(
         "a signature",
         EVALUATE,
@@ -488,7 +493,51 @@ MUTATIONS = (
         "False",
         SIGNED,
     ),
-    Mutation("a canary that needs nothing", SLOTS, "        if each.open\n", "        if False\n", SIGNED),
+    Mutation("a canary for which nobody signs", SLOTS, " if each.unsigned)", " if each.open)", ALONE),
+    # ---------------------------------------------------------------- one person alone
+    Mutation(
+        "one signature", ONE, "if sum(roles.values()) == 1 else None", "if False else None", ALONE, short=True
+    ),
+    Mutation(
+        "two people of one role", ONE, "if sum(roles.values()) == 1 else", "if len(roles) == 1 else", ALONE
+    ),
+    Mutation(
+        "a pipeline that approves",
+        ONE,
+        "                if role in RESERVED:\n",
+        "                if False:\n",
+        ALONE,
+    ),
+    Mutation("a threshold of one", ONE, ".threshold == 1\n", ".threshold == 0\n", ALONE),
+    Mutation("the first policy's one signer", ONE, "        counted[POLICY_ROLE] = ", "        _ = ", ALONE),
+    Mutation(
+        "a root without roles that all need",
+        ONE,
+        "        if not holders(root, role)\n",
+        "        if False\n",
+        ALONE,
+    ),
+    Mutation(
+        "a policy that is proposed by one",
+        "cli/approvals_policy.py",
+        ", *warnings(policy), *in_vain(policy))))",
+        ", *in_vain(policy))))",
+        CHAIN_OF_ONE,
+    ),
+    Mutation(
+        "a root that is signed by one",
+        "cli/approvals_roots_sign.py",
+        "    warned = warn_of(content)\n",
+        "    warned = []\n",
+        CHAIN_OF_ONE,
+    ),
+    Mutation(
+        "a doctor who says nothing of it",
+        "cli/doctor_governance.py",
+        "    for each in found:\n",
+        "    for each in ():\n",
+        CHAIN_OF_ONE,
+    ),
     Mutation(
         "a column that comes twice",
         "registry/policy/attributes.py",

@@ -113,8 +113,14 @@ def test_a_root_without_the_role_policy_brings_none(house: House) -> None:
         each.unlink()
     house.file("root.json").unlink()
     key = f"{house.key('ann')}.pub"
-    house.ok("roles", "init", house.file("root.json"), "--key", key, "--role", "root=ann")
-    house.ok("roles", "sign", house.file("root.json"), "--key", house.key("ann"), "--yes")
+    for words in (
+        ("init", house.file("root.json"), "--key", key, "--role", "root=ann"),
+        ("sign", house.file("root.json"), "--key", house.key("ann"), "--yes"),
+        ("check", house.file("root.json")),
+    ):
+        said = house.ok("roles", *words).err
+        assert "nobody in the role policy: nobody can sign the first policy" in said
+        assert "nobody in the role gates: no gate results will count" in said
     done = propose(house, "ann", "policy", "policy.yaml")
     assert (done.code, "the root has no role policy" in done.err) == (1, True)
 
