@@ -228,10 +228,11 @@ def _may(
     entry: PlanSettings, verdict: Verdict, served: Mapping[str, list[str]], policy: InForce | None
 ) -> bool:
     """Whether it may answer; what is live already may outlast its approval where the policy says so."""
+    if verdict.admitted or not verdict.expired:
+        return verdict.admitted
     rules = policy.rules(entry.service) if policy is not None else None
     was_live = entry.slot == "live" and served.get(entry.service, [])[-1:] == [entry.digest]
-    lasting = rules is not None and not rules.stop_on_expiry and was_live
-    return verdict.admitted or (verdict.expired and lasting)
+    return rules is not None and not rules.stop_on_expiry and was_live
 
 
 def _filter(
@@ -256,8 +257,10 @@ def _filter(
             return False
         return True
 
-    for service in dict.fromkeys(each.service for each in entries):
-        own = [each for each in entries if each.service == service]
+    by_service: dict[str, list[PlanSettings]] = {}
+    for each in entries:
+        by_service.setdefault(each.service, []).append(each)
+    for service, own in by_service.items():
         live = next(each for each in own if each.slot == "live")
         left = ledger.left_behind(service)
         before = [live.model_copy(update={"digest": each}) for each in reversed(served.get(service, []))]

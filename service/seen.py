@@ -30,6 +30,7 @@ from registry.errors import NotAdmitted
 from registry.ledger import Ledger
 
 from .view import GrowingTree, KeptIndex, View, values_hash
+from .way import GiveWay
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +212,7 @@ class Seen:
         if view is None or (view.id, view.end) != (known.topic, known.end) or not view.is_of(known.hash):
             tree = None if self._trees is None else GrowingTree()
             older = values_hash(known.hash)
-            view = View(self._log.topic(), Ledger(first), self._kept.read(), tree, values=older)
+            view = View(self._log.topic(), Ledger(first, GiveWay()), self._kept.read(), tree, values=older)
         for entry in walk(reader, PARTITION, view.end, end, name="governance log"):
             view.take(entry)
             if view.end == known.end and not view.is_of(known.hash):

@@ -3,6 +3,7 @@
 from .evaluate import LiveAt, Verdict, compared_with_another, evaluate, may_revoke
 from .policy import InForce, policy_in_force
 from .rules import Rules, SlotRules
+from .turns import stands_until
 
 __all__ = [
     "InForce",
@@ -14,4 +15,5 @@ __all__ = [
     "evaluate",
     "may_revoke",
     "policy_in_force",
+    "stands_until",
 ]

@@ -1,19 +1,20 @@
 """The statements of one governance log, for who asks again and again: what cannot change is not read again.
 
 Entries are kept as they came. What they may be about is told quickly (`mentions.py`); they are parsed, and their
-signatures checked, when somebody asks for what they are about, each once.
+signatures checked, when somebody asks for what they are about, each once. So is a verdict: it is found again while
+nothing that it rests on is another.
 """
 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Final
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Final, NamedTuple
 
 from audit.log.base import LogEntry
 from audit.proof.dsse import key_id
 from audit.proof.errors import FormatError
-from registry.admission import InForce, Verdict, evaluate, policy_in_force
+from registry.admission import InForce, Verdict, evaluate, policy_in_force, stands_until
 from registry.approvals.root import Root, Roots, fold_roots
 from registry.deployment import Fold, Placed
 from registry.lineage.deprecation import deprecated
@@ -25,16 +26,33 @@ from .mentions import mentions
 _FOLDED: Final = (ROOT, POLICY, DEPLOYMENT, DATA_DEPRECATION)
 
 
+class _Judged(NamedTuple):
+    """A verdict, and what it rests on."""
+
+    policy: InForce | None
+    """This very one: it is folded anew with each root and each policy."""
+    about: int
+    """How many statements may be about the package. What deployments a verdict asks for were before those."""
+    until: float
+    """See `stands_until`."""
+    verdict: Verdict
+
+
 class Ledger:
     """The statements of one governance log, from its first entry on. Not for several threads at once."""
 
-    def __init__(self, first: Root) -> None:
-        """`first`: the first root, which is believed.
+    def __init__(self, first: Root, rest: Callable[[], None] = lambda: None) -> None:
+        """Begin with nothing read.
+
+        Args:
+            first: the first root, which is believed.
+            rest: called between two pieces of long work: whoever has other threads lets them go on.
 
         Raises:
             NotProved: it is not signed by its own people.
         """
         self._first: Final = first
+        self._rest: Final = rest
         self._values: Final[list[bytes | None]] = []
         """Of each offset; None where nothing is said."""
         self._logged: Final = array("q")
@@ -50,6 +68,7 @@ class Ledger:
         self._recalled: tuple[object] | None = None
         """What was folded before a restart, and not looked at yet."""
         self._deprecated: Mapping[str, str] = {}
+        self._judged: Final[dict[tuple[str, str, str, str | None, bool], _Judged]] = {}
 
     def take(self, entries: Iterable[LogEntry]) -> None:
         """Read on. The entries MUST follow those that were taken before, without a gap. What strangers wrote is
@@ -75,8 +94,8 @@ class Ledger:
 
     def keep(self) -> tuple[Index, object]:
         """For `recall`: the index of all that was taken, and what was folded of it, as JSON."""
-        assert self.plans is not None  # folds what is new
-        return self.index, {"strangers": sorted(self._strangers), "deployments": self._deployments.kept()}
+        deployments = self._folded_deployments().kept()
+        return self.index, {"strangers": sorted(self._strangers), "deployments": deployments}
 
     @property
     def index(self) -> Index:
@@ -118,6 +137,9 @@ class Ledger:
     @property
     def plans(self) -> Mapping[str, tuple[Placed, ...]]:
         """Service → what its deployment events say is to answer."""
+        return self._folded_deployments().plans()
+
+    def _folded_deployments(self) -> Fold:
         roots = self.roots
         if self._recalled is not None:
             self._resume(roots)
@@ -125,17 +147,15 @@ class Ledger:
             new = self.index.of_type(DEPLOYMENT)[self._folded[DEPLOYMENT] :]
             self._deployments.take(roots, self._noting_strangers(roots, new))
             self._done(DEPLOYMENT)
-        return self._deployments.plans()
+        return self._deployments
 
     def live_at(self, service: str, offset: int) -> str | None:
         """What was live for a service before that offset, by its deployment events; None: nothing."""
-        assert self.plans is not None  # folds what is new
-        return self._deployments.live_at(service, offset)
+        return self._folded_deployments().live_at(service, offset)
 
     def left_behind(self, service: str) -> frozenset[str]:
         """What a rollback has left of a service, and nobody has deployed again; see `change.left_behind`."""
-        assert self.plans is not None  # folds what is new
-        found = self._deployments.standing().get(service)
+        found = self._folded_deployments().standing().get(service)
         return frozenset() if found is None else frozenset(found.left)
 
     def _resume(self, roots: Roots) -> None:
@@ -188,11 +208,23 @@ class Ledger:
         """Whether a package may answer; see `registry.admission.evaluate`. `serves`: it does, and goes on under the
         last policy that can be read: what is said against it counts.
         """
-        policy = self.policy
-        return evaluate(
-            self.roots, policy.as_read() if serves and policy is not None else policy, self.about(digest),
+        self._rest()
+        asked = (service, digest, slot, publisher, serves)
+        policy, about = self.policy, len(self.index.about(digest))
+        known = self._judged.get(asked)
+        if known is None or not (known.policy is policy and known.about == about and now < known.until):
+            known = self._judged[asked] = self._judge(asked, now, about)
+        return known.verdict
+
+    def _judge(self, asked: tuple[str, str, str, str | None, bool], now: float, about: int) -> _Judged:
+        service, digest, slot, publisher, serves = asked
+        policy, said = self.policy, self.about(digest)
+        verdict = evaluate(
+            self.roots, policy.as_read() if serves and policy is not None else policy, said,
             service=service, digest=digest, slot=slot, now=now, publisher=publisher, live_at=self.live_at,
         )  # fmt: skip
+        rules = None if policy is None else policy.rules(service)
+        return _Judged(policy, about, stands_until(rules, said, now), verdict)
 
     def _new(self, type_: str) -> bool:
         return self._folded[type_] < len(self.index.of_type(type_))
@@ -205,6 +237,7 @@ class Ledger:
         keys = self.roots.public_keys()
         for offset in offsets:
             if offset not in self._checked:
+                self._rest()
                 self._checked[offset] = next(self._said([offset], keys), None)
             said = self._checked[offset]
             if said is not None and said.type in PREDICATES:

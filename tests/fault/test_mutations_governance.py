@@ -34,27 +34,30 @@ MENTIONS = "registry/ledger/mentions.py"
 SEEN = "service/seen.py"
 VIEW = "service/view.py"
 ADMITTED = "service/admitted.py"
+TURNS = "registry/admission/turns.py"
+WAY = "service/way.py"
 
 ON = "tests/unit/registry/admission"
 OF = f"{ON}/test_bound.py"
+AGAIN = f"{ON}/test_asked_again.py"
 SAME = "tests/property/test_certificate_rules.py"
 TAKEN_BACK = f"{SAME}::test_a_rejection_ends_with_its_authors_plain_approval_on_both_sides"
 SIGNED = "tests/unit/registry/policy/test_policy.py"
 FAIR = "tests/unit/registry/gates/test_gates_fairness.py"
-SAID = "tests/property/test_mentions.py"
-KEPT = "tests/property/test_deployments_kept.py"
-
 ALONE = "tests/unit/registry/approvals/test_alone.py"
 TOLD = "tests/integration/approvals/test_one_person.py"
 CHAIN_OF_ONE = f"{TOLD}::test_one_person_becomes_the_whole_chain_and_hears_so_at_each_step"
+SAID = "tests/property/test_mentions.py"
+KEPT = "tests/property/test_deployments_kept.py"
+
 COPIED = (
     "audit", "registry", "service", "tests/__init__.py", "tests/components/__init__.py", ON, SAID, KEPT, SAME, SIGNED,
     FAIR, "tests/unit/registry/gates/test_gates.py", "tests/components/packages.py", "examples/credit/policy.yaml",
     "examples/credit/german_credit.csv", "examples/policies/medical.yaml",
+    "cli", "monitoring", "tests/components/approvals.py", ALONE, TOLD,
 )  # fmt: skip
 
 MUTATIONS = (
-    "cli", "monitoring", "tests/components/approvals.py", ALONE, TOLD,
     Mutation(
         "a signature",
         EVALUATE,
@@ -712,6 +715,38 @@ MUTATIONS = (
         ON,
     ),
     Mutation("a memory of before", VIEW, "bool(remembered == self.values.hexdigest())", "True", ON),
+    # ---------------------------------------------------------------- what was judged before
+    Mutation("a verdict of another policy", LEDGER, "known.policy is policy and ", "", AGAIN),
+    Mutation("a verdict of fewer statements", LEDGER, "known.about == about and ", "", AGAIN),
+    Mutation("a verdict of before", LEDGER, " and now < known.until):", "):", AGAIN, short=True),
+    Mutation(
+        "a verdict on what serves",
+        LEDGER,
+        "asked = (service, digest, slot, publisher, serves)",
+        "asked = (service, digest, slot, publisher, False)",
+        AGAIN,
+    ),
+    Mutation(
+        "judged each time",
+        LEDGER,
+        "if known is None or not (known.policy",
+        "if True or not (known.policy",
+        AGAIN,
+    ),
+    Mutation(
+        "the end of an approval, foreseen", TURNS, "{each.valid_seconds for each in slots}", "set()", AGAIN
+    ),
+    Mutation(
+        "the end of a break-glass, foreseen",
+        TURNS,
+        "{each.break_glass_seconds for each in slots}",
+        "set()",
+        AGAIN,
+    ),
+    Mutation("what is dated ahead, foreseen", TURNS, "{-SKEW} | ", "set() | ", AGAIN),
+    Mutation("a look that gives way", SEEN, "Ledger(first, GiveWay())", "Ledger(first)", AGAIN),
+    Mutation("a rest at each signature", LEDGER, "                self._rest()\n", "", AGAIN),
+    Mutation("a rest at each call", WAY, ">= STEP_SECONDS", ">= 0", AGAIN),
     Mutation("a shorter log", SEEN, "        if end < known.end:\n", "        if False:\n", ON),
     Mutation(
         "another log",
