@@ -9,7 +9,7 @@ from datetime import date
 from enum import StrEnum
 from typing import Final
 
-from audit.objects.base import Objects
+from audit.objects.base import Marking, Objects
 
 
 class Part(StrEnum):
@@ -73,8 +73,31 @@ def files_of(
     Raises:
         ObjectsUnavailable: the store does not answer.
     """
-    prefix = f"archive/{part}/" + (f"topic={topic.hex()}/" if topic is not None else "")
-    for name in objects.list(prefix):
+    for name in objects.list(_prefix(part, topic)):
         file = parse_name(name)
         if file is not None and partition in (None, file.partition):
             yield file
+
+
+def marks_of(objects: Objects, part: Part, topic: bytes, partition: int) -> dict[ArchiveFile, str]:
+    """The same of one partition, each with a mark: another one once the file was written again.
+
+    A store that has no marks is read for them.
+
+    Raises:
+        ObjectsUnavailable: the store does not answer.
+    """
+    if not isinstance(objects, Marking):
+        stored = ((file, objects.get(file.name)) for file in files_of(objects, part, topic, partition))
+        return {file: content.version for file, content in stored if content is not None}
+
+    def wanted(name: str) -> bool:
+        file = parse_name(name)
+        return file is not None and file.partition == partition
+
+    marked = objects.marks(_prefix(part, topic), wanted)
+    return {file: mark for name, mark in marked if (file := parse_name(name)) is not None}
+
+
+def _prefix(part: Part, topic: bytes | None) -> str:
+    return f"archive/{part}/" + (f"topic={topic.hex()}/" if topic is not None else "")

@@ -6,7 +6,7 @@ Nothing here is proved: an entry is proved by its leaf in the tree, a payload by
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import pairwise
 from typing import BinaryIO, NamedTuple
@@ -21,7 +21,7 @@ from audit.proof.record import frame_record
 from .bounds import batches
 from .files import PARQUET_ERRORS, open_file, read_file
 from .footer import Group
-from .names import ArchiveFile, Part, files_of
+from .names import ArchiveFile, Part, files_of, marks_of
 
 
 class ArchivedRecord(NamedTuple):
@@ -57,12 +57,19 @@ class Archive:
             FormatError: two of them hold the same offset.
             ObjectsUnavailable: the store does not answer.
         """
-        found = sorted(files_of(self._store(part), part, topic, partition), key=lambda file: file.first)
-        for one, other in pairwise(found):
-            if other.first < one.end:
-                raise FormatError(f"{one.name} and {other.name} hold the same offset")
+        found = _apart(files_of(self._store(part), part, topic, partition))
         self._files[part, topic, partition] = found
         return found
+
+    def marks(self, part: Part, topic: bytes, partition: int) -> dict[ArchiveFile, str]:
+        """The same files, each with a mark: another one once the file was written again (`Marking`).
+
+        A file MUST be asked for its mark first and read then: what is written in between has another mark next time.
+
+        Raises: as `files`.
+        """
+        marks = marks_of(self._store(part), part, topic, partition)
+        return {file: marks[file] for file in _apart(marks)}
 
     def all_files(self, part: Part) -> Iterator[ArchiveFile]:
         """The files of one kind, of every topic and partition."""
@@ -181,6 +188,15 @@ class Archive:
 
     def _store(self, part: Part) -> Objects:
         return self._payload_objects if part is Part.PAYLOADS else self._objects
+
+
+def _apart(files: Iterable[ArchiveFile]) -> list[ArchiveFile]:
+    """By their offsets. Raises FormatError: two of them hold the same one."""
+    found = sorted(files, key=lambda file: file.first)
+    for one, other in pairwise(found):
+        if other.first < one.end:
+            raise FormatError(f"{one.name} and {other.name} hold the same offset")
+    return found
 
 
 def _holding(files: list[ArchiveFile], offset: int) -> ArchiveFile | None:

@@ -4,7 +4,10 @@ It is filled from the archive's entries files, and for what is not archived yet 
 Nothing in it is trusted. It finds; what is shown is proved against a signed checkpoint, from the tree itself. What it
 does not find may be there: only a verification of the whole archive tells.
 
-When the file is deleted it is made again. One process uses it at a time.
+A file of the archive that was written again since it was indexed, or that is gone, is let go of with its rows: what a
+forger put there goes when the archive is put right.
+
+When the index is deleted it is made again. One process uses it at a time.
 """
 
 from __future__ import annotations
@@ -61,6 +64,8 @@ class Index(Tables):
     ) -> list[str]:
         """Index what the archive and the trees have up to these checkpoints and is not indexed yet, and nothing else.
 
+        What came out of a file that the archive has no longer as it was is indexed again.
+
         A file of the archive that is not what it should be hides nothing: its offsets are indexed from the tree.
 
         Args:
@@ -79,13 +84,14 @@ class Index(Tables):
         wrong: list[str] = []
         with told(self._path):
             self._forget_unsealed({_place(tree.tree): head.size for tree, head in heads.items()})
-            held = self._held()
             for tree, published in heads.items():
                 for part in (Part.ENTRIES, Part.CHECKPOINTS):
+                    marks = _marks(archive, part, tree.tree, wrong)
+                    held = self._still_held(part, tree.tree, marks)
                     new = [
-                        file
-                        for file in _files(archive, part, tree.tree, wrong)
-                        if _key(file) not in held and file.end <= published.size
+                        (file, mark)
+                        for file, mark in marks.items()
+                        if (file.first, file.end) not in held and file.end <= published.size
                     ]
                     for at in range(0, len(new), _FILES):
                         progress(self._add_files(archive, new[at : at + _FILES], wrong))
@@ -121,15 +127,41 @@ class Index(Tables):
                     "DELETE FROM checkpoints WHERE topic = ? AND partition = ? AND size > ?", [*place, size]
                 )
 
-    def _held(self) -> set[tuple[Any, ...]]:
-        """Which files of the archive are in it, as `_key` names them."""
-        return set(self._rows('SELECT part, topic, partition, "first", "end" FROM files'))
+    def _still_held(self, part: Part, tree: TreeId, marks: Mapping[ArchiveFile, str]) -> set[tuple[int, int]]:
+        """Ranges of the files of a tree that are in it as the archive has them now; the others are let go of."""
+        where, given = "part = ? AND topic = ? AND partition = ?", [str(part), *_place(tree)]
+        rows = self._rows(f'SELECT "first", "end", mark FROM files WHERE {where}', given)  # noqa: S608 — our own text
+        now = {(file.first, file.end): mark for file, mark in marks.items()}
+        changed = {(first, end) for first, end, mark in rows if now.get((first, end)) != mark}
+        if changed and part is Part.CHECKPOINTS:  # few, and a row does not tell its file: all of them
+            changed = {(first, end) for first, end, _ in rows}
+        if changed:
+            # A crash behind it leaves a gap, which the next update fills.
+            with self._transaction():
+                for span in sorted(changed):
+                    self._connection.execute(
+                        f'DELETE FROM files WHERE {where} AND "first" = ? AND "end" = ?',  # noqa: S608
+                        [*given, *span],
+                    )
+                    if part is Part.ENTRIES:
+                        self._connection.execute(
+                            "DELETE FROM entries WHERE archived AND topic = ? AND partition = ? "
+                            'AND "offset" >= ? AND "offset" < ?',
+                            [*_place(tree), *span],
+                        )
+                if part is Part.CHECKPOINTS:
+                    self._connection.execute(
+                        "DELETE FROM checkpoints WHERE topic = ? AND partition = ?", [*_place(tree)]
+                    )
+        return {(first, end) for first, end, _ in rows} - changed
 
-    def _add_files(self, archive: Archive, files: Sequence[ArchiveFile], wrong: list[str]) -> int:
-        """Put files of one kind in, all or none; how many records that are. Those that are damaged are left out."""
+    def _add_files(self, archive: Archive, files: Sequence[tuple[ArchiveFile, str]], wrong: list[str]) -> int:
+        """Put files of one kind in, each with its mark, all or none; how many records that are. Those that are damaged
+        are left out.
+        """
         added = 0
         with self._transaction():
-            for file in files:
+            for file, mark in files:
                 try:
                     rows = _read(archive, file)
                 except (FormatError, ArchiveGap) as error:
@@ -140,7 +172,10 @@ class Index(Tables):
                     added += file.end - file.first
                 else:
                     self._insert("checkpoints", CHECKPOINTS.names, rows, file.topic, file.partition)
-                self._connection.execute("INSERT INTO files VALUES (?, ?, ?, ?, ?)", list(_key(file)))
+                self._connection.execute(
+                    "INSERT INTO files VALUES (?, ?, ?, ?, ?, ?)",
+                    [str(file.part), file.topic.hex(), file.partition, file.first, file.end, mark],
+                )
         return added
 
     def _add_entries(self, file: ArchiveFile, rows: pa.Table) -> None:
@@ -241,13 +276,13 @@ class Index(Tables):
             return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
 
-def _files(archive: Archive, part: Part, tree: TreeId, wrong: list[str]) -> list[ArchiveFile]:
-    """The archive's files of a tree; none when they contradict each other."""
+def _marks(archive: Archive, part: Part, tree: TreeId, wrong: list[str]) -> dict[ArchiveFile, str]:
+    """The archive's files of a tree, with their marks; none when they contradict each other."""
     try:
-        return archive.files(part, tree.topic, tree.partition)
+        return archive.marks(part, tree.topic, tree.partition)
     except FormatError as error:
         wrong.append(str(error))
-        return []
+        return {}
 
 
 def _read(archive: Archive, file: ArchiveFile) -> pa.Table:
@@ -262,7 +297,3 @@ def _read(archive: Archive, file: ArchiveFile) -> pa.Table:
 
 def _place(tree: TreeId) -> tuple[str, int]:
     return tree.topic.hex(), tree.partition
-
-
-def _key(file: ArchiveFile) -> tuple[Any, ...]:
-    return (str(file.part), file.topic.hex(), file.partition, file.first, file.end)

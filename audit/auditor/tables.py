@@ -18,7 +18,7 @@ from .query import refused, select_only
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 _LEFT_OUT: Final = frozenset({"chain", "signature", "public_key", "value_hash", "author", "leaf", "entry"})
 """Bytes that nobody searches by; the archive's files have them."""
 COLUMNS: Final = tuple(name for name in ENTRIES.names if name not in _LEFT_OUT)
@@ -110,8 +110,9 @@ class Tables:
             "CREATE TABLE about (format BIGINT, log VARCHAR)",
             f"CREATE TABLE entries ({place}, archived BOOLEAN, {columns})",
             f"CREATE TABLE checkpoints ({place}, {heads})",
-            # What of the archive is in it; `part` and the range name a file, wherever its day's folder is.
-            f'CREATE TABLE files (part VARCHAR, {place}, "first" BIGINT, "end" BIGINT)',
+            # What of the archive is in it; `part` and the range name a file, wherever its day's folder is, and `mark`
+            # tells it from one that was written there later.
+            f'CREATE TABLE files (part VARCHAR, {place}, "first" BIGINT, "end" BIGINT, mark VARCHAR)',
         ):
             self._connection.execute(statement)
         self._connection.execute("INSERT INTO about VALUES (?, ?)", [FORMAT, self._name])
@@ -120,6 +121,11 @@ class Tables:
     def close(self) -> None:
         """Let go of the file."""
         self._connection.close()
+
+    @property
+    def path(self) -> Path:
+        """Its file."""
+        return self._path
 
     def __enter__(self) -> Self:
         return self

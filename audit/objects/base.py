@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import BinaryIO, NamedTuple, Protocol, runtime_checkable
 
 
@@ -57,6 +57,19 @@ class Removes(Protocol):
 
         Raises:
             ObjectsUnavailable: the store does not answer, or refuses; the object is there, whole, or not there.
+        """
+        ...
+
+
+@runtime_checkable
+class Marking(Protocol):
+    """A store that tells of many objects whether they were written again, without reading them."""
+
+    def marks(self, prefix: str, wanted: Callable[[str], bool]) -> Iterator[tuple[str, str]]:
+        """Names as `list` gives them, those that are wanted, each with its mark.
+
+        The mark is opaque. It MUST be another one once the object was written again, as far as the store can tell
+        without a look at the content; it may be another one although the content is the same.
         """
         ...
 

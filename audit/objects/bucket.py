@@ -7,7 +7,7 @@ AWS_SECRET_ACCESS_KEY, …) or from the machine's role, never from a URL: a URL 
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
@@ -22,6 +22,7 @@ from .limits import NoObject, limit_of
 from .names import check_name, check_prefix
 
 if TYPE_CHECKING:
+    from obstore import ObjectMeta
     from obstore.store import S3Store
 
 # An answer that does not come in this time will not come: the next try is the notary's own.
@@ -168,16 +169,28 @@ class BucketObjects:
 
     def list(self, prefix: str) -> Iterator[str]:
         """See `Objects.list`."""
+        yield from sorted(item["path"] for item in self._listed(prefix))
+
+    def marks(self, prefix: str, wanted: Callable[[str], bool]) -> Iterator[tuple[str, str]]:
+        """See `Marking.marks`: what a listing says of each object anyhow."""
+        for item in sorted(self._listed(prefix), key=lambda item: item["path"]):
+            if wanted(item["path"]):
+                yield (
+                    item["path"],
+                    f"{item['size']} {item['last_modified'].isoformat()} {item['e_tag'] or ''}",
+                )
+
+    def _listed(self, prefix: str) -> Sequence[ObjectMeta]:
         import obstore
 
         check_prefix(prefix)
         folder = prefix.rpartition("/")[0]
-        names: list[str] = []
+        items: list[ObjectMeta] = []
         with self._errors(prefix):
             # obstore's prefix ends at a slash; which order a server lists in is its own affair.
             for chunk in obstore.list(self._store, prefix=folder or None):
-                names += (item["path"] for item in chunk if item["path"].startswith(prefix))
-        yield from sorted(names)
+                items += (item for item in chunk if item["path"].startswith(prefix))
+        return items
 
     def remove(self, name: str) -> None:
         """See `Removes.remove`."""

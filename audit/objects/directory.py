@@ -11,7 +11,7 @@ import errno
 import fcntl
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
@@ -87,6 +87,21 @@ class DirectoryObjects:
         folder = prefix.rpartition("/")[0]
         with _told(self._root / folder):
             yield from _walk(self._root / folder, f"{folder}/" if folder else "", prefix, set())
+
+    def marks(self, prefix: str, wanted: Callable[[str], bool]) -> Iterator[tuple[str, str]]:
+        """See `Marking.marks`: size and times. That of the last change of the file's state nobody sets by a call."""
+        for name in self.list(prefix):
+            if not wanted(name):
+                continue
+            path = self._root / name
+            with _told(path):
+                try:
+                    about = path.stat()
+                except OSError as error:
+                    if error.errno not in _GONE:
+                        raise
+                    continue  # removed since it was listed
+            yield name, f"{about.st_size} {about.st_mtime_ns} {about.st_ctime_ns}"
 
     def remove(self, name: str) -> None:
         """See `Removes.remove`: the directory is synced, so that no power failure brings it back."""

@@ -33,6 +33,7 @@ COPIED = (
     "tests/unit/audit/archive",
     "tests/unit/audit/auditor",
 )
+    "tests/unit/audit/objects",
 
 MUTATIONS = (
     Mutation(
@@ -198,6 +199,41 @@ MUTATIONS = (
         OF_INDEX,
     ),
     Mutation(
+    Mutation(
+        "what was indexed of a file stays, whatever the file is now",
+        INDEX,
+        "if now.get((first, end)) != mark}",
+        "if (first, end) not in now}",
+        OF_INDEX,
+    ),
+    Mutation(
+        "what was indexed of a file stays when it is gone",
+        INDEX,
+        "if now.get((first, end)) != mark}",
+        "if now.get((first, end), mark) != mark}",
+        OF_INDEX,
+    ),
+    Mutation(
+        "every file is indexed again at each look",
+        INDEX,
+        "if now.get((first, end)) != mark}",
+        "}",
+        OF_INDEX,
+    ),
+    Mutation(
+        "of the checkpoints that are let go of only one file comes back",
+        INDEX,
+        "        if changed and part is Part.CHECKPOINTS:",
+        "        if False:",
+        OF_INDEX,
+    ),
+    Mutation(
+        "a file's time that was put right is believed",
+        "audit/objects/directory.py",
+        " {about.st_mtime_ns} {about.st_ctime_ns}",
+        " {about.st_mtime_ns}",
+        "tests/unit/audit/objects/test_directory.py -k mark_right",
+    ),
         "a damaged file stops the index",
         INDEX,
         "                except (FormatError, ArchiveGap) as error:\n",

@@ -13,7 +13,7 @@ import pytest
 
 from audit.errors import ConfigError, ObjectChanged, ObjectsUnavailable
 from audit.objects import Objects, open_objects
-from audit.objects.base import Removes, Seekable
+from audit.objects.base import Marking, Removes, Seekable
 from audit.objects.limits import MAX_OBJECT, NoObject
 from audit.proof.tiles import MAX_BUNDLE, MAX_TILE
 from tests.components.s3 import S3Server
@@ -112,6 +112,23 @@ def test_an_object_is_created_once(place: Place) -> None:
     assert not place.objects.create("a/b", b"second")
     assert not place.objects.create("a/b", b"first")
     assert place.raw("a/b") == b"first"
+
+
+def test_an_object_that_was_written_again_has_another_mark(place: Place) -> None:
+    """Of as many bytes, too; the others keep theirs, in the order of the names that are wanted."""
+    objects = place.objects
+    assert isinstance(objects, Marking)
+    for name in ("a/3", "a/1", "a/2", "b/1"):
+        assert objects.create(name, b"before")
+    before = dict(objects.marks("a/", lambda name: name != "a/2"))
+    stored = objects.get("a/1")
+    assert stored is not None
+    objects.swap("a/1", b"after!", stored.version)
+    again = place.objects
+    assert isinstance(again, Marking)
+    after = dict(again.marks("a/", lambda name: name != "a/2"))
+    assert list(before) == list(after) == ["a/1", "a/3"]
+    assert (before["a/1"] == after["a/1"], before["a/3"] == after["a/3"]) == (False, True)
 
 
 def test_a_swap_wants_the_version_that_is_there(place: Place) -> None:

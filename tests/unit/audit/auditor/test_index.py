@@ -1,18 +1,22 @@
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from audit.archive import Archive, Limits, Part
+from audit.archive import Archive, ArchiveFile, Limits, Part
 from audit.archive.dataset import payloads_dataset
+from audit.archive.files import encode_checkpoints
+from audit.archive.schema import CHECKPOINTS
 from audit.auditor.busy import Patience
 from audit.auditor.evidence import select_who
 from audit.auditor.index import Index
@@ -90,8 +94,9 @@ def test_it_is_brought_up_and_never_holds_an_offset_twice(world, made, tmp_path:
         def __init__(self, known: int) -> None:
             self.known = known
 
-        def files(self, part, topic, partition):
-            return [file for file in archive.files(part, topic, partition) if file.end <= self.known]
+        def marks(self, part, topic, partition):
+            marks = archive.marks(part, topic, partition)
+            return {file: mark for file, mark in marks.items() if file.end <= self.known}
 
         def rows(self, file, columns=None):
             return archive.rows(file, columns)
@@ -354,6 +359,67 @@ def test_a_damaged_file_of_the_archive_hides_no_record(made, tmp_path: Path) -> 
     with Index(tmp_path / "another", trees.trust.name) as index:
         assert "same offset" in index.update(archive, heads)[0]
         assert count(index) == SIZE
+
+
+def test_what_a_forger_put_into_the_archive_goes_when_it_is_put_right(made, tmp_path: Path) -> None:
+    """Also when sizes and times of the files are put right with it; nothing of it is said or found after that."""
+    shutil.copytree(made.store.parent, tmp_path / "log")
+    trees = configured_trees(load(tmp_path / "log" / "affiant.toml"))
+    archive, heads = Archive(trees.objects), newest(trees, {})
+    heads_file, other = (
+        ArchiveFile(Part.CHECKPOINTS, made.tree.topic, date(2026, 1, 1), 0, at, at + 1) for at in range(2)
+    )
+    for file in (heads_file, other):
+        columns = [pa.array([file.end]), pa.array([bytes(32)]), pa.array([b"a head"])]
+        content = encode_checkpoints(pa.Table.from_arrays(columns, schema=CHECKPOINTS))
+        assert trees.objects.create(file.name, content)
+    first = archive.files(Part.ENTRIES, made.tree.topic, 0)[0]
+    files = [tmp_path / "log/store" / each.name for each in (first, heads_file)]
+    everything = 'SELECT * FROM entries ORDER BY "offset"'
+    checkpoints = "SELECT DISTINCT * FROM checkpoints ORDER BY size"
+    with Index(tmp_path / "index", trees.trust.name) as index:
+        index.update(archive, heads)
+        right, heads_there = index.select(everything), index.select(checkpoints)
+        for path, column in ((files[0], "service"), (files[1], "checkpoint")):
+            content, about = path.read_bytes(), path.stat()
+            table = pq.read_table(path, partitioning=None)
+            field = table.schema.field(column)
+            forged = pa.array([b"forged"] * len(table), field.type)
+            pq.write_table(
+                table.set_column(table.schema.get_field_index(column), field, forged),
+                path,
+                store_schema=False,
+            )
+            assert index.update(archive, heads) == []
+            assert [index.select(everything), index.select(checkpoints)] != [right, heads_there]
+            path.write_bytes(content)
+            os.utime(path, ns=(about.st_atime_ns, about.st_mtime_ns))
+            assert index.update(archive, heads) == []
+            assert [index.select(everything), index.select(checkpoints)] == [right, heads_there]
+
+
+def test_what_the_archive_has_no_longer_is_indexed_out_of_the_tree(made, tmp_path: Path) -> None:
+    """As if it had never been archived: rows of a file that is gone are nobody's word."""
+    shutil.copytree(made.store.parent, tmp_path / "log")
+    trees = configured_trees(load(tmp_path / "log" / "affiant.toml"))
+    archive, heads = Archive(trees.objects), newest(trees, {})
+    with Index(tmp_path / "index", trees.trust.name) as index:
+        index.update(archive, heads)
+        gone = archive.files(Part.ENTRIES, made.tree.topic, 0)[1]
+        (tmp_path / "log/store" / gone.name).unlink()
+        index.update(archive, heads)
+        rows = 'SELECT count(*), count(DISTINCT "offset"), sum(archived::INT) FROM entries'
+        assert index.select(rows) == [(SIZE, SIZE, SIZE - TAIL - (gone.end - gone.first))]
+
+
+def test_files_that_are_as_they_were_are_not_read_again(index, world) -> None:
+    """A look at an archive of years costs a listing of it."""
+
+    class Unread(Archive):
+        def content(self, file):
+            raise AssertionError(file.name)
+
+    assert index.update(Unread(world[0].objects), world[2]) == []
 
 
 def test_what_no_checkpoint_covers_is_let_go_of(index, world, made) -> None:

@@ -14,6 +14,7 @@ from audit.objects.directory import DirectoryObjects
 from audit.objects.limits import MAX_OBJECT, NoObject
 from audit.proof.errors import FormatError
 from audit.proof.tiles import MAX_BUNDLE, MAX_TILE
+from tests.components.process import wait_until
 
 
 def sparse(path: Path, size: int) -> None:
@@ -87,6 +88,24 @@ def test_a_file_whose_size_is_not_said_is_read_whole(tmp_path: Path) -> None:
     stored = DirectoryObjects(tmp_path).get("a")
     assert stored is not None
     assert stored.content == Path("/proc/self/mountinfo").read_bytes() != b""
+
+
+def test_who_puts_a_files_size_and_time_right_does_not_put_its_mark_right(tmp_path: Path) -> None:
+    """The system sets the time of the last change of a file's state, and nobody else does."""
+    path = tmp_path / "a"
+    path.write_bytes(b"before")
+    about = path.stat()
+    before = list(DirectoryObjects(tmp_path).marks("", lambda _: True))
+
+    def written_again() -> bool:
+        path.write_bytes(b"after!")
+        os.utime(path, ns=(about.st_atime_ns, about.st_mtime_ns))
+        return path.stat().st_ctime_ns != about.st_ctime_ns  # the system's clock goes in steps
+
+    wait_until(written_again, what="the system's clock goes on")
+    assert (path.stat().st_size, path.stat().st_mtime_ns) == (about.st_size, about.st_mtime_ns)
+    after = list(DirectoryObjects(tmp_path).marks("", lambda _: True))
+    assert ([name for name, _ in after], after == before) == (["a"], False)
 
 
 def test_links_among_folders_do_not_multiply_them(tmp_path: Path) -> None:
