@@ -39,6 +39,9 @@ _HEADS: Final = (
     "counted only",
     "MISSING",
 )
+_NOT_COMPARED: Final = "answers were not compared: no --gateway; a cut tail would not show"
+_NAMED: Final = 32
+"""Characters of a journal's id; an archive may name longer ones, and nobody's screen is theirs."""
 _LINE: Final = "{:<16}  {:<12}  {:>9}  {:>9}  {:>9}  {:>8}  {:>8}  {:>12}  {:>8}"
 
 
@@ -72,13 +75,14 @@ def completeness(
     config: ConfigOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON, one object a line.")] = False,
 ) -> None:
-    """Count, a minute at a time, what was answered, recorded and sealed. Exit code 1 when they do not agree.
+    """Count, a minute at a time, what was answered, recorded and sealed. Exit code 1 when what was compared differs.
 
     Recorded is what the journals' sequence numbers say, which have no gap; sealed is what the trees and the archive
     hold. Counted only are exchanges without an entry of their own, which a journal's signed entries count.
     Where nothing is of the time that was asked for the exit code is 2.
     With --gateway the answers that its workers have counted since they were started are held against both: it is asked
-    until each of them was heard, and when one is not, nothing is reported (exit code 3).
+    until each of them was heard, and when one is not, nothing is reported (exit code 3). Without it no answers are
+    compared, and all that is known is what is sealed: a tail that was cut off does not show. That is said.
 
     Example: affiant audit completeness --gateway http://127.0.0.1:3000 --follow --textfile /var/lib/node/affiant.prom
     """
@@ -163,38 +167,53 @@ def _tell(
     *,
     as_json: bool,
 ) -> None:
+    if as_json:
+        _tell_json(rows, held, before, strangers)
+    else:
+        _tell_people(rows, held, strangers)
+
+
+def _tell_json(
+    rows: Iterable[Minute], held: Sequence[Held], before: Mapping[str, Held], strangers: Iterable[str]
+) -> None:
     from audit.auditor.complete import since_last
 
-    if as_json:
-        for row in rows:
-            typer.echo(json.dumps({"type": "minute", **_row(row), "missing": row.missing}))
-        for each in held:
-            typer.echo(json.dumps({"type": "gateway", **_gateway(each), **since_last(each, before)}))
-        for journal in strangers:
-            typer.echo(json.dumps({"type": "stranger", "journal": journal}))
-        return
+    for row in rows:
+        told = {"type": "minute", **_row(row), "missing": row.missing, "answers_compared": bool(held)}
+        typer.echo(json.dumps(told))
+    for each in held:
+        typer.echo(json.dumps({"type": "gateway", **_gateway(each), **since_last(each, before)}))
+    for journal in strangers:
+        typer.echo(json.dumps({"type": "stranger", "journal": journal}))
+
+
+def _tell_people(rows: Sequence[Minute], held: Sequence[Held], strangers: Iterable[str]) -> None:
     if rows:
         typer.echo(_LINE.format(*_HEADS))
     for row in rows:
         told = _row(row)
-        typer.echo(
-            _LINE.format(
-                told["minute"][:16], row.journal[:12], *(told[name] for name in _NUMBERS), row.missing
-            )
-        )
+        numbers = (*(told[name] for name in _NUMBERS), row.missing)
+        typer.echo(_LINE.format(told["minute"][:16], _named(row.journal, 12), *numbers))
     for each in held:
         told = _gateway(each)
         typer.echo(
-            f"journal {each.now.journal[:12]}, epoch {each.now.epoch}: {told['answered']} answered; "
+            f"journal {_named(each.now.journal, 12)}, epoch {each.now.epoch}: {told['answered']} answered; "
             f"{counted(told['answers'], 'answer')} recorded and sealed, {told['unrecorded']} not; "
             f"{counted(told['behind'], 'entry', 'entries')} behind"
         )
     for journal in strangers:
         typer.echo(
-            f"journal {journal}: no gateway that was asked has it; is it a gateway's that was not asked?"
+            f"journal {_named(journal)}: no gateway that was asked has it; is it a gateway's that was not asked?"
         )
+    if rows and not held:
+        typer.echo(_NOT_COMPARED)
     if not rows and held:
         typer.echo("no sealed entry of a journal is of that time")
+
+
+def _named(journal: str, most: int = _NAMED) -> str:
+    """A journal's id on a line, so much of it: the archive's word, which anybody may have written."""
+    return printable(journal[:most] + ("" if len(journal) <= _NAMED else "…"))
 
 
 def _strangers(rows: Sequence[Minute], held: Sequence[Held]) -> list[str]:

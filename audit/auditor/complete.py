@@ -13,6 +13,7 @@ gone), and `recorded` = `sealed`. The index counts the sealed ones: what it says
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from datetime import datetime
 from typing import Final
 
 from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
 
 from audit.proof.errors import FormatError
 
@@ -54,6 +56,11 @@ ANSWERED: Final = "affiant_recorded_answers"
 EPOCH: Final = "affiant_journal_epoch"
 SEQUENCE: Final = "affiant_journal_sequence"
 WORKERS: Final = "affiant_workers"
+MOST_WORKERS: Final = 64
+"""`[gateway] workers` takes no more. A gateway is asked again for each, and MUST NOT say how often without end."""
+_MOST: Final = 2**53
+"""Prometheus writes numbers as floats, which count no further."""
+_JOURNAL: Final = re.compile(r"[0-9a-f]{32}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,24 +125,39 @@ def parse_scrape(text: str) -> Answered:
     """What a worker's /metrics say.
 
     Raises:
-        FormatError: they are not those of a gateway with a journal.
+        FormatError: they are not those of a gateway with a journal, or name a number or an id that none of it has.
     """
-    numbers: dict[str, float] = {}
+    numbers: dict[str, int] = {}
     by_status: dict[int, int] = {}
     journal, workers = "", 0
     try:
         for family in text_string_to_metric_families(text):
             for sample in family.samples:
                 if sample.name == f"{ANSWERED}_total":
-                    journal = sample.labels["journal"]
-                    by_status[int(sample.labels["status"])] = int(sample.value)
+                    journal = _journal(sample)
+                    by_status[int(sample.labels["status"])] = _number(sample)
                 elif sample.name == WORKERS:  # of a worker that has not answered yet, too
-                    journal, workers = sample.labels["journal"], int(sample.value)
+                    journal, workers = _journal(sample), _number(sample, MOST_WORKERS)
                 elif sample.name in (EPOCH, SEQUENCE):
-                    numbers[sample.name] = sample.value
-        return Answered(journal, int(numbers[EPOCH]), int(numbers[SEQUENCE]), by_status, workers)
+                    numbers[sample.name] = _number(sample)
+        return Answered(journal, numbers[EPOCH], numbers[SEQUENCE], by_status, workers)
+    except FormatError:
+        raise
     except (ValueError, KeyError) as error:
         raise FormatError(f"the metrics are not a gateway's with a journal ({error!r})") from error
+
+
+def _journal(sample: Sample) -> str:
+    journal = sample.labels["journal"]
+    if _JOURNAL.fullmatch(journal) is None:
+        raise FormatError(f"{sample.name}: its journal is no id of 32 hex digits")
+    return journal
+
+
+def _number(sample: Sample, most: int = _MOST) -> int:
+    if not (0 <= sample.value <= most and sample.value == int(sample.value)):
+        raise FormatError(f"{sample.name} is {sample.value:g}, wanted a whole number from 0 to {most:,}")
+    return int(sample.value)
 
 
 @dataclass(frozen=True, slots=True)

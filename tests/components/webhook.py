@@ -32,6 +32,7 @@ class _Server:
     def __init__(self, handler: type[BaseHTTPRequestHandler]) -> None:
         class Server(ThreadingHTTPServer):
             daemon_threads = True
+            request_queue_size = 64  # so that none of those who ask together waits for a second try
 
         self._server = Server((HOST, 0), handler)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)

@@ -22,6 +22,7 @@ OF_INDEX = "tests/unit/audit/auditor/test_index.py"
 OF_RECORDS = "tests/unit/audit/auditor/test_records.py"
 GATEWAYS = "audit/auditor/gateways.py"
 OF_GATEWAYS = "tests/unit/audit/auditor/test_gateways.py"
+COMPLETE, OF_COMPLETE = "audit/auditor/complete.py", "tests/unit/audit/auditor/test_complete.py"
 COPIED = (
     "audit",
     "bench/harness",
@@ -281,6 +282,27 @@ MUTATIONS = (
         "    if before is None or _age(before) <= _age(one):\n",
         "    if True:\n",
         OF_GATEWAYS,
+    ),
+    Mutation(
+        "a gateway has as many workers as it says",
+        COMPLETE,
+        "_number(sample, MOST_WORKERS)",
+        "_number(sample)",
+        OF_COMPLETE,
+    ),
+    Mutation(
+        "a number is what int makes of it",
+        COMPLETE,
+        "    if not (0 <= sample.value <= most and sample.value == int(sample.value)):\n",
+        "    if sample.value > most and most != _MOST:\n",
+        OF_COMPLETE,
+    ),
+    Mutation(
+        "a gateway's journal has any name",
+        COMPLETE,
+        "    if _JOURNAL.fullmatch(journal) is None:\n",
+        "    if False:\n",
+        OF_COMPLETE,
     ),
     Mutation(
         "offsets that a file's name says are walked",

@@ -9,7 +9,7 @@ import pytest
 from prometheus_client import generate_latest
 
 from audit.archive.columns import entries_table
-from audit.auditor.complete import Answered, hold, minutes, missing_of, parse_scrape
+from audit.auditor.complete import MOST_WORKERS, Answered, hold, minutes, missing_of, parse_scrape
 from audit.auditor.complete_metrics import registry_of
 from audit.auditor.index import Index
 from audit.auditor.tables import COLUMNS
@@ -39,6 +39,21 @@ def heartbeat(sequence: int, minute: int, counted: Mapping[str, int]) -> bytes:
             Key.COUNTED_SINCE: START, Key.SIGNATURE: bytes(64),
         }
     )  # fmt: skip
+
+
+def scrape(
+    journal: str = JOURNAL.hex(),
+    epoch: str = "1",
+    sequence: str = "5",
+    workers: str = "2",
+    answers: str = "3",
+) -> str:
+    """A worker's page."""
+    return (
+        f"affiant_journal_epoch {epoch}\naffiant_journal_sequence {sequence}\n"
+        f'affiant_workers{{journal="{journal}"}} {workers}\n'
+        f'affiant_recorded_answers_total{{journal="{journal}",status="200"}} {answers}\n'
+    )
 
 
 @pytest.fixture
@@ -113,8 +128,34 @@ def test_what_is_no_gateways_page_is_refused() -> None:
         "affiant_journal_epoch 1.0\n",
         'affiant_recorded_answers_total{status="x"} 1.0\n',
     ):
-        with pytest.raises(FormatError):
+        with pytest.raises(FormatError, match="not a gateway's with a journal"):
             parse_scrape(text)
+
+
+@pytest.mark.parametrize("name", ["epoch", "sequence", "workers", "answers"])
+@pytest.mark.parametrize("value", ["+Inf", "-Inf", "NaN", "-1", "0.5", "1e300"])
+def test_a_number_that_no_gateway_has_is_refused_by_its_name(name: str, value: str) -> None:
+    """It is neither counted with nor does it end the command with an error of its own."""
+    said = {"epoch": "1", "sequence": "5", "workers": "2", "answers": "3", name: value}
+    with pytest.raises(FormatError, match=rf"{name}\w* is .*, wanted a whole number from 0 to"):
+        parse_scrape(scrape(**said))
+
+
+def test_a_gateway_has_no_more_workers_than_its_settings_take() -> None:
+    """For each it is asked some thirty times: what it says would else cost whatever it likes."""
+    assert parse_scrape(scrape(workers=f"{MOST_WORKERS}")).workers == MOST_WORKERS
+    with pytest.raises(
+        FormatError, match=f"affiant_workers is {MOST_WORKERS + 1}, wanted .* to {MOST_WORKERS}"
+    ):
+        parse_scrape(scrape(workers=f"{MOST_WORKERS + 1}"))
+
+
+@pytest.mark.parametrize("journal", ["mine", "A" * 32, "f" * 33, "\x1b]0;x\x07", "\uff10" * 32])
+def test_a_journal_that_has_no_id_is_refused_and_not_repeated(journal: str) -> None:
+    """Whoever answers at the address chooses these bytes."""
+    with pytest.raises(FormatError, match="no id of 32 hex digits") as raised:
+        parse_scrape(scrape(journal=journal))
+    assert journal not in str(raised.value)
 
 
 def test_prometheus_gets_each_journals_totals_and_its_newest_minute(fill) -> None:
