@@ -33,7 +33,8 @@ def show(
 
     The entry is proved under the newest signed checkpoint, the payload by the entry's digest, the entries before
     and after it and its journal's opening the same way. Needs the store alone; the log only for payloads that
-    are not archived yet. Exit code 1 when it is not there, or when something about it does not hold.
+    are not archived yet. Exit code 1 when it is not there, or when something about it does not hold: also when another
+    entry in the sealed log has its id (the first of them is shown, and the others' places).
 
     Example: affiant audit show 9f86d081884c7d659a2feaa0c55ad015-42
     """
@@ -60,6 +61,11 @@ def _print_proof(described: Mapping[str, Any], erased: Erased | None) -> None:
             f"{proof['root']}, signed by the notary{witnesses}"
         )
     )
+    if described["others"]:
+        places = ", ".join(f"{each['partition']}:{each['offset']}" for each in described["others"])
+        typer.echo(
+            f"another entry has its id, at {places} (PARTITION:OFFSET); `affiant audit verify` says what is wrong"
+        )
     if erased is not None:
         typer.echo(printable(f"its payload is erased: {erased.words()}"))
     elif described["payload_from"] is None and described["entry"].get("payload_length"):
@@ -81,7 +87,8 @@ def prove(
 
     It is a C2SP `.tlog-proof` with the entry inside; it is verified before it is written.
     `affiant-verify receipt FILE --key VKEY` checks it on a machine with nothing else.
-    Exit code 1 when the record is not sealed, or not where the index says.
+    Exit code 1 when the record is not sealed, or not where the index says, or when the sealed log has different entries
+    under its id: then somebody has put one there, both places are named, and `affiant audit verify` says what is wrong.
 
     Example: affiant audit prove 9f86d081884c7d659a2feaa0c55ad015-42 -o record.tlog-proof
     """

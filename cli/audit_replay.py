@@ -137,7 +137,7 @@ class _Task:
     @contextmanager
     def progress(self, what: str) -> Iterator[Callable[[int], None]]:
         """A bar, on a terminal, and the time that it took."""
-        total = sum(part.end - part.first for part in map(self.source.around, self.parts))
+        total = sum(part.end - part.first for part in (around for around, _ in self.source.walks(self.parts)))
         columns = (SpinnerColumn(), TextColumn(what), BarColumn(), MofNCompleteColumn(), Remaining())
         start = time.perf_counter()
         with Progress(*columns, console=_ERRORS, transient=True, disable=not _ERRORS.is_terminal) as bar:
@@ -171,7 +171,7 @@ def _replay(
 
     summary = Summary()
     passed: list[Intake] = []
-    alone = sum(part.end - part.first for part in task.parts) == 1
+    alone = all(part.end - part.first == 1 for part in task.parts)  # a record, wherever it stands
     with task.progress("replaying") as progress:
         for judged in replay(
             task.records(),

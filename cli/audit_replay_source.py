@@ -89,7 +89,7 @@ def _archived_topic(archive: Archive) -> tuple[bytes, int]:
 
 
 def parts_of(records: str | None, source: Source, partitions: int) -> list[Part]:
-    """The offsets that RANGE means: all of them, or none.
+    """The offsets that RANGE means: all of them, or none; of a record id each place that has it.
 
     Raises:
         ConfigError: neither offsets nor a record id, or offsets that are not all there.
@@ -101,12 +101,12 @@ def parts_of(records: str | None, source: Source, partitions: int) -> list[Part]
         return [source.bounds(partition) for partition in range(partitions)]
     if (offsets := _OFFSETS.fullmatch(records)) is None:
         _record_id(records)
-        part = source.find(records, partitions)
-        if part is None:
+        found = source.find(records, partitions)
+        if not found:
             raise NoSuchRecord(
                 f"no record {records} is known; one of the last seconds may not be shipped yet"
             )
-        return [part]
+        return found
     partition, first, last = map(int, offsets.groups())
     if last < first:
         raise ConfigError(f"RANGE is {records}, and its last offset comes before its first")

@@ -28,7 +28,8 @@ def trace(
     3. the package is taken from the model store, and every byte of it is verified against that digest;
     4. its lineage.json is shown as it is; 5. so is what the governance log says of it, each signature checked.
     So the chain from the answer to the lineage is one of hashes; that the lineage tells the truth is the word of who
-    published it. Exit code 1 when the record is not sealed, no model answered, or the store does not have the package.
+    published it. Exit code 1 when the record is not sealed, when the sealed log has different entries under its id,
+    when no model answered, or when the store does not have the package.
 
     Example: affiant audit trace 9f86d081884c7d659a2feaa0c55ad015-42
     """

@@ -9,9 +9,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from itertools import islice
+from typing import Any, Final
 
 from audit.archive import Archive
 from audit.archive.columns import entries_table
@@ -33,6 +34,9 @@ from audit.trees import Trees
 from .index import Index, Located, Progress
 from .tables import plain_times
 from .which import trees_of
+
+OTHERS: Final = 20
+"""Other entries under a record's id that are named."""
 
 PayloadOf = Callable[[Located, Entry], bytes | None]
 """What a place has for a record's payload; None when that is nothing. Empty is not absent: it was damaged."""
@@ -59,6 +63,8 @@ class Shown:
     """`archive`, `log` or `object store`; None when nobody has it."""
     erased: Erased | None = None
     """Of a payload that nobody has: the signed statement that says that it is erased."""
+    others: Sequence[Located] = ()
+    """Where the sealed log has other entries under its id: the first of them. Which is the record, is not said here."""
 
     def describe(self) -> dict[str, Any]:
         """As JSON has it: what `affiant log show` tells, and the proof."""
@@ -67,6 +73,7 @@ class Shown:
             **describe(self.exchange),
             "payload_from": self.payload_from,
             "erased": None if self.erased is None else self.erased.json(),
+            "others": [{"partition": each.partition, "offset": each.offset} for each in self.others],
             "proof": {
                 "origin": opened.checkpoint.origin,
                 "index": self.proved.receipt.index,
@@ -115,10 +122,27 @@ class Records:
     def prove(self, record: str) -> Proved:
         """A record's entry, proved to be in the sealed log.
 
+        MUST NOT choose: whoever writes to the log can put an entry of his own under the id, in front of the true one.
+
         Raises:
             FormatError: that is no record id.
             NoSuchRecord: the index has none of that id.
-            NotProved: where the index says that it is, there is something else.
+            NotProved: where the index says that it is, there is something else; or there are different entries.
+        """
+        found = list(islice(self._claims(record), 2))
+        if len(found) > 1:
+            one, other = (_said(each.located) for each in found)
+            raise NotProved(
+                f"the sealed log has different entries under the id {record}, {one} and {other}: at most one of them "
+                "is what a gateway wrote; `affiant audit show` shows the first, `affiant audit verify` what is wrong"
+            )
+        return found[0]
+
+    def _claims(self, record: str) -> Iterator[Proved]:
+        """The entries under an id, in their order, each proved; of equal ones (shipped twice) the first. One at least.
+
+        Raises:
+            FormatError, NoSuchRecord, NotProved: as `prove`; the last when none is proved.
         """
         places = self.index.find(record)
         if not places:
@@ -127,6 +151,7 @@ class Records:
                 "missing in the archive `affiant audit verify` finds"
             )
         wrong: Exception | None = None
+        seen: set[bytes] = set()
         for located in places:
             try:
                 proved = self._prove(located)
@@ -134,13 +159,16 @@ class Records:
                 wrong = error
                 continue
             if record_of(proved.entry) == record:
-                return proved
+                if proved.entry.raw not in seen:
+                    seen.add(proved.entry.raw)
+                    yield proved
+                continue
             wrong = NotProved(
                 f"the archive says that {record} is at offset {located.offset} of partition {located.partition}; "
                 "the tree has another entry there: the archive was changed, `affiant audit verify` locates it"
             )
-        assert wrong is not None
-        raise wrong
+        if wrong is not None and not seen:
+            raise wrong
 
     def _prove(self, located: Located) -> Proved:
         tree = self._tree(located)
@@ -179,8 +207,8 @@ class Records:
         raise NotSealed(f"topic {located.topic.hex()}, partition {located.partition}: nothing is sealed yet")
 
     def show(self, record: str) -> Shown:
-        """A record, decoded and checked. Raises what `prove` raises."""
-        proved = self.prove(record)
+        """A record, decoded and checked: of different entries under its id the first. Raises what `prove` raises."""
+        proved, *more = islice(self._claims(record), 1 + OTHERS)
         located, entry = proved.located, proved.entry
         payload, source = self._payload(located, entry)
         before, after, opening = self._neighbours(entry)
@@ -189,9 +217,13 @@ class Records:
         exchange = examine(
             place, Record(entry, payload), before, opening, after, damaged=emptied, keys=self.keys
         )
-        exchange.holds = {"it is in the sealed log, under a signed checkpoint": True, **exchange.holds}
+        exchange.holds = {
+            "it is in the sealed log, under a signed checkpoint": True,
+            "no other entry there has its id": not more,
+            **exchange.holds,
+        }
         told = None if payload or not entry.get(Key.PAYLOAD_LENGTH) else self.told(entry)
-        return Shown(proved, exchange, source, told)
+        return Shown(proved, exchange, source, told, [each.located for each in more])
 
     def told(self, entry: Entry) -> Erased | None:
         """The statement that says that an entry's payload is erased."""
@@ -211,21 +243,28 @@ class Records:
         return b"", emptied
 
     def _neighbours(self, entry: Entry) -> tuple[Entry | None, Entry | None, Entry | None]:
-        """The journal's entries before and after it, and its epoch's opening: those that can be proved."""
+        """The journal's entries before and after it, and its epoch's opening: those that can be proved.
+
+        Where several claim to be a neighbour, it is the one that is chained to it, if there is one: a forged one beside
+        the true one is no fault of this entry's.
+        """
         if entry.kind not in JOURNAL_KINDS:
             return None, None, None
         journal, sequence, epoch = (entry.fields[key] for key in (Key.JOURNAL, Key.SEQUENCE, Key.EPOCH))
+        chain, own = entry.fields[Key.CHAIN], leaf_hash(entry.raw)
+        before = self._claimed(record_id(journal, sequence - 1)) if sequence else []
+        after = self._claimed(record_id(journal, sequence + 1))
         return (
-            self._proved_entry(record_id(journal, sequence - 1)) if sequence else None,
-            self._proved_entry(record_id(journal, sequence + 1)),
+            next((each for each in before if leaf_hash(each.raw) == chain), next(iter(before), None)),
+            next((each for each in after if each.get(Key.CHAIN) == own), next(iter(after), None)),
             self._opening(journal, epoch),
         )
 
-    def _proved_entry(self, record: str) -> Entry | None:
+    def _claimed(self, record: str) -> list[Entry]:
         try:
-            return self.prove(record).entry
+            return [proved.entry for proved in islice(self._claims(record), 1 + OTHERS)]
         except (FormatError, NotProved, NotSealed, NoSuchRecord):
-            return None  # cannot be told from here; a verification names what is wrong
+            return []  # cannot be told from here; a verification names what is wrong
 
     def _opening(self, journal: bytes, epoch: int) -> Entry | None:
         for located in self.index.opening(journal, epoch):
@@ -236,6 +275,10 @@ class Records:
             if (entry.kind, entry.get(Key.JOURNAL), entry.get(Key.EPOCH)) == (Kind.OPENING, journal, epoch):
                 return entry
         return None
+
+
+def _said(located: Located) -> str:
+    return f"at offset {located.offset} of partition {located.partition}"
 
 
 def _difference(row: Mapping[str, Any], entry: bytes, offset: int) -> str | None:

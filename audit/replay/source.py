@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -90,7 +91,7 @@ class Source:
         """The parts' records, those around them as not wanted.
 
         Args:
-            parts: of any partitions.
+            parts: of any partitions; they MUST NOT overlap.
             since: wanted are those that the log has from then on, ms since 1970 UTC.
             until: and before then.
 
@@ -98,12 +99,30 @@ class Source:
             LogError: what the log raises.
             ArchiveGap: neither the log nor the archive has an offset.
         """
-        for part in parts:
-            for some in _some(self._walk(*self.around(part))):
+        for around, inside in self.walks(parts):
+            firsts = [part.first for part in inside]
+            for some in _some(self._walk(*around)):
                 entries = parse_entries(self._sorter, [found.entry for found in some])
                 for found, entry in zip(some, entries, strict=True):
-                    wanted = part.first <= found.offset < part.end and _within(found.time, since, until)
-                    yield self._logged(part.partition, found, entry, wanted=wanted)
+                    at = bisect_right(firsts, found.offset) - 1
+                    wanted = at >= 0 and found.offset < inside[at].end and _within(found.time, since, until)
+                    yield self._logged(around.partition, found, entry, wanted=wanted)
+
+    def walks(self, parts: Sequence[Part]) -> list[tuple[Part, list[Part]]]:
+        """What is read, and which of the parts are in it. Parts that reach into each other are read once: a second
+        time their records would pass for duplicates.
+        """
+        walks: list[tuple[Part, list[Part]]] = []
+        for part in sorted(parts):
+            around = self.around(part)
+            last = walks[-1][0] if walks else None
+            if last is not None and last.partition == around.partition and around.first <= last.end:
+                inside = walks[-1][1]
+                inside.append(part)
+                walks[-1] = last._replace(end=max(last.end, around.end)), inside
+            else:
+                walks.append((around, [part]))
+        return walks
 
     def _walk(self, partition: int, start: int, end: int) -> Iterator[_Found]:
         first, _ = self._log_bounds(partition)
@@ -117,21 +136,23 @@ class Source:
             raw, payload = _split(entry.value)
             yield _Found(entry.offset, entry.timestamp, raw, payload)
 
-    def find(self, record: str, partitions: int) -> Part | None:
-        """Where a record stands; looked for from the beginning on. None: nowhere.
+    def find(self, record: str, partitions: int) -> list[Part]:
+        """Everywhere a record stands; all is looked through. More than one place: it was shipped twice, or somebody
+        has put another entry under its id.
 
         Raises:
             FormatError: that is no record id.
         """
         journal, sequence = parse_record_id(record)
+        places = []
         for partition in range(partitions):
             for found in self._walk(*self.bounds(partition)):
                 if found.entry is None or journal not in found.entry:
                     continue
                 fields = _fields(found.entry)
                 if (fields.get(Key.JOURNAL), fields.get(Key.SEQUENCE)) == (journal, sequence):
-                    return Part(partition, found.offset, found.offset + 1)
-        return None
+                    places.append(Part(partition, found.offset, found.offset + 1))
+        return places
 
     def _logged(self, partition: int, found: _Found, entry: Entry | None, *, wanted: bool) -> Logged:
         payload = found.payload

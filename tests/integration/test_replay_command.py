@@ -239,6 +239,27 @@ def test_a_forged_record_in_front_is_told_and_hides_nothing(site, capsys) -> Non
     assert (code, "OUT OF ORDER: 40 of the records" in out) == (0, True)
 
 
+def test_of_a_record_each_entry_under_its_id_is_judged(site, capsys) -> None:
+    """A forged answer in front of the true one does not take its verdict; the same entry twice has one."""
+    opening, *records = site.records()
+    at = next(at for at, record in enumerate(records) if record.entry.get(Key.SERVICE) == "numbers")
+    fake, name = forged(records[at], b'{"predictions":[0.25]}'), records[at].entry.record_id
+    ship(site, [opening, *records[:at], fake, *records[at:]])
+    code, out = affiant(site, capsys, name)
+    assert code == 1
+    assert [line.split()[:2] for line in out.splitlines()[:2]] == [["DIFFERENT", name], ["IDENTICAL", name]]
+    assert f"OUT OF ORDER: 1 of the records, the first at partition 0, offset {at + 2}:" in out
+    code, out = affiant(site, capsys, name, "--json")
+    told = json.loads(out)
+    assert (told["verdicts"]["different"], told["verdicts"]["identical"], told["out_of_order"]) == (1, 1, 1)
+    assert told["first_out_of_order"] == [{"record": name, "partition": 0, "offset": at + 2}]
+    shutil.rmtree(site.directory / "data" / "log")
+    ship(site, [opening, *records[: at + 1], *records[at:]])
+    code, out = affiant(site, capsys, name, "--json")
+    told = json.loads(out)
+    assert (code, told["records"], told["duplicates"], told["out_of_order"]) == (0, 1, 1, 0)
+
+
 class Seal:
     """The notary's state, in memory: all of a log is sealed."""
 

@@ -17,6 +17,7 @@ NOT_ATTACKS = {
     "test_a_log_that_has_all_is_without_a_flaw",
     "test_what_was_sealed_as_a_hole_need_not_be_in_the_log",
     "test_what_a_notary_has_sealed_is_without_a_flaw_or_a_remark",
+    "test_a_record_that_was_shipped_twice_has_its_receipt",
     "test_a_sound_log_is_without_a_flaw",
     "test_an_untouched_log_is_without_a_flaw",
     "test_another_writer_of_the_same_is_a_remark",

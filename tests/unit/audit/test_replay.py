@@ -105,14 +105,34 @@ def test_what_stands_around_is_read_and_not_wanted(monkeypatch: pytest.MonkeyPat
     assert [one.entry is None for one in source.records([Part(0, 8, 10)])][-1]
 
 
+def test_parts_that_reach_into_each_other_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Read twice, a record would pass for its own duplicate."""
+    monkeypatch.setattr("audit.replay.source.REACH", 2)
+    source = Source(Lines([heartbeat(JOURNALS[0], 1, number) for number in range(20)]))
+    parts = [Part(0, 3, 4), Part(0, 6, 7), Part(0, 15, 16)]
+    read = [(one.offset, one.wanted) for one in source.records(parts)]
+    assert [offset for offset, _ in read] == [*range(1, 9), *range(13, 18)]
+    assert [offset for offset, wanted in read if wanted] == [3, 6, 15]
+    assert source.walks(parts) == [(Part(0, 1, 9), parts[:2]), (Part(0, 13, 18), parts[2:])]
+
+
 def test_a_record_is_found_by_its_name() -> None:
-    """Whatever else has the journal's bytes in it."""
+    """Whatever else has the journal's bytes in it; wherever it stands, for one of the places may be a forger's."""
     one, two = JOURNALS
     source = Source(
-        Lines([b"junk" + two, None, heartbeat(one, 1, 5), heartbeat(two, 1, 4), heartbeat(two, 1, 5)])
+        Lines(
+            [
+                b"junk" + two,
+                None,
+                heartbeat(one, 1, 5),
+                heartbeat(two, 1, 4),
+                heartbeat(two, 1, 5),
+                heartbeat(two, 2, 5),
+            ]
+        )
     )
-    assert source.find(f"{two.hex()}-5", 1) == Part(0, 4, 5)
-    assert source.find(f"{two.hex()}-6", 1) is None
+    assert source.find(f"{two.hex()}-5", 1) == [Part(0, 4, 5), Part(0, 5, 6)]
+    assert source.find(f"{two.hex()}-6", 1) == []
 
 
 def judged(verdict: Verdict, reason: str | None = None, *gaps: float) -> Judged:

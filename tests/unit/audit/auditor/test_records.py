@@ -29,6 +29,7 @@ from harness.sealed import SealedLog, write_sealed_log
 SIZE, TAIL = 1_200, 200
 HOLDS = {
     "it is in the sealed log, under a signed checkpoint": True,
+    "no other entry there has its id": True,
     "the payload is what the entry's digest covers": True,
     "it is chained to the entry before it": True,
     "its epoch's opening is signed by the journal's key": True,

@@ -14,6 +14,7 @@ from audit.objects.directory import DirectoryObjects
 from audit.proof.entry import parse_entry
 from audit.proof.errors import NotProved
 from audit.proof.receipt import parse_receipt, verify_receipt
+from audit.proof.record import split_record
 from audit.ship.leaves import SealedLeaves
 from audit.ship.offsets import Offsets
 from audit.ship.reached import SEALED, Reached, ReachedWriter
@@ -122,6 +123,24 @@ def test_duplicates_and_others_entries_lie_between(place: Place) -> None:
     place.ship()
     place.sealer.seal()
     assert place.look().progress.sequence == durable(place.data)
+
+
+def test_a_forged_entry_in_front_gets_no_receipt(place: Place) -> None:
+    """Our own leaf is looked for, made of the journal's bytes: not an entry that says that it is the record."""
+    entries, record = place.log.entries, f"{place.shipper.journal.hex()}-3"
+    at = place.places()[3]
+    key, value = entries[at]
+    forged = value.replace(b"\x07am", b"\x07an")  # of another service
+    entries.insert(at, (key, forged))
+    place.log.visible = len(entries)
+    place.shipper.progress.within = Reached(durable(place.data), len(entries))
+    place.sealer.seal()
+    watch, seal = place.watch()
+    watch.look()
+    assert (seal.progress.alarm, seal.progress.sequence) == (None, durable(place.data))
+    receipt = parse_receipt(watch.receipt(record))
+    assert (receipt.index, parse_entry(receipt.entry).record_id) == (at + 1, record)
+    assert receipt.entry == split_record(value)[0] != split_record(forged)[0]
 
 
 def test_one_leaf_would_not_do(place: Place) -> None:
