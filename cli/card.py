@@ -17,6 +17,7 @@ from .approvals_open import JsonOption, board_of, digest_of
 from .approvals_show import cell, day, screen, table
 from .audit_open import _bar
 from .errors import WRONG
+from .every import EveryOption, TouchOption, repeat
 from .model import DigestArgument
 from .options import ConfigOption
 from .output import ForceOption, check_output, write_output
@@ -123,17 +124,28 @@ def attach(
 
 
 @app.command()
-def sync(config: ConfigOption = None, as_json: JsonOption = False) -> None:
+def sync(
+    config: ConfigOption = None,
+    every: EveryOption = None,
+    touch: TouchOption = None,
+    as_json: JsonOption = False,
+) -> None:
     """Rewrite the cards of every package that has some, where a fact has changed since they were kept last.
 
-    For cron and pipelines: gates, approvals, revocations and deployments are signed without waiting for cards. What
-    people wrote counts on as it was attached last; older cards stay; a package without cards gets none.
+    For cron and pipelines, or with --every beside the gateway: gates, approvals, revocations and deployments are signed
+    without waiting for cards. What people wrote counts on as it was attached last; older cards stay; a package without
+    cards gets none. With --every it outlives a log or a store that is away, and says so.
 
-    Exit codes: 0 the cards say what is so; 1 a package or its cards are wrong: the others were rewritten; 2 wrong
-    settings; 3 the log or the store does not answer.
+    Exit codes: 0 the cards say what is so, or --every was told to end; 1 a package or its cards are wrong: the others
+    were rewritten; 2 wrong settings; 3 the log or the store does not answer.
 
-    Example: affiant card sync
+    Example: affiant card sync --every 60
     """
+    repeat(lambda: _sync(config, as_json), every, touch)
+
+
+def _sync(config: Path | None, as_json: bool) -> None:
+    """Once."""
     from registry.cards.keep import sync as rewrite
     from registry.settings import GovernanceSettings
     from registry.stores import configured_store

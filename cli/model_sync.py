@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,6 +15,7 @@ from rich.markup import escape
 from audit.config import load
 
 from .errors import UNAVAILABLE
+from .every import EveryOption, TouchOption, repeat
 from .model_source import mlflow_client
 from .options import ConfigOption
 from .text import printable
@@ -25,18 +27,27 @@ if TYPE_CHECKING:
 
 def sync_mlflow(
     config: ConfigOption = None,
+    every: EveryOption = None,
+    touch: TouchOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
     """Write gate results, approvals and stages to MLflow, as tags and aliases of the models' versions.
 
     The governance log is read, what counts is compared with the tags that are there, and what differs is written:
     calling it twice changes nothing. It is for people to see, and nothing of ours reads it back. The server is the
-    settings' store's, or that of MLFLOW_TRACKING_URI.
+    settings' store's, or that of MLFLOW_TRACKING_URI. With --every it outlives a server or a log that is away, and says
+    so.
 
-    Exit codes: 0 MLflow says what the log says; 2 wrong settings; 3 MLflow or the log did not answer, or refused.
+    Exit codes: 0 MLflow says what the log says, or --every was told to end; 2 wrong settings; 3 MLflow or the log did
+    not answer, or refused.
 
-    Example: affiant model sync-mlflow
+    Example: affiant model sync-mlflow --every 60
     """
+    repeat(lambda: _sync(config, as_json), every, touch)
+
+
+def _sync(config: Path | None, as_json: bool) -> None:
+    """Once."""
     from registry.mlflow.versions import Versions
     from registry.mlflow.write_back import write_back
 
