@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -44,9 +44,13 @@ def keygen(
         bool,
         typer.Option(help="Protect it by a passphrase: of AFFIANT_KEY_PASSPHRASE, else asked for."),
     ] = False,
+    kind: Annotated[
+        Literal["Ed25519", "P-256", "P-384"],
+        typer.Option(help="Of the key; P-256 and P-384 where the rules of a house ask for ECDSA."),
+    ] = "Ed25519",
     as_json: JsonOption = False,
 ) -> None:
-    """Make an Ed25519 key that only its owner may read, and print its id. What is there already is left as it is.
+    """Make a key that only its owner may read, and print its id. What is there already is left as it is.
 
     Exit codes: 0 made; 2 something is there, or the name cannot be one.
 
@@ -54,7 +58,7 @@ def keygen(
     """
     from registry.approvals.keys import generate
 
-    made = generate(out, person, secret("passphrase for it") if passphrase else None)
+    made = generate(out, person, secret("passphrase for it") if passphrase else None, kind)
     if as_json:
         typer.echo(json.dumps({"id": made.id, **made.model_dump(), "file": str(out)}, ensure_ascii=True))
         return
@@ -69,15 +73,17 @@ def import_key(
         str, typer.Option(help="Where the private half is, as securesystemslib says it.", show_default=False)
     ],
     public: Annotated[
-        Path, typer.Option(help="The public half: Ed25519 in PEM.", exists=True, dir_okay=False)
+        Path,
+        typer.Option(help="The public half in PEM: Ed25519, P-256 or P-384.", exists=True, dir_okay=False),
     ],
     as_json: JsonOption = False,
 ) -> None:
     """Name a key that stays in a KMS or HSM: the file that this writes is what `--key` takes.
 
-    Exit codes: 0 written; 2 something is there, or the key is not Ed25519.
+    Exit codes: 0 written; 2 something is there, a root does not take such a key, or the URI's scheme does not sign with
+    it.
 
-    Example: affiant roles import ann.pub --person ann --uri hv:ann --public ann.pem
+    Example: affiant roles import ann.pub --person ann --uri hsm:2?label=ann --public ann.pem
     """
     from registry.approvals.keys import import_public
 
@@ -146,6 +152,8 @@ def check(
 ) -> None:
     """Say whether a root is signed by enough people, of the root before it and of its own, and who is missing.
 
+    Warned of: roles that it lacks (`policy`, `gates`), and what one person may do alone under it.
+
     Exit codes: 0 it may follow; 1 it may not, or is no root; 2 wrong usage or settings; 3 the log does not answer.
 
     Example: affiant roles check root2.json --previous root.json
@@ -153,6 +161,7 @@ def check(
     found = signed_root(root)
     before = _before(found, previous, config)
     problem = _problem(found, before)
+    warned = warn_of(found.content)
     signed = {
         f"version {each.version}": sorted(found.signers(each)) for each in (before, found) if each is not None
     }
@@ -161,11 +170,11 @@ def check(
             json.dumps(
                 {
                     "digest": found.digest,
-    warned = warn_of(found.content)
                     "version": found.version,
                     "holds": problem is None,
                     "problem": problem,
                     "signed_by": signed,
+                    "warnings": warned,
                 }
             )
         )
@@ -174,7 +183,6 @@ def check(
         for name, people in signed.items():
             typer.echo(f"signed by, of the people of {name}: {printable(', '.join(people)) or 'nobody'}")
         typer.echo("it holds" if problem is None else printable(problem))
-                    "warnings": warned,
     if problem is not None:
         raise typer.Exit(WRONG)
 

@@ -65,7 +65,7 @@ class Said(NamedTuple):
     time: int
     """The entry's time, ns since 1970 UTC. Not signed."""
     author: str
-    """The key id: SHA-256 of the Ed25519 public key, hex."""
+    """The key id: SHA-256 of the public key (audit/proof/keys.py), hex."""
     holds: bool | None
     """Whether the author's signature holds; None when the key is not among those asked for."""
     type: str
@@ -159,7 +159,7 @@ def read(
 
     Args:
         reader: of the governance log.
-        keys: public keys (32 bytes each) whose signatures are checked.
+        keys: public keys (audit/proof/keys.py) whose signatures are checked.
         types: of predicates; other statements are passed over.
         start: an offset that the log has; its first when not given.
         end: up to, not including; all that is there when not given.

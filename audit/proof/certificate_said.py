@@ -16,6 +16,7 @@ from typing import Any, Final, NamedTuple
 from .dsse import Envelope, key_id, parse_envelope, verify_envelope
 from .entry import Key, Kind
 from .errors import FormatError, NotProved
+from .keys import parse_key
 from .record import Record, parse_payload, payload_holds
 
 PAYLOAD_TYPE: Final = "application/vnd.in-toto+json"
@@ -37,6 +38,7 @@ KINDS: Final[Mapping[str, str]] = {
 """The statements that a certificate may have."""
 
 _HEX: Final = re.compile(r"[0-9a-f]{64}")
+_FORM: Final = re.compile(r"(?:[0-9a-f]{2})+")
 _DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
 _ROLE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
@@ -251,8 +253,10 @@ def _key(name: str, content: object) -> RootKey:
     }:  # fmt: skip
         raise FormatError("root: a key is not public, person and until")
     public, person, until = content["public"], content["person"], content.get("until")
-    if not isinstance(public, str) or not _HEX.fullmatch(public) or name != key_id(bytes.fromhex(public)):
+    # Hexadecimal in one spelling: `fromhex` reads capitals and spaces too, and two spellings would be two roots.
+    if not isinstance(public, str) or not _FORM.fullmatch(public) or name != key_id(bytes.fromhex(public)):
         raise FormatError("root: a key, or its id, is none")
+    parse_key(bytes.fromhex(public))
     if not isinstance(person, str) or not 1 <= len(person) <= 200 or not (until is None or _is(until, 0)):
         raise FormatError("root: a key's person or offset is none")
     return RootKey(bytes.fromhex(public), person, until)

@@ -3,7 +3,7 @@
     {"payload": base64, "payloadType": …, "signatures": [{"keyid": …, "sig": base64}, …]}
 
 What is signed is PAE(type, payload) = "DSSEv1" SP LEN(type) SP type SP LEN(payload) SP payload, lengths in decimal
-bytes. A key id is a hint; here it is the hexadecimal SHA-256 of the Ed25519 public key.
+bytes. A key id is a hint; here it is the hexadecimal SHA-256 of the public key's one form (keys.py).
 """
 
 from __future__ import annotations
@@ -14,10 +14,8 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Final
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
 from .errors import FormatError, NotProved
+from .keys import holds
 from .note import Signer, decode_base64
 
 MEDIA_TYPE: Final = "application/vnd.dsse.envelope.v1+json"
@@ -50,7 +48,7 @@ def pae(type_: str, payload: bytes) -> bytes:
 
 
 def key_id(public_key: bytes) -> str:
-    """The key id of an Ed25519 key."""
+    """The key id of a key, from its form (keys.py)."""
     return sha256(public_key).hexdigest()
 
 
@@ -89,10 +87,8 @@ def verify_envelope(envelope: Envelope, public_key: bytes) -> None:
     value = next((value for name, value in envelope.signatures if name == wanted), None)
     if value is None:
         raise NotProved(f"envelope: not signed by the key {wanted}")
-    try:
-        Ed25519PublicKey.from_public_bytes(public_key).verify(value, pae(envelope.type, envelope.payload))
-    except InvalidSignature as error:
-        raise NotProved(f"envelope: the signature of the key {wanted} does not hold") from error
+    if not holds(public_key, value, pae(envelope.type, envelope.payload)):
+        raise NotProved(f"envelope: the signature of the key {wanted} does not hold")
 
 
 def _bytes(value: object, what: str) -> bytes:

@@ -40,11 +40,11 @@ class Signer(Protocol):
 
     @property
     def public_key(self) -> bytes:
-        """Ed25519, 32 bytes."""
+        """Its form (keys.py). Of who signs notes: Ed25519, 32 bytes."""
         ...
 
     def sign(self, message: bytes) -> bytes:
-        """64 bytes by RFC 8032.
+        """A signature, as keys.py has it of that key. Of who signs notes: 64 bytes by RFC 8032.
 
         Raises:
             SignerUnavailable: it does not answer, or refuses. MUST NOT be raised for a signature that was given.

@@ -3,21 +3,30 @@
     NAME        PKCS#8 in PEM, mode 0600, with or without a passphrase; `affiant roles keygen` makes it
     NAME.pub    {"format": 1, "person": …, "public": hex, "uri": … | null}: what a root is made of
 
+`public` is the key's form (audit/proof/keys.py): Ed25519, P-256 or P-384, and a root takes no other.
+
 Everything signs through `audit.proof.note.Signer`. Behind it stands a signer of securesystemslib: its CryptoSigner
-for a file, and for a NAME.pub with `uri` whatever its table of schemes has (file2, hsm, hv, gcpkms, awskms, azurekms,
-…, each with that scheme's own library). A root takes Ed25519 keys only.
+for a file, and for a NAME.pub with `uri` that of its scheme, which has a library of its own and kinds of keys that it
+signs with (schemes.py).
 """
 
 from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ec import (
+    SECP256R1,
+    SECP384R1,
+    EllipticCurvePrivateKey,
+    generate_private_key,
+)
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
@@ -37,10 +46,22 @@ from securesystemslib.signer import (  # type: ignore[attr-defined]  # it export
 from audit.errors import KeyRefused
 from audit.files import write_once
 from audit.proof.dsse import key_id
+from audit.proof.errors import FormatError
+from audit.proof.keys import ED25519, P256, P384, form_of, holds, kind_of, parse_key
 from audit.proof.printable import printable
+
+from .root import PublicHex
+from .schemes import check_scheme
 
 SUFFIX: Final = ".pub"
 _MAX_FILE: Final = 64 << 10
+
+PrivateKey = Ed25519PrivateKey | EllipticCurvePrivateKey
+GENERATED: Final[Mapping[str, Callable[[], PrivateKey]]] = {
+    ED25519: Ed25519PrivateKey.generate,
+    P256: partial(generate_private_key, SECP256R1()),
+    P384: partial(generate_private_key, SECP384R1()),
+}
 
 Secrets = Callable[[str], str]
 """Asks for a secret (passphrase, PIN) by its name. MUST NOT take it from the command line."""
@@ -52,7 +73,7 @@ class PublicKeyFile(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
     format: int = Field(default=1, ge=1, le=1)
     person: str = Field(min_length=1, max_length=200)
-    public: str = Field(pattern=r"^[0-9a-f]{64}$")
+    public: PublicHex
     uri: str | None = Field(default=None, pattern=r"^[a-z][a-z0-9+.-]*:")
 
     @field_validator("person")
@@ -72,7 +93,7 @@ class KeySigner:
     """A signer of securesystemslib as our `audit.proof.note.Signer`. What it signs is verified before it is given."""
 
     def __init__(self, signer: Signer, public_key: bytes, where: str) -> None:
-        """`public_key`: 32 bytes. `where`: of messages."""
+        """`public_key`: its form. `where`: of messages."""
         self._signer = signer
         self._where = where
         self.public_key = public_key
@@ -90,23 +111,24 @@ class KeySigner:
         """
         try:
             value = bytes.fromhex(self._signer.sign(message).signature)
-            Ed25519PublicKey.from_public_bytes(self.public_key).verify(value, message)
-        except InvalidSignature as error:
-            raise KeyRefused(f"{self._where}: what it signed does not hold: it is another key") from error
         # Each KMS has failures of its own; none is a defect of ours.
         except Exception as error:
             raise KeyRefused(f"{self._where}: does not sign: {_said(error)}") from error
+        if not holds(self.public_key, value, message):
+            raise KeyRefused(f"{self._where}: what it signed does not hold: it is another key")
         return value
 
 
-def generate(path: Path, person: str, passphrase: str | None = None) -> PublicKeyFile:
+def generate(path: Path, person: str, passphrase: str | None = None, kind: str = ED25519) -> PublicKeyFile:
     """Make a key and its public file beside it; what is there already is left as it is.
+
+    `kind`: one of GENERATED.
 
     Raises:
         KeyRefused: something is there, or the name cannot be a person's.
     """
-    key = Ed25519PrivateKey.generate()
-    public = _public_file(person, key.public_key().public_bytes_raw(), None)
+    key = GENERATED[kind]()
+    public = _public_file(person, form_of(key.public_key()), None)
     encryption: KeySerializationEncryption = (
         BestAvailableEncryption(passphrase.encode()) if passphrase else NoEncryption()
     )
@@ -124,15 +146,17 @@ def import_public(path: Path, person: str, uri: str, pem: bytes) -> PublicKeyFil
     """Write the public file of a key that a URI names; its private half stays where it is.
 
     Raises:
-        KeyRefused: something is there, or the PEM is no Ed25519 public key.
+        KeyRefused: something is there, the PEM is no public key of a kind that a root takes, or nothing here signs
+            with it by that URI.
     """
     try:
-        key = load_pem_public_key(pem)
+        form = form_of(load_pem_public_key(pem))
+    except FormatError as error:
+        raise KeyRefused(str(error)) from error
     except (ValueError, UnsupportedAlgorithm) as error:
         raise KeyRefused("the public key is not PEM") from error
-    if not isinstance(key, Ed25519PublicKey):
-        raise KeyRefused("the public key is not Ed25519: a root takes no other")
-    public = _public_file(person, key.public_bytes_raw(), uri)
+    public = _public_file(person, form, uri)
+    check_scheme(uri, kind_of(parse_key(form)))
     if not write_once(path, _encode(public)):
         raise KeyRefused(f"{path} is there already; it was left as it is")
     return public
@@ -156,14 +180,13 @@ def read_signer(path: Path, secrets: Secrets) -> KeySigner:
     """A signer from a key file, or from a public file whose `uri` says where the key is.
 
     Raises:
-        KeyRefused: not there, readable by others than its owner, not an Ed25519 key, a wrong passphrase, or a KMS
-            that does not answer.
+        KeyRefused: not there, readable by others than its owner, of a kind that a root does not take, a wrong
+            passphrase, or a KMS that does not answer.
     """
     raw, mode = _read(path)
     if not raw.lstrip().startswith(b"{"):
         _refuse_open(path, mode)
-        key = _private(path, raw, secrets)
-        return KeySigner(CryptoSigner(key), key.public_key().public_bytes_raw(), str(path))
+        return _of_file(path, raw, secrets)
     public = read_public(path)
     if public.uri is None:
         raise KeyRefused(f"{path} is a public key: the private key's file signs")
@@ -172,8 +195,13 @@ def read_signer(path: Path, secrets: Secrets) -> KeySigner:
     if public.uri.startswith(f"{CryptoSigner.SCHEME}:"):
         named = Path(public.uri.partition(":")[2])
         _refuse_open(named, _read(named)[1])
+    key = parse_key(material)
     try:
-        known: Any = SSlibKey.from_crypto(Ed25519PublicKey.from_public_bytes(material))
+        check_scheme(public.uri, kind_of(key))
+    except KeyRefused as error:
+        raise KeyRefused(f"{path}: {error}") from error
+    try:
+        known: Any = SSlibKey.from_crypto(key)
         signer = Signer.from_priv_key_uri(public.uri, known, secrets)
     # Whatever a scheme's library raises: securesystemslib does not say.
     except Exception as error:
@@ -181,16 +209,18 @@ def read_signer(path: Path, secrets: Secrets) -> KeySigner:
     return KeySigner(signer, material, where)
 
 
-def _private(path: Path, raw: bytes, secrets: Secrets) -> Ed25519PrivateKey:
+def _of_file(path: Path, raw: bytes, secrets: Secrets) -> KeySigner:
     wanted = b"-----BEGIN ENCRYPTED PRIVATE KEY-----" in raw
     try:
         key = load_pem_private_key(raw, secrets("passphrase").encode() if wanted else None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         problem = "the passphrase is wrong, or the file is damaged" if wanted else "not a private key in PEM"
         raise KeyRefused(f"{path}: {problem}") from error
-    if not isinstance(key, Ed25519PrivateKey):
-        raise KeyRefused(f"{path}: not an Ed25519 key: a root takes no other")
-    return key
+    try:
+        form = form_of(key.public_key())
+    except FormatError as error:
+        raise KeyRefused(f"{path}: {error}") from error
+    return KeySigner(CryptoSigner(key), form, str(path))
 
 
 def _read(path: Path) -> tuple[bytes, int]:
@@ -225,4 +255,4 @@ def _encode(public: PublicKeyFile) -> bytes:
 
 def _said(error: Exception) -> str:
     """What a scheme's library says may be anything: none of it steers a terminal."""
-    return printable(f"{type(error).__name__}: {' '.join(map(str, error.args))}")
+    return printable(": ".join(filter(None, (type(error).__name__, " ".join(map(str, error.args))))))

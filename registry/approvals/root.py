@@ -3,7 +3,7 @@
 A root file is a DSSE envelope of payloadType `application/vnd.affiant.root+json` with any number of signatures:
 
     {"format": 1, "version": n, "previous": "sha256:…" | null,
-     "keys": {key id: {"public": hex, "person": name, "until": offset | null}},
+     "keys": {key id: {"public": hex (audit/proof/keys.py), "person": name, "until": offset | null}},
      "roles": {role: {"keys": [key id, …], "threshold": n}}}
 
 As in TUF, the first root is believed by its digest, which is given by hand; every later one is signed by a threshold
@@ -19,11 +19,20 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
 
 from audit.invalid import first_problem
 from audit.proof.dsse import Envelope, key_id, pae, parse_envelope, verify_envelope
 from audit.proof.errors import FormatError, NotProved
+from audit.proof.keys import parse_key
 from audit.proof.note import Signer
 from registry.statement import ROOT, Said
 
@@ -31,8 +40,9 @@ ROOT_TYPE: Final = "application/vnd.affiant.root+json"
 ROOT_ROLE: Final = "root"
 POLICY_ROLE: Final = "policy"
 GATES_ROLE: Final = "gates"
-PUBLISH_ROLE: Final = "publish"
 """Whose gate results count: the pipeline's key."""
+PUBLISH_ROLE: Final = "publish"
+"""Whose word on who published a package counts."""
 COUNTED: Final = (ROOT_ROLE, POLICY_ROLE)
 """Roles whose threshold counts. How many people of any other role must sign, the policy says; a root that names a
 number for one is read all the same."""
@@ -40,11 +50,24 @@ _ROLE: Final = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"
 """As a policy names roles."""
 
 
+def a_key(public: str) -> str:
+    """What a field that holds a public key in hexadecimal asks of it. Raises ValueError."""
+    try:
+        parse_key(bytes.fromhex(public))
+    except FormatError as error:
+        raise ValueError(str(error)) from error
+    return public
+
+
+PublicHex = Annotated[str, StringConstraints(pattern=r"^(?:[0-9a-f]{2})+$"), AfterValidator(a_key)]
+"""A public key's form, in the one spelling that makes one root of one content."""
+
+
 class KeyModel(BaseModel):
     """One key."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-    public: str = Field(pattern=r"^[0-9a-f]{64}$")
+    public: PublicHex
     person: str = Field(min_length=1, max_length=200)
     until: int | None = Field(default=None, ge=0)
 

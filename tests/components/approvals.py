@@ -95,9 +95,11 @@ class House:
         people: Mapping[str, str] = MappingProxyType({}),
         settings: str = "",
         policy: str = POLICY,
+        kinds: Mapping[str, str] = MappingProxyType({}),
     ) -> House:
         """Make it: keys, a signed root, a policy in force. `people`: key file → another name for its person.
         `settings`: more of affiant.toml; with a log of its own kind, its topics are made. `policy`: policy.yaml.
+        `kinds`: key file → the key's kind, where it is not Ed25519.
         """
         house = cls(directory)
         (directory / "affiant.toml").write_text(
@@ -111,7 +113,8 @@ class House:
             store.push(package)
             house.digest = house.digest or package.digest
         for person in PEOPLE:
-            house.ok("roles", "keygen", house.key(person), "--person", people.get(person, person))
+            name, kind = people.get(person, person), kinds.get(person, "Ed25519")
+            house.ok("roles", "keygen", house.key(person), "--person", name, "--kind", kind)
         keys = [
             word for person in PEOPLE if person != "eve" for word in ("--key", f"{house.key(person)}.pub")
         ]

@@ -8,7 +8,10 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.hashes import SHA256, SHA384
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
@@ -17,6 +20,7 @@ from audit.proof import certificate_rules as rules
 from audit.proof import certificate_said as pure
 from audit.proof.dsse import Envelope, key_id
 from audit.proof.errors import FormatError, NotProved
+from audit.proof.keys import form_of
 from registry.admission import evaluate, policy_in_force
 from registry.approvals.root import (
     ROOT_TYPE,
@@ -64,16 +68,23 @@ POLICIES: Final = tuple(
 
 
 class Key:
-    def __init__(self, seed: int) -> None:
-        self._key = Ed25519PrivateKey.from_private_bytes(bytes([seed]) * 32)
-        self.public_key = self._key.public_key().public_bytes_raw()
+    def __init__(self, key: Ed25519PrivateKey | ec.EllipticCurvePrivateKey) -> None:
+        self._key = key
+        self.public_key = form_of(key.public_key())
         self.id = key_id(self.public_key)
 
     def sign(self, message: bytes) -> bytes:
-        return self._key.sign(message)
+        if isinstance(self._key, Ed25519PrivateKey):
+            return self._key.sign(message)
+        return self._key.sign(message, ec.ECDSA(SHA256() if self._key.key_size == 256 else SHA384()))
 
 
-KEYS: Final = {name: Key(number) for number, name in enumerate(PEOPLE, 1)}
+# One of each kind.
+KEYS: Final = {
+    "ann": Key(ec.derive_private_key(1, ec.SECP256R1())),
+    "bob": Key(Ed25519PrivateKey.from_private_bytes(bytes([2]) * 32)),
+    "cyd": Key(ec.derive_private_key(3, ec.SECP384R1())),
+}
 
 
 def root(
@@ -263,7 +274,7 @@ slots = st.sampled_from(["live", "canary", "shadow"])
 
 def rekeyed(before: Root, person: str) -> Root:
     """The root that follows, in which somebody has another key in the place of all that they had."""
-    content, new = before.content, Key(99)
+    content, new = before.content, Key(ec.derive_private_key(99, ec.SECP256R1()))
     gone = {name for name, key in content.keys.items() if key.person == person}
     roles = {
         role: each.model_copy(
@@ -597,4 +608,50 @@ def test_both_sides_refuse_the_same_roots(change: dict[str, Any]) -> None:
     raw = Envelope(ROOT_TYPE, payload, FIRST.envelope.signatures).encode()
     for parse in (parse_root, pure.parse_root):
         with pytest.raises((FormatError, NotProved)):
+            parse(raw)
+
+
+def of_one_key(public: str) -> bytes:
+    """A root whose only key that is, under its id."""
+    try:
+        name = key_id(bytes.fromhex(public))
+    except ValueError:
+        name = key_id(b"")
+    content = {
+        "format": 1, "version": 1, "previous": None, "keys": {name: {"public": public, "person": "ann"}},
+        "roles": {"root": {"keys": [name], "threshold": 1}},
+    }  # fmt: skip
+    return Envelope(ROOT_TYPE, json.dumps(content).encode(), FIRST.envelope.signatures).encode()
+
+
+POINT: Final = ec.derive_private_key(1, ec.SECP256R1()).public_key()
+
+
+@pytest.mark.parametrize("key", KEYS.values(), ids=PEOPLE)
+def test_both_sides_take_each_kind_of_key(key: Key) -> None:
+    """In its one form."""
+    raw = of_one_key(key.public_key.hex())
+    assert parse_root(raw).public_keys() == [key.public_key]
+    assert [each.public for each in pure.parse_root(raw).keys.values()] == [key.public_key]
+
+
+@pytest.mark.parametrize(
+    "public",
+    [
+        "", "0", "00" * 31, "00" * 33, "04" + "00" * 64, "04" + "11" * 64, "04" + "00" * 96,
+        KEYS["ann"].public_key.hex()[2:], KEYS["ann"].public_key.hex() + "00",
+        "06" + KEYS["ann"].public_key.hex()[2:], "07" + KEYS["ann"].public_key.hex()[2:],
+        POINT.public_bytes(Encoding.X962, PublicFormat.CompressedPoint).hex(),
+        POINT.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo).hex(),
+        ec.derive_private_key(1, ec.SECP521R1()).public_key()
+        .public_bytes(Encoding.X962, PublicFormat.UncompressedPoint).hex(),
+        KEYS["ann"].public_key.hex().upper(), KEYS["bob"].public_key.hex().upper(),
+        KEYS["ann"].public_key.hex(" "), KEYS["ann"].public_key.hex() + "\n",
+    ],
+)  # fmt: skip
+def test_both_sides_refuse_another_form_of_a_key(public: str) -> None:
+    """A second spelling would be a second key of one person, and the same root with another digest."""
+    raw = of_one_key(public)
+    for parse in (parse_root, pure.parse_root):
+        with pytest.raises(FormatError):
             parse(raw)

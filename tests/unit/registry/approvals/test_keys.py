@@ -8,13 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, SECP521R1, generate_private_key
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key as generate_rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from securesystemslib.signer import SIGNER_FOR_URI_SCHEME, CryptoSigner
 
 from audit.errors import KeyRefused
-from registry.approvals.keys import generate, import_public, read_public, read_signer
+from audit.proof.keys import KINDS, P256, form_of, holds
+from registry.approvals.keys import PrivateKey, generate, import_public, read_public, read_signer
 
 
 def no_secret(name: str) -> str:
@@ -22,19 +24,20 @@ def no_secret(name: str) -> str:
     raise AssertionError(name)
 
 
-def pem_of(key: Ed25519PrivateKey) -> bytes:
+def pem_of(key: PrivateKey) -> bytes:
     """Its public half."""
     return key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
 
 
-def test_a_key_signs_what_its_public_half_verifies(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_key_signs_what_its_public_half_verifies(tmp_path: Path, kind: str) -> None:
     """Mode 0600; the public file beside it says whose it is."""
-    made = generate(tmp_path / "ann.key", "ann")
+    made = generate(tmp_path / "ann.key", "ann", kind=kind)
     assert stat.S_IMODE((tmp_path / "ann.key").stat().st_mode) == 0o600
     assert read_public(tmp_path / "ann.key.pub") == made
     signer = read_signer(tmp_path / "ann.key", no_secret)
     assert (signer.id, signer.public_key.hex()) == (made.id, made.public)
-    Ed25519PublicKey.from_public_bytes(signer.public_key).verify(signer.sign(b"x"), b"x")
+    assert holds(signer.public_key, signer.sign(b"x"), b"x")
 
 
 def test_a_key_that_is_there_is_left_as_it_is(tmp_path: Path) -> None:
@@ -49,7 +52,7 @@ def test_a_key_that_is_there_is_left_as_it_is(tmp_path: Path) -> None:
 
 def test_a_key_that_others_can_read_is_refused(tmp_path: Path) -> None:
     """By its file, or by a URI that names its file."""
-    made = generate(tmp_path / "ann.key", "ann")
+    made = generate(tmp_path / "ann.key", "ann", kind=P256)
     (tmp_path / "ann.key").chmod(0o640)
     with pytest.raises(KeyRefused, match="mode 0640"):
         read_signer(tmp_path / "ann.key", no_secret)
@@ -89,18 +92,53 @@ def test_what_is_no_key_is_refused(tmp_path: Path, content: bytes) -> None:
         read_signer(tmp_path / "y.key", no_secret)
 
 
-def test_only_ed25519_is_taken(tmp_path: Path) -> None:
-    """A root takes no other."""
-    other = generate_private_key(SECP256R1())
+@pytest.mark.parametrize(
+    ("other", "named"),
+    [(generate_rsa(65537, 2048), "RSA"), (generate_private_key(SECP521R1()), "on the curve secp521r1")],
+    ids=["rsa", "p521"],
+)
+def test_another_kind_of_key_is_refused(tmp_path: Path, other: Any, named: str) -> None:
+    """By its name, whether it would sign or be imported; nothing is written."""
     (tmp_path / "x.key").write_bytes(other.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
     (tmp_path / "x.key").chmod(0o600)
-    with pytest.raises(KeyRefused, match="not an Ed25519 key"):
+    wanted = f"the key is {named}: a root takes Ed25519, P-256 or P-384"
+    with pytest.raises(KeyRefused, match=rf"x\.key: {wanted}"):
         read_signer(tmp_path / "x.key", no_secret)
-    public = other.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-    with pytest.raises(KeyRefused, match="not Ed25519"):
-        import_public(tmp_path / "x.pub", "ann", "hsm:2", public)
+    with pytest.raises(KeyRefused, match=f"^{wanted}$"):
+        import_public(tmp_path / "x.pub", "ann", "awskms:2", pem_of(other))
+    assert [each.name for each in tmp_path.iterdir()] == ["x.key"]
+
+
+def test_what_is_no_public_key_is_not_imported(tmp_path: Path) -> None:
+    """Nothing is written."""
     with pytest.raises(KeyRefused, match="not PEM"):
         import_public(tmp_path / "x.pub", "ann", "hsm:2", b"junk")
+
+
+def test_a_uri_that_would_not_sign_is_refused_at_once(tmp_path: Path) -> None:
+    """A scheme that nobody has, and one that does not sign with such a key; the rest of the URI is not told."""
+    edwards, point = pem_of(Ed25519PrivateKey.generate()), pem_of(generate_private_key(SECP256R1()))
+    for uri, pem, why in (
+        ("awskms:account", edwards, "awskms: signs with only P-256 and P-384 keys, and this one is Ed25519"),
+        ("hv:account/1", point, "hv: signs with only Ed25519 keys, and this one is P-256"),
+        ("tkey:account", point, "tkey: signs with no key that a root takes, and this one is P-256"),
+        (
+            "kms:account", point,
+            "nothing signs with a key at kms: here; a URI begins with one of file2, hsm, awskms, gcpkms, azurekms, hv",
+        ),
+    ):  # fmt: skip
+        with pytest.raises(KeyRefused) as told:
+            import_public(tmp_path / "x.pub", "ann", uri, pem)
+        assert str(told.value) == why
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("public", ["00" * 31, "04" + "00" * 64, "02" + "11" * 32, "AB" * 32, "ab " * 32, ""])
+def test_a_public_file_has_the_one_form_of_a_key(tmp_path: Path, public: str) -> None:
+    """No point of the curve, another form, another spelling of the digits."""
+    (tmp_path / "ann.pub").write_text(json.dumps({"format": 1, "person": "ann", "public": public}))
+    with pytest.raises(KeyRefused, match=r"is no public key file \(public"):
+        read_public(tmp_path / "ann.pub")
 
 
 def test_a_public_key_does_not_sign(tmp_path: Path) -> None:
@@ -119,9 +157,9 @@ def test_a_name_is_one_that_a_command_can_say(tmp_path: Path, person: str) -> No
 
 
 class Kms(CryptoSigner):
-    """A key of a KMS: another scheme, as anybody registers it with securesystemslib."""
+    """A key elsewhere: another scheme, as anybody registers it with securesystemslib, which can be made to fail."""
 
-    key = Ed25519PrivateKey.generate()
+    key: PrivateKey = generate_private_key(SECP256R1())
     pins: list[str]
     fails = False
 
@@ -145,15 +183,19 @@ def test_a_uri_names_a_key_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert (made.person, made.uri) == ("ann", "kms:ann")
     signer = read_signer(tmp_path / "ann.pub", lambda _: "1234")
     assert Kms.pins == ["1234"]
-    Ed25519PublicKey.from_public_bytes(signer.public_key).verify(signer.sign(b"x"), b"x")
+    assert signer.public_key == form_of(Kms.key.public_key())
+    assert holds(signer.public_key, signer.sign(b"x"), b"x")
     monkeypatch.setattr(Kms, "fails", True)
     with pytest.raises(KeyRefused, match="the token was taken out"):
         signer.sign(b"x")
     monkeypatch.setattr(Kms, "fails", False)
-    import_public(tmp_path / "bob.pub", "bob", "kms:bob", pem_of(Ed25519PrivateKey.generate()))
+    import_public(tmp_path / "bob.pub", "bob", "kms:bob", pem_of(generate_private_key(SECP256R1())))
     with pytest.raises(KeyRefused, match="another key"):
         read_signer(tmp_path / "bob.pub", lambda _: "1234").sign(b"x")
-    for uri, why in (("kms:gone", "no such key"), ("nosuch:1", "Unsupported private key scheme")):
+    for uri, why in (
+        ("kms:gone", "no such key"),
+        ("nosuch:1", "cyd.pub: nothing signs with a key at nosuch:"),
+    ):
         content = json.loads((tmp_path / "ann.pub").read_text()) | {"uri": uri}
         (tmp_path / "cyd.pub").write_text(json.dumps(content))
         with pytest.raises(KeyRefused, match=why) as told:
