@@ -1,4 +1,4 @@
-"""Files of keys that only their owner may read, and that one process at a time adds to."""
+"""Files that only their owner may read: keys, to which one process at a time adds, and those of other libraries."""
 
 from __future__ import annotations
 
@@ -52,3 +52,16 @@ def alone(path: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def owner_only() -> Iterator[None]:
+    """Whatever is made meanwhile only its owner may read: for a library that names no mode.
+
+    The mask is the process's: MUST NOT be entered by two threads at once.
+    """
+    before = os.umask(0o077)
+    try:
+        yield
+    finally:
+        os.umask(before)

@@ -33,16 +33,18 @@ def already_there(path: Path) -> ConfigError:
     return ConfigError(f"{path} is there already, and was left as it is; --force replaces it")
 
 
-def write_output(path: Path, content: bytes, *, force: bool) -> None:
+def write_output(path: Path, content: bytes, *, force: bool, mode: int = 0o644) -> None:
     """Write the whole file, or nothing. A file that came since `check_output` is left as it is, too.
+
+    `mode`: 0o600 where people's payloads are in it.
 
     Raises:
         ConfigError: it cannot be written; the message says why.
     """
     try:
         if force:
-            replace_file(path.absolute(), content)
-        elif not write_once(path.absolute(), content):
+            replace_file(path.absolute(), content, mode)
+        elif not write_once(path.absolute(), content, mode):
             raise already_there(path)
     except OSError as error:
         raise ConfigError(f"cannot write {path}: {error.strerror or error}") from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from audit.archive.schema import CHECKPOINTS, ENTRIES, LOGGED, TIME
 from audit.errors import ConfigError, IndexUnusable
+from audit.private import owner_only
 
 from .busy import Patience, when_free
 from .query import refused, select_only
@@ -63,7 +64,8 @@ class Tables:
         self._name = name
         self._patience = patience
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            with owner_only():
+                path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise IndexUnusable(
                 f"{path}: its folder cannot be made ({error.strerror or error}); name another file with --index"
@@ -102,6 +104,8 @@ class Tables:
             self._create()
 
     def _create(self) -> None:
+        with suppress(PermissionError):  # another's, which an earlier version made
+            self._path.chmod(0o600)
         columns = ", ".join(f'"{name}" {_TYPES[ENTRIES.field(name).type]}' for name in COLUMNS)
         heads = ", ".join(f'"{field.name}" {_TYPES[field.type]}' for field in CHECKPOINTS)
         place = "topic VARCHAR, partition BIGINT"
@@ -118,14 +122,17 @@ class Tables:
         self._connection.execute("INSERT INTO about VALUES (?, ?)", [FORMAT, self._name])
         self._connection.execute("COMMIT")
 
+    @property
+    def advice(self) -> str:
+        """What to do when it says something else than the trees, and the archive is right."""
+        return (
+            f"if `affiant audit verify` finds nothing wrong, delete the index {self._path}: it is made again"
+        )
+
     def close(self) -> None:
         """Let go of the file."""
-        self._connection.close()
-
-    @property
-    def path(self) -> Path:
-        """Its file."""
-        return self._path
+        with owner_only():
+            self._connection.close()
 
     def __enter__(self) -> Self:
         return self
@@ -189,13 +196,13 @@ class Tables:
         return self._answer(text)
 
     def _answer(self, text: str) -> tuple[list[str], Iterator[tuple[Any, ...]]]:
-        with refused():
+        with refused(), owner_only():
             cursor = self._connection.execute(text)
             names = [column[0] for column in cursor.description]
 
         def rows() -> Iterator[tuple[Any, ...]]:
             while True:
-                with refused():
+                with refused(), owner_only():
                     some = cursor.fetchmany(1024)
                 if not some:
                     return
@@ -214,11 +221,12 @@ def plain_times(rows: pa.Table) -> pa.Table:
 
 @contextmanager
 def told(path: Path) -> Iterator[None]:
-    """DuckDB's errors as ours."""
+    """DuckDB's errors as ours, and the files that it makes its owner's: who asked for what, and whom it concerned."""
     import duckdb
 
     try:
-        yield
+        with owner_only():
+            yield
     except duckdb.Error as error:
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise IndexUnusable(

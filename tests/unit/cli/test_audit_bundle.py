@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import zipfile
 from html.parser import HTMLParser
@@ -75,7 +76,7 @@ def test_records_that_no_gateway_has_signed_over_are_counted_wherever_one_looks(
     """By the command, in its JSON, in the report and by whoever gets the bundle; with the reason."""
     wanted = {
         "records": 2, "signed_over": 0, "without": 2, "without_entries_left_out": 2, "without_not_signed_yet": 0,
-        "without_no_opening": 0,
+        "without_no_opening": 0, "without_displaced": 0,
     }  # fmt: skip
     file = made(sealed, tmp_path / "e.zip", "--range", "0:2-3", "--chain", "1")
     said = capsys.readouterr().out
@@ -157,6 +158,31 @@ def test_a_file_that_is_there_is_left_as_it_is(sealed: SealedLog, tmp_path: Path
     output.write_bytes(b"mine")
     assert affiant(sealed, "bundle", "-o", str(output), "--range", "0:0-1") == 2
     assert output.read_bytes() == b"mine"
+    assert affiant(sealed, "bundle", "-o", str(output), "--range", "0:0-1", "--force") == 0
+    assert output.read_bytes() != b"mine"
+    assert output.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_bundle_is_its_owners_alone(sealed: SealedLog, tmp_path: Path) -> None:
+    """People's requests and answers are in it, in the clear; as in the files of `affiant-verify bundle --extract`."""
+    before = os.umask(0o022)
+    try:
+        file = made(sealed, tmp_path / "e.zip", "--range", "0:0-1")
+    finally:
+        os.umask(before)
+    assert file.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("name", ["none/e.zip", "folder"])
+def test_a_file_that_cannot_be_written_is_told_before_the_work(
+    name: str, sealed: SealedLog, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit code 2 and the name that was given; nothing is indexed for it."""
+    (tmp_path / "folder").mkdir()
+    output = tmp_path / name
+    assert affiant(sealed, "bundle", "-o", str(output), "--range", "0:0-1") == 2
+    assert f"cannot write {output}: " in " ".join(capsys.readouterr().err.split())
+    assert sorted(tmp_path.iterdir()) == [tmp_path / "folder"]
 
 
 class Page(HTMLParser):
