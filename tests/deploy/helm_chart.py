@@ -75,10 +75,13 @@ class Pod:
 
 
 def pods(name: str) -> list[Pod]:
-    """Of Deployments, StatefulSets, Jobs, and those that are pods themselves."""
+    """Of Deployments, StatefulSets, Jobs, CronJobs, and those that are pods themselves."""
     found = []
     for each in manifests(name):
-        template = each if each["kind"] == "Pod" else each.get("spec", {}).get("template")
+        spec = each.get("spec", {})
+        template = (
+            each if each["kind"] == "Pod" else spec.get("jobTemplate", {}).get("spec", spec).get("template")
+        )
         if isinstance(template, dict) and "spec" in template:
             labels = template["metadata"]["labels"]
             found.append(

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,13 +21,28 @@ from tests.components.dockerfile import parsed as parsed_file
 
 ONCE = {"volumes", "prepare", "affiant"}
 """They do what they are there for, and end."""
-OURS = {"gateway", "sidecar", "notary", "monitor", "controller", "prepare", "traffic", "drift", "affiant"}
+OURS = {
+    "gateway",
+    "sidecar",
+    "notary",
+    "monitor",
+    "controller",
+    "cards",
+    "tags",
+    "prepare",
+    "traffic",
+    "drift",
+    "affiant",
+}
 # Volume → who writes to it, and who reads. `volumes` gives all of them to the common user, and has no network.
 RIGHTS = {
     "data": ({"gateway", "sidecar"}, set()),
     "objects": ({"sidecar"}, {"monitor", "controller", "affiant"}),
     "sealed": ({"notary"}, {"sidecar", "affiant"}),
-    "public": ({"prepare"}, {"gateway", "sidecar", "notary", "monitor", "controller", "affiant"}),
+    "public": (
+        {"prepare"},
+        {"gateway", "sidecar", "notary", "monitor", "controller", "cards", "tags", "affiant"},
+    ),
     "notary": ({"prepare"}, {"notary"}),
     "controller": ({"prepare"}, {"controller"}),
     "token": ({"prepare"}, {"controller", "alertmanager"}),
@@ -251,3 +270,35 @@ def test_drift_is_traffic_with_broken_applications(project: Project) -> None:
     traffic, drift = (project.services[name]["command"] for name in ("traffic", "drift"))
     assert [*traffic, "--days"] == drift
     assert 'add_argument("--days"' in (FILE.parent / "work" / "ask.py").read_text()
+
+
+def test_cards_and_tags_follow_what_is_signed(project: Project) -> None:
+    """By loops that are unwell when they have not gone well for some times, and that reach no edge and no key."""
+    for name, words in (("cards", ["card", "sync"]), ("tags", ["model", "sync-mlflow"])):
+        service = project.services[name]
+        command = service["command"]
+        assert command[:2] == words
+        every, touched = (command[command.index(option) + 1] for option in ("--every", "--touch"))
+        assert set(service["networks"]) == {"log", "models"}
+        asked = service["healthcheck"]["test"][-1]
+        assert f"os.stat('{touched}')" in asked
+        (limit,) = re.findall(r"> (\d+)\)$", asked)
+        assert 2 * float(every) <= int(limit) <= 600
+    assert project.services["tags"]["environment"]["MLFLOW_TRACKING_URI"] == "http://mlflow:5000"
+
+
+@pytest.mark.parametrize(("age", "code"), [(10, 0), (400, 1), (None, 1)])
+def test_how_long_ago_it_went_well_is_asked(
+    project: Project, tmp_path: Path, age: int | None, code: int
+) -> None:
+    """The question itself: of a file that is new, old, or not there."""
+    program, option, asked = project.services["cards"]["healthcheck"]["test"][1:]
+    assert (program, option) == ("python", "-c")
+    done = tmp_path / "done"
+    if age is not None:
+        done.touch()
+        os.utime(done, (time.time() - age,) * 2)
+    ran = subprocess.run(
+        [sys.executable, "-c", asked.replace("/tmp/done", str(done))], check=False, capture_output=True
+    )
+    assert ran.returncode == code

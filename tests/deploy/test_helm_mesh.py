@@ -58,10 +58,12 @@ def templates(found: Sequence[Manifest]) -> list[tuple[str, Manifest]]:
     return [
         (
             f"{each['kind']}/{each['metadata']['name']}",
-            each["metadata"] if each["kind"] == "Pod" else each["spec"]["template"]["metadata"],
+            each["metadata"]
+            if each["kind"] == "Pod"
+            else each["spec"].get("jobTemplate", each)["spec"]["template"]["metadata"],
         )
         for each in found
-        if each["kind"] in ("Pod", "Job", "StatefulSet", "Deployment")
+        if each["kind"] in ("Pod", "Job", "CronJob", "StatefulSet", "Deployment")
     ]
 
 
@@ -187,7 +189,9 @@ def test_each_pod_asks_for_its_proxy_and_is_not_outlived_by_it() -> None:
     """A native one: shipping and sealing need it to the end, and a job ends. Of the control plane that was said."""
     drained = ("--set", "drain.claims={data-affiant-gateway-9}")
     found = templates(rendered(*drained))
-    assert {where.partition("/")[0] for where, _ in found} == {"StatefulSet", "Deployment", "Job", "Pod"}
+    assert {where.partition("/")[0] for where, _ in found} == {
+        "StatefulSet", "Deployment", "Job", "CronJob", "Pod",
+    }  # fmt: skip
     for where, about in found:
         assert about["labels"]["sidecar.istio.io/inject"] == "true", where
         assert about["labels"]["istio.io/rev"] == "stable", where

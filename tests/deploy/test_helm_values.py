@@ -115,6 +115,15 @@ REFUSED: list[tuple[str, str, dict[str, str]]] = [
             "prometheus.rules.labels.cost-centre=x": "prometheus.rules.labels and commonLabels both have cost-centre",
         },
     ),
+    (
+        "nothing to follow", "bank",
+        {"follow.cards=false,follow.mlflow.trackingUri=": "follow.enabled is true, and nothing is to follow"},
+    ),
+    (
+        "two servers", "gpu",
+        {"follow.enabled=true,follow.mlflow.trackingUri=https://other.example": "tags go to the server that has"},
+    ),
+    ("nobody signs", "minimal", {"follow.enabled=true": "follow.enabled is true: that needs governance.root"}),
     ("digest", "bank", {"images.notary.digest=": "images.notary.digest is not set, and images.requireDigest is true"}),
     (
         "elsewhere", "gpu",

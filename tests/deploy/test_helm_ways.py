@@ -15,10 +15,11 @@ from tests.components.kubernetes import render
 from tests.deploy.helm_chart import CHART, COMPONENTS, MATRIX, Manifest, manifests
 
 WHO = {
-    "kafka": {"gateway", "notary", "monitor", "controller", "drain", "test"},
+    "kafka": {"gateway", "notary", "monitor", "controller", "follow", "drain", "test"},
     "objectStore": {"gateway", "notary", "monitor", "controller", "drain"},
     "identity": {"gateway", "notary", "monitor", "controller", "drain"},
-    "models": {"gateway", "monitor", "controller"},
+    "models": {"gateway", "monitor", "controller", "follow"},
+    "mlflow": {"follow"},
     "telemetry": {"gateway", "notary", "monitor", "controller"},
     "keys": {"gateway", "notary", "monitor", "controller"},
     "fluentd": {"gateway", "drain"},
@@ -47,6 +48,10 @@ def used(found: tuple[Manifest, ...]) -> Iterator[str]:
             "annotations", {}
         ):
             yield "identity"
+        if each["kind"] == "CronJob":
+            (container,) = each["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
+            if "MLFLOW_TRACKING_URI" in {one["name"] for one in container["env"]}:
+                yield "mlflow"
         if each["kind"] != "ConfigMap" or "affiant.toml" not in each["data"]:
             continue
         tables: Mapping[str, Any] = tomllib.loads(each["data"]["affiant.toml"])
@@ -132,11 +137,11 @@ def test_each_way_is_opened_to_who_goes_it_and_to_nobody_else() -> None:
 def test_what_has_no_name_is_opened_to_one_component() -> None:
     """networkPolicy.extraEgress, for each; whole rules, and none without peers and ports."""
     given: list[str] = ["--set", "drain.claims={data-affiant-gateway-9}"]
-    for number, who in enumerate((*COMPONENTS, "drain")):
+    for number, who in enumerate((*COMPONENTS, "follow", "drain")):
         at = f"networkPolicy.extraEgress.{who}[0]"
         given += ["--set", f"{at}.to[0].ipBlock.cidr=10.9.0.0/16,{at}.ports[0].port={30000 + number}"]
         given += ["--set", f"{at}.ports[0].protocol=TCP"]
     text = render(CHART, [MATRIX["bank"]], *given)
     found = egress(tuple(each for each in yaml.load_all(text, Loader=yaml.CSafeLoader) if each))
-    for number, who in enumerate((*COMPONENTS, "drain")):
+    for number, who in enumerate((*COMPONENTS, "follow", "drain")):
         assert {other for other, to in found.items() if 30000 + number in to} == {who}

@@ -17,6 +17,7 @@ from service.settings import GatewaySettings
 from tests.components.kubernetes import render
 from tests.deploy.helm_chart import (
     CHART,
+    COMPONENTS,
     MATRIX,
     ROOT,
     Pod,
@@ -47,6 +48,7 @@ ENVIRONMENT: Final = {
     "AFFIANT_STORE_PASSWORD": "registry/settings.py",
     "MLFLOW_TRACKING_USERNAME": "registry/settings.py",
     "MLFLOW_TRACKING_PASSWORD": "registry/settings.py",
+    "MLFLOW_TRACKING_URI": "registry/settings.py",
     "AWS_ACCESS_KEY_ID": None,
     "AWS_SECRET_ACCESS_KEY": None,
     "AWS_REGION": None,
@@ -225,7 +227,7 @@ def test_writers_write_readers_read_and_nobody_alters() -> None:
         each["metadata"]["name"]: each["spec"]["authorization"]["acls"]
         for each in of_kind("bank", "KafkaUser")
     }
-    assert set(users) == {f"affiant-{each}" for each in ("gateway", "notary", "monitor", "controller")}
+    assert set(users) == {f"affiant-{each}" for each in (*COMPONENTS, "follow")}
     writes = set()
     for user, acls in users.items():
         for rule in acls:
@@ -240,6 +242,8 @@ def test_writers_write_readers_read_and_nobody_alters() -> None:
         ("controller", "affiant-governance"),
         ("monitor", "affiant-panes"),
     }
+    # What brings cards and tags up to date sees nothing of the record.
+    assert [each["resource"]["name"] for each in users["affiant-follow"]] == ["affiant-governance"]
 
 
 @pytest.mark.parametrize("component", ["gateway", "notary", "monitor", "controller"])

@@ -25,11 +25,15 @@ TOPICS = "tests/deploy/test_helm_wiring.py::test_topics_keep_the_promise"
 AUTHORITIES = "tests/deploy/test_helm_wiring.py::test_authorities_of_one_s_own_are_believed_by_each"
 CHOICES = "tests/deploy/test_terraform_choices.py"
 PIPELINES = "tests/integration/test_pipelines.py"
+FOLLOW = "tests/deploy/test_helm_follow.py"
+EVERY = "tests/unit/cli/test_every.py"
+IN_THE_IMAGE = "tests/integration/cards/test_follow.py::test_the_controller_s_image_has_what_they_need"
 WORKFLOW = "examples/pipelines/github-actions.yml"
 COPIED = (
     "audit", "cli", "service", "registry", "monitoring", "deploy", "docs", "tests/__init__.py", "tests/conftest.py",
     "tests/components", "tests/deploy", "tests/fault/__init__.py", "examples/credit/policy.yaml",
-    "examples/credit/pipeline", "examples/pipelines", "tests/integration/test_pipelines.py",
+    "examples/credit/pipeline", "examples/pipelines", "tests/integration/test_pipelines.py", EVERY,
+    "tests/integration/cards", "requirements",
 )  # fmt: skip
 
 
@@ -87,6 +91,18 @@ MUTATIONS = (
     check("a wheel of any bytes", WORKFLOW, "#sha256=$AFFIANT_SHA256", "", f"{PIPELINES}::test_the_workflow_installs_the_wheel_of_that_hash_and_no_other"),
     check("an action by its tag", WORKFLOW, f"actions/checkout@{'0' * 40}", "actions/checkout@v4", f"{PIPELINES}::test_whose_actions_the_workflow_runs_is_said_by_their_commit"),
     check("an image that judges", "examples/credit/pipeline/Dockerfile", '"repro", "train"', '"repro"', f"{PIPELINES}::test_the_training_image_has_what_its_stages_run"),
+    # ---------------------------------------------------------------- what follows by itself
+    check("two runs at once", f"{CHART}/follow.yaml", "concurrencyPolicy: Forbid", "concurrencyPolicy: Allow", FOLLOW),
+    check("who reads writes", f"{CHART}/follow.yaml", '(or (eq .job "cards") $own)', "true", FOLLOW, short=True),
+    check("keys of payloads", f"{CHART}/_wiring.tpl", '(not (has .component (list "notary" "follow"))) -}}\n{{- $keys', '(ne .component "notary") -}}\n{{- $keys', FOLLOW),
+    check("a job that never went well", f"{CHART}/prometheus.yaml", " or on (namespace, cronjob) kube_cronjob_created{ {{- $of -}} }", "", FOLLOW),
+    check("a way to buckets", f"{CHART}/networkpolicies.yaml", '"follow" (list "kafka"', '"follow" (list "objectStore" "kafka"', WAYS),
+    check("a reader who writes", f"{CHART}/strimzi.yaml", '"follow" (dict $kafka.topics.governance $read)', '"follow" (dict $kafka.topics.governance $write)', "tests/deploy/test_helm_wiring.py::test_writers_write_readers_read_and_nobody_alters"),
+    check("nothing to follow", f"{CHART}/_refused.tpl", '(not (or $v.follow.cards (include "affiant.follow.mlflow" .)))', "false", REFUSED),
+    check("a loop of wrong settings", "cli/every.py", "told is None or told.code == USAGE", "told is None", EVERY),
+    check("a loop that ends with a package", "cli/every.py", "if end.exit_code == USAGE:", "if end.exit_code:", EVERY, short=True),
+    check("a file that says it went well", "cli/every.py", "                once()\n                _touched(touch)\n", "                _touched(touch)\n                once()\n", EVERY),
+    check("an image without templates", "requirements/monitoring.txt", "jinja2==", "jinja==", IN_THE_IMAGE),
     # ---------------------------------------------------------------- drained, kept
     check("a job that changes", f"{CHART}/drain.yaml", "sha256sum $spec", "sha256sum .", DRAIN),
     check("settings of a job", f"{CHART}/drain.yaml", 'affiant.dev/settings: {{ include "affiant.checksum" $gateway }}', 'affiant.dev/settings: "1"', DRAIN),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +15,25 @@ from tests.components.ports import HOST, free_port
 from tests.components.process import Process
 
 ROOT = Path(__file__).parents[3]
+AS_IN_THE_IMAGE = """
+import importlib.metadata, re, sys
+locked = set(re.findall(r"(?m)^([a-z0-9.-]+)==", open(sys.argv[1]).read())) | {"affiant"}
+of = importlib.metadata.packages_distributions()
+
+class Image:
+    def find_spec(self, name, path=None, target=None):
+        top = name.partition(".")[0]
+        theirs = {re.sub(r"[-_.]+", "-", each).lower() for each in of.get(top, ())}
+        if theirs and not theirs & locked:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=top)
+
+sys.meta_path.insert(0, Image())
+import audit.log.kafka, registry.cards.attached.mlflow, registry.cards.attached.oci
+import registry.stores.mlflow, registry.stores.oci
+from cli.main import run
+run(sys.argv[2:])
+"""
+"""A command as where only that is installed which a file of requirements locks."""
 
 
 @pytest.fixture
@@ -71,3 +91,25 @@ def test_what_follows_to_mlflow_outlives_a_server_that_is_away(house: House) -> 
         assert process.stop() == 0
     assert "does not answer" in process.log_text()
     assert not house.file("followed").exists()
+
+
+@pytest.mark.parametrize(("command", "code"), [(("card", "sync"), 0), (("model", "sync-mlflow"), 3)])
+def test_the_controller_s_image_has_what_they_need(house: House, command: tuple[str, ...], code: int) -> None:
+    """The chart runs them by it: cards are drawn anew, and MLflow is asked, which is away here."""
+    assert house.sign("approve", "dan", "legal").code == 0
+    done = subprocess.run(
+        [
+            sys.executable, "-P", "-c", AS_IN_THE_IMAGE, ROOT / "requirements" / "monitoring.txt",
+            *command, *house.config,
+        ],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+        env={
+            "PATH": "/usr/bin:/bin", "HOME": str(house.directory), "PYTHONPATH": str(ROOT),
+            "MLFLOW_TRACKING_URI": f"http://{HOST}:{free_port()}",
+        },
+    )  # fmt: skip
+    assert done.returncode == code, done.stdout + done.stderr
+    if command[0] == "card":
+        assert "1 package with cards; 1 rewritten" in done.stdout
+    else:
+        assert "does not answer" in done.stderr

@@ -1,4 +1,4 @@
-{{/* Names and labels. A component is gateway, sidecar, notary, monitor, controller, drain or test. */}}
+{{/* Names and labels. A component is gateway, sidecar, notary, monitor, controller, follow, drain or test. */}}
 
 {{- define "affiant.name" -}}
 {{- default .Chart.Name .Values.nameOverride | trunc 40 | trimSuffix "-" -}}
@@ -49,9 +49,10 @@ app.kubernetes.io/part-of: affiant
 {{- end }}
 {{- end -}}
 
-{{/* (root, component): repository@digest where a digest is given, else repository:tag. */}}
+{{/* (root, component): repository@digest where a digest is given, else repository:tag. What follows has the controller's. */}}
 {{- define "affiant.image" -}}
-{{- $image := index .root.Values.images .component -}}
+{{- $component := ternary "controller" .component (eq .component "follow") -}}
+{{- $image := index .root.Values.images $component -}}
 {{- $repository := $image.repository -}}
 {{- with .root.Values.images.registry -}}
 {{- $repository = printf "%s/%s" (trimSuffix "/" .) $repository -}}
@@ -59,7 +60,7 @@ app.kubernetes.io/part-of: affiant
 {{- if $image.digest -}}
 {{- printf "%s@%s" $repository $image.digest -}}
 {{- else if .root.Values.images.requireDigest -}}
-{{- fail (printf "images.%s.digest is not set, and images.requireDigest is true: say which image, by its digest" .component) -}}
+{{- fail (printf "images.%s.digest is not set, and images.requireDigest is true: say which image, by its digest" $component) -}}
 {{- else -}}
 {{- printf "%s:%s" $repository (default .root.Chart.AppVersion $image.tag) -}}
 {{- end -}}

@@ -123,19 +123,24 @@ imagePullPolicy: {{ .root.Values.images.pullPolicy }}
 
 {{/* Access to the model store. */}}
 {{- define "affiant.modelEnvironment" -}}
-{{- with .Values.models.dockerConfigSecret }}
+{{- include "affiant.storeEnvironment" (dict "root" . "docker" .Values.models.dockerConfigSecret "credentials" .Values.models.credentials) -}}
+{{- end -}}
+
+{{/* (root, docker, credentials): access to the model store as somebody. */}}
+{{- define "affiant.storeEnvironment" -}}
+{{- with .docker }}
 - name: DOCKER_CONFIG
   value: /run/affiant/docker
 {{- end }}
-{{- if .Values.models.credentials.secretName }}
-{{- $secret := .Values.models.credentials.secretName }}
-{{- $prefix := ternary "AFFIANT_STORE" "MLFLOW_TRACKING" (eq .Values.models.backend "oci") }}
+{{- if .credentials.secretName }}
+{{- $secret := .credentials.secretName }}
+{{- $prefix := ternary "AFFIANT_STORE" "MLFLOW_TRACKING" (eq .root.Values.models.backend "oci") }}
 - name: {{ $prefix }}_USERNAME
   valueFrom:
-    secretKeyRef: {name: {{ $secret }}, key: {{ .Values.models.credentials.usernameKey }}}
+    secretKeyRef: {name: {{ $secret }}, key: {{ .credentials.usernameKey }}}
 - name: {{ $prefix }}_PASSWORD
   valueFrom:
-    secretKeyRef: {name: {{ $secret }}, key: {{ .Values.models.credentials.passwordKey }}}
+    secretKeyRef: {name: {{ $secret }}, key: {{ .credentials.passwordKey }}}
 {{- end }}
 {{- end -}}
 
@@ -171,7 +176,12 @@ imagePullPolicy: {{ .root.Values.images.pullPolicy }}
 {{- end -}}
 
 {{- define "affiant.modelVolumes" -}}
-{{- with .Values.models.dockerConfigSecret }}
+{{- include "affiant.dockerVolume" .Values.models.dockerConfigSecret -}}
+{{- end -}}
+
+{{/* A Secret's name, or nothing. */}}
+{{- define "affiant.dockerVolume" -}}
+{{- with . }}
 - name: docker
   secret:
     secretName: {{ . }}
@@ -182,7 +192,11 @@ imagePullPolicy: {{ .root.Values.images.pullPolicy }}
 {{- end -}}
 
 {{- define "affiant.modelMounts" -}}
-{{- if .Values.models.dockerConfigSecret }}
+{{- include "affiant.dockerMount" .Values.models.dockerConfigSecret -}}
+{{- end -}}
+
+{{- define "affiant.dockerMount" -}}
+{{- if . }}
 - name: docker
   mountPath: /run/affiant/docker
   readOnly: true

@@ -64,8 +64,19 @@ what to set; all that are wrong are told at once.
 {{- $wrong = append $wrong "controller.tokenSecret.secretName is not set: alerts are heard of who has the token (`affiant controller token`), or a certificate (controller.tls)" -}}
 {{- end -}}
 {{- end -}}
+{{- if $v.follow.enabled -}}
+{{- if not (include "affiant.governed" .) -}}
+{{- $wrong = append $wrong "follow.enabled is true: that needs governance.root: without it nothing that is signed counts, and there is nothing to follow" -}}
+{{- end -}}
+{{- if and $v.follow.mlflow.trackingUri (eq $v.models.backend "mlflow") -}}
+{{- $wrong = append $wrong "follow.mlflow.trackingUri is set, and models.backend is mlflow: tags go to the server that has the packages. Unset it" -}}
+{{- end -}}
+{{- if not (or $v.follow.cards (include "affiant.follow.mlflow" .)) -}}
+{{- $wrong = append $wrong "follow.enabled is true, and nothing is to follow: set follow.cards, or follow.mlflow.trackingUri" -}}
+{{- end -}}
+{{- end -}}
 {{- if include "affiant.kafka.sasl" . -}}
-{{- range $component := list "gateway" "notary" "monitor" "controller" -}}
+{{- range $component := list "gateway" "notary" "monitor" "controller" "follow" -}}
 {{- $on := or (eq $component "gateway") (index $v $component).enabled -}}
 {{- $user := include "affiant.kafka.user" (dict "root" $ "component" $component) | fromYaml -}}
 {{- if and $on (not (and $user.secretName $user.username)) -}}
@@ -80,7 +91,7 @@ what to set; all that are wrong are told at once.
 {{- $wrong = append $wrong "strimzi.users is true, and kafka.securityProtocol is PLAINTEXT: users are told apart by certificates (SSL) or passwords (SASL_SSL)" -}}
 {{- end -}}
 {{- $elsewhere := and (include "affiant.strimzi.users" .) $v.strimzi.namespace (ne $v.strimzi.namespace .Release.Namespace) -}}
-{{- range $component := list "gateway" "notary" "monitor" "controller" -}}
+{{- range $component := list "gateway" "notary" "monitor" "controller" "follow" -}}
 {{- if and $elsewhere (or (eq $component "gateway") (index $v $component).enabled) (not (index $v.kafka.users $component).secretName) -}}
 {{- $wrong = append $wrong (printf "kafka.users.%s.secretName is not set: Strimzi makes users' Secrets in %s, where pods of %s cannot read them; name a copy" $component $v.strimzi.namespace $.Release.Namespace) -}}
 {{- end -}}
@@ -143,7 +154,7 @@ what to set; all that are wrong are told at once.
 {{- if and $v.monitor.enabled (eq $v.monitor.autoscaling.kind "keda") (gt (int $v.monitor.autoscaling.minReplicas) (int $v.kafka.partitions)) -}}
 {{- $wrong = append $wrong (printf "monitor.autoscaling.minReplicas %d is more than kafka.partitions %d: a partition is counted by one monitor, and the others would wait" (int $v.monitor.autoscaling.minReplicas) (int $v.kafka.partitions)) -}}
 {{- end -}}
-{{- range $component := list "gateway" "notary" "monitor" "controller" -}}
+{{- range $component := list "gateway" "notary" "monitor" "controller" "follow" -}}
 {{- $paths := list -}}
 {{- range include "affiant.keys" (dict "root" $ "component" $component) | fromYamlArray -}}
 {{- if has .path $paths -}}

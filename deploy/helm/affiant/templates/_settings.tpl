@@ -181,8 +181,11 @@
 {{- if eq .component "controller" -}}
 {{- $tables = append $tables (include "affiant.settings.controller" $root) -}}
 {{- end -}}
+{{- if not (has .component (list "notary" "follow")) -}}
+{{- $tables = append $tables (include "affiant.settings.encryption" $root) -}}
+{{- end -}}
 {{- if ne .component "notary" -}}
-{{- $tables = concat $tables (list (include "affiant.settings.encryption" $root) (include "affiant.settings.store" $root) (include "affiant.settings.governance" $root)) -}}
+{{- $tables = concat $tables (list (include "affiant.settings.store" $root) (include "affiant.settings.governance" $root)) -}}
 {{- end -}}
 {{- range compact $tables }}
 {{ trim . }}

@@ -44,6 +44,11 @@ ca:
 {{- include "affiant.tlsClient" (dict "root" . "component" "controller") -}}
 {{- end -}}
 
+{{/* Whether something is written back to an MLflow server: one that is named, or the one that has the packages. */}}
+{{- define "affiant.follow.mlflow" -}}
+{{- if or .Values.follow.mlflow.trackingUri (eq .Values.models.backend "mlflow") }}yes{{ end -}}
+{{- end -}}
+
 {{/* Whether the notary's key is elsewhere, and a command of somebody's signs with it. */}}
 {{- define "affiant.notary.signer" -}}
 {{- if (default dict .Values.settings.notary).signer_command }}yes{{ end -}}
@@ -154,8 +159,8 @@ ca:
 {{- $keys = append $keys (merge (dict "path" "controller.token") $v.controller.tokenSecret) -}}
 {{- end -}}
 {{- end -}}
-{{- /* Who writes payloads, and who counts them: the sidecar and the notary carry them as they are. */ -}}
-{{- if and $v.encryption.keysSecret.secretName (ne .component "notary") -}}
+{{- /* Who writes payloads, and who counts them: the sidecar and the notary carry them as they are, `follow` reads none. */ -}}
+{{- if and $v.encryption.keysSecret.secretName (not (has .component (list "notary" "follow"))) -}}
 {{- $keys = append $keys (merge (dict "path" "payload-keys.json") $v.encryption.keysSecret) -}}
 {{- end -}}
 {{- $keys = concat $keys (index $v .component).extraKeys -}}
@@ -176,6 +181,7 @@ ca:
 {{- if (default dict $settings.encryption).keys_command }}{{ $_ := set $used "keys" "the key service is closed, and payloads cannot be encrypted:" }}{{ end -}}
 {{- if include "affiant.notary.signer" . }}{{ $_ := set $used "keys" "the key service is closed, and nothing is sealed:" }}{{ end -}}
 {{- if (default dict $settings.controller).retrain_webhook }}{{ $_ := set $used "webhooks" "the webhook of retraining is closed:" }}{{ end -}}
+{{- if and $v.follow.enabled $v.follow.mlflow.trackingUri }}{{ $_ := set $used "mlflow" "MLflow is closed, and nothing is written back to it:" }}{{ end -}}
 {{- range $component := list "gateway" "notary" "monitor" "controller" -}}
 {{- if hasKey (default dict (index $v $component).serviceAccount.annotations) "eks.amazonaws.com/role-arn" }}{{ $_ := set $used "identity" "AWS STS, of which roles are got, is closed, and so are the buckets:" }}{{ end -}}
 {{- end -}}
