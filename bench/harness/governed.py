@@ -82,7 +82,9 @@ def judging(told: Told) -> Measured:
     package = package_of(7, rows=600)
     published = time.perf_counter() - began
     documents = yaml.safe_load((CREDIT / "pipeline" / "documents.yaml").read_text())
-    datasets = Datasets(holdout=table_of(whole.iloc[600:], "hold-out"), target=TARGET, documents=documents)
+    datasets = Datasets(
+        holdout=table_of(whole.iloc[600:], "hold-out"), target=TARGET, documents=documents, deprecated={}
+    )
     report = run_gates(
         package, datasets, load_policy(CREDIT / "policy.yaml"), "credit", now=datetime.now(UTC)
     )

@@ -44,6 +44,8 @@ PROTECTED: Final = ["age_in_years", "personal_status_and_sex", "foreign_worker"]
 PEOPLE: Final = {
     "ann": "data-science", "lea": "legal", "cora": "compliance", "omar": "operations", "pipeline": "gates",
 }  # fmt: skip
+LAWYERS: Final = ("cora", "lea")
+"""Who signs the policy: one of them alone could have written any."""
 TRAINER: Final = "tim"
 FOLLOW_SECONDS: Final = 30.0
 
@@ -133,7 +135,7 @@ def constitute(story: Story) -> None:
     for person in PEOPLE:
         story.run("roles", "keygen", story.key(person), "--person", person, quiet=True)
         keys += ["--key", f"{story.key(person)}.pub"]
-    roles = ["root=2:lea,omar", "policy=cora", "deploy=omar"]
+    roles = ["root=2:lea,omar", f"policy=2:{','.join(LAWYERS)}", "deploy=omar", "publish=pipeline"]
     roles += [f"{role}={person}" for person, role in PEOPLE.items()]
     root = str(story.directory / "root.json")
     story.run(
@@ -141,10 +143,11 @@ def constitute(story: Story) -> None:
     )
     for person in ("lea", "omar"):
         story.run("roles", "sign", root, "--key", story.key(person), "--yes", quiet=True)
-    story.run(
-        "policy", "propose", str(POLICY), "--role", "policy", "--rationale", "read with legal",
-        "--key", story.key("cora"), "--yes", show=6,
-    )  # fmt: skip
+    for person in LAWYERS:
+        story.run(
+            "policy", "propose", str(POLICY), "--role", "policy", "--rationale", "read by both",
+            "--key", story.key(person), "--yes", quiet=person != LAWYERS[-1], show=7,
+        )  # fmt: skip
     story.run("roles", "show", show=20)
 
 

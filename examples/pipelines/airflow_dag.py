@@ -1,8 +1,8 @@
 """The credit pipeline in Airflow 3: the DVC pipeline's stages as tasks, judged before anybody is asked to sign.
 
 Copy it into the DAGs' folder. Its connection-free tasks want, in the worker's environment: MLFLOW_TRACKING_URI,
-AFFIANT_CONFIG, GATES_KEY (a key file of the role gates, mode 0600), and `dvc` and `affiant` on the path. WORKSHOP is a
-checkout of the repository that holds examples/credit/pipeline.
+AFFIANT_CONFIG, GATES_KEY (a key file of the roles gates and publish, mode 0600), and `dvc` and `affiant` on the path.
+WORKSHOP is a checkout of the repository that holds examples/credit/pipeline.
 
 A gate that fails fails its task (exit code 1), and the run with it; Airflow's own alerts tell whom it concerns. What
 the gates said is shown either way, in a teardown: an ordinary last task that succeeds would make the run a success.

@@ -54,7 +54,7 @@ KEPT = "tests/property/test_deployments_kept.py"
 COPIED = (
     "audit", "registry", "service", "tests/__init__.py", "tests/components/__init__.py", ON, SAID, KEPT, SAME, SIGNED,
     FAIR, "tests/unit/registry/gates/test_gates.py", "tests/components/packages.py", "examples/credit/policy.yaml",
-    "examples/credit/german_credit.csv", "examples/policies/medical.yaml",
+    "examples/credit/german_credit.csv", "examples/policies/medical.yaml", "docs/policy.schema.json",
     "cli", "monitoring", "tests/components/approvals.py", ALONE, TOLD,
 )  # fmt: skip
 

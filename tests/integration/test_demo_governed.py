@@ -74,6 +74,8 @@ def test_the_demo_goes_the_whole_way(demo: Process) -> None:
     assert "affiant.stage.credit = production" in text
     assert re.search(r"certificate.zip: (\d+) statements, \1 of them sealed; it verifies", text)
     assert text.count("  it holds") == 1
+    assert "by the signature of pipeline" in text
+    assert "one person alone" not in text
 
 
 def test_the_lineage_names_commit_data_and_runs(demo: Process, workshop: Path) -> None:
@@ -182,6 +184,40 @@ def test_the_workflow_trains_publishes_judges_and_fails_with_a_gate(demo: Proces
     assert "kept with" in ran["What people read"].stdout
     assert (pushed.checkout.directory / "from-the-secret.key").stat().st_mode & 0o777 == 0o600
     assert set(JOB["env"]) - {"MLFLOW_TRACKING_TOKEN"} <= pushed.given
+
+
+def test_a_package_of_which_nobody_said_where_it_comes_from_is_not_signed_for(
+    demo: Process, pushed: Pushed
+) -> None:
+    """The model that the pipeline made, published by hand: the gate names what nobody said, and there it ends."""
+    keys = demo.log.parent / "var"
+    publish = (
+        'affiant model publish --from-mlflow "models:/credit/$(cat trained/version)" --table data/seen.csv '
+        '--target creditability --positive bad --threshold "$(cat trained/threshold)" --json'
+    )
+    published = pushed.checkout.run("bash", "-c", publish)
+    digest = json.loads(published.stdout)["digest"]
+    asked = (
+        "--service",
+        "credit",
+        "--holdout",
+        "data/holdout.csv",
+        "--documents",
+        "documents.yaml",
+        "--json",
+    )
+    ran = pushed.checkout.run("affiant", "gate", "run", digest, *asked, "--key", str(keys / "pipeline.key"))
+    failed = {
+        each["name"]: each["reason"]
+        for each in json.loads(ran.stdout)["report"]["results"]
+        if each["verdict"] != "passed"
+    }
+    assert ran.returncode == 1
+    assert "its training command is unknown; its locked requirements is unknown" in failed["lineage"]
+    signed = ("--service", "credit", "--role", "legal", "--rationale", "in a hurry", "--yes")
+    done = pushed.checkout.run("affiant", "approve", digest, *signed, "--key", str(keys / "lea.key"))
+    assert done.returncode == 1
+    assert re.search(r"refused: gates that did not pass, or did not run: .*lineage", done.stderr)
 
 
 def test_each_command_that_it_ends_with_works_as_printed(demo: Process) -> None:

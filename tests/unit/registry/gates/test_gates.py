@@ -29,7 +29,7 @@ from registry.gates.metrics import metric
 from registry.gates.permutation import contributions
 from registry.gates.run import needs_of
 from registry.infer import Wanted
-from registry.package import Package
+from registry.package import Package, PackageContent, build
 from registry.policy import GATES as GATE_NAMES
 from registry.policy import load_policy, parse_policy
 from registry.policy.gates import Latency, MetricLimit
@@ -329,8 +329,18 @@ def test_a_service_without_a_policy_is_refused() -> None:
         run_gates(split()[0], Datasets(), parse_policy(policy), "credit", now=NOW)
 
 
+def with_origin(package: Package) -> Package:
+    """The same, of which everything was said that the example's policy wants to be known."""
+    lineage = package.lineage | {"unknown": ["run of ingestion", "training image"]}
+    parts = (package.part(name) for name in ("signature", "reference", "golden"))
+    content = (package.model, package.model_type, *parts, json.dumps(lineage).encode(), package.part("card"))
+    return build(PackageContent(*content))
+
+
 def test_the_credit_examples_policy_can_be_passed() -> None:
-    """All its gates on one split; how long a prediction takes here is not asked."""
+    """All its gates on one split; how long a prediction takes here is not asked. A package of which nobody said where
+    it comes from does not pass.
+    """
     policy = load_policy(Path(__file__).resolve().parents[4] / "examples/credit/policy.yaml")
     package, holdout = split(3)
     text = "Written by somebody, in a sentence."
@@ -340,6 +350,10 @@ def test_the_credit_examples_policy_can_be_passed() -> None:
     datasets = Datasets(holdout=holdout, target=TARGET, documents=documents, deprecated={})
     results = run_gates(package, datasets, policy, "credit", now=NOW).results
     assert [each.name for each in results] == list(policy.services["credit"].gates.required)
+    unknown = ("git commit", "run of training", "training command", "locked requirements")
+    wrong = {each.name: each.reason for each in results if each.reason and each.name != "latency"}
+    assert wrong == {"lineage": "; ".join(f"its {each} is unknown" for each in unknown)}
+    results = run_gates(with_origin(package), datasets, policy, "credit", now=NOW).results
     assert {each.name: each.reason for each in results if each.reason and each.name != "latency"} == {}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from registry.policy import GATES, Rollback, load_policy, parse_policy, schema
 
 ROOT = Path(__file__).resolve().parents[4]
 EXAMPLES = [ROOT / "examples/credit/policy.yaml", ROOT / "examples/policies/medical.yaml"]
+SCHEMA = ROOT / "docs/policy.schema.json"
 SMALL = """\
 format: 1
 change: {roles: {compliance: 1}}
@@ -86,6 +88,16 @@ def test_the_schema_names_every_gate_and_explains_each_key() -> None:
         if "description" not in about
     ]
     assert silent == []
+
+
+def test_the_schema_in_the_tree_is_the_one_that_is_printed() -> None:
+    """`affiant policy schema > docs/policy.schema.json` after a change; the examples name it to editors."""
+    assert json.loads(SCHEMA.read_text()) == schema()
+    for path in EXAMPLES:
+        first = path.read_text().partition("\n")[0]
+        name = first.removeprefix("# yaml-language-server: $schema=")
+        assert name != first
+        assert (path.parent / name).resolve() == SCHEMA
 
 
 def test_a_canary_that_does_not_say_what_it_needs_is_not_signed() -> None:
