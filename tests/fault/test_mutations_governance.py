@@ -594,6 +594,28 @@ MUTATIONS = (
         ON,
     ),
     Mutation(
+        "a key that is no point",
+        ROOT,
+        "        parse_key(bytes.fromhex(public))\n",
+        "        bytes.fromhex(public)\n",
+        FORMS,
+    ),
+    Mutation("another spelling of a key", ROOT, 'pattern=r"^(?:[0-9a-f]{2})+$"', 'pattern=r"."', FORMS),
+    Mutation(
+        "a key that is no point, of a certificate",
+        CHAIN,
+        "    parse_key(bytes.fromhex(public))\n",
+        "",
+        FORMS,
+    ),
+    Mutation(
+        "another spelling of a key, of a certificate",
+        CHAIN,
+        "not _FORM.fullmatch(public)",
+        "not public",
+        FORMS,
+    ),
+    Mutation(
         "a rotated key",
         ROOT,
         "found.person if found.until is None or offset < found.until else None",

@@ -2,19 +2,24 @@
 
 - `certificate.zip`: two roots, two policies, gate results, a rejection that was taken back, approvals, a
   deployment, all sealed but the last entry;
-- `certificate.json`: the root's digest, the notary's key, and what must be found.
+- `ecdsa.zip`: the same, said by people of whom three have ECDSA keys (`certificate.zip` has Ed25519 alone);
+- `certificate.json`, `ecdsa.json`: the root's digest, the notary's key, and what must be found.
 
+ECDSA signs here without random numbers (RFC 6979), so that each signature has one form; a verifier asks no such thing.
 Keys, times, salts and texts are fixed; only how a member is deflated is zlib's.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.hashes import SHA256, SHA384, HashAlgorithm
 
 from audit.governance import Governance
 from audit.log.local import LocalLog
@@ -24,7 +29,9 @@ from audit.proof.certificate_told import certificate_json
 from audit.proof.checkpoint import Checkpoint, sign_checkpoint
 from audit.proof.dsse import key_id
 from audit.proof.hashing import leaf_hash
+from audit.proof.keys import form_of
 from audit.proof.merkle import LeafNodes, inclusion_proof, root
+from audit.proof.note import Signer as AnySigner
 from audit.proof.note import VerifierKey
 from audit.proof.record import split_record
 from registry.approvals.root import KeyModel, RoleModel, Root, RootModel, root_predicate, sign_root
@@ -76,17 +83,39 @@ class Signer:
         return self._key.sign(message)
 
 
-PEOPLE: Final = {name: Signer(seed) for seed, name in enumerate(("ann", "bob", "cyd", "dan", "pipeline"), 1)}
+class PointSigner:
+    """A person's key on a curve, by its number."""
+
+    def __init__(self, number: int, curve: ec.EllipticCurve, hashed: HashAlgorithm) -> None:
+        self._key = ec.derive_private_key(number, curve)
+        self._scheme = ec.ECDSA(hashed, deterministic_signing=True)
+        self.public_key = form_of(self._key.public_key())
+
+    def sign(self, message: bytes) -> bytes:
+        """See `Signer.sign`."""
+        return self._key.sign(message, self._scheme)
+
+
+People = Mapping[str, AnySigner]
+PEOPLE: Final[People] = {
+    name: Signer(seed) for seed, name in enumerate(("ann", "bob", "cyd", "dan", "pipeline"), 1)
+}
+MIXED: Final[People] = {
+    **PEOPLE,
+    "bob": PointSigner(2, ec.SECP384R1(), SHA384()),
+    "dan": PointSigner(4, ec.SECP256R1(), SHA256()),
+    "pipeline": PointSigner(5, ec.SECP256R1(), SHA256()),
+}
 NOTARY: Final = Signer(10)
 VKEY: Final = VerifierKey(NAME, NOTARY.public_key)
 
 
-def the_root(previous: Root | None = None, rotated: str | None = None) -> Root:
+def the_root(previous: Root | None = None, rotated: str | None = None, people: People = PEOPLE) -> Root:
     """The first root, or the second, in which a key was rotated at offset 1."""
-    ids = {name: key_id(key.public_key) for name, key in PEOPLE.items()}
+    ids = {name: key_id(key.public_key) for name, key in people.items()}
     keys = {
         ids[name]: KeyModel(public=key.public_key.hex(), person=name, until=1 if name == rotated else None)
-        for name, key in PEOPLE.items()
+        for name, key in people.items()
     }
     roles = {
         role: RoleModel(keys=[ids[name] for name in names], threshold=2 if role == "root" else 1)
@@ -96,7 +125,7 @@ def the_root(previous: Root | None = None, rotated: str | None = None) -> Root:
         version=2 if previous else 1, previous=previous.digest if previous else None, keys=keys,
         roles={**roles, "policy": RoleModel(keys=[ids["cyd"], ids["dan"]], threshold=1)},
     )  # fmt: skip
-    return sign_root(content, [PEOPLE["ann"], PEOPLE["bob"]])
+    return sign_root(content, [people["ann"], people["bob"]])
 
 
 def manifest() -> bytes:
@@ -113,10 +142,10 @@ def manifest() -> bytes:
     return json.dumps({"layers": layers, "schemaVersion": 2}, sort_keys=True, separators=(",", ":")).encode()
 
 
-def statements(digest: str, first: Root) -> list[tuple[str, str, str, dict[str, Any]]]:
+def statements(digest: str, first: Root, people: People) -> list[tuple[str, str, str, dict[str, Any]]]:
     """Who says what: person, subject, type, predicate."""
     policies = [parse_policy((TEXT % days).encode()) for days in (10, 20)]
-    second = the_root(first, rotated="cyd")
+    second = the_root(first, "cyd", people)
 
     def policy(each: Policy, version: int, role: str) -> dict[str, Any]:
         return {"version": version, "role": role, "text": each.canonical().decode(), "at": NOW}
@@ -136,7 +165,7 @@ def statements(digest: str, first: Root) -> list[tuple[str, str, str, dict[str, 
     ]
 
 
-def record(signer: Signer, offset: int, statement: bytes) -> bytes:
+def record(signer: AnySigner, offset: int, statement: bytes) -> bytes:
     """The entry of a statement; its salt is its offset."""
     governance = Governance(
         LocalLog(HERE / "nowhere", "governance", create=False),
@@ -147,14 +176,14 @@ def record(signer: Signer, offset: int, statement: bytes) -> bytes:
     return governance.record(PAYLOAD_TYPE, statement)
 
 
-def certificate() -> Certificate:
+def certificate(people: People = PEOPLE) -> Certificate:
     """The certificate."""
     whole = manifest()
     digest = f"sha256:{sha256(whole).hexdigest()}"
-    first = the_root()
+    first = the_root(people=people)
     records = [
-        record(PEOPLE[person], offset, encode(subject, type_, predicate))
-        for offset, (person, subject, type_, predicate) in enumerate(statements(digest, first))
+        record(people[person], offset, encode(subject, type_, predicate))
+        for offset, (person, subject, type_, predicate) in enumerate(statements(digest, first, people))
     ]
     leaves = [leaf_hash(split_record(record)[0]) for record in records]
     size = len(leaves) - 1
@@ -175,16 +204,20 @@ def certificate() -> Certificate:
     return Certificate(**{name: getattr(made, name) for name in made.__slots__} | {"rows": rows})
 
 
-def expected(raw: bytes) -> dict[str, Any]:
+def expected(raw: bytes, people: People) -> dict[str, Any]:
     """What must be found."""
-    root_digest = the_root().digest
+    root_digest = the_root(people=people).digest
     found = verify_certificate(raw, root_digest, VKEY)
     assert not found.flaws, found.flaws
     return {"root": root_digest, "key": str(VKEY), "found": certificate_json(found, float(NOW + 60))}
 
 
+GOLDEN: Final[Mapping[str, People]] = {"certificate": PEOPLE, "ecdsa": MIXED}
+"""File → whose word is in it."""
+
 if __name__ == "__main__":
-    content = certificate().encode()
-    (HERE / "certificate.zip").write_bytes(content)
-    text = json.dumps(expected(content), indent=1, ensure_ascii=False, sort_keys=True)
-    (HERE / "certificate.json").write_text(f"{text}\n", encoding="utf-8")
+    for kind, people in GOLDEN.items():
+        content = certificate(people).encode()
+        (HERE / f"{kind}.zip").write_bytes(content)
+        text = json.dumps(expected(content, people), indent=1, ensure_ascii=False, sort_keys=True)
+        (HERE / f"{kind}.json").write_text(f"{text}\n", encoding="utf-8")
