@@ -1,7 +1,8 @@
 """The notary as a process: how fast it seals what a log has, how much memory it takes, how soon after an answer.
 
 `rates` puts it beside a bare consumer on the same core, from the same real Kafka. `memory` lets it seal a long local
-log. `delay` runs gateway, sidecar and notary under load and asks, for every answer, when a checkpoint covered it.
+log. `delay` runs gateway, sidecar and notary on a local log under load and asks, for every answer, when a checkpoint
+covered it: also for those that were on their way when the load ended, which waited longest.
 """
 
 from __future__ import annotations
@@ -11,13 +12,13 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness import bare_consumer, cli, data, environments, wrk
+from harness import bare_consumer, cli, data, environments, marks, wrk
 from harness.broker import TOPIC, broker
 from harness.growth import slope
 from harness.ours import ROOT, OurGateway, OurSidecar, tool
@@ -29,6 +30,7 @@ if str(ROOT) not in sys.path:
 
 from audit.config import Config, load
 from audit.log import configured_log
+from audit.log.base import LogReader
 from audit.proof.entry import Key, Kind
 from audit.proof.record import frame_record, parse_record
 from audit.show import walk
@@ -38,6 +40,7 @@ GOAL = 0.5  # notary ÷ bare consumer
 DELAY_GOAL = 5.0  # s, answered to sealed, p99
 GROWTH_GOAL = 16.0  # MiB a million records, once warm
 TIMEOUT = 900.0
+CAUGHT_UP = 60.0  # s that shipping and sealing may take after the load
 WARM = bare_consumer.WARM
 MIB = 1 << 20
 
@@ -221,13 +224,15 @@ def delay(run: cli.Run, seconds: int) -> tuple[list[dict[str, Any]], list[Bar]]:
         while not loading.done():
             _look(sealing, seen)
             time.sleep(0.005)
-        load_result = loading.result()
-    delays = _delays(config, sealing, seen)
-    delays.sort()
+        sent = loading.result()
+    wait_shipped(gateway.data, lambda: _look(sealing, seen))
+    delays = sorted(_delays(config, sealing, seen))
+    require_all(len(delays), sent.requests - sent.refused)
     p50, p99 = delays[len(delays) // 2], delays[int(len(delays) * 0.99)]
     rows = [
         {
-            "what": "answered to sealed", "answers": len(delays), "answers_s": round(load_result.requests / seconds),
+            "what": "answered to sealed, local log", "answers": len(delays),
+            "answers_s": round(sent.requests / seconds),
             "p50_s": round(p50, 3), "p99_s": round(p99, 3), "most_s": round(delays[-1], 3),
         }
     ]  # fmt: skip
@@ -240,27 +245,65 @@ def _look(sealing: Sealing, seen: list[tuple[int, int]]) -> None:
         seen.append((size, time.time_ns()))
 
 
+def wait_shipped(directory: Path, look: Callable[[], None], timeout: float = CAUGHT_UP) -> None:
+    """Wait until the log has all that the journal made durable up to now.
+
+    At the end of a load that is more than the log has, and what is missing is what waits longest.
+
+    Args:
+        directory: the gateway's data directory.
+        look: called again and again meanwhile.
+        timeout: seconds.
+
+    Raises:
+        BenchError: the log does not have it in time.
+    """
+    worker = marks.worker(directory)
+    durable = marks.progress(directory, worker).durable
+
+    def done(now: marks.Progress) -> bool:
+        look()
+        return now.acknowledged >= durable
+
+    marks.wait_for(directory, worker, done, timeout=timeout, what="shipping what was answered")
+
+
+def require_all(found: int, answered: int) -> None:
+    """Raises BenchError when the log has fewer answers than have left: the slowest would not count."""
+    if found < answered:
+        raise BenchError(f"{answered} answers have left, and the log has {found} of them")
+
+
 def _delays(config: Config, sealing: Sealing, seen: list[tuple[int, int]]) -> list[float]:
-    """Seconds of every exchange that the log has now; waits for the last one's checkpoint."""
+    """Seconds of every answer that the log has now; waits for the last one's checkpoint."""
     reader = configured_log(config).reader()
     try:
         _, end = reader.bounds(0)
-        deadline = time.monotonic() + 60
-        while sealing.size() < end and time.monotonic() < deadline:
+        deadline = time.monotonic() + CAUGHT_UP
+        while not seen or seen[-1][0] < end:
+            if time.monotonic() > deadline:
+                raise BenchError(f"the notary sealed {sealing.size()} of {end} records in {CAUGHT_UP:.0f} s")
             _look(sealing, seen)
             time.sleep(0.005)
-        _look(sealing, seen)
-        return list(_each(reader, end, seen))
+        return list(delays_of(reader, end, seen))
     finally:
         reader.close()
 
 
-def _each(reader: Any, end: int, seen: list[tuple[int, int]]) -> Iterator[float]:
+def delays_of(reader: LogReader, end: int, seen: list[tuple[int, int]]) -> Iterator[float]:
+    """Seconds from answer to checkpoint, of each answer below `end`.
+
+    Args:
+        reader: of the log.
+        end: an offset.
+        seen: (leaves, ns since 1970) of each checkpoint, when it was first seen; the last one covers `end`.
+    """
     covered = iter(seen)
     size, at = next(covered)
     for entry in walk(reader, 0, 0, end):
         while entry.offset >= size:
             size, at = next(covered)
         parsed = parse_record(entry.value or b"").entry
-        if parsed.kind == Kind.INFERENCE:
+        # Refused requests are recorded, too, and are none of the answers that the load counts as such.
+        if parsed.kind == Kind.INFERENCE and parsed.fields[Key.STATUS] < 400:
             yield (at - parsed.fields[Key.COMMITTING]) / 1e9

@@ -1,4 +1,4 @@
-"""Each guard of what `affiant audit` prints and writes is taken out once, in a copy, and the tests must fail."""
+"""Each guard of what `affiant audit` and its bench print and write is taken out once, in a copy; the tests must fail."""
 
 from __future__ import annotations
 
@@ -14,8 +14,10 @@ COMPLETENESS = "cli/audit_completeness.py"
 OF_COMPLETENESS = "tests/unit/cli/test_audit_completeness.py"
 BUNDLE, OF_BUNDLE = "cli/audit_bundle.py", "tests/unit/cli/test_audit_bundle.py"
 TABLES, OF_TABLES = "audit/auditor/tables.py", "tests/unit/audit/auditor/test_tables.py"
+DELAY, OF_DELAY = "bench/harness/notary.py", "tests/unit/bench/test_notary.py"
 COPIED = (
     "audit",
+    "bench/harness",
     "service",
     "registry",
     "cli",
@@ -24,6 +26,8 @@ COPIED = (
     OF_COMPLETENESS,
     OF_BUNDLE,
     OF_TABLES,
+    OF_DELAY,
+    "tests/unit/bench/conftest.py",
 )
 
 MUTATIONS = (
@@ -90,6 +94,27 @@ MUTATIONS = (
         "            self._path.chmod(0o600)\n",
         "            pass\n",
         OF_TABLES,
+    ),
+    Mutation(
+        "the answers that wait longest are not waited for",
+        DELAY,
+        "        return now.acknowledged >= durable\n",
+        "        return True\n",
+        OF_DELAY,
+    ),
+    Mutation(
+        "nobody misses answers that are not counted",
+        DELAY,
+        "    if found < answered:\n",
+        "    if False:\n",
+        OF_DELAY,
+    ),
+    Mutation(
+        "refused requests count as answers",
+        DELAY,
+        " and parsed.fields[Key.STATUS] < 400",
+        "",
+        OF_DELAY,
     ),
 )
 
