@@ -14,14 +14,16 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 
+from audit.config import load
 from audit.errors import ConfigError
+from audit.log import configured_log
 from audit.proof.bundle import parse_bundle_file
 from audit.proof.evidence import Shown, verify_parsed
 from audit.proof.note import VerifierKey
 from audit.proof.told import journals_json
 
 from .audit_bundle_packages import packages
-from .audit_open import IndexOption, opened
+from .audit_open import IndexOption, opened, topic_of
 from .errors import WRONG
 from .options import ConfigOption
 from .output import ForceOption, check_output, write_output
@@ -101,7 +103,7 @@ def bundle(
     names = [record_id_given(each) for each in record or []]
     check_output(output, force=force)
     with opened(config, index) as records:
-        selection = _selected(records, offsets, caller, subject, names, topic)
+        selection = _selected(records, offsets, caller, subject, names, topic, config)
         trust = records.trees.trust
         with _stages() as begin:
             made = make_bundle(
@@ -183,6 +185,7 @@ def _selected(
     subject: str | None,
     names: list[str],
     topic: str | None,
+    config: Path | None,
 ) -> Selection:
     from audit.auditor.evidence import select_range, select_records, select_who
 
@@ -191,9 +194,8 @@ def _selected(
         if found is None or int(found[3]) < int(found[2]):
             raise ConfigError("--range: want PARTITION:FIRST-LAST, such as 0:0-9999")
         partition = int(found[1])
-        return select_range(
-            records, _topic(records, partition, topic), partition, int(found[2]), int(found[3]) + 1
-        )
+        named = _topic(records, partition, topic, config)
+        return select_range(records, named, partition, int(found[2]), int(found[3]) + 1)
     for option, value in (("caller", caller), ("subject", subject)):
         if value is not None:
             if not _PSEUDONYM.fullmatch(value):
@@ -202,17 +204,22 @@ def _selected(
     return select_records(records, names)
 
 
-def _topic(records: Records, partition: int, topic: str | None) -> bytes:
-    """The topic with that partition: the one that is named, else the log's, else the only one."""
+def _topic(records: Records, partition: int, topic: str | None, config: Path | None) -> bytes:
+    """The topic with that partition: the one that is named, else the log's, else the only one. Where the log is not
+    there it MUST be named: the governance log's, or that of a log of before, is not meant without a word.
+    """
     known = [tree.tree.topic for tree in records.heads if tree.tree.partition == partition]
     if topic is not None:
         known = [each for each in known if each.hex() == topic]
     elif len(known) > 1:
-        # The log's own comes before the governance log's.
-        known = [each for each in records.topics if each in known][:1] or known
+        log = topic_of(lambda: configured_log(load(config), create=False))
+        known = [each for each in known if log is not None and each == log.id] or known
     if not known:
         which = "" if topic is None else f" of the topic {topic}"
         raise ConfigError(f"nothing of partition {partition}{which} is sealed")
     if len(known) != 1:
-        raise ConfigError(f"partition {partition} is sealed of {len(known)} topics; say which with --topic")
+        raise ConfigError(
+            f"partition {partition} is sealed of {len(known)} topics; say which with --topic: "
+            + ", ".join(each.hex() for each in known)
+        )
     return known[0]

@@ -147,7 +147,7 @@ class _Logs:
         """Id → partitions."""
         if not self._is_there():
             return {}
-        found = [topic for topic in (_topic(self._log), _topic(self._governance)) if topic is not None]
+        found = [topic for topic in (topic_of(self._log), topic_of(self._governance)) if topic is not None]
         return {topic.id: topic.partitions for topic in found}
 
     def _governance(self) -> Log:
@@ -177,7 +177,8 @@ class _Logs:
             self._reader().close()
 
 
-def _topic(log: Callable[[], Log]) -> Topic | None:
+def topic_of(log: Callable[[], Log]) -> Topic | None:
+    """Of a log; None where there is none, or it does not answer."""
     try:
         return log().topic()
     except LogError:

@@ -111,18 +111,19 @@ class Shown:
                 f"that a gateway has signed over {left:,} of {asked:,} {_records(asked)} of journals "
                 "(the notary has): " + "; ".join(self.journals.why())
             )
-        if self.journals.unchecked:
-            said.append(
-                f"{self.journals.unchecked} journal signatures: the openings with the keys are not in the bundle"
-            )
+        if left := self.journals.unchecked:
+            hold = "signature of a journal holds" if left == 1 else "signatures of journals hold"
+            said.append(f"that {left:,} {hold}: the opening with the key is not in the bundle")
         if self.journals.signers:
             said.append(
                 "that these journals are gateways': anybody can begin one; compare their keys with your gateways'"
             )
         if self.missing_packages:
             said.append("what these models are: " + ", ".join(self.missing_packages))
-        if not any(tree.witnesses for tree in self.trees):
-            said.append("that nobody was shown another log: no witness that was named vouches for it")
+        alone = [tree.origin for tree in self.trees if not tree.witnesses]
+        if alone or not self.trees:  # each tree has a checkpoint of its own
+            which = "" if len(alone) == len(self.trees) else f": {', '.join(alone)}"
+            said.append("that nobody was shown another log: no witness that was named vouches for it" + which)
         return said
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import zipfile
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -150,6 +152,100 @@ def test_a_partition_that_nobody_has_sealed_is_said(
     said = " ".join(capsys.readouterr().err.split())
     assert "nothing of partition 7 is sealed" in said
     assert "--topic" not in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (
+            ("--range", "7:0-1", "--topic", "00" * 16),
+            f"nothing of partition 7 of the topic {'00' * 16} is sealed",
+        ),
+        (
+            ("--range", "0:0-1", "--topic", "00" * 16),
+            f"nothing of partition 0 of the topic {'00' * 16} is sealed",
+        ),
+        (("--range", f"0:5-{SIZE}"), f"offsets 5 to {SIZE} are not all of the {SIZE} that are sealed"),
+        (("--range", "0:3-2"), "want PARTITION:FIRST-LAST"),
+    ],
+)
+def test_what_a_range_has_not_is_said(
+    arguments: tuple[str, ...],
+    words: str,
+    sealed: SealedLog,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """With what was asked for, and nothing is written."""
+    assert affiant(sealed, "bundle", "-o", str(tmp_path / "e.zip"), *arguments) == 2
+    assert words in " ".join(capsys.readouterr().err.split())
+    assert not (tmp_path / "e.zip").exists()
+
+
+@pytest.fixture
+def governed(sealed: SealedLog, tmp_path: Path) -> tuple[SealedLog, str]:
+    """A copy whose store has a governance log's tree, too; and that log's id."""
+    governance = sealed_log(tmp_path / "governance", 2, (), archive_records=8)
+    copy = replace(sealed, root=tmp_path / "copy")
+    for name in ("log", "sealed"):
+        shutil.copytree(sealed.root / name, copy.root / name)
+    shutil.copytree(governance.store, copy.store, dirs_exist_ok=True)
+    shutil.copytree(governance.log_directory, copy.root / "log-governance")
+    copy.settings()
+    return copy, governance.topic.id.hex()
+
+
+def tree_of(file: Path, sealed: SealedLog, capsys: pytest.CaptureFixture[str]) -> str:
+    """Whose tree is in a bundle: the topic's id."""
+    (tree,) = checked(file, sealed, capsys)["trees"]
+    return tree["origin"].split("/")[-2]
+
+
+def test_a_range_is_of_the_log_unless_another_topic_is_named(
+    governed: tuple[SealedLog, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The governance log has a partition of the same number."""
+    log, other = governed
+    file = made(log, tmp_path / "1.zip", "--range", "0:0-1")
+    assert tree_of(file, log, capsys) == log.topic.id.hex()
+    file = made(log, tmp_path / "2.zip", "--range", "0:0-1", "--topic", other)
+    assert tree_of(file, log, capsys) == other
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_where_the_log_is_not_there_a_range_names_its_topic(
+    governed: tuple[SealedLog, str], tmp_path: Path, capsys: pytest.CaptureFixture[str], again: bool
+) -> None:
+    """Gone, or made again: what is sealed is not of it, and the governance log is not taken in its place."""
+    log, other = governed
+    shutil.rmtree(log.log_directory)
+    if again:
+        log.log()
+    assert affiant(log, "bundle", "-o", str(tmp_path / "e.zip"), "--range", "0:0-1") == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert "partition 0 is sealed of 2 topics; say which with --topic" in said
+    assert log.topic.id.hex() in said
+    assert other in said
+    file = made(log, tmp_path / "e.zip", "--range", "0:0-1", "--topic", log.topic.id.hex())
+    assert tree_of(file, log, capsys) == log.topic.id.hex()
+
+
+def test_what_a_bundle_does_not_show_is_said_when_it_is_made(
+    sealed: SealedLog, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A line each, the same that its JSON and its receiver are told; and over how many records journals have signed."""
+    range_ = ("--range", "0:2-3", "--chain", "1")
+    file = made(sealed, tmp_path / "e.zip", *range_)
+    said = capsys.readouterr().out.splitlines()
+    wanted = checked(file, sealed, capsys)["not_shown"]
+    assert len(wanted) == 4
+    assert [line for line in said if line.startswith("  it does not show ")] == [
+        f"  it does not show {line}" for line in wanted
+    ]
+    assert affiant(sealed, "bundle", "-o", str(tmp_path / "2.zip"), *range_, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["not_shown"] == wanted
+    made(sealed, tmp_path / "3.zip", "--range", "0:2-2")
+    assert "journals have signed over 1 of 1 record of journals\n" in capsys.readouterr().out
 
 
 def test_a_file_that_is_there_is_left_as_it_is(sealed: SealedLog, tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from audit.proof.bundle import (
     TreePart,
     parse_bundle_file,
 )
-from audit.proof.checkpoint import Checkpoint, sign_checkpoint
+from audit.proof.checkpoint import Checkpoint, open_checkpoint, sign_checkpoint
 from audit.proof.entry import Key, Kind, parse_entry
 from audit.proof.errors import FormatError, NotProved
 from audit.proof.evidence import Shown, _verify_blobs, key_of, verify_bundle
@@ -97,6 +97,7 @@ def test_it_says_what_it_does_not_show() -> None:
     """In words, each with its reason."""
     said = " ".join(shown(SOUND).not_shown())
     assert "no witness" in said
+    assert "that the report, the time of making and the maker's name are true" in said
     assert DIGEST in said
     assert "left some out" not in said
     assert "that these journals are gateways': anybody can begin one" in said
@@ -108,6 +109,39 @@ def test_it_says_what_it_does_not_show() -> None:
     said = " ".join(found.not_shown())
     assert "left some out" in said
     assert "signed over 1 of 1 record of" in said
+
+
+@pytest.mark.parametrize(
+    ("first", "signatures"),
+    [(SIZE - 2, "1 signature of a journal holds"), (9, "2 signatures of journals hold")],
+)
+def test_signatures_that_no_key_is_there_for_are_said(first: int, signatures: str) -> None:
+    """They are no flaw, a bundle is a selection; nor do they count."""
+    kinds = [parse_record(kept.record).entry.kind for kept in TREE.records[first:]]
+    assert Kind.OPENING not in kinds
+    part = tree(records=TREE.records[first:], wanted=((first, SIZE),))
+    found = shown(bundle(part, selection={"kind": "range", "value": f"3:{first}-{SIZE - 1}"}))
+    assert (found.flaws, found.journals.signatures) == ([], 0)
+    said = f"that {signatures}: the opening with the key is not in the bundle"
+    assert said in found.not_shown()
+    assert said not in shown(SOUND).not_shown()
+
+
+def test_each_log_that_no_witness_vouches_for_is_said() -> None:
+    """A witness of one tree says nothing of another, which its notary may have forked."""
+    origin = f"{make.TREE[:-1]}4"
+    head = open_checkpoint(TREE.checkpoint, key_of(make.VKEY, TREE.origin)).checkpoint
+    note = sign_checkpoint(Checkpoint(origin, head.size, head.root), make.NOTARY)
+    other = tree(origin=origin, checkpoint=note, earlier={})
+    named = {"kind": "range", "value": f"3:0-{SIZE - 1},4:0-{SIZE - 1}"}
+    both = dataclasses.replace(SOUND, trees=(TREE, other), selection=named)
+    for witnesses, left in (((make.WITNESS_KEY,), f": {origin}"), ((), "")):
+        found = shown(both, *witnesses)
+        assert (found.flaws, found.complete) == ([], True)
+        assert found.not_shown()[-1].endswith(
+            f"shown another log: no witness that was named vouches for it{left}"
+        )
+    assert not any("no witness" in line for line in shown(SOUND, make.WITNESS_KEY).not_shown())
 
 
 def test_records_that_were_not_asked_for_are_told_apart() -> None:
