@@ -346,15 +346,10 @@ def _lines(each: TreeVerified) -> Iterator[str]:
         if count:
             yield f"  {counted(count, one, more)}"
     for signer in each.signers[:_SIGNERS]:
-        key = (
-            f"by the key {signer['key']}"
-            if signer["key"]
-            else "without its opening here, so its key is not known"
-        )
-        opened = "before these offsets" if signer["opened"] is None else f"at offset {signer['opened']}"
-        yield f"  journal {signer['journal']}: opened {opened}, last signed at {signer['last_signed']}, {key}"
-    if len(each.signers) > _SIGNERS:
-        yield f"  {counted(len(each.signers) - _SIGNERS, 'journal')} more: --json has them"
+        yield f"  journal {signer['journal']}: {_signer(signer)}"
+    if (kept := len(each.signers) - _SIGNERS) > 0:
+        others = each.journals - _SIGNERS
+        yield f"  {counted(others, 'journal')} more: --json has {'them' if kept == others else f'{kept:,} of them'}"
     if each.more_remarks:
         yield f"  {counted(each.more_remarks, 'note')} more"
     if each.more_flaws or each.stopped_at is not None:
@@ -364,6 +359,15 @@ def _lines(each: TreeVerified) -> Iterator[str]:
         yield f"  {counted(len(each.flaws), 'thing')} wrong are named, {each.more_flaws} more are not{beyond}"
     if each.witnesses:
         yield f"  vouched for by {', '.join(each.witnesses)}"
+
+
+def _signer(signer: Mapping[str, object]) -> str:
+    """Where a journal was opened and last signed, by which key: no more than was seen at these offsets."""
+    if signer["opened"] is None:
+        return "not opened at these offsets, so its key is not known and no signature of it was checked"
+    if signer["key"] is None:
+        return f"opened at offset {signer['opened']}, and no signature of it holds: its key is not known"
+    return f"opened at offset {signer['opened']}, last signed at {signer['last_signed']}, by the key {signer['key']}"
 
 
 def _json(each: TreeVerified) -> dict[str, Any]:
