@@ -1,4 +1,4 @@
-"""Each guard of what `affiant audit` and its bench print and write is taken out once, in a copy; the tests must fail."""
+"""Each guard of what `affiant audit` and its bench print and write is taken out once, in a copy; tests must fail."""
 
 from __future__ import annotations
 
