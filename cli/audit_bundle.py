@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from audit.auditor.records import Records
 
 _ERRORS: Final = Console(stderr=True)
+_SHOWN: Final = 20
+"""Of what was left out, that are told one by one; the JSON has all."""
 _RANGE: Final = re.compile(r"(0|[1-9]\d{0,9}):(\d{1,18})-(\d{1,18})", re.ASCII)
 _PSEUDONYM: Final = re.compile(r"[0-9a-f]{32}", re.ASCII)
 
@@ -78,6 +80,13 @@ def bundle(
             "without payloads, about 1 KB each, packed 200 bytes.",
         ),
     ] = 65_536,
+    with_flaws: Annotated[
+        bool,
+        typer.Option(
+            "--with-flaws",
+            help="Write it also when something is wrong with the records, as evidence of that; still exit code 1.",
+        ),
+    ] = False,
     force: ForceOption = False,
     index: IndexOption = None,
     config: ConfigOption = None,
@@ -87,9 +96,11 @@ def bundle(
 
     Who gets it checks it with `affiant-verify bundle FILE --key VKEY`, which needs nothing but the notary's key.
     It is verified here too before it is written. A --range shows that nothing was left out, and so do ids; of a
-    --caller or --subject some records may be missing. It is said over how many records no gateway has signed.
+    --caller or --subject some records may be missing. It is said over how many records no gateway has signed; what
+    would lead to its signature and does not verify is named, and left out.
     What of the packages is missing or changed in the model store is said, and left out. Exit code 1 when a record is
-    not sealed or the bundle would not verify, and nothing is written; and, with what is whole written, when the store
+    not sealed or the bundle would not verify (two entries have one id, say), and nothing is written without
+    --with-flaws; and, with what is whole written, when the store
     has a package that is damaged. One that the store does not have is a warning.
 
     Example: affiant audit bundle -o evidence.zip --range 0:0-9999
@@ -121,38 +132,49 @@ def bundle(
             shown = verify_parsed(
                 *parse_bundle_file(raw), key, trust.witnesses, trust.quorum, begin("verifying", count)
             )
+            if shown.flaws and with_flaws:
+                raw = made.flawed(shown.flaws).encode()  # the same, and its report says what is wrong
     for flaw in shown.flaws:
         typer.echo(f"WRONG  {printable(str(flaw))}", err=True)
-    if shown.flaws:
+    for line in made.broken[:_SHOWN]:
+        typer.echo(f"WARNING  {printable(line)}: left out", err=True)
+    if (more := len(made.broken) - _SHOWN) > 0:
+        typer.echo(f"WARNING  {more:,} more ways to signatures do not verify: left out", err=True)
+    if shown.flaws and not with_flaws:
+        typer.echo(
+            "nothing is written; --with-flaws writes it all the same, as evidence of what is wrong", err=True
+        )
         raise typer.Exit(WRONG)
     write_output(output, raw, force=force, mode=0o600)
-    _tell(output, len(raw), shown, made, as_json=as_json)
+    _tell(output, len(raw), shown, made, chain, as_json=as_json)
     for lack in made.lacks:
         typer.echo(
             f"{'WRONG' if lack.wrong else 'WARNING'}  {printable(f'{lack.package}: {lack.said}')}", err=True
         )
-    if any(lack.wrong for lack in made.lacks):
+    if shown.flaws or any(lack.wrong for lack in made.lacks):
         raise typer.Exit(WRONG)
 
 
-def _tell(output: Path, size: int, shown: Shown, made: Made, *, as_json: bool) -> None:
-    """What the file shows."""
+def _tell(output: Path, size: int, shown: Shown, made: Made, chain: int, *, as_json: bool) -> None:
+    """What the file shows. `chain`: the budget that was given."""
     journals, needed, lacks = shown.journals, made.needed, made.lacks
     told: dict[str, Any] = {
         "file": str(output), "bytes": size, "records": sum(tree.records for tree in shown.trees),
         "payloads": shown.payloads, "without_payload": shown.without_payload, "packages": shown.packages,
         "erased": list(made.erased),
         "missing_packages": shown.missing_packages, "package_lacks": [lack._asdict() for lack in lacks],
-        "complete": shown.complete,
+        "complete": shown.complete, "flaws": [flaw._asdict() for flaw in shown.flaws], "left_out": list(made.broken),
         "gateway_signature": {**journals_json(journals), "chain_needed": needed}, "not_shown": shown.not_shown(),
     }  # fmt: skip
     if as_json:
         typer.echo(json.dumps(told, indent=2))
         return
     held = f"{counted(told['records'], 'record')}, {counted(shown.payloads, 'payload')}"
-    typer.echo(f"{output}: {held}, {size:,} bytes; it verifies")
+    verdict = f"{len(shown.flaws)} WRONG, it does not verify" if shown.flaws else "it verifies"
+    typer.echo(f"{output}: {held}, {size:,} bytes; {verdict}")
     if journals.asked:
-        hint = f"; --chain {needed} leaves none out" if journals.left_out else ""
+        rest = "only what does not verify" if made.broken else "none"
+        hint = f"; --chain {needed} leaves {rest} out" if journals.left_out and needed > chain else ""
         typer.echo(
             f"  the keys of their journals have signed over {journals.asked_sworn:,} of {journals.asked:,} "
             f"{'record' if journals.asked == 1 else 'records'} of journals{hint}"

@@ -152,36 +152,38 @@ class Chains:
         self._select: Callable[[str, Sequence[object]], list[tuple[Any, ...]]] = index.select
         self._tree = [place[0].hex(), place[1], size]
 
-    def openings(self, epochs: Iterable[tuple[bytes, int]]) -> set[int]:
-        """Offsets of the openings of these epochs of journals."""
+    def openings(self, epochs: Iterable[tuple[bytes, int]]) -> list[int]:
+        """Offsets of what says that it is the opening of one of these epochs of journals, rising."""
         wanted = {(journal.hex(), min(epoch, _MOST - 1)) for journal, epoch in epochs}
         rows = self._select(
-            'SELECT journal, epoch, min("offset") FROM entries WHERE topic = ? AND partition = ? AND "offset" < ? '
-            "AND kind = 'opening' AND journal IN (SELECT unnest(?::VARCHAR[])) GROUP BY ALL",
+            'SELECT journal, epoch, "offset" FROM entries WHERE topic = ? AND partition = ? AND "offset" < ? '
+            "AND kind = 'opening' AND journal IN (SELECT unnest(?::VARCHAR[])) ORDER BY \"offset\"",
             [*self._tree, sorted({journal for journal, _ in wanted})],
         )
-        return {offset for journal, epoch, offset in rows if (journal, epoch) in wanted}
+        return [offset for journal, epoch, offset in rows if (journal, epoch) in wanted]
 
-    def signed(self, journals: Iterable[bytes]) -> Wanted:
-        """The sequences of the journals' signed entries."""
-        found: dict[bytes, list[int]] = {}
+    def signed(self, journals: Iterable[bytes]) -> dict[bytes, dict[int, list[int]]]:
+        """By journal and sequence, rising, the offsets of what says that it is a signed entry."""
+        found: dict[bytes, dict[int, list[int]]] = {}
         rows = self._select(
-            'SELECT DISTINCT journal, sequence FROM entries WHERE topic = ? AND partition = ? AND "offset" < ? '
+            'SELECT journal, sequence, "offset" FROM entries WHERE topic = ? AND partition = ? AND "offset" < ? '
             "AND kind IN ('opening', 'heartbeat', 'closing') AND sequence IS NOT NULL "
             "AND journal IN (SELECT unnest(?::VARCHAR[])) ORDER BY ALL",
             [*self._tree, [journal.hex() for journal in journals]],
         )
-        for journal, sequence in rows:
-            found.setdefault(bytes.fromhex(journal), []).append(sequence)
+        for journal, sequence, offset in rows:
+            found.setdefault(bytes.fromhex(journal), {}).setdefault(sequence, []).append(offset)
         return found
 
-    def offsets(self, spans: Sequence[Span]) -> set[int]:
-        """Where the entries of spans are: of each the first, when it was delivered twice."""
+    def places(self, spans: Sequence[Span]) -> dict[tuple[bytes, int], list[int]]:
+        """Where entries of spans are, by journal and sequence; several, rising, when one was shipped twice, or when
+        somebody has put another one under its sequence.
+        """
         rows = self._select(
-            'SELECT min(entries."offset") FROM entries JOIN (SELECT unnest(?::VARCHAR[]) AS of, '
+            'SELECT DISTINCT journal, sequence, entries."offset" FROM entries JOIN (SELECT unnest(?::VARCHAR[]) AS of, '
             "unnest(?::BIGINT[]) AS low, unnest(?::BIGINT[]) AS high) AS spans "
             "ON journal = spans.of AND sequence >= spans.low AND sequence <= spans.high "
-            'WHERE topic = ? AND partition = ? AND "offset" < ? GROUP BY journal, sequence',
+            'WHERE topic = ? AND partition = ? AND "offset" < ? ORDER BY ALL',
             [
                 [span.journal.hex() for span in spans],
                 [span.first for span in spans],
@@ -189,4 +191,7 @@ class Chains:
                 *self._tree,
             ],
         )
-        return {offset for (offset,) in rows}
+        found: dict[tuple[bytes, int], list[int]] = {}
+        for journal, sequence, offset in rows:
+            found.setdefault((bytes.fromhex(journal), sequence), []).append(offset)
+        return found

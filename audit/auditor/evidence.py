@@ -7,7 +7,7 @@ the notary's key.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import groupby
@@ -18,12 +18,14 @@ from audit.proof.bundle import Bundle as EvidenceBundle
 from audit.proof.bundle import PackagePart
 from audit.proof.entry import Key
 from audit.proof.evidence import RANGE, RECORD, range_text
+from audit.proof.flaws import Flaw
 from audit.proof.journals import verify_journals
 from audit.sealed import SealedTree
 
-from .chains import BUDGET, choose, wanted_of
+from .chains import BUDGET, Place, Wanted, choose, wanted_of
 from .gather import Gathering, Progress
 from .index import Located
+from .links import keys_of, signed_next, take_along
 from .records import Records
 from .report import Report
 
@@ -68,10 +70,14 @@ class Made(NamedTuple):
 
     bundle: EvidenceBundle
     needed: int
+    flawed: Callable[[Sequence[Flaw]], EvidenceBundle]
+    """The same bundle, with these flaws in its report."""
     lacks: Sequence[Lack] = ()
     """What of the records' packages could not be taken in."""
     erased: Sequence[str] = ()
     """Of payloads that are not in it: which are erased, by whose signed statement."""
+    broken: Sequence[str] = ()
+    """What does not verify of the entries that would lead to signatures, and was left out."""
 
 
 def select_range(records: Records, topic: bytes, partition: int, first: int, end: int) -> Selection:
@@ -105,7 +111,10 @@ def select_who(records: Records, kind: str, pseudonym: str) -> Selection:
         [pseudonym, MAX_RECORDS + 1],
     )
     if not rows:
-        raise NoSuchRecord(f"no sealed record of the {kind} {pseudonym} is known")
+        raise NoSuchRecord(
+            f"the index knows no sealed record of the {kind} {pseudonym}; what the archive hides only `affiant audit "
+            "verify` finds"
+        )
     if len(rows) > MAX_RECORDS:
         raise NoSuchRecord(
             f"{kind} {pseudonym} has more than the {MAX_RECORDS} records that one bundle takes"
@@ -160,7 +169,8 @@ def make_bundle(
     made = {"by": by, "time": clock().strftime("%Y-%m-%dT%H:%M:%SZ")}
     report = Report(selection.kind, made)
     gatherings = _gatherings(records, selection, begin)
-    needed = _take_chains(gatherings, budget, begin)
+    needed, broken = _take_chains(gatherings, budget, begin)
+    report.broken = broken
     parts = []
     erased: Counter[str] = Counter()
     for each in gatherings:
@@ -186,12 +196,12 @@ def make_bundle(
     report.erased = [f"{count} of them erased: {words}" for words, count in erased.items()]
     report.lacks = [f"{lack.package}: {lack.said}" for lack in lacks]
     about = {"kind": selection.kind, "value": value}
-    return Made(
-        EvidenceBundle(about, made, tuple(parts), held, report.html(value).encode()),
-        needed,
-        lacks,
-        report.erased,
-    )
+
+    def flawed(flaws: Sequence[Flaw]) -> EvidenceBundle:
+        report.flaws = [str(flaw) for flaw in flaws]
+        return EvidenceBundle(about, made, tuple(parts), held, report.html(value).encode())
+
+    return Made(flawed(()), needed, flawed, lacks, report.erased, broken)
 
 
 def _gatherings(records: Records, selection: Selection, begin: Begin) -> list[Gathering]:
@@ -206,17 +216,22 @@ def _gatherings(records: Records, selection: Selection, begin: Begin) -> list[Ga
     return sorted(found, key=lambda each: each.tree.tree.origin)
 
 
-def _take_chains(gatherings: Sequence[Gathering], budget: int, begin: Begin) -> int:
+def _take_chains(gatherings: Sequence[Gathering], budget: int, begin: Begin) -> tuple[int, list[str]]:
     """Read the entries to the journals' next signed ones, and the openings with the journals' keys.
 
-    Returns the budget that would take all.
+    Returns the budget that would take all, and what does not verify of them.
     """
     wanted = {each.place: wanted_of(each.entries.values()) for each in gatherings}
-    signed = {each.place: each.chains.signed(wanted[each.place]) for each in gatherings}
+    signed: dict[Place, Wanted] = {}
+    keys: dict[Place, Mapping[bytes, bytes]] = {}
+    broken: list[str] = []
+    for each in gatherings:
+        keys[each.place], wrong = keys_of(each)
+        signed[each.place], unsigned = signed_next(each, wanted[each.place], keys[each.place])
+        broken += wrong + unsigned
     chosen = choose(wanted, signed, budget)
     for each in gatherings:
         own = [span for span in (*chosen.spans, *chosen.ends) if span.place == each.place]
-        offsets = each.chains.offsets(own) if own else set()
-        offsets = (offsets | each.openings()) - each.entries.keys()
-        each.read(offsets, begin("signatures", len(offsets)))
-    return chosen.needed
+        length = sum(span.signed - span.first + 1 for span in own)
+        broken += take_along(each, own, keys[each.place], begin("signatures", length))
+    return chosen.needed, broken

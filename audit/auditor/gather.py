@@ -13,7 +13,7 @@ from audit.archive import Part
 from audit.errors import ArchiveGap
 from audit.proof.bundle import Earlier, Kept, TreePart
 from audit.proof.checkpoint import parse_checkpoint
-from audit.proof.entry import JOURNAL_KINDS, Entry, Key, parse_entry
+from audit.proof.entry import JOURNAL_KINDS, Entry, Key, Kind, parse_entry, signature_holds
 from audit.proof.errors import FormatError
 from audit.proof.merkle import consistency_proof, inclusion_proof
 from audit.proof.note import parse_note
@@ -52,15 +52,29 @@ class Gathering:
     def read(self, offsets: Iterable[int], progress: Progress) -> None:
         """Take entries in, out of their bundles. Raises FormatError, ObjectsUnavailable."""
         for offset in _counted(sorted(set(offsets) - self.entries.keys()), progress):
-            self.entries[offset] = parse_entry(self._fetch(offset // WIDTH)[offset % WIDTH])
+            self.entries[offset] = self.at(offset)
 
-    def openings(self) -> set[int]:
-        """Where the openings are, with the journals' keys, of all entries that are in it now."""
-        return self.chains.openings(
+    def at(self, offset: int) -> Entry:
+        """What the tree has there; it is not taken in. Raises FormatError, ObjectsUnavailable."""
+        return self.entries.get(offset) or parse_entry(self._fetch(offset // WIDTH)[offset % WIDTH])
+
+    def openings(self) -> list[tuple[int, Entry]]:
+        """What says that it is the opening, with the journal's key, of an entry that is in it now; each is signed by
+        the key that it names. Rising by offset.
+        """
+        epochs = {
             (entry.fields[Key.JOURNAL], entry.fields[Key.EPOCH])
             for entry in self.entries.values()
             if entry.kind in JOURNAL_KINDS
-        )
+        }
+        found = ((offset, self.at(offset)) for offset in self.chains.openings(epochs))
+        return [
+            (offset, entry)
+            for offset, entry in found
+            if entry.kind == Kind.OPENING
+            and (entry.fields[Key.JOURNAL], entry.fields[Key.EPOCH]) in epochs
+            and signature_holds(entry, entry.fields[Key.PUBLIC_KEY])
+        ]
 
     def part(self, payloads: dict[int, bytes], progress: Progress) -> TreePart:
         """With the inclusion proof of each entry, and the records that were asked for whole."""

@@ -96,6 +96,10 @@ class Shown:
         said = [
             "that the report, the time of making and the maker's name are true: nothing signed covers them"
         ]
+        if any(flaw.what == "journal" for flaw in self.flaws):
+            said.append(
+                "that a gateway has written what is named WRONG: it stands in the sealed log, where others could put it"
+            )
         if not self.complete:
             said.append(
                 "that these are all records of the selection: who made the bundle may have left some out "

@@ -3,11 +3,14 @@
 A journal signs an opening, a heartbeat or a closing entry; by the chain each of them covers every entry before it. So
 an entry is sworn to when the entries from it to a signed one are there, each chained to the one before it. Gaps are
 no flaw: a bundle is a selection.
+
+Of different entries with one sequence the journal's is the one that the next entry is chained to, wherever it stands:
+whoever carries a journal to the log can put his own in front of it. The others are flaws, and nothing swears to them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 
 from .entry import JOURNAL_KINDS, SIGNED_KINDS, Entry, Key, Kind, signature_holds
@@ -44,7 +47,7 @@ class Sworn:
     sworn: int = 0
     """Entries that an unbroken chain leads from to a signed entry of their journal."""
     asked: int = 0
-    """Entries that were asked for; the next four are parts of them."""
+    """Entries that were asked for; the next five are parts of them."""
     asked_sworn: int = 0
     left_out: int = 0
     """Not sworn to: a later signed entry of their journal is there, and not all entries between."""
@@ -52,6 +55,8 @@ class Sworn:
     """Not sworn to: no later signed entry of their journal is there."""
     no_key: int = 0
     """Not sworn to: the opening with the journal's key is not there."""
+    displaced: int = 0
+    """Not sworn to: another entry has their place in the journal."""
     flaws: list[Flaw] = field(default_factory=list)
     signers: list[Signer] = field(default_factory=list)
     """Every journal: their keys are to be compared with those of one's gateways."""
@@ -75,6 +80,7 @@ class Sworn:
             ),
             (self.not_signed, "no later entry that their gateway has signed is in the bundle"),
             (self.no_key, "their journal's opening, which has its key, is not in the bundle"),
+            (self.displaced, "another entry has their place in the journal: they are flaws"),
         )
         return [f"{count:,}: {said}" for count, said in reasons if count]
 
@@ -88,18 +94,15 @@ def verify_journals(origin: str, entries: Sequence[Placed], asked: Callable[[int
         asked: whether an offset was asked for, or is there to understand others.
     """
     sworn = Sworn()
-    journals: dict[bytes, dict[int, Placed]] = {}
+    journals: dict[bytes, dict[int, dict[bytes, Placed]]] = {}
     for offset, entry in entries:
         if entry.kind not in JOURNAL_KINDS:
             continue
         known = journals.setdefault(entry.fields[Key.JOURNAL], {})
-        sequence = entry.fields[Key.SEQUENCE]
-        if sequence in known and known[sequence][1].raw != entry.raw:
-            said = f"another entry than at offset {known[sequence][0]} has sequence {sequence}"
-            sworn.flaws.append(Flaw("journal", said, origin, offset))
-        known.setdefault(sequence, (offset, entry))
+        known.setdefault(entry.fields[Key.SEQUENCE], {}).setdefault(entry.raw, (offset, entry))
     for known in journals.values():
-        _Journal(origin, sworn, asked).verify([known[sequence] for sequence in sorted(known)])
+        journal = _Journal(origin, sworn, asked)
+        journal.verify([journal.choose(known, sequence) for sequence in sorted(known)])
     return sworn
 
 
@@ -114,6 +117,21 @@ class _Journal:
         self._waiting, self._waiting_asked = 0, 0
         self._loose = 0
         """Asked for, before a gap, and no signed entry was met since."""
+
+    def choose(self, known: Mapping[int, Mapping[bytes, Placed]], sequence: int) -> Placed:
+        """The journal's entry of that sequence; any others are flaws."""
+        some = list(known[sequence].values())
+        if len(some) == 1:
+            return some[0]
+        chains = {entry.fields[Key.CHAIN] for _, entry in known.get(sequence + 1, {}).values()}
+        one = next((each for each in some if leaf_hash(each[1].raw) in chains), some[0])
+        sworn = self._sworn
+        for offset, _ in (each for each in some if each is not one):
+            self._flaw(f"another entry than at offset {one[0]} has sequence {sequence}", offset)
+            sworn.entries += 1
+            sworn.asked += self._asked(offset)
+            sworn.displaced += self._asked(offset)
+        return one
 
     def verify(self, entries: Sequence[Placed]) -> None:
         sworn, before = self._sworn, None

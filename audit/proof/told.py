@@ -47,6 +47,7 @@ def journals_json(sworn: Sworn) -> dict[str, int]:
         "without_entries_left_out": sworn.left_out,
         "without_not_signed_yet": sworn.not_signed,
         "without_no_opening": sworn.no_key,
+        "without_displaced": sworn.displaced,
     }
 
 

@@ -12,7 +12,7 @@ pytestmark = [pytest.mark.fault, pytest.mark.timeout(400)]
 
 FORGED = "tests/fault/attacks/test_forged_records.py"
 SOURCE = "tests/unit/audit/test_replay.py"
-RECORDS = "audit/auditor/records.py"
+RECORDS, LINKS = "audit/auditor/records.py", "audit/auditor/links.py"
 COPIED = (
     "audit",
     "cli",
@@ -76,6 +76,70 @@ MUTATIONS = (
         " and around.first <= last.end:\n",
         " and False:\n",
         f"{SOURCE} -k once",
+    ),
+    Mutation(
+        "the first entry of a sequence is taken along",
+        LINKS,
+        "        return leaf_hash(entry.raw) == chain\n",
+        "        return True\n",
+        f"{FORGED} -k neighbour",
+        short=True,
+    ),
+    Mutation(
+        "what is said to be signed is signed",
+        LINKS,
+        "    return entry.kind in SIGNED_KINDS and signature_holds(entry, key)\n",
+        "    return entry.kind in SIGNED_KINDS\n",
+        f"{FORGED} -k heartbeat",
+    ),
+    Mutation(
+        "the first key is the journal's",
+        LINKS,
+        "for journal, keys in named.items() if len(keys) == 1}, wrong",
+        "for journal, keys in named.items()}, wrong",
+        f"{FORGED} -k opening",
+    ),
+    Mutation(
+        "the way behind a record that does not fit is left out",
+        LINKS,
+        "                return Way(kept | taken, None)\n",
+        "                return Way(kept, None)\n",
+        f"{FORGED} -k alone",
+    ),
+    Mutation(
+        "what was left out is not said",
+        "audit/auditor/evidence.py",
+        '        broken += take_along(each, own, keys[each.place], begin("signatures", length))\n',
+        '        take_along(each, own, keys[each.place], begin("signatures", length))\n',
+        f"{FORGED} -k dropped",
+    ),
+    Mutation(
+        "a bundle with flaws is one like others",
+        "cli/audit_bundle.py",
+        "    if shown.flaws or any(lack.wrong for lack in made.lacks):\n",
+        "    if any(lack.wrong for lack in made.lacks):\n",
+        f"{FORGED} -k asked_for",
+    ),
+    Mutation(
+        "a bundle with flaws is written unasked",
+        "cli/audit_bundle.py",
+        "    if shown.flaws and not with_flaws:\n",
+        "    if False:\n",
+        f"{FORGED} -k asked_for",
+    ),
+    Mutation(
+        "the report does not say what is wrong",
+        "audit/auditor/evidence.py",
+        "        report.flaws = [str(flaw) for flaw in flaws]\n",
+        "        report.flaws = ()\n",
+        f"{FORGED} -k asked_for",
+    ),
+    Mutation(
+        "of two entries the first is the journal's",
+        "audit/proof/journals.py",
+        "next((each for each in some if leaf_hash(each[1].raw) in chains), some[0])",
+        "some[0]",
+        f"{FORGED} -k asked_for",
     ),
 )
 

@@ -18,6 +18,8 @@ from .texts import count, listed
 
 _COSIGNATURE: Final = 72
 """Bytes of a witness's: the time, u64 s since 1970, and an Ed25519 signature."""
+_LINES: Final = 100
+"""Of what is wrong, that are named one by one; the others are counted."""
 _WORDS: Final = (
     (
         "record",
@@ -141,7 +143,12 @@ def _second(value: bytes) -> str:
 
 
 def shows_not(
-    kind: str, without: int, sworn: Sworn, lacks: Sequence[str] = (), erased: Sequence[str] = ()
+    kind: str,
+    without: int,
+    sworn: Sworn,
+    lacks: Sequence[str] = (),
+    erased: Sequence[str] = (),
+    broken: Sequence[str] = (),
 ) -> str:
     """A section: what nobody should read into it.
 
@@ -151,6 +158,7 @@ def shows_not(
         sworn: what gateways have signed over.
         lacks: what of the packages was missing or changed where they were taken from.
         erased: of those without payload, which are erased, by whose statement.
+        broken: what of the ways to gateways' signatures does not verify, and was left out.
     """
     whole = {
         "range": "Anything outside of the range; within it each offset is there.",
@@ -164,6 +172,7 @@ def shows_not(
         else "",
         *(f"{printable(line)}, as the maker has read the governance log." for line in erased),
         _ungated(sworn),
+        *_few("What would lead to a gateway's signature, and was left out, for it does not verify: ", broken),
         *(f"All of a package; in the maker's store: {printable(lack)}" for lack in lacks),
         "That the times are right: they are the gateways' own. A witness's time under the checkpoint bounds them.",
         "That nobody was shown another log, unless witnesses that you know vouch for the checkpoint.",
@@ -172,6 +181,23 @@ def shows_not(
         "What a package's lineage says is the word of who published it.",
     ]
     return _section("What this does not show", points)
+
+
+def wrong(flaws: Sequence[str]) -> str:
+    """A section, first of all: what is wrong with the records. Empty where nothing is."""
+    if not flaws:
+        return ""
+    head = (
+        "These records do not hold. They are in the sealed log as they are here, and not all of them are what a "
+        "gateway wrote. affiant-verify names what is wrong, too, and does not say that it holds."
+    )
+    return _section("WRONG", [head, *_few("", flaws)])
+
+
+def _few(head: str, lines: Sequence[str]) -> Iterable[str]:
+    yield from (f"{head}{printable(line)}" for line in lines[:_LINES])
+    if len(lines) > _LINES:
+        yield f"{head}{len(lines) - _LINES:,} more"
 
 
 def _ungated(sworn: Sworn) -> str:

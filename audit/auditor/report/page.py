@@ -17,7 +17,7 @@ from audit.proof.entry import Entry
 from audit.proof.journals import Sworn
 
 from .charts import figures, plots
-from .claims import shows, shows_not
+from .claims import shows, shows_not, wrong
 from .claims import words as meanings
 from .exchange import Exchange
 from .given import CSS as GIVEN
@@ -51,6 +51,10 @@ class Report:
     """Exchanges whose payload is not there."""
     erased: Sequence[str] = ()
     """Of those: which are erased, by whose signed statement."""
+    broken: Sequence[str] = ()
+    """What does not verify of the entries that would lead to gateways' signatures, and was left out."""
+    flaws: Sequence[str] = ()
+    """What is wrong with the records, in a bundle that is written all the same."""
 
     def add(self, partition: int, offset: int, entry: Entry, payload: bytes) -> None:
         """One record that was asked for, in the order of its tree; `payload` is empty where nobody has it."""
@@ -68,9 +72,10 @@ class Report:
         exchanges = sum(each.name is not None for each in self.exchanges)
         parts = [
             self._head(value),
+            wrong(self.flaws),
             figures(self.exchanges),
             shows(self.kind, self.exchanges, self.trees, self.sworn, self.packages),
-            shows_not(self.kind, self.without, self.sworn, self.lacks, self.erased),
+            shows_not(self.kind, self.without, self.sworn, self.lacks, self.erased, self.broken),
             sections(self.spoken, exchanges, signatures_of(self.packages)),
             *plots(self.exchanges),
             models(self.packages),

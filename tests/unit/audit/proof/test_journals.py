@@ -24,7 +24,9 @@ def sworn(offsets: Container[int], asked: Container[int], *more: Placed) -> Swor
 
 
 def reasons(found: Sworn) -> tuple[int, int, int, int]:
-    assert found.asked == found.asked_sworn + found.left_out + found.not_signed + found.no_key
+    assert (
+        found.asked == found.asked_sworn + found.left_out + found.not_signed + found.no_key + found.displaced
+    )
     assert found.without == found.asked - found.asked_sworn
     return found.asked_sworn, found.left_out, found.not_signed, found.no_key
 
@@ -93,6 +95,19 @@ def test_a_sequence_that_two_entries_have_is_a_flaw() -> None:
     other = Entry({**next_.fields, Key.SEQUENCE: entry.fields[Key.SEQUENCE]}, next_.raw)
     (flaw,) = sworn({*range(REOPENING + 1)}, {1}, (99, other)).flaws
     assert (flaw.offset, f"offset {offset}" in flaw.message) == (99, True)
+
+
+def test_of_two_entries_the_journals_is_the_one_that_is_chained_to() -> None:
+    """Wherever it stands; the other is the flaw, and is not sworn to; its neighbours are."""
+    offset, entry = ENTRIES[2]
+    raw = entry.raw[:-1] + bytes((entry.raw[-1] ^ 1,))
+    for at in (0.5, 99):
+        found = sworn({*range(REOPENING + 1)}, {1, 2, 3, at}, (at, Entry(entry.fields, raw)))  # type: ignore[arg-type]
+        (flaw,) = found.flaws
+        assert (flaw.offset, f"offset {offset} has sequence" in flaw.message) == (at, True)
+        assert reasons(found) == (3, 0, 0, 0)
+        assert (found.asked, found.displaced, found.without) == (4, 1, 1)
+        assert found.why() == ["1: another entry has their place in the journal: they are flaws"]
 
 
 def test_trees_are_added_up() -> None:
