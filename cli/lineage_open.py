@@ -6,7 +6,7 @@ import math
 import os
 import time
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
@@ -25,6 +25,7 @@ from .text import printable
 if TYPE_CHECKING:
     from registry.approvals.board import Board
     from registry.graph import Lineage, Place
+    from registry.package import Package
 
 JsonOption = Annotated[bool, typer.Option("--json", help="As JSON.")]
 
@@ -91,11 +92,18 @@ def board_about(config: Config, digest: str) -> Iterator[Board]:
 
     Raises:
         ConfigError: the settings name no root, or an unsigned one.
-        NotProved, NotAdmitted, LogUnavailable: see `registry.graph.board.read_board_about`.
+        NotProved, NotAdmitted, LogUnavailable: see `registry.graph.board.Boards`.
     """
+    with boards_about(config) as about:
+        yield about(digest)
+
+
+@contextmanager
+def boards_about(config: Config) -> Iterator[Callable[[str], Board]]:
+    """The same of one package after another: index and log are opened once. Raises as `board_about`."""
     from audit.log import configured_governance_log
     from registry.approvals.board import first_root_of
-    from registry.graph.board import read_board_about
+    from registry.graph.board import Boards
     from registry.graph.index import Index
 
     from .approvals_open import board_of, governed
@@ -104,17 +112,22 @@ def board_about(config: Config, digest: str) -> Iterator[Board]:
     try:
         opened_index = Index(default_directory(config))
     except IndexUnusable:
-        yield board_of(config)  # there is no place for an index: slower, and no other answer
+        board = board_of(config)  # there is no place for an index: slower, and no other answer
+        yield lambda _: board
         return
     with opened_index as index:
         with _bar("reading the governance log") as begin, governed(log):
-            board = read_board_about(index, log, first, digest, begin)
-        yield board
+            boards = Boards(index, log, first, begin)
+        yield boards.about
 
 
-def not_admitted(config: Config, places: Iterable[Place]) -> frozenset[Place] | None:
+def not_admitted(
+    config: Config, places: Iterable[Place], verified: Iterable[Package] = ()
+) -> frozenset[Place] | None:
     """Those of these places where admission does not let the package answer now. A plan says what is to serve; what was
     rejected or revoked since does not. Where the settings name no root everything may.
+
+    Each package is taken out of the store and verified, as a gateway does that loads it; those of `verified` were.
 
     None, and a line on the error output, where that cannot be known.
     """
@@ -122,14 +135,17 @@ def not_admitted(config: Config, places: Iterable[Place]) -> frozenset[Place] | 
     from registry.errors import RegistryError
 
     try:
-        return _not_admitted(config, places)
+        return _not_admitted(config, places, {each.digest: each for each in verified})
     except (AuditError, RegistryError, NotProved, FormatError) as error:
         typer.echo(printable(f"whether it may answer is not told: {error}"), err=True)
         return None
 
 
-def _not_admitted(config: Config, places: Iterable[Place]) -> frozenset[Place]:
+def _not_admitted(
+    config: Config, places: Iterable[Place], verified: Mapping[str, Package]
+) -> frozenset[Place]:
     from registry.errors import PackageError
+    from registry.lineage.publisher import publisher_of
     from registry.settings import GovernanceSettings
     from registry.stores import configured_store
 
@@ -142,13 +158,17 @@ def _not_admitted(config: Config, places: Iterable[Place]) -> frozenset[Place]:
     by_digest: dict[str, list[Place]] = defaultdict(list)
     for each in places:
         by_digest[each.digest].append(each)
-    for digest, own in by_digest.items():
-        try:
-            _, publisher = publisher_in(store, digest)
-        except PackageError:
-            found.update(own)  # no gateway loads it either
-            continue
-        with board_about(config, digest) as board:
+    if not by_digest:
+        return frozenset()
+    with boards_about(config) as about:
+        for digest, own in by_digest.items():
+            try:
+                known = verified.get(digest)
+                publisher = publisher_in(store, digest)[1] if known is None else publisher_of(known)
+            except PackageError:
+                found.update(own)  # no gateway loads it either
+                continue
+            board = about(digest)
             found.update(each for each in own if not _answers(board, each, publisher))
     return frozenset(found)
 

@@ -14,7 +14,7 @@ from audit.log import configured_governance_log
 from registry.admission import Verdict
 from registry.approvals.board import first_root_of
 from registry.approvals.status import status_of
-from registry.graph.board import read_board_about
+from registry.graph.board import Boards
 from registry.graph.index import Index
 from registry.package import Package
 from registry.policy import parse_policy
@@ -271,8 +271,9 @@ def test_status_out_of_the_index_is_what_the_whole_log_says(judged: House, tmp_p
 
     def same() -> None:
         with Index(tmp_path / "index") as index:
+            boards = Boards(index, log, first)
             for digest in (judged.digest, OTHER):
-                some, whole = read_board_about(index, log, first, digest), judged.board()
+                some, whole = boards.about(digest), judged.board()
                 for policy in (None, parse_policy(proposed.encode()).digest):
                     told = [
                         None

@@ -13,7 +13,9 @@ import pytest
 from cli.lineage_open import not_admitted
 from cli.lineage_show import places_text, places_told
 from registry.graph import Place
-from registry.stores import configured_store
+from registry.graph.index import Index
+from registry.package import Package
+from registry.stores import LayoutStore, configured_store
 from tests.components.approvals import POLICY, Done, House, swapped
 from tests.components.packages import credit_package
 
@@ -116,6 +118,42 @@ def test_what_was_damaged_in_the_store_since_is_not_told_as_serving(serving: Hou
     blob.write_bytes(blob.read_bytes()[:-1] + b"?")
     places = {each["digest"]: each["serves"] for each in looked(serving, "list", "--json").json}
     assert [places[digest][0]["admitted"] for digest in (serving.digest, canary(serving))] == [False, True]
+
+
+def test_of_all_that_serve_index_and_log_are_opened_once(
+    serving: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many they are: of a long log an opening takes a part of a second."""
+    opened: list[Path] = []
+
+    class Counted(Index):
+        def __init__(self, directory: Path) -> None:
+            opened.append(directory)
+            super().__init__(directory)
+
+    monkeypatch.setattr("registry.graph.index.Index", Counted)
+    places = [
+        Place("credit", digest, slot, 0.5, None, None)
+        for digest, slot in ((serving.digest, "live"), (canary(serving), "canary"))
+    ]
+    assert not_admitted(serving.loaded, places) == frozenset()
+    assert len(opened) == 1
+
+
+def test_what_is_shown_is_taken_out_of_the_store_once(
+    serving: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether it may answer is asked of the package that was verified for being shown."""
+    pull, taken = LayoutStore.pull, list[str]()
+
+    def counted(store: LayoutStore, digest: str) -> Package:
+        taken.append(digest)
+        return pull(store, digest)
+
+    monkeypatch.setattr(LayoutStore, "pull", counted)
+    (place,) = looked(serving, "show", serving.digest, "--json").json["serves"]
+    assert place["admitted"] is True
+    assert taken == [serving.digest]
 
 
 def test_without_a_root_everything_may(serving: House) -> None:
