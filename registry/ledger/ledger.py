@@ -33,9 +33,14 @@ class _Judged(NamedTuple):
     """This very one: it is folded anew with each root and each policy."""
     about: int
     """How many statements may be about the package. What deployments a verdict asks for were before those."""
+    since: float
     until: float
-    """See `stands_until`."""
+    """Seconds since 1970, from when and before which it is the same; see `stands_until`."""
     verdict: Verdict
+
+    def holds(self, policy: InForce | None, about: int, now: float) -> bool:
+        """Whether it is the verdict of now."""
+        return self.policy is policy and self.about == about and self.since <= now < self.until
 
 
 class Ledger:
@@ -212,7 +217,7 @@ class Ledger:
         asked = (service, digest, slot, publisher, serves)
         policy, about = self.policy, len(self.index.about(digest))
         known = self._judged.get(asked)
-        if known is None or not (known.policy is policy and known.about == about and now < known.until):
+        if known is None or not known.holds(policy, about, now):
             known = self._judged[asked] = self._judge(asked, now, about)
         return known.verdict
 
@@ -224,7 +229,7 @@ class Ledger:
             service=service, digest=digest, slot=slot, now=now, publisher=publisher, live_at=self.live_at,
         )  # fmt: skip
         rules = None if policy is None else policy.rules(service)
-        return _Judged(policy, about, stands_until(rules, said, now), verdict)
+        return _Judged(policy, about, now, stands_until(rules, said, now), verdict)
 
     def _new(self, type_: str) -> bool:
         return self._folded[type_] < len(self.index.of_type(type_))

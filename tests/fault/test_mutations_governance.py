@@ -23,6 +23,8 @@ BOUND = "registry/admission/bound.py"
 PUBLISHER = "registry/lineage/publisher.py"
 POLICY = "registry/admission/policy.py"
 ROOT = "registry/approvals/root.py"
+KEYS = "registry/approvals/keys.py"
+SCHEMES = "registry/approvals/schemes.py"
 FOLD = "registry/deployment/fold.py"
 STANDING = "registry/deployment/standing.py"
 CHANGE = "registry/deployment/change.py"
@@ -42,6 +44,8 @@ OF = f"{ON}/test_bound.py"
 AGAIN = f"{ON}/test_asked_again.py"
 SAME = "tests/property/test_certificate_rules.py"
 FORMS = f"{SAME}::test_both_sides_refuse_another_form_of_a_key"
+TWO = f"{SAME}::test_two_keys_of_one_person_are_one_signature_on_both_sides"
+ON_KEYS = "tests/unit/registry/approvals/test_keys.py"
 TAKEN_BACK = f"{SAME}::test_a_rejection_ends_with_its_authors_plain_approval_on_both_sides"
 SIGNED = "tests/unit/registry/policy/test_policy.py"
 FAIR = "tests/unit/registry/gates/test_gates_fairness.py"
@@ -55,7 +59,7 @@ COPIED = (
     "audit", "registry", "service", "tests/__init__.py", "tests/components/__init__.py", ON, SAID, KEPT, SAME, SIGNED,
     FAIR, "tests/unit/registry/gates/test_gates.py", "tests/components/packages.py", "examples/credit/policy.yaml",
     "examples/credit/german_credit.csv", "examples/policies/medical.yaml", "docs/policy.schema.json",
-    "cli", "monitoring", "tests/components/approvals.py", ALONE, TOLD,
+    "cli", "monitoring", "tests/components/approvals.py", ALONE, TOLD, ON_KEYS,
 )  # fmt: skip
 
 MUTATIONS = (
@@ -593,6 +597,27 @@ MUTATIONS = (
         "False",
         ON,
     ),
+    Mutation("two keys of a person", ROOT, "found.add(key.person)", "found.add(name)", TWO),
+    Mutation(
+        "two keys of a person, of a certificate",
+        CHAIN,
+        "{each.person for each in keys if each.until",
+        "{each.public.hex() for each in keys if each.until",
+        TWO,
+    ),
+    Mutation(
+        "what a key elsewhere signed",
+        KEYS,
+        "if not holds(self.public_key, value, message):",
+        "if False:",
+        ON_KEYS,
+    ),
+    Mutation(
+        "a scheme that nobody has", SCHEMES, "if scheme not in SIGNER_FOR_URI_SCHEME:", "if False:", ON_KEYS
+    ),
+    Mutation(
+        "a key that its scheme does not sign with", SCHEMES, "if kind not in kinds:", "if False:", ON_KEYS
+    ),
     Mutation(
         "a key that is no point",
         ROOT,
@@ -739,9 +764,9 @@ MUTATIONS = (
     ),
     Mutation("a memory of before", VIEW, "bool(remembered == self.values.hexdigest())", "True", ON),
     # ---------------------------------------------------------------- what was judged before
-    Mutation("a verdict of another policy", LEDGER, "known.policy is policy and ", "", AGAIN),
-    Mutation("a verdict of fewer statements", LEDGER, "known.about == about and ", "", AGAIN),
-    Mutation("a verdict of before", LEDGER, " and now < known.until):", "):", AGAIN, short=True),
+    Mutation("a verdict of another policy", LEDGER, "self.policy is policy and ", "", AGAIN),
+    Mutation("a verdict of fewer statements", LEDGER, "self.about == about and ", "", AGAIN),
+    Mutation("a verdict of before", LEDGER, " <= now < self.until", " <= now", AGAIN, short=True),
     Mutation(
         "a verdict on what serves",
         LEDGER,
@@ -749,11 +774,12 @@ MUTATIONS = (
         "asked = (service, digest, slot, publisher, False)",
         AGAIN,
     ),
+    Mutation("a clock that went back", LEDGER, "self.since <= now < self.until", "now < self.until", AGAIN),
     Mutation(
         "judged each time",
         LEDGER,
-        "if known is None or not (known.policy",
-        "if True or not (known.policy",
+        "if known is None or not known.holds(",
+        "if True or not known.holds(",
         AGAIN,
     ),
     Mutation(

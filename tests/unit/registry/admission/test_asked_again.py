@@ -126,6 +126,8 @@ def test_an_approval_ends_without_a_word(approved: Any, ask: Ask) -> None:
     assert ask() is before
     approved.clock += 1
     assert ask().expired
+    approved.clock -= 1
+    assert ask().admitted
 
 
 def test_a_break_glass_ends_without_a_word(approved: Any, ask: Ask) -> None:
