@@ -97,15 +97,17 @@ class GatewayPredictor:
     def _open(self, digest: str, device: str, threads: int) -> _Answerer | Unanswerable:
         threads = max(1, min(threads, MAX_THREADS))
         try:
+            device = device if device in ("cpu", "cuda") else "cpu"
             try:
-                model = self._load(digest, device if device in ("cpu", "cuda") else "cpu", threads)
+                model = self._load(digest, device, threads)
             except DeviceUnavailable:
-                model = self._load(digest, "cpu", threads)
+                device = "cpu"
+                model = self._load(digest, device, threads)
         except NotFound:
             return Unanswerable(f"model missing: the store does not have {digest}")
         except PackageError as error:
             return Unanswerable(f"model refused: {error}")
-        return _Answerer(model)
+        return _Answerer(model, device)
 
     def numbers(self, question: Question, body: bytes) -> list[Number]:
         """See the contract."""
@@ -123,13 +125,14 @@ _Asked = Sequence[tuple[Question, Query | Unanswerable]]
 class _Answerer:
     """See `audit.replay.base.Answerer`."""
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Model, device: str) -> None:
+        """`device`: what the model was loaded for, as an opening entry has it; its operators may run elsewhere."""
         self._model: Final = model
         self._reader: Final = RowReader(model.signature, MAX_ROWS)
         self._width: Final = self._reader.width
         self._digest: Final = orjson.dumps(model.digest)
         self._exact: Final = model.batching.kind == "exact"
-        self.device: Final = model.device
+        self.device: Final = device
         self.bound: Final = model.batching.bound
         self.whole_batches: Final = model.batching.kind == "tolerance"
         self.libraries: Final = model.runtime.split(" ")[0]

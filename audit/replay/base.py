@@ -88,7 +88,7 @@ class Answerer(Protocol):
 
     @property
     def device(self) -> str:
-        """Where it runs here: cpu or cuda."""
+        """What it was loaded for here, as openings say it: cpu or cuda."""
         ...
 
     @property

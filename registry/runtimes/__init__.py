@@ -43,7 +43,8 @@ def load(package: Package, *, device: str = "cpu", threads: int = 1) -> LoadedMo
 
     Args:
         package: from a store, or built.
-        device: "cpu", or "cuda" with a build that has it.
+        device: "cpu", or "cuda" with a build that has it. What has no kernel there runs on the processor, and
+            `LoadedModel.device` says so.
         threads: fixed for the model's life: with another number some models give other bits.
 
     Raises:

@@ -17,9 +17,12 @@ Rows = NDArray[np.float32]
 class Batching:
     """Whether a row's answer depends on the rows that it is predicted with; found at load by the golden rows.
 
-    exact: never, and every answer is the golden one bit for bit.
+    exact: never.
     padded: not when each batch is filled up to a multiple of `rows`; `predict` does that by itself.
-    tolerance: answers may differ from the golden ones by up to `bound` (measured, absolute).
+    tolerance: it does.
+    All that as far as golden rows show, in batches of up to 64: a GPU may take other kernels for larger ones.
+
+    `bound`: by how much answers differed from the golden ones here (measured, absolute); 0 when every bit agreed.
     """
 
     kind: Literal["exact", "padded", "tolerance"]
@@ -37,7 +40,9 @@ class Runner(Protocol):
 
     @property
     def device(self) -> str:
-        """The device: cpu or cuda."""
+        """Where it runs: cpu, cuda, or cpu+cuda. What has no kernel for the device that was asked for runs on the
+        processor, and MUST be said.
+        """
         ...
 
     def predict(self, rows: Rows, /) -> Rows:
@@ -84,7 +89,7 @@ class Model(Protocol):
 
     @property
     def device(self) -> str:
-        """The device: cpu or cuda."""
+        """See `Runner.device`."""
         ...
 
     @property

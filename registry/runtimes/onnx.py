@@ -27,6 +27,14 @@ _NUMBERS: Final = {
 }
 _TEXT: Final = "tensor(string)"
 
+_DEVICES: Final = {"CPUExecutionProvider": "cpu", "CUDAExecutionProvider": "cuda"}
+_PROVIDER: Final[dict[str, dict[str, str]]] = {
+    "cpu": {},
+    # TF32 keeps ten bits of a factor, and its answers are not the model's to 1e-4; an exhaustive search takes the
+    # convolution that is fastest just now, and with it other bits at each start.
+    "cuda": {"use_tf32": "0", "cudnn_conv_algo_search": "HEURISTIC"},
+}
+
 Feed = Callable[[Rows], dict[str, NDArray[Any]]]
 
 
@@ -101,11 +109,14 @@ def open_session(model: Any, *, device: str, threads: int) -> Any:
     options.inter_op_num_threads = 1
     options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
     options.log_severity_level = 3
+    if device == "cuda":
+        options.use_deterministic_compute = True
+        options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
     # A pool of threads that spins between requests would take a core from the gateway.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
         session = onnxruntime.InferenceSession(
-            model.SerializeToString(), options, providers=[provider], enable_fallback=0
+            model.SerializeToString(), options, providers=[(provider, _PROVIDER[device])], enable_fallback=0
         )
     # ONNX Runtime raises a family of errors without a public root.
     except Exception as error:
@@ -114,9 +125,23 @@ def open_session(model: Any, *, device: str, threads: int) -> Any:
         ) from error
     if provider not in session.get_providers():
         raise DeviceUnavailable(
-            f"device {device!r}: ONNX Runtime fell back to {', '.join(session.get_providers())}"
+            f"device {device!r}: ONNX Runtime {onnxruntime.__version__} fell back to "
+            f"{', '.join(session.get_providers())}; what it wrote on standard error says which library of CUDA "
+            "or cuDNN it did not find"
         )
     return session
+
+
+def device_of(session: Any) -> str:
+    """Where the session's operators run: cpu, cuda, or cpu+cuda.
+
+    ONNX Runtime has CUDA kernels for networks, and none for trees, encoders and linear models of `ai.onnx.ml`:
+    it puts those on the processor without a word, whichever provider was asked for.
+    """
+    if "CUDAExecutionProvider" not in session.get_providers():
+        return "cpu"
+    placed = {part.ep_name for part in session.get_provider_graph_assignment_info()}
+    return "+".join(sorted(_DEVICES[name] for name in placed)) or "cpu"
 
 
 class OnnxRunner:
@@ -127,8 +152,8 @@ class OnnxRunner:
         import onnxruntime
 
         self.runtime = f"onnxruntime {onnxruntime.__version__}"
-        self.device = device
         self._session = open_session(without_zipmap(read_model(data)), device=device, threads=threads)
+        self.device = device_of(self._session)
         self._width = signature.width
         self._feed = make_feed(self._session.get_inputs(), signature)
         output = choose_output(self._session.get_outputs(), signature)

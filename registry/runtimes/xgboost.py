@@ -14,6 +14,7 @@ from registry.manifest import ModelType
 from registry.signature import Signature
 
 from .base import Rows
+from .device_memory import DeviceMemory
 from .xgboost_check import Checked, check_model
 
 # Objectives whose prediction is what the task promises; others give a margin, a label or a ranking.
@@ -103,7 +104,12 @@ class XGBoostRunner:
         self._check(signature, checked)
         self._settings = json.dumps(_PREDICT).encode()
         self._library = xgboost.core._LIB  # noqa: SLF001 - the wrapper has no public name for it
-        self._call = self._library.XGBoosterPredictFromDense
+        self._memory = DeviceMemory() if device != "cpu" else None
+        self._call = (
+            self._library.XGBoosterPredictFromDense
+            if self._memory is None
+            else self._library.XGBoosterPredictFromCudaArray
+        )
         self._handle = self._booster.handle
         self._proxy = _proxy_matrix(self._library)
         weakref.finalize(self, self._library.XGDMatrixFree, self._proxy)
@@ -140,8 +146,9 @@ class XGBoostRunner:
         count, width = rows.shape
         if width != self._width or rows.dtype != np.float32 or not rows.flags.c_contiguous:
             raise ValueError(f"rows must be C-contiguous float32 [n, {self._width}]")
+        memory = self._memory
         array = b'{"data":[%d,true],"shape":[%d,%d],"typestr":"<f4","version":3}' % (
-            rows.ctypes.data,
+            rows.ctypes.data if memory is None else memory.put(rows),
             count,
             width,
         )
@@ -149,7 +156,13 @@ class XGBoostRunner:
         if failed:
             raise RuntimeError(self._library.XGBGetLastError().decode(errors="replace"))
         # The answers lie in a buffer that the next call overwrites: copied before anything else runs.
-        answers = np.frombuffer(ctypes.string_at(self._answers, 4 * count * self._outputs), np.float32)
+        size = 4 * count * self._outputs
+        answers = np.frombuffer(
+            ctypes.string_at(self._answers, size)
+            if memory is None
+            else memory.get(ctypes.cast(self._answers, ctypes.c_void_p).value or 0, size),
+            np.float32,
+        )
         return answers if self._outputs == 1 else answers.reshape(count, self._outputs)
 
     def explain(self, rows: Rows) -> Rows:

@@ -163,6 +163,27 @@ MUTATIONS = (
         f"{RUNTIMES} -k golden_answers",
     ),
     Mutation(
+        "a model called exact whose answers depend on their batch",
+        "registry/runtimes/check.py",
+        "        predict(batch).tobytes() == answers.tobytes()\n",
+        "        True or predict(batch).tobytes() == answers.tobytes()\n",
+        f"{RUNTIMES} -k golden_rows_sort",
+    ),
+    Mutation(
+        "a device that is named where the processor answers",
+        "registry/runtimes/onnx.py",
+        '"+".join(sorted(_DEVICES[name] for name in placed)) or "cpu"',
+        '"cuda"',
+        f"{RUNTIMES} -k says_where",
+    ),
+    Mutation(
+        "a recorded device that is said to be the one that answers now",
+        "service/replaying.py",
+        '                device = "cpu"\n                model',
+        "                model",
+        "tests/unit/service/test_replaying.py -k device",
+    ),
+    Mutation(
         "a package not checked when it is pulled",
         "registry/stores/layout.py",
         "        verify(package, digest)\n",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import resource
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import onnx
@@ -14,8 +15,10 @@ from onnx import TensorProto, helper, numpy_helper
 from registry.errors import DeviceUnavailable, DigestMismatch, GoldenMismatch, ModelRefused, NotExplainable
 from registry.golden import Golden
 from registry.package import Package, PackageContent, build
-from registry.runtimes import load, open_runner
+from registry.runtimes import Batching, load, open_runner
 from registry.runtimes.check import BATCHES, check_golden
+from registry.runtimes.device_memory import DeviceMemory
+from registry.runtimes.onnx import device_of
 from registry.signature import Feature, Signature
 from registry.table import encode
 from tests.components.packages import (
@@ -236,6 +239,36 @@ def test_an_xgboost_that_falls_back_to_the_processor_is_refused(monkeypatch: pyt
         load(number_package(), device="cuda")
 
 
+class Placed:
+    """What a session on a GPU says of itself, as tests/integration/test_cuda.py finds it on a real one."""
+
+    def __init__(self, *names: str) -> None:
+        self.names = names
+
+    def get_providers(self) -> list[str]:
+        return ["CUDAExecutionProvider", "CPUExecutionProvider"]
+
+    def get_provider_graph_assignment_info(self) -> list[SimpleNamespace]:
+        return [SimpleNamespace(ep_name=f"{name}ExecutionProvider") for name in self.names]
+
+
+@pytest.mark.parametrize(
+    ("placed", "device"),
+    [(["CUDA"], "cuda"), (["CUDA", "CPU", "CUDA"], "cpu+cuda"), (["CPU"], "cpu"), ([], "cpu")],
+)
+def test_a_model_says_where_its_operators_run(placed: list[str], device: str) -> None:
+    """ONNX Runtime puts what has no kernel on the processor; asked of a session that is on the processor, none is."""
+    assert device_of(Placed(*placed)) == device
+    assert open_runner(linear_model(), "onnx", BINARY).device == "cpu"
+
+
+def test_memory_of_a_device_without_a_driver_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not a fault of ctypes, but that there is no device."""
+    monkeypatch.setattr("registry.runtimes.device_memory.LIBRARY", "libcuda.so.of-no-driver")
+    with pytest.raises(DeviceUnavailable, match="driver is not there"):
+        DeviceMemory()
+
+
 @pytest.mark.parametrize("column", [0, 1, None])
 def test_the_positive_class_is_the_column_that_the_signature_names(column: int | None) -> None:
     """A model's label order is its own: the signature says which column is the score."""
@@ -397,7 +430,7 @@ def test_a_changed_byte_of_any_part_is_found_before_the_model_is_loaded() -> Non
 
 
 def test_golden_rows_sort_models_into_exact_padded_and_tolerance() -> None:
-    """The three kinds, with models made for it."""
+    """The three kinds, with models made for it; and two of another machine, which rounds otherwise."""
     rows = rows_of(64)
     answers = rows[:, :1].copy()
     golden = Golden(rows, answers, "test")
@@ -413,12 +446,20 @@ def test_golden_rows_sort_models_into_exact_padded_and_tolerance() -> None:
     def always_off(batch):
         return np.nextafter(batch[:, 0], np.float32(np.inf))
 
+    def off_and_odd(batch):
+        return always_off(batch) if len(batch) % 4 == 0 else batch[:, 0].copy()
+
+    def of_its_batch(batch):
+        result = batch[:, 0].copy()
+        return np.nextafter(result, np.float32(np.inf)) if batch[:, 1].mean() > 0 else result
+
     assert check_golden(exact, golden).kind == "exact"
     padded = check_golden(odd_in_small_batches, golden)
     assert (padded.kind, padded.rows) == ("padded", 4)
-    tolerance = check_golden(always_off, golden)
-    assert tolerance.kind == "tolerance"
-    assert tolerance.bound == pytest.approx(float(np.abs(up.astype(np.float64) - answers).max()))
+    bound = pytest.approx(float(np.abs(up.astype(np.float64) - answers).max()))
+    assert check_golden(always_off, golden) == Batching("exact", bound=bound)
+    assert check_golden(off_and_odd, golden) == Batching("padded", 4, bound=bound)
+    assert check_golden(of_its_batch, golden) == Batching("tolerance", bound=bound)
 
 
 def test_an_answer_that_is_no_number_or_of_another_shape_is_refused() -> None:
