@@ -210,7 +210,7 @@ def read_signer(path: Path, secrets: Secrets) -> KeySigner:
 
 
 def _of_file(path: Path, raw: bytes, secrets: Secrets) -> KeySigner:
-    wanted = b"-----BEGIN ENCRYPTED PRIVATE KEY-----" in raw
+    wanted = b"ENCRYPTED" in raw  # OpenSSL's older files of EC keys say so in a header
     try:
         key = load_pem_private_key(raw, secrets("passphrase").encode() if wanted else None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:

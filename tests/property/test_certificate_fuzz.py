@@ -19,9 +19,9 @@ from registry.approvals.root import ROOT_TYPE
 from registry.statement import encode
 from tests.golden.certificate import make
 
-CERTIFICATE: Final = make.certificate()
-FIRST: Final = make.the_root()
-SAID: Final = make.statements(CERTIFICATE.digest, FIRST)
+CERTIFICATE: Final = make.certificate(make.MIXED)
+FIRST: Final = make.the_root(people=make.MIXED)
+SAID: Final = make.statements(CERTIFICATE.digest, FIRST, make.MIXED)
 JSON: Final = st.recursive(
     st.none() | st.booleans() | st.integers() | st.just(10**400) | st.floats(allow_nan=False, allow_infinity=False)
     | st.text(max_size=8) | st.sampled_from(["credit", "legal", CERTIFICATE.digest, "\x1b[2J", "\ud800"]),
@@ -73,7 +73,7 @@ def test_any_predicate_that_somebody_of_the_root_signs(data: st.DataObject) -> N
         body = encode(subject, type_, changed)
     except FormatError:
         return
-    record = make.record(make.PEOPLE[person], offset, body)
+    record = make.record(make.MIXED[person], offset, body)
     kept = list(CERTIFICATE.statements)
     kept[offset] = Kept(offset, kept[offset].logged, record, kept[offset].proof)
     holds = looked_at(replace(CERTIFICATE, statements=tuple(kept)).encode(), FIRST.digest)
@@ -88,7 +88,7 @@ def test_any_first_root_that_its_own_people_have_signed(data: st.DataObject) -> 
     way = data.draw(st.sampled_from(places(content)))
     payload = json.dumps(put(content, way, data.draw(JSON))).encode()
     signed = tuple(
-        (key_id(make.PEOPLE[name].public_key), make.PEOPLE[name].sign(pae(ROOT_TYPE, payload)))
+        (key_id(make.MIXED[name].public_key), make.MIXED[name].sign(pae(ROOT_TYPE, payload)))
         for name in ("ann", "bob")
     )
     changed = Envelope(ROOT_TYPE, payload, signed)

@@ -655,3 +655,32 @@ def test_both_sides_refuse_another_form_of_a_key(public: str) -> None:
     for parse in (parse_root, pure.parse_root):
         with pytest.raises(FormatError):
             parse(raw)
+
+
+@pytest.mark.parametrize("twice", [True, False])
+def test_two_keys_of_one_person_are_one_signature_on_both_sides(twice: bool) -> None:
+    """An old key and one in an HSM, say: a threshold counts people. Nor is a key two, that a role names twice."""
+    other = KEYS["cyd"]
+    content = RootModel(
+        version=1,
+        keys={
+            KEYS["ann"].id: KeyModel(public=KEYS["ann"].public_key.hex(), person="ann"),
+            KEYS["bob"].id: KeyModel(public=KEYS["bob"].public_key.hex(), person="bob"),
+            other.id: KeyModel(public=other.public_key.hex(), person="ann"),
+        },
+        roles={
+            "root": RoleModel(
+                keys=[KEYS["ann"].id, KEYS["bob"].id, KEYS["ann"].id if twice else other.id], threshold=2
+            )
+        },
+    )
+    for signers, people in ((("ann", "cyd", "ann"), {"ann"}), (("ann", "cyd", "bob"), {"ann", "bob"})):
+        raw = sign_root(content, [KEYS[each] for each in signers]).envelope.encode()
+        ours, theirs = parse_root(raw), pure.parse_root(raw)
+        assert (ours.signers(ours), theirs.signers(theirs)) == (people, people)
+        for check in (ours.check, theirs.check):
+            if len(people) == 2:
+                check(None)
+            else:
+                with pytest.raises(NotProved, match="by 1 of the 2 people"):
+                    check(None)

@@ -11,7 +11,13 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, SECP521R1, generate_private_key
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key as generate_rsa
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
 from securesystemslib.signer import SIGNER_FOR_URI_SCHEME, CryptoSigner
 
 from audit.errors import KeyRefused
@@ -79,6 +85,23 @@ def test_a_passphrase_is_asked_for_and_must_be_right(tmp_path: Path) -> None:
     with pytest.raises(KeyRefused, match="the passphrase is wrong") as told:
         read_signer(tmp_path / "ann.key", lambda _: "guess")
     assert "guess" not in str(told.value)
+
+
+def test_a_key_file_of_openssl_is_read(tmp_path: Path) -> None:
+    """What `openssl ecparam -genkey` and `openssl ec -aes128` write; a passphrase is asked for."""
+    key, path = generate_private_key(SECP256R1()), tmp_path / "ann.key"
+    parameters = b"-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n"
+    plain = key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption())
+    locked = key.private_bytes(
+        Encoding.PEM, PrivateFormat.TraditionalOpenSSL, BestAvailableEncryption(b"long words")
+    )
+    assert b"BEGIN EC PRIVATE KEY" in locked
+    for content, asked in ((parameters + plain, no_secret), (locked, lambda _: "long words")):
+        path.write_bytes(content)
+        path.chmod(0o600)
+        signer = read_signer(path, asked)
+        assert signer.public_key == form_of(key.public_key())
+        assert holds(signer.public_key, signer.sign(b"x"), b"x")
 
 
 @pytest.mark.parametrize("content", [b"", b"junk", b"{", b'{"format": 1}', b"-----BEGIN PRIVATE KEY-----\n"])
