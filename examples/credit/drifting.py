@@ -100,7 +100,7 @@ def constitute(story: Story) -> None:
     for person in PEOPLE:
         story.run("roles", "keygen", story.key(person), "--person", person, quiet=True)
         keys += ["--key", f"{story.key(person)}.pub"]
-    roles = ["root=2:lea,omar", "policy=lea", "deploy=omar"]
+    roles = ["root=2:lea,omar", "policy=2:lea,omar", "deploy=omar"]
     roles += [f"{role}={person}" for person, role in PEOPLE.items()]
     root = str(story.directory / "root.json")
     story.run(
@@ -108,10 +108,11 @@ def constitute(story: Story) -> None:
     )
     for person in ("lea", "omar"):
         story.run("roles", "sign", root, "--key", story.key(person), "--yes", quiet=True)
-    story.run(
-        "policy", "propose", str(POLICY), "--role", "policy", "--rationale", "for the demo",
-        "--key", story.key("lea"), "--yes", show=6,
-    )  # fmt: skip
+    for person in ("lea", "omar"):
+        story.run(
+            "policy", "propose", str(POLICY), "--role", "policy", "--rationale", "for the demo",
+            "--key", story.key(person), "--yes", quiet=person != "omar", show=6,
+        )  # fmt: skip
     story.run("controller", "token")
 
 

@@ -31,7 +31,7 @@ IN_THE_IMAGE = "tests/integration/cards/test_follow.py::test_the_controller_s_im
 WORKFLOW = "examples/pipelines/github-actions.yml"
 COPIED = (
     "audit", "cli", "service", "registry", "monitoring", "deploy", "docs", "tests/__init__.py", "tests/conftest.py",
-    "tests/components", "tests/deploy", "tests/fault/__init__.py", "examples/credit/policy.yaml",
+    "tests/components", "tests/deploy", "tests/fault/__init__.py", "examples/credit/policy.yaml", "examples/credit/drift-policy.yaml",
     "examples/credit/pipeline", "examples/pipelines", "tests/integration/test_pipelines.py", EVERY,
     "tests/integration/cards", "requirements",
 )  # fmt: skip
@@ -42,6 +42,8 @@ def check(name: str, file: str, old: str, new: str, tests: str, *, short: bool =
 
 
 MUTATIONS = (
+    # ---------------------------------------------------------------- Compose
+    check("who has signed at an earlier start", "deploy/compose/work/prepare.py", "if person not in signed]", "if True]", "tests/deploy/test_compose_prepare.py"),
     # ---------------------------------------------------------------- in a mesh
     check("TLS below the proxy's", f"{CHART}/_wiring.tpl", "(and .Values.certManager.enabled (not .Values.istio.enabled))", ".Values.certManager.enabled", MESH, short=True),
     check("a pod without a proxy", f"{CHART}/_names.tpl", '{{- include "affiant.mesh.labels" .root }}\n', "", MESH),

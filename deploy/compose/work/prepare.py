@@ -7,8 +7,9 @@ Affiant's and is printed as it is typed. What is there already is left as it is,
 and again after it broke off: the last step of a version is its deployment, and a version that was deployed is not made
 again.
 
-Who is who: lea signs for legal and the policy, omar operates and deploys, the pipeline signs for gates, and the robot
-is the controller, whose key may roll back and nothing else.
+Who is who: lea signs for legal, omar operates and deploys, both sign the root and the policy, the pipeline signs for
+gates, and the robot is the controller, whose key may roll back and nothing else. One signature, lea's, lets a package
+be live: enough for an example, and warned of.
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ from service.settings import GatewaySettings
 
 SERVICE: Final = "credit"
 PEOPLE: Final = {"lea": "legal", "omar": "operations", "pipeline": "gates", "robot": "controller"}
+TWO: Final = ("lea", "omar")
+"""Who signs the root and the policy: neither of them alone."""
 VERSIONS: Final = {7: "the first", 8: "a better one"}
 """Seed of the training → why it is deployed."""
 CLIENT: Final = "traffic"
@@ -98,11 +101,20 @@ def constitute(config: Config, keys: Path, policy: Path) -> None:
         if not key.exists():
             affiant("roles", "keygen", key, "--person", person)
     make_root(config, found)
-    if '"digest"' not in affiant("policy", "show", "--json", shown=False, wanted=(0, 1)):
+    for person in unsigned():
         affiant(
             "policy", "propose", policy, "--role", "policy", "--rationale", "for the example",
-            "--key", found["lea"], "--yes",
+            "--key", found[person], "--yes",
         )  # fmt: skip
+
+
+def unsigned() -> list[str]:
+    """Who has still to sign the policy: it may have broken off between the two."""
+    shown = json.loads(affiant("policy", "show", "--json", shown=False, wanted=(0, 1)))
+    if shown["in_force"] is not None:
+        return []
+    signed = {each["person"] for proposal in shown["proposals"] for each in proposal["signed"]}
+    return [person for person in TWO if person not in signed]
 
 
 def key_of(config: Config, keys: Path, person: str) -> Path:
@@ -122,10 +134,10 @@ def make_root(config: Config, keys: dict[str, Path]) -> None:
         return
     draft.unlink(missing_ok=True)
     public = [word for key in keys.values() for word in ("--key", f"{key}.pub")]
-    roles = ["root=2:lea,omar", "policy=lea", "deploy=omar"]
+    roles = [f"root=2:{','.join(TWO)}", f"policy=2:{','.join(TWO)}", "deploy=omar"]
     roles += [f"{role}={person}" for person, role in PEOPLE.items()]
     affiant("roles", "init", draft, *public, *(word for role in roles for word in ("--role", role)))
-    for person in ("lea", "omar"):
+    for person in TWO:
         affiant("roles", "sign", draft, "--key", keys[person], "--yes")
     replace_file(target, draft.read_bytes())
 
