@@ -29,6 +29,8 @@ from tests.deploy.helm_chart import of_kind
 
 pytestmark = [pytest.mark.kafka, pytest.mark.long]
 USERS = ("gateway", "notary", "monitor", "controller")
+FOLLOWING = "follow"
+"""Who brings cards and MLflow's tags to what is signed."""
 
 
 class Guarded:
@@ -39,7 +41,7 @@ class Guarded:
         self.broker = broker
         self.port = port
         self.metrics = {"notary": free_port(), "monitor": free_port()}
-        for user in ("admin", *USERS):
+        for user in ("admin", *USERS, FOLLOWING):
             (directory / f"{user}.password").write_text(f"of-{user}\n")
             self.config(user).write_text(self._settings(user))
 
@@ -71,7 +73,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
     """Whoever comes without a name may do anything: it stands for the operator."""
     directory = tmp_path_factory.mktemp("guarded")
     plain, secret, controller = free_port(), free_port(), free_port()
-    users = " ".join(f'user_{each}="of-{each}"' for each in USERS)
+    users = " ".join(f'user_{each}="of-{each}"' for each in (*USERS, FOLLOWING))
     with KafkaBroker(
         directory / "kafka",
         port=plain,
@@ -176,7 +178,7 @@ def _append(log: Any) -> None:
     ("user", "topic"),
     [
         ("gateway", "governance"), ("notary", "entries"), ("monitor", "entries"), ("monitor", "governance"),
-        ("controller", "entries"),
+        ("controller", "entries"), (FOLLOWING, "entries"), (FOLLOWING, "governance"),
     ],
 )  # fmt: skip
 def test_nobody_writes_what_is_not_its_own(guarded: Guarded, user: str, topic: str) -> None:
@@ -185,6 +187,25 @@ def test_nobody_writes_what_is_not_its_own(guarded: Guarded, user: str, topic: s
     log = configured_log(config) if topic == "entries" else configured_governance_log(config)
     with pytest.raises(LogError, match=r"(?i)authoriz"):
         _append(log)
+
+
+def test_what_follows_reads_the_governance_log_and_nothing_of_the_record(guarded: Guarded) -> None:
+    """All of the one, and not even how long the other is."""
+    _append(configured_governance_log(load(guarded.config("admin"))))
+    config = load(guarded.config(FOLLOWING))
+    reader = configured_governance_log(config, create=False).reader()
+    try:
+        first, end = reader.bounds(0)
+        assert first < end
+        assert reader.read(0, first, 1 << 20, 10.0)
+    finally:
+        reader.close()
+    record = configured_log(config, create=False).reader()
+    try:
+        with pytest.raises(LogError):
+            record.bounds(0)
+    finally:
+        record.close()
 
 
 def _altered(admin: Any, how: str) -> Any:
