@@ -23,6 +23,7 @@ from .text import printable
 
 _TIMES: Final = ("arrived", "committing", "logged")
 _LIMIT: Final = 50
+_NONE: Final = "the index knows none that fits; what the archive hides only `affiant audit verify` finds"
 _DETAILS: Final = ("service", "slot", "status", "digest", "caller", "request_id", "reason")
 
 
@@ -36,13 +37,17 @@ def search(
     digest: Annotated[
         str | None, typer.Option(help="Package digest, or its first digits.", show_default=False)
     ] = None,
-    caller: Annotated[str | None, typer.Option(help="Caller's pseudonym, hex.", show_default=False)] = None,
+    caller: Annotated[
+        str | None, typer.Option(help="Caller's pseudonym, 32 hex digits.", show_default=False)
+    ] = None,
     request_id: Annotated[str | None, typer.Option(help="The client's own id.", show_default=False)] = None,
     subject: Annotated[
         str | None,
-        typer.Option(help="Subject's pseudonym, hex (`affiant subjects pseudonym`).", show_default=False),
+        typer.Option(
+            help="Subject's pseudonym, 32 hex digits (`affiant subjects pseudonym`).", show_default=False
+        ),
     ] = None,
-    status: Annotated[int | None, typer.Option(help="HTTP status.", show_default=False)] = None,
+    status: Annotated[int | None, typer.Option(help="HTTP status, 100 to 599.", show_default=False)] = None,
     slot: Annotated[str | None, typer.Option(help="live, canary or shadow.", show_default=False)] = None,
     kind: Annotated[
         list[str] | None,
@@ -65,6 +70,7 @@ def search(
 ) -> None:
     """Look for records. Each one that is listed is proved to be in the sealed log, as it is listed.
 
+    What is not listed may be there all the same: what an edited archive hides only `affiant audit verify` finds.
     With --sql the answer is the index's and the archive's word, and proves nothing; times there are UTC.
     Exit code 1 when the archive says something else than the sealed log.
 
@@ -84,8 +90,10 @@ def search(
     with opened(config, index) as records:
         rows = records.index.search(wanted)
         wrong = records.check(rows)
+        advice = records.index.advice
     _tell(rows, wrong, limit, as_json)
     if any(wrong):
+        typer.echo(printable(advice), err=True)
         raise typer.Exit(WRONG)
 
 
@@ -104,7 +112,7 @@ def _tell(rows: Sequence[dict[str, Any]], wrong: Sequence[str | None], limit: in
                 f"WRONG  partition {row['partition']}, offset {row['offset']}: {printable(reason)}", err=True
             )
     if not rows:
-        typer.echo("no sealed record fits that", err=True)
+        typer.echo(_NONE, err=True)
     elif len(rows) == limit:
         typer.echo(f"the newest {limit} are listed, and there may be more: --limit", err=True)
 

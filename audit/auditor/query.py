@@ -20,7 +20,8 @@ _SHOWN: Final = (
 KINDS: Final = tuple(kind.name.lower() for kind in Kind)
 SLOTS: Final = tuple(slot.name.lower() for slot in Slot)
 _DIGEST: Final = re.compile(r"(?:sha256:)?[0-9a-f]{1,64}")
-_PSEUDONYM: Final = re.compile(r"(?:[0-9a-f]{2})+")
+_PSEUDONYM: Final = re.compile(r"[0-9a-f]{32}")
+_STATUSES: Final = range(100, 600)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +35,11 @@ class Search:
     digest: str | None = None
     """`sha256:…`, or the first digits of it."""
     caller: str | None = None
-    """Pseudonym, hex."""
+    """Pseudonym, 16 bytes in hex."""
     request_id: str | None = None
     """The client's own."""
     subject: str | None = None
-    """Pseudonym, hex."""
+    """Pseudonym, 16 bytes in hex."""
     status: int | None = None
     slot: str | None = None
     kinds: tuple[str, ...] = ("inference", "aborted")
@@ -53,6 +54,8 @@ class Search:
         """
         for kind in self.kinds:
             _one_of("kind", kind, KINDS)
+        if self.status is not None and self.status not in _STATUSES:
+            raise QueryRefused(f"status is '{self.status}', wanted one of HTTP, 100 to 599")
         if self.slot is not None:
             _one_of("slot", self.slot, SLOTS)
         for name, value, form, wanted in (
@@ -62,8 +65,8 @@ class Search:
                 _DIGEST,
                 "a package digest, sha256:… with 64 hex digits, or its first ones",
             ),
-            ("caller", self.caller, _PSEUDONYM, "a pseudonym, hex digits by twos"),
-            ("subject", self.subject, _PSEUDONYM, "a pseudonym, hex digits by twos"),
+            ("caller", self.caller, _PSEUDONYM, "a pseudonym, 32 hex digits"),
+            ("subject", self.subject, _PSEUDONYM, "a pseudonym, 32 hex digits"),
         ):
             if value is not None and form.fullmatch(value) is None:
                 raise QueryRefused(f"{name} is {value!r}, wanted {wanted} (lower case)")

@@ -165,7 +165,8 @@ class Records:
                 continue
             wrong = NotProved(
                 f"the archive says that {record} is at offset {located.offset} of partition {located.partition}; "
-                "the tree has another entry there: the archive was changed, `affiant audit verify` locates it"
+                "the tree has another entry there: the archive was changed, `affiant audit verify` locates it; "
+                f"{self.index.advice}"
             )
         if wrong is not None and not seen:
             raise wrong
@@ -286,7 +287,10 @@ def _difference(row: Mapping[str, Any], entry: bytes, offset: int) -> str | None
     told = plain_times(entries_table([offset], [None], [entry]).drop_columns(["logged"])).to_pylist()[0]
     for name, value in row.items():
         if name in told and told[name] != value:
-            return f"the archive says {name} {value}, the sealed entry {told[name]}: the archive was changed"
+            return (
+                f"the archive says {name} {value}, the sealed entry {told[name]}: the archive was changed, or the "
+                "index that was made of it"
+            )
     return None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from audit.archive import Archiver
@@ -144,7 +147,9 @@ def test_search_finds_by_the_clients_own_id_and_lists_what_is_proved(recorded, a
     code, output = affiant("search", "--limit", "3")
     assert (code, "the newest 3 are listed, and there may be more" in output) == (0, True)
     code, output = affiant("search", "--service", "nobody")
-    assert (code, output) == (0, "no sealed record fits that\n")
+    assert (code, output) == (
+        0, "the index knows none that fits; what the archive hides only `affiant audit verify` finds\n",
+    )  # fmt: skip
     code, output = affiant("search", "--since", "2026-01-02", "--until", "2026-01-01")
     assert (code, "no time lies between" in output) == (2, True)
     code, output = affiant("search", "--kind", "any", "--json")
@@ -153,18 +158,47 @@ def test_search_finds_by_the_clients_own_id_and_lists_what_is_proved(recorded, a
     assert {"opening", "closing"} <= set(kinds)
 
 
+def test_what_an_edited_archive_says_is_told_and_forgotten_once_it_is_put_right(
+    recorded, affiant, tmp_path: Path
+) -> None:
+    """With what to do when the index alone is wrong; nobody has to do it."""
+    (path,) = (tmp_path / "site").rglob("archive/entries/**/*.parquet")
+    content, table = path.read_bytes(), pq.read_table(path, partitioning=None)
+    at = table.schema.get_field_index("service")
+    forged = [service and "forged" for service in table.column("service").to_pylist()]
+    pq.write_table(
+        table.set_column(at, table.field(at), pa.array(forged, table.field(at).type)),
+        path,
+        store_schema=False,
+    )
+    code, output = affiant("search", "--service", "forged", "--slot", "live")
+    said = "the archive says service forged, the sealed entry numbers: the archive was changed, or the index"
+    assert (code, output.count(said) >= ANSWERED) == (1, True)
+    assert re.search(
+        r"^if `affiant audit verify` finds nothing wrong, delete the index /.*: it is made again$",
+        output,
+        re.MULTILINE,
+    )
+    path.write_bytes(content)
+    code, output = affiant("search", "--service", "forged")
+    assert (code, output.startswith("the index knows none that fits")) == (0, True)
+    code, output = affiant("search", "--service", "numbers", "--slot", "live", "--status", "200")
+    assert (code, sum(record in output for record in recorded[1])) == (0, ANSWERED)
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
         ("--slot", "purple"), ("--kind", "foo"), ("--digest", "zzz"), ("--digest", "sha256:" + "0" * 65),
-        ("--caller", "Mary"), ("--subject", "0AFF"), ("--subject", "0"), ("--subject", ""),
+        ("--caller", "Mary"), ("--subject", "0AFF" * 8), ("--subject", "0"), ("--subject", ""),
+        ("--caller", "abcd"), ("--subject", "0a" * 17), ("--status", "99"), ("--status", "600"),
     ],
 )  # fmt: skip
 def test_search_refuses_what_no_entry_can_have(affiant, wrong: tuple[str, str]) -> None:
     """Else "nothing was found" would be the answer to a slip of the pen."""
     code, output = affiant("search", *wrong)
     assert (code, f"{wrong[0][2:]} is '{wrong[1]}'" in output) == (2, True)
-    assert affiant("search", "--kind", "heartbeat", "--digest", "sha256:0f", "--caller", "0aff")[0] == 0
+    assert affiant("search", "--kind", "heartbeat", "--digest", "sha256:0f", "--caller", "0aff" * 8)[0] == 0
 
 
 @pytest.mark.parametrize(
