@@ -65,7 +65,14 @@ def verify(  # noqa: PLR0917 — one parameter an option
     witness: Annotated[
         list[str] | None, typer.Option(metavar="VKEY", help="With --key: a witness's; may be repeated.")
     ] = None,
-    quorum: Annotated[int, typer.Option(min=0, help="With --key: so many of them must vouch.")] = 0,
+    quorum: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="With --key: so many of the --witness must vouch; all of them when not said.",
+            show_default=False,
+        ),
+    ] = None,
     partition: Annotated[
         int | None, typer.Option(metavar="NUMBER", min=0, help="This partition only.", show_default=False)
     ] = None,
@@ -122,6 +129,7 @@ def verify(  # noqa: PLR0917 — one parameter an option
             if as_json:  # one object, and it has what is wrong
                 raise typer.Exit(WRONG)
         which = _of_partition(named, partition, trees)
+        _all_looked_at(kept, which, partition)
         wanted = Wanted(first, None if last is None else last + 1, kept=kept)
         columns = (SpinnerColumn(), TextColumn("verifying"), BarColumn(), MofNCompleteColumn(), Remaining())
         with Progress(*columns, console=_ERRORS, transient=True, disable=not _ERRORS.is_terminal) as bar:
@@ -134,7 +142,7 @@ def verify(  # noqa: PLR0917 — one parameter an option
             found = verify_trees(
                 trees, which, archive, logs, wanted, lambda count: bar.advance(task, count), missing=known
             )
-    wrong = bool(whole.flaws) or any(each.flaws for each in found)
+    wrong = _is_wrong(found, whole)
     if not wrong and all(each.beyond for each in found):
         raise ConfigError(_not_there(found, first, last))
     _tell(found, as_json, whole)
@@ -161,6 +169,18 @@ def _of_partition(which: Sequence[TreeId], partition: int | None, trees: Trees) 
     return found
 
 
+def _all_looked_at(kept: Sequence[tuple[str, bytes]], which: Sequence[TreeId], partition: int | None) -> None:
+    """Raises ConfigError: something that was kept is of a tree that would not be held to it."""
+    from audit.auditor.heads import kept_head
+
+    origins = {each.origin for each in which}
+    for name, raw in kept:
+        if (origin := kept_head(raw)[1]) not in origins:
+            raise ConfigError(
+                f"--checkpoint {name}: is of the tree {origin}, which --partition {partition} leaves out"
+            )
+
+
 def _not_there(found: Sequence[TreeVerified], first: int, last: int | None) -> str:
     """Of a range that no tree has all of: what there is. "Nothing is wrong" would be said of what nobody has seen."""
     asked = f"--from {first}" + ("" if last is None else f" --to {last}")
@@ -180,9 +200,9 @@ def _records(logs: Mapping[bytes, LiveLog]) -> Iterator[tuple[bytes, int]]:
 
 
 def _trees(
-    settings: Config | None, store: str | None, key: str | None, witnesses: Sequence[str], quorum: int
+    settings: Config | None, store: str | None, key: str | None, witnesses: Sequence[str], quorum: int | None
 ) -> Trees:
-    if (witnesses or quorum) and key is None:
+    if (witnesses or quorum is not None) and key is None:
         raise ConfigError("--witness and --quorum go with --key; else the settings' witnesses are believed")
     if settings is None:
         assert store is not None
@@ -195,7 +215,9 @@ def _trees(
             return Trees(configured.trust, objects, payloads)
     assert key is not None
     vkey, believed = _key(key, "--key"), tuple(_key(each, "--witness") for each in witnesses)
-    if quorum > len(believed):
+    if quorum is None:
+        quorum = len(set(believed))  # who names a witness wants its word
+    elif quorum > len(believed):
         raise ConfigError(f"--quorum {quorum} needs as many --witness")
     return Trees(Trust(vkey.name, Path(), believed, quorum, vkey), objects, payloads)
 
@@ -279,11 +301,16 @@ def _total(trees: Trees, which: Sequence[TreeId], start: int, end: int | None) -
     return total
 
 
+def _is_wrong(found: Sequence[TreeVerified], whole: Survey | None) -> bool:
+    return bool(whole is not None and whole.flaws) or any(each.flaws for each in found)
+
+
 def _tell(found: Sequence[TreeVerified], as_json: bool, whole: Survey | None = None) -> None:
     """`whole`: what is to be said of the store, and of no tree alone."""
     flaws, remarks = ([], []) if whole is None else (whole.flaws, whole.remarks)
     if as_json:
         told = {
+            "holds": not _is_wrong(found, whole),
             "trees": [_json(each) for each in found],
             "flaws": [flaw._asdict() for flaw in flaws],
             "more_flaws": 0 if whole is None else whole.more,
@@ -359,6 +386,8 @@ def _lines(each: TreeVerified) -> Iterator[str]:
         yield f"  {counted(len(each.flaws), 'thing')} wrong are named, {each.more_flaws} more are not{beyond}"
     if each.witnesses:
         yield f"  vouched for by {', '.join(each.witnesses)}"
+    else:
+        yield "  no witness that was named vouches for it"
 
 
 def _signer(signer: Mapping[str, object]) -> str:

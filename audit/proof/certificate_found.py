@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from .certificate import Row
+from .checkpoint import UNWITNESSED
 from .flaws import Flaw
 
 
@@ -75,5 +76,5 @@ class Certified:
             verb = "stands" if newer == 1 else "stand"
             said.insert(0, f"that {newer} of the statements {verb} under the checkpoint: it is older")
         if self.origin is not None and not self.witnesses:
-            said.append("that nobody was shown another log: no witness that was named vouches for it")
+            said.append(UNWITNESSED)
         return said

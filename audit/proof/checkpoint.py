@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from .errors import FormatError, NotProved
 from .hashing import HASH_SIZE
@@ -73,6 +74,10 @@ def parse_checkpoint(text: str) -> Checkpoint:
 def sign_checkpoint(checkpoint: Checkpoint, signer: Signer) -> bytes:
     """The checkpoint as a note, signed under its origin's name."""
     return sign_note(checkpoint.text, signer, checkpoint.origin)
+
+
+UNWITNESSED: Final = "that nobody was shown another log: no witness that was named vouches for it"
+"""What a checkpoint without cosignatures does not show."""
 
 
 def open_checkpoint(

@@ -19,7 +19,7 @@ from .bundle import Bundle, parse_bundle_file
 from .certificate import MAX_CERTIFICATE, is_digest
 from .certificate_check import verify_certificate
 from .certificate_told import certificate_json
-from .checkpoint import open_checkpoint, parse_checkpoint
+from .checkpoint import UNWITNESSED, open_checkpoint, parse_checkpoint
 from .encryption import NO_KEYS, PayloadKeys, parse_keys
 from .entry import Key, Kind, parse_entry, parse_record_id
 from .errors import FormatError, NotProved
@@ -50,7 +50,7 @@ examples:
   affiant-verify bundle evidence.zip --key example.org+1c2f…+AXk… --record 9f86d081884c7d659a2feaa0c55ad015-42
   affiant-verify bundle evidence.zip --key example.org+1c2f…+AXk… --extract records
   affiant-verify receipt answer.tlog-proof --key example.org+1c2f…+AXk…
-  affiant-verify log copy-of-the-store --key example.org+1c2f…+AXk… --witness w.example+…+… --quorum 1
+  affiant-verify log copy-of-the-store --key example.org+1c2f…+AXk… --witness w.example+…+…
   affiant-verify certificate credit.certificate.zip --root-digest sha256:7d1c… --key example.org+1c2f…+AXk…
 
 exit codes: 0 it holds; 1 something is wrong; 2 wrong usage, or a file that cannot be read
@@ -63,8 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         key = None if asked.key is None else VerifierKey.parse(asked.key)
         witnesses = [VerifierKey.parse(each) for each in asked.witness]
-        if not 0 <= asked.quorum <= len(witnesses):
-            raise FormatError(f"--quorum {asked.quorum} of {len(witnesses)} witnesses")
+        asked.quorum = _quorum(asked.quorum, witnesses)
         if key is None and witnesses:
             raise FormatError("--witness goes with --key: witnesses vouch for what the notary has signed")
         if asked.what == "certificate" and not is_digest(asked.root_digest):
@@ -133,9 +132,8 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument(
             "--quorum",
             type=int,
-            default=0,
             metavar="N",
-            help="so many of them must vouch for each checkpoint",
+            help="so many of them must vouch for each checkpoint; all of them when not said",
         )
         command.add_argument("--json", action="store_true", help="as one JSON object")
         command.set_defaults(record=[], extract=None, payload_keys=None)
@@ -171,6 +169,19 @@ def _add_reading(command: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="open encrypted payloads for --record and --extract with these keys",
     )
+
+
+def _quorum(said: int | None, witnesses: Sequence[VerifierKey]) -> int:
+    """How many MUST vouch: all, when nothing else is said, as who names a witness wants its word.
+
+    Raises:
+        FormatError: more than there are.
+    """
+    if said is None:
+        return len(set(witnesses))
+    if not 0 <= said <= len(witnesses):
+        raise FormatError(f"--quorum {said} of {len(witnesses)} witnesses")
+    return said
 
 
 def _tell_usage(message: str) -> int:
@@ -265,6 +276,7 @@ def _verify_receipt(path: Path, key: VerifierKey, witnesses: Sequence[VerifierKe
             for key, value in entry.fields.items()
             if not isinstance(value, dict)
         },
+        "not_shown": [] if opened.cosignatures else [UNWITNESSED],
     }, []  # fmt: skip
 
 
@@ -291,7 +303,8 @@ def _verify_log(path: Path, key: VerifierKey, witnesses: Sequence[VerifierKey], 
         else:
             trees.append(tree)
             flaws += wrong
-    return {"trees_checked": len(trees), "trees": trees}, flaws
+    not_shown = [] if all(tree["witnesses"] for tree in trees) else [UNWITNESSED]
+    return {"trees_checked": len(trees), "trees": trees, "not_shown": not_shown}, flaws
 
 
 def _verify_tree(folder: Path, key: VerifierKey, witnesses: Sequence[VerifierKey], quorum: int) -> Verified:

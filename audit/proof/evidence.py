@@ -22,7 +22,7 @@ from hashlib import sha256
 from typing import Final
 
 from .bundle import Bundle, Kept, PackagePart, TreePart, parse_bundle_file
-from .checkpoint import open_checkpoint
+from .checkpoint import UNWITNESSED, open_checkpoint
 from .entry import Entry, Key, Kind, record_id
 from .errors import FormatError, NotProved
 from .flaws import Flaw
@@ -127,7 +127,7 @@ class Shown:
         alone = [tree.origin for tree in self.trees if not tree.witnesses]
         if alone or not self.trees:  # each tree has a checkpoint of its own
             which = "" if len(alone) == len(self.trees) else f": {', '.join(alone)}"
-            said.append("that nobody was shown another log: no witness that was named vouches for it" + which)
+            said.append(UNWITNESSED + which)
         return said
 
 

@@ -60,7 +60,7 @@ def lines(content: Mapping[str, Any], flaws: Sequence[Flaw], told: Sequence[Told
         elif name == "journals":
             said += [_signer(each) for each in value]
         elif name == "not_shown":
-            said += ["this does NOT show", *(f"  - {line}" for line in value)]
+            said += ["this does NOT show", *(f"  - {line}" for line in value)] if value else []
         elif isinstance(value, dict):
             said += [f"{_words(name)}:", *(f"  {_words(key)}: {_said(each)}" for key, each in value.items())]
         else:

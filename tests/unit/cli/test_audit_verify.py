@@ -11,6 +11,9 @@ from pathlib import Path
 import pytest
 
 from audit.auditor.verified import TreeVerified
+from audit.config import load
+from audit.proof.note import COSIGNATURE, VerifierKey
+from audit.trees import configured_trees
 from cli.audit_verify import _tell
 from cli.main import run
 
@@ -103,10 +106,57 @@ def test_what_is_wrong_with_the_command_line_is_not_wrong_with_the_log(verify: C
     assert "shopping list" in out
     assert "1 thing is wrong" in out
     code, out, _ = verify("--store", str(tmp_path), "--json")
-    assert (code, [flaw["path"] for flaw in json.loads(out)["flaws"]]) == (1, ["shopping list"])
+    told = json.loads(out)
+    assert (code, told["holds"], [flaw["path"] for flaw in told["flaws"]]) == (1, False, ["shopping list"])
     (tmp_path / "empty").mkdir()
     code, out, err = verify("--store", str(tmp_path / "empty"))
     assert (code, "nothing is sealed" in err, out) == (1, True, "")
+
+
+def test_what_was_kept_of_a_partition_that_is_left_out_is_refused(
+    verify: Command, made: SealedLog, tmp_path: Path
+) -> None:
+    """It shows a roll-back, and nobody would hold the tree to it."""
+    shutil.copytree(made.store.parent, tmp_path / "log")
+    other = write_sealed_log(tmp_path / "other", 50, tail=50, partition=1)
+    shutil.copytree(other.store / other.tree.prefix, tmp_path / "log/store" / other.tree.prefix)
+    shutil.copytree(other.store / "topics", tmp_path / "log/store/topics", dirs_exist_ok=True)
+    kept = tmp_path / "kept"
+    kept.write_bytes((other.store / other.tree.prefix / "checkpoint").read_bytes())
+    asked = ("--checkpoint", str(kept))
+    code, out, err = verify("--partition", "0", *asked, root=tmp_path / "log")
+    assert (code, out) == (2, "")
+    assert f"is of the tree {other.tree.origin}, which --partition 0 leaves out" in err
+    for more in (("--from", "50", "--to", "300"), ("--partition", "1")):
+        assert verify(*more, *asked, root=tmp_path / "log")[0] == 0
+
+
+def test_a_witness_that_is_named_must_vouch_unless_it_is_said_otherwise(
+    verify: Command, made: SealedLog
+) -> None:
+    """`nothing is wrong` would be taken for its word; where none vouches that is said."""
+    trust = configured_trees(load(made.store.parent / "affiant.toml")).trust
+    key = str(VerifierKey(trust.name, trust.public_key()))
+    witnesses = [
+        str(VerifierKey(name, bytes(range(32)), COSIGNATURE)) for name in ("one.example", "two.example")
+    ]
+    asked = ["--store", str(made.store), "--key", key]
+    for named, wanted in ((witnesses[:1], 1), (witnesses, 2), ([*witnesses, witnesses[0]], 2)):
+        options = [each for witness in named for each in ("--witness", witness)]
+        code, out, _ = verify(*asked, *options)
+        assert (code, f"0 of the known witnesses vouch for it, wanted {wanted}" in out) == (1, True)
+        code, out, _ = verify(*asked, *options, "--quorum", "0")
+        assert (code, "  no witness that was named vouches for it" in out.splitlines()) == (0, True)
+
+
+def test_whether_it_holds_is_one_word_of_the_json(verify: Command, made: SealedLog, tmp_path: Path) -> None:
+    """As `affiant-verify` has it: what is wrong with a tree stands with the tree, and not at the top."""
+    assert json.loads(verify("--json")[1])["holds"] is True
+    shutil.copytree(made.store.parent, tmp_path / "log")
+    path = tmp_path / "log/store" / made.tree.prefix / "checkpoint"
+    path.write_bytes(path.read_bytes().replace(b"600", b"601"))
+    code, out, _ = verify("--json", root=tmp_path / "log")
+    assert (code, json.loads(out)["holds"], json.loads(out)["flaws"]) == (1, False, [])
 
 
 def test_one_of_a_thing_is_no_two(capsys: pytest.CaptureFixture[str]) -> None:

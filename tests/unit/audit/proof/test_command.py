@@ -18,10 +18,11 @@ import pytest
 
 from audit.proof.bundle import Bundle as EvidenceBundle
 from audit.proof.bundle import Kept, TreePart
-from audit.proof.checkpoint import Checkpoint, sign_checkpoint
+from audit.proof.checkpoint import UNWITNESSED, Checkpoint, sign_checkpoint
 from audit.proof.command import main
 from audit.proof.entry import Key, Kind, encode_entry
 from audit.proof.hashing import leaf_hash
+from audit.proof.note import COSIGNATURE, VerifierKey
 from audit.proof.receipt import Receipt
 from audit.proof.record import Header, encode_payload, frame_record, parse_record
 from tests.golden.proof import make
@@ -88,6 +89,28 @@ def test_wrong_usage_ends_with_2(
     monkeypatch.chdir(tmp_path)
     assert main(arguments) == 2
     assert capsys.readouterr().err.startswith("affiant-verify: ")
+
+
+def test_a_witness_that_is_named_must_vouch_unless_it_is_said_otherwise(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Else its key would be asked for and prove nothing; where none vouches that is said, for people and scripts."""
+    witness = ["--witness", str(make.WITNESS_KEY)]
+    unknown = ["--witness", str(VerifierKey("another.example", bytes(range(32)), COSIGNATURE))]
+    for what, file in (("receipt", "receipt.tlog-proof"), ("bundle", "bundle.zip")):
+        assert main([what, str(GOLDEN / file), *KEY, *witness, *witness]) == 0
+        assert "no witness that was named" not in capsys.readouterr().out
+        for more, code in (([], 1), (["--quorum", "1"], 0)):
+            assert main([what, str(GOLDEN / file), *KEY, *witness, *unknown, *more]) == code
+        capsys.readouterr()
+    for what, file in (("receipt", "receipt.tlog-proof"), ("log", "size-1")):
+        assert main([what, str(GOLDEN / file), *KEY, *unknown]) == 1
+        assert "vouch" in capsys.readouterr().out
+        for arguments in (KEY, [*KEY, *unknown, "--quorum", "0"]):
+            assert main([what, str(GOLDEN / file), *arguments]) == 0
+            assert f"  - {UNWITNESSED}\n" in capsys.readouterr().out
+            assert main([what, str(GOLDEN / file), *arguments, "--json"]) == 0
+            assert json.loads(capsys.readouterr().out)["not_shown"] == [UNWITNESSED]
 
 
 @pytest.mark.parametrize("arguments", [[], ["bundle"], ["bundle", "x"], ["other", "x"]])
