@@ -1,6 +1,7 @@
 """The keys of model signatures: elliptic curves in PEM, which are those that model-signing takes.
 
-They are not the keys of people who approve (`registry.approvals.keys`, Ed25519): model-signing takes no Ed25519.
+They are not the keys of people who approve (`registry.approvals.keys`), most of which are Ed25519: model-signing takes
+none of those.
 """
 
 from __future__ import annotations
