@@ -22,6 +22,7 @@ TIMES = "registry/admission/times.py"
 BOUND = "registry/admission/bound.py"
 PUBLISHER = "registry/lineage/publisher.py"
 POLICY = "registry/admission/policy.py"
+LOAD = "registry/policy/load.py"
 ROOT = "registry/approvals/root.py"
 KEYS = "registry/approvals/keys.py"
 SCHEMES = "registry/approvals/schemes.py"
@@ -763,6 +764,16 @@ MUTATIONS = (
         ON,
     ),
     Mutation("a memory of before", VIEW, "bool(remembered == self.values.hexdigest())", "True", ON),
+    Mutation(
+        "JSON that is not canonical", LOAD, "found if found.canonical() == data else None", "found", SIGNED
+    ),
+    Mutation(
+        "a canonical form read as YAML",
+        LOAD,
+        "if (found := _canonical(data)) is not None:",
+        "if (found := _canonical(data)) is not None and False:",
+        SIGNED,
+    ),
     # ---------------------------------------------------------------- what was judged before
     Mutation("a verdict of another policy", LEDGER, "self.policy is policy and ", "", AGAIN),
     Mutation("a verdict of fewer statements", LEDGER, "self.about == about and ", "", AGAIN),

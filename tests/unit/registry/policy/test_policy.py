@@ -33,6 +33,21 @@ def test_the_examples_are_policies_and_survive_their_canonical_form(path: Path) 
     assert again.digest == policy.digest
 
 
+def test_the_canonical_form_is_not_read_as_yaml(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A large policy takes a second so, each time that somebody asks what is in force."""
+    policy = load_policy(EXAMPLES[0])
+    raw = policy.canonical()
+    monkeypatch.setattr("registry.policy.load.yaml.load", lambda *_: pytest.fail("it was read as YAML"))
+    assert parse_policy(raw) == policy
+
+
+def test_json_with_a_key_twice_is_refused_as_yaml_is() -> None:
+    """It is no canonical form: the later one would win without a word."""
+    raw = parse_policy(SMALL.encode()).canonical()
+    with pytest.raises(ConfigError, match="the key 'format' is there twice"):
+        parse_policy(raw.replace(b'"format":1', b'"format":1,"format":1'))
+
+
 def test_the_digest_is_of_the_rules_and_not_of_their_spelling() -> None:
     """Comments and defaults that are written out change nothing; a number does."""
     policy = parse_policy(SMALL.encode())
