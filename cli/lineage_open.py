@@ -99,8 +99,11 @@ def board_about(config: Config, digest: str) -> Iterator[Board]:
 
 
 @contextmanager
-def boards_about(config: Config) -> Iterator[Callable[[str], Board]]:
-    """The same of one package after another: index and log are opened once. Raises as `board_about`."""
+def boards_about(config: Config, *, data: bool = True) -> Iterator[Callable[[str], Board]]:
+    """The same of one package after another: index and log are opened once. Raises as `board_about`.
+
+    `data`: False for whoever asks for verdicts alone, see `registry.graph.board.Boards`.
+    """
     from audit.log import configured_governance_log
     from registry.approvals.board import first_root_of
     from registry.graph.board import Boards
@@ -117,7 +120,7 @@ def boards_about(config: Config) -> Iterator[Callable[[str], Board]]:
         return
     with opened_index as index:
         with _bar("reading the governance log") as begin, governed(log):
-            boards = Boards(index, log, first, begin)
+            boards = Boards(index, log, first, begin, data=data)
         yield boards.about
 
 
@@ -160,7 +163,7 @@ def _not_admitted(
         by_digest[each.digest].append(each)
     if not by_digest:
         return frozenset()
-    with boards_about(config) as about:
+    with boards_about(config, data=False) as about:
         for digest, own in by_digest.items():
             try:
                 known = verified.get(digest)

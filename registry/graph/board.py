@@ -46,7 +46,9 @@ class Boards:
     and deprecated data are there as in a board of the whole log. Used by one thread.
     """
 
-    def __init__(self, index: Index, log: Log, first: Root, begin: Begin = nothing_said) -> None:
+    def __init__(
+        self, index: Index, log: Log, first: Root, begin: Begin = nothing_said, *, data: bool = True
+    ) -> None:
         """Read the governance log on.
 
         Args:
@@ -54,6 +56,7 @@ class Boards:
             log: the governance log.
             first: the first root, which is believed.
             begin: see `Index.update`.
+            data: False leaves deprecated data out, whose signatures are many: no verdict asks for it.
 
         Raises:
             NotAdmitted: the log's beginning is gone: what is missing may be a revocation.
@@ -65,6 +68,7 @@ class Boards:
         self._log: Final = log
         self._first: Final = first
         self._begin: Final = begin
+        self._data: Final = data
         self._common: _Common | None = None
         reader = log.reader()
         try:
@@ -117,7 +121,7 @@ class Boards:
                 raise IndexUnusable(f"{index.path}: is damaged; ask again") from error
 
         policies = folded(POLICY)
-        said = (*policies, *folded(DATA_DEPRECATION))
+        said = (*policies, *(folded(DATA_DEPRECATION) if self._data else ()))
         return _Common(
             roots, keys, policy_in_force(roots, policies), said, Lives(roots, deployments), index.end
         )
