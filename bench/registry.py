@@ -1,4 +1,4 @@
-"""The registry: publishing and judging, admission at a load, swaps under load, questions to the lineage.
+"""The registry: publishing and judging, admission at a load and beside requests, swaps, questions to the lineage.
 
 python bench/registry.py --quick
 python bench/registry.py --json bench/results/registry.json
@@ -11,13 +11,13 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from harness import cli, governed, lineage, machine
+from harness import beside, cli, governed, lineage, machine
 from harness.report import Bar, Report
 from rich.console import Console
 from rich.table import Table
 
 Measured = tuple[list[dict[str, Any]], list[Bar]]
-PARTS = ("judging", "admission", "swaps", "lineage")
+PARTS = ("judging", "admission", "beside", "swaps", "lineage")
 
 
 def options() -> argparse.Namespace:
@@ -36,7 +36,7 @@ def measure(run: cli.Run) -> Report:
     quick = run.options.quick
     versions = machine.versions(("affiant", "cbor2", "cryptography", "pydantic", "xgboost-cpu", "bentoml"))
     report = Report("registry", quick, machine.facts(run.directory), versions)
-    entries, packages = (20_000, 1_000) if quick else (1_000_000, 10_000)
+    entries, packages, records = (20_000, 1_000, 50_000) if quick else (1_000_000, 10_000, 1_000_000)
     with run.progress() as bars:
         task = bars.add_task("starting", total=len(run.options.only))
 
@@ -46,8 +46,16 @@ def measure(run: cli.Run) -> Report:
         parts: dict[str, Callable[[], Measured]] = {
             "judging": lambda: governed.judging(told),
             "admission": lambda: governed.admission(run.directory / "admission", entries, told),
+            "beside": lambda: beside.beside(
+                run.directory / "beside",
+                entries,
+                1 if quick else 5,
+                5 if quick else 30,
+                (run.options.server_core, run.options.client_core),
+                told,
+            ),
             "swaps": lambda: governed.swaps(run.directory / "swaps", 10 if quick else 100, told),
-            "lineage": lambda: lineage.measure(run.directory / "lineage", entries, packages, told),
+            "lineage": lambda: lineage.measure(run.directory / "lineage", entries, packages, records, told),
         }
         for name in PARTS:
             if name in run.options.only:
@@ -66,7 +74,9 @@ def show(report: Report, console: Console) -> None:
     table.add_column("what", overflow="fold")
     table.add_column("figures", overflow="fold")
     for row in report.rows:
-        figures = ", ".join(f"{key} {value}" for key, value in row.items() if key not in ("part", "what"))
+        figures = ", ".join(
+            f"{key} {value}" for key, value in row.items() if key not in ("part", "what", "rounds")
+        )
         table.add_row(row["part"], row["what"], figures)
     console.print(table)
     report.print_bars(console)

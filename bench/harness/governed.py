@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import json
 import statistics
 import sys
 import threading
@@ -17,8 +16,9 @@ from typing import Any, Self
 
 import numpy as np
 
-from harness.lineage import Key, Memory, statements, write
+from harness.lineage import Key, Memory, policy_of, statements, write
 from harness.ours import ROOT
+from harness.packages import CREDIT, TARGET, body_of_credit, package_of
 from harness.ports import free_ports
 from harness.processes import BenchError, Process
 from harness.report import Bar
@@ -36,42 +36,17 @@ from registry.approvals.root import KeyModel, RoleModel, RootModel, sign_root
 from registry.deployment import Deployment, Placed, encode_deployment
 from registry.gates.base import Datasets
 from registry.gates.run import run_gates
-from registry.infer import Wanted
-from registry.package import Package
-from registry.policy import load_policy, parse_policy
-from registry.publish import publish
+from registry.policy import Policy, load_policy
 from registry.statement import APPROVAL, GATES, POLICY, encode
 from registry.stores import LayoutStore
 from registry.table import read_table, table_of
 from service.admitted import Admission
 from service.settings import PlanSettings
 
-CREDIT = ROOT / "examples" / "credit"
-TARGET, POSITIVE = "creditability", "bad"
 ROLES = ("root", "policy", "gates", "legal", "deploy", "data")
-POLICY_TEXT = b"""
-format: 1
-change: {roles: {policy: 1}}
-services: {credit: {gates: {documentation: {}}, approvals: {roles: {legal: 1}, publisher_may_approve: true}}}
-"""
 THREADS = 4
 Measured = tuple[list[dict[str, Any]], list[Bar]]
 Told = Callable[[str], None]
-
-
-def package_of(seed: int, name: str = "credit", rows: int | None = None) -> Package:
-    """An XGBoost model of the German credit data, published."""
-    import xgboost
-
-    table = read_table(CREDIT / "german_credit.csv")
-    frame = table.frame if rows is None else table.frame.iloc[:rows]
-    features = frame.drop(columns=[TARGET])
-    features = features.astype(dict.fromkeys(features.select_dtypes(exclude="number"), "category"))
-    data = xgboost.DMatrix(features, (frame[TARGET] == POSITIVE).astype(int), enable_categorical=True)
-    settings = {"objective": "binary:logistic", "max_depth": 4, "nthread": 1, "seed": seed, "subsample": 0.8}
-    model = bytes(xgboost.train(settings, data, 100).save_raw("ubj"))
-    own = table if rows is None else table_of(frame, "training rows")
-    return publish(model, own, Wanted(name, TARGET, POSITIVE, 0.5), file="credit.ubj").package
 
 
 def judging(told: Told) -> Measured:
@@ -102,6 +77,7 @@ class House:
     """One person who may everything, a log, a root file, a policy in force."""
 
     directory: Path
+    services: tuple[str, ...] = ("credit",)
     key: Key = field(default_factory=Key)
 
     def __post_init__(self) -> None:
@@ -111,9 +87,14 @@ class House:
         roles = {role: RoleModel(keys=[name], threshold=1) for role in ROLES}
         root = sign_root(RootModel(version=1, keys=keys, roles=roles), [self.key])
         (self.directory / "root.json").write_bytes(root.envelope.encode())
-        policy = parse_policy(POLICY_TEXT)
+        policy = self.policy
         text = {"version": 1, "role": "policy", "text": policy.canonical().decode(), "at": time.time()}
         self.say(encode(policy.digest, POLICY, text))
+
+    @property
+    def policy(self) -> Policy:
+        """In force."""
+        return policy_of(self.services)
 
     @property
     def log(self) -> LocalLog:
@@ -124,21 +105,34 @@ class House:
         """Append, signed."""
         write(self.log, iter(bodies), self.key)
 
-    def approve(self, digest: str) -> None:
-        """All that live needs."""
-        about = {"service": "credit", "policy": parse_policy(POLICY_TEXT).digest, "at": time.time()}
+    def gates(self, digest: str, service: str = "credit") -> bytes:
+        """Results of the gates, not said yet."""
+        about = {"service": service, "policy": self.policy.digest, "at": time.time()}
         results = [{"name": "documentation", "verdict": "passed", "reason": ""}]
-        self.say(
-            encode(digest, GATES, about | {"results": results}),
-            encode(digest, APPROVAL, about | {"role": "legal", "rationale": "read"}),
-        )
+        return encode(digest, GATES, about | {"results": results})
 
-    def deploy(self, digest: str, after: int | None) -> int:
-        """A deployment; its offset."""
+    def approve(self, digest: str, service: str = "credit") -> None:
+        """All that live needs."""
+        about = {"service": service, "policy": self.policy.digest, "at": time.time()}
+        approval = encode(digest, APPROVAL, about | {"role": "legal", "rationale": "read"})
+        self.say(self.gates(digest, service), approval)
+
+    def deploy(
+        self, digest: str, after: int | None, service: str = "credit", canary: str | None = None
+    ) -> int:
+        """A deployment, with a canary of a tenth when one is named; its offset."""
+        plan = [Placed(digest=digest)]
+        if canary is not None:
+            plan = [Placed(digest=digest, weight=0.9), Placed(digest=canary, slot="canary", weight=0.1)]
         event = Deployment(
-            service="credit", action="deploy", plan=[Placed(digest=digest)], after=after, reason="a swap",
-            actor="ann", at=time.time(),
-        )  # fmt: skip
+            service=service,
+            action="deploy",
+            plan=plan,
+            after=after,
+            reason="a swap",
+            actor="ann",
+            at=time.time(),
+        )
         reader = self.log.reader()
         offset = reader.bounds(0)[1]
         reader.close()
@@ -229,8 +223,7 @@ class Load:
     """Threads that ask without a pause."""
 
     def __init__(self, port: int) -> None:
-        frame = read_table(CREDIT / "german_credit.csv").frame.drop(columns=[TARGET]).head(1)
-        self._body = json.dumps({"instances": json.loads(frame.to_json(orient="records"))}).encode()
+        self._body = body_of_credit()
         self._port = port
         self._stop = threading.Event()
         self._seen = threading.Condition()

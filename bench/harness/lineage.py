@@ -1,12 +1,14 @@
 """What a question to the lineage costs, with many packages and a long governance log.
 
 The log is a real one, every statement signed. The store is not: it hands packages out of memory, since writing ten
-thousand of them to a disk would measure the disk. What is asked goes through the same index as `affiant lineage`.
+thousand of them to a disk would measure the disk. What is asked goes through the same index as `affiant lineage`. What
+the commands open beside that (a store in a directory, sealed predictions, admission) is asked of `commands.py`.
 """
 
 from __future__ import annotations
 
 import gc
+import json
 import statistics
 import sys
 import time
@@ -18,7 +20,9 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from harness import commands
 from harness.ours import ROOT
+from harness.packages import package_of
 from harness.report import Bar
 
 if str(ROOT) not in sys.path:
@@ -33,7 +37,8 @@ from registry.graph import Lineage
 from registry.lineage.deprecation import encode_deprecation
 from registry.manifest import canonical_json, digest_of, write_manifest
 from registry.package import Package
-from registry.statement import APPROVAL, GATES, PAYLOAD_TYPE, REJECTION, REVOCATION, encode
+from registry.policy import Policy, parse_policy
+from registry.statement import APPROVAL, GATES, PAYLOAD_TYPE, POLICY, REJECTION, REVOCATION, encode
 from registry.stores import Listing, StoredPackage
 
 GOAL = 100.0  # ms
@@ -56,10 +61,12 @@ class Key:
 
 
 class Memory:
-    """Packages that differ in their lineage. Only what the query layer takes of a store."""
+    """Packages of one model that differ in name and lineage. Only what the query layer takes of a store."""
 
     def __init__(self, count: int, random: Random) -> None:
         self._packages: dict[str, Package] = {}
+        model = package_of(1)
+        signature = json.loads(model.part("signature"))
         for number in range(count):
             name, created = f"model-{number % 1000}", "2026-01-02T03:04:05Z"
             data = [_data(random.randrange(VERSIONS)) for _ in range(2)]
@@ -69,7 +76,9 @@ class Memory:
                 "parameters": {f"parameter{each}": each for each in range(30)},
                 "metrics": {"auc": 0.8}, "origin": {"data": data, "runs": [], "links": []}, "unknown": [],
             }  # fmt: skip
-            parts = (b"model", b"signature", b"reference", b"golden", canonical_json(lineage), b"card")
+            named = canonical_json({**signature, "name": name})
+            same = (model.part(role) for role in ("reference", "golden"))
+            parts = (model.model, named, *same, canonical_json(lineage), b"card")
             manifest = write_manifest("xgboost-ubj", parts, name, created)
             self._packages[digest_of(manifest)] = Package(manifest, {digest_of(each): each for each in parts})
 
@@ -104,36 +113,66 @@ def _data(number: int) -> dict[str, Any]:
 
 
 def measure(
-    directory: Path, entries: int, packages: int, told: Callable[[str], None]
+    directory: Path, entries: int, packages: int, records: int, told: Callable[[str], None]
 ) -> tuple[list[dict[str, Any]], list[Bar]]:
-    """All of it; `told` is what is being done."""
+    """All of it; `records`: of the sealed log; `told` is what is being done."""
     random, key = Random(7), Key()
     told(f"making {packages:,} packages")
     store = Memory(packages, random)
     digests = [each.digest for each in store.list()]
-    told(f"writing {entries:,} signed statements")
-    log = LocalLog(directory / "log", "governance", clock=lambda: NOW * 10**9)
-    write(log, statements(digests, entries, random), key)
+    told(f"writing a sealed log of {records:,} predictions")
+    house = commands.House(directory, records, digests[:2])
     root = root_of(key)
+    house.govern(root)
+    told(f"writing {entries:,} signed statements")
+    log = LocalLog(house.log, "affiant-governance", clock=lambda: NOW * 10**9)
+    policy = policy_of(tuple(f"service-{number}" for number in range(SERVICES)))
+    said = {"version": 1, "role": "policy", "text": policy.canonical().decode(), "at": NOW}
+    write(log, iter([encode(policy.digest, POLICY, said)]), key)
+    write(log, statements(digests, entries - 1, random, start=1, policy=policy.digest), key)
+    with house.index() as index:
+        return _measured(index, log, store, root, key, house, random, told, entries)
+
+
+def _measured(  # noqa: PLR0917 - the bench's own parts
+    index: Path,
+    log: LocalLog,
+    store: Memory,
+    root: Root,
+    key: Key,
+    house: commands.House,
+    random: Random,
+    told: Callable[[str], None],
+    entries: int,
+) -> tuple[list[dict[str, Any]], list[Bar]]:
+    digests = [each.digest for each in store.list()]
+    packages = len(digests)
     rows: list[dict[str, Any]] = []
     told("folding them")
-    with Lineage(directory / "index", log, store, root) as lineage:
+    with Lineage(index, log, store, root) as lineage:
         seconds = _timed(lineage.refresh)[0]
         rows.append(
             {"what": "fold from nothing", "s": round(seconds, 2), "entries_s": round(entries / seconds)}
         )
-    size = sum(each.stat().st_size for each in (directory / "index").iterdir())
+    size = sum(each.stat().st_size for each in index.iterdir())
     rows.append({"what": "index", "MB": round(size / 1e6), "bytes_an_entry": round(size / entries)})
     # The packages are the bench's own: without them a process has nothing that the collector would look through.
     gc.collect()
     gc.freeze()
-    with Lineage(directory / "index", log, store, root) as lineage:
+    with Lineage(index, log, store, root) as lineage:
         rows.append({"what": "open and refresh, nothing new", "s": round(_timed(lineage.refresh)[0], 3)})
-        write(log, statements(digests, 100, random), key)
+        write(log, statements(digests, 100, random, start=entries), key)
         rows.append({"what": "refresh, 100 new", "s": round(_timed(lineage.refresh)[0], 3)})
         told("asking")
         asked = list(_asked(lineage, digests, random))
-    rows += [row for row, _ in asked]
+        told("writing the packages that serve to a directory")
+        serving = {each.digest for each in lineage.packages() if each.serves}
+        house.push(store.pull(each) for each in sorted({*serving, *house.answering}))
+        told("asking the commands")
+        versions = [f"md5:{sha256(b'data %d' % number).hexdigest()[:32]}" for number in range(VERSIONS)]
+        *some, of_all = house.ask(lineage, versions, random)
+    asked += some
+    rows += [row for row, _ in (*asked, of_all)]
     worst = max(asked, key=lambda each: each[1])
     return rows, [
         Bar(
@@ -141,6 +180,17 @@ def measure(
             worst[1], "<", GOAL,
         )
     ]  # fmt: skip
+
+
+def policy_of(services: tuple[str, ...]) -> Policy:
+    """The same rules for each service."""
+    rules = {
+        "gates": {"documentation": {}},
+        "approvals": {"roles": {"legal": 1}, "publisher_may_approve": True},
+        "canary": {"gates": ["documentation"], "roles": {"legal": 1}, "maximum_weight": 0.5},
+    }
+    content = {"format": 1, "change": {"roles": {"policy": 1}}, "services": dict.fromkeys(services, rules)}
+    return parse_policy(json.dumps(content).encode())
 
 
 def _asked(lineage: Lineage, digests: list[str], random: Random) -> Iterator[tuple[dict[str, Any], float]]:
@@ -184,16 +234,31 @@ def _timed(action: Callable[[], Any]) -> tuple[float, Any]:
     return time.perf_counter() - begin, found
 
 
-def statements(digests: list[str], count: int, random: Random, start: int = 0) -> Iterator[bytes]:
-    """What a governance log has: for each package gates, approvals, now and then a deployment. `start`: the first one's
-    offset in the log.
+def statements(
+    digests: list[str],
+    count: int,
+    random: Random,
+    start: int = 0,
+    *,
+    events: int = EVENTS,
+    policy: str = "sha256:" + "0" * 64,
+) -> Iterator[bytes]:
+    """What a governance log has: for each package gates, approvals, now and then a deployment.
+
+    Args:
+        digests: of the packages.
+        count: how many statements.
+        random: what is drawn.
+        start: the first one's offset in the log.
+        events: of a hundred statements, deployments.
+        policy: under which the rest is said.
     """
     last: dict[str, int] = {}
     for offset in range(count):
         digest, service = random.choice(digests), f"service-{random.randrange(SERVICES)}"
-        about = {"service": service, "at": NOW, "number": offset, "policy": "sha256:" + "0" * 64}
+        about = {"service": service, "at": NOW, "number": offset, "policy": policy}
         which = offset % 100
-        if which < EVENTS:
+        if which < events:
             yield encode_deployment(
                 Deployment(
                     service=service, action="deploy", plan=[Placed(digest=digest)], after=last.get(service),
@@ -201,7 +266,7 @@ def statements(digests: list[str], count: int, random: Random, start: int = 0) -
                 )
             )  # fmt: skip
             last[service] = start + offset
-        elif which == EVENTS and offset < 50_000:
+        elif which == events and offset < 50_000:
             found = sha256(b"data %d" % random.randrange(VERSIONS)).hexdigest()
             yield encode_deprecation(f"md5:{found[:32]}", "consent withdrawn", "ann", NOW)
         elif which < 60:
@@ -236,7 +301,8 @@ def root_of(key: Key) -> Root:
     """One person who may everything."""
     name = key_id(key.public_key)
     roles = {
-        role: RoleModel(keys=[name], threshold=1) for role in ("root", "gates", "legal", "deploy", "data")
+        role: RoleModel(keys=[name], threshold=1)
+        for role in ("root", "policy", "gates", "legal", "deploy", "data")
     }
     content = RootModel(
         version=1, keys={name: KeyModel(public=key.public_key.hex(), person="ann")}, roles=roles
