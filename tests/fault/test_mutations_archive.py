@@ -33,8 +33,8 @@ COPIED = (
     "tests/golden/journal",
     "tests/unit/audit/archive",
     "tests/unit/audit/auditor",
-)
     "tests/unit/audit/objects",
+)
 
 MUTATIONS = (
     Mutation(
@@ -153,8 +153,8 @@ MUTATIONS = (
     Mutation(
         "overlapping files are read",
         READER,
-        "            if other.first < one.end:\n",
-        "            if False:\n",
+        "        if other.first < one.end:\n",
+        "        if False:\n",
         OF_ARCHIVER,
     ),
     Mutation(
@@ -200,7 +200,6 @@ MUTATIONS = (
         OF_INDEX,
     ),
     Mutation(
-    Mutation(
         "what was indexed of a file stays, whatever the file is now",
         INDEX,
         "if now.get((first, end)) != mark}",
@@ -235,6 +234,7 @@ MUTATIONS = (
         " {about.st_mtime_ns}",
         "tests/unit/audit/objects/test_directory.py -k mark_right",
     ),
+    Mutation(
         "a damaged file stops the index",
         INDEX,
         "                except (FormatError, ArchiveGap) as error:\n",
