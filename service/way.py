@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-STEP_SECONDS: Final = 0.0005
+STEP_SECONDS: Final = 0.002
 PAUSE_SECONDS: Final = 0.0001
 """More than nothing: who asks for the interpreter needs a moment to wake up, and takes it then."""
 
