@@ -96,6 +96,17 @@ MUTATIONS = (
           "    if not origin.startswith(key.name) or not _PART.fullmatch(origin[len(key.name) :]):", "    if False:", "bundle"),
     check("a package's digest", "proof/evidence",
           "        if sha256(package.manifest).hexdigest() != digest:", "        if False:", "bundle"),
+    # ---------------------------------------------------------------- what a bundle does not show
+    check("what nobody has signed", "proof/evidence", '"that the report, the time of making and the maker\'s name are true: nothing signed covers them"', '""', "bundle"),
+    check("what may be left out", "proof/evidence", "        if not self.complete:\n            said", "        if False:\n            said", "bundle"),
+    check("records without payloads", "proof/evidence", "        if self.without_payload:\n", "        if False:\n", "bundle"),
+    check("records that no gateway has signed", "proof/evidence", "        if left := self.journals.without:\n", "        if False:\n", "bundle"),
+    check("signatures without a key", "proof/evidence", "        if left := self.journals.unchecked:\n", "        if False:\n", "bundle"),
+    check("whose the journals are", "proof/evidence", "        if self.journals.signers:\n", "        if False:\n", "bundle"),
+    check("models that are not there", "proof/evidence", "        if self.missing_packages:\n", "        if False:\n", "bundle"),
+    check("trees without a witness", "proof/evidence", "        if alone or not self.trees:", "        if len(alone) == len(self.trees):", "bundle"),
+    check("which trees have no witness", "proof/evidence", 'else f": {\', \'.join(alone)}"', 'else ""', "bundle"),
+    # ---------------------------------------------------------------- a log without its store
     check("the root of the edge", "proof/whole",
           "            Edge(self._size, [each or [] for each in levels]).root() == self._root", "            True", "whole"),
     check("entries of a tile", "proof/whole",

@@ -191,6 +191,8 @@ def governed(sealed: SealedLog, tmp_path: Path) -> tuple[SealedLog, str]:
         shutil.copytree(sealed.root / name, copy.root / name)
     shutil.copytree(governance.store, copy.store, dirs_exist_ok=True)
     shutil.copytree(governance.log_directory, copy.root / "log-governance")
+    about = copy.root / "log-governance" / "topic.json"
+    about.write_text(about.read_text().replace(f'"{governance.topic.name}"', '"affiant-governance"'))
     copy.settings()
     return copy, governance.topic.id.hex()
 
