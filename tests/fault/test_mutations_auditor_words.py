@@ -68,7 +68,7 @@ MUTATIONS = (
     Mutation("what it does not show", BUNDLE, "    for line in shown.not_shown():\n", "    for line in ():\n", SHOWS),
     Mutation("what it does not show, as JSON", BUNDLE, '"not_shown": shown.not_shown()', '"not_shown": []', SHOWS),
     Mutation("over how many records", BUNDLE, "over {journals.asked_sworn:,} of", "over {journals.asked:,} of", SWORN),
-    Mutation("what would leave none out", BUNDLE, ' if journals.left_out else ""', ' if False else ""', SWORN),
+    Mutation("what would leave none out", BUNDLE, 'f"; --chain {needed} leaves ', '"" and f"; --chain {needed} leaves ', SWORN),
     Mutation("one record", BUNDLE, "'record' if journals.asked == 1 else 'records'", "'records'", SHOWS),
     # ---------------------------------------------------------------- whose journals were verified
     Mutation("journals", VERIFY, "each.signers[:_SIGNERS]", "each.signers[:0]", INVENTED),
