@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import csv
 import http.client
+import io
 import json
 import re
 import stat
 import uuid
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -163,6 +164,33 @@ def test_mlflow_shows_each_version_and_what_counts_of_it(laptop: Laptop) -> None
     for each in versions.values():
         assert each.tags["affiant.gates.credit"] == "passed"
         assert each.tags["affiant.approved.credit.legal"].startswith("lea")
+
+
+def test_cards_and_tags_come_to_what_is_signed_by_themselves(laptop: Laptop, tmp_path: Path) -> None:
+    """By the loops of compose.yaml: cards that were kept before lea signed, and a tag that somebody set by hand."""
+    digest = laptop.ask()[1]["affiant-model"]
+    versions = Versions(Client(mlflow_access(laptop.mlflow.address)))
+    (live,) = [each for each in versions.all() if each.tags["affiant.digest"] == digest]
+    versions.set_tag(live, "affiant.stage", "retired")
+    touched = {name: tmp_path / name for name in ("tags", "cards")}
+    quick = {name: ("--every=0.2", f"--touch={file}") for name, file in touched.items()}
+
+    def stage() -> str:
+        return next(each.tags["affiant.stage"] for each in versions.all() if each.number == live.number)
+
+    with laptop.stage.process("tags", *quick["tags"]) as tags:
+        tags.wait_until(lambda: stage() == "production", what="the tag that is right", deadline_s=60)
+        tags.wait_until(touched["tags"].exists, what="a time that went well", deadline_s=60)
+        assert tags.stop() == 0
+    with laptop.stage.process("cards", *quick["cards"]) as cards:
+        cards.wait_until(touched["cards"].exists, what="cards", deadline_s=60)
+        assert cards.stop() == 0
+    assert f"kept with {digest}" in cards.log_text()
+    shown = ["card", "list", digest, "--json", "--config", str(laptop.stage.config("cards"))]
+    told = io.StringIO()
+    with redirect_stdout(told):
+        assert guarded(lambda: app(args=shown, prog_name="affiant"), shown) == 0
+    assert len(json.loads(told.getvalue())["cards"]) == 2
 
 
 def test_the_traffic_of_its_profile_is_answered(laptop: Laptop) -> None:

@@ -175,6 +175,7 @@ def version(config: Config, keys: Path, seed: int, why: str) -> None:
     MlflowStore(mlflow_access()).push(package)
     service = ("--service", SERVICE)
     affiant("gate", "run", digest, *service, "--key", keys / "pipeline.key")
+    affiant("card", "attach", digest)  # what is signed from here on comes into them by itself
     affiant(
         "approve", digest, *service, "--role", "legal", "--rationale", "read by lea",
         "--key", keys / "lea.key", "--yes", shown=False,
