@@ -38,7 +38,9 @@ def beside(page: Path | None, reference: Path | None, *, force: bool) -> Beside 
         raise ConfigError("--evidently FILE and --reference TABLE belong together")
     # Looked for, not imported: that takes seconds, and there is counting to be done before.
     if find_spec("evidently") is None or find_spec("pandas") is None:
-        raise ConfigError("--evidently needs the extra 'reports'; install affiant[reports]")
+        raise ConfigError(
+            "--evidently needs the extra 'reports'; install affiant[reports] from a wheel of your own: no index has its name"
+        )
     check_output(page, force=force)
     from registry.table import read_table
 

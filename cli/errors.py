@@ -107,7 +107,7 @@ def explain(error: Exception, *, extra: str | None = None) -> Told | None:
         wanted = extra or "gateway-cpu"
         return Told(
             f"this command needs the extra '{wanted}' ({error.name} is not installed); "
-            f"install affiant[{wanted}]",
+            f"install affiant[{wanted}] from a wheel of your own: no index has its name",
             USAGE,
         )
     for kind, code, hint in _CODES:

@@ -37,7 +37,7 @@ def library() -> Library:
     except ModuleNotFoundError as error:
         raise SigningMissing(
             f"OpenSSF signatures need the extra 'signing' ({error.name} is not installed); "
-            "install affiant[signing]"
+            "install affiant[signing] from a wheel of your own: no index has its name"
         ) from error
     return Library(signing, verifying, hashing, manifest)
 

@@ -11,6 +11,7 @@ NOT_ATTACKS = {
     "test_a_notary_that_begins_while_the_names_are_read_has_its_note",
     "test_buckets_of_one_name_at_two_endpoints_are_two_stores",
     "test_a_store_as_a_notary_leaves_it_is_without_a_flaw",
+    "test_of_a_range_without_the_opening_no_key_is_told",
     "test_payloads_that_are_kept_elsewhere_are_looked_at_there",
     "test_the_trees_of_a_topic_are_those_that_there_are",
     "test_what_is_found_beyond_the_bound_is_counted",
