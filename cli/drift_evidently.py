@@ -39,7 +39,8 @@ def beside(page: Path | None, reference: Path | None, *, force: bool) -> Beside 
     # Looked for, not imported: that takes seconds, and there is counting to be done before.
     if find_spec("evidently") is None or find_spec("pandas") is None:
         raise ConfigError(
-            "--evidently needs the extra 'reports'; install affiant[reports] from a wheel of your own: no index has its name"
+            "--evidently needs the extra 'reports'; "
+            "install affiant[reports] from a wheel of your own: no index has its name"
         )
     check_output(page, force=force)
     from registry.table import read_table
