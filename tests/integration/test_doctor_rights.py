@@ -45,7 +45,7 @@ def test_the_chart_s_users_have_the_doctor_s_rights() -> None:
                 groups[component] = allowed
             else:
                 found.setdefault(component, {})[names[resource["name"]]] = allowed
-    assert found == doctors()
+    assert found == {**doctors(), "follow": dict(rights.FOLLOWS)}
     assert groups == {"monitor": rights.GROUP}
 
 
@@ -60,7 +60,8 @@ def test_the_module_s_rules_have_the_doctor_s_rights() -> None:
 
 
 def test_the_page_has_the_doctor_s_rights() -> None:
-    """Its table says read and write; beneath it stands what goes with both."""
+    """Its table says read and write; beneath it stands what goes with both. The jobs' row is there too."""
+    users = {**doctors(), "follow": dict(rights.FOLLOWS)}
     rows = re.findall(r"^\| (gateway \(its sidecar\)|\w+) \|([^|\n]*)\|([^|\n]*)\|([^|\n]*)\|([^|\n]*)\|$",
                       PAGE.read_text(), re.MULTILINE)  # fmt: skip
     said = {
@@ -70,11 +71,11 @@ def test_the_page_has_the_doctor_s_rights() -> None:
             if cell.strip()
         }
         for row in rows
-        if row[0].split()[0] in doctors()
+        if row[0].split()[0] in users
         and not set(" ".join(row[1:]).replace(",", " ").split()) - {"read", "write"}
     }
     assert said == {
         component: {which: allowed & {"READ", "WRITE"} for which, allowed in topics.items()}
-        for component, topics in doctors().items()
+        for component, topics in users.items()
     }
     assert "with DESCRIBE and DESCRIBE_CONFIGS on each of these topics" in PAGE.read_text()
