@@ -30,8 +30,8 @@ TOPICS: Final[Mapping[str, Mapping[str, frozenset[str]]]] = MappingProxyType(
 )
 """Component → topic → Kafka's names of operations."""
 FOLLOWS: Final[Mapping[str, frozenset[str]]] = MappingProxyType({GOVERNANCE: READS})
-"""Topic → operations of the chart's jobs that bring kept cards and MLflow's tags to what is signed: a user of their own,
-and no component that the doctor knows.
+"""Topic → operations of the chart's jobs that bring kept cards and MLflow's tags to what is signed. They are no
+component that the doctor knows.
 """
 
 
