@@ -13,6 +13,7 @@ import os
 import struct
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import lru_cache
 from typing import Any, BinaryIO, Final
 
 from audit.proof.errors import FormatError
@@ -33,6 +34,11 @@ _DICTIONARIES: Final = frozenset({2, 8})
 _REPEATED: Final = 2
 _DEEPEST: Final = 8
 """Groups in each other; a map's columns are in three, with the root."""
+_SMALL: Final = 1 << 18
+_KEPT: Final = 32
+"""Who looks for one record after another opens the same files: so many footers of up to so many bytes are parsed once.
+They are found again by their bytes and the file's size, so a changed file's is another.
+"""
 
 
 class Physical(IntEnum):
@@ -119,6 +125,10 @@ def read_footer(content: bytes | BinaryIO) -> Footer:
         FormatError: no Parquet file; or its schema, row groups and columns do not fit together, or not into the file.
     """
     raw, size = _footer_bytes(io.BytesIO(content) if isinstance(content, bytes) else content)
+    return _remembered(raw, size) if len(raw) <= _SMALL else _parse(raw, size)
+
+
+def _parse(raw: bytes, size: int) -> Footer:
     fields = read_struct(raw)
     for id_ in (8, 9):
         if id_ in fields:
@@ -134,6 +144,9 @@ def read_footer(content: bytes | BinaryIO) -> Footer:
     return Footer(
         _text(fields, 6, "writer") if 6 in fields else "", _size(fields, 3, "rows"), leaves, tuple(groups)
     )
+
+
+_remembered: Final = lru_cache(_KEPT)(_parse)
 
 
 def _footer_bytes(file: BinaryIO) -> tuple[bytes, int]:

@@ -101,6 +101,19 @@ def test_a_file_to_seek_in_has_the_same_footer(monkeypatch: pytest.MonkeyPatch) 
         monkeypatch.undo()
 
 
+def test_a_small_footer_is_parsed_once_and_another_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who looks for one record after another opens the same files; a changed file has another footer."""
+    content = payloads()
+    wanted = read_footer(content)
+    assert read_footer(io.BytesIO(content)) is wanted
+    assert read_footer(entries()) != wanted
+    with pytest.raises(FormatError):
+        read_footer(content[:-9] + bytes([content[-9] ^ 0xFF]) + content[-8:])
+    monkeypatch.setattr(footer, "_SMALL", 0)
+    assert read_footer(content) is not wanted
+    assert read_footer(content) == wanted
+
+
 Change = Callable[[Struct], object]
 
 
