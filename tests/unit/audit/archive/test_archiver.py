@@ -346,6 +346,11 @@ def test_the_reader_names_a_gap_an_overlap_and_a_file_that_lies(objects) -> None
     with pytest.raises(FormatError, match="its name says"):
         list(archive.records(TOPIC, 3, 0, 15))
     middle.with_name(f"{8:020d}-{14:020d}.parquet").rename(middle)
+    last = Path(objects._root) / f"archive/entries/{PREFIX}" / names(objects)[2]
+    longer = last.rename(last.with_name(f"{16:020d}-{22:020d}.parquet"))
+    with pytest.raises(FormatError, match="ends at offset 19, its name says 22"):
+        list(archive.records(TOPIC, 3, 0, 22))
+    longer.rename(last)
     middle.write_bytes(content[:-50])
     with pytest.raises(FormatError, match="Parquet"):
         list(archive.records(TOPIC, 3, 0, 20))
