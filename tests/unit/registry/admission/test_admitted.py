@@ -481,13 +481,16 @@ def judge(approved: Any) -> Callable[[str, object], str]:
         approved.gates(subject=digest, results=[{"name": "quality", "verdict": "passed"}], live=live)
         for who, role in (("dan", "legal"), ("bob", "compliance")):
             approved.approve(who, role, digest)
-        ledger = Ledger(approved.first)
-        ledger.take(walk(approved.log.reader(), 0, 0, approved.log.reader().bounds(0)[1]))
-        return "; ".join(
-            ledger.verdict("credit", digest, "live", now=approved.clock, publisher="zoe").reasons
-        )
+        return why_not(approved, digest)
 
     return judged
+
+
+def why_not(approved: Any, digest: str) -> str:
+    """Why a package may not be live, by what was said so far."""
+    ledger = Ledger(approved.first)
+    ledger.take(walk(approved.log.reader(), 0, 0, approved.log.reader().bounds(0)[1]))
+    return "; ".join(ledger.verdict("credit", digest, "live", now=approved.clock, publisher="zoe").reasons)
 
 
 def test_before_anything_was_live_gates_compare_with_nothing(judge: Any) -> None:
@@ -507,6 +510,7 @@ def test_gates_that_compared_with_another_model_than_was_live_do_not_count(
     assert f"and {GOOD} was live: run them again" in judge(OTHER, named)
     assert judge(OTHER, GOOD) == ""
     approved.deploy("dan", WEAK)
+    assert why_not(approved, OTHER) == ""
     assert judge(GOOD, WEAK) == ""
     assert f"and {WEAK} was live: run them again" in judge(OTHER, GOOD)
 
