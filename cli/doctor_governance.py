@@ -50,11 +50,7 @@ def look(config: Config) -> Iterator[Outcome]:
     try:
         board = read_board(configured_governance_log(config, create=False), first)
     except NoSuchTopic:
-        yield from _told(
-            "the first root",
-            of_root(first.content, first_policy=True),
-            "`affiant roles edit` makes the next root",
-        )
+        yield from _told("the first root", of_root(first.content, first_policy=True), _NEXT_ROOT)
         return
     root, policy = board.roots.now, board.policy
     found = of_root(root.content, first_policy=policy is None)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 from audit.proof.entry import JOURNAL_KINDS, SIGNED_KINDS, Entry, Key, signature_holds
@@ -60,9 +61,8 @@ def way(
         if one is None:
             if own:
                 return Way(kept | taken, None)
-            top = (
-                dict([next(iter(taken.items()))]) if taken else {}
-            )  # alone it says that the journal has signed on
+            # The signed entry, first of what was taken: alone it says that the journal has signed on.
+            top = dict(islice(taken.items(), 1))
             return Way(kept or top, _broken(span, sequence, [offset for offset, _ in some]))
         taken[one[0]] = one[1]
         chain = one[1].fields[Key.CHAIN]
