@@ -12,8 +12,9 @@ PYTEST := $(BIN)/python -m pytest
 # Hundreds of processes start in the tests. An image may forbid Python to keep what it compiles: then each compiles all
 # of its libraries again, for seconds.
 unexport PYTHONDONTWRITEBYTECODE
-# How many processes run the tests of `make test`: 2 (tests/components/lanes.py), or 0 for one after another.
-PROCESSES := 0
+# How many processes run the tests of `make test`: 2 (tests/components/lanes.py), or 0 for one after another, in which
+# a slow machine of 2 cores takes near an hour.
+PROCESSES := 2
 # Real components, by the names of scripts/tools. A missing one fails what needs it.
 TEST_TOOLS := kafka registry curl strace versitygw fsck posix-oneshot spicy litewitness tlogcheck chromium \
 	prometheus alertmanager amtool promtool grafana-schema otelcol dockerlint helm kubeconform composecheck hclcheck

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from audit.config import Config
 from audit.errors import LogUnavailable, OffsetGone
 from audit.log.base import LogEntry
 from audit.log.kafka import MAX_MESSAGE, REQUEST_MS, KafkaLog, translated
-from audit.log.kafka_connection import connection
+from audit.log.kafka_connection import connection, opened
 from monitoring.consume import UNAVAILABLE, Standing
 from monitoring.members import client_id
 from monitoring.read import External, Packages
@@ -166,7 +166,8 @@ class KafkaFollowing:
         from kafka import KafkaConsumer
 
         with translated("kafka"):
-            consumer = KafkaConsumer(
+            consumer = opened(
+                KafkaConsumer,
                 **connection(self._log.settings, self._config) | {"client_id": client_id(self._address())},
                 group_id=self._settings.group,
                 enable_auto_commit=False,
@@ -179,15 +180,17 @@ class KafkaFollowing:
                 metrics_enabled=False,
                 bootstrap_timeout_ms=REQUEST_MS,
             )
-            topics = [self._log.settings.topic, self._state.settings.topic]
-            consumer.subscribe(topics, listener=_listener(consumer, self._fresh, topics[0]))
-            # Who leads the group shares out what it knows of: a member that has not heard of the topics yet would give
-            # everybody nothing, and nothing would happen until somebody joins or leaves.
-            unknown = [topic for topic in topics if not consumer.partitions_for_topic(topic)]
-        if unknown:
-            with suppress(LogUnavailable), translated("kafka"):
-                consumer.close(autocommit=False)
-            raise LogUnavailable(f"kafka: the brokers do not tell of topic {unknown[0]!r} yet")
+        topics = [self._log.settings.topic, self._state.settings.topic]
+        with ExitStack() as undo:
+            undo.callback(_close, consumer)
+            with translated("kafka"):
+                consumer.subscribe(topics, listener=_listener(consumer, self._fresh, topics[0]))
+                # Who leads the group shares out what it knows of: a member that has not heard of the topics yet would
+                # give everybody nothing, and nothing would happen until somebody joins or leaves.
+                unknown = [topic for topic in topics if not consumer.partitions_for_topic(topic)]
+            if unknown:
+                raise LogUnavailable(f"kafka: the brokers do not tell of topic {unknown[0]!r} yet")
+            undo.pop_all()
         return consumer
 
     def _resume(self, consumer: KafkaConsumer) -> None:
@@ -257,11 +260,15 @@ class KafkaFollowing:
         self._workers.clear()
         if self._consumer is not None:
             consumer, self._consumer = self._consumer, None
-            with suppress(LogUnavailable), translated("kafka"):
-                consumer.close(autocommit=False)
+            _close(consumer)
         if self._store is not None:
             store, self._store = self._store, None
             store.close()
+
+
+def _close(consumer: KafkaConsumer) -> None:
+    with suppress(LogUnavailable), translated("kafka"):
+        consumer.close(autocommit=False)
 
 
 def _listener(consumer: KafkaConsumer, fresh: set[int], topic: str) -> Any:

@@ -12,7 +12,7 @@ import weakref
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final
 
 from audit.config import Config
 from audit.errors import LogError, LogUnavailable, OffsetGone
@@ -20,13 +20,11 @@ from audit.settings import LogSettings
 
 from .base import Delivered, Finding, Headers, LogEntry, Topic
 from .kafka_check import check_cluster, create_topic, describe_topic
-from .kafka_connection import connection
+from .kafka_connection import Client, connection, opened
 
 if TYPE_CHECKING:
     from kafka import KafkaConsumer, KafkaProducer
     from kafka.admin import KafkaAdminClient
-
-Client = TypeVar("Client")
 
 REQUEST_MS: Final = 10_000
 _FIRST_TRY_MS: Final = 2_000
@@ -136,14 +134,15 @@ class KafkaLog:
         servers = self._connection["bootstrap_servers"]
         for server in random.sample(servers, len(servers)) if len(servers) > 1 else ():
             try:
-                return client(
+                return opened(
+                    client,
                     **(self._connection | {"bootstrap_servers": [server]}),
                     **arguments,
                     bootstrap_timeout_ms=_FIRST_TRY_MS,
                 )
             except KafkaTimeoutError:
                 continue
-        return client(**self._connection, **arguments, bootstrap_timeout_ms=REQUEST_MS)
+        return opened(client, **self._connection, **arguments, bootstrap_timeout_ms=REQUEST_MS)
 
     def _open_admin(self) -> KafkaAdminClient:
         from kafka.admin import KafkaAdminClient

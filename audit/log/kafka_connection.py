@@ -3,12 +3,40 @@
 from __future__ import annotations
 
 import ssl
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from audit.authorities import authorities
 from audit.config import Config
 from audit.errors import ConfigError
 from audit.settings import LogSettings
+
+if TYPE_CHECKING:
+    from kafka.net.compat import KafkaNetClient
+
+Client = TypeVar("Client")
+
+
+def opened(client: Callable[..., Client], **arguments: object) -> Client:
+    """One of kafka-python's clients, once a broker has answered it. Its errors pass through.
+
+    It starts its thread before it looks for a broker, and leaves it running, with four descriptors, where none
+    answers. What was begun MUST be ended here: who asks again all through a long outage would run out of descriptors.
+    """
+    from kafka.net.compat import KafkaNetClient
+
+    begun: list[KafkaNetClient] = []
+
+    def begin(**settings: object) -> KafkaNetClient:
+        begun.append(KafkaNetClient(**settings))
+        return begun[-1]
+
+    try:
+        return client(**arguments, kafka_client=begin)
+    except BaseException:
+        for network in begun:
+            network.close()
+        raise
 
 
 def connection(settings: LogSettings, config: Config) -> dict[str, Any]:

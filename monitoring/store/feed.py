@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Final, Protocol
 
 from audit.config import Config
 from audit.log.kafka import MAX_MESSAGE, REQUEST_MS, KafkaLog, translated
-from audit.log.kafka_connection import connection
+from audit.log.kafka_connection import connection, opened
 from monitoring.panes import Pane
 
 from .kafka import read_message
@@ -114,7 +115,8 @@ class KafkaFeed:
 
         count = self._state.topic().partitions
         with translated("kafka"):
-            consumer = KafkaConsumer(
+            consumer = opened(
+                KafkaConsumer,
                 **connection(self._state.settings, self._config),
                 group_id=None,
                 enable_auto_commit=False,
@@ -126,10 +128,13 @@ class KafkaFeed:
                 bootstrap_timeout_ms=REQUEST_MS,
             )
             places = [TopicPartition(self._state.settings.topic, number) for number in range(count)]
-            consumer.assign(places)
-            firsts, ends = consumer.beginning_offsets(places), consumer.end_offsets(places)
-            for place in places:
-                consumer.seek(place, firsts[place])
+            with ExitStack() as undo:
+                undo.callback(consumer.close, autocommit=False)
+                consumer.assign(places)
+                firsts, ends = consumer.beginning_offsets(places), consumer.end_offsets(places)
+                for place in places:
+                    consumer.seek(place, firsts[place])
+                undo.pop_all()
         self._behind = {place: end for place, end in ends.items() if end > firsts[place]}
         self._consumer = consumer
         return consumer

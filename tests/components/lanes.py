@@ -1,4 +1,4 @@
-"""Which tests may run at the same time, when pytest-xdist runs them in two processes (`make test PROCESSES=2`).
+"""Which tests may run at the same time, when pytest-xdist runs them in two processes (`make test`).
 
 One process has every test that shares the session's components, in its order: each is started once. The other has
 those that start gateways and whole sites of their own. What is left needs neither, and goes file by file to whichever

@@ -38,7 +38,7 @@ EXTERNAL = "tests/fault/ship/test_external.py"
 SHIPPER, BARRIER, ROUTE = "audit/ship/shipper.py", "audit/ship/barrier.py", "audit/ship/route.py"
 LEAVES, SEAL, WATCH = "audit/ship/leaves.py", "audit/ship/sealed.py", "audit/ship/watch.py"
 LOCAL_LOG, KAFKA_LOG = "audit/log/local.py", "audit/log/kafka.py"
-KAFKA_CHECK = "audit/log/kafka_check.py"
+KAFKA_CHECK, KAFKA_CONNECTION = "audit/log/kafka_check.py", "audit/log/kafka_connection.py"
 
 MUTATIONS = (
     Mutation(
@@ -303,6 +303,13 @@ MUTATIONS = (
         LOCAL,
     ),
     Mutation("a mark is a hole", "audit/mark.py", "os.pwrite(descriptor, bytes(SIZE), 0)", "SIZE", SYSCALLS),
+    Mutation(
+        "where no broker answers, a client's thread stays",
+        KAFKA_CONNECTION,
+        "        for network in begun:\n            network.close()\n",
+        "",
+        "tests/unit/audit/log/test_kafka_opened.py",
+    ),
 )
 
 WITH_A_BROKER = (

@@ -90,6 +90,16 @@ def test_no_room_loads_a_pickle(room: str) -> None:
 
 
 @pytest.mark.parametrize("room", ["service", "audit", "registry", "monitoring", "cli"])
+def test_a_client_of_kafka_is_opened_in_one_way(room: str) -> None:
+    """By `opened` alone: one that is made by itself leaves a thread behind where no broker answers."""
+    clients = {"KafkaAdminClient", "KafkaConsumer", "KafkaProducer"}
+    for path in sorted((ROOT / room).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            made = isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in clients
+            assert not made, f"{path.relative_to(ROOT)}:{node.lineno}: see audit/log/kafka_connection.py"
+
+
+@pytest.mark.parametrize("room", ["service", "audit", "registry", "monitoring", "cli"])
 def test_what_a_room_imports_is_declared(room: str) -> None:
     """A library that a room imports is asked for in pyproject.toml, not only by another library."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
