@@ -80,7 +80,7 @@ def data(
     loaded = load(config)
     with open_lineage(loaded) as lineage:
         found = lineage.data(version)
-    refused = not_admitted(loaded, (place for each in found.models for place in each.serves))
+        refused = not_admitted(loaded, lineage, (place for each in found.models for place in each.serves))
     counts = predictions_of(config, index, [each.digest for each in found.models])
     if as_json:
         told = plain(found)
@@ -131,7 +131,7 @@ def list_(
     loaded = load(config)
     with open_lineage(loaded) as lineage:
         found = lineage.packages(service)
-    refused = not_admitted(loaded, (place for each in found for place in each.serves))
+        refused = not_admitted(loaded, lineage, (place for each in found for place in each.serves))
     if as_json:
         told = [{**plain(each), "serves": places_told(each.serves, refused)} for each in found]
         typer.echo(json_text(told))

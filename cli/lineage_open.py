@@ -6,7 +6,7 @@ import math
 import os
 import time
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
@@ -94,16 +94,6 @@ def board_about(config: Config, digest: str) -> Iterator[Board]:
         ConfigError: the settings name no root, or an unsigned one.
         NotProved, NotAdmitted, LogUnavailable: see `registry.graph.board.Boards`.
     """
-    with boards_about(config) as about:
-        yield about(digest)
-
-
-@contextmanager
-def boards_about(config: Config, *, data: bool = True) -> Iterator[Callable[[str], Board]]:
-    """The same of one package after another: index and log are opened once. Raises as `board_about`.
-
-    `data`: False for whoever asks for verdicts alone, see `registry.graph.board.Boards`.
-    """
     from audit.log import configured_governance_log
     from registry.approvals.board import first_root_of
     from registry.graph.board import Boards
@@ -115,22 +105,23 @@ def boards_about(config: Config, *, data: bool = True) -> Iterator[Callable[[str
     try:
         opened_index = Index(default_directory(config))
     except IndexUnusable:
-        board = board_of(config)  # there is no place for an index: slower, and no other answer
-        yield lambda _: board
+        yield board_of(config)  # there is no place for an index: slower, and no other answer
         return
     with opened_index as index:
         with _bar("reading the governance log") as begin, governed(log):
-            boards = Boards(index, log, first, begin, data=data)
-        yield boards.about
+            boards = Boards(index, log, first, begin)
+        yield boards.about(digest)
 
 
 def not_admitted(
-    config: Config, places: Iterable[Place], verified: Iterable[Package] = ()
+    config: Config, lineage: Lineage, places: Iterable[Place], verified: Iterable[Package] = ()
 ) -> frozenset[Place] | None:
     """Those of these places where admission does not let the package answer now. A plan says what is to serve; what was
     rejected or revoked since does not. Where the settings name no root everything may.
 
-    Each package is taken out of the store and verified, as a gateway does that loads it; those of `verified` were.
+    Each package is taken out of the store and verified, as a gateway does that loads it; those of `verified` were. Of
+    a long log an opening takes a part of a second, so the log is not looked at again: `lineage`, which MUST be open,
+    has it as it is now.
 
     None, and a line on the error output, where that cannot be known.
     """
@@ -138,21 +129,22 @@ def not_admitted(
     from registry.errors import RegistryError
 
     try:
-        return _not_admitted(config, places, {each.digest: each for each in verified})
+        return _not_admitted(config, lineage, places, {each.digest: each for each in verified})
     except (AuditError, RegistryError, NotProved, FormatError) as error:
         typer.echo(printable(f"whether it may answer is not told: {error}"), err=True)
         return None
 
 
 def _not_admitted(
-    config: Config, places: Iterable[Place], verified: Mapping[str, Package]
+    config: Config, lineage: Lineage, places: Iterable[Place], verified: Mapping[str, Package]
 ) -> frozenset[Place]:
+    from audit.log import configured_governance_log
     from registry.errors import PackageError
     from registry.lineage.publisher import publisher_of
     from registry.settings import GovernanceSettings
     from registry.stores import configured_store
 
-    from .approvals_open import publisher_in
+    from .approvals_open import governed, publisher_in
 
     if config.section("governance", GovernanceSettings).root is None:
         return frozenset()
@@ -163,16 +155,17 @@ def _not_admitted(
         by_digest[each.digest].append(each)
     if not by_digest:
         return frozenset()
-    with boards_about(config, data=False) as about:
-        for digest, own in by_digest.items():
-            try:
-                known = verified.get(digest)
-                publisher = publisher_in(store, digest)[1] if known is None else publisher_of(known)
-            except PackageError:
-                found.update(own)  # no gateway loads it either
-                continue
-            board = about(digest)
-            found.update(each for each in own if not _answers(board, each, publisher))
+    with governed(configured_governance_log(config, create=False)):
+        boards = lineage.boards(data=False)
+    for digest, own in by_digest.items():
+        try:
+            known = verified.get(digest)
+            publisher = publisher_in(store, digest)[1] if known is None else publisher_of(known)
+        except PackageError:
+            found.update(own)  # no gateway loads it either
+            continue
+        board = boards.about(digest)
+        found.update(each for each in own if not _answers(board, each, publisher))
     return frozenset(found)
 
 

@@ -40,7 +40,7 @@ def show_package(config: Config, digest: str, head: Mapping[str, Any], *, as_jso
     package = store.pull(digest_of(store, digest))
     with open_lineage(config, packages=False) as lineage:
         found = lineage.about(package)
-    refused = not_admitted(config, found.serves, [package])
+        refused = not_admitted(config, lineage, found.serves, [package])
     told = {**head, "package": _described(package)}
     if as_json:
         typer.echo(json_text({**told, "lineage": dict(package.lineage), **told_of(found, refused)}))

@@ -26,7 +26,7 @@ if str(ROOT) not in sys.path:
 
 from audit.config import Config, load
 from cli.audit_trace import trace_record
-from cli.lineage_open import default_directory, not_admitted, predictions_of
+from cli.lineage_open import default_directory, not_admitted, open_lineage, predictions_of
 from cli.lineage_show import show_package
 from registry.approvals.root import Root
 from registry.graph import Lineage
@@ -108,10 +108,13 @@ class House:
 
         def may() -> None:
             models = lineage.data(random.choice(versions)).models
-            _told(not_admitted(self.config, (place for each in models for place in each.serves)))
+            with open_lineage(self.config) as own:
+                _told(not_admitted(self.config, own, (place for each in models for place in each.serves)))
 
         def all_may() -> None:
-            _told(not_admitted(self.config, (place for each in lineage.packages() for place in each.serves)))
+            with open_lineage(self.config) as own:
+                places = (place for each in lineage.packages() for place in each.serves)
+                _told(not_admitted(self.config, own, places))
 
         yield _row("show: a package out of a directory, verified, and whether it may answer", show)
         yield _row(f"trace: a prediction of {records:,} → everything it came from", trace)

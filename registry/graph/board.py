@@ -47,7 +47,14 @@ class Boards:
     """
 
     def __init__(
-        self, index: Index, log: Log, first: Root, begin: Begin = nothing_said, *, data: bool = True
+        self,
+        index: Index,
+        log: Log,
+        first: Root,
+        begin: Begin = nothing_said,
+        *,
+        data: bool = True,
+        updated: bool = False,
     ) -> None:
         """Read the governance log on.
 
@@ -57,11 +64,12 @@ class Boards:
             first: the first root, which is believed.
             begin: see `Index.update`.
             data: False leaves deprecated data out, whose signatures are many: no verdict asks for it.
+            updated: the index has been brought up to the log just now, and is taken as it is.
 
         Raises:
             NotAdmitted: the log's beginning is gone: what is missing may be a revocation.
             NotProved: `first` is not signed by its own people.
-            LogUnavailable: the log does not answer.
+            LogUnavailable: the log does not answer, or did not when the index was brought up to it.
             IndexUnusable: the index cannot be written.
         """
         self._index: Final = index
@@ -77,7 +85,10 @@ class Boards:
             reader.close()
         if start != 0:
             raise NotAdmitted(f"the governance log begins at offset {start}: its beginning is gone")
-        self._update()
+        if not updated:
+            self._update()
+        elif index.unread:
+            raise LogUnavailable("; ".join(index.unread))
 
     def about(self, digest: str) -> Board:
         """What a verdict on one package rests on: `sha256:…`.

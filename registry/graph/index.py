@@ -42,6 +42,8 @@ class Index(Tables):
     """The index in a directory. Used by one thread."""
 
     _known: Roots | None = None
+    unread: tuple[str, ...] = ()
+    """Why the last update could not take all that the log has: a line for each reason."""
 
     def update(
         self,
@@ -83,6 +85,7 @@ class Index(Tables):
                 # Where there is no log yet, nobody has ever spoken.
                 if self.end or not isinstance(error, NoSuchTopic):
                     wrong.append(f"{error}: statements are told as they were read before")
+            self.unread = tuple(wrong)
         if store is not None:
             wrong += self._take_packages(store, begin)
         self._known = None

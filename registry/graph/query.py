@@ -20,13 +20,14 @@ from typing import Final, Self, TypeVar
 from audit.errors import IndexUnusable
 from audit.log.base import Log
 from registry.approvals.root import Root, Roots
-from registry.errors import NotFound
+from registry.errors import NotAdmitted, NotFound
 from registry.lineage.deprecation import Deprecation
 from registry.lineage.versions import DataUse, data_of, parse_version
 from registry.package import Package
 from registry.statement import Said, once
 from registry.stores import Store
 
+from .board import Boards
 from .fold import SHORT, Document, Kept, document_of, package_rows
 from .index import Begin, Index
 from .results import Data, DataLine, DataLineage, Line, PackageLineage, Place, Spoken, Trained
@@ -85,6 +86,19 @@ class Lineage:
                 `about` wants none of them.
         """
         return self._index.update(self._log, self._store if packages else None, self._first, begin)
+
+    def boards(self, *, data: bool = True) -> Boards:
+        """What verdicts on packages rest on, as the last `refresh` left it; while this is open.
+
+        Args:
+            data: see `Boards`, which also says what is raised.
+
+        Raises:
+            NotAdmitted: nothing is governed: there is no log, or no root.
+        """
+        if self._log is None or self._first is None:
+            raise NotAdmitted("nothing is governed here: verdicts rest on a log and a root")
+        return Boards(self._index, self._log, self._first, data=data, updated=True)
 
     @property
     def end(self) -> int:

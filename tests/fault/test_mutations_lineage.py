@@ -18,6 +18,7 @@ CODE = "registry/lineage/code.py"
 DATA = "registry/lineage/data.py"
 KEEP = "registry/cards/keep.py"
 KEPT = "registry/cards/attached/layout.py"
+BOARD = "registry/graph/board.py"
 OPEN, SHOWN, COMMAND = "cli/lineage_open.py", "cli/lineage_show.py", "cli/lineage.py"
 
 ON = "tests/unit/registry/lineage"
@@ -134,8 +135,9 @@ MUTATIONS = (
              f"{MAY} -k root"),
     Mutation("a damaged package answers nowhere", OPEN, "found.update(own)  # no gateway loads it either", "pass",
              f"{MAY} -k damaged"),
-    Mutation("opened for each", OPEN, "board = about(digest)",
-             "with board_about(config, digest) as board:\n                pass", f"{MAY} -k opened_once"),
+    Mutation("opened for each", OPEN, "board = boards.about(digest)",
+             "with board_about(config, digest) as board:\n            pass", f"{MAY} -k opened_once"),
+    Mutation("what could not be read of the log", BOARD, "elif index.unread:", "elif False:", f"{MAY} -k cannot_be_read"),
     Mutation("taken out twice", SHOWN, "found.serves, [package])", "found.serves)", f"{MAY} -k store_once"),
     Mutation("what admission says", OPEN, "return verdict.admitted or (verdict.expired and lasting)", "return True", REJECTED),
     Mutation("what outlasts its approvals", OPEN, " or (verdict.expired and lasting)", "", ENDED),

@@ -10,7 +10,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from cli.lineage_open import not_admitted
+from audit.log.frames import segments
+from cli.lineage_open import not_admitted, open_lineage
 from cli.lineage_show import places_text, places_told
 from registry.graph import Place
 from registry.graph.index import Index
@@ -63,6 +64,12 @@ def table_of(house: House) -> str:
 def looked(house: House, *words: object) -> Done:
     """A command of the lineage."""
     return house.ok("lineage", *words, *house.config)
+
+
+def refused_of(house: House, places: list[Place]) -> frozenset[Place] | None:
+    """As a command asks it."""
+    with open_lineage(house.loaded, packages=False) as lineage:
+        return not_admitted(house.loaded, lineage, places)
 
 
 def may(house: House) -> tuple[bool | None, bool | None]:
@@ -131,12 +138,13 @@ def test_of_all_that_serve_index_and_log_are_opened_once(
             opened.append(directory)
             super().__init__(directory)
 
-    monkeypatch.setattr("registry.graph.index.Index", Counted)
+    for where in ("index", "query"):
+        monkeypatch.setattr(f"registry.graph.{where}.Index", Counted)
     places = [
         Place("credit", digest, slot, 0.5, None, None)
         for digest, slot in ((serving.digest, "live"), (canary(serving), "canary"))
     ]
-    assert not_admitted(serving.loaded, places) == frozenset()
+    assert refused_of(serving, places) == frozenset()
     assert len(opened) == 1
 
 
@@ -172,10 +180,25 @@ def test_what_could_not_be_asked_is_neither_yes_nor_no(
 ) -> None:
     """The governance log is gone between two looks: a line says so, JSON says null, and no word of either."""
     place = Place("credit", serving.digest, "live", 1.0, None, None)
-    assert not_admitted(serving.loaded, [place]) == frozenset()
+    assert refused_of(serving, [place]) == frozenset()
     shutil.rmtree(serving.file("data") / "log-governance")
-    refused = not_admitted(serving.loaded, [place])
+    refused = refused_of(serving, [place])
     assert refused is None
     assert "whether it may answer is not told: " in capsys.readouterr().err
     assert [each["admitted"] for each in places_told([place], refused)] == [None]
     assert places_text([place], refused) == "credit live 100%"
+
+
+def test_what_the_log_says_and_cannot_be_read_may_be_a_rejection(
+    serving: House, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What was read of it before does not decide."""
+    place = Place("credit", serving.digest, "live", 1.0, None, None)
+    assert refused_of(serving, [place]) == frozenset()
+    assert serving.sign("reject", "bob", "compliance").code == 0
+    *_, (_, segment) = segments(serving.file("data") / "log-governance" / "0")
+    damaged = bytearray(segment.read_bytes())
+    damaged[-1] ^= 1
+    segment.write_bytes(damaged)
+    assert refused_of(serving, [place]) is None
+    assert "whether it may answer is not told: " in capsys.readouterr().err
