@@ -64,7 +64,8 @@ def open_bucket(url: str) -> BucketObjects:
     # As `config`, and not as `client_options`, which hide those of the environment; a certificate can be given there
     # only, and then they do.
     limits = {"timeout": _TIMEOUT, "connect_timeout": _CONNECT_TIMEOUT}
-    config: Any = {**limits, **options}
+    # A bucket whose objects are locked takes nothing without a checksum, and the signature's is none for S3.
+    config: Any = {**limits, "checksum_algorithm": "SHA256", **options}
     client: Any = None if authorities is None else {**limits, "root_certificate": _certificates(authorities)}
     try:
         if prefix:

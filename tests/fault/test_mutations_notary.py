@@ -38,6 +38,7 @@ COPIED = (
     "tests/fault/ship",
     "tests/golden/journal",
     OBJECTS,
+    "tests/unit/audit/objects/test_bucket.py",
     WITNESSES,
     NOTARY_TESTS,
     LOCKED,
@@ -276,6 +277,13 @@ MUTATIONS = (
         'mode="create" if version is None else {"e_tag": version},',
         'mode="overwrite",',
         IN_BUCKET,
+    ),
+    Mutation(
+        "objects without their checksum, which a locked bucket refuses",
+        BUCKET,
+        '"checksum_algorithm": "SHA256", ',
+        "",
+        "tests/unit/audit/objects/test_bucket.py",
     ),
     Mutation(
         "a wrong bucket is an empty store",
