@@ -151,7 +151,7 @@ def test_each_job_is_switched_off_alone() -> None:
         for each in yaml.load_all(given, Loader=yaml.CSafeLoader)
         if each and each["kind"] == "CronJob"
     ]
-    assert names == ["affiant-follow-cards"]
+    assert names == ["affiant-cards"]
 
 
 OURS = {"namespace": "bank", "affiant_installation": "bank/affiant"}
@@ -184,7 +184,7 @@ def test_jobs_that_stop_going_well_are_told_of(tmp_path: Path) -> None:
             series(made, cards, "0x240"),
             series(went, cards, "0+60x100 6000x140"),  # well for 100 minutes, and then no more
             series(made, mlflow, "0x240"),  # never
-            series(made, "affiant-next-follow-cards", "0x240"),
+            series(made, "affiant-next-cards", "0x240"),
             series(made, "backup", "0x240"),
         ],
         "alert_rule_test": [

@@ -26,6 +26,7 @@ AUTHORITIES = "tests/deploy/test_helm_wiring.py::test_authorities_of_one_s_own_a
 CHOICES = "tests/deploy/test_terraform_choices.py"
 PIPELINES = "tests/integration/test_pipelines.py"
 FOLLOW = "tests/deploy/test_helm_follow.py"
+NAMES = "tests/deploy/test_helm_names.py"
 EVERY = "tests/unit/cli/test_every.py"
 IN_THE_IMAGE = "tests/integration/cards/test_follow.py::test_the_controller_s_image_has_what_they_need"
 WORKFLOW = "examples/pipelines/github-actions.yml"
@@ -97,6 +98,8 @@ MUTATIONS = (
     check("two runs at once", f"{CHART}/follow.yaml", "concurrencyPolicy: Forbid", "concurrencyPolicy: Allow", FOLLOW),
     check("who reads writes", f"{CHART}/follow.yaml", 'if or (eq .job "cards") $own', "if true", FOLLOW, short=True),
     check("keys of payloads", f"{CHART}/_wiring.tpl", '(not (has .component (list "notary" "follow"))) -}}\n{{- $keys', '(ne .component "notary") -}}\n{{- $keys', FOLLOW),
+    check("a job's name too long", f"{CHART}/_names.tpl", 'printf "%s-%s" (include "affiant.fullname" .root) .job', 'printf "%s-follow-%s" (include "affiant.fullname" .root) .job', NAMES),
+    check("a name as long as the release's", f"{CHART}/_names.tpl", ".Values.fullnameOverride | trunc 40", ".Values.fullnameOverride | trunc 63", NAMES),
     check("a job that never went well", f"{CHART}/prometheus.yaml", " or on (namespace, cronjob) kube_cronjob_created{ {{- $of -}} }", "", FOLLOW),
     check("a way to buckets", f"{CHART}/networkpolicies.yaml", '"follow" (list "kafka"', '"follow" (list "objectStore" "kafka"', WAYS),
     check("a reader who writes", f"{CHART}/strimzi.yaml", '"follow" (dict $kafka.topics.governance $read)', '"follow" (dict $kafka.topics.governance $write)', "tests/deploy/test_helm_wiring.py::test_writers_write_readers_read_and_nobody_alters"),

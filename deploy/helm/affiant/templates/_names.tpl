@@ -4,7 +4,7 @@
 {{- default .Chart.Name .Values.nameOverride | trunc 40 | trimSuffix "-" -}}
 {{- end -}}
 
-{{/* At most 40 characters, so that every name that is made of it stays a DNS label. */}}
+{{/* At most 40 characters, so that every name that is made of it is as short as its kind wants it (test_helm_names.py). */}}
 {{- define "affiant.fullname" -}}
 {{- if .Values.fullnameOverride -}}
 {{- .Values.fullnameOverride | trunc 40 | trimSuffix "-" -}}
@@ -18,6 +18,11 @@
 {{/* (root, component) */}}
 {{- define "affiant.component" -}}
 {{- printf "%s-%s" (include "affiant.fullname" .root) .component -}}
+{{- end -}}
+
+{{/* (root, job): a CronJob's name has 52 characters at most, as its jobs' names are longer. */}}
+{{- define "affiant.followJob" -}}
+{{- printf "%s-%s" (include "affiant.fullname" .root) .job -}}
 {{- end -}}
 
 {{/* (root, component): what never changes over a release's life. */}}
