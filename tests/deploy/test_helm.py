@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
-from tests.components.kubernetes import given_by, helm, kubeconform
+from tests.components.kubernetes import given_by, helm, kubeconform, render
 from tests.deploy.helm_chart import CHART, MATRIX, ROOT, Manifest, Pod, manifests, of_kind, pod, pods, text
 from tests.deploy.helm_policy import broken
 
@@ -202,13 +203,30 @@ def test_a_gateway_outlives_nothing_that_it_needs() -> None:
         assert mounts[claim["metadata"]["name"]]["mountPath"] == "/var/lib/affiant"
 
 
+def test_a_pause_before_the_end_is_there_or_it_is_none() -> None:
+    """Clusters before 1.33 refuse one of no seconds; the time to end is shorter by it."""
+    (stateful,) = of_kind("minimal", "StatefulSet")
+    assert _pause(stateful["spec"]["template"]["spec"]) == {"preStop": {"sleep": {"seconds": 10}}}
+    rendered = render(CHART, [MATRIX["minimal"]], "--set", "gateway.preStopSeconds=0")
+    (without,) = [
+        each for each in yaml.load_all(rendered, yaml.CSafeLoader) if each and each["kind"] == "StatefulSet"
+    ]
+    assert _pause(without["spec"]["template"]["spec"]) is None
+    times = [
+        each["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] for each in (stateful, without)
+    ]
+    assert times[0] - times[1] == 10
+
+
+def _pause(spec: Manifest) -> Any:
+    (gateway,) = spec["containers"]
+    return gateway.get("lifecycle")
+
+
 def test_a_plan_is_followed_and_other_settings_restart() -> None:
     """The gateway's pods have no part of the plan in them; of another setting they have."""
-    from tests.components.kubernetes import render
 
     def template(*given: str) -> Any:
-        import yaml
-
         rendered = render(CHART, [MATRIX["gpu"]], *given)
         for each in yaml.load_all(rendered, Loader=yaml.CSafeLoader):
             if each and each["kind"] == "StatefulSet":
@@ -222,9 +240,6 @@ def test_a_plan_is_followed_and_other_settings_restart() -> None:
 
 def test_readers_are_upgraded_before_gateways() -> None:
     """Their images alone change three Deployments; what answers and what ships is as it was (docs/operations.md)."""
-    import yaml
-
-    from tests.components.kubernetes import render
 
     def workloads(*given: str) -> dict[tuple[str, str], Any]:
         rendered = yaml.load_all(render(CHART, [MATRIX["drain"]], *given), Loader=yaml.CSafeLoader)

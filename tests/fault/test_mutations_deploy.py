@@ -95,6 +95,7 @@ MUTATIONS = (
     check("an action by its tag", WORKFLOW, f"actions/checkout@{'0' * 40}", "actions/checkout@v4", f"{PIPELINES}::test_whose_actions_the_workflow_runs_is_said_by_their_commit"),
     check("an image that judges", "examples/credit/pipeline/Dockerfile", '"repro", "train"', '"repro"', f"{PIPELINES}::test_the_training_image_has_what_its_stages_run"),
     # ---------------------------------------------------------------- what follows by itself
+    check("a pause of nothing", f"{CHART}/gateway.yaml", "{{- with $gateway.preStopSeconds }}", "{{- with toString $gateway.preStopSeconds }}", "tests/deploy/test_helm.py::test_a_pause_before_the_end_is_there_or_it_is_none"),
     check("two runs at once", f"{CHART}/follow.yaml", "concurrencyPolicy: Forbid", "concurrencyPolicy: Allow", FOLLOW),
     check("who reads writes", f"{CHART}/follow.yaml", 'if or (eq .job "cards") $own', "if true", FOLLOW, short=True),
     check("keys of payloads", f"{CHART}/_wiring.tpl", '(not (has .component (list "notary" "follow"))) -}}\n{{- $keys', '(ne .component "notary") -}}\n{{- $keys', FOLLOW),
