@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from tests.components.kubernetes import render
-from tests.deploy.helm_chart import CHART, COMPONENTS, MATRIX, Manifest, manifests
+from tests.deploy.helm_chart import CHART, COMPONENTS, MATRIX, ROOT, Manifest, manifests
 
 WHO = {
     "kafka": {"gateway", "notary", "monitor", "controller", "follow", "drain", "test"},
@@ -132,6 +132,30 @@ def test_each_way_is_opened_to_who_goes_it_and_to_nobody_else() -> None:
     text = render(CHART, [MATRIX["bank"]], *given)
     found = egress(tuple(each for each in yaml.load_all(text, Loader=yaml.CSafeLoader) if each))
     assert {way: {who for who, to in found.items() if port in to} for way, port in ports.items()} == WHO
+
+
+def test_names_are_asked_of_the_ports_that_answer_them(tmp_path: Path) -> None:
+    """53; another where the values of docs/kubernetes.md for OpenShift say so, of its pods, and of no other."""
+
+    def asked(*given: str) -> Any:
+        found = yaml.load_all(render(CHART, [MATRIX["minimal"]], *given), Loader=yaml.CSafeLoader)
+        (policy,) = [each for each in found if each and each["metadata"]["name"] == "affiant-dns"]
+        (rule,) = policy["spec"]["egress"]
+        (peer,) = rule["to"]
+        namespace = peer["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"]
+        return namespace, peer["podSelector"]["matchLabels"], rule["ports"]
+
+    def both(port: int) -> list[dict[str, Any]]:
+        return [{"port": port, "protocol": protocol} for protocol in ("UDP", "TCP")]
+
+    assert asked() == ("kube-system", {"k8s-app": "kube-dns"}, both(53))
+    documented = (
+        (ROOT / "docs" / "kubernetes.md").read_text().partition("<!-- values: openshift -->\n```yaml\n")[2]
+    )
+    (tmp_path / "openshift.yaml").write_text(documented.partition("```")[0])
+    answers = {"dns.operator.openshift.io/daemonset-dns": "default"}
+    there = asked("--values", str(tmp_path / "openshift.yaml"))
+    assert there == ("openshift-dns", answers, both(5353))  # a list of values takes the whole list's place
 
 
 def test_what_has_no_name_is_opened_to_one_component() -> None:

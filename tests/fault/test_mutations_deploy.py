@@ -58,6 +58,7 @@ MUTATIONS = (
     check("callers in the mesh", f"{CHART}/istio.yaml", '(has "mesh" $istio.virtualService.gateways)', "false", MESH),
     # ---------------------------------------------------------------- ways out
     check("a drain job's copy", f"{CHART}/networkpolicies.yaml", '"drain" (list "kafka" "objectStore" "fluentd" "identity")', '"drain" (list "kafka" "objectStore" "identity")', WAYS),
+    check("names at another port", f"{CHART}/networkpolicies.yaml", "        - {port: {{ . }}, protocol: UDP}\n", "        - {port: 53, protocol: UDP}\n", WAYS),
     check("everybody's way", f"{CHART}/networkpolicies.yaml", "{{- with index .policy.extraEgress .component }}", "{{- with .policy.extraEgress.gateway }}", WAYS),
     check("roles that are got of nobody", f"{MODULE}/examples/eks/values.yaml", "  identity: *endpoints\n", "", CHOICES),
     # ---------------------------------------------------------------- refused
