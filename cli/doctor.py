@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from audit.config import load
+from audit.config import Config, load
+from audit.doctor import rights
 from audit.doctor.base import Report, examine
 
 from .approvals_open import JsonOption
@@ -19,7 +20,7 @@ from .errors import USAGE, WRONG, explain
 from .options import ConfigOption
 from .tables import problems
 from .text import counted, json_text, printable
-from .up import OnlyOption, chosen
+from .up import chosen
 
 app = typer.Typer()
 _STYLE = {True: "red", False: "yellow"}
@@ -28,7 +29,13 @@ _STYLE = {True: "red", False: "yellow"}
 @app.command()
 def doctor(
     config: ConfigOption = None,
-    only: OnlyOption = None,
+    only: Annotated[
+        str | None,
+        typer.Option(
+            help="Look for these alone, separated by commas: components, or operator, auditor, follow.",
+            show_default=False,
+        ),
+    ] = None,
     running: Annotated[
         bool, typer.Option("--running", help="They shall run now: one that does not answer is a finding.")
     ] = False,
@@ -43,7 +50,8 @@ def doctor(
 ) -> None:
     """Look at disk, keys, certificates, log, stores, addresses, components, versions and clocks.
 
-    Of the components that `affiant up` would run here, or of those in --only. Nothing is changed; the disk gets a
+    Of the components that `affiant up` would run here, or of those in --only; with `--only operator` of who calls
+    commands that sign, `auditor` of who looks, `follow` of who keeps cards. Nothing is changed; the disk gets a
     temporary file of 64 KiB. Each finding says what is wrong, where, and what to do; a remark breaks no promise. What
     each code means: docs/doctor.md.
 
@@ -56,7 +64,7 @@ def doctor(
     if wrong:
         _tell_settings(str(loaded.path), wrong, as_json=as_json)
         raise typer.Exit(USAGE)
-    parts = [part.name for part in chosen(only, loaded)]
+    parts = _parts(only, loaded)
     asked = Asked(loaded, parts, running=running, alertmanager=alertmanager, requirements=requirements)
     report = look(asked, quiet=as_json)
     if as_json:
@@ -65,6 +73,16 @@ def doctor(
         tell(report)
     if report.grave:
         raise typer.Exit(WRONG)
+
+
+def _parts(only: str | None, config: Config) -> list[str]:
+    """Components, and callers of commands. Raises ConfigError: there is no such one."""
+    names = () if only is None else tuple(name.strip() for name in only.split(","))
+    callers: list[str] = [name for name in rights.CALLERS if name in names]
+    left = [name for name in names if name not in callers]
+    if callers and not left:
+        return callers
+    return [part.name for part in chosen(",".join(left) or None, config)] + callers
 
 
 def look(asked: Asked, *, quiet: bool) -> Report:

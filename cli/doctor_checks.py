@@ -33,7 +33,7 @@ class Asked:
 
     config: Config
     parts: Collection[str]
-    """Components of this machine, by the names that `affiant up` gives them."""
+    """Components of this machine, by the names that `affiant up` gives them; and callers, by rights.CALLERS."""
     running: bool = False
     """Whether they shall run now: one that does not answer is a finding then."""
     alertmanager: str | None = None
@@ -103,6 +103,8 @@ def _log(asked: Asked) -> Iterator[Check]:
         for which in (rights.ENTRIES, rights.GOVERNANCE, rights.PANES):
             if rights.needed(parts, which):
                 yield Check("log", partial(_topic, asked, which), unless)
+        if not rights.needed(parts, rights.ENTRIES):
+            return  # they may not read what times the record has
     yield Check("log", partial(_times, asked), unless)
 
 
@@ -154,7 +156,7 @@ def _kept(asked: Asked) -> Iterator[Check]:
         directories = [governance_copy(config)]
     yield Check("state", partial(state.look_at_topics, *directories))
     settings = config.section("notary", NotarySettings)
-    if {"notary", "sidecar"} & set(asked.parts):
+    if {"notary", "sidecar", "auditor"} & set(asked.parts):
         where = settings.store or str(config.data / "sealed")
         remedy = "is the store up, is [notary] store right, and may this user read there?"
         yield Check("state", partial(_sealed, asked), ("sealed-unreachable", where, remedy))

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from audit.doctor import rights
 from audit.doctor.base import Check, Finding, Looked, Outcome
 from audit.errors import NoSuchTopic
 from audit.log import configured_governance_log
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from .doctor_checks import Asked
 
-_READING: Final = frozenset({"monitor", "controller"})
+_READING: Final = frozenset({"monitor", "controller", *rights.CALLERS})
 """Who reads roots and policies, and has the libraries for it; a gateway speaks to no broker, and reads a local log."""
 
 _NEXT_ROOT: Final = "`affiant roles edit` makes the next root"

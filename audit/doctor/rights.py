@@ -26,12 +26,15 @@ TOPICS: Final[Mapping[str, Mapping[str, frozenset[str]]]] = MappingProxyType(
         "notary": MappingProxyType({ENTRIES: READS, GOVERNANCE: WRITES}),
         "monitor": MappingProxyType({ENTRIES: READS, GOVERNANCE: READS, PANES: WRITES}),
         "controller": MappingProxyType({ENTRIES: READS, GOVERNANCE: WRITES}),
+        "follow": MappingProxyType({GOVERNANCE: READS}),
+        "operator": MappingProxyType({ENTRIES: READS, GOVERNANCE: WRITES}),
+        "auditor": MappingProxyType({ENTRIES: READS, GOVERNANCE: READS}),
     }
 )
-"""Component → topic → Kafka's names of operations."""
-FOLLOWS: Final[Mapping[str, frozenset[str]]] = MappingProxyType({GOVERNANCE: READS})
-"""Topic → operations of the chart's jobs that bring kept cards and MLflow's tags to what is signed. They are no
-component that the doctor knows.
+"""User → topic → Kafka's names of operations."""
+CALLERS: Final = ("follow", "operator", "auditor")
+"""Users of no component, but of whoever calls commands: the jobs that bring kept cards and MLflow's tags to what is
+signed; people and pipelines that sign; people and jobs that look. docs/kubernetes.md has the commands of each.
 """
 
 
@@ -41,6 +44,6 @@ def speaks(components: Collection[str]) -> bool:
 
 
 def needed(components: Collection[str], topic: str) -> frozenset[str]:
-    """What a user needs on a topic that runs all of these components; empty: nothing of it is theirs."""
+    """What a user needs on a topic that is all of these; empty: nothing of it is theirs."""
     own = (TOPICS[each].get(topic, frozenset()) for each in components if each in TOPICS)
     return frozenset().union(*own)

@@ -22,18 +22,32 @@ locals {
       entries    = local.reads
       governance = local.writes
     }
+    follow = {
+      governance = local.reads
+    }
+    operator = {
+      entries    = local.reads
+      governance = local.writes
+    }
+    auditor = {
+      entries    = local.reads
+      governance = local.reads
+    }
   }
 
+  # Without those that nobody has named.
+  kafka_users = { for user, principal in var.kafka_users : user => principal if principal != null }
+
   acls = merge([
-    for component, topics in local.rights : merge([
+    for user, topics in local.rights : merge([
       for topic, operations in topics : {
-        for operation in operations : "${component}/${topic}/${operation}" => {
-          component = component
+        for operation in operations : "${user}/${topic}/${operation}" => {
+          user      = user
           topic     = topic
           operation = operation
         }
       }
-    ]...)
+    ]...) if contains([for named, _ in local.kafka_users : named], user)
   ]...)
 }
 
@@ -43,7 +57,7 @@ resource "kafka_acl" "topic" {
   resource_type                = "Topic"
   resource_name                = local.topics[each.value.topic]
   resource_pattern_type_filter = "Literal"
-  acl_principal                = var.kafka_users[each.value.component]
+  acl_principal                = local.kafka_users[each.value.user]
   acl_host                     = "*"
   acl_operation                = each.value.operation
   acl_permission_type          = "Allow"

@@ -3,8 +3,8 @@
 locals {
   # Brokers know a principal `User:name` by the name that logs in.
   sasl_names = {
-    for component, principal in var.kafka_users :
-    component => var.kafka_security_protocol == "SASL_SSL" ? trimprefix(principal, "User:") : ""
+    for user, principal in local.kafka_users :
+    user => var.kafka_security_protocol == "SASL_SSL" ? trimprefix(principal, "User:") : ""
   }
 
   chart_values = {
@@ -33,11 +33,10 @@ locals {
       archived     = var.kafka_retention_ms >= 0
       retentionMs  = var.kafka_retention_ms
       ca           = { secretName = var.kafka_ca_secret }
+      # Of the chart's pods; people and pipelines come from elsewhere.
       users = {
-        gateway    = { secretName = var.kafka_user_secrets.gateway, username = local.sasl_names.gateway }
-        notary     = { secretName = var.kafka_user_secrets.notary, username = local.sasl_names.notary }
-        monitor    = { secretName = var.kafka_user_secrets.monitor, username = local.sasl_names.monitor }
-        controller = { secretName = var.kafka_user_secrets.controller, username = local.sasl_names.controller }
+        for user, name in local.sasl_names :
+        user => { secretName = var.kafka_user_secrets[user], username = name } if !contains(["operator", "auditor"], user)
       }
     }
     objectStore = {

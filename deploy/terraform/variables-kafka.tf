@@ -64,12 +64,15 @@ variable "kafka_sasl_mechanism" {
 }
 
 variable "kafka_users" {
-  description = "Principals that the brokers know the components by, as ACLs name them: `User:name`, or `User:CN=…` of a certificate. The sidecar is the gateway's."
+  description = "Principals that the brokers know each by, as ACLs name them: `User:name`, or `User:CN=…` of a certificate. The sidecar is the gateway's. What is left out has no rights: `follow` is of the chart's jobs of that name, `operator` of people and pipelines that sign and deploy, `auditor` of those who look (docs/kubernetes.md says which command needs which)."
   type = object({
     gateway    = string
     notary     = string
     monitor    = string
     controller = string
+    follow     = optional(string)
+    operator   = optional(string)
+    auditor    = optional(string)
   })
   default = {
     gateway    = "User:affiant-gateway"
@@ -79,29 +82,31 @@ variable "kafka_users" {
   }
 
   validation {
-    condition     = alltrue([for user in values(var.kafka_users) : startswith(user, "User:")])
+    condition     = alltrue([for user in values(var.kafka_users) : startswith(user, "User:") if user != null])
     error_message = "kafka_users: each begins with User:."
   }
 
   validation {
-    condition     = length(distinct(values(var.kafka_users))) == 4
+    condition     = length(distinct([for user in values(var.kafka_users) : user if user != null])) == length([for user in values(var.kafka_users) : user if user != null])
     error_message = "kafka_users: one each, or one of them could do what another may."
   }
 }
 
 variable "kafka_user_secrets" {
-  description = "Secrets with each component's certificate (`user.crt`, `user.key`); with SASL_SSL its `password`."
+  description = "Secrets with the certificate (`user.crt`, `user.key`) of each that runs in the cluster; with SASL_SSL its `password`. `follow` is looked at where kafka_users has it."
   type = object({
     gateway    = string
     notary     = string
     monitor    = string
     controller = string
+    follow     = optional(string, "affiant-kafka-follow")
   })
   default = {
     gateway    = "affiant-kafka-gateway"
     notary     = "affiant-kafka-notary"
     monitor    = "affiant-kafka-monitor"
     controller = "affiant-kafka-controller"
+    follow     = "affiant-kafka-follow"
   }
 }
 

@@ -134,7 +134,7 @@ def _tables(module: Module) -> Iterator[str]:
 
 
 def _type(given: str) -> str:
-    inner = given.removeprefix("${").removesuffix("}").replace('"', "")
+    inner = re.sub(r"\$\{([^{}]*)\}", r"\1", given.removeprefix("${").removesuffix("}").replace('"', ""))
     return re.sub(r"object\(\{(.*)\}\)", r"{\1}", inner)
 
 

@@ -28,7 +28,7 @@ from tests.components.process import Process, wait_until
 from tests.deploy.helm_chart import of_kind
 
 pytestmark = [pytest.mark.kafka, pytest.mark.long]
-USERS = ("gateway", "notary", "monitor", "controller")
+USERS = ("gateway", "notary", "monitor", "controller", "operator", "auditor")
 FOLLOWING = "follow"
 """Who brings cards and MLflow's tags to what is signed."""
 
@@ -161,7 +161,24 @@ def test_with_its_rules_each_component_does_its_work(
         run(["topics", "check", "--json", "--config", str(guarded.config("monitor"))])
     assert not ended.value.code
     assert [each for each in json.loads(capsys.readouterr().out) if each["fatal"]] == []
-    _append(configured_governance_log(load(guarded.config("controller"))))
+    for user in ("controller", "operator"):
+        _append(configured_governance_log(load(guarded.config(user))))
+    for user in ("operator", "auditor"):
+        for which in (configured_log, configured_governance_log):
+            assert _read(which(load(guarded.config(user)), create=False))
+
+
+def _read(log: Any) -> list[Any]:
+    """Of the first of its partitions that has something."""
+    reader = log.reader()
+    try:
+        for partition in range(log.topic().partitions):
+            first, end = reader.bounds(partition)
+            if first < end:
+                return list(reader.read(partition, first, 1 << 20, 10.0))
+        return []
+    finally:
+        reader.close()
 
 
 def _append(log: Any) -> None:
@@ -178,7 +195,8 @@ def _append(log: Any) -> None:
     ("user", "topic"),
     [
         ("gateway", "governance"), ("notary", "entries"), ("monitor", "entries"), ("monitor", "governance"),
-        ("controller", "entries"), (FOLLOWING, "entries"), (FOLLOWING, "governance"),
+        ("controller", "entries"), ("operator", "entries"), ("auditor", "entries"), ("auditor", "governance"),
+        (FOLLOWING, "entries"), (FOLLOWING, "governance"),
     ],
 )  # fmt: skip
 def test_nobody_writes_what_is_not_its_own(guarded: Guarded, user: str, topic: str) -> None:

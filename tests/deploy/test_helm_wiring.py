@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import pytest
 import typer
+import yaml
 
 from audit.config import Config, load
 from audit.log.kafka_check import judge, wanted
@@ -227,7 +228,7 @@ def test_writers_write_readers_read_and_nobody_alters() -> None:
         each["metadata"]["name"]: each["spec"]["authorization"]["acls"]
         for each in of_kind("bank", "KafkaUser")
     }
-    assert set(users) == {f"affiant-{each}" for each in (*COMPONENTS, "follow")}
+    assert set(users) == {f"affiant-{each}" for each in (*COMPONENTS, "follow", "operator", "auditor")}
     writes = set()
     for user, acls in users.items():
         for rule in acls:
@@ -240,10 +241,19 @@ def test_writers_write_readers_read_and_nobody_alters() -> None:
         ("gateway", "affiant-entries"),
         ("notary", "affiant-governance"),
         ("controller", "affiant-governance"),
+        ("operator", "affiant-governance"),
         ("monitor", "affiant-panes"),
     }
     # What brings cards and tags up to date sees nothing of the record.
     assert [each["resource"]["name"] for each in users["affiant-follow"]] == ["affiant-governance"]
+
+
+def test_users_of_people_are_made_where_they_are_wanted() -> None:
+    """Strimzi's certificates and passwords are for whoever reads its Secrets: nobody's lies there unasked."""
+    made = yaml.safe_load_all(render(CHART, [MATRIX["bank"]], "--set-json", "strimzi.people=[]"))
+    assert {each["metadata"]["name"] for each in made if each and each["kind"] == "KafkaUser"} == {
+        f"affiant-{each}" for each in (*COMPONENTS, "follow")
+    }
 
 
 @pytest.mark.parametrize("component", ["gateway", "notary", "monitor", "controller"])

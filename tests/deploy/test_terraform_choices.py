@@ -17,6 +17,8 @@ from tests.components.terraform import Module, evaluate, example
 from tests.deploy.helm_chart import CHART
 from tests.deploy.test_helm_ways import closed, used
 
+OF_PODS = ("gateway", "notary", "monitor", "controller")
+
 
 @pytest.fixture(scope="module")
 def call() -> dict[str, Any]:
@@ -57,7 +59,9 @@ def test_components_log_in_by_the_names_that_brokers_know(call: Mapping[str, Any
     """With SASL the principal's own name, and a password in each one's Secret; with certificates no name."""
     users = evaluate(call).locals["chart_values"]["kafka"]["users"]
     assert {each["username"] for each in users.values()} == {""}
-    values = evaluate({**call, "kafka_security_protocol": "SASL_SSL"}).locals["chart_values"]
+    principals = {each: f"User:affiant-{each}" for each in OF_PODS}
+    given = {**call, "kafka_security_protocol": "SASL_SSL", "kafka_users": principals}
+    values = evaluate(given).locals["chart_values"]
     (tmp_path / "values.yaml").write_text(yaml.safe_dump(values))
     configs = [
         each["data"]["affiant.toml"]
@@ -70,6 +74,22 @@ def test_components_log_in_by_the_names_that_brokers_know(call: Mapping[str, Any
     }  # fmt: skip
     assert {each["security_protocol"] for each in logs} == {"SASL_SSL"}
     assert {each["sasl_mechanism"] for each in logs} == {"SCRAM-SHA-512"}
+
+
+@pytest.mark.parametrize("named", [(), ("follow",), ("operator", "auditor")])
+def test_who_is_not_named_has_no_rights_and_no_password_is_wanted_of_who_runs_elsewhere(
+    call: Mapping[str, Any], named: tuple[str, ...]
+) -> None:
+    """Jobs, people, pipelines and auditors are for who wants them; left out, or null, they are nobody."""
+    principals = {user: f"User:{user}" for user in (*OF_PODS, *named)}
+    for absent in ({}, dict.fromkeys({"follow", "operator", "auditor"} - set(named))):
+        found = evaluate({**call, "kafka_users": principals | absent})
+        assert (found.refused, found.wrong) == ((), ())
+        assert {each["user"] for each in found.locals["acls"].values()} == set(principals)
+        of_the_chart = found.locals["chart_values"]["kafka"]["users"]
+        assert set(of_the_chart) == {*OF_PODS, *named} - {"operator", "auditor"}
+    twice = evaluate({**call, "kafka_users": {**principals, "auditor": "User:gateway"}})
+    assert twice.refused == ("kafka_users: one each, or one of them could do what another may.",)
 
 
 def test_a_key_of_ours_or_of_somebody_else_encrypts(call: Mapping[str, Any]) -> None:

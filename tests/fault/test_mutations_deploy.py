@@ -23,6 +23,8 @@ OBSERVED = "tests/deploy/test_helm_observed.py"
 TOLD = "tests/deploy/test_helm_observed.py::test_a_volume_that_no_pod_has_is_told_of"
 TOPICS = "tests/deploy/test_helm_wiring.py::test_topics_keep_the_promise"
 AUTHORITIES = "tests/deploy/test_helm_wiring.py::test_authorities_of_one_s_own_are_believed_by_each"
+WRITERS = "tests/deploy/test_helm_wiring.py::test_writers_write_readers_read_and_nobody_alters"
+PEOPLE = "tests/deploy/test_helm_wiring.py::test_users_of_people_are_made_where_they_are_wanted"
 CHOICES = "tests/deploy/test_terraform_choices.py"
 PIPELINES = "tests/integration/test_pipelines.py"
 FOLLOW = "tests/deploy/test_helm_follow.py"
@@ -104,7 +106,11 @@ MUTATIONS = (
     check("a name as long as the release's", f"{CHART}/_names.tpl", ".Values.fullnameOverride | trunc 40", ".Values.fullnameOverride | trunc 63", NAMES),
     check("a job that never went well", f"{CHART}/prometheus.yaml", " or on (namespace, cronjob) kube_cronjob_created{ {{- $of -}} }", "", FOLLOW),
     check("a way to buckets", f"{CHART}/networkpolicies.yaml", '"follow" (list "kafka"', '"follow" (list "objectStore" "kafka"', WAYS),
-    check("a reader who writes", f"{CHART}/strimzi.yaml", '"follow" (dict $kafka.topics.governance $read)', '"follow" (dict $kafka.topics.governance $write)', "tests/deploy/test_helm_wiring.py::test_writers_write_readers_read_and_nobody_alters"),
+    check("an auditor who writes", f"{CHART}/strimzi.yaml", '"auditor" (dict $kafka.topics.entries $read $kafka.topics.governance $read)', '"auditor" (dict $kafka.topics.entries $read $kafka.topics.governance $write)', WRITERS),
+    check("an operator who could not sign", f"{CHART}/strimzi.yaml", '"operator" (dict $kafka.topics.entries $read $kafka.topics.governance $write)', '"operator" (dict $kafka.topics.entries $read $kafka.topics.governance $read)', WRITERS),
+    check("users that nobody wants", f"{CHART}/strimzi.yaml", "(has $component $strimzi.people)", '(has $component (list "operator" "auditor"))', PEOPLE),
+    check("principals that nobody named", f"{MODULE}/acls.tf", " if principal != null }", " }", CHOICES),
+    check("a reader who writes", f"{CHART}/strimzi.yaml", '"follow" (dict $kafka.topics.governance $read)', '"follow" (dict $kafka.topics.governance $write)', WRITERS),
     check("nothing to follow", f"{CHART}/_refused.tpl", 'if not (or $v.follow.cards (include "affiant.follow.mlflow" .))', "if false", REFUSED),
     check("a loop of wrong settings", "cli/every.py", "told is None or told.code == USAGE", "told is None", EVERY),
     check("a loop that ends with a package", "cli/every.py", "if end.exit_code == USAGE:", "if end.exit_code:", EVERY, short=True),

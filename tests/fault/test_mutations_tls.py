@@ -43,6 +43,13 @@ MUTATIONS = (
         short=True,
     ),
     Mutation(
+    Mutation(
+        "whose the record is not is not asked for its times",
+        "cli/doctor_checks.py",
+        "if not rights.needed(parts, rights.ENTRIES):",
+        "if False:",
+        "tests/integration/test_tls_kafka.py",
+    ),
         "a key that its component refuses is not mounted",
         "audit/doctor/secrets.py",
         "return secret.mounted and ",

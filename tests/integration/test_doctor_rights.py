@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
+import click
+import typer
 from hcl2.api import loads
 
 from audit.doctor import rights
+from cli.main import app
 from tests.components.terraform import EXAMPLE, arguments, evaluate
 from tests.deploy.helm_chart import of_kind, settings
 
@@ -45,23 +49,25 @@ def test_the_chart_s_users_have_the_doctor_s_rights() -> None:
                 groups[component] = allowed
             else:
                 found.setdefault(component, {})[names[resource["name"]]] = allowed
-    assert found == {**doctors(), "follow": dict(rights.FOLLOWS)}
+    assert found == doctors()
     assert groups == {"monitor": rights.GROUP}
 
 
 def test_the_module_s_rules_have_the_doctor_s_rights() -> None:
     """As Terraform evaluates them."""
     (call,) = loads((EXAMPLE / "main.tf").read_text())["module"]
+    given = arguments(call["affiant"], EXAMPLE)
+    given["kafka_users"] |= {"follow": "User:CN=affiant-follow"}
     found: dict[str, dict[str, set[str]]] = {}
-    for rule in evaluate(arguments(call["affiant"], EXAMPLE)).locals["acls"].values():
-        topics = found.setdefault(rule["component"], {})
+    for rule in evaluate(given).locals["acls"].values():
+        topics = found.setdefault(rule["user"], {})
         topics.setdefault(rule["topic"], set()).update(kafkas([rule["operation"]]))
     assert found == doctors()
 
 
 def test_the_page_has_the_doctor_s_rights() -> None:
-    """Its table says read and write; beneath it stands what goes with both. The jobs' row is there too."""
-    users = {**doctors(), "follow": dict(rights.FOLLOWS)}
+    """Its table says read and write; beneath it stands what goes with both."""
+    users = doctors()
     rows = re.findall(r"^\| (gateway \(its sidecar\)|\w+) \|([^|\n]*)\|([^|\n]*)\|([^|\n]*)\|([^|\n]*)\|$",
                       PAGE.read_text(), re.MULTILINE)  # fmt: skip
     said = {
@@ -79,3 +85,31 @@ def test_the_page_has_the_doctor_s_rights() -> None:
         for component, topics in users.items()
     }
     assert "with DESCRIBE and DESCRIBE_CONFIGS on each of these topics" in PAGE.read_text()
+
+
+def commands(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
+    """Each by what is typed after `affiant`; a group that does something itself is one, too."""
+    names = command.list_commands(click.Context(command)) if hasattr(command, "list_commands") else ()
+    if not names or getattr(command, "invoke_without_command", False):
+        yield " ".join(path), command
+    for name in names:
+        yield from commands(command.get_command(None, name), (*path, name))
+
+
+def test_the_page_names_who_calls_each_command_that_signs_into_the_governance_log() -> None:
+    """By their own help: a person's key, or one that signs into the log; each command that is named is there."""
+    known = dict(commands(typer.main.get_command(app)))
+    signing = {
+        name
+        for name, command in known.items()
+        for option in command.params
+        if "--key" in option.opts and re.search("^Your key file|the governance log", option.help or "")
+    }
+    (row,) = re.findall(r"^\| operator \| (what signs .*) \|$", PAGE.read_text(), re.MULTILINE)
+    said = {each.removesuffix(" --key") for each in re.findall(r"`([^`]+)`", row)}
+    assert said - {"erase complete"} == signing - {
+        "roles sign"
+    }  # the one writes nothing, the other signs a file
+    (reads,) = re.findall(r"^\| auditor \| (what reads.*) \|$", PAGE.read_text(), re.MULTILINE)
+    for name in said | {each.removesuffix(" …") for each in re.findall(r"`([^`]+)`", reads)}:
+        assert any(each == name or each.startswith(f"{name} ") for each in known), name

@@ -44,7 +44,7 @@ class Bank:
         self.directory = directory
         self.broker = broker
         self.authority = authority
-        admin = load(self.write("operator", bootstrap=f'"{broker.bootstrap}"'))
+        admin = load(self.write("admin", bootstrap=f'"{broker.bootstrap}"'))
         self.log = configured_log(admin)
         panes = state_log(admin)
         assert panes is not None

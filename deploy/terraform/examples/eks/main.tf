@@ -56,6 +56,14 @@ module "affiant" {
   kafka_bootstrap    = "kafka-0.bank.example:9093,kafka-1.bank.example:9093,kafka-2.bank.example:9093"
   kafka_partitions   = 24
   kafka_retention_ms = 1209600000 # two weeks; the archive has all of it
+  kafka_users = {
+    gateway    = "User:CN=affiant-gateway"
+    notary     = "User:CN=affiant-notary"
+    monitor    = "User:CN=affiant-monitor"
+    controller = "User:CN=affiant-controller"
+    operator   = "User:CN=affiant-operator" # of people and pipelines that sign
+    auditor    = "User:CN=affiant-auditor"
+  }
 
   buckets = {
     sealed   = "bank-affiant-sealed"
