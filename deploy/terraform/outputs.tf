@@ -19,10 +19,10 @@ output "roles" {
 }
 
 output "release" {
-  description = "Name, namespace and version of the release."
-  value = {
-    name      = helm_release.affiant.name
-    namespace = helm_release.affiant.namespace
-    version   = helm_release.affiant.version
-  }
+  description = "Name, namespace and version of the release; null as long as there is none."
+  value = var.release ? {
+    name      = helm_release.affiant[0].name
+    namespace = helm_release.affiant[0].namespace
+    version   = helm_release.affiant[0].version
+  } : null
 }

@@ -84,11 +84,14 @@ locals {
 }
 
 resource "helm_release" "affiant" {
+  count = var.release ? 1 : 0
+
   name      = var.name
   namespace = var.namespace
   chart     = "${path.module}/../helm/affiant"
 
-  # An upgrade waits until each pod is ready, one after the other; what failed is left to be looked at.
+  # It waits until each pod is ready, one after the other, and so it comes after the first deployment (var.release): a
+  # gateway for which nothing is deployed is not. What failed is left to be looked at.
   wait            = true
   timeout         = 1800
   atomic          = false

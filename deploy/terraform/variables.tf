@@ -156,6 +156,12 @@ variable "controller" {
   }
 }
 
+variable "release" {
+  description = "Whether the chart is installed. false the first time: topics, rights, buckets and roles alone, so that something can be approved and deployed before gateways are waited for. Once there is a release, false removes it."
+  type        = bool
+  default     = true
+}
+
 variable "values" {
   description = "More values of the chart, as YAML documents; the last one wins, also over what this module sets."
   type        = list(string)

@@ -104,6 +104,16 @@ def test_the_notes_tell_that_no_alert_is_for_the_controller(tmp_path: Path) -> N
     assert "NO ALERT is for the controller" not in notes(tmp_path / "with", "bank")["notes"]
 
 
+@pytest.mark.parametrize(("given", "said"), [((), True), (("--is-upgrade",), False)])
+def test_the_notes_of_an_install_tell_of_the_first_deployment(
+    tmp_path: Path, given: tuple[str, ...], *, said: bool
+) -> None:
+    """Where somebody governs: nothing may answer yet, and who waits for that waits in vain."""
+    told = notes(tmp_path / "governed", "bank", *given)["notes"]
+    assert ("until something is deployed" in told) == said
+    assert "until something is deployed" not in notes(tmp_path / "free", "minimal", *given)["notes"]
+
+
 def notes(folder: Path, name: str, *given: str) -> dict[str, Any]:
     """What `helm install` prints after: Helm shows it to nobody without a cluster, so a manifest has it here."""
     chart = folder / "chart"

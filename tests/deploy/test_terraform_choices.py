@@ -106,6 +106,20 @@ def test_a_key_of_ours_or_of_somebody_else_encrypts(call: Mapping[str, Any]) -> 
     assert module.text.count("local.kms_key_arn") == 3  # buckets, roles, output
 
 
+def test_what_people_need_for_the_first_deployment_comes_without_the_release(call: Mapping[str, Any]) -> None:
+    """The release waits for gateways that are ready, and none is before something is deployed: it alone is left out."""
+    module = Module.read()
+    release = module.resources["helm_release.affiant"]
+    assert (release["count"], release["wait"]) == ("${var.release ? 1 : 0}", True)
+    assert module.variables["release"]["default"] is True
+    assert [name for name, body in module.resources.items() if "var.release " in str(body)] == [
+        "helm_release.affiant"
+    ]
+    for chosen in (True, False):
+        found = evaluate({**call, "release": chosen})
+        assert (found.refused, found.wrong) == ((), ())
+
+
 def test_no_way_that_the_example_uses_is_closed(rendered: tuple[Any, ...], call: Mapping[str, Any]) -> None:
     """A pod that cannot reach its packages or its roles is never ready, and the release would wait in vain."""
     values = yaml.safe_load(call["values"][0])

@@ -109,6 +109,8 @@ MUTATIONS = (
     check("an auditor who writes", f"{CHART}/strimzi.yaml", '"auditor" (dict $kafka.topics.entries $read $kafka.topics.governance $read)', '"auditor" (dict $kafka.topics.entries $read $kafka.topics.governance $write)', WRITERS),
     check("an operator who could not sign", f"{CHART}/strimzi.yaml", '"operator" (dict $kafka.topics.entries $read $kafka.topics.governance $write)', '"operator" (dict $kafka.topics.entries $read $kafka.topics.governance $read)', WRITERS),
     check("users that nobody wants", f"{CHART}/strimzi.yaml", "(has $component $strimzi.people)", '(has $component (list "operator" "auditor"))', PEOPLE),
+    check("a release before anything is deployed", f"{MODULE}/release.tf", "  count = var.release ? 1 : 0\n", "", CHOICES),
+    check("an install that would be waited for", f"{CHART}/NOTES.txt", "and .Release.IsInstall", "and false .Release.IsInstall", WAYS),
     check("principals that nobody named", f"{MODULE}/acls.tf", " if principal != null }", " }", CHOICES),
     check("a reader who writes", f"{CHART}/strimzi.yaml", '"follow" (dict $kafka.topics.governance $read)', '"follow" (dict $kafka.topics.governance $write)', WRITERS),
     check("nothing to follow", f"{CHART}/_refused.tpl", 'if not (or $v.follow.cards (include "affiant.follow.mlflow" .))', "if false", REFUSED),

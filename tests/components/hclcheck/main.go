@@ -131,7 +131,8 @@ func (m *module) variables(in io.Reader) error {
 	return nil
 }
 
-// Every resource and data source under its name: one, or, where it has for_each, whichever key is asked for.
+// Every resource and data source under its name: one, or, where it has for_each, whichever key is asked for, or, where it
+// has count, the first.
 func (m *module) resources() {
 	for _, kind := range []string{"resource", "data"} {
 		types := map[string]map[string]cty.Value{}
@@ -163,6 +164,9 @@ func unknown(block *hclsyntax.Block) cty.Value {
 			attributes[name] = cty.StringVal(strings.Join([]string{block.Labels[0], key, name}, "/"))
 		}
 		return cty.ObjectVal(attributes)
+	}
+	if _, counted := block.Body.Attributes["count"]; counted {
+		return cty.TupleVal([]cty.Value{of(block.Labels[1])})
 	}
 	if _, many := block.Body.Attributes["for_each"]; !many {
 		return of(block.Labels[1])
