@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
     from audit.log.base import LogReader
     from audit.scrape import Collector
+    from audit.served_tls import ServedTls
     from monitoring.controller.base import Ground, Shown
     from monitoring.controller.burnt import AgainBurns
     from monitoring.controller.evidence import Again
     from monitoring.controller.ground import Grounds, Publisher
     from monitoring.controller.run import Controller, Show
-    from monitoring.controller.served_tls import ServedTls
     from monitoring.controller.webhook import Door
     from monitoring.figures import Alarm, Evidence
     from monitoring.read import External, StorePackages
@@ -61,7 +61,7 @@ def tls_of(config: Config, settings: ControllerSettings) -> ServedTls | None:
         ConfigError: half of it is there.
         KeyRefused: a file is not what it should be.
     """
-    from monitoring.controller.served_tls import ServedTls
+    from audit.served_tls import ServedTls
 
     pair = (settings.tls_certificate, settings.tls_key)
     if pair == (None, None) and settings.client_ca is None:
@@ -69,7 +69,7 @@ def tls_of(config: Config, settings: ControllerSettings) -> ServedTls | None:
     if pair[0] is None or pair[1] is None:
         raise ConfigError("[controller] tls_certificate and tls_key go together, and client_ca needs both")
     authority = None if settings.client_ca is None else config.resolve(settings.client_ca)
-    return ServedTls(config.resolve(pair[0]), config.resolve(pair[1]), authority)
+    return ServedTls("controller", config.resolve(pair[0]), config.resolve(pair[1]), authority)
 
 
 def collectors(

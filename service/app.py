@@ -26,6 +26,7 @@ from . import http
 from .call import Receive, Scope, Send
 from .front import Front
 from .settings import GatewaySettings, TelemetrySettings, bentoml_settings
+from .tls import TLS
 from .worker import Worker
 
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
@@ -74,6 +75,8 @@ class Lifespan:
         """ASGI lifespan."""
         assert self.worker is not None
         worker = self.worker
+        if worker.tls is not None:
+            scope["state"][TLS] = worker.tls
 
         async def receive_after_start() -> dict[str, Any]:
             message = await receive()

@@ -18,6 +18,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from .auth import CERTIFICATE
+from .tls import TLS
 
 _UNUSUAL: Final = frozenset({b"expect", b"x-forwarded-for", b"x-forwarded-proto", b"upgrade"})
 _NOT_WHOLE: Final = frozenset({b"connection", b"transfer-encoding"})
@@ -156,6 +157,10 @@ class Protocol(HttpToolsProtocol):
         self._parts: list[bytes] | None = None
         """The body so far of a request that may come whole; None: uvicorn has the request."""
         self._idle_since: float | None = None
+        tls = self.app_state.get(TLS)
+        if tls is not None and self.config.ssl is not None:
+            # Before this connection shakes hands. uvicorn makes its context itself, and BentoML passes it no factory.
+            tls.renew(self.config.ssl)
 
     def connection_made(self, transport: Any) -> None:
         """The handshake is over: whether the client has shown a certificate goes along with each of its requests."""

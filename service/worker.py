@@ -34,7 +34,6 @@ from .auth import Keys, read_keys
 from .batching import Batcher
 from .bench import Unrecorded
 from .call import Gate, Recorder
-from .certificate import certificate_end
 from .cold import Cold
 from .debts import Debts
 from .encryption import Encryption
@@ -48,6 +47,7 @@ from .receipts import configured_receipts
 from .settings import UNAUDITED, GatewaySettings, TelemetrySettings, bench_unaudited
 from .shadow import ShadowRunner
 from .spans import SpanExport
+from .tls import served_tls
 
 log = structlog.get_logger("affiant.gateway")
 
@@ -76,7 +76,7 @@ class Worker:
         self._journal: Journal | None = None
         self._debts: Final = Debts()
         self._unaudited = bench_unaudited()
-        self._certificate_end = certificate_end(config, self.settings)
+        self.tls: Final = served_tls(config, self.settings)
         self._encryption: Final = Encryption(config)
         endpoint = self.telemetry.otlp_endpoint
         self._spans: Final = (
@@ -280,7 +280,7 @@ class Worker:
             worker=self._number,
             behind=lambda: self._follower is not None and self._follower.problem is not None,
             governance=lambda: copy_age(self._config),
-            certificate=lambda: self._certificate_end,
+            certificate=lambda: None if self.tls is None else self.tls.end(),
         )
         more = (ProcessCollector(registry=None), PlatformCollector(registry=None))
         return exposition(self.metrics, state, more)

@@ -32,12 +32,12 @@ from audit.errors import AuditError
 from audit.proof.errors import FormatError
 from audit.proof.printable import printable
 from audit.scrape import Collector, Page
+from audit.served_tls import ServedTls
 from monitoring.figures import Alarm
 from monitoring.names import WEBHOOKS
 
 from .alertmanager import parse_message
 from .metrics import ControllerMetrics
-from .served_tls import ServedTls
 from .waiting import Full
 
 MOST_BYTES: Final = 1 << 20

@@ -80,7 +80,8 @@ def copy_code(target: Path, names: Sequence[str]) -> Path:
 def run(directory: Path, tests: str) -> subprocess.CompletedProcess[str]:
     """The tests, in the copy, as their own process, up to the first that fails."""
     command = [sys.executable, "-m", "pytest", "-x", "-q", *tests.split()]
-    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+    # PYTHONPATH: what the tests start, as commands of their own, is the copy's code, too.
+    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": str(directory)}
     return subprocess.run(
         command, cwd=directory, env=environment, capture_output=True, text=True, timeout=170, check=False
     )

@@ -19,7 +19,7 @@ REVIEW = "monitoring/controller/review.py"
 ALERTMANAGER, SAID = "monitoring/controller/alertmanager.py", "monitoring/controller/said.py"
 
 ON = "tests/unit/monitoring/controller"
-SERVED, MOVED = "monitoring/controller/served_tls.py", "tests/unit/monitoring/rollout/test_mover.py"
+SERVED, MOVED = "audit/served_tls.py", "tests/unit/monitoring/rollout/test_mover.py"
 DECIDED, WORKED = f"{ON}/test_decide.py", f"{ON}/test_run.py"
 HEARD, SHOWN, PARSED = f"{ON}/test_webhook.py", f"{ON}/test_evidence.py", f"{ON}/test_alertmanager.py"
 THRESHOLD, THRESHOLDS = "monitoring/controller/threshold.py", f"{ON}/test_threshold.py"
@@ -426,8 +426,8 @@ MUTATIONS = (
     Mutation(
         "the last good certificate",
         SERVED,
-        "        except KeyRefused as error:\n            log.warning(",
-        "        except NotADirectoryError as error:\n            log.warning(",
+        "        except KeyRefused as error:\n            self._log.warning(",
+        "        except NotADirectoryError as error:\n            self._log.warning(",
         HEARD,
     ),
     Mutation(

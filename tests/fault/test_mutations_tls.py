@@ -14,6 +14,7 @@ SECRETS = "tests/unit/audit/doctor/test_secrets.py"
 RIGHTS = "tests/unit/audit/doctor/test_rights.py"
 AUTH = "tests/unit/service/test_auth.py"
 STORES = "tests/integration/test_tls_stores.py"
+GATEWAY = "tests/integration/test_tls_gateway.py"
 SETTINGS = "tests/unit/registry/test_settings.py"
 COPIED = (
     "audit",
@@ -43,13 +44,13 @@ MUTATIONS = (
         short=True,
     ),
     Mutation(
-    Mutation(
         "whose the record is not is not asked for its times",
         "cli/doctor_checks.py",
         "if not rights.needed(parts, rights.ENTRIES):",
         "if False:",
         "tests/integration/test_tls_kafka.py",
     ),
+    Mutation(
         "a key that its component refuses is not mounted",
         "audit/doctor/secrets.py",
         "return secret.mounted and ",
@@ -72,6 +73,20 @@ MUTATIONS = (
         "get(CERTIFICATE) is not True",
         "get(CERTIFICATE) is False",
         AUTH,
+    ),
+    Mutation(
+        "a certificate of the gateway that was renewed",
+        "service/http.py",
+        "            tls.renew(self.config.ssl)\n",
+        "            pass\n",
+        f"{GATEWAY} -k renewed",
+    ),
+    Mutation(
+        "whom a worker hands to its connections",
+        "service/app.py",
+        '            scope["state"][TLS] = worker.tls\n',
+        "            pass\n",
+        f"{GATEWAY} -k exchanged",
     ),
     Mutation(
         "the registry's authority",

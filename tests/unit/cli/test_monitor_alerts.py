@@ -15,13 +15,13 @@ from structlog.testing import capture_logs
 from audit.config import Config, load
 from audit.errors import AuditError, ConfigError
 from audit.scrape import MetricsServer
+from audit.served_tls import ServedTls
 from cli.monitor_alerts import Evaluating, _others, configured_evaluating
 from cli.together import Together
 from monitoring import names
 from monitoring.alerts.firing import firing_page
 from monitoring.alerts.path import COMPLETENESS
 from monitoring.controller.metrics import ControllerMetrics
-from monitoring.controller.served_tls import ServedTls
 from monitoring.controller.token import make_token, read_token
 from monitoring.controller.webhook import Door, WebhookServer, application
 from monitoring.settings import MonitorSettings
@@ -242,11 +242,11 @@ def test_over_tls_the_certificate_of_the_settings_is_believed(machine: Machine) 
     metrics = ControllerMetrics()
     metrics.count(names.WEBHOOKS, "accepted")
     pages = application(Ear(), Door("t" * 43), metrics)
-    with WebhookServer("127.0.0.1", port, pages, ServedTls(file, file)):
+    with WebhookServer("127.0.0.1", port, pages, ServedTls("controller", file, file)):
         assert {each.name for each in source()} >= {"affiant_controller_webhooks_total"}
     stranger = other.issue("server")
     with (
-        WebhookServer("127.0.0.1", port, pages, ServedTls(stranger, stranger)),
+        WebhookServer("127.0.0.1", port, pages, ServedTls("controller", stranger, stranger)),
         pytest.raises(OSError, match="CERTIFICATE_VERIFY_FAILED"),
     ):
         list(source())

@@ -21,9 +21,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from audit.errors import AuditError, KeyRefused
+from audit.served_tls import ServedTls
 from monitoring.controller import webhook
 from monitoring.controller.metrics import ControllerMetrics
-from monitoring.controller.served_tls import ServedTls
 from monitoring.controller.token import make_token, read_token
 from monitoring.controller.waiting import Full
 from monitoring.controller.webhook import (
@@ -229,7 +229,7 @@ def test_who_says_a_byte_now_and_then_is_cut_off(
     """
     authority = Authority(tmp_path, "ours")
     certificate = authority.issue("server")
-    tls = None if way == "clear" else ServedTls(certificate, certificate, authority.path)
+    tls = None if way == "clear" else ServedTls("controller", certificate, certificate, authority.path)
     client = ssl.create_default_context(cafile=str(authority.path))
     more = {} if tls is None else {"tls": client}
     with site(tls=tls) as found:
@@ -319,7 +319,7 @@ def test_certificates_open_the_door_and_nothing_else_does(tmp_path: Path) -> Non
     """Of the authority that the settings name; probes need none; the token is none."""
     ours, other = Authority(tmp_path, "ours"), Authority(tmp_path, "other")
     server = ours.issue("server")
-    with site(Door(None, certificates=True), ServedTls(server, server, ours.path)) as found:
+    with site(Door(None, certificates=True), ServedTls("controller", server, server, ours.path)) as found:
 
         def client(certificate: Path | None) -> ssl.SSLContext:
             context = ssl.create_default_context(cafile=str(ours.path))
@@ -355,7 +355,7 @@ def test_a_certificate_that_was_renewed_is_shown_without_a_restart(tmp_path: Pat
     first, second = ours.issue("server"), ours.issue("renewed")
     file = tmp_path / "tls.pem"
     file.write_bytes(first.read_bytes())
-    tls = ServedTls(file, file, ours.path)
+    tls = ServedTls("controller", file, file, ours.path)
     with site(tls=tls) as found:
         before, end = shown_by(found.port, ours)
         assert tls.end() == end

@@ -1,4 +1,4 @@
-"""The webhook's TLS: of files that are renewed while it runs, and so read again when they are others."""
+"""A server's TLS: of files that are renewed while it runs, and so read again when they are others."""
 
 from __future__ import annotations
 
@@ -9,11 +9,9 @@ from typing import Final
 
 import structlog
 
-from audit.certificates import chain_end
-from audit.errors import KeyRefused
-from audit.proof.printable import printable
-
-log = structlog.get_logger("affiant.controller")
+from .certificates import chain_end
+from .errors import KeyRefused
+from .proof.printable import printable
 
 _Seen = tuple[tuple[int, int, int], ...]
 
@@ -25,13 +23,15 @@ class ServedTls:
     there are none: a certificate and its key are two files, and are not put there at one moment.
     """
 
-    def __init__(self, certificate: Path, key: Path, client_ca: Path | None = None) -> None:
-        """With `client_ca` a certificate that a client shows must be of it; who shows none gets to the pages that
-        anybody may see: probes and scrapes.
+    def __init__(self, component: str, certificate: Path, key: Path, client_ca: Path | None = None) -> None:
+        """`component`: whose table of the settings names the files. With `client_ca` a certificate that a client shows
+        must be of it; who shows none gets to the pages that anybody may see: probes and scrapes.
 
         Raises:
             KeyRefused: a file is not there, or is not what it should be.
         """
+        self._component: Final = component
+        self._log: Final = structlog.get_logger(f"affiant.{component}")
         self._files: Final = (certificate, key, *(() if client_ca is None else (client_ca,)))
         self._lock: Final = threading.Lock()
         self._tried = self._look()
@@ -42,6 +42,18 @@ class ServedTls:
         with self._lock:
             self._renew()
             return self._context
+
+    def renew(self, context: ssl.SSLContext) -> None:
+        """Have each handshake of a server that was started with `context`, and keeps it, shake hands by ours.
+
+        What stands in `context` itself is shown to nobody any more. Connections that are open go on. A session that is
+        resumed keeps the certificate that its client has shown in the first place.
+        """
+        context.sni_callback = self._answer
+
+    def _answer(self, shaking: ssl.SSLObject | ssl.SSLSocket, name: str | None, began: object) -> None:
+        """ssl's, after each ClientHello: with a name in it and without."""
+        shaking.context = self.context()
 
     def end(self) -> float | None:
         """When the certificate that is shown ends, s since 1970 UTC."""
@@ -57,11 +69,11 @@ class ServedTls:
         try:
             self._context, self._end = self._made()
         except KeyRefused as error:
-            log.warning(
+            self._log.warning(
                 "the certificate is as before: what is in its place is none", why=printable(str(error))
             )
         else:
-            log.info("the certificate was renewed")
+            self._log.info("the certificate was renewed")
 
     def _look(self) -> _Seen:
         """What tells files apart, also behind a link that was changed; of one that is not there, nothing."""
@@ -85,5 +97,5 @@ class ServedTls:
                 context.load_verify_locations(path)
                 context.verify_mode = ssl.CERT_OPTIONAL
         except OSError as error:  # ssl's are, too
-            raise KeyRefused(f"[controller] TLS: {error.strerror or error}") from error
+            raise KeyRefused(f"[{self._component}] TLS: {error.strerror or error}") from error
         return context, chain_end(certificate)
