@@ -84,6 +84,10 @@ MUTATIONS = (
     # ---------------------------------------------------------------- of this release
     check("series that are nobody's", f"{CHART}/prometheus.yaml", '        - {targetLabel: affiant_installation, replacement: {{ include "affiant.installation" $ | quote }}}\n', "", f"{OBSERVED}::test_jobs_have_the_names_that_alerts_know"),
     check("the operator's service for ours", f"{CHART}/prometheus.yaml", "        - {regex: service, action: labeldrop}\n", "        - {regex: node, action: labeldrop}\n", f"{OBSERVED}::test_the_operator_s_labels_take_no_place_of_ours"),
+    check("nothing known, and so nobody wanted", f"{CHART}/autoscaling.yaml", 'ignoreNullValues: "false"\n', "", f"{OBSERVED}::test_a_series_that_is_missing_lets_nobody_go"),
+    check("a rate that is not there yet", f"{CHART}/autoscaling.yaml", " unless sum(affiant_requests_total{ {{- . -}} })", "", f"{OBSERVED}::test_a_series_that_is_missing_lets_nobody_go"),
+    check("metadata twice", "deploy/helm/affiant/values.schema.json", '"required": [\n           "query"\n', '"required": [\n           "-"\n', f"{OBSERVED}::test_keda_asks_as_whom_it_is_told"),
+    check("as nobody", f"{CHART}/autoscaling.yaml", "authenticationRef: {name: {{ .name }}, kind: {{ .kind }}}\n", "", f"{OBSERVED}::test_keda_asks_as_whom_it_is_told"),
     check("another release's load", f"{CHART}/autoscaling.yaml", 'affiant_monitor_lag_records{ {{- include "affiant.ours" . }},', "affiant_monitor_lag_records{", f"{OBSERVED}::test_autoscalers_ask_for_metrics_that_there_are"),
     check("another release's monitors", f"{CHART}/_rules.tpl", '(printf "%s/%s" .Release.Namespace .Release.Name)', "(print .Release.Namespace)", f"{OBSERVED}::test_two_releases_neither_hide_nor_disturb_each_other"),
     check("another release's alarms", f"{CHART}/prometheus.yaml", '      - {name: affiant_installation, matchType: "=", value: {{ include "affiant.installation" . | quote }}}\n', "", f"{OBSERVED}::test_the_controller_hears_as_it_does_without_the_operator"),
