@@ -94,6 +94,18 @@ def load(path: Path | None = None) -> Config:
     Raises:
         ConfigError: absent, over 1 MiB, not TOML, or with a table that no component reads.
     """
+    config = read(path)
+    if unknown := unknown_tables(config):
+        raise ConfigError("; ".join(unknown))
+    return config
+
+
+def read(path: Path | None = None) -> Config:
+    """Read the settings file, whatever its tables are called: for who names every problem of it.
+
+    Raises:
+        ConfigError: absent, over 1 MiB, or not TOML.
+    """
     path = (path or find()).absolute()
     try:
         raw = path.read_bytes()
@@ -107,10 +119,16 @@ def load(path: Path | None = None) -> Config:
         tables = tomllib.loads(raw.decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not TOML: {error}") from error
-    for name in tables:
-        if name not in TABLES:
-            raise ConfigError(f"{path.name}: unknown table [{name}]{suggest(name, TABLES)}")
     return Config(path, tables)
+
+
+def unknown_tables(config: Config) -> list[str]:
+    """Each table that no component reads, in a sentence."""
+    return [
+        f"{config.path.name}: unknown table [{name}]{suggest(name, TABLES)}"
+        for name in config.tables
+        if name not in TABLES
+    ]
 
 
 def validate(file: str, table: str, content: Mapping[str, Any], model: type[S]) -> S:

@@ -9,6 +9,7 @@ from pathlib import Path
 import typer
 
 from audit.config import load
+from audit.config import read as read_file
 
 from .approvals_show import cell, screen
 from .approvals_show import table as grid
@@ -27,12 +28,14 @@ def check(
 ) -> None:
     """Name every problem of the settings file; of one that is right, say what each component would use.
 
+    Whether tables go together is looked at when each of them is right.
+
     Nothing is made and nobody is asked: whether what is named answers, `affiant doctor` says. Exit codes: 0 it is
     right, 2 it is not.
 
     Example: affiant config check --config /etc/affiant/affiant.toml
     """
-    loaded = load(config)
+    loaded = read_file(config)
     found = problems(loaded) or contradictions(loaded)
     used = [] if found else uses(loaded)
     if as_json:

@@ -19,7 +19,7 @@ from typing import Any, Final, Literal, Union, get_args, get_origin
 
 from pydantic_core import PydanticUndefined
 
-from audit.config import Config, Section, validate
+from audit.config import Config, Section, unknown_tables, validate
 from audit.errors import ConfigError
 
 
@@ -140,8 +140,8 @@ def toml_value(value: Any) -> str:
 
 
 def problems(config: Config) -> list[str]:
-    """Every table that is not what its model wants; empty when all is well."""
-    found = []
+    """Every table that is not what its model wants, or that nobody reads; empty when all is well."""
+    found = unknown_tables(config)
     for table in READ:
         try:
             read(config, table)

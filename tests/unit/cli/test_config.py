@@ -102,6 +102,22 @@ def test_check_names_every_problem_at_once(tmp_path: Path, capsys: pytest.Captur
     assert 'needs reference = "registry/repository"' in err
 
 
+def test_a_table_that_nobody_reads_is_one_problem_beside_the_others(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two of them, and a setting that nobody reads in a table that somebody does; other commands name both tables."""
+    path = write(tmp_path, "[sidecr]\n[journal]\nmax_byte = 1\n[gatway]\n")
+    assert affiant("config", "check", "--json", "--config", path) == 2
+    found = json.loads(capsys.readouterr().out)["problems"]
+    wanted = ("[sidecr]; did you mean 'sidecar'?", "[gatway]; did", "unknown setting 'max_byte'; did")
+    assert len(found) == 3
+    assert all(words in problem for words, problem in zip(wanted, found, strict=True))
+    assert affiant("config", "show", "--config", path) == 2
+    said = capsys.readouterr().err
+    assert "[sidecr]" in said
+    assert "[gatway]" in said
+
+
 def test_an_unknown_table_is_refused_with_a_suggestion(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
