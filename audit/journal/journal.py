@@ -36,6 +36,7 @@ from .layout import (
 )
 from .mark import ACKNOWLEDGED_NAME, MARK_NAME, SEALED_NAME, MarkFile, read_mark, read_reached
 from .own import OwnEntries
+from .reached import SidecarMarks
 from .recover import Recovered, recover
 from .release import LogRelease
 from .segments import Segments
@@ -117,7 +118,7 @@ class Journal:
         self.epoch = found.epoch + 1
         self._hex = self.journal_id.hex()
         self._tickets = found.tickets
-        self._reached = {ACKNOWLEDGED_NAME: 0, SEALED_NAME: 0}
+        self._sidecar = SidecarMarks(disk, shipping)
         self._origin = b"\x01\x50%b\x02%b\x03" % (self.journal_id, cbor.uint(self.epoch))
         """Keys 1 and 2 of every entry, and key 3 without its value."""
         self._closing = False
@@ -392,8 +393,8 @@ class Journal:
             durable_group=self._committer.durable_group,
             durable_sequence=self._committer.durable_sequence,
             sequence=self._committer.sequence,
-            acknowledged=self._reached[ACKNOWLEDGED_NAME],
-            sealed=self._reached[SEALED_NAME],
+            acknowledged=self._sidecar.reached(ACKNOWLEDGED_NAME),
+            sealed=self._sidecar.reached(SEALED_NAME),
             held_bytes=held,
             bound_bytes=bound,
             hours_to_full=self._filling.hours_to_full(held, full=self._is_full()),
@@ -467,22 +468,26 @@ class Journal:
         )  # fmt: skip
 
     def _read_reached(self, name: str) -> int:
-        found = read_reached(self._disk, self._shipping / name)
-        # Never believed beyond what is durable here: the sidecar is not trusted with what it cannot know.
-        if found is not None and found <= self._committer.durable_sequence:
-            self._reached[name] = max(self._reached[name], found)
-        return self._reached[name]
+        return self._sidecar.read(name, self._committer.durable_sequence)
 
     def _keep_house(self) -> None:
         if self._committer.failure is not None:
             return
-        self._segments.prepare()
+        try:
+            self._segments.prepare()
+            self._free()
+        finally:
+            # Whatever happened: where nobody looks again, the journal fills although everything is acknowledged.
+            self._timers[0] = self._loop.call_later(HOUSEKEEPING, self._keep_house)
+
+    def _free(self) -> None:
+        """Free what is safe elsewhere, and see how full the journal is."""
         oldest = min(self._committer.open_requests.values(), default=1 << 64)
         acknowledged, sealed = self._read_reached(ACKNOWLEDGED_NAME), self._read_reached(SEALED_NAME)
         by_seal = self._settings.free_after == "sealed"
         self._segments.free(sealed if by_seal else acknowledged, oldest)
         held = self._segments.held_bytes
-        self._segments.waits_for = "the notary's seal" if by_seal and acknowledged > sealed else "the log"
+        self._segments.waits_for = self._waits_for(by_seal=by_seal, sealing=acknowledged > sealed)
         self._slow = slow_down(
             held, self._settings.max_bytes, self._settings.slow_at, self._segments.waits_for
         )
@@ -490,7 +495,12 @@ class Journal:
             self._loop.time(), sequence=self._committer.durable_sequence, written=self._committer.written_bytes,
             reached=sealed if by_seal else acknowledged, held=held, largest=self._segments.largest_bytes,
         )  # fmt: skip
-        self._timers[0] = self._loop.call_later(HOUSEKEEPING, self._keep_house)
+
+    def _waits_for(self, *, by_seal: bool, sealing: bool) -> str:
+        """Whose word the oldest segments wait for, in words."""
+        problem = self._sidecar.problem(SEALED_NAME if by_seal else ACKNOWLEDGED_NAME)
+        who = "the notary's seal" if by_seal and sealing else "the log"
+        return f"{who}, whose mark cannot be read: {problem}" if problem else who
 
     def _segments_changed(self) -> None:
         if self._closed or self._committer.failure is not None:

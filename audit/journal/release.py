@@ -19,7 +19,7 @@ class LogRelease:
     """Holds durable appends back until the acknowledged mark has passed them.
 
     Args:
-        acknowledged: reads the mark; every sequence below it is in the log.
+        acknowledged: reads the mark, and raises no OSError; every sequence below it is in the log.
         resolve: tells those who wait.
         expired: called with the sequence of an append that was not acknowledged in time.
     """
@@ -51,7 +51,17 @@ class LogRelease:
 
     def _look(self) -> None:
         self._timer = None
-        acknowledged = self._acknowledged()
+        try:
+            self._let_go(self._acknowledged())
+        finally:
+            # Whatever happened: where nobody looks again, who waits is never told.
+            if self._waiting:
+                self._timer = self._loop.call_later(POLL, self._look)
+            else:
+                self._wake()
+
+    def _let_go(self, acknowledged: int) -> None:
+        """Of what the log has, and of what it did not acknowledge in time."""
         released: list[Waiter] = []
         while self._waiting and self._waiting[0][0][1] < acknowledged:
             released.append(self._waiting.popleft()[0])
@@ -65,10 +75,6 @@ class LogRelease:
                 )
             # Written even when nobody waits any more: the log's reader must know that no answer went out.
             self._expired(sequence)
-        if self._waiting:
-            self._timer = self._loop.call_later(POLL, self._look)
-        else:
-            self._wake()
 
     async def drained(self) -> None:
         """Wait until everything was acknowledged or timed out."""

@@ -155,6 +155,28 @@ MUTATIONS = (
         APPEND,
     ),
     Mutation(
+        "a mark that cannot be read is the end of freeing",
+        "audit/journal/reached.py",
+        "        except OSError as error:\n",
+        "        except FileNotFoundError as error:\n",
+        APPEND,
+        short=True,
+    ),
+    Mutation(
+        "no look again after a look that failed",
+        "audit/journal/journal.py",
+        "        finally:\n            # Whatever happened",
+        "        except ZeroDivisionError:\n            pass\n        else:\n            # Whatever happened",
+        APPEND,
+    ),
+    Mutation(
+        "who waits for the log is forgotten after a look that failed",
+        "audit/journal/release.py",
+        "        finally:\n",
+        "        except ZeroDivisionError:\n            pass\n        else:\n",
+        APPEND,
+    ),
+    Mutation(
         "the copy of a recovery without a sync",
         "audit/journal/recover.py",
         "        write_zeros(disk, fd, sum(map(len, content)), size)\n        disk.sync(fd)\n",

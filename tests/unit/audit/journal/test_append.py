@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import math
 import threading
 from contextlib import suppress
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from structlog.testing import capture_logs
 
 from audit.errors import JournalError, JournalFailed, JournalFull, JournalLocked
 from audit.journal import Journal, JournalReader, JournalSettings, Opening
@@ -18,6 +20,7 @@ from audit.journal.syncer import AioSyncer, ThreadSyncer, make_syncer
 from audit.proof.entry import Key, Kind, signing_message
 from audit.proof.errors import FormatError
 from audit.proof.record import parse_payload, parse_record
+from tests.fault.disk.simulator import SimulatedDisk
 from tests.fault.disk.world import DIRECTORY, SHIPPING, acknowledge, inference, open_on, seal, verify
 
 
@@ -307,6 +310,87 @@ async def test_while_the_notary_stands_still_the_journal_fills_and_says_so(disk,
     assert journal.admission().door.value == "open"
     assert journal.stats().held_bytes < stats.held_bytes / 2
     await journal.append(inference(b"again"), b"again")
+    await journal.close()
+
+
+class MarksAway(SimulatedDisk):
+    """A disk that raises `error` for the sidecar's marks; `refused` counts how often."""
+
+    error: BaseException | None = None
+    refused = 0
+
+    def open(self, path: Path, flags: int, mode: int = 0o600) -> int:
+        if self.error is not None and path.parent == SHIPPING:
+            self.refused += 1
+            raise self.error
+        return super().open(path, flags, mode)
+
+
+AWAY = pytest.mark.parametrize(
+    "error",
+    [OSError(errno.EMFILE, "Too many open files"), OSError(errno.ESTALE, "Stale file handle"), MemoryError()],
+    ids=["no-descriptor", "stale", "no-memory"],
+)
+
+
+@AWAY
+async def test_a_mark_that_cannot_be_read_for_a_while_stops_no_freeing(error: BaseException) -> None:
+    """Else nobody looks again, and the journal fills although the log has everything."""
+    disk = MarksAway()
+    journal = open_on(disk)
+    disk.error = error
+    for _ in range(10):
+        await journal.append(inference(bytes(20_000)), bytes(20_000))
+    async with asyncio.timeout(20):
+        while disk.refused < 3:
+            await asyncio.sleep(0.01)
+        held = journal.stats().held_bytes
+        disk.error = None
+        acknowledge(disk, journal.stats().durable_sequence)
+        while journal.stats().held_bytes == held:
+            await asyncio.sleep(0.01)
+    assert journal.stats().acknowledged == 11
+    await journal.close()
+
+
+@AWAY
+async def test_a_mark_that_cannot_be_read_for_a_while_releases_what_waited(error: BaseException) -> None:
+    """With release = "log" its looks go on, too."""
+    disk = MarksAway()
+    journal = open_on(disk, release="log")
+    disk.error = error
+    future = journal.append(inference(b"a"), b"a")
+    async with asyncio.timeout(20):
+        while disk.refused < 3:
+            await asyncio.sleep(0.001)
+        assert not future.done()
+        disk.error = None
+        acknowledge(disk, 2)
+        assert (await future).endswith("-1")
+    await journal.close()
+
+
+async def test_a_mark_that_cannot_be_read_is_told_once_and_in_the_refusal(turns) -> None:
+    """Looks are many a second; and "waits for the log" alone would send people to the log."""
+    disk = MarksAway()
+    journal = open_on(disk, max_bytes=256 << 10)
+    disk.error = OSError(errno.EACCES, "Permission denied")
+    with capture_logs() as told:
+        while journal.admission().door.value != "full":
+            with suppress(JournalFull):
+                journal.append(inference(bytes(20_000)), bytes(20_000))
+            await turns()
+            journal._keep_house()
+        with pytest.raises(
+            JournalFull, match=r"waits for the log, whose mark cannot be read: .*Permission denied"
+        ):
+            journal.append(inference(bytes(30_000)), bytes(30_000))
+        disk.error = None
+        journal._keep_house()
+    lines = [
+        (line["log_level"], line.get("reason", "")[:10]) for line in told if line["mark"] == "acknowledged"
+    ]
+    assert lines == [("error", "[Errno 13]"), ("info", "")]
     await journal.close()
 
 
