@@ -8,7 +8,7 @@ The rules, in this order; each has its line in docs/rollback.md:
  4. it was not acted on before: neither this alarm, nor this digest in this slot for this cause; and, for slo, the
     digest did not come by a rollback for slo itself;
  5. the service is not paused, and this machine's clock is neither behind the log's nor ahead of it;
- 6. since the last deployment or rollback the cool-down has passed, and there were fewer than N rollbacks in 24 h;
+ 6. since the last rollback, whoever's, the cool-down has passed, and there were fewer than N rollbacks in 24 h;
  7. the evidence, computed again from the log, is of this digest and slot under the policy in force, is all of after
     the digest's placement and, at its end, of after the service's newest event, and is no old story;
  8. it has the rows that the policy wants, and by itself it pages for that cause;
@@ -38,8 +38,6 @@ from .weigh import COMPUTED, DRIFT, SLO, pages, unsound
 DAY: Final = 86_400.0
 BEHIND: Final = 1800.0
 """Seconds that this machine's clock may be behind the log's, or ahead: half of what makes an event void."""
-COOLED: Final = ("deploy", "promote", "rollback")
-"""Actions that begin a cool-down; and a rollout's last step. Its others come at short intervals: it would never end."""
 ATTEMPTS: Final = 3
 """Events of one alarm that may come to nothing before it is left to people."""
 
@@ -200,16 +198,17 @@ def _waits(
         )
     # The log's clock stands still where nothing is recorded, this machine's may be wrong: that which is behind counts.
     passed = min(now, log) if shown is not None else now
-    moves = [each for each in counted if each.content.action in COOLED or _last_step(each)]
-    if moves:
-        last = max(each.logged for each in moves) / 1000
+    # Rollbacks alone: what a cool-down is against is that one follows another. A bad version shows in the minutes after
+    # its deployment, and nothing older than that is evidence (rule 7).
+    back = sorted(each.logged / 1000 for each in counted if each.content.action == "rollback")
+    if back:
+        last = back[-1]
         free = last + 60 * allowed.cooldown_minutes
         if passed < free:
             yield (
-                f"{service} was changed at {last:.0f}; the cool-down is {allowed.cooldown_minutes:g} min",
+                f"{service} was rolled back at {last:.0f}; the cool-down is {allowed.cooldown_minutes:g} min",
                 free,
             )
-    back = sorted(each.logged / 1000 for each in moves if each.content.action == "rollback")
     recent = [at for at in back if at > passed - DAY]
     if len(recent) >= allowed.maximum_per_day:
         free = recent[-allowed.maximum_per_day] + DAY
@@ -217,11 +216,6 @@ def _waits(
             f"{service} was rolled back {len(recent)} times in 24 h, and {allowed.maximum_per_day} are allowed",
             free,
         )
-
-
-def _last_step(event: Event) -> bool:
-    """Whether a rollout has made its canary live with it."""
-    return event.content.action == "step" and not any(each.slot == "canary" for each in event.content.plan)
 
 
 def _back(

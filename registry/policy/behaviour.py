@@ -61,7 +61,8 @@ class Rollback(Part):
     """Another model mends neither its input nor a slow machine by itself: `input` and `slo` are for those who know that
     it does. Of `slo`, latency, confidence and scores are computed again; nothing of `performance` is: people decide."""
     cooldown_minutes: Minutes = 30
-    """After a deployment or a rollback, how long nothing is rolled back by itself."""
+    """After a rollback, whoever's, how long nothing is rolled back by itself. Not after a deployment, as a bad version
+    shows in the minutes after it."""
     maximum_per_day: Count = 3
     """Rollbacks of the service in any 24 hours."""
     dry_run: bool = False

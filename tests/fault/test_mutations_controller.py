@@ -97,6 +97,13 @@ MUTATIONS = (
     Mutation("the cool-down", DECIDE, "        if passed < free:\n", "        if False:\n", DECIDED),
     Mutation("the cool-down over a day", DECIDE, "        if passed < free:\n", "        if False:\n", DAY),
     Mutation(
+        "rollbacks alone cool down",
+        DECIDE,
+        'for each in counted if each.content.action == "rollback")',
+        'for each in counted if each.content.action in ("deploy", "promote", "rollback"))',
+        DECIDED,
+    ),
+    Mutation(
         "so many a day",
         DECIDE,
         "    if len(recent) >= allowed.maximum_per_day:\n",

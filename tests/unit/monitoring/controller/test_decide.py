@@ -11,6 +11,7 @@ from monitoring.controller.base import Decision
 from monitoring.controller.decide import decide, wants_evidence
 from registry.deployment import Placed, encode_deployment
 from tests.components.controller import (
+    DIGESTS,
     ONE,
     THREE,
     TWO,
@@ -227,42 +228,58 @@ def test_not_to_what_a_rollback_has_left(town: Town) -> None:
     assert decided(town, alarm_of(THREE), shown_of(town, THREE)).to == TWO
 
 
-def test_cool_down_after_a_deployment_and_after_a_rollback(town: Town) -> None:
-    """By the log's own times; it says when it ends."""
-    at = town.clock
+def test_a_bad_version_goes_in_the_minutes_after_its_deployment() -> None:
+    """By the defaults of a policy: whoever deployed it, or made it live by a promotion or a rollout's last step."""
+    from registry.deployment import Steps
+
+    town = Town(policy_of("{causes: [prediction]}"))
+    town.approve(ONE, TWO, THREE)
+    town.deploy(ONE)
+    town.deploy(TWO)
+    town.clock += 60
+    assert decided(town).to == ONE
+    town.deploy(plan_of(TWO, canary=THREE))
+    town.deploy(THREE, "promote")
+    town.clock += 60
+    assert decided(town, alarm_of(THREE), shown_of(town, THREE)).to == TWO
+    town.deploy(TWO)
+    town.deploy(plan_of(TWO, canary=THREE), steps=Steps(shares=[1.0], seconds=1))
+    town.clock += 2
+    town.deploy(THREE, "step", "robot")
+    assert town.ground().deployed.events[-1].void is None
+    town.clock += 60
+    assert decided(town, alarm_of(THREE), shown_of(town, THREE)).to == TWO
+
+
+def test_cool_down_after_a_rollback(town: Town) -> None:
+    """By the log's own times; it says when it ends. A person's deployment meanwhile ends none."""
     town.deploy(THREE)
-    town.clock += 29 * 60
-    found = decided(town, alarm_of(THREE), shown_of(town, THREE))
-    assert (found.outcome, found.again) == ("wait", at + 1800)
-    assert "the cool-down is 30 min" in found.why
-    # A clock that is ten minutes ahead of the log's, which is not too far, ends no cool-down by that.
-    assert decided(town, alarm_of(THREE), shown_of(town, THREE), town.clock + 600).outcome == "wait"
-    town.clock += 61
+    town.clock += 60
+    at = town.clock
     act(town, decided(town, alarm_of(THREE), shown_of(town, THREE)), alarm_of(THREE), shown_of(town, THREE))
     other = alarm_of(TWO, fingerprint="f2")
-    assert decided(town, other, shown_of(town)).outcome == "wait"
-    town.clock += 1800
+    town.clock += 29 * 60
+    found = decided(town, other, shown_of(town))
+    assert (found.outcome, found.again) == ("wait", at + 1800)
+    assert "was rolled back" in found.why
+    assert "the cool-down is 30 min" in found.why
+    # A clock that is ten minutes ahead of the log's, which is not too far, ends no cool-down by that.
+    assert decided(town, other, shown_of(town), town.clock + 600).outcome == "wait"
+    town.deploy(DIGESTS[3])
+    assert decided(town, alarm_of(DIGESTS[3]), shown_of(town, DIGESTS[3])).again == at + 1800
+    town.deploy(TWO)
+    town.clock += 61
     assert decided(town, other, shown_of(town)).to == ONE
 
 
-def test_the_steps_of_a_rollout_begin_no_cool_down(town: Town) -> None:
-    """They come at shorter intervals: it would never end. The last one, which makes the canary live, does."""
-    from registry.deployment import Steps
-
-    steps = Steps(shares=[0.5], seconds=1)
-    town.deploy(plan_of(TWO, canary=THREE), steps=steps)
-    town.clock += 1801
-    half = [Placed(digest=TWO, weight=0.5), Placed(digest=THREE, slot="canary", weight=0.5)]
-    town.deploy(half, "step", "robot")
-    assert town.ground().deployed.events[-1].void is None
-    town.clock += 10
-    shown = shown_of(town, THREE, slot="canary")
-    assert decided(town, alarm_of(THREE, slot="canary"), shown).outcome == "roll_back"
-    town.deploy(plan_of(TWO, canary=THREE), steps=Steps(shares=[1.0], seconds=1))
-    town.clock += 1801
-    town.deploy(THREE, "step", "robot")
-    town.clock += 10
-    assert "the cool-down is 30 min" in decided(town, alarm_of(THREE), shown_of(town, THREE)).why
+def test_a_person_s_rollback_begins_a_cool_down(town: Town) -> None:
+    """Somebody is at work on it; what is to come back has its time to do so."""
+    town.deploy(THREE)
+    town.deploy(TWO, "rollback")
+    town.clock += 60
+    assert decided(town).outcome == "wait"
+    town.clock += 1800
+    assert decided(town).to == ONE
 
 
 def test_at_most_so_many_a_day(town: Town) -> None:
@@ -294,9 +311,9 @@ def test_paused_it_waits(town: Town) -> None:
 def test_a_clock_ahead_shortens_no_cool_down(town: Town) -> None:
     """What the log has not seen pass has not passed."""
     town.deploy(THREE)
+    town.deploy(TWO, "rollback")
     town.clock += 60
-    alarm, shown = alarm_of(THREE), shown_of(town, THREE)
-    assert decided(town, alarm, shown, now=town.clock + 24 * HOUR).outcome == "wait"
+    assert decided(town, now=town.clock + 1799).outcome == "wait"
 
 
 def test_a_clock_behind_signs_nothing(town: Town) -> None:

@@ -106,6 +106,14 @@ def stage(tmp_path: Path) -> Stage:
     return Stage(tmp_path / "log", town_of())
 
 
+def cooling(directory: Path) -> Stage:
+    """One whose service a person has just rolled back, from THREE to TWO."""
+    town = town_of()
+    town.deploy(THREE)
+    town.deploy(TWO, "rollback")
+    return Stage(directory, town)
+
+
 def test_an_alarm_becomes_a_signed_event(stage: Stage) -> None:
     """With alert, figures and ranges; and it is counted."""
     assert stage.hear() == {"accepted": 1, "duplicate": 0, "resolved": 0}
@@ -141,9 +149,9 @@ def test_a_false_one_with_a_true_ones_fingerprint_keeps_it_not_out(stage: Stage)
     assert stage.live() == ONE
 
 
-def test_a_resolved_one_ends_the_waiting(stage: Stage) -> None:
+def test_a_resolved_one_ends_the_waiting(tmp_path: Path) -> None:
     """And does nothing else."""
-    stage.town.clock -= HOUR  # in the cool-down
+    stage = cooling(tmp_path / "log")
     stage.hear()
     assert stage.told()[0][0] == "wait"
     assert stage.hear(alarm_of(status="resolved"))["resolved"] == 1
@@ -206,7 +214,7 @@ def test_a_late_one_is_looked_at_again_when_its_digest_answers_again(
         stage.hear(alarm_of(status="resolved"))
     deploy(stage, TWO)
     stage.controller.step()
-    went(stage, 1860)  # the cool-down
+    went(stage, 60)
     assert stage.live() == live
 
 
@@ -223,9 +231,9 @@ def test_what_was_acted_on_is_not_acted_on_again_when_it_comes_back(stage: Stage
     assert "this alarm was acted on" in stage.told()[0][1]
 
 
-def test_it_goes_on_by_itself_after_the_cool_down(stage: Stage) -> None:
+def test_it_goes_on_by_itself_after_the_cool_down(tmp_path: Path) -> None:
     """Nobody has to send the alarm again; the evidence is not read before."""
-    stage.town.clock -= HOUR
+    stage = cooling(tmp_path / "log")
     due = stage.hear() and stage.controller.step()
     assert due is not None
     assert stage.asked == 0
@@ -523,8 +531,7 @@ def test_for_how_long_an_alarm_waits_for_nobody_knows_what_is_told(stage: Stage)
 
 def test_an_alarm_that_waits_for_the_end_of_a_cool_down_is_nobody_s_trouble(tmp_path: Path) -> None:
     """When it ends is known. One that is not decided after it waits from then on."""
-    stage = Stage(tmp_path / "log", town_of())
-    stage.town.clock -= HOUR - 60
+    stage = cooling(tmp_path / "log")
     stage.hear()
     assert [outcome for outcome, _ in stage.told()] == ["wait"]
     stage.monotonic += 3000
