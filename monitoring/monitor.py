@@ -80,7 +80,7 @@ class Monitor:
         self._log: Final = log
         self._governing: Final = governing
         self._packages: Final = packages
-        self._takeover: Final = Takeover(feed, log, governing, packages, states, pane_records)
+        self._takeover: Final = Takeover(feed, log, governing, packages, states, pane_records, monotonic)
         self._labels_seconds: Final = labels_seconds
         self._external: Final = external
         self._clock: Final = clock
@@ -261,6 +261,7 @@ class Monitor:
             self._say.warning("the state is not kept", reason=str(error))
 
     def _let_go(self) -> None:
+        self._takeover.close()
         lead = self._lead
         if lead is None:
             return

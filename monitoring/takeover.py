@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import structlog
 
+from audit.errors import LogUnavailable
 from audit.log.base import Log
+from registry.errors import StoreUnavailable
 
 from .errors import DetectError
 from .governed import Governing
@@ -19,6 +22,7 @@ from .leading import Aggregate, restore
 from .panes import Pane
 from .read import Packages
 from .store.feed import Feed
+from .waits import ALL, Clock, Waits
 
 STEP: Final = 0.2
 """Seconds that are waited for panes at a time."""
@@ -27,7 +31,11 @@ FeedOf = Callable[[bytes], Feed]
 
 
 class Takeover:
-    """For one thread. What a crash leaves: nothing was written."""
+    """For one thread. What a crash leaves: nothing was written.
+
+    MUST keep the feed, and what it gave, until somebody leads with it: a feed gives each pane once, and to read all of
+    a state topic again at each attempt would keep its brokers busy while a package is away.
+    """
 
     def __init__(
         self,
@@ -37,6 +45,7 @@ class Takeover:
         packages: Packages,
         states: Callable[[bytes], States],
         pane_records: int,
+        monotonic: Clock = time.monotonic,
     ) -> None:
         """See `Monitor`."""
         self._feed_of: Final = feed
@@ -45,34 +54,63 @@ class Takeover:
         self._packages: Final = packages
         self._states_of: Final = states
         self._pane_records: Final = pane_records
+        self._waits: Final = Waits(monotonic, "taking over")
         self._say: Final = structlog.get_logger("monitor")
+        self._topic = b""
+        self._feed: Feed | None = None
+        self._kept: dict[tuple[int, int], Pane] = {}
+        """What the feed gave."""
 
     def begin(self, topic: bytes, stop: threading.Event) -> Lead | None:
         """Lead from here on; None: it was stopped before.
 
         Raises:
-            LogUnavailable, StoreUnavailable: something is away now.
+            LogUnavailable, StoreUnavailable: something is away now, or was a moment ago.
         """
-        feed = self._feed_of(topic)
+        if topic != self._topic:
+            self.close()
+            self._topic = topic
+        feed = self._feed = self._feed or self._feed_of(topic)
+        if not self._waits.over(ALL):
+            if feed.whole:  # what it holds back is this log's: the next one may have the same feed
+                self._take(feed, 0.0)
+            raise LogUnavailable(self._waits.reason(ALL) or "")
         try:
-            kept: dict[tuple[int, int], Pane] = {}
             while True:
-                kept |= {(pane.partition, pane.number): pane for pane in feed.poll(STEP)}
+                self._take(feed, STEP)
                 if feed.whole:
                     break
                 if stop.is_set():
-                    feed.close()
+                    self.close()
                     return None
-            partitions = range(self._log.topic().partitions)
-            panes = sorted(kept.values(), key=lambda pane: (pane.time, pane.partition, pane.number))
-            states, held = self._states_of(topic), Held(self._packages)
-            aggregate = self._restored(topic, partitions, states.get(), panes, held)
-            lead = Lead(aggregate, feed, self._log.reader(), states, held, self._pane_records)
-        except BaseException:
-            feed.close()
+            lead = self._lead(topic, feed)
+        except (LogUnavailable, StoreUnavailable) as error:
+            self._waits.failed(ALL, str(error))
             raise
-        self._say.info("leads", panes=len(kept))
+        except BaseException:
+            self.close()
+            raise
+        self._waits.went_on(ALL)
+        self._say.info("leads", panes=len(self._kept))
+        self._feed, self._kept = None, {}
         return lead
+
+    def close(self) -> None:
+        """Let go of what no lead came of: the next attempt reads from the beginning, and waits for nothing."""
+        feed, self._feed, self._kept = self._feed, None, {}
+        self._waits.forget(ALL)
+        if feed is not None:
+            feed.close()
+
+    def _take(self, feed: Feed, timeout: float) -> None:
+        self._kept |= {(pane.partition, pane.number): pane for pane in feed.poll(timeout)}
+
+    def _lead(self, topic: bytes, feed: Feed) -> Lead:
+        partitions = range(self._log.topic().partitions)
+        panes = sorted(self._kept.values(), key=lambda pane: (pane.time, pane.partition, pane.number))
+        states, held = self._states_of(topic), Held(self._packages)
+        aggregate = self._restored(topic, partitions, states.get(), panes, held)
+        return Lead(aggregate, feed, self._log.reader(), states, held, self._pane_records)
 
     def _restored(
         self, topic: bytes, partitions: range, state: Mapping[str, Any] | None, panes: list[Pane], held: Held

@@ -16,10 +16,11 @@ Clock = Callable[[], float]
 
 
 class Waits:
-    """By partition. `clock` is in seconds, monotonic."""
+    """By partition. `clock` is in seconds, monotonic; `work`: what waits, for people."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, work: str = "counting") -> None:
         self._clock: Final = clock
+        self._work: Final = work
         self._say: Final = structlog.get_logger("monitor")
         self._until: dict[int, tuple[float, float, str]] = {}
 
@@ -29,7 +30,7 @@ class Waits:
         pause = min(MOST, 2 * pause)
         self._until[partition] = self._clock() + pause, pause, reason
         if reason != before:
-            self._say.error("counting waits", partition=_name(partition), reason=reason)
+            self._say.error(f"{self._work} waits", partition=_name(partition), reason=reason)
 
     def over(self, partition: int) -> bool:
         """Whether it may be tried."""
@@ -38,7 +39,7 @@ class Waits:
     def went_on(self, partition: int) -> None:
         """It did."""
         if self._until.pop(partition, None) is not None:
-            self._say.info("counting goes on", partition=_name(partition))
+            self._say.info(f"{self._work} goes on", partition=_name(partition))
 
     def reason(self, partition: int) -> str | None:
         """Why it waits; None: it does not."""

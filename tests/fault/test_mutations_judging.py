@@ -28,12 +28,14 @@ MEMBERS = "monitoring/members.py"
 LEAD = "monitoring/lead.py"
 GOVERNED = "monitoring/governed.py"
 
+TAKEOVER = "monitoring/takeover.py"
 ON_JUDGING = "tests/unit/monitoring/judging"
 ON_LEADING = "tests/unit/monitoring/leading"
 ON_MONITOR = "tests/unit/monitoring/test_monitor.py"
 ON_ORDER = "tests/unit/monitoring/test_order.py tests/property/test_order.py"
 ON_TAKEOVER = "tests/property/test_takeover.py"
 ON_ASKING = "tests/unit/monitoring/test_asking.py"
+ON_BEGINNING = "tests/unit/monitoring/test_takeover.py"
 ON_COMPARE = "tests/unit/monitoring/rollout/test_compare.py"
 ON_MOVER = "tests/unit/monitoring/rollout/test_mover.py"
 ON_PROCESSES = "tests/integration/test_rollout.py"
@@ -56,6 +58,37 @@ COPIED = (
 
 MUTATIONS = (
     Mutation(
+    Mutation(
+        "panes of a takeover that failed",
+        TAKEOVER,
+        "            self._waits.failed(ALL, str(error))\n",
+        "            self._waits.failed(ALL, str(error))\n            self._kept = {}\n",
+        ON_BEGINNING,
+    ),
+    Mutation(
+        "takeovers without a pause", TAKEOVER, "if not self._waits.over(ALL):", "if False:", ON_BEGINNING
+    ),
+    Mutation(
+        "a feed an attempt",
+        TAKEOVER,
+        "self._feed or self._feed_of(topic)",
+        "self._feed_of(topic)",
+        ON_BEGINNING,
+    ),
+    Mutation(
+        "panes of the log before",
+        TAKEOVER,
+        "                self._take(feed, 0.0)",
+        "                pass",
+        ON_BEGINNING,
+    ),
+    Mutation(
+        "a feed that nobody led with",
+        "monitoring/monitor.py",
+        "        self._takeover.close()\n",
+        "",
+        ON_BEGINNING,
+    ),
         "a bin that an end cuts",
         INSIDE,
         "inside = (column.edges >= low) & begins",
