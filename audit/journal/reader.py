@@ -178,9 +178,12 @@ class JournalReader:
             return None
         try:
             header = SegmentHeader.decode(self._disk.pread(fd, HEADER_SIZE, 0))
-        except FormatError as error:
+        except BaseException as error:
+            # Also one of the disk: who tries again all through its trouble would run out of descriptors.
             self._disk.close(fd)
-            raise JournalDamaged(f"segment {segment_name(number)}, offset 0: {error}") from error
+            if isinstance(error, FormatError):
+                raise JournalDamaged(f"segment {segment_name(number)}, offset 0: {error}") from error
+            raise
         self._fd, self._header = fd, header
         self._offset, self._first = HEADER_SIZE, header.sequence
         return header

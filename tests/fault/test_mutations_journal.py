@@ -26,6 +26,13 @@ COPIED = (
 
 MUTATIONS = (
     Mutation(
+        "a segment whose disk fails stays open",
+        "audit/journal/reader.py",
+        "        except BaseException as error:\n",
+        "        except FormatError as error:\n",
+        READER,
+    ),
+    Mutation(
         "what comes and goes is growth",
         "audit/journal/growth.py",
         "        return 0.0 if full else self._growth.hours_to_full(held, self._bound, self._floor)",

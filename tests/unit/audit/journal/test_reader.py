@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import random
 
 import pytest
@@ -144,3 +145,40 @@ async def test_a_position_in_a_recovered_journal_is_found_by_its_sequence(disk, 
     assert f"{position.segment:016x}.seg" not in disk.list(DIRECTORY)
     again = JournalReader(DIRECTORY, position, disk=disk)
     assert again.read(1)[0].sequence == 2
+
+
+@pytest.mark.parametrize("error", [OSError(errno.EIO, "input/output error"), MemoryError()])
+async def test_a_segment_whose_disk_fails_is_not_left_open(disk, turns, monkeypatch, error) -> None:
+    """Who tries again once a second would run out of descriptors."""
+    journal = open_on(disk)
+    await fill(journal, turns, 3)
+    await journal.close()
+    reader = JournalReader(DIRECTORY, disk=disk)
+    held, asked = {}, []
+    opens, closes, reads = disk.open, disk.close, disk.pread
+
+    def opened(path, *arguments):
+        descriptor = opens(path, *arguments)
+        held[descriptor] = path.name
+        return descriptor
+
+    def closed(descriptor):
+        del held[descriptor]
+        closes(descriptor)
+
+    def fails(descriptor, *arguments):
+        if not held[descriptor].endswith(".seg"):
+            return reads(descriptor, *arguments)
+        asked.append(descriptor)
+        raise error
+
+    monkeypatch.setattr(disk, "open", opened)
+    monkeypatch.setattr(disk, "close", closed)
+    with monkeypatch.context() as broken:
+        broken.setattr(disk, "pread", fails)
+        for _ in range(3):
+            with pytest.raises(type(error)):
+                reader.seek(1)
+    assert (len(asked), held) == (3, {})
+    reader.seek(1)
+    assert reader.read(1)[0].sequence == 1
