@@ -19,6 +19,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from audit.backoff import backoff
+
 from .errors import UNAVAILABLE, USAGE
 
 FIRST_DELAY: Final = 0.5
@@ -70,7 +72,7 @@ class Restarts:
             self._crashes.popleft()
         if len(self._crashes) > CRASHES:
             return None
-        return float(min(FIRST_DELAY * 2 ** (len(self._crashes) - 1), LONGEST_DELAY))
+        return backoff(len(self._crashes), FIRST_DELAY, LONGEST_DELAY)
 
 
 @dataclass(slots=True)

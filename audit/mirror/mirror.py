@@ -17,6 +17,7 @@ from typing import Final, Protocol
 
 import structlog
 
+from audit.backoff import backoff
 from audit.errors import JournalError, SequenceGone
 from audit.journal import JournalReader, JournalRecord, Position
 from audit.settings import FluentdSettings
@@ -113,7 +114,8 @@ class Mirror:
             failures = 1 if self.progress.sequence > before else failures + 1
             self.progress.failures += 1
             self._tell(trouble)
-            ending.wait(self._settings.retry_seconds * min(2 ** (failures - 1), _MAX_BACKOFF))
+            retry = self._settings.retry_seconds
+            ending.wait(backoff(failures, retry, retry * _MAX_BACKOFF))
 
     def _session(self, ending: Ending) -> None:
         """One run of a connection. Returns when told to end and drained, or out of time."""

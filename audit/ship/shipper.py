@@ -14,10 +14,19 @@ from typing import Final, NamedTuple, Protocol
 
 import structlog
 
-from audit.errors import LogUnavailable, OffsetGone, SequenceGone, TopicUnsafe
+from audit.backoff import backoff
+from audit.errors import (
+    ConfigError,
+    JournalError,
+    LogUnavailable,
+    OffsetGone,
+    SequenceGone,
+    TopicUnsafe,
+)
 from audit.journal import Position
 from audit.log.base import Log, LogReader, LogWriter
 from audit.proof.entry import record_id
+from audit.proof.errors import FormatError
 from audit.proof.hashing import leaf_hash
 from audit.proof.record import split_record
 from audit.settings import SidecarSettings
@@ -32,6 +41,10 @@ from .route import Route, RouteBroken, choose_route
 _READ_BYTES: Final = 1 << 20
 _IDLE: Final = 0.002
 _MAX_BACKOFF: Final = 30
+_ENDS: Final = (
+    Contradiction, RouteBroken, TopicUnsafe, OffsetGone, JournalError, FormatError, ConfigError,
+)  # fmt: skip
+"""Trying again would give the same, and a person must decide: SequenceGone and JournalDamaged among them."""
 
 
 class SourceRecord(Protocol):
@@ -143,31 +156,39 @@ class Shipper:
 
         Each failure of the log or of this machine's disk ends a run of the producer and begins another, after
         a growing pause: the barrier finds out what landed. So does a journal that its gateway has not recovered
-        yet. A contradiction between journal and log ends the shipper, with an alarm.
+        yet, and whatever nobody expected (no thread to be had, no memory): a shipper that ended of it would leave a
+        journal that fills. A contradiction between journal and log, or a damaged journal, ends the shipper, with an
+        alarm.
         """
-        failures = 0
+        failures, told = 0, ""
         deadline: float | None = None
         while deadline is None or self._monotonic() < deadline:
             before = self.progress.shipped
             try:
                 self._session(stop)
-            except (Contradiction, RouteBroken, TopicUnsafe, OffsetGone, SequenceGone) as error:
+            except _ENDS as error:
                 self.progress.alarm = f"{type(error).__name__}: {error}"
                 self._say.error("alarm: shipping of this journal stops", reason=self.progress.alarm)
                 return
-            except (LogUnavailable, JournalBehind, OSError) as error:
-                failures = 1 if self.progress.shipped > before else failures + 1
+            except Exception as error:  # noqa: BLE001 — see above: what is not in _ENDS is tried again
+                if self.progress.shipped > before:
+                    failures, told = 0, ""
+                failures += 1
                 self.progress.restarts += 1
-                pause = min(
-                    self._settings.retry_seconds * 2 ** (failures - 1),
-                    self._settings.retry_seconds * _MAX_BACKOFF,
-                )
-                self._say.warning(_trouble(error), reason=str(error), pause=pause)
+                retry = self._settings.retry_seconds
+                pause = backoff(failures, retry, retry * _MAX_BACKOFF)
+                if told != (told := repr(error)):
+                    self._tell(error)
                 if stop.is_set() and deadline is None:
                     deadline = self._monotonic() + self._settings.drain_seconds
                 _wait(stop, pause)
             else:
                 return
+
+    def _tell(self, error: Exception) -> None:
+        """What failed, once: the metrics count how often. Of what nobody expected, where it came from, too."""
+        what, expected = _trouble(error)
+        self._say.warning(what, reason=str(error) or repr(error), exc_info=not expected)
 
     def _session(self, stop: threading.Event) -> None:
         """One run of a producer: route, barrier, ship. Returns when told to end and drained."""
@@ -379,13 +400,15 @@ class _Run:
     """The last that it was told of."""
 
 
-def _trouble(error: LogUnavailable | JournalBehind | OSError) -> str:
-    """What failed, for the operator."""
+def _trouble(error: Exception) -> tuple[str, bool]:
+    """What failed, for the operator; and whether it is known what to make of it."""
     if isinstance(error, LogUnavailable):
-        return "the log does not take records; trying again"
+        return "the log does not take records; trying again", True
     if isinstance(error, JournalBehind):
-        return "the journal shows less than the log has; trying again"
-    return "a file of the journal or of the sidecar's bookkeeping failed; trying again"
+        return "the journal shows less than the log has; trying again", True
+    if isinstance(error, OSError):
+        return "a file of the journal or of the sidecar's bookkeeping failed; trying again", True
+    return "shipping failed in a way that nobody expected; trying again", False
 
 
 def _wait(stop: threading.Event, seconds: float) -> None:

@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, Literal, Self
 
+from audit.backoff import backoff
+
 from .routes import EQUAL
 from .rules import ACTION
 from .standing import Alert
@@ -171,8 +173,8 @@ class Outbox:
         """It is to be sent again, later."""
         group = self._groups.get(notice.key)
         if group is not None:
-            group.due = now + min(LONGEST, FIRST * 2.0**group.failures)
-            group.failures = min(16, group.failures + 1)
+            group.failures += 1
+            group.due = now + backoff(group.failures, FIRST, LONGEST)
             group.changed = True
 
     @property

@@ -23,6 +23,7 @@ from urllib.parse import quote
 
 import structlog
 
+from audit.backoff import backoff
 from audit.direct import direct
 from audit.errors import AuditError
 from monitoring.controller.act import Append, act, person_of
@@ -44,6 +45,7 @@ INTERVAL: Final = 2.0
 """Seconds between two looks."""
 _REST: Final = 60.0
 """Seconds after an event that changed nothing; twice as long after each further one."""
+_LONGEST_REST: Final = 64 * _REST
 SECONDS: Final = tuple(bound / 1e9 for bound in LATENCY_BOUNDS)
 _MOST: Final = 1 << 20
 _TIMEOUT: Final = 10.0
@@ -157,7 +159,7 @@ class Mover:
         """What was done. Raises RolloutWaits: why nothing was."""
         grounds, now = self._follower.grounds, round(self._clock(), 3)
         ground = grounds.ground(deployed.service, now)
-        if now < self._rests.get(deployed.service, 0.0) <= now + _REST * 64:
+        if now < self._rests.get(deployed.service, 0.0) <= now + _LONGEST_REST:
             raise RolloutWaits("its last event changed nothing; it is tried again later")
         person = person_of(grounds.ledger.roots, self._key, grounds.end)
         if person is None:
@@ -182,8 +184,8 @@ class Mover:
         )
         if done.why is not None:
             # Each try is an entry that all gateways read: ever more rarely.
-            self._rests[deployed.service] = now + _REST * 2 ** min(self._tries.get(deployed.service, 0), 6)
-            self._tries[deployed.service] = self._tries.get(deployed.service, 0) + 1
+            tries = self._tries[deployed.service] = self._tries.get(deployed.service, 0) + 1
+            self._rests[deployed.service] = now + backoff(tries, _REST, _LONGEST_REST)
             raise RolloutWaits(f"it was signed, and changes nothing: {done.why}")
         self._tries.pop(deployed.service, None)
         return f"{'taken back' if back else 'moved on'}: {reason}"

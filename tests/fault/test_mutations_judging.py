@@ -191,7 +191,7 @@ MUTATIONS = (
         "                rollout.offset, before.rollout.moved,\n",
         ON_LEADING,
     ),
-    Mutation("a void event's rest", MOVER, "now + _REST * 2", "now - _REST * 2", ON_MOVER),
+    Mutation("a void event's rest", MOVER, "now + backoff(", "now - backoff(", ON_MOVER),
     Mutation(
         "enough requests", COMPARE, "if canary.requests < limits.minimum_requests:", "if False:", ON_COMPARE
     ),

@@ -14,6 +14,7 @@ KILLS = "tests/fault/ship/test_kills.py"
 SYSCALLS = "tests/fault/ship/test_syscalls.py"
 SEALED = "tests/unit/audit/ship/test_sealed.py"
 SEAL_WATCH = "tests/unit/audit/ship/test_seal_watch.py"
+TRIES = "tests/unit/audit/ship/test_tries.py"
 SEALED_KILLS = "tests/fault/ship/test_sealed_kills.py"
 LOCAL = "tests/unit/audit/log/test_local.py"
 WRITER = "tests/fault/kafka/test_writer.py"
@@ -41,6 +42,22 @@ LOCAL_LOG, KAFKA_LOG = "audit/log/local.py", "audit/log/kafka.py"
 KAFKA_CHECK, KAFKA_CONNECTION = "audit/log/kafka_check.py", "audit/log/kafka_connection.py"
 
 MUTATIONS = (
+    Mutation(
+        "pauses double for ever",
+        "audit/backoff.py",
+        "min(failures - 1, _DOUBLINGS)",
+        "(failures - 1)",
+        TRIES,
+    ),
+    Mutation(
+        "what nobody expected ends a shipper",
+        SHIPPER,
+        "            except Exception as error:  # noqa: BLE001 — see above",
+        "            except (LogUnavailable, JournalBehind, OSError) as error:  # see above",
+        TRIES,
+    ),
+    Mutation("a damaged journal is tried again", SHIPPER, "OffsetGone, JournalError,", "OffsetGone,", TRIES),
+    Mutation("each failure is told", SHIPPER, "if told != (told := repr(error)):", "if True:", TRIES),
     Mutation(
         # Reading to the end instead, as one might: what is not seen yet is sent once more.
         "no barrier",
