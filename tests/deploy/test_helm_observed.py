@@ -1,16 +1,14 @@
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import pytest
 import yaml
 
 from monitoring.alerts.routes import Receivers, routes_data
 from monitoring.alerts.scope import matches_of
-from tests.components.exported import exported, labels
-from tests.components.kubernetes import Refused, kubeconform, render
+from tests.components.exported import labels
+from tests.components.kubernetes import render
 from tests.components.prometheus import promtool
 from tests.deploy.helm_chart import (
     CHART,
@@ -22,107 +20,6 @@ from tests.deploy.helm_chart import (
 
 RUNBOOKS = "https://docs.bank.example/affiant/runbooks"
 OURS = {"namespace": "bank", "affiant_installation": "bank/affiant"}
-
-
-def test_autoscalers_ask_for_metrics_that_there_are() -> None:
-    """By their names as they are exported."""
-    known = {series for family in exported().values() for series in family}
-    gateway, monitor = (
-        the("bank", "ScaledObject", each)["spec"]["triggers"] for each in ("-gateway", "-monitor")
-    )
-    (asked,) = [each["metadata"]["query"] for each in gateway if each["type"] == "prometheus"]
-    assert _metric(asked) in known
-    assert asked.count("{") == asked.count('affiant_installation="bank/affiant",job="affiant-gateway"') == 3
-    (asked,) = [each["metadata"]["query"] for each in monitor]
-    assert _metric(asked) in known
-    assert _ours(asked)
-
-
-def _ours(query: str) -> bool:
-    """Another release's load is none of ours."""
-    return 'affiant_installation="bank/affiant"' in query
-
-
-def _metric(query: str) -> str:
-    return str(re.findall(r"(affiant_[a-z_]+)\{", query)[0])
-
-
-def test_a_series_that_is_missing_lets_nobody_go(tmp_path: Path) -> None:
-    """KEDA would take no answer for 0. Gateways that nobody has asked yet have no series either, and that is 0."""
-    (asked,) = [
-        each["metadata"]["query"]
-        for each in the("bank", "ScaledObject", "-gateway")["spec"]["triggers"]
-        if each["type"] == "prometheus"
-    ]
-    for kind in ("-gateway", "-monitor"):
-        triggers = the("bank", "ScaledObject", kind)["spec"]["triggers"]
-        values = [
-            each["metadata"].get("ignoreNullValues") for each in triggers if each["type"] == "prometheus"
-        ]
-        assert values == ["false"]
-    ours = 'affiant_installation="bank/affiant",job="affiant-gateway"'
-    up, theirs = (
-        {"series": f"up{{{ours}}}", "values": "1x5"},
-        'affiant_installation="bank/next",job="affiant-gateway"',
-    )
-    requests, others = (
-        {"series": f'affiant_requests_total{{{each},status="200"}}', "values": "0+120x5"}
-        for each in (ours, theirs)
-    )
-    cases: list[tuple[list[dict[str, str]], float | None]] = [
-        ([up, requests, others], 2),
-        ([up, others], 0),  # nobody has asked
-        ([requests | {"values": "_x4 120"}, up], None),  # Prometheus has begun anew: asked, and no rate yet
-        ([up | {"values": "0x5"}], None),  # no gateway answers it
-        ([others], None),
-    ]
-    tests = [
-        {
-            "interval": "1m",
-            "input_series": series,
-            "promql_expr_test": [
-                {
-                    "expr": asked,
-                    "eval_time": "4m" if rate is not None else "5m",
-                    "exp_samples": [] if rate is None else [{"labels": "{}", "value": rate}],
-                }
-            ],
-        }
-        for series, rate in cases
-    ]
-    (tmp_path / "case.yml").write_text(yaml.safe_dump({"tests": tests}))
-    done = promtool("test", "rules", tmp_path / "case.yml")
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
-def test_keda_asks_as_whom_it_is_told(tmp_path: Path) -> None:
-    """With both triggers; what the chart says itself is not said again."""
-    given = ["--set", "prometheus.keda.authenticationRef.name=thanos"]
-    given += ["--set", "prometheus.keda.metadata.authModes=bearer,prometheus.keda.metadata.unsafeSsl=true"]
-    with pytest.raises(Refused, match="got boolean, want string"):
-        render(CHART, [MATRIX["bank"]], *given)
-    given[-1] = "prometheus.keda.metadata.authModes=bearer"
-    rendered = render(CHART, [MATRIX["bank"]], *given)
-    (tmp_path / "rendered.yaml").write_text(rendered)
-    assert kubeconform(tmp_path) == []
-    found = [
-        trigger
-        for each in yaml.load_all(rendered, Loader=yaml.CSafeLoader)
-        if each and each["kind"] == "ScaledObject"
-        for trigger in each["spec"]["triggers"]
-        if trigger["type"] == "prometheus"
-    ]
-    assert len(found) == 2
-    for each in found:
-        assert each["authenticationRef"] == {"name": "thanos", "kind": "TriggerAuthentication"}
-        assert each["metadata"]["authModes"] == "bearer"
-        assert each["metadata"]["serverAddress"] == "http://prometheus-operated.monitoring:9090"
-    for each in ("-gateway", "-monitor"):
-        of = the("bank", "ScaledObject", each)["spec"]["triggers"]
-        assert not [trigger for trigger in of if "authenticationRef" in trigger]
-    for ours in ("serverAddress", "query", "threshold", "ignoreNullValues"):
-        with pytest.raises(Refused, match="at '/prometheus/keda/metadata"):
-            render(CHART, [MATRIX["bank"]], "--set-string", f"prometheus.keda.metadata.{ours}=true")
 
 
 def test_jobs_have_the_names_that_alerts_know() -> None:
@@ -341,15 +238,3 @@ def test_the_controller_hears_as_it_does_without_the_operator() -> None:
         "name": "affiant-controller-token",
         "key": "controller.token",
     }
-
-
-def test_keda_without_requests_falls_back_to_nothing() -> None:
-    """KEDA refuses a fallback where CPU alone scales."""
-    rendered = render(CHART, [MATRIX["bank"]], "--set", "gateway.autoscaling.requestsPerSecond=0")
-    (scaled,) = [
-        each
-        for each in yaml.load_all(rendered, Loader=yaml.CSafeLoader)
-        if each and each["kind"] == "ScaledObject" and each["metadata"]["name"].endswith("-gateway")
-    ]
-    assert [each["type"] for each in scaled["spec"]["triggers"]] == ["cpu"]
-    assert "fallback" not in scaled["spec"]

@@ -20,6 +20,7 @@ DRAIN = "tests/deploy/test_helm_drain.py"
 REFUSED = "tests/deploy/test_helm_values.py::test_what_cannot_be_is_refused_and_said"
 RULES_FILE = "tests/deploy/test_helm_values.py::test_a_rules_file_is_of_rules_and_of_this_release"
 OBSERVED = "tests/deploy/test_helm_observed.py"
+SCALING = "tests/deploy/test_helm_scaling.py"
 TOLD = "tests/deploy/test_helm_observed.py::test_a_volume_that_no_pod_has_is_told_of"
 TOPICS = "tests/deploy/test_helm_wiring.py::test_topics_keep_the_promise"
 AUTHORITIES = "tests/deploy/test_helm_wiring.py::test_authorities_of_one_s_own_are_believed_by_each"
@@ -84,11 +85,14 @@ MUTATIONS = (
     # ---------------------------------------------------------------- of this release
     check("series that are nobody's", f"{CHART}/prometheus.yaml", '        - {targetLabel: affiant_installation, replacement: {{ include "affiant.installation" $ | quote }}}\n', "", f"{OBSERVED}::test_jobs_have_the_names_that_alerts_know"),
     check("the operator's service for ours", f"{CHART}/prometheus.yaml", "        - {regex: service, action: labeldrop}\n", "        - {regex: node, action: labeldrop}\n", f"{OBSERVED}::test_the_operator_s_labels_take_no_place_of_ours"),
-    check("nothing known, and so nobody wanted", f"{CHART}/autoscaling.yaml", 'ignoreNullValues: "false"\n', "", f"{OBSERVED}::test_a_series_that_is_missing_lets_nobody_go"),
-    check("a rate that is not there yet", f"{CHART}/autoscaling.yaml", " unless sum(affiant_requests_total{ {{- . -}} })", "", f"{OBSERVED}::test_a_series_that_is_missing_lets_nobody_go"),
-    check("metadata twice", "deploy/helm/affiant/values.schema.json", '"required": [\n           "query"\n', '"required": [\n           "-"\n', f"{OBSERVED}::test_keda_asks_as_whom_it_is_told"),
-    check("as nobody", f"{CHART}/autoscaling.yaml", "authenticationRef: {name: {{ .name }}, kind: {{ .kind }}}\n", "", f"{OBSERVED}::test_keda_asks_as_whom_it_is_told"),
-    check("another release's load", f"{CHART}/autoscaling.yaml", 'affiant_monitor_lag_records{ {{- include "affiant.ours" . }},', "affiant_monitor_lag_records{", f"{OBSERVED}::test_autoscalers_ask_for_metrics_that_there_are"),
+    check("nothing known, and so nobody wanted", f"{CHART}/autoscaling.yaml", 'ignoreNullValues: "false"\n', "", f"{SCALING}::test_a_series_that_is_missing_lets_nobody_go"),
+    check("a rate that is not there yet", f"{CHART}/autoscaling.yaml", " unless sum(affiant_requests_total{ {{- . -}} })", "", f"{SCALING}::test_a_series_that_is_missing_lets_nobody_go"),
+    check("metadata twice", "deploy/helm/affiant/values.schema.json", '"required": [\n           "query"\n', '"required": [\n           "-"\n', f"{SCALING}::test_keda_asks_as_whom_it_is_told"),
+    check("a count for a rate", "deploy/prometheus-adapter/values.yaml", "(rate(<<.Series>>{<<.LabelMatchers>>}[2m]))", "(<<.Series>>{<<.LabelMatchers>>})", f"{SCALING}::test_the_adapter_serves_the_metric_that_the_autoscaler_asks_for"),
+    check("everybody's rate", "deploy/prometheus-adapter/values.yaml", "{<<.LabelMatchers>>}", "", f"{SCALING}::test_the_adapter_serves_the_metric_that_the_autoscaler_asks_for"),
+    check("a metric of another name", "deploy/prometheus-adapter/values.yaml", "as: affiant_requests_per_second", "as: affiant_requests", f"{SCALING}::test_the_adapter_serves_the_metric_that_the_autoscaler_asks_for"),
+    check("as nobody", f"{CHART}/autoscaling.yaml", "authenticationRef: {name: {{ .name }}, kind: {{ .kind }}}\n", "", f"{SCALING}::test_keda_asks_as_whom_it_is_told"),
+    check("another release's load", f"{CHART}/autoscaling.yaml", 'affiant_monitor_lag_records{ {{- include "affiant.ours" . }},', "affiant_monitor_lag_records{", f"{SCALING}::test_autoscalers_ask_for_metrics_that_there_are"),
     check("another release's monitors", f"{CHART}/_rules.tpl", '(printf "%s/%s" .Release.Namespace .Release.Name)', "(print .Release.Namespace)", f"{OBSERVED}::test_two_releases_neither_hide_nor_disturb_each_other"),
     check("another release's alarms", f"{CHART}/prometheus.yaml", '      - {name: affiant_installation, matchType: "=", value: {{ include "affiant.installation" . | quote }}}\n', "", f"{OBSERVED}::test_the_controller_hears_as_it_does_without_the_operator"),
     check("an alert that says no release", f"{CHART}/prometheus.yaml", "(merge (deepCopy $ours) (default dict .labels))", "(default dict .labels)", f"{OBSERVED}::test_rules_say_where_they_are_of_and_leave_out_who_is_not_there"),
