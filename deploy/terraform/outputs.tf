@@ -14,7 +14,7 @@ output "kms_key_arn" {
 }
 
 output "roles" {
-  description = "ARNs of the components' roles, for the policy of a KMS key of yours."
+  description = "ARNs of the roles, for the policy of a KMS key of yours."
   value       = { for component, role in aws_iam_role.this : component => role.arn }
 }
 

@@ -1,48 +1,88 @@
-# A role for each component that opens a bucket, for its service account alone. Nobody may delete, or change a retention.
+# A role for each component that opens a bucket, for its service account alone; and, for those whom var.role_principals
+# names, one that reads all and one that erases. Nobody may change a retention, or delete what is sealed.
 
 locals {
-  objects = {
+  service_accounts = ["gateway", "notary", "monitor", "controller"]
+
+  object_rights = {
     # The gateway's pod: the sidecar writes payloads that are too large for the log, and reads what is sealed.
     gateway = {
-      read  = ["sealed", "payloads"]
-      write = ["payloads"]
+      read   = ["sealed", "payloads"]
+      write  = ["payloads"]
+      delete = []
     }
     notary = {
-      read  = ["sealed", "archive"]
-      write = ["sealed", "archive"]
+      read   = ["sealed", "archive"]
+      write  = ["sealed", "archive"]
+      delete = []
     }
     monitor = {
-      read  = ["payloads"]
-      write = []
+      read   = ["payloads"]
+      write  = []
+      delete = []
     }
     controller = {
-      read  = ["payloads"]
-      write = []
+      read   = ["payloads"]
+      write  = []
+      delete = []
+    }
+    # `affiant audit`, `retention show`, `erase show`.
+    auditor = {
+      read   = ["sealed", "archive", "payloads"]
+      write  = []
+      delete = []
+    }
+    # `affiant erase` writes a file of the archive again without some payloads, `retention apply` removes files; both remove
+    # what was too large for the log.
+    eraser = {
+      read   = ["sealed", "archive", "payloads"]
+      write  = ["archive"]
+      delete = ["archive", "payloads"]
     }
   }
+
+  people  = { for role, principals in var.role_principals : role => principals if length(principals) > 0 }
+  objects = { for role, rights in local.object_rights : role => rights if contains(concat(local.service_accounts, [for named, _ in local.people : named]), role) }
 }
 
 data "aws_iam_policy_document" "trust" {
   for_each = local.objects
 
-  statement {
-    actions = ["sts:AssumeRoleWithWebIdentity"]
+  dynamic "statement" {
+    for_each = contains(local.service_accounts, each.key) ? [each.key] : []
 
-    principals {
-      type        = "Federated"
-      identifiers = [var.oidc_provider.arn]
+    content {
+      actions = ["sts:AssumeRoleWithWebIdentity"]
+
+      principals {
+        type        = "Federated"
+        identifiers = [var.oidc_provider.arn]
+      }
+
+      condition {
+        test     = "StringEquals"
+        variable = "${var.oidc_provider.url}:sub"
+        values   = ["system:serviceaccount:${var.namespace}:${var.name}-${statement.value}"]
+      }
+
+      condition {
+        test     = "StringEquals"
+        variable = "${var.oidc_provider.url}:aud"
+        values   = ["sts.amazonaws.com"]
+      }
     }
+  }
 
-    condition {
-      test     = "StringEquals"
-      variable = "${var.oidc_provider.url}:sub"
-      values   = ["system:serviceaccount:${var.namespace}:${var.name}-${each.key}"]
-    }
+  dynamic "statement" {
+    for_each = [for role, principals in local.people : principals if role == each.key]
 
-    condition {
-      test     = "StringEquals"
-      variable = "${var.oidc_provider.url}:aud"
-      values   = ["sts.amazonaws.com"]
+    content {
+      actions = ["sts:AssumeRole"]
+
+      principals {
+        type        = "AWS"
+        identifiers = statement.value
+      }
     }
   }
 }
@@ -68,6 +108,16 @@ data "aws_iam_policy_document" "objects" {
     content {
       sid       = "Write"
       actions   = ["s3:PutObject", "s3:AbortMultipartUpload"]
+      resources = [for bucket in statement.value : "${aws_s3_bucket.this[bucket].arn}/*"]
+    }
+  }
+
+  dynamic "statement" {
+    for_each = length(each.value.delete) > 0 ? [each.value.delete] : []
+
+    content {
+      sid       = "Erase"
+      actions   = ["s3:DeleteObject"]
       resources = [for bucket in statement.value : "${aws_s3_bucket.this[bucket].arn}/*"]
     }
   }

@@ -54,6 +54,23 @@ variable "kms_key_arn" {
   }
 }
 
+variable "role_principals" {
+  description = "ARNs of the IAM roles and users of people and pipelines that may take a role: `auditor` reads all three buckets; `eraser` reads them, writes files of the archive again without what is erased, and deletes in archive and payloads, never in what is sealed. Where none is named there is no such role."
+  type = object({
+    auditor = optional(list(string), [])
+    eraser  = optional(list(string), [])
+  })
+  default = {
+    auditor = []
+    eraser  = []
+  }
+
+  validation {
+    condition     = alltrue(flatten([for principals in values(var.role_principals) : [for arn in principals : can(regex("^arn:aws[a-z-]*:iam::[0-9]{12}:(role|user)/[^*]+$", arn))]]))
+    error_message = "role_principals: arn:aws:iam::ACCOUNT:role/NAME or :user/NAME, each; no whole account, and nobody by a *."
+  }
+}
+
 variable "oidc_provider" {
   description = "The cluster's OIDC provider, by which pods get roles: its ARN, and its URL without the scheme."
   type = object({

@@ -121,6 +121,7 @@ def test_each_validation_refuses_what_is_wrong(module: Module, call: Mapping[str
         "kafka_retention_ms": 3600000,
         "kafka_security_protocol": "SASL_PLAINTEXT",
         "kafka_sasl_mechanism": "GSSAPI",
+        "role_principals": {"auditor": ["arn:aws:iam::111122223333:root"], "eraser": []},
         "oidc_provider": {**call["oidc_provider"], "url": "https://oidc.example.com"},
     }
     assert set(wrong) == {name for name, body in module.variables.items() if body.get("validation")}
@@ -208,19 +209,32 @@ def test_what_is_sealed_is_locked_and_payloads_are_not(module: Module) -> None:
     assert expiry["noncurrent_version_expiration"] == [{"noncurrent_days": "${var.retention_days}"}]
 
 
-def test_nobody_may_delete_or_shorten(module: Module) -> None:
-    """No role has a right that would: what is written stays for as long as the rule says."""
+def test_nobody_may_shorten_and_who_erases_deletes_no_proof(module: Module, evaluated: Evaluated) -> None:
+    """No component has a right that would; what is sealed stays for as long as the rule says, whoever asks."""
     actions = set(re.findall(r'"((?:s3|kms):[\w*]+)"', module.text))
     assert actions == {
-        "s3:*", "s3:ListBucket", "s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload",
+        "s3:*", "s3:ListBucket", "s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload", "s3:DeleteObject",
         "kms:Decrypt", "kms:GenerateDataKey",
     }  # fmt: skip
     (statement,) = module.data["aws_iam_policy_document.tls"]["statement"]
     assert (statement["effect"], statement["actions"]) == ("Deny", ["s3:*"])  # of who speaks without TLS
-    assert module.locals["objects"]["gateway"]["write"] == ["payloads"]
-    assert module.locals["objects"]["notary"]["write"] == ["sealed", "archive"]
-    assert module.locals["objects"]["monitor"]["write"] == []
-    assert module.locals["objects"]["controller"]["write"] == []
+    rights = evaluated.locals["objects"]
+    assert {role: (each["write"], each["delete"]) for role, each in rights.items()} == {
+        "gateway": (["payloads"], []),
+        "notary": (["sealed", "archive"], []),
+        "monitor": ([], []),
+        "controller": ([], []),
+        "auditor": ([], []),
+        "eraser": (["archive"], ["archive", "payloads"]),
+    }
+    assert {role for role, each in rights.items() if len(each["read"]) == 3} == {"auditor", "eraser"}
+    (delete,) = [
+        each["statement"]
+        for each in module.data["aws_iam_policy_document.objects"]["dynamic"]
+        if each["statement"]["content"][0]["sid"] == "Erase"
+    ]
+    assert "for_each = length(each.value.delete) > 0 ? [each.value.delete] : []" in module.text
+    assert delete["content"][0]["actions"] == ["s3:DeleteObject"]
 
 
 def test_the_notary_s_settings_are_told_of_the_lock(rendered: list[Any]) -> None:
@@ -239,19 +253,24 @@ def test_the_notary_s_settings_are_told_of_the_lock(rendered: list[Any]) -> None
     )
 
 
-def test_roles_are_of_the_chart_s_service_accounts(module: Module, rendered: list[Any]) -> None:
+def test_roles_are_of_the_chart_s_service_accounts(
+    module: Module, evaluated: Evaluated, rendered: list[Any]
+) -> None:
     """Their names are in the trust, and their annotations name the roles."""
-    (_, *conditions) = (
-        module.data["aws_iam_policy_document.trust"]["statement"][0]["principals"],
-        *module.data["aws_iam_policy_document.trust"]["statement"][0]["condition"],
-    )
-    assert conditions[0]["values"] == ["system:serviceaccount:${var.namespace}:${var.name}-${each.key}"]
+    pods, people = (each["statement"] for each in module.data["aws_iam_policy_document.trust"]["dynamic"])
+    assert "for_each = contains(local.service_accounts, each.key) ? [each.key] : []" in module.text
+    (trusted,), (named,) = pods["content"], people["content"]
+    assert trusted["condition"][0]["values"] == [
+        "system:serviceaccount:${var.namespace}:${var.name}-${statement.value}"
+    ]
+    assert "for_each = [for role, principals in local.people : principals if role == each.key]" in module.text
+    assert named["principals"] == [{"type": "AWS", "identifiers": "${statement.value}"}]
     accounts = {
         each["metadata"]["name"]: each["metadata"].get("annotations", {})
         for each in rendered
         if each["kind"] == "ServiceAccount"
     }
-    for component in module.locals["objects"]:
+    for component in evaluated.locals["service_accounts"]:
         arn = accounts[f"affiant-{component}"]["eks.amazonaws.com/role-arn"]
         assert arn == f"aws_iam_role/{component}/arn"  # as hclcheck has it: AWS gives the real one
 

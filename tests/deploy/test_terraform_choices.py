@@ -92,6 +92,17 @@ def test_who_is_not_named_has_no_rights_and_no_password_is_wanted_of_who_runs_el
     assert twice.refused == ("kafka_users: one each, or one of them could do what another may.",)
 
 
+def test_roles_of_people_are_there_for_whom_somebody_named(call: Mapping[str, Any]) -> None:
+    """Nobody is an auditor or an eraser by default; what one of them may is not the other's."""
+    for named in ({}, {"auditor": ["arn:aws:iam::111122223333:user/eve"]}, call["role_principals"]):
+        found = evaluate({**call, "role_principals": {"auditor": [], "eraser": [], **named}})
+        assert (found.refused, found.wrong) == ((), ())
+        assert set(found.locals["objects"]) == {*OF_PODS, *named}
+        assert found.locals["people"] == named
+    of_all = {"eraser": ["arn:aws:iam::111122223333:role/*"]}
+    assert evaluate({**call, "role_principals": of_all}).refused
+
+
 def test_a_key_of_ours_or_of_somebody_else_encrypts(call: Mapping[str, Any]) -> None:
     """One is made where none is named, rotates, and is not destroyed by a plan; a role may use it and no other."""
     yours = "arn:aws:kms:eu-central-1:111122223333:key/0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0"

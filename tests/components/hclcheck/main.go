@@ -172,7 +172,9 @@ func unknown(block *hclsyntax.Block) cty.Value {
 		return of(block.Labels[1])
 	}
 	instances := map[string]cty.Value{}
-	for _, key := range []string{"gateway", "notary", "monitor", "controller", "sealed", "archive", "payloads", "buckets"} {
+	for _, key := range []string{
+		"gateway", "notary", "monitor", "controller", "auditor", "eraser", "sealed", "archive", "payloads", "buckets",
+	} {
 		instances[key] = of(key)
 	}
 	return cty.MapVal(instances)
@@ -309,6 +311,7 @@ func functions() map[string]function.Function {
 		"concat":      stdlib.ConcatFunc,
 		"contains":    stdlib.ContainsFunc,
 		"distinct":    stdlib.DistinctFunc,
+		"flatten":     stdlib.FlattenFunc,
 		"floor":       stdlib.FloorFunc,
 		"jsondecode":  stdlib.JSONDecodeFunc,
 		"length":      stdlib.LengthFunc,

@@ -72,6 +72,10 @@ module "affiant" {
   }
   region         = "eu-central-1"
   retention_days = 3650
+  role_principals = {
+    auditor = ["arn:aws:iam::111122223333:role/audit"]
+    eraser  = ["arn:aws:iam::111122223333:role/data-protection"]
+  }
   oidc_provider = {
     arn = "arn:aws:iam::111122223333:oidc-provider/oidc.eks.eu-central-1.amazonaws.com/id/0123456789ABCDEF"
     url = "oidc.eks.eu-central-1.amazonaws.com/id/0123456789ABCDEF"
