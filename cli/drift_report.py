@@ -206,9 +206,10 @@ def _again(config: Config, found: _Found, more: Beside | None) -> _Again:
 
 
 def _page(evidence: Evidence, judging: Judging, package: Package, span: str, source: str) -> str:
+    from monitoring.columns import feature_name
     from monitoring.report import page, shares_of
 
-    features = {each.name: each for each in package.signature.features}
+    features = {feature_name(each.name): each for each in package.signature.features}
     shares = {
         column.name: shares_of(column, counts, features.get(column.name))
         for column, counts in judging.counts()

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from .columns import is_score
 from .detect.figures import ColumnFigures
 from .inside import unheld
 from .judging import Basis
-from .judging.judging import NONE, SCORE
+from .judging.judging import NONE
 from .labels.look import Look
 from .leading import Aggregate, Comparing, Life
 from .panes import Of
@@ -31,7 +32,7 @@ def comparison_of(aggregate: Aggregate, service: str, digest: str | None = None)
     `sides` are of whole panes alone: those of `ranges`, [partition, first, end) each. `reached`: how far each journal
     had come before them, by partition. `newest`: the time of the newest of them, ms since 1970 UTC by the log's clock.
     `waiting`: panes that are there, and were not judged yet. `pages`: columns of the canary that drift, and page.
-    `effect`: by which rows are fewer than they seem.
+    `effect`: by which rows are fewer than they seem. `single`: of each score the parts that hold one value alone.
     """
     comparing = _comparing(aggregate, service, digest)
     if comparing is None:
@@ -52,6 +53,7 @@ def comparison_of(aggregate: Aggregate, service: str, digest: str | None = None)
         "newest": comparing.newest,
         "waiting": sum(panes for _, panes in aggregate.waiting.values()),
         "pages": _pages(aggregate, Of(service, comparing.rollout.digest, "canary")),
+        "single": comparing.single,
         "sides": {slot: comparing.side(slot).written() for slot in ("canary", "live")},
     }
 
@@ -71,7 +73,7 @@ def _effect(aggregate: Aggregate, service: str) -> float:
             for of, life in aggregate.lives.items()
             if of.service == service and of.slot != "shadow"
             for each in life.judging.figures()
-            if each.name.startswith(SCORE)
+            if is_score(each.name)
         ),
         default=1.0,
     )

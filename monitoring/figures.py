@@ -30,7 +30,7 @@ class Range(_Form):
 
 
 class ColumnSaid(_Form):
-    """One feature, or `score:` and an output's name."""
+    """One feature, or `score:` and an output's name: see `monitoring.columns`."""
 
     column: str
     rows: int

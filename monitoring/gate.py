@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,10 +10,10 @@ from numpy.typing import NDArray
 from registry.gates.base import Distance
 from registry.package import Package
 
+from .columns import columns_of
 from .detect.count import Counter
 from .detect.ks import bounds
 from .detect.lines import Lines
-from .judging.judging import SCORE
 
 
 def distances(
@@ -22,7 +21,7 @@ def distances(
 ) -> Sequence[Distance]:
     """Of each feature and score; see `registry.gates.base.Measure`."""
     reference = package.reference
-    columns = (*reference.features, *(replace(each, name=SCORE + each.name) for each in reference.scores))
+    columns = columns_of(reference)
     lines = Lines(columns)
     counts = np.concatenate(
         [Counter(reference.features).count(inputs), Counter(reference.scores).count(scores)]

@@ -2,8 +2,8 @@
 
 Labels are `service`, `digest` (the first 12 hex digits), `slot` and `feature`; never a request, a caller or a raw
 category. `digest` is empty where requests are counted that need not have reached a package (errors, refusals).
-`feature` is one of the package's columns, or `score:` and an output's name. All gauges can be computed anew from the
-log.
+`feature` is one of the package's columns, or `score:` and an output's name (`columns.py`). All gauges can be computed
+anew from the log.
 """
 
 from __future__ import annotations

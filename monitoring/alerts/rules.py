@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from monitoring import names
+from monitoring.columns import SCORE
 from registry.policy import Policy, ServicePolicy
 
 from .form import Condition, Figure, Group, Labels, Level, Match, Rule, Select, Severity, Spread
@@ -20,7 +21,7 @@ ACTION: Final = "affiant_action"
 """Label of an alert that the controller is told of: rollback, or retrain."""
 PACKAGE: Final[Labels] = ("service", "digest", "slot")
 COLUMN: Final[Labels] = (*PACKAGE, "feature")
-SCORES: Final = "score:.*"
+SCORES: Final = SCORE + ".*"
 TAKEN_OVER: Final = 60
 """Seconds that an alert of the monitor's figures goes on when they are gone: another monitor takes over meanwhile."""
 SETTLED: Final = 3600

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from monitoring.burns import Burns
+from monitoring.columns import is_score
 from registry.deployment import Deployed, Placed
 
 from .base import Ground, Shown
@@ -22,7 +23,6 @@ SLO: Final = "slo"
 """The cause whose evidence is the log's alone: burn rates."""
 COMPUTED: Final = (*DRIFT, SLO)
 """Causes whose figures are computed again from the log."""
-SCORE: Final = "score:"
 
 
 def pages(cause: str, shown: Shown) -> tuple[str, ...]:
@@ -32,7 +32,7 @@ def pages(cause: str, shown: Shown) -> tuple[str, ...]:
     found = [each.column for each in shown.evidence.columns if each.severity == "page"]
     if cause not in DRIFT:
         return ()
-    return tuple(each for each in found if each.startswith(SCORE) == (cause == "prediction"))
+    return tuple(each for each in found if is_score(each) == (cause == "prediction"))
 
 
 def unsound(placed: Placed, shown: Shown, ground: Ground) -> str | None:

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from monitoring.columns import columns_of
 from monitoring.detect.figures import ColumnFigures, Detector
 from monitoring.detect.judge import Change, Severity, Standing, judge
 from monitoring.detect.lines import Counts
@@ -19,8 +20,6 @@ from registry.reference import EXTRA, Column
 
 from .limits import Judged
 
-SCORE: Final = "score:"
-"""Before a score's name: a feature may be called the same."""
 NONE: Final = -1.0
 """In place of the logarithm of an e-value that is 0: JSON has no infinity, and what is below 1 says nothing."""
 
@@ -49,8 +48,7 @@ class Judging:
         """Nothing was taken yet."""
         self.profile: Final = profile
         self.judged = judged
-        scores = [replace(column, name=SCORE + column.name) for column in profile.reference.scores]
-        self.columns: Final = (*profile.reference.features, *scores)
+        self.columns: Final = columns_of(profile.reference)
         self._detector, self.unsupported = self._made(judged)
         self._state = self._detector.start()
         self.standings: tuple[Standing, ...] = tuple(Standing() for _ in self.columns)

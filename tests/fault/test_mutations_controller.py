@@ -286,7 +286,7 @@ MUTATIONS = (
     Mutation(
         "that it pages for the cause",
         WEIGH,
-        'if each.startswith(SCORE) == (cause == "prediction"))',
+        'if is_score(each) == (cause == "prediction"))',
         ")",
         DECIDED,
     ),

@@ -11,6 +11,7 @@ from tests.fault.mutation import Mutation, assert_caught, params, run
 pytestmark = pytest.mark.fault
 
 AGAIN = "monitoring/judging/again.py"
+COLUMNS, ON_COLUMNS = "monitoring/columns.py", "tests/unit/monitoring/test_columns.py"
 JUDGING = "monitoring/judging/judging.py"
 AGGREGATE = "monitoring/leading/aggregate.py"
 LIFE = "monitoring/leading/life.py"
@@ -58,6 +59,13 @@ COPIED = (
 
 MUTATIONS = (
     Mutation(
+        "a feature that is called like a score",
+        COLUMNS,
+        "    return FEATURE + name if _TAKEN.match(name) else name\n",
+        "    return name\n",
+        ON_COLUMNS,
+    ),
+    Mutation("two features of one name", COLUMNS, 'f"(?:{FEATURE})*{SCORE}"', "SCORE", ON_COLUMNS),
     Mutation(
         "panes of a takeover that failed",
         TAKEOVER,
