@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from tests.components.kubernetes import render
-from tests.deploy.helm_chart import CHART, COMPONENTS, MATRIX, ROOT, Manifest, manifests
+from tests.deploy.helm_chart import CHART, COMPONENTS, MATRIX, ROOT, Manifest, manifests, settings
 
 WHO = {
     "kafka": {"gateway", "notary", "monitor", "controller", "follow", "drain", "test"},
@@ -20,7 +20,7 @@ WHO = {
     "identity": {"gateway", "notary", "monitor", "controller", "drain"},
     "models": {"gateway", "monitor", "controller", "follow"},
     "mlflow": {"follow"},
-    "telemetry": {"gateway", "notary", "monitor", "controller"},
+    "telemetry": {"gateway"},
     "keys": {"gateway", "notary", "monitor", "controller"},
     "fluentd": {"gateway", "drain"},
     "witnesses": {"notary"},
@@ -142,6 +142,13 @@ def test_each_way_is_opened_to_who_goes_it_and_to_nobody_else() -> None:
     text = render(CHART, [MATRIX["bank"]], *given)
     found = egress(tuple(each for each in yaml.load_all(text, Loader=yaml.CSafeLoader) if each))
     assert {way: {who for who, to in found.items() if port in to} for way, port in ports.items()} == WHO
+
+
+def test_spans_are_of_who_may_bring_them_to_the_collector() -> None:
+    """Whoever has its address has the way there; all log in the same form."""
+    told = {component: settings("bank", component)["telemetry"] for component in (*COMPONENTS, "follow")}
+    assert {component for component, each in told.items() if "otlp_endpoint" in each} == WHO["telemetry"]
+    assert {each["logs"] for each in told.values()} == {"json"}
 
 
 def test_names_are_asked_of_the_ports_that_answer_them(tmp_path: Path) -> None:

@@ -62,6 +62,8 @@ MUTATIONS = (
     # ---------------------------------------------------------------- ways out
     check("a drain job's copy", f"{CHART}/networkpolicies.yaml", '"drain" (list "kafka" "objectStore" "fluentd" "identity")', '"drain" (list "kafka" "objectStore" "identity")', WAYS),
     check("names at another port", f"{CHART}/networkpolicies.yaml", "        - {port: {{ . }}, protocol: UDP}\n", "        - {port: 53, protocol: UDP}\n", WAYS),
+    check("spans of nobody", f"{CHART}/_settings.tpl", '{{- if ne .component "gateway" -}}\n{{- $table = pick', "{{- if false -}}\n{{- $table = pick", WAYS),
+    check("a way of no spans", f"{CHART}/networkpolicies.yaml", '"notary" (list "kafka"', '"notary" (list "telemetry" "kafka"', WAYS),
     check("everybody's way", f"{CHART}/networkpolicies.yaml", "{{- with index .policy.extraEgress .component }}", "{{- with .policy.extraEgress.gateway }}", WAYS),
     check("roles that are got of nobody", f"{MODULE}/examples/eks/values.yaml", "  identity: *endpoints\n", "", CHOICES),
     # ---------------------------------------------------------------- refused

@@ -133,10 +133,14 @@
 {{- end -}}
 {{- end -}}
 
+{{/* (root, component): spans are the gateway's and its sidecar's; the others, and `affiant drain`, make none. */}}
 {{- define "affiant.settings.telemetry" -}}
-{{- $table := deepCopy (default dict .Values.settings.telemetry) -}}
-{{- if and (include "affiant.ca" .) (hasPrefix "https://" (default "" $table.otlp_endpoint)) -}}
-{{- $_ := set $table "ca_file" (default (include "affiant.ca" .) $table.ca_file) -}}
+{{- $table := deepCopy (default dict .root.Values.settings.telemetry) -}}
+{{- if ne .component "gateway" -}}
+{{- $table = pick $table "logs" -}}
+{{- end -}}
+{{- if and (include "affiant.ca" .root) (hasPrefix "https://" (default "" $table.otlp_endpoint)) -}}
+{{- $_ := set $table "ca_file" (default (include "affiant.ca" .root) $table.ca_file) -}}
 {{- end -}}
 {{- if $table -}}
 {{- include "affiant.toml.table" (dict "name" "telemetry" "table" $table) -}}
@@ -171,7 +175,7 @@
 {{- $tables = append $tables (include "affiant.settings.own" (dict "root" $root "name" $name)) -}}
 {{- end -}}
 {{- end -}}
-{{- $tables = concat $tables (list (include "affiant.settings.telemetry" $root) (include "affiant.settings.sidecar" $root)) -}}
+{{- $tables = concat $tables (list (include "affiant.settings.telemetry" .) (include "affiant.settings.sidecar" $root)) -}}
 {{- if $root.Values.notary.enabled -}}
 {{- $tables = append $tables (include "affiant.settings.notary" .) -}}
 {{- end -}}
