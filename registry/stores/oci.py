@@ -42,6 +42,12 @@ _LOOPBACK: Final = {"localhost", "127.0.0.1", "::1"}
 _MAX_PAGE: Final = 4 << 20
 _MAX_PAGES: Final = 1000
 _CHUNK: Final = 1 << 20
+_REFUSED: Final = (401, 403)
+"""Who is not let in; a cloud says either of a password that is over."""
+
+
+class _NotLetIn(StoreUnavailable):
+    """There is no way in with the credentials that there are."""
 
 
 class _Adapter(requests.adapters.HTTPAdapter):
@@ -242,28 +248,53 @@ class OciStore:
         if response.status_code in statuses:
             return
         hint = ""
-        if response.status_code in (401, 403):
+        if response.status_code in _REFUSED:
             hint = "; log in (docker login) or set AFFIANT_STORE_USERNAME and AFFIANT_STORE_PASSWORD"
         raise StoreUnavailable(f"{self._host} answered {response.status_code} for {what}{hint}")
 
     def _request(
         self, method: str, url: str, headers: Mapping[str, str], data: bytes | None = None
     ) -> requests.Response:
-        if self._client is None:
-            self._client = self._connect()
+        """The answer, to be closed by who asked.
+
+        A cloud's password lasts for hours, and this process for longer: where a client of before is not let in, one
+        with what the Docker configuration file says now asks once more.
+        """
+        known, fixed = self._client is not None, self._credentials is not None
+        try:
+            response = self._ask(method, url, headers, data)
+        except _NotLetIn:
+            self._client = None
+            if fixed or not known:
+                raise
+        else:
+            if response.status_code not in _REFUSED:
+                return response
+            self._client = None
+            if fixed or not known:
+                return response
+            response.close()
+        return self._request(method, url, headers, data)
+
+    def _ask(
+        self, method: str, url: str, headers: Mapping[str, str], data: bytes | None
+    ) -> requests.Response:
+        client = self._client
+        if client is None:
+            client = self._client = self._connect()
         # oras repeats a failed request for two minutes and says nothing meanwhile: its undecorated function
         # is asked.
-        do_request = type(self._client).do_request.__wrapped__
+        do_request = type(client).do_request.__wrapped__
         asked = {"Accept-Encoding": "identity", **headers}
         try:
-            response = do_request(self._client, url, method, data=data, headers=asked, stream=True)
+            response = do_request(client, url, method, data=data, headers=asked, stream=True)
         except requests.RequestException as error:
             raise StoreUnavailable(f"{self._host} does not answer: {_reason(error)}") from error
         except (
             ValueError,
             AttributeError,
         ) as error:  # oras: no way to authenticate, or no credentials for it
-            raise StoreUnavailable(
+            raise _NotLetIn(
                 f"{self._host} does not let us in ({error}); "
                 "log in (docker login) or set AFFIANT_STORE_USERNAME and AFFIANT_STORE_PASSWORD"
             ) from error

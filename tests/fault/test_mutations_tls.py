@@ -96,6 +96,13 @@ MUTATIONS = (
         f"{STORES} -k registry",
     ),
     Mutation(
+        "a password that is over is read again",
+        "registry/stores/oci.py",
+        "known, fixed = self._client is not None,",
+        "known, fixed = False,",
+        "tests/integration/test_store_oci.py -k over",
+    ),
+    Mutation(
         "MLflow's, likewise",
         "registry/mlflow/client.py",
         "                verify=self._verify,\n",

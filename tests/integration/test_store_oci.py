@@ -160,15 +160,28 @@ def test_a_listing_that_is_none_or_goes_elsewhere_is_refused(hostile: ThreadingH
     assert len(store_at(hostile).list()) == 0
 
 
-@pytest.mark.oci
-def test_a_password_is_asked_for_and_taken_from_settings_or_the_docker_file(tmp_path: Path) -> None:
-    """Basic authentication against a real registry: none, wrong, right, and from Docker's file."""
-    registry = OciRegistry(tmp_path / "registry")
-    secrets = tmp_path / "htpasswd"
+def guarded(directory: Path) -> tuple[OciRegistry, Path]:
+    """A registry that wants a name and a password, and its file of them, which it reads again when that changes."""
+    registry = OciRegistry(directory / "registry")
+    secrets = directory / "htpasswd"
     secrets.write_text(HTPASSWD)
     registry.process._env["REGISTRY_AUTH"] = "htpasswd"
     registry.process._env["REGISTRY_AUTH_HTPASSWD_REALM"] = "models"
     registry.process._env["REGISTRY_AUTH_HTPASSWD_PATH"] = str(secrets)
+    return registry, secrets
+
+
+def log_in(directory: Path, registry: OciRegistry, name: str) -> Path:
+    """Docker's file, as `docker login` writes it."""
+    auth = base64.b64encode(f"{name}:correct-horse".encode()).decode()
+    (directory / "config.json").write_text(json.dumps({"auths": {registry.address: {"auth": auth}}}))
+    return docker_config({"DOCKER_CONFIG": str(directory)})
+
+
+@pytest.mark.oci
+def test_a_password_is_asked_for_and_taken_from_settings_or_the_docker_file(tmp_path: Path) -> None:
+    """Basic authentication against a real registry: none, wrong, right, and from Docker's file."""
+    registry, _ = guarded(tmp_path)
     nowhere = tmp_path / "none.json"
     with registry:
         reference = f"{registry.address}/models/credit"
@@ -180,12 +193,33 @@ def test_a_password_is_asked_for_and_taken_from_settings_or_the_docker_file(tmp_
             {"AFFIANT_STORE_USERNAME": "publisher", "AFFIANT_STORE_PASSWORD": "correct-horse"}
         )
         OciStore(reference, credentials=right, docker_config=nowhere, timeout=10).push(number_package())
-        auth = base64.b64encode(b"publisher:correct-horse").decode()
-        (tmp_path / "config.json").write_text(json.dumps({"auths": {registry.address: {"auth": auth}}}))
-        file = docker_config({"DOCKER_CONFIG": str(tmp_path)})
+        file = log_in(tmp_path, registry, "publisher")
         pulled = OciStore(reference, docker_config=file, timeout=10).pull(number_package().digest)
         assert pulled.digest == number_package().digest
     assert "correct-horse" not in repr(right)
+
+
+@pytest.mark.oci
+def test_a_password_that_is_over_is_read_again(tmp_path: Path) -> None:
+    """A cloud's lasts for hours: whoever renews Docker's file need not restart who reads it."""
+    registry, secrets = guarded(tmp_path)
+    with registry:
+        store = OciStore(
+            f"{registry.address}/models/credit",
+            docker_config=log_in(tmp_path, registry, "publisher"),
+            timeout=10,
+        )
+        digest = store.push(number_package())
+        for name in ("second", "third"):
+            secrets.write_text(HTPASSWD.replace("publisher", name))
+            for _ in range(2):
+                with pytest.raises(StoreUnavailable, match="docker login"):
+                    store.exists(digest)
+            log_in(tmp_path, registry, name)
+            assert store.pull(digest).digest == digest
+        secrets.write_text(HTPASSWD.replace("publisher", "fourth"))
+        log_in(tmp_path, registry, "fourth")
+        assert store.exists(digest)
 
 
 @pytest.mark.oci
