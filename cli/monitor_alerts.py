@@ -220,7 +220,17 @@ def _controller(config: Config, settings: MonitorSettings) -> tuple[Sender, ...]
     ):
         raise ConfigError("[monitor] webhook: the token goes over https alone, but for this machine")
     token = (lambda: token_of(config, controller)) if has_token else None
-    return (Sender(poster(address, token=token, tls=client_tls(config, controller) if secure else None)),)
+    if not secure:
+        return (Sender(poster(address, token=token)),)
+    client_tls(config, controller)  # files that are none are told of when this starts
+
+    def tls() -> ssl.SSLContext:
+        try:
+            return client_tls(config, controller)  # the controller has a renewed certificate at once
+        except ConfigError as error:
+            raise OSError(str(error)) from error
+
+    return (Sender(poster(address, token=token, tls=tls)),)
 
 
 def _people(config: Config, settings: MonitorSettings) -> tuple[Sender, ...]:

@@ -38,7 +38,7 @@ def poster(
     url: str,
     *,
     token: Callable[[], str] | None = None,
-    tls: ssl.SSLContext | None = None,
+    tls: Callable[[], ssl.SSLContext] | None = None,
     timeout: float = TIMEOUT,
     proxied: bool = False,
 ) -> Post:
@@ -47,20 +47,20 @@ def poster(
     Args:
         url: the address; no message has it, for it may be a secret.
         token: asked for each time: it may be changed while we run.
-        tls: whose certificates are believed; the machine's own when None.
+        tls: whose certificates are believed, asked for each time, as they may be renewed; the machine's own when None.
+            Raises OSError.
         timeout: seconds that the server may say nothing.
-        proxied: whether it is outside, and a proxy of the environment leads there. MUST NOT go with a token.
+        proxied: whether it is outside, and a proxy of the environment leads there. MUST NOT go with a token or `tls`.
     """
-    assert not (proxied and token is not None)
-    opener = direct() if tls is None else direct(urllib.request.HTTPSHandler(context=tls))
-    if proxied:
-        opener = urllib.request.build_opener(NoRedirects)
+    assert not (proxied and (token is not None or tls is not None))
+    plain = urllib.request.build_opener(NoRedirects) if proxied else direct()
 
     def post(body: bytes) -> int:
         headers = {"Content-Type": "application/json", "User-Agent": "affiant-monitor"}
         if token is not None:
             headers["Authorization"] = f"Bearer {token()}"
         request = urllib.request.Request(url, body, headers, method="POST")  # noqa: S310 - settings take http(s) alone
+        opener = plain if tls is None else direct(urllib.request.HTTPSHandler(context=tls()))
         try:
             with opener.open(request, timeout=timeout) as answer:
                 return int(answer.status)

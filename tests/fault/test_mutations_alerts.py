@@ -50,6 +50,14 @@ MUTATIONS = (
         COMMAND,
     ),
     Mutation(
+        "a certificate of the controller that was renewed",
+        MONITOR,
+        "            return client_tls(config, controller)  #",
+        "            return first  #",
+        TOLD_OF,
+        also=("    client_tls(config, controller)  #", "    first = client_tls(config, controller)  #"),
+    ),
+    Mutation(
         "the limits of the settings, for the monitor",
         "cli/monitor_alerts.py",
         "groups_of(policy, self._limits)",

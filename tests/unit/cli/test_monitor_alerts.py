@@ -16,7 +16,7 @@ from audit.config import Config, load
 from audit.errors import AuditError, ConfigError
 from audit.scrape import MetricsServer
 from audit.served_tls import ServedTls
-from cli.monitor_alerts import Evaluating, _others, configured_evaluating
+from cli.monitor_alerts import Evaluating, _controller, _others, configured_evaluating
 from cli.together import Together
 from monitoring import names
 from monitoring.alerts.firing import firing_page
@@ -30,6 +30,7 @@ from tests.components.approvals import affiant
 from tests.components.ports import free_port
 from tests.components.process import wait_until
 from tests.components.webhook import Exporter, Receiver
+from tests.unit.monitoring.controller.test_alertmanager import alert, message
 from tests.unit.monitoring.controller.test_webhook import Authority, Ear
 
 LABELS = ("credit", "0123456789ab", "live", "score:bad", "page")
@@ -250,6 +251,37 @@ def test_over_tls_the_certificate_of_the_settings_is_believed(machine: Machine) 
         pytest.raises(OSError, match="CERTIFICATE_VERIFY_FAILED"),
     ):
         list(source())
+
+
+@pytest.mark.parametrize("mutual", [False, True])
+def test_a_certificate_of_the_controller_that_was_renewed_is_believed(machine: Machine, mutual: bool) -> None:
+    """Whoever believes the one of before tells nobody any more; files that are none are tried again, too."""
+    authority = Authority(machine.directory, "ours")
+    file, port, settings = authority.issue("server"), free_port(), machine.directory / "affiant.toml"
+    settings.write_text(
+        f'[controller]\nport = {port}\ntls_certificate = "{file.name}"\ntls_key = "{file.name}"\n'
+        + (f'client_ca = "{authority.path.name}"\n' if mutual else "")
+    )
+    config = load(settings)
+    (sender,) = _controller(config, config.section("monitor", MonitorSettings))
+    token = read_token(machine.directory / "controller.token")
+    ear, door = Ear(), Door(None if mutual else token, certificates=mutual)
+    tls = ServedTls("controller", file, file, authority.path if mutual else None)
+    with WebhookServer("127.0.0.1", port, application(ear, door, ControllerMetrics()), tls):
+        assert sender._post(message(alert())) == 202
+        for _ in range(2):
+            authority.issue("renewed").replace(file)
+            assert sender._post(message(alert())) == 202
+        whole = file.read_bytes()
+        file.write_bytes(b"half a certifi")
+        with pytest.raises(OSError, match=r"\[controller\] TLS"):
+            sender._post(message(alert()))
+        file.write_bytes(whole)
+        assert sender._post(message(alert())) == 202
+    assert len(ear.heard) == 4
+    file.unlink()
+    with pytest.raises(ConfigError, match=r"\[controller\] TLS"):
+        _controller(config, config.section("monitor", MonitorSettings))
 
 
 @pytest.mark.parametrize("content", [None, "", "hooks.example.org/x", "ftp://hooks.example.org/x\n"])
