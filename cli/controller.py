@@ -15,6 +15,7 @@ import typer
 from audit.config import Config, load
 from audit.errors import AuditError
 from audit.hosts import reachable
+from audit.together import Together
 from monitoring.settings import ControllerSettings
 
 from .approvals_open import JsonOption
@@ -22,7 +23,6 @@ from .approvals_show import cell, screen, table
 from .options import ConfigOption
 from .telemetry import logs_as_set
 from .text import json_text
-from .together import Together
 
 app = typer.Typer(
     no_args_is_help=True,

@@ -13,11 +13,11 @@ import typer
 
 from audit.config import Config, load
 from audit.hosts import in_url
+from audit.together import Together
 
 from .monitor_alerts import configured_evaluating
 from .options import ConfigOption
 from .telemetry import logs_as_set
-from .together import Together
 
 if TYPE_CHECKING:
     from monitoring.governed import Governing, Plans

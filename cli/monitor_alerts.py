@@ -16,6 +16,7 @@ from audit.hosts import in_url, reachable
 from audit.settings import LogSettings, NotarySettings, SidecarSettings
 
 if TYPE_CHECKING:
+    from audit.together import Together
     from monitoring.alerts.embedded import Embedded, Source
     from monitoring.alerts.form import Group
     from monitoring.alerts.limits import Limits
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     from monitoring.alerts.standing import Alert
     from monitoring.settings import MonitorSettings
     from registry.policy import Policy
-
-    from .together import Together
 
 INTERVAL: Final = 1.0
 NO_MONITOR: Final = "AffiantNoMonitor"

@@ -20,6 +20,7 @@ from audit.log.copy import LogCopy
 from audit.mirror.thread import MirrorThread
 from audit.scrape import Collector, MetricsServer
 from audit.settings import FluentdSettings, SidecarSettings
+from audit.together import Together
 from audit.traces.ring import place
 from audit.traces.shipping import Tracing
 from audit.trees import Trees
@@ -77,65 +78,64 @@ class Sidecar:
         self._fluentd = fluentd if fluentd is not None and fluentd.address else None
         self._tracing = tracing
         self._watch = None if trees is None else SealWatch(trees)
+        self._threads: Together | None = None
+        self._strange: dict[Path, str] = {}
+        """What is no journal, and why: told once."""
         self._say = structlog.get_logger("sidecar")
 
     def run(self, stop: threading.Event) -> int:
-        """Ship until told to end and drained; 1 when something stays unshipped or raised an alarm, else 0."""
-        looking = self._look(stop)
-        copying = self._copy(stop)
-        while not stop.is_set():
-            self._start_new(stop)
-            stop.wait(self._settings.scan_seconds)
-        self._start_new(stop)  # a journal that appeared just before the end is drained too
+        """Ship until told to end and drained; 1 when something stays unshipped or raised an alarm, else 0.
+
+        Raises:
+            AuditError: the thread that looks at what is sealed, or that copies the governance log, has ended unasked:
+                `stop` was set, and what the journals held was drained before.
+        """
+        self._threads = Together(stop, _JOIN_MARGIN)
+        with self._threads as threads:
+            if self._watch is not None:
+                threads.start("sealed", self._watch.run)
+            if self.governance is not None:
+                threads.start("governance", self.governance.run)
+            while not stop.is_set():
+                self._start_new(stop)
+                stop.wait(self._settings.scan_seconds)
+            self._start_new(stop)  # a journal that appeared just before the end is drained too
+            self._drain()
+        if self._watch is not None and threads.ended("sealed"):
+            self._watch.look()  # not waited for: what the notary seals later is found by the next run
+            self._watch.close()
+        unfinished = [running for running in self._running.values() if self._unfinished(running)]
+        return int(bool(unfinished))
+
+    def _drain(self) -> None:
+        """Wait for the shippers, and the mirrors, for as long as they may try."""
         patience = self._settings.drain_seconds + self._settings.delivery_timeout_seconds + _JOIN_MARGIN
         for running in self._running.values():
             running.thread.join(patience)
         for running in self._running.values():
             if running.mirror is not None:
                 running.mirror.join()
-        looking.join(_JOIN_MARGIN)
-        copying.join(_JOIN_MARGIN)
-        if self._watch is not None and not looking.is_alive():
-            self._watch.look()  # not waited for: what the notary seals later is found by the next run
-            self._watch.close()
-        unfinished = [running for running in self._running.values() if self._unfinished(running)]
-        return int(bool(unfinished))
 
     def journals(self) -> dict[bytes, Shipped]:
         """The shippers that run, by journal id."""
         return {running.shipper.journal: running.shipped for running in list(self._running.values())}
 
-    def healthy(self) -> bool:
-        """False once any journal's shipping has stopped with an alarm, or what is sealed is not what was shipped.
+    def trouble(self) -> str:
+        """Why it is not well: any journal's shipping has stopped with an alarm, what is sealed is not what was shipped,
+        or a thread is gone. Empty when it is.
 
         A checkpoint that is not believed is no reason: it frees nothing, and who can write to the store could stop
         every gateway by it.
         """
-        return not any(running.alarm for running in list(self._running.values()))
+        if any(running.alarm for running in list(self._running.values())):
+            return "a journal has an alarm; the log says why"
+        return "" if self._threads is None else self._threads.trouble
 
     def receipt(self, record: str) -> bytes:
         """See `SealWatch.receipt`."""
         if self._watch is None:
             raise NoSuchRecord("nothing is sealed here: there is no notary")
         return self._watch.receipt(record)
-
-    def _look(self, stop: threading.Event) -> threading.Thread:
-        """The thread that looks at what is sealed."""
-        watch = self._watch
-        thread = threading.Thread(
-            target=lambda: None if watch is None else watch.run(stop), name="sealed", daemon=True
-        )
-        thread.start()
-        return thread
-
-    def _copy(self, stop: threading.Event) -> threading.Thread:
-        """The thread that copies the governance log."""
-        copy = self.governance
-        thread = threading.Thread(
-            target=lambda: None if copy is None else copy.run(stop), name="governance", daemon=True
-        )
-        thread.start()
-        return thread
 
     def _unfinished(self, running: _Running) -> bool:
         lag = running.shipped.watch.lag().records
@@ -151,8 +151,11 @@ class Sidecar:
             try:
                 journal = JournalReader(path.parent).journal_id()
             except (OSError, JournalDamaged) as error:
-                self._say.error("not a journal", path=str(path), reason=str(error))
+                if self._strange.get(path) != (reason := str(error)):
+                    self._strange[path] = reason
+                    self._say.error("not a journal", path=str(path), reason=reason)
                 continue
+            self._strange.pop(path, None)
             if journal is None:
                 continue
             self._running[name] = self._start(name, path.parent, journal, stop)
@@ -223,15 +226,11 @@ def metrics_server(host: str, port: int, sidecar: Sidecar, more: Iterable[Collec
     """/metrics, /livez, /readyz and /receipts/ on one small server. `more`: what else /metrics shows. Raises AuditError
     when the address is taken.
     """
-
-    def trouble() -> str:
-        return "" if sidecar.healthy() else "a journal has an alarm; the log says why"
-
     return MetricsServer(
         host,
         port,
         SidecarCollector(sidecar.journals, governance=sidecar.governance),
-        trouble,
+        sidecar.trouble,
         table="sidecar",
         pages={RECEIPTS: ReceiptPages(sidecar.receipt)},
         more=more,

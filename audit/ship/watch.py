@@ -17,7 +17,7 @@ from audit.trees import Trees
 
 from .barrier import Contradiction
 from .leaves import Leaves, SealedLeaves
-from .route import read_route
+from .route import RouteBroken, read_route
 from .sealed import SealedJournal
 
 LOOK_SECONDS: Final = 1.0
@@ -66,7 +66,7 @@ class SealWatch:
             followed.seal.close()
 
     def look(self) -> None:
-        """One look at every tree. Whatever goes wrong is told, and frees nothing."""
+        """One look at every tree. Whatever goes wrong is told, once, and frees nothing."""
         for place, journals in self._groups().items():
             try:
                 self._look_at(place, journals)
@@ -84,9 +84,7 @@ class SealWatch:
                     )
             except Exception as error:  # noqa: BLE001 — it is told, with where it came from
                 # A thread that ended unseen would be a journal that fills.
-                self._say.exception("a look at what is sealed failed in a way that nobody expected")
-                for each in journals:
-                    each.trouble = repr(error)
+                self._unexpected(journals, error)
 
     def receipt(self, record: str) -> bytes:
         """The receipt of a record under the newest checkpoint: a `.tlog-proof`, verified.
@@ -121,15 +119,28 @@ class SealWatch:
         """Journals that may be followed, by their tree."""
         groups: dict[_Place, list[_Followed]] = {}
         for followed in list(self._journals.values()):
-            if not followed.seal.ready:
-                continue
-            if followed.place is None:
-                route = read_route(followed.seal.directory)
-                if route is None:
-                    continue
-                followed.place, followed.start = _Place(route.topic_id, route.partition), route.start
-            groups.setdefault(followed.place, []).append(followed)
+            try:
+                place = self._place(followed)
+            except (OSError, RouteBroken) as error:
+                self._tell(followed, f"nothing is known of where it is sealed: {error}")
+            except Exception as error:  # noqa: BLE001 — one journal's trouble is not the others'
+                self._unexpected([followed], error)
+            else:
+                if place is not None:
+                    groups.setdefault(place, []).append(followed)
         return groups
+
+    @staticmethod
+    def _place(followed: _Followed) -> _Place | None:
+        """Where it is sealed; None while it may not be followed, or has no route. Raises OSError, RouteBroken."""
+        if not followed.seal.ready:
+            return None
+        if followed.place is None:
+            route = read_route(followed.seal.directory)
+            if route is None:
+                return None
+            followed.place, followed.start = _Place(route.topic_id, route.partition), route.start
+        return followed.place
 
     def _look_at(self, place: _Place, journals: list[_Followed]) -> None:
         leaves = self._leaves.get(place)
@@ -162,3 +173,10 @@ class SealWatch:
         if trouble != followed.trouble:
             followed.trouble = trouble
             self._say.error(trouble, journal=followed.seal.journal.hex())
+
+    def _unexpected(self, journals: list[_Followed], error: Exception) -> None:
+        """Told with where it came from; once, as the rest."""
+        if any(each.trouble != repr(error) for each in journals):
+            self._say.error("a look at what is sealed failed in a way that nobody expected", exc_info=error)
+        for each in journals:
+            each.trouble = repr(error)

@@ -495,7 +495,7 @@ MUTATIONS = (
     ),
     Mutation(
         "a thread that dies alone",
-        "cli/together.py",
+        "audit/together.py",
         "            cause = error\n",
         "            return\n",
         TOGETHER,

@@ -36,12 +36,66 @@ CHECK = "tests/unit/audit/test_check.py"
 TOPICS = "tests/unit/audit/log/test_kafka_check.py"
 EXTERNAL = "tests/fault/ship/test_external.py"
 
+SIDECAR, SIDECARS = "audit/ship/sidecar.py", "tests/unit/audit/ship/test_sidecar.py"
 SHIPPER, BARRIER, ROUTE = "audit/ship/shipper.py", "audit/ship/barrier.py", "audit/ship/route.py"
 LEAVES, SEAL, WATCH = "audit/ship/leaves.py", "audit/ship/sealed.py", "audit/ship/watch.py"
 LOCAL_LOG, KAFKA_LOG = "audit/log/local.py", "audit/log/kafka.py"
 KAFKA_CHECK, KAFKA_CONNECTION = "audit/log/kafka_check.py", "audit/log/kafka_connection.py"
 
 MUTATIONS = (
+    Mutation(
+        "a route that cannot be read ends the watch",
+        WATCH,
+        "except (OSError, RouteBroken) as error:\n                self._tell(followed",
+        "except KeyError as error:\n                self._tell(followed",
+        SEAL_WATCH,
+        also=(
+            "            except Exception as error:  # noqa: BLE001 — one journal's",
+            "            except KeyError as error:  # ",
+        ),
+    ),
+    Mutation(
+        "each look's trouble is told",
+        WATCH,
+        "if any(each.trouble != repr(error) for each in journals):",
+        "if True:",
+        SEAL_WATCH,
+    ),
+    Mutation(
+        "what is no journal is told at each look",
+        SIDECAR,
+        "if self._strange.get(path) != (",
+        "if None != (",
+        SIDECARS,
+    ),
+    Mutation(
+        "a thread of the sidecar that dies alone",
+        SIDECAR,
+        '                threads.start("sealed", self._watch.run)\n',
+        '                threading.Thread(target=self._watch.run, args=(stop,), name="sealed", daemon=True).start()\n',
+        SIDECARS,
+    ),
+    Mutation(
+        "a probe that knows nothing of threads",
+        SIDECAR,
+        'return "" if self._threads is None else self._threads.trouble',
+        'return ""',
+        SIDECARS,
+    ),
+    Mutation(
+        "an error of the disk where a log's end is looked for",
+        "audit/log/local_reader.py",
+        "            with translated(directory):\n                try:\n",
+        "            if True:\n                try:\n",
+        LOCAL,
+    ),
+    Mutation(
+        "an error of the disk where a log's beginning is looked for",
+        "audit/log/local_reader.py",
+        "        with translated(directory):\n            known",
+        "        if True:\n            known",
+        LOCAL,
+    ),
     Mutation(
         "pauses double for ever",
         "audit/backoff.py",

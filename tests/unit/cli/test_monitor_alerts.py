@@ -16,8 +16,8 @@ from audit.config import Config, load
 from audit.errors import AuditError, ConfigError
 from audit.scrape import MetricsServer
 from audit.served_tls import ServedTls
+from audit.together import Together
 from cli.monitor_alerts import Evaluating, _controller, _others, configured_evaluating
-from cli.together import Together
 from monitoring import names
 from monitoring.alerts.firing import firing_page
 from monitoring.alerts.path import COMPLETENESS
@@ -242,7 +242,7 @@ def test_over_tls_the_certificate_of_the_settings_is_believed(machine: Machine) 
     source = watched(config)["controller"]
     metrics = ControllerMetrics()
     metrics.count(names.WEBHOOKS, "accepted")
-    pages = application(Ear(), Door("t" * 43), metrics)
+    pages = application(Ear(), Door(lambda: ("t" * 43,)), metrics)
     with WebhookServer("127.0.0.1", port, pages, ServedTls("controller", file, file)):
         assert {each.name for each in source()} >= {"affiant_controller_webhooks_total"}
     stranger = other.issue("server")
@@ -265,7 +265,7 @@ def test_a_certificate_of_the_controller_that_was_renewed_is_believed(machine: M
     config = load(settings)
     (sender,) = _controller(config, config.section("monitor", MonitorSettings))
     token = read_token(machine.directory / "controller.token")
-    ear, door = Ear(), Door(None if mutual else token, certificates=mutual)
+    ear, door = Ear(), Door(lambda: (token,), certificates=mutual)
     tls = ServedTls("controller", file, file, authority.path if mutual else None)
     with WebhookServer("127.0.0.1", port, application(ear, door, ControllerMetrics()), tls):
         assert sender._post(message(alert())) == 202

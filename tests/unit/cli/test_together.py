@@ -9,8 +9,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from audit.errors import AuditError
+from audit.together import Together
 from cli.errors import explain
-from cli.together import Together
 
 
 def until(stop: threading.Event) -> None:

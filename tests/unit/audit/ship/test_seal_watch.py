@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import threading
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from prometheus_client import CollectorRegistry
+from structlog.testing import capture_logs
 
 from audit.errors import NoSuchRecord
 from audit.journal import JournalReader
@@ -17,7 +19,7 @@ from audit.proof.receipt import parse_receipt
 from audit.settings import SidecarSettings
 from audit.ship.external import ExternalStore
 from audit.ship.lag import LagWatch
-from audit.ship.leaves import Leaves
+from audit.ship.leaves import Leaves, SealedLeaves
 from audit.ship.metrics import Sealing, Shipped, SidecarCollector
 from audit.ship.offsets import Offsets
 from audit.ship.receipts import AT_ONCE, ReceiptPages
@@ -94,6 +96,52 @@ def test_one_journals_trouble_is_not_the_others(place: Place, monkeypatch: pytes
         watch.look()
     assert (seal.progress.sequence, seal.progress.alarm) == (0, None)
     assert other.progress.sequence == shipped.progress.acknowledged
+    watch.look()
+    assert (seal.progress.sequence, seal.progress.alarm) == (durable(place.data), None)
+
+
+@pytest.mark.parametrize("breaks", ["no file", "no route"])
+def test_a_route_that_cannot_be_read_is_that_journals_trouble_alone(place: Place, breaks: str) -> None:
+    """Told once; the other journal is followed, and this one, too, when its route is whole again."""
+    shipped, other = second(place)
+    place.sealer.seal()
+    watch, seal = place.watch()
+    watch.add(other, lambda: shipped.progress.acknowledged)
+    route = place.shipping / "route.json"
+    whole = route.rename(place.shipping / "whole")
+    if breaks == "no file":
+        route.mkdir()
+    else:
+        route.write_text("{}")
+    with capture_logs() as told:
+        watch.look()
+        watch.look()
+    assert [each["journal"] for each in told] == [seal.journal.hex()]
+    assert (seal.progress.sequence, other.progress.sequence) == (0, shipped.progress.acknowledged)
+    if breaks == "no file":
+        route.rmdir()
+    whole.rename(route)
+    watch.look()
+    assert (seal.progress.sequence, seal.progress.alarm) == (durable(place.data), None)
+
+
+def test_what_nobody_expected_of_a_look_is_told_once(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With its traceback; again when it is another; and the next look that goes well takes all."""
+    place.sealer.seal()
+    watch, seal = place.watch()
+    errors: list[Exception] = [RuntimeError("no thread"), MemoryError(), RuntimeError("no thread")]
+
+    def look(_: SealedLeaves) -> NoReturn:
+        raise errors[-1]
+
+    with monkeypatch.context() as broken, capture_logs() as told:
+        broken.setattr(SealedLeaves, "look", look)
+        while errors:
+            watch.look()
+            watch.look()
+            errors.pop()
+    assert len(told) == 3
+    assert all(each["exc_info"] for each in told)
     watch.look()
     assert (seal.progress.sequence, seal.progress.alarm) == (durable(place.data), None)
 

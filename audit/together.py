@@ -9,7 +9,7 @@ from typing import Final, Self
 
 import structlog
 
-from audit.errors import AuditError
+from .errors import AuditError
 
 
 class Together:
@@ -24,9 +24,12 @@ class Together:
     wrong settings. An error of the main loop ends the threads, too, and is raised as it is.
     """
 
-    def __init__(self, stop: threading.Event) -> None:
-        """`stop`: what the main loop, and every thread, looks at."""
+    def __init__(self, stop: threading.Event, patience: float | None = None) -> None:
+        """`stop`: what the main loop, and every thread, looks at. `patience`: seconds that each thread is waited for at
+        the end, None: as long as it takes; one that hangs is no reason to be killed before the rest is done.
+        """
         self._stop: Final = stop
+        self._patience: Final = patience
         self._threads: Final[list[threading.Thread]] = []
         self._died: tuple[str, BaseException | None] | None = None
 
@@ -41,6 +44,10 @@ class Together:
         """Which thread is gone; empty while none is."""
         return "" if self._died is None else f"the thread {self._died[0]!r} has ended unasked"
 
+    def ended(self, name: str) -> bool:
+        """Whether no thread of that name runs: behind the block one may hang that was waited for long enough."""
+        return not any(thread.is_alive() for thread in self._threads if thread.name == name)
+
     def __enter__(self) -> Self:
         return self
 
@@ -49,7 +56,7 @@ class Together:
     ) -> None:
         self._stop.set()
         for thread in self._threads:
-            thread.join()
+            thread.join(self._patience)
         if kind is None and self._died is not None:
             name, cause = self._died
             why = "it returned" if cause is None else type(cause).__name__
