@@ -23,7 +23,8 @@ PEOPLE: Final = "people"
 CONTROLLER: Final = "controller"
 GROUPED: Final = ("service", "digest", "slot")
 MOST_ALERTS: Final = 500
-"""In one message: the controller takes twice as many, and 1 MiB."""
+"""In one message: the controller takes twice as many, and 1 MiB. Of one package only a few of them wait there, so that
+they fill no service's places."""
 EQUAL: Final = (
     "alertname", "service", "digest", "slot", "feature", "metric", "attribute", "objective", "instance", "journal",
     "topic", "partition", "log", INSTALLATION,

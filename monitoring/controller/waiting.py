@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from monitoring.figures import Alarm
 
 from .base import Decision
 
-MOST_WAITING: Final = 256
-"""Alarms; who sends more is told to come again."""
+MOST_ALIKE: Final = 8
+"""Alarms about one package for one cause: the same evidence decides about all of them. Who waits beside so many need
+not wait, too."""
+MOST_OF_SERVICE: Final = 256
+"""Alarms of one service; who sends more is told to come again. Others' have their own places."""
+MOST_WAITING: Final = 4096
+"""Alarms of all services: anybody who has the token may name any."""
 REPEAT: Final = 30.0
 """Seconds in which the same alarm is not decided about again, once it was decided about."""
 LONGEST: Final = 60.0
@@ -24,10 +29,11 @@ FORGOTTEN: Final = 86_400.0
 """Seconds after which an alarm that waits, and is not sent again, is dropped."""
 
 Key = tuple[str, float, str, str, str, str, str]
+Alike = tuple[str, str, str, str, str]
 
 
 class Full(Exception):  # noqa: N818 - the name says what happened
-    """Too many alarms wait; those before were taken."""
+    """Too many alarms of a service wait, or of all; those before were taken."""
 
 
 @dataclass(slots=True)
@@ -55,13 +61,16 @@ class Waiting:
     def __init__(self) -> None:
         """Nobody waits."""
         self._waits: Final[dict[Key, _Waits]] = {}
+        self._alike: Final[Counter[Alike]] = Counter()
+        self._of_service: Final[Counter[str]] = Counter()
+        """How many of `_waits`."""
         self._done: Final[OrderedDict[Key, _Done]] = OrderedDict()
 
     def hear(self, alarm: Alarm, now: float) -> str:
         """Take an alarm; what came of it: accepted, duplicate, resolved, full."""
         key = key_of(alarm)
         if alarm.status == "resolved":
-            self._waits.pop(key, None)
+            self._drop(key)
             self._done.pop(key, None)
             return "resolved"
         if (known := self._waits.get(key)) is not None:
@@ -69,15 +78,17 @@ class Waiting:
             return "duplicate"
         if (done := self._done.get(key)) is not None and now - done.at < REPEAT:
             return "duplicate"
-        if len(self._waits) >= MOST_WAITING:
+        if self._alike[alike(alarm)] >= MOST_ALIKE:
+            return "duplicate"
+        if not self._room(alarm):
             return "full"
-        self._waits[key] = _Waits(alarm, now, now, now)
+        self._add(key, alarm, now)
         return "accepted"
 
     def turn(self, now: float) -> list[Alarm]:
         """Whose turn it is, those first that wait for the longest time; who is not heard of any more is dropped."""
         for key in [key for key, each in self._waits.items() if now - each.heard > FORGOTTEN]:
-            del self._waits[key]
+            self._drop(key)
         due = sorted((each.due, key) for key, each in self._waits.items() if each.due <= now)
         return [self._waits[key].alarm for _, key in due]
 
@@ -110,7 +121,7 @@ class Waiting:
         """
         key = key_of(alarm)
         if decision.outcome != "wait":
-            self._waits.pop(key, None)
+            self._drop(key)
             self._done[key] = _Done(now, None if late is None else alarm, late or 0)
             self._done.move_to_end(key)
             while len(self._done) > MOST_WAITING:
@@ -132,9 +143,36 @@ class Waiting:
             if done.late is None or done.end == end or now - done.at > REMEMBERED:
                 continue
             done.end = end
-            if len(self._waits) < MOST_WAITING and answers(done.late):
+            if self._alike[alike(done.late)] < MOST_ALIKE and self._room(done.late) and answers(done.late):
                 del self._done[key]
-                self._waits[key] = _Waits(done.late, now, now, now)
+                self._add(key, done.late, now)
+
+    def _room(self, alarm: Alarm) -> bool:
+        """Whether its service has a place left, and all have."""
+        return self._of_service[alarm.service] < MOST_OF_SERVICE and len(self._waits) < MOST_WAITING
+
+    def _add(self, key: Key, alarm: Alarm, now: float) -> None:
+        self._waits[key] = _Waits(alarm, now, now, now)
+        self._alike[alike(alarm)] += 1
+        self._of_service[alarm.service] += 1
+
+    def _drop(self, key: Key) -> None:
+        """It waits no more; nothing where it did not."""
+        if (gone := self._waits.pop(key, None)) is None:
+            return
+        _less(self._alike, alike(gone.alarm))
+        _less(self._of_service, gone.alarm.service)
+
+
+def _less(counts: Counter[Any], name: Any) -> None:
+    counts[name] -= 1
+    if not counts[name]:
+        del counts[name]
+
+
+def alike(alarm: Alarm) -> Alike:
+    """What alarms share that the same evidence decides about. A warning is none of a page's."""
+    return alarm.service, alarm.digest, alarm.slot, alarm.cause, alarm.severity
 
 
 def key_of(alarm: Alarm) -> Key:

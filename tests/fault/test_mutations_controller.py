@@ -334,13 +334,33 @@ MUTATIONS = (
         WORKED,
     ),
     Mutation(
-        "room", WAITING, "        if len(self._waits) >= MOST_WAITING:\n", "        if False:\n", WORKED
+        "room for other services",
+        WAITING,
+        "self._of_service[alarm.service] < MOST_OF_SERVICE and",
+        "len(self._waits) < MOST_OF_SERVICE and",
+        WORKED,
+    ),
+    Mutation("room for all", WAITING, " and len(self._waits) < MOST_WAITING\n", "\n", WORKED),
+    Mutation(
+        "alarms that one answer decides about",
+        WAITING,
+        '        if self._alike[alike(alarm)] >= MOST_ALIKE:\n            return "duplicate"\n',
+        "",
+        WORKED,
+    ),
+    Mutation(
+        "warnings in a page's place",
+        WAITING,
+        "    return alarm.service, alarm.digest, alarm.slot, alarm.cause, alarm.severity\n",
+        '    return alarm.service, alarm.digest, alarm.slot, alarm.cause, ""\n',
+        WORKED,
     ),
     Mutation(
         "a late alarm whose digest answers again",
+    Mutation("places that are free again", WAITING, "        _less(self._alike, ", "        _ = (", WORKED),
         WAITING,
-        "            if len(self._waits) < MOST_WAITING and answers(done.late):\n",
-        "            if False:\n",
+        " and answers(done.late):\n",
+        " and False:\n",
         WORKED,
     ),
     Mutation(

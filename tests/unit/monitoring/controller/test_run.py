@@ -12,13 +12,21 @@ from audit.errors import LogUnavailable
 from audit.governance import Governance
 from audit.log.local import LocalLog
 from audit.show import walk
+from monitoring.alerts.routes import MOST_ALERTS
 from monitoring.controller.act import appender, retraining_of
 from monitoring.controller.base import Shown
 from monitoring.controller.ground import Follower
 from monitoring.controller.metrics import Gauges
 from monitoring.controller.run import Controller
 from monitoring.controller.said import because_of
-from monitoring.controller.waiting import FORGOTTEN, MOST_WAITING, REMEMBERED, Full
+from monitoring.controller.waiting import (
+    FORGOTTEN,
+    MOST_ALIKE,
+    MOST_OF_SERVICE,
+    MOST_WAITING,
+    REMEMBERED,
+    Full,
+)
 from monitoring.errors import EvidenceUnavailable, EvidenceWrong
 from monitoring.names import CONTROLLER_READY, CONTROLLER_WAITING, DECISIONS, ROLLBACKS, WEBHOOKS
 from registry.deployment import Deployed, Deployment, Placed, encode_deployment
@@ -290,15 +298,55 @@ def test_what_waits_is_forgotten_after_a_day(stage: Stage) -> None:
     assert stage.controller.step() is None
 
 
+def packages(count: int, service: str = "credit") -> list[Any]:
+    """Alarms about as many packages of a service."""
+    return [alarm_of(f"sha256:{number:064x}", service=service) for number in range(count)]
+
+
 def test_no_more_wait_than_there_is_room_for(stage: Stage) -> None:
-    """Whoever sends more is told to come again."""
-    stage.controller.hear(alarm_of(fingerprint=f"f{number}") for number in range(MOST_WAITING))
+    """Whoever sends more is told to come again; another service's alarms are heard meanwhile."""
+    stage.controller.hear(packages(MOST_OF_SERVICE))
     with pytest.raises(Full):
-        stage.controller.hear([alarm_of(fingerprint="one more")])
+        stage.controller.hear([alarm_of()])
     assert stage.controller.metrics.counted(WEBHOOKS, "full") == 1
+    assert stage.controller.hear(packages(1, "cards"))["accepted"] == 1
     stage.controller.step()
-    assert stage.hear(alarm_of(fingerprint="one more"))["accepted"] == 1
-    assert len([each for each in stage.deployed().events if each.role == "controller"]) == 1
+    assert stage.hear()["accepted"] == 1
+    assert stage.live() == ONE
+
+
+def test_names_that_somebody_makes_up_have_an_end(stage: Stage) -> None:
+    """Whoever has the token may name any service."""
+    services = MOST_WAITING // MOST_OF_SERVICE
+    for number in range(services):
+        stage.controller.hear(packages(MOST_OF_SERVICE, f"s{number}"))
+    with pytest.raises(Full):
+        stage.controller.hear([alarm_of()])
+    stage.controller.step()
+    assert stage.hear()["accepted"] == 1
+    assert stage.live() == ONE
+
+
+def test_a_package_whose_every_input_alarms_shuts_nobody_out(tmp_path: Path) -> None:
+    """As many alerts as one message may have, in a cool-down: few wait, since one answer decides about all of them."""
+    stage = cooling(tmp_path / "log")
+    alarms = [alarm_of(cause="input", fingerprint=f"f{number}") for number in range(MOST_ALERTS)]
+    assert stage.hear(*alarms) == {
+        "accepted": MOST_ALIKE,
+        "duplicate": MOST_ALERTS - MOST_ALIKE,
+        "resolved": 0,
+    }
+    assert stage.hear(alarm_of())["accepted"] == 1, "for another cause"
+    assert stage.hear(alarm_of(service="cards"))["accepted"] == 1
+    assert stage.hear(*(alarm_of(cause="input", fingerprint=f"f{n}", status="resolved") for n in range(3)))
+    assert stage.hear(*alarms)["accepted"] == 3, "places that are free are taken again"
+
+
+def test_warnings_take_no_page_s_place(stage: Stage) -> None:
+    """Nothing is decided about them by the evidence."""
+    stage.controller.hear([alarm_of(severity="warn", fingerprint=f"f{n}") for n in range(2 * MOST_ALIKE)])
+    assert stage.hear()["accepted"] == 1
+    assert stage.live() == ONE
 
 
 def test_a_lost_answer_does_nothing_twice(stage: Stage) -> None:
