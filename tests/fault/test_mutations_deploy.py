@@ -29,6 +29,7 @@ PEOPLE = "tests/deploy/test_helm_wiring.py::test_users_of_people_are_made_where_
 CHOICES = "tests/deploy/test_terraform_choices.py"
 PIPELINES = "tests/integration/test_pipelines.py"
 FOLLOW = "tests/deploy/test_helm_follow.py"
+VOLUMES = "tests/deploy/test_helm_volumes.py"
 NAMES = "tests/deploy/test_helm_names.py"
 EVERY = "tests/unit/cli/test_every.py"
 IN_THE_IMAGE = "tests/integration/cards/test_follow.py::test_the_controller_s_image_has_what_they_need"
@@ -131,6 +132,10 @@ MUTATIONS = (
     check("a loop that ends with a package", "cli/every.py", "if end.exit_code == USAGE:", "if end.exit_code:", EVERY, short=True),
     check("a file that says it went well", "cli/every.py", "                once()\n                _touched(touch)\n", "                _touched(touch)\n                once()\n", EVERY),
     check("an image without templates", "requirements/monitoring.txt", "jinja2==", "jinja==", IN_THE_IMAGE),
+    # ---------------------------------------------------------------- of a release that is there
+    check("claims that cannot change", f"{CHART}/_refused.tpl", '(ne (include "affiant.bytes" $has | float64) $room)', "false", VOLUMES),
+    check("a size by its letters", f"{CHART}/_refused.tpl", '(ne (include "affiant.bytes" $has | float64) $room)', "(ne $has $v.gateway.persistence.size)", VOLUMES),
+    check("every size", "docs/kubernetes.md", "'s/^\\( *storage:\\) .*/", "'s/\\( *storage:\\) .*/", VOLUMES),
     # ---------------------------------------------------------------- drained, kept
     check("a job that changes", f"{CHART}/drain.yaml", "sha256sum $spec", "sha256sum .", DRAIN),
     check("settings of a job", f"{CHART}/drain.yaml", 'affiant.dev/settings: {{ include "affiant.checksum" $gateway }}', 'affiant.dev/settings: "1"', DRAIN),

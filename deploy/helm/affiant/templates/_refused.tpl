@@ -171,16 +171,23 @@ what to set; all that are wrong are told at once.
 {{- $bytes := mulf (default 4294967296 $journal.max_bytes) (default 1 (default dict $v.settings.gateway).workers) -}}
 {{- $room := include "affiant.bytes" $v.gateway.persistence.size | float64 -}}
 {{- if and $v.gateway.persistence.enabled (lt $room (mulf $bytes 1.05)) -}}
-{{- $wrong = append $wrong (printf "gateway.persistence.size %s is too small: the journals of %d worker(s) may take %d bytes (settings.journal.max_bytes), and 5 %% more is wanted" $v.gateway.persistence.size (int64 (default 1 (default dict $v.settings.gateway).workers)) (int64 $bytes)) -}}
+{{- $wrong = append $wrong (printf "gateway.persistence.size %s is too small: the journals of %d worker(s) may take %d bytes (settings.journal.max_bytes), and 5 %% more is wanted. Volumes that are there are grown first: docs/kubernetes.md, How a gateway pod ends" $v.gateway.persistence.size (int64 (default 1 (default dict $v.settings.gateway).workers)) (int64 $bytes)) -}}
+{{- end -}}
+{{- $live := lookup "apps/v1" "StatefulSet" .Release.Namespace (include "affiant.component" (dict "root" . "component" "gateway")) -}}
+{{- range dig "spec" "volumeClaimTemplates" list $live -}}
+{{- $has := .spec.resources.requests.storage -}}
+{{- if and $v.gateway.persistence.enabled (ne (include "affiant.bytes" $has | float64) $room) -}}
+{{- $wrong = append $wrong (printf "gateway.persistence.size is %s, and the StatefulSet that is there makes claims of %s, which an upgrade cannot change: volumes are grown first (docs/kubernetes.md, How a gateway pod ends)" $v.gateway.persistence.size $has) -}}
+{{- end -}}
 {{- end -}}
 {{- if $wrong -}}
 {{- fail (printf "\n  - %s\n" (join "\n  - " $wrong)) -}}
 {{- end -}}
 {{- end -}}
 
-{{/* A quantity in bytes; the schema lets whole numbers of Mi, Gi and Ti through. */}}
+{{/* A quantity in bytes; the schema lets whole numbers of Mi, Gi and Ti through, and a cluster writes them as short as it can. */}}
 {{- define "affiant.bytes" -}}
 {{- $unit := regexFind "[A-Za-z]+$" . -}}
 {{- $number := regexFind "^[0-9]+" . | float64 -}}
-{{- mulf $number (get (dict "Mi" 1048576.0 "Gi" 1073741824.0 "Ti" 1099511627776.0) $unit) -}}
+{{- mulf $number (get (dict "Mi" 1048576.0 "Gi" 1073741824.0 "Ti" 1099511627776.0 "Pi" 1125899906842624.0) $unit) -}}
 {{- end -}}
