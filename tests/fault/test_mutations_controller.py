@@ -333,6 +333,7 @@ MUTATIONS = (
         "        if False:\n",
         WORKED,
     ),
+    Mutation("room", WAITING, "        if not self._room(alarm):\n", "        if False:\n", WORKED),
     Mutation(
         "room for other services",
         WAITING,
@@ -355,9 +356,9 @@ MUTATIONS = (
         '    return alarm.service, alarm.digest, alarm.slot, alarm.cause, ""\n',
         WORKED,
     ),
+    Mutation("places that are free again", WAITING, "        _less(self._alike, ", "        _ = (", WORKED),
     Mutation(
         "a late alarm whose digest answers again",
-    Mutation("places that are free again", WAITING, "        _less(self._alike, ", "        _ = (", WORKED),
         WAITING,
         " and answers(done.late):\n",
         " and False:\n",

@@ -28,15 +28,15 @@ ASKING = "monitoring/asking.py"
 MEMBERS = "monitoring/members.py"
 LEAD = "monitoring/lead.py"
 GOVERNED = "monitoring/governed.py"
-
 TAKEOVER = "monitoring/takeover.py"
+
 ON_JUDGING = "tests/unit/monitoring/judging"
 ON_LEADING = "tests/unit/monitoring/leading"
 ON_MONITOR = "tests/unit/monitoring/test_monitor.py"
 ON_ORDER = "tests/unit/monitoring/test_order.py tests/property/test_order.py"
 ON_TAKEOVER = "tests/property/test_takeover.py"
-ON_ASKING = "tests/unit/monitoring/test_asking.py"
 ON_BEGINNING = "tests/unit/monitoring/test_takeover.py"
+ON_ASKING = "tests/unit/monitoring/test_asking.py"
 ON_COMPARE = "tests/unit/monitoring/rollout/test_compare.py"
 ON_MOVER = "tests/unit/monitoring/rollout/test_mover.py"
 ON_PROCESSES = "tests/integration/test_rollout.py"
@@ -97,6 +97,7 @@ MUTATIONS = (
         "",
         ON_BEGINNING,
     ),
+    Mutation(
         "a bin that an end cuts",
         INSIDE,
         "inside = (column.edges >= low) & begins",
