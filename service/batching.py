@@ -88,18 +88,17 @@ class Batcher:
 
     def _flush(self) -> None:
         batch, size = self._take()
-        rows = _join(batch, self._width)
-        if size >= self._thread_rows:
-            task = self._loop.run_in_executor(self._executor, self._predict, rows)
-            task.add_done_callback(lambda done: self._finish_thread(done, batch, size))
-            return
         try:
-            answers = self._predict(rows)
-        # Whatever a runtime raises becomes one failure that the client is told without its inside.
+            rows = _join(batch, self._width)
+            if size >= self._thread_rows:
+                task = self._loop.run_in_executor(self._executor, self._predict, rows)
+                task.add_done_callback(lambda done: self._finish_thread(done, batch, size))
+                return
+            self._resolve(batch, size, self._predict(rows))
+        # Whatever a runtime raises, or gives that is no answer, becomes one failure that the client is told without
+        # its inside; and who comes next MUST be asked for, or the model answers nobody any more.
         except Exception as error:  # noqa: BLE001
             self._fail(batch, error)
-        else:
-            self._resolve(batch, size, answers)
         self._next()
 
     def _next(self) -> None:
@@ -109,12 +108,12 @@ class Batcher:
             self._planned = False
 
     def _finish_thread(self, done: asyncio.Future[Answers], batch: list[_Waiting], size: int) -> None:
-        if done.cancelled():
-            self._fail(batch, RuntimeError("the gateway is stopping"))
-        elif (error := done.exception()) is not None:
-            self._fail(batch, error)
-        else:
+        try:
             self._resolve(batch, size, done.result())
+        except asyncio.CancelledError:
+            self._fail(batch, RuntimeError("the gateway is stopping"))
+        except Exception as error:  # noqa: BLE001 — as in `_flush`
+            self._fail(batch, error)
         self._next()
 
     def _take(self) -> tuple[list[_Waiting], int]:

@@ -9,11 +9,15 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
+import structlog
+
 from audit.errors import JournalError, JournalFull
 
 from .call import Call
 from .errors import NoRecord, problem_body
 from .recording import append_refusal
+
+log = structlog.get_logger("affiant.gateway")
 
 RETRY_SECONDS: Final = 1.0
 
@@ -44,6 +48,11 @@ class Debts:
                 # The journal has failed: its next opening tells of every ticket that is left.
                 self._owed.clear()
                 return
+            # One that cannot be written MUST NOT keep the others waiting; the next opening tells of it.
+            except Exception:
+                log.exception("what is owed to the record was not written")
+                self._owed.pop(0)
+                continue
             # Nobody waits for this one; a failure of the journal is told to those who do.
             appended.add_done_callback(lambda done: done.cancelled() or done.exception())
             self._owed.pop(0)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
@@ -47,6 +47,7 @@ from .receipts import configured_receipts
 from .settings import UNAUDITED, GatewaySettings, TelemetrySettings, bench_unaudited
 from .shadow import ShadowRunner
 from .spans import SpanExport
+from .tasks import kept
 from .tls import served_tls
 
 log = structlog.get_logger("affiant.gateway")
@@ -146,16 +147,13 @@ class Worker:
             receipts=configured_receipts(self._config),
         )
         await follower.refresh()
-        self._tasks = [
-            loop.create_task(
-                follow(self._config.path, follower.refresh, seen[0], failed=follower.problem is not None)
-            ),
-            loop.create_task(follow(self._keys_path, self._refresh_keys, seen[1])),
-            loop.create_task(follow(self._subjects_path, self._refresh_subjects, subjects_seen)),
-            loop.create_task(self._encryption.follow(self._take_key, self._no_key, seen[2])),
-        ]
+        failed = follower.problem is not None
+        self._keep("plan", lambda: follow(self._config.path, follower.refresh, seen[0], failed=failed))
+        self._keep("keys", lambda: follow(self._keys_path, self._refresh_keys, seen[1]))
+        self._keep("subject keys", lambda: follow(self._subjects_path, self._refresh_subjects, subjects_seen))
+        self._keep("payload keys", lambda: self._encryption.follow(self._take_key, self._no_key, seen[2]))
         if admission is not None:
-            self._tasks.append(loop.create_task(admission.follow(follower.refresh)))
+            self._keep("governance log", lambda: admission.follow(follower.refresh))
         # What is loaded now stays: the collector need not look at it again (100 ms pauses otherwise).
         gc.collect()
         gc.freeze()
@@ -163,6 +161,13 @@ class Worker:
         log.info(
             "ready" if self.problem() is None else "started", worker=self._number, problem=self.problem()
         )
+
+    def _keep(self, name: str, begin: Callable[[], Awaitable[None]]) -> None:
+        """Follow something until the worker stops."""
+        self._tasks.append(asyncio.get_running_loop().create_task(kept(name, begin, self._not_followed)))
+
+    def _not_followed(self) -> None:
+        self.metrics.events["task-failed"] += 1
 
     async def stop(self) -> None:
         """Let the requests in work finish, then close the journal with its signed closing entry."""

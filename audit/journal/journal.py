@@ -450,10 +450,13 @@ class Journal:
         committer = self._committer
         if committer.failure is not None:
             return
-        # With half of the reserve gone the counts wait: the closing entry must have its place.
-        if committer.charged <= committer.limit + RESERVE // 2:
-            committer.add(self._own.counts(Kind.HEARTBEAT, self._place), b"", 0, None)
-        self._timers[1] = self._loop.call_later(0.9 * self._settings.heartbeat_seconds, self._beat)
+        try:
+            # With half of the reserve gone the counts wait: the closing entry must have its place.
+            if committer.charged <= committer.limit + RESERVE // 2:
+                committer.add(self._own.counts(Kind.HEARTBEAT, self._place), b"", 0, None)
+        finally:
+            # As in `_keep_house`: a journal without heartbeats looks like one that has lost its end.
+            self._timers[1] = self._loop.call_later(0.9 * self._settings.heartbeat_seconds, self._beat)
 
     def _not_released(self, sequence: int) -> None:
         reason = f"not acknowledged in {self._settings.release_timeout_seconds:g} s"

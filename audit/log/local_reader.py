@@ -30,9 +30,10 @@ class LocalReader:
 
     def bounds(self, partition: int) -> tuple[int, int]:
         """See `LogReader.bounds`."""
-        self._directory(partition)
+        directory = self._directory(partition)
         mark = self._end(partition)
-        known = segments(self._directory(partition))
+        with translated(directory):
+            known = segments(directory)
         return (known[0][0] if known else 0), (mark.first if mark else 0)
 
     def read(self, partition: int, offset: int, max_bytes: int, timeout: float) -> list[LogEntry]:
@@ -61,12 +62,15 @@ class LocalReader:
 
     def _end(self, partition: int) -> Mark | None:
         reader = self._marks.get(partition)
+        directory = self._directory(partition)
         try:
-            if reader is None:
-                reader = self._marks[partition] = MarkReader(self._directory(partition) / "end")
-            return reader.read()
-        except FileNotFoundError:
-            return None
+            with translated(directory):
+                try:
+                    if reader is None:
+                        reader = self._marks[partition] = MarkReader(directory / "end")
+                    return reader.read()
+                except FileNotFoundError:
+                    return None
         except MarkUnreadable as error:
             raise LogUnavailable(str(error)) from error
 

@@ -10,6 +10,8 @@ from tests.fault.mutation import Mutation, assert_caught, copy_code, params, run
 
 pytestmark = [pytest.mark.fault, pytest.mark.timeout(400)]
 
+BATCHING = "tests/unit/service/test_batching.py"
+TASKS = "tests/unit/service/test_tasks.py"
 WAIT = "tests/fault/gateway/test_wait.py"
 PATH = "tests/integration/test_gateway_path.py"
 DURABLE = "tests/fault/gateway/test_durable_files.py"
@@ -39,6 +41,42 @@ COPIED = (
 )
 
 MUTATIONS = (
+    Mutation(
+        "a task that fails is gone",
+        "service/worker.py",
+        "kept(name, begin, self._not_followed)",
+        "begin()",
+        f"{PATH} -k followed_on",
+    ),
+    Mutation(
+        "only failures that are foreseen are no end",
+        "service/tasks.py",
+        "        except Exception:\n",
+        "        except ArithmeticError:\n",
+        TASKS,
+        short=True,
+    ),
+    Mutation(
+        "a debt that cannot be written holds up the others",
+        "service/debts.py",
+        "            except Exception:\n",
+        "            except ArithmeticError:\n",
+        TASKS,
+    ),
+    Mutation(
+        "what is no answer stops the model on the loop",
+        "service/batching.py",
+        "        except Exception as error:  # noqa: BLE001\n            self._fail",
+        "        except RuntimeError as error:\n            self._fail",
+        f"{BATCHING} -k loop",
+    ),
+    Mutation(
+        "what is no answer stops the model on a thread",
+        "service/batching.py",
+        "        except Exception as error:  # noqa: BLE001 — as",
+        "        except RuntimeError as error:  # as",
+        f"{BATCHING} -k thread",
+    ),
     Mutation(
         "a canary that is to be had by its digest",
         "service/front.py",

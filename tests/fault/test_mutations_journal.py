@@ -155,13 +155,6 @@ MUTATIONS = (
         APPEND,
     ),
     Mutation(
-        "freeing an unanswered request",
-        "audit/journal/segments.py",
-        " or oldest.number >= oldest_request",
-        "",
-        APPEND,
-    ),
-    Mutation(
         "a mark that cannot be read is the end of freeing",
         "audit/journal/reached.py",
         "        except OSError as error:\n",
@@ -177,10 +170,24 @@ MUTATIONS = (
         APPEND,
     ),
     Mutation(
+        "a heartbeat that fails is the last",
+        "audit/journal/journal.py",
+        "        finally:\n            # As in `_keep_house`",
+        "        except ZeroDivisionError:\n            pass\n        else:\n            # As in `_keep_house`",
+        APPEND,
+    ),
+    Mutation(
         "who waits for the log is forgotten after a look that failed",
         "audit/journal/release.py",
         "        finally:\n",
         "        except ZeroDivisionError:\n            pass\n        else:\n",
+        APPEND,
+    ),
+    Mutation(
+        "freeing an unanswered request",
+        "audit/journal/segments.py",
+        " or oldest.number >= oldest_request",
+        "",
         APPEND,
     ),
     Mutation(

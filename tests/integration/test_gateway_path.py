@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import gc
 import gzip
 import json
@@ -23,6 +24,7 @@ from registry.table import encode, model_rows
 from service.auth import add_key, list_keys
 from service.call import Call
 from service.errors import PROBLEM_JSON
+from service.follow import follow as follow_file
 from tests.components.gateway import JSON, Answer, Exchange, Site, ask, open_gateway, until
 from tests.components.packages import credit_onnx_published, credit_package, credit_table, number_package
 
@@ -544,6 +546,28 @@ async def test_a_changed_plan_is_swapped_whole_and_a_bad_one_changes_nothing(sit
     assert second.json == first.json
     assert late.answers.tolist() == pytest.approx(first.json["predictions"], rel=1e-7)
     assert ready.status == 200
+
+
+async def test_what_is_followed_is_followed_on_after_a_failure_that_nobody_expected(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody waits for these tasks: the end of one would leave the gateway with the plan of that moment."""
+    fails = ["plan", "keys", "subject keys"]
+
+    async def follow(*given: Any, **options: Any) -> None:
+        if fails:
+            raise OSError(errno.EMFILE, f"no descriptor for the {fails.pop()}")
+        await follow_file(*given, **options)
+
+    monkeypatch.setattr("service.worker.follow", follow)
+    monkeypatch.setattr("service.tasks.AGAIN_SECONDS", 0.01)
+    async with open_gateway(site) as front:
+        await until(lambda: not fails, "the failures")
+        site.plan.append(("again", site.plan[0][1], "live", 1.0))
+        site.write()
+        await until(lambda: "again" in front.plan, "the new plan")
+        told = await counted(front, 'event="task-failed"')
+    assert float(told.split()[-1]) == 3
 
 
 async def failures(front: Any) -> str:

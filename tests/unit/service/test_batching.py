@@ -79,6 +79,19 @@ async def test_a_failing_batch_fails_its_requests_alone() -> None:
     assert (await own.submit(rows(1))).answers.tolist() == [2]
 
 
+@pytest.mark.parametrize("thread_rows", [100, 1], ids=["on the loop", "on a thread"])
+@pytest.mark.parametrize("given", [None, np.float32(1)], ids=["nothing", "one number"])
+async def test_what_is_no_answer_fails_its_requests_alone(given: Any, thread_rows: int) -> None:
+    """A runtime may give anything; the requests behind it are answered."""
+    model = Model()
+    own = batcher(model, thread_rows=thread_rows)
+    predict, own._predict = own._predict, lambda _: given  # type: ignore[misc]
+    with pytest.raises(PredictionFailed):
+        await asyncio.wait_for(own.submit(rows(1)), 10)
+    own._predict = predict  # type: ignore[misc]
+    assert (await asyncio.wait_for(own.submit(rows(1)), 10)).answers.tolist() == [2]
+
+
 async def test_an_answer_that_is_no_number_fails_its_request_alone() -> None:
     """JSON has no NaN, and nobody can act on one."""
     own = batcher(Model())

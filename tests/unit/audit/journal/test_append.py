@@ -179,6 +179,25 @@ async def test_heartbeats_come_by_themselves(disk) -> None:
     assert kinds(disk) == [Kind.OPENING, Kind.HEARTBEAT, Kind.CLOSING]
 
 
+async def test_a_heartbeat_that_fails_is_not_the_last(disk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A journal without heartbeats looks like one that has lost its end."""
+    journal = open_on(disk, heartbeat_seconds=1)
+    failed = []
+
+    def fails(*_: object) -> bytes:
+        failed.append(1)
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(journal._own, "counts", fails)
+        while not failed:
+            await asyncio.sleep(0.05)
+    async with asyncio.timeout(20):
+        while Kind.HEARTBEAT not in kinds(disk):
+            await asyncio.sleep(0.05)
+    await journal.close()
+
+
 async def test_the_opening_names_the_route_that_the_sidecar_has_chosen(disk) -> None:
     """Absent until it is known; another journal's route is refused."""
     journal = open_on(disk)

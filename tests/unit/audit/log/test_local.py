@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from audit.errors import LogDamaged, LogUnavailable
 from audit.log.frames import encode_frame
 from audit.log.local import LocalLog, LocalWriter
+from tests.components.descriptors import descriptors_left
 from tests.components.process import wait_until
 
 KEY = bytes(16)
@@ -105,6 +107,22 @@ def test_files_of_other_names_are_no_segments(tmp_path: Path) -> None:
         (tmp_path / "0" / name).write_bytes(b"x")
     wrote(log, b"b")
     assert values(log) == [b"a", b"b"]
+
+
+@pytest.mark.parametrize("count", range(4))
+def test_where_no_descriptor_is_left_a_log_does_not_answer(tmp_path: Path, count: int) -> None:
+    """And says so by its own error, which everybody expects of it; then it answers again."""
+    log = LocalLog(tmp_path, "t")
+    wrote(log, b"a")
+    reader = log.reader()
+    with descriptors_left(count), suppress(LogUnavailable):
+        assert reader.bounds(0) == (0, 1)
+        assert reader.read(0, 0, 100, 0)[0].value == b"a"
+        assert count >= 2
+    assert reader.bounds(0) == (0, 1)
+    with descriptors_left(0), pytest.raises(LogUnavailable, match="Too many open files"):
+        reader.bounds(0)
+    reader.close()
 
 
 def test_who_only_reads_makes_nothing(tmp_path: Path) -> None:
