@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from audit.doctor import clock, rights, secrets
 from audit.doctor.base import Outcome
 from audit.journal.identity import KEY_NAME
+from audit.journal.settings import journal_settings
 from audit.notary.keys import FileKey
 from audit.payload_keys import EncryptionSettings
 from audit.settings import LogSettings, NotarySettings
@@ -21,6 +22,8 @@ from service.journals import JOURNALS
 from service.settings import GatewaySettings, TelemetrySettings
 
 if TYPE_CHECKING:
+    from audit.config import Config
+
     from .doctor_checks import Asked
 
 _PUT: Final = "put it there, of mode 0600"
@@ -60,10 +63,17 @@ def _own(asked: Asked) -> Iterator[secrets.Secret]:
         if gateway.subject_keys_file is not None:
             make = "`affiant subjects new-key` makes it"
             yield secrets.Secret("keys of subjects", config.resolve(gateway.subject_keys_file), make)
-        for key in sorted((config.data / JOURNALS).glob(f"*/{KEY_NAME}")):
+        for key in _journal_keys(config):
             yield secrets.Secret(
                 "a journal's key", key, "a journal without its key can sign nothing any more"
             )
+
+
+def _journal_keys(config: Config) -> list[Path]:
+    keys = journal_settings(config).key_directory
+    if keys is None:
+        return sorted((config.data / JOURNALS).glob(f"*/{KEY_NAME}"))
+    return sorted(keys.glob("*"))
 
 
 def _payload_keys(asked: Asked) -> Iterator[secrets.Secret]:

@@ -59,7 +59,7 @@ def drain(
 
     Example: affiant drain --config /etc/affiant/affiant.toml
     """
-    from audit.journal import JournalSettings
+    from audit.journal.settings import journal_settings
     from audit.log import configured_log
     from audit.settings import FluentdSettings, SidecarSettings
     from audit.ship.drain import close_journals, ship
@@ -78,7 +78,7 @@ def drain(
         journals = asyncio.run(
             close_journals(
                 loaded.data,
-                loaded.section("journal", JournalSettings),
+                journal_settings(loaded),
                 opening(loaded.section("gateway", GatewaySettings)),
             )
         )

@@ -18,12 +18,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 
 from audit.config import Config, load, suggest
 from audit.errors import ConfigError
+from audit.journal.settings import journal_settings
 from audit.label_import import NAME, Written, write_labels
 from audit.label_topic import LabelTopic
 from audit.labels import NoLabel, Told
 from audit.log import open_log
 from audit.payload_keys import configured_keyring
-from audit.settings import JournalSettings, LogSettings
+from audit.settings import LogSettings
 
 from .errors import WRONG
 from .label_source import LabelFile, label_of
@@ -126,7 +127,7 @@ def _named(settings: LogSettings, name: str) -> LogSettings:
 def _write(
     config: Config, said: Iterable[Told], service: str, source: str, progress: Callable[[int], None]
 ) -> Written:
-    settings = config.section("journal", JournalSettings)
+    settings = journal_settings(config)
     keyring = configured_keyring(config)
     key = None if keyring is None else keyring.newest
     return asyncio.run(

@@ -12,7 +12,8 @@ import structlog
 
 from audit.config import Config
 from audit.errors import JournalLocked
-from audit.journal import Journal, JournalSettings, Opening
+from audit.journal import Journal, Opening
+from audit.journal.settings import journal_settings
 
 from .settings import GatewaySettings
 
@@ -52,7 +53,7 @@ async def open_journal(
         JournalLocked: all of them are held, for longer than a stop takes.
         JournalError: see `Journal.open`.
     """
-    data, table = config.data, config.section("journal", JournalSettings)
+    data, table = config.data, journal_settings(config)
     numbers = [number, *(other for other in range(settings.workers) if other != number)]
     waited = 0.0
     while True:
@@ -78,7 +79,7 @@ async def close_orphans(config: Config, settings: GatewaySettings) -> None:
     Raises:
         JournalError: see `Journal.open`; one that is locked is somebody's, and left alone.
     """
-    data, table = config.data, config.section("journal", JournalSettings)
+    data, table = config.data, journal_settings(config)
     for directory in orphans(data / JOURNALS, settings.workers):
         try:
             journal = Journal.open(directory, data / SHIPPING / directory.name, table, opening(settings))

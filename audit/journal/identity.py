@@ -13,7 +13,7 @@ from typing import Any, Final
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from audit.errors import JournalDamaged, JournalError
-from audit.files import parse_json
+from audit.files import make_directory, parse_json
 from audit.proof import cbor
 from audit.proof.entry import Key, signing_message
 
@@ -44,12 +44,23 @@ class Identity:
         return cbor.encode({**fields, int(Key.SIGNATURE): signature})
 
 
-def load_identity(
-    directory: Path, disk: Disk, clock: Callable[[], int], random: Callable[[int], bytes]
-) -> Identity:
-    """Read `journal.json` and `key`, or create them in an empty journal. The lock MUST be held.
+def key_path(directory: Path, keys: Path | None) -> Path:
+    """Where a journal's key is: in `keys`, by the journal's name, or beside what it signs."""
+    return directory / KEY_NAME if keys is None else keys / directory.name
 
-    The key comes first: a crash between the two leaves a key without a journal, which is taken up again.
+
+def load_identity(
+    directory: Path,
+    disk: Disk,
+    clock: Callable[[], int],
+    random: Callable[[int], bytes],
+    keys: Path | None = None,
+) -> Identity:
+    """Read `journal.json` and the key, or create them in an empty journal. The lock MUST be held.
+
+    The key comes first: a crash between the two leaves a key without a journal, which is taken up again. With `keys`,
+    [journal] key_directory, a key that lies beside the journal MUST NOT be taken: whoever carries the journal may have
+    put it there.
 
     Raises:
         JournalDamaged: one of them is malformed, or gone from a journal that has segments.
@@ -58,7 +69,14 @@ def load_identity(
     raw = read_file(disk, directory / JOURNAL_NAME, _MAX_JSON)
     if raw is None and any(name.endswith(".seg") for name in disk.list(directory)):
         raise JournalDamaged(f"{directory / JOURNAL_NAME} is gone, but there are segments")
-    key = _load_key(directory / KEY_NAME, disk, random, create=raw is None)
+    path = key_path(directory, keys)
+    if keys is not None:
+        make_directory(keys, exists=disk.is_directory, mkdir=disk.make_directory, sync=disk.sync_directory)
+        if raw is not None and KEY_NAME in disk.list(directory) and path.name not in disk.list(keys):
+            raise JournalError(
+                f"{path} is not there, and {directory / KEY_NAME} is: move it, if it is the gateway's own"
+            )
+    key = _load_key(path, disk, random, create=raw is None)
     if raw is None:
         journal_id = random(16)
         created = datetime.fromtimestamp(clock() // 1_000_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -198,7 +198,7 @@ class Journal:
         worker = worker or ThreadWorker(loop, "journal-segments")
         try:
             disk.lock(lock)
-            identity = load_identity(directory, disk, clock, random)
+            identity = load_identity(directory, disk, clock, random, settings.key_directory)
             found = recover(
                 directory,
                 identity.journal_id,

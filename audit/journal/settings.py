@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Final, Literal, Self
 
 from pydantic import Field, model_validator
 
-from audit.config import Section
+from audit.config import Config, Section
 
 MIB: Final = 1 << 20
 
@@ -43,8 +44,24 @@ class JournalSettings(Section):
     sync: Literal["auto", "thread", "aio"] = "auto"
     """How fdatasync is waited for: a thread, or Linux kernel AIO; `auto` takes what measured better."""
 
+    key_directory: Path | None = None
+    """Where the keys are by which journals are signed, a file for each, named like its journal: a place that the
+    sidecar does not have, so that who carries records cannot sign others. Without it each lies beside what it signs."""
+
     @model_validator(mode="after")
     def _bound_holds_segments(self) -> Self:
         if self.max_bytes < 3 * self.segment_bytes:
             raise ValueError("max_bytes must hold at least three segments (3 × segment_bytes)")
         return self
+
+
+def journal_settings(config: Config) -> JournalSettings:
+    """The `[journal]` table, its paths absolute.
+
+    Raises:
+        ConfigError: names the key, what is wrong, and the nearest key that exists.
+    """
+    found = config.section("journal", JournalSettings)
+    if found.key_directory is None:
+        return found
+    return found.model_copy(update={"key_directory": config.resolve(found.key_directory)})

@@ -70,11 +70,11 @@ def _container(pod: Pod, role: str, container: Mapping[str, Any]) -> Iterator[st
     for mount in container.get("volumeMounts", ()):
         if mount["name"] not in given:
             yield f"mounts {mount['name']}, which is not there"
-    paths = [mount["mountPath"] for mount in container.get("volumeMounts", ())]
-    for path in paths:
+    read = [mount["mountPath"] for mount in container.get("volumeMounts", ()) if mount.get("readOnly")]
+    for mount in container.get("volumeMounts", ()):
         # Nobody can make the folder for a mount below another one that is only read.
-        if any(path != other and path.startswith(f"{other}/") for other in paths):
-            yield f"mounts {path} below another mount"
+        if any(mount["mountPath"].startswith(f"{other}/") for other in read):
+            yield f"mounts {mount['mountPath']} below another mount"
     for variable in container.get("env", ()):
         if variable["name"].endswith(_SECRET) and "value" in variable:
             yield f"{variable['name']} stands in the manifest"

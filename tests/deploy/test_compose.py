@@ -37,6 +37,8 @@ OURS = {
 # Volume → who writes to it, and who reads. `volumes` gives all of them to the common user, and has no network.
 RIGHTS = {
     "data": ({"gateway", "sidecar"}, set()),
+    "journals": ({"gateway"}, {"sidecar"}),
+    "journal-keys": ({"gateway"}, set()),
     "objects": ({"sidecar"}, {"monitor", "controller", "affiant"}),
     "sealed": ({"notary"}, {"sidecar", "affiant"}),
     "public": (

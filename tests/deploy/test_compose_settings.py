@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from audit.config import load
+from audit.journal import JournalSettings
 from audit.settings import NotarySettings, SidecarSettings
 from cli.config_uses import uses
 from cli.main import app, guarded
@@ -139,11 +140,24 @@ def test_what_a_component_uses_is_mounted_in_its_container(project: Project) -> 
             mount for mount in project.mounts(use.component)
             if found[0] == mount["target"] or found[0].startswith(f"{mount['target']}/")
         ]  # fmt: skip
-        assert len(mounts) == 1, (use.component, use.where)
+        assert mounts, (use.component, use.where)
         written = use.what in ("journal", "large payloads", "trees and archive")
-        assert written <= (not mounts[0].get("read_only", False)), use
+        innermost = max(mounts, key=lambda mount: len(mount["target"]))
+        assert written <= (not innermost.get("read_only", False)), use
         looked.add(use.component)
     assert looked == {"gateway", "sidecar", "notary", "controller"}
+
+
+def test_who_ships_journals_cannot_sign_them(project: Project) -> None:
+    """Where the settings have their keys, the gateway has a volume of its own, and the sidecar none."""
+    keys = str(load(SETTINGS).section("journal", JournalSettings).key_directory)
+
+    def has(name: str) -> list[str]:
+        return [each["source"] for each in project.mounts(name) if keys.startswith(each["target"])]
+
+    assert has("gateway") == ["journal-keys"]
+    assert has("sidecar") == []
+    assert [name for name in project.services if has(name)] == ["gateway"]
 
 
 def test_paths_in_commands_are_mounted(project: Project) -> None:

@@ -11,7 +11,7 @@ from audit.notary.keys import FileKey, generate
 from monitoring.controller.token import make_token, read_token
 from service.auth import add_key, read_keys
 from tests.components.journals import write_journal
-from tests.deploy.helm_chart import pod, settings
+from tests.deploy.helm_chart import MATRIX, pod, pods, settings
 
 
 @pytest.fixture
@@ -65,6 +65,53 @@ def test_a_volume_whose_modes_are_changed_at_each_mount_ends_a_journal(tmp_path:
         file.chmod(file.stat().st_mode | 0o660)
     with pytest.raises(JournalError, match="others can read or change it"):
         write_journal(tmp_path, [b"two"], settings=JournalSettings())
+
+
+@pytest.mark.parametrize("name", MATRIX)
+def test_who_ships_journals_cannot_sign_them(name: str) -> None:
+    """Where the settings have the journals' keys, the gateway has its volume, and the sidecar nothing of it; what is
+    signed it reads, and can neither write nor exchange.
+    """
+    of = pod(name, "gateway")
+    tables = settings(name, "gateway")
+    keys, data = Path(tables["journal"]["key_directory"]), Path(tables["data"]["directory"])
+    (whole,) = [each for each in of.container("gateway")["volumeMounts"] if each["name"] == "data"]
+    parts = [each for each in of.container("sidecar")["volumeMounts"] if each["name"] == "data"]
+    assert "subPath" not in whole
+    volume = Path(whole["mountPath"])
+    assert {keys, data} < {volume / each for each in ("journal-keys", "data", "journals")}
+    assert {each["mountPath"]: (each["subPath"], each.get("readOnly", False)) for each in parts} == {
+        str(data): (data.name, False),
+        str(data / "journals"): (f"{data.name}/journals", True),
+    }
+    assert not [each for each in parts if keys.is_relative_to(each["mountPath"])]
+    order = [each["name"] for _, each in of.containers()]
+    assert order.index("journal-keys") < order.index("sidecar")
+    for job in pods(name):
+        if job.component == "drain":
+            assert [each["name"] for _, each in job.containers()] == ["journal-keys", "drain"]
+
+
+def test_keys_that_lay_beside_their_journals_are_moved_once(tmp_path: Path) -> None:
+    """By a pod's first start with this chart, again where that was ended half-way; a journal goes on with its key. One
+    that lies there later, by who carries journals, is nobody's.
+    """
+    shell, flag, script = pod("minimal", "gateway").container("journal-keys")["command"]
+    script = script.replace("/var/lib/affiant", str(tmp_path))
+    settings = JournalSettings(key_directory=tmp_path / "journal-keys")
+    data = tmp_path / "data"
+    for name in ("0", "1"):
+        write_journal(data, [b"one"], name=name)
+    kept = {name: (data / "journals" / name / "key").read_bytes() for name in ("0", "1")}
+    (tmp_path / "journal-keys.new").mkdir(mode=0o700)
+    (data / "journals" / "1" / "key").rename(tmp_path / "journal-keys.new" / "1")
+    for _ in range(2):
+        subprocess.run([shell, flag, script], check=True)
+        assert {each.name: each.read_bytes() for each in (tmp_path / "journal-keys").iterdir()} == kept
+        (data / "journals" / "0" / "key").write_bytes(bytes(32))
+    for name in ("0", "1"):
+        write_journal(data, [b"two"], name=name, settings=settings)
+    assert (tmp_path / "journal-keys").stat().st_mode & 0o777 == 0o700
 
 
 def test_a_notary_whose_key_is_elsewhere_has_none() -> None:

@@ -31,6 +31,7 @@ PIPELINES = "tests/integration/test_pipelines.py"
 FOLLOW = "tests/deploy/test_helm_follow.py"
 VOLUMES = "tests/deploy/test_helm_volumes.py"
 NAMES = "tests/deploy/test_helm_names.py"
+PRIVATE = "tests/deploy/test_helm_private.py"
 EVERY = "tests/unit/cli/test_every.py"
 IN_THE_IMAGE = "tests/integration/cards/test_follow.py::test_the_controller_s_image_has_what_they_need"
 WORKFLOW = "examples/pipelines/github-actions.yml"
@@ -49,6 +50,11 @@ def check(name: str, file: str, old: str, new: str, tests: str, *, short: bool =
 MUTATIONS = (
     # ---------------------------------------------------------------- Compose
     check("who has signed at an earlier start", "deploy/compose/work/prepare.py", "if person not in signed]", "if True]", "tests/deploy/test_compose_prepare.py"),
+    check("a key for who ships", "deploy/compose/compose.yaml", "journals, target: /var/lib/affiant/data/journals, read_only: true, volume: {nocopy: true}}\n", "journals, target: /var/lib/affiant/data/journals, read_only: true, volume: {nocopy: true}}\n      - {type: volume, source: journal-keys, target: /var/lib/affiant/journal-keys, volume: {nocopy: true}}\n", "tests/deploy/test_compose_settings.py"),
+    # ---------------------------------------------------------------- who ships, and who signs
+    check("the journals' keys, for the sidecar", f"{CHART}/_pod.tpl", "{name: data, mountPath: /var/lib/affiant/data, subPath: data}", "{name: data, mountPath: /var/lib/affiant}", PRIVATE),
+    check("and the journals", f"{CHART}/_pod.tpl", "subPath: data/journals, readOnly: true", "subPath: data/journals", PRIVATE),
+    check("keys that are moved again", f"{CHART}/_pod.tpl", "if [ ! -d journal-keys ]; then", "if true; then", PRIVATE),
     # ---------------------------------------------------------------- in a mesh
     check("TLS below the proxy's", f"{CHART}/_wiring.tpl", "(and .Values.certManager.enabled (not .Values.istio.enabled))", ".Values.certManager.enabled", MESH, short=True),
     check("a pod without a proxy", f"{CHART}/_names.tpl", '{{- include "affiant.mesh.labels" .root }}\n', "", MESH),

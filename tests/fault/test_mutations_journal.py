@@ -14,6 +14,7 @@ CRASHES = "tests/fault/disk/test_crash_points.py"
 FAULTS = "tests/fault/disk/test_syscall_faults.py"
 GROWTH = "tests/unit/audit/journal/test_growth.py"
 APPEND = "tests/unit/audit/journal/test_append.py"
+KEYS = "tests/unit/audit/journal/test_keys.py"
 RECOVER = "tests/unit/audit/journal/test_recover.py"
 READER = "tests/unit/audit/journal/test_reader.py"
 COPIED = (
@@ -31,6 +32,13 @@ MUTATIONS = (
         "        except BaseException as error:\n",
         "        except FormatError as error:\n",
         READER,
+    ),
+    Mutation(
+        "a key that somebody has put beside a journal",
+        "audit/journal/identity.py",
+        "KEY_NAME if keys is None else",
+        "KEY_NAME if keys is None or (directory / KEY_NAME).exists() else",
+        KEYS,
     ),
     Mutation(
         "what comes and goes is growth",

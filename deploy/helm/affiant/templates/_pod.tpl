@@ -254,6 +254,49 @@ can read are refused by whoever reads them. So they are copied, once, into memor
 {{- end }}
 {{- end -}}
 
+{{/*
+Keys by which journals are signed: on the gateway's volume, and in no mount of the sidecar, which carries what they sign.
+Before the sidecar is there, and once: keys beside their journals, as they lay before [journal] key_directory, are moved. A key
+that appears there later is nobody's.
+*/}}
+{{- define "affiant.journalKeysContainer" -}}
+- name: journal-keys
+  {{- include "affiant.imageOf" . | nindent 2 }}
+  command:
+    - sh
+    - -ec
+    - |
+      umask 077
+      cd /var/lib/affiant
+      mkdir -p data/journals
+      if [ ! -d journal-keys ]; then
+        mkdir -p journal-keys.new
+        for key in data/journals/*/key; do
+          if [ -f "$key" ]; then
+            of=${key#data/journals/}
+            mv -- "$key" "journal-keys.new/${of%/key}"
+          fi
+        done
+        mv journal-keys.new journal-keys
+      fi
+  securityContext:
+    {{- include "affiant.containerSecurity" .root | nindent 4 }}
+  resources:
+    requests: {cpu: 10m, memory: 16Mi}
+    limits: {cpu: 100m, memory: 32Mi}
+  volumeMounts:
+    - {name: data, mountPath: /var/lib/affiant}
+{{- end -}}
+
+{{/*
+The sidecar's: no keys, and what it ships it only reads. Each is a mount of its own, so that it can put nothing in its place:
+a journal that was exchanged would be signed on after a restart.
+*/}}
+{{- define "affiant.carrierMounts" -}}
+- {name: data, mountPath: /var/lib/affiant/data, subPath: data}
+- {name: data, mountPath: /var/lib/affiant/data/journals, subPath: data/journals, readOnly: true}
+{{- end -}}
+
 {{- define "affiant.rootVolumes" -}}
 {{- if include "affiant.governed" . }}
 - name: root

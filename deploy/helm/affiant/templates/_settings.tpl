@@ -43,6 +43,12 @@
 {{- include "affiant.toml.table" (dict "name" "gateway" "table" $table) -}}
 {{- end -}}
 
+{{- define "affiant.settings.journal" -}}
+{{- $table := deepCopy (default dict .Values.settings.journal) -}}
+{{- $_ := set $table "key_directory" "/var/lib/affiant/journal-keys" -}}
+{{- include "affiant.toml.table" (dict "name" "journal" "table" $table) -}}
+{{- end -}}
+
 {{- define "affiant.settings.sidecar" -}}
 {{- $table := dict "metrics_host" .Values.listen "metrics_port" 9464 "object_store" .Values.objectStore.payloads -}}
 {{- $_ := mergeOverwrite $table (deepCopy (default dict .Values.settings.sidecar)) -}}
@@ -164,11 +170,11 @@
 {{/* (root, component): the file without the plan, which a running gateway follows by itself. */}}
 {{- define "affiant.settings" -}}
 {{- $root := .root -}}
-{{- $named := list "gateway" "sidecar" "notary" "monitor" "controller" "encryption" "telemetry" -}}
-{{- $gateways := list "journal" "fluentd" -}}
+{{- $named := list "gateway" "sidecar" "notary" "monitor" "controller" "encryption" "telemetry" "journal" -}}
+{{- $gateways := list "fluentd" -}}
 {{- $tables := list (include "affiant.settings.data" $root) (include "affiant.settings.log" .) -}}
 {{- if eq .component "gateway" -}}
-{{- $tables = append $tables (include "affiant.settings.gateway" $root) -}}
+{{- $tables = concat $tables (list (include "affiant.settings.gateway" $root) (include "affiant.settings.journal" $root)) -}}
 {{- end -}}
 {{- range $name, $table := $root.Values.settings -}}
 {{- if and $table (not (has $name $named)) (or (eq $.component "gateway") (not (has $name $gateways))) -}}
