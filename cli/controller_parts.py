@@ -42,16 +42,17 @@ def token_of(config: Config, settings: ControllerSettings) -> str:
 
 
 def door_of(config: Config, settings: ControllerSettings) -> Door:
-    """Who is let in: with certificates where the settings name their authority, else with the token.
+    """Who is let in: with certificates where the settings name their authority, else with the token of the file.
 
     Raises:
         KeyRefused: there is no token, or others can read it.
     """
+    from monitoring.controller.token import LiveTokens
     from monitoring.controller.webhook import Door
 
     if settings.client_ca is not None:
-        return Door(None, certificates=True)
-    return Door(token_of(config, settings))
+        return Door(certificates=True)
+    return Door(LiveTokens(config.resolve(settings.token_file)))
 
 
 def tls_of(config: Config, settings: ControllerSettings) -> ServedTls | None:

@@ -67,7 +67,8 @@ class ControllerSettings(Section):
     port: int = Field(9467, ge=0, le=65_535)
     """0 takes a free one and says which."""
     token_file: Path = Path("controller.token")
-    """The webhook's bearer token, mode 0600; `affiant controller token` makes it."""
+    """The webhook's bearer token, mode 0600; `affiant controller token` makes it. Another one that is put there is
+    taken at once; the one before is good for five minutes more."""
     tls_certificate: Path | None = None
     """PEM file with the server's certificate chain."""
     tls_key: Path | None = None

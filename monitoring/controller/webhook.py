@@ -76,9 +76,10 @@ class Ear(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """Who is let in: with the token, or with a certificate that the TLS layer has verified. One of them is there."""
+    """Who is let in: with a token, or with a certificate that the TLS layer has verified. One of them is there."""
 
-    token: str | None
+    tokens: Callable[[], Iterable[str]] = tuple
+    """Those that are good now, asked for each request; from any thread."""
     certificates: bool = False
 
     def opens(self, environ: dict[str, Any]) -> bool:
@@ -86,10 +87,10 @@ class Door:
         if self.certificates:
             return environ.get(_PEER) is True
         scheme, _, given = str(environ.get("HTTP_AUTHORIZATION", "")).partition(" ")
-        wanted = self.token or ""
         # Bytes: compare_digest takes no other text than ASCII, and headers come as Latin-1.
-        same = hmac.compare_digest(given.strip().encode("latin-1", "replace"), wanted.encode())
-        return bool(wanted) and scheme.lower() == "bearer" and same
+        shown = given.strip().encode("latin-1", "replace")
+        same = [hmac.compare_digest(shown, each.encode()) for each in self.tokens() if each]
+        return scheme.lower() == "bearer" and any(same)
 
 
 def application(

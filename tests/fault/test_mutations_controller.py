@@ -12,6 +12,7 @@ pytestmark = pytest.mark.fault
 
 DECIDE, WEIGH = "monitoring/controller/decide.py", "monitoring/controller/weigh.py"
 RUN, WEBHOOK = "monitoring/controller/run.py", "monitoring/controller/webhook.py"
+TOKEN = "monitoring/controller/token.py"
 EVIDENCE, GROUND = "monitoring/controller/evidence.py", "monitoring/controller/ground.py"
 PLACE, WAITING = "monitoring/controller/place.py", "monitoring/controller/waiting.py"
 BURNS, OBJECTIVES = "monitoring/burns.py", "monitoring/slo.py"
@@ -423,11 +424,35 @@ MUTATIONS = (
     Mutation(
         "the token",
         WEBHOOK,
-        '        same = hmac.compare_digest(given.strip().encode("latin-1", "replace"), wanted.encode())\n',
-        "        same = True\n",
+        "        same = [hmac.compare_digest(shown, each.encode()) for each in self.tokens() if each]\n",
+        "        same = [True]\n",
         HEARD,
     ),
-    Mutation("no token", WEBHOOK, "        return bool(wanted) and scheme", "        return scheme", HEARD),
+    Mutation(
+        "no token", WEBHOOK, " for each in self.tokens() if each]", " for each in self.tokens()]", HEARD
+    ),
+    Mutation(
+        "the token that is there now",
+        TOKEN,
+        "            token, why = read_token(self._path), ",
+        "            token, why = self._token, ",
+        HEARD,
+    ),
+    Mutation("the end of the one before", TOKEN, "self._monotonic() >= self._before[1]", "False", HEARD),
+    Mutation(
+        "the one before at all",
+        TOKEN,
+        "            self._before = self._token, self._monotonic() + GRACE\n",
+        "",
+        HEARD,
+    ),
+    Mutation(
+        "the last good one",
+        TOKEN,
+        "            token, why = self._token, str(error)",
+        '            token, why = "", str(error)',
+        HEARD,
+    ),
     Mutation("the door", WEBHOOK, "        if not door.opens(environ):\n", "        if False:\n", HEARD),
     Mutation("the size", WEBHOOK, "    if int(length) > MOST_BYTES:\n", "    if False:\n", HEARD),
     Mutation(

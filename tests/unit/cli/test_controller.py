@@ -51,11 +51,12 @@ def test_the_last_decisions_are_shown(tmp_path: Path, way: str) -> None:
 
 def test_a_wrong_token_is_said(tmp_path: Path) -> None:
     """And the token is in no message."""
-    path = tmp_path / "controller.token"
-    make_token(path)
+    path = tmp_path / "other.token"
+    make_token(tmp_path / "controller.token")
     with running(tmp_path, "") as config:
-        path.unlink()
         make_token(path)
+        settings = Path(config[-1])
+        settings.write_text(f'{settings.read_text()}token_file = "{path.name}"\n')
         done = affiant("controller", "decisions", *config)
     assert done.code == 3
     assert "answers 401" in done.err

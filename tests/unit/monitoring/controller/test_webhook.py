@@ -19,12 +19,13 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
+from structlog.testing import capture_logs
 
 from audit.errors import AuditError, KeyRefused
 from audit.served_tls import ServedTls
 from monitoring.controller import webhook
 from monitoring.controller.metrics import ControllerMetrics
-from monitoring.controller.token import make_token, read_token
+from monitoring.controller.token import GRACE, LiveTokens, make_token, read_token
 from monitoring.controller.waiting import Full
 from monitoring.controller.webhook import (
     MOST_BYTES,
@@ -86,7 +87,7 @@ class Site:
 def site(door: Door | None = None, tls: ServedTls | None = None) -> Iterator[Site]:
     """A server that listens."""
     found = Site(0, Ear(), ControllerMetrics())
-    pages = application(found.ear, door or Door(TOKEN), found.metrics, lambda: found.also)
+    pages = application(found.ear, door or Door(lambda: (TOKEN,)), found.metrics, lambda: found.also)
     with WebhookServer("127.0.0.1", 0, pages, tls) as server:
         found.port = server.port
         yield found
@@ -125,8 +126,8 @@ def test_another_scheme_is_none(open_site: Site) -> None:
 def test_no_token_opens_nothing() -> None:
     """An empty one is none, whatever somebody gives."""
     for given in ("Bearer ", "Bearer", ""):
-        assert not Door(None).opens({"HTTP_AUTHORIZATION": given})
-        assert not Door("").opens({"HTTP_AUTHORIZATION": given})
+        assert not Door().opens({"HTTP_AUTHORIZATION": given})
+        assert not Door(lambda: ("",)).opens({"HTTP_AUTHORIZATION": given})
 
 
 @pytest.mark.parametrize(
@@ -249,7 +250,7 @@ def test_who_says_a_byte_now_and_then_is_cut_off(
 
 def test_an_address_that_is_taken_is_said(open_site: Site) -> None:
     """With the table of the settings."""
-    pages = application(Ear(), Door(TOKEN), ControllerMetrics())
+    pages = application(Ear(), Door(lambda: (TOKEN,)), ControllerMetrics())
     with pytest.raises(AuditError, match=r"\[controller\] cannot listen on 127.0.0.1"):
         WebhookServer("127.0.0.1", open_site.port, pages)
 
@@ -274,6 +275,57 @@ def test_a_token_is_made_once_and_read_by_its_owner_alone(tmp_path: Path) -> Non
         path.write_text(wrong)
         with pytest.raises(KeyRefused, match="holds no token"):
             read_token(path)
+
+
+def test_a_token_that_was_changed_opens_and_the_one_before_for_a_while(tmp_path: Path) -> None:
+    """Senders and the controller have it at different times; who holds an old one does not for ever."""
+    path, now = tmp_path / "controller.token", [0.0]
+    make_token(path)
+    found = [read_token(path)]
+    with site(Door(LiveTokens(path, lambda: now[0]))) as served:
+
+        def let_in() -> list[bool]:
+            return [served.ask("GET", "/decisions", token=each)[0] == 200 for each in found]
+
+        def change() -> None:
+            path.unlink()
+            make_token(path)
+            found.append(read_token(path))
+
+        assert let_in() == [True]
+        change()
+        assert let_in() == [True, True]
+        now[0] += GRACE - 1
+        assert let_in() == [True, True]
+        now[0] += 1
+        assert let_in() == [False, True]
+        change()
+        assert let_in() == [False, True, True]
+        change()
+        assert let_in() == [False, False, True, True]
+
+
+def test_a_token_that_is_none_leaves_the_last_good_one(tmp_path: Path) -> None:
+    """Gone, empty, or for others to read: said once, without the token, and taken when it is one."""
+    path = tmp_path / "controller.token"
+    make_token(path)
+    first = read_token(path)
+    tokens = LiveTokens(path)
+    with capture_logs() as logs:
+        path.unlink()
+        assert [tokens(), tokens()] == [(first,)] * 2
+        path.touch(0o600)
+        assert [tokens(), tokens()] == [(first,)] * 2
+        path.write_text("n" * 43)
+        path.chmod(0o640)
+        assert tokens() == (first,)
+        path.chmod(0o600)
+        assert tokens() == ("n" * 43, first)
+    assert [each["log_level"] for each in logs] == ["warning"] * 3 + ["info"]
+    assert first not in str(logs)
+    assert "n" * 43 not in str(logs)
+    with pytest.raises(KeyRefused, match="is not there"):
+        LiveTokens(tmp_path / "none")
 
 
 class Authority:
@@ -319,7 +371,7 @@ def test_certificates_open_the_door_and_nothing_else_does(tmp_path: Path) -> Non
     """Of the authority that the settings name; probes need none; the token is none."""
     ours, other = Authority(tmp_path, "ours"), Authority(tmp_path, "other")
     server = ours.issue("server")
-    with site(Door(None, certificates=True), ServedTls("controller", server, server, ours.path)) as found:
+    with site(Door(certificates=True), ServedTls("controller", server, server, ours.path)) as found:
 
         def client(certificate: Path | None) -> ssl.SSLContext:
             context = ssl.create_default_context(cafile=str(ours.path))
