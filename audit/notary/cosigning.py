@@ -8,7 +8,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol
@@ -20,6 +21,7 @@ from audit.proof.note import Signature
 
 LATE_SECONDS: Final = 0.25
 """How long sealing waits for witnesses that the quorum does not need."""
+_NUMBER: Final = re.compile(r"\d+")
 
 
 class Cosigner(Protocol):
@@ -48,6 +50,8 @@ class Vouched:
     """Why the others do not vouch for it."""
     contradict: tuple[str, ...]
     """Those of them that say that the log was forked."""
+    news: tuple[str, ...] = ()
+    """Those of the missing's reasons that were not given before, since that witness last vouched."""
 
 
 class _Asked(NamedTuple):
@@ -65,6 +69,7 @@ class Cosigners:
         self._late = late
         self._pool = ThreadPoolExecutor(max(1, len(self._cosigners)), "witness")
         self._asked: dict[int, _Asked] = {}
+        self._said: dict[int, set[str]] = {}
 
     def ask(self, checkpoint: Checkpoint, note: bytes, nodes: Nodes) -> Vouched:
         """Show a head to all of them.
@@ -99,19 +104,33 @@ class Cosigners:
         return frozenset(each.answer.result() for each in self._asked.values() if _vouches(each, note))
 
     def _collect(self, note: bytes) -> Vouched:
-        signatures, missing, contradict = self._signatures(note), [], []
+        signatures, contradict = self._signatures(note), []
+        missing: dict[int, str] = {}
         for number, asked in list(self._asked.items()):
             if not _answered(asked) or (asked.note != note and asked.answer.exception() is None):
-                missing.append(f"{self._cosigners[number]!r}: has not answered yet")
+                missing[number] = f"{self._cosigners[number]!r}: has not answered yet"
                 continue
             del self._asked[number]
             if error := asked.answer.exception():
-                missing.append(str(error))
+                missing[number] = str(error)
                 if isinstance(error, WitnessContradicts):
                     contradict.append(str(error))
         if contradict and len(self._cosigners) - len(contradict) < max(self._quorum, 1):
             raise WitnessContradicts("; ".join(contradict))
-        return Vouched(signatures, tuple(missing), tuple(contradict))
+        return Vouched(signatures, tuple(missing.values()), tuple(contradict), self._news(missing))
+
+    def _news(self, missing: Mapping[int, str]) -> tuple[str, ...]:
+        """A witness that is away for a week is asked at each head, and has two or three reasons in turn. Of two that
+        differ in their numbers alone (a size, a time) one is told.
+        """
+        self._said = {number: self._said.get(number, set()) for number in missing}
+        news = []
+        for number, reason in missing.items():
+            said, kind = self._said[number], _NUMBER.sub("", reason)
+            if kind not in said:
+                said.add(kind)
+                news.append(reason)
+        return tuple(news)
 
 
 def _answered(asked: _Asked) -> bool:

@@ -60,6 +60,8 @@ class Sealed:
     """Why the others do not."""
     contradict: tuple[str, ...] = ()
     """Those of them that say that the log was forked."""
+    news: tuple[str, ...] = ()
+    """Those of the reasons that were not given before."""
 
 
 class Seal:
@@ -218,7 +220,9 @@ class Seal:
         # 6. The checkpoint is published, once enough of them vouch for it.
         if len(vouched.signatures) >= self._quorum:
             head.publish(with_signatures(note, sorted(vouched.signatures)))
-        return Sealed(state, head.published, len(vouched.signatures), vouched.missing, vouched.contradict)
+        return Sealed(
+            state, head.published, len(vouched.signatures), vouched.missing, vouched.contradict, vouched.news
+        )
 
     def begin_archive(self, end: int) -> None:
         """Decide that the offsets from `state.archived` to `end` make the next file: one swap, before it is written.

@@ -379,7 +379,7 @@ class Session:
         self._sealed_at = self._shop.monotonic()
         self._status.missing = sealed.missing
         self._status.witness_failures += len(sealed.missing)
-        for reason in sealed.missing:
+        for reason in sealed.news:
             self._say.warning("a witness does not vouch", reason=reason)
         self._contradict("; ".join(sealed.contradict))
 

@@ -167,6 +167,20 @@ MUTATIONS = (
         REFUSALS,
     ),
     Mutation(
+        "a witness that is away is told of at each head",
+        SESSION,
+        "for reason in sealed.news:",
+        "for reason in sealed.missing:",
+        SESSIONS,
+    ),
+    Mutation(
+        "numbers make another reason",
+        "audit/notary/cosigning.py",
+        '_NUMBER.sub("", reason)',
+        "reason",
+        SESSIONS,
+    ),
+    Mutation(
         "no quorum",
         SEAL,
         "        if len(vouched.signatures) >= self._quorum:",

@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from structlog.testing import capture_logs
 
 from audit.archive import Archive
-from audit.errors import LogUnavailable, OffsetGone, WitnessContradicts
+from audit.errors import LogUnavailable, OffsetGone, WitnessContradicts, WitnessUnavailable
 from audit.log.base import Finding, LogEntry, LogWriter, Topic
 from audit.notary import partition as partition_module
 from audit.notary import session as session_module
@@ -519,6 +520,36 @@ def test_one_witness_of_two_that_says_so_is_told_and_sealing_goes_on() -> None:
             assert partition.status.published == len(world.log.values)
             assert bool(partition.status.missing) == lying
     assert partition.untold.counts["witness"] == 2
+
+
+class Absent(StrictWitness):
+    """Does not answer, for another reason each time; vouches at the end."""
+
+    def __init__(self, *reasons: str) -> None:
+        super().__init__("absent")
+        self.reasons = list(reasons)
+
+    def cosign(self, checkpoint: Checkpoint, note: bytes, nodes: Nodes) -> Signature:
+        if self.reasons and (reason := self.reasons.pop(0)):
+            raise WitnessUnavailable(f"absent: {reason}")
+        return super().cosign(checkpoint, note, nodes)
+
+
+def test_a_witness_that_is_away_is_told_of_once_a_reason() -> None:
+    """It is asked at each head, several times a second, for as long as it is away; the metrics count that."""
+    reasons = ("no answer in 5 s", "refused", "no answer in 7 s", "refused", "", "refused", "refused")
+    world = World()
+    partition = Partition(replace(world.workshop(), cosigners=lambda: (Absent(*reasons),)), 0)
+    with closing(Session(partition._workshop, partition)) as session, capture_logs() as told:
+        while session._seal.size < len(world.log.values):
+            session._take(0.01)
+        for _ in range(len(reasons) + 1):
+            session._seal_now()
+    assert [each["reason"] for each in told if each["event"] == "a witness does not vouch"] == [
+        "absent: no answer in 5 s", "absent: refused", "absent: refused",
+    ]  # fmt: skip
+    assert partition.status.witness_failures == 6
+    assert partition.status.missing == ()
 
 
 class Hiccups(Key):
