@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
+from tests.components.cluster import Objects, cluster
 from tests.components.exported import exported
 from tests.components.kubernetes import Refused, kubeconform, render
 from tests.components.prometheus import promtool
-from tests.deploy.helm_chart import CHART, MATRIX, ROOT, the
+from tests.deploy.helm_chart import CHART, MATRIX, ROOT, Manifest, the
 
 
 def test_autoscalers_ask_for_metrics_that_there_are() -> None:
@@ -189,3 +192,52 @@ def test_the_adapter_serves_the_metric_that_the_autoscaler_asks_for(tmp_path: Pa
     (tmp_path / "case.yml").write_text(yaml.safe_dump({"tests": [case]}))
     done = promtool("test", "rules", tmp_path / "case.yml")
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+SCALED = {"gateway": ("StatefulSet", "affiant-gateway"), "monitor": ("Deployment", "affiant-monitor")}
+AUTOSCALED = (
+    "--set",
+    "gateway.autoscaling.kind=keda,monitor.autoscaling.kind=keda,prometheus.address=http://prometheus",
+)
+
+
+def workloads(there: Objects, *given: str) -> dict[tuple[str, str], Manifest]:
+    """Gateways and monitors as an upgrade writes them, where `there` is in the cluster."""
+    with cluster(there) as asked:
+        found = yaml.load_all(render(CHART, [MATRIX["minimal"]], *asked, *given), Loader=yaml.CSafeLoader)
+        return {
+            (each["kind"], each["metadata"]["name"]): each
+            for each in found
+            if each and (each["kind"], each["metadata"]["name"]) in SCALED.values()
+        }
+
+
+def scaled(them: Mapping[tuple[str, str], Manifest], to: int) -> dict[tuple[str, str], Any]:
+    """The same, as an autoscaler or a person has left them."""
+    return {where: each | {"spec": each["spec"] | {"replicas": to}} for where, each in them.items()}
+
+
+def said(them: Mapping[tuple[str, str], Manifest]) -> list[Any]:
+    """How many pods the manifests say."""
+    return [them[where]["spec"].get("replicas") for where in SCALED.values()]
+
+
+def test_who_is_switched_to_an_autoscaler_stays_as_many() -> None:
+    """And is said in each manifest from then on, as one that leaves it out would make it 1."""
+    before = workloads({})
+    assert said(before) == [3, 1]
+    switched = workloads(scaled(before, 7), *AUTOSCALED)
+    assert said(switched) == [7, 7]
+    assert said(workloads(scaled(switched, 9), *AUTOSCALED)) == [9, 9]
+    assert said(workloads(scaled(switched, 0), *AUTOSCALED)) == [0, 0]
+    assert said(workloads(scaled(switched, 9))) == [3, 1]  # back: who upgrades says how many
+
+
+def test_where_an_autoscaler_has_always_decided_nothing_is_said() -> None:
+    """Neither at first nor later: an old manifest that comes back must not bring its day's number."""
+    first = workloads({}, *AUTOSCALED)
+    assert said(first) == [None, None]
+    assert said(workloads(scaled(first, 5), *AUTOSCALED)) == [None, None]
+    by_hand = workloads(scaled(first, 5))
+    assert said(by_hand) == [3, 1]
+    assert said(workloads(scaled(by_hand, 5), *AUTOSCALED)) == [5, 5]  # it is not marked any more

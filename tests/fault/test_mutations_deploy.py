@@ -139,6 +139,9 @@ MUTATIONS = (
     check("a file that says it went well", "cli/every.py", "                once()\n                _touched(touch)\n", "                _touched(touch)\n                once()\n", EVERY),
     check("an image without templates", "requirements/monitoring.txt", "jinja2==", "jinja==", IN_THE_IMAGE),
     # ---------------------------------------------------------------- of a release that is there
+    check("one pod at the switch", f"{CHART}/autoscaling.yaml", "{{- $live.spec.replicas | int64 -}}", "", f"{SCALING}::test_who_is_switched_to_an_autoscaler_stays_as_many", short=True),
+    check("a manifest that says no more", f"{CHART}/autoscaling.yaml", "{{- if not . -}}\nannotations:", "{{- if true -}}\nannotations:", f"{SCALING}::test_who_is_switched_to_an_autoscaler_stays_as_many"),
+    check("the number of a day", f"{CHART}/autoscaling.yaml", '(ne (dig "metadata" "annotations" "affiant.dev/replicas" "" $live) "autoscaler")', "true", f"{SCALING}::test_where_an_autoscaler_has_always_decided_nothing_is_said"),
     check("claims that cannot change", f"{CHART}/_refused.tpl", '(ne (include "affiant.bytes" $has | float64) $room)', "false", VOLUMES),
     check("a size by its letters", f"{CHART}/_refused.tpl", '(ne (include "affiant.bytes" $has | float64) $room)', "(ne $has $v.gateway.persistence.size)", VOLUMES),
     check("every size", "docs/kubernetes.md", "'s/^\\( *storage:\\) .*/", "'s/\\( *storage:\\) .*/", VOLUMES),
