@@ -203,6 +203,14 @@ def test_a_gateway_outlives_nothing_that_it_needs() -> None:
         assert [each for each in mounts if each["name"] == claim["metadata"]["name"]]
 
 
+def test_an_update_that_hangs_is_put_right_by_the_next_one() -> None:
+    """With pods in order the controller would wait for the one that is wrong, until somebody deletes it."""
+    for name in MATRIX:
+        (stateful,) = of_kind(name, "StatefulSet")
+        assert stateful["spec"]["podManagementPolicy"] == "Parallel"
+        assert stateful["spec"]["updateStrategy"] == {"type": "RollingUpdate"}  # of all pods, one by one
+
+
 def test_a_pause_before_the_end_is_there_or_it_is_none() -> None:
     """Clusters before 1.33 refuse one of no seconds; the time to end is shorter by it."""
     (stateful,) = of_kind("minimal", "StatefulSet")

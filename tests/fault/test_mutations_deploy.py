@@ -115,6 +115,7 @@ MUTATIONS = (
     check("an action by its tag", WORKFLOW, f"actions/checkout@{'0' * 40}", "actions/checkout@v4", f"{PIPELINES}::test_whose_actions_the_workflow_runs_is_said_by_their_commit"),
     check("an image that judges", "examples/credit/pipeline/Dockerfile", '"repro", "train"', '"repro"', f"{PIPELINES}::test_the_training_image_has_what_its_stages_run"),
     # ---------------------------------------------------------------- what follows by itself
+    check("pods in order", f"{CHART}/gateway.yaml", "podManagementPolicy: Parallel", "podManagementPolicy: OrderedReady", "tests/deploy/test_helm.py::test_an_update_that_hangs_is_put_right_by_the_next_one"),
     check("a pause of nothing", f"{CHART}/gateway.yaml", "{{- with $gateway.preStopSeconds }}", "{{- with toString $gateway.preStopSeconds }}", "tests/deploy/test_helm.py::test_a_pause_before_the_end_is_there_or_it_is_none"),
     check("two runs at once", f"{CHART}/follow.yaml", "concurrencyPolicy: Forbid", "concurrencyPolicy: Allow", FOLLOW),
     check("who reads writes", f"{CHART}/follow.yaml", 'if or (eq .job "cards") $own', "if true", FOLLOW, short=True),
