@@ -28,7 +28,9 @@ class Asked:
     latency: Dense = field(default_factory=lambda: np.zeros(_LATENCIES, np.int64))
     """Answered requests by their time (`LATENCY_BOUNDS`)."""
     scores: tuple[Dense, ...] = ()
-    """Of a rollout's side: rows by each score, in bins that both sides share (leading/scores.py)."""
+    """Of a rollout's side: rows by each score, in parts that both sides share, by where a row's bin ends …"""
+    begins: tuple[Dense, ...] = ()
+    """… and by where it begins (leading/scores.py); none in a comparison of before."""
     statuses: Counter[int] = field(default_factory=Counter)
     """Requests by HTTP status; 0: accepted and never answered."""
 
@@ -65,7 +67,7 @@ class Asked:
             "rows": self.rows, "positive": self.positive, "confidence": self.confidence.tolist(),
             "latency": self.latency.tolist(), "scores": [each.tolist() for each in self.scores],
             "statuses": {str(key): n for key, n in sorted(self.statuses.items())},
-        }  # fmt: skip
+        } | ({"begins": [each.tolist() for each in self.begins]} if self.begins else {})  # fmt: skip
 
     @classmethod
     def read(cls, content: Mapping[str, Any]) -> Self:
@@ -75,11 +77,12 @@ class Asked:
             found = cls(
                 int(content["rows"]), int(content["positive"]), np.array(content["confidence"], np.int64),
                 np.array(content["latency"], np.int64),
-                tuple(np.array(each, np.int64) for each in content["scores"]), statuses,
+                tuple(np.array(each, np.int64) for each in content["scores"]),
+                tuple(np.array(each, np.int64) for each in content.get("begins", ())), statuses,
             )  # fmt: skip
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise DetectError(f"not what was asked of a slot: {error}") from error
-        if any(each.ndim != 1 for each in found.scores):
+        if any(each.ndim != 1 for each in (*found.scores, *found.begins)):
             raise DetectError("not what was asked of a slot: its scores are of one column alone")
         if found.confidence.shape != (CONFIDENCE_BINS,) or found.latency.shape != (_LATENCIES,):
             raise DetectError("not what was asked of a slot: other bins")

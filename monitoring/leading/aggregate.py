@@ -213,7 +213,7 @@ class Aggregate:
         """By what scores of a service's canary and live are compared: live's reference."""
         live = next((of for of in self.served if (of.service, of.slot) == (service, "live")), None)
         profile = None if live is None else self._packages.get(live.service, live.digest)
-        return () if profile is None else tuple(cuts_of(column) for column in profile.reference.scores)
+        return () if profile is None else cuts_of(profile.reference.scores)
 
     def begin(self, of: Of, since: int, judged: Judged) -> Life | None:
         """A new life; None: there is no such package."""

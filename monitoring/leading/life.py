@@ -19,7 +19,7 @@ from monitoring.panes import Of, Pane, Slot, Tally
 from monitoring.read import Profile
 from registry.deployment import Rollout
 
-from .scores import shared_bins, shared_counts
+from .scores import shared_bins, shared_counts, single_parts
 
 WINDOWS: Final = 8
 """Of rows that evidence is made of, at least where there are so many: detectors need more than distances do."""
@@ -132,7 +132,9 @@ class Comparing:
 
     rollout: Rollout
     cuts: tuple[NDArray[np.float32], ...]
-    """Of each score that both sides are counted by."""
+    """Of each score that both sides are counted by …"""
+    coarse: bool = False
+    """… and whether a bin counts by its upper edge alone: as a comparison of before had it."""
     sides: dict[Slot, Asked] = field(default_factory=dict)
     ranges: dict[int, tuple[int, int]] = field(default_factory=dict)
     """Partition → the offsets [first, end) of the panes that were looked at."""
@@ -141,18 +143,25 @@ class Comparing:
     them again."""
     newest: int = 0
     """The largest time of such a pane, ms since 1970 UTC by the log's clock; 0: there was none."""
-    _bins: dict[Of, list[NDArray[np.intp]]] = field(default_factory=dict)
+    _bins: dict[Of, tuple[list[NDArray[np.intp]], list[NDArray[np.intp]]]] = field(default_factory=dict)
+    """Package → the parts in which its bins begin, and those in which they end, of each score."""
 
     @property
     def parts(self) -> list[int]:
         """Bins of each score."""
         return [len(each) + 1 for each in self.cuts]
 
+    @property
+    def single(self) -> list[list[int]]:
+        """Of each score the parts that hold one value alone."""
+        return [np.flatnonzero(single_parts(each)).tolist() for each in self.cuts]
+
     def side(self, slot: Slot) -> Asked:
         """Of a slot."""
         found = self.sides.get(slot)
         if found is None:
-            found = self.sides[slot] = Asked(scores=tuple(np.zeros(each, np.int64) for each in self.parts))
+            begins, scores = (tuple(np.zeros(each, np.int64) for each in self.parts) for _ in range(2))
+            found = self.sides[slot] = Asked(scores=scores, begins=() if self.coarse else begins)
         return found
 
     def _place(self, pane: Pane) -> None:
@@ -182,12 +191,7 @@ class Comparing:
             side.add(tally)
             profile = profile_of(of)
             if profile is not None:
-                if of not in self._bins:
-                    columns = zip(profile.reference.scores, self.cuts, strict=False)
-                    self._bins[of] = [shared_bins(column, cuts) for column, cuts in columns]
-                counts = shared_counts(tally, self._bins[of], self.parts)
-                for at, more in enumerate(counts):
-                    side.scores[at][:] += more
+                self._add_scores(side, of, tally, profile)
         # Of a canary alone, all that canaries were asked: events of before have it so, and MUST come out again.
         slots = _SIDES if self.rollout.alone else ("live",)
         for where, statuses in pane.statuses.items():
@@ -195,3 +199,12 @@ class Comparing:
                 self.side(where.slot).count(statuses)
         if not self.rollout.alone:
             self.side("canary").count(pane.asked(Of(service, self.rollout.digest, "canary")))
+
+    def _add_scores(self, side: Asked, of: Of, tally: Tally, profile: Profile) -> None:
+        if of not in self._bins:
+            columns = zip(profile.reference.scores, self.cuts, strict=False)
+            found = [shared_bins(column, cuts, coarse=self.coarse) for column, cuts in columns]
+            self._bins[of] = [first for first, _ in found], [last for _, last in found]
+        for bins, counts in zip(self._bins[of], (side.begins, side.scores), strict=True):
+            for count, more in zip(counts, shared_counts(tally, bins, self.parts), strict=False):
+                count[:] += more

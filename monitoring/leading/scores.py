@@ -1,4 +1,12 @@
-"""Scores of two packages in bins that they share: at the quantiles of what live's reference scores."""
+"""Scores of two packages in parts that they share, cut at the quantiles of what live's reference scores.
+
+A package's scores are known to the bins of its own reference. One that a cut divides lies in several parts: it is
+counted in the first as what begins there, and in the last as what ends there, so that the share below each cut is known
+from both sides. Whether a part holds one value alone the cuts tell; in any other, scores may lie anywhere.
+
+Comparisons that were signed before had about COARSE parts, and counted a bin by its upper edge alone. They MUST come
+out again as they were.
+"""
 
 from __future__ import annotations
 
@@ -12,35 +20,77 @@ from monitoring.panes import Tally
 from monitoring.panes.counts import Dense
 from registry.reference import EXTRA, Column
 
-PARTS: Final = 20
+COARSE: Final = 20
+_FEWEST: Final = 32
+_MOST: Final = 256
+_ALL: Final = 2048
+"""Parts of a score at least, at most, and of all scores together: an event has the counts of all of them."""
 
 
-def cuts_of(column: Column) -> NDArray[np.float32]:
-    """Ascending values that cut a reference's scores into about PARTS equal parts."""
+def coarse_cuts(column: Column) -> NDArray[np.float32]:
+    """Ascending values that cut a reference's scores into about COARSE equal parts: as comparisons of before had."""
     if not len(column.edges):
         return np.empty(0, np.float32)
+    return np.unique(column.edges[_places(column, COARSE)])
+
+
+def cuts_of(columns: Sequence[Column]) -> tuple[NDArray[np.float32], ...]:
+    """Of each score, ascending values that cut its reference into equal parts, and its atoms off from all else."""
+    parts = max(_FEWEST, min(_MOST, _ALL // max(1, len(columns))))
+    return tuple(_cuts(column, parts) for column in columns)
+
+
+def _cuts(column: Column, parts: int) -> NDArray[np.float32]:
+    edges = column.edges
+    if not len(edges):
+        return np.empty(0, np.float32)
+    found = edges[np.append(_places(column, parts), len(edges) - 1)]
+    # A reference has an edge just below each of its atoms; below the least of all values this one takes its place.
+    beneath = _before(found)
+    atoms = beneath[np.isin(beneath, edges)]
+    return np.unique(np.concatenate([found, atoms, [_before(column.minimum)]])).astype(np.float32)
+
+
+def _places(column: Column, parts: int) -> NDArray[np.intp]:
     share = np.cumsum(column.counts) / max(1, int(column.counts.sum()))
-    places = np.searchsorted(share, np.arange(1, PARTS) / PARTS)
-    return np.unique(column.edges[np.minimum(places, len(column.edges) - 1)])
+    places = np.searchsorted(share, np.arange(1, parts) / parts)
+    return np.minimum(places, len(column.edges) - 1)
 
 
-def shared_bins(column: Column, cuts: NDArray[np.float32]) -> NDArray[np.intp]:
-    """In which of len(cuts) + 1 bins each bin of a column lies, by its upper edge; -1: in none (missing).
+def _before(values: NDArray[np.float32] | np.float32) -> NDArray[np.float32]:
+    with np.errstate(over="ignore"):  # the most negative float32 has only -inf before it
+        return np.asarray(np.nextafter(values, np.float32(-np.inf)), np.float32)
 
-    A column's bin that a cut divides is counted above or below it whole: at most 1 / 1024 of its reference.
+
+def single_parts(cuts: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Which of the len(cuts) + 1 parts hold one float32 value alone."""
+    inner = cuts[:-1] == _before(cuts[1:])
+    return np.concatenate([[False], inner, [False]])[: len(cuts) + 1]
+
+
+def shared_bins(
+    column: Column, cuts: NDArray[np.float32], *, coarse: bool = False
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """In which of len(cuts) + 1 parts each bin of a column begins, and in which it ends; -1: in none (missing).
+
+    `coarse`: as comparisons of before had it: what is below the least value ends with that.
     """
     last = len(cuts)
-    inner = np.searchsorted(cuts, column.edges, side="left")
-    below = int(np.searchsorted(cuts, column.minimum, side="left"))
+    ends = np.searchsorted(cuts, column.edges, side="left")
+    least = int(np.searchsorted(cuts, column.minimum, side="left"))
+    # A bin has what is above the edge before it.
+    begins = np.concatenate([[least], np.searchsorted(cuts, column.edges, side="right")]).astype(np.intp)
+    above = int(begins[-1]) if len(column.edges) else 0
     extra = {
-        "missing": -1,
-        "negative_infinity": 0,
-        "positive_infinity": last,
-        "below": below,
-        "above": last,
-        "unseen": -1,
+        "missing": (-1, -1),
+        "negative_infinity": (0, 0),
+        "positive_infinity": (last, last),
+        "below": (0, least if coarse else int(np.searchsorted(cuts, _before(column.minimum), side="left"))),
+        "above": (above, last),
+        "unseen": (-1, -1),
     }
-    return np.concatenate([inner, [extra[each] for each in EXTRA]]).astype(np.intp)
+    first = np.concatenate([begins[:-1], [extra[each][0] for each in EXTRA]])
+    return first.astype(np.intp), np.concatenate([ends, [extra[each][1] for each in EXTRA]]).astype(np.intp)
 
 
 def shared_counts(tally: Tally, bins: Sequence[NDArray[np.intp]], parts: Sequence[int]) -> list[Dense]:

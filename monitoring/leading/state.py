@@ -106,7 +106,10 @@ def _restore_comparing(known: Comparing, content: Mapping[str, Any]) -> None:
         reached = {int(partition): dict(of) for partition, of in content["reached"].items()}
     except (DetectError, KeyError, TypeError, ValueError, AttributeError):
         return
-    if all([len(each) for each in side.scores] == known.parts for side in sides.values()):
+    if all(
+        [[len(n) for n in of] for of in (side.begins, side.scores)] == [known.parts] * 2
+        for side in sides.values()
+    ):
         known.sides, known.ranges, known.reached, known.newest = sides, ranges, reached, newest
 
 

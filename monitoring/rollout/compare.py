@@ -20,10 +20,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from monitoring.errors import DetectError
 from monitoring.slo import MINIMUM_BAD, Counted, Objective, burn_limit, of_confidence, of_latency
 
-from .questions import NOTHING, Counts, Found, Levels, distance, resolution, share, slower
+from .questions import NOTHING, Counts, Found, Levels, Parts, apart, distance, resolution, share, slower
 from .tolerances import Tolerances
 
 _SLOTS: Final = 2
@@ -44,7 +47,9 @@ class Side:
         rows: that were answered.
         latency: [bounds + 1] answered requests by their time; the last beyond all bounds.
         confidence: [bins] rows by their largest class probability; none of a regression.
-        scores: of each score [bins] rows, in bins that both sides share.
+        scores: of each score [parts] rows, in parts that both sides share, by that in which a row's bin ends.
+        begins: the same by the part in which it begins; none in a comparison of before.
+        single: of each score [parts], which of them hold one value alone; none in a comparison of before.
     """
 
     requests: int
@@ -54,6 +59,8 @@ class Side:
     latency: Counts
     confidence: Counts
     scores: tuple[Counts, ...]
+    begins: tuple[Counts, ...] = ()
+    single: tuple[NDArray[np.bool_], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +75,8 @@ class Question:
     """… and within which it moves on: the same, but of times, which are known to their bins alone."""
     times: bool = False
     """Whether it is a ratio, not a difference."""
+    within: bool = False
+    """Whether `at_most` counts what may lie within a part of the scores."""
 
     @property
     def bad(self) -> bool:
@@ -90,7 +99,7 @@ class Question:
         return {
             "what": self.what, "at_least": self.found.at_least, "at_most": None if most == float("inf") else most,
             "allowed": self.allowed, "shown": self.shown,
-        }  # fmt: skip
+        } | ({"within": True} if self.within else {})  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,11 +137,13 @@ def compare(
         DetectError: sides of other bins.
     """
     shapes = [
-        (len(side.latency), len(side.confidence), [len(each) for each in side.scores])
+        (len(side.latency), len(side.confidence), [len(each) for each in side.scores], _parts(side))
         for side in (canary, live)
     ]
     if shapes[0] != shapes[1] or shapes[0][0] != len(seconds) + 1:
         raise DetectError("a canary and live whose bins differ cannot be compared")
+    if canary.single and not (_parts(canary) == [[len(each) for each in canary.scores]] * 2):
+        raise DetectError("scores whose parts are not all known cannot be compared")
     asked = tuple(_questions(canary, live, limits, seconds, effect))
     return concluded(asked, tuple(_waits(canary, live, limits, seconds, due=due)))
 
@@ -177,12 +188,25 @@ def _questions(
         one, other = (of_confidence(limits.sure, side.confidence.tolist()) for side in (canary, live))
         found = shares((one.bad, other.bad), (one.requests, other.requests), effect)
         yield Question("share of unsure predictions", found, limits.unsure, limits.unsure)
-    columns = len(canary.scores)
+    yield from _of_scores(canary, live, limits.scores, effect, levels)
+
+
+def _of_scores(canary: Side, live: Side, allowed: float, effect: float, levels: Levels) -> Iterator[Question]:
+    columns, within = len(canary.scores), bool(canary.single)
     for place, pair in enumerate(zip(canary.scores, live.scores, strict=True)):
         what = "distance of scores" if columns == 1 else f"distance of scores {place}"
-        yield Question(what, distance(*pair, effect, levels, columns), limits.scores, limits.scores)
+        if within:
+            one, other = (Parts(side.begins[place], side.scores[place]) for side in (canary, live))
+            found = apart(one, other, canary.single[place], effect, levels, columns)
+        else:
+            found = distance(*pair, effect, levels, columns)
+        yield Question(what, found, allowed, allowed, within=within)
     if not columns:
-        yield Question("distance of scores", NOTHING, limits.scores, limits.scores)
+        yield Question("distance of scores", NOTHING, allowed, allowed)
+
+
+def _parts(side: Side) -> list[list[int]]:
+    return [[len(each) for each in known] for known in (side.begins, side.single)]
 
 
 def _of_requests(canary: Side, live: Side, effect: float) -> float:

@@ -7,6 +7,9 @@ width alone. What is quicker than the first bound counts as that.
 Levels. A quantile needs none for each bin: its bound is wrong only when that of the one bin which holds it is. Nor does
 an upper bound of a distance for each cut: it is too small only when that at the cut of the largest distance is. A lower
 one is the largest of many, each of which may be wrong, and shares the level between them.
+
+Between two cuts nothing is known: at most all of the one slot's scores there lie below all of the other's. So the upper
+bound is of a part's upper end for the one, and of its lower end for the other. A part of one value has no inside.
 """
 
 from __future__ import annotations
@@ -50,8 +53,52 @@ def share(hits: tuple[float, float], trials: tuple[float, float], levels: Levels
     return Found(at_least, max(0.0, float(upper[0] - lower[1])))
 
 
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Rows of one score by the parts [parts] in which their bins lie, each in one or more (`leading.scores`)."""
+
+    begins: Counts
+    """By the part in which a row's bin begins …"""
+    ends: Counts
+    """… and by that in which it ends."""
+
+
+def apart(
+    canary: Parts, live: Parts, single: NDArray[np.bool_], effect: float, levels: Levels, columns: int
+) -> Found:
+    """Of two distributions of which parts are known: the largest difference of shares below any value, either way.
+
+    Args:
+        canary: its rows.
+        live: its rows.
+        single: [parts], which of them hold one value alone.
+        effect: by which rows are fewer than they seem.
+        levels: see there.
+        columns: that are compared, and share the lower end's level.
+    """
+    cuts = len(single) - 1
+    surely = np.stack([np.cumsum(each.ends)[:-1] for each in (canary, live)]) / effect
+    perhaps = np.stack([np.cumsum(each.begins)[:-1] for each in (canary, live)]) / effect
+    rows = np.array([[canary.ends.sum()], [live.ends.sum()]]) / effect
+    at_least = 0.0
+    if cuts:
+        share = levels.back / cuts / columns
+        lower, upper = bounds(surely, rows, share)[0], bounds(perhaps, rows, share)[1]
+        at_least = max(0.0, float((lower[0] - upper[1]).max()), float((lower[1] - upper[0]).max()))
+    lower, upper = bounds(surely, rows, levels.move)[0], bounds(perhaps, rows, levels.move)[1]
+    # The shares below each part's lower end, and up to its upper one.
+    beneath = np.pad(lower, ((0, 0), (1, 0)))
+    up_to = np.pad(upper, ((0, 0), (0, 1)), constant_values=1.0)
+    inside = np.maximum(up_to[0] - beneath[1], up_to[1] - beneath[0])[~single].max()
+    at_cuts = np.maximum(upper[0] - lower[1], upper[1] - lower[0]).max(initial=0.0)
+    return Found(at_least, float(max(inside, at_cuts)))
+
+
 def distance(canary: Counts, live: Counts, effect: float, levels: Levels, columns: int) -> Found:
-    """Of two distributions at the bins' edges: the largest difference of shares below one, either way.
+    """Of two distributions at the bins' edges alone: the largest difference of shares below one, either way.
+
+    What lies between two edges it does not see, so that it is no bound of the whole difference: as comparisons have it
+    that were signed before there was `apart`.
 
     Args:
         canary: [bins] rows.

@@ -10,8 +10,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Final, Literal
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from audit.invalid import first_problem
@@ -26,7 +24,7 @@ from monitoring.controller.review import Check, standing
 from monitoring.errors import DetectError, EvidenceWrong, MonitoringError
 from monitoring.figures import Range
 from monitoring.leading.life import Comparing
-from monitoring.leading.scores import cuts_of
+from monitoring.leading.scores import coarse_cuts, cuts_of, single_parts
 from monitoring.panes import Of
 from monitoring.read import External, Packages
 from registry.approvals.root import Root
@@ -125,6 +123,7 @@ def review(
     came_of, held_, why = _compared(again, ground, canary, told, content.at, said.questions)
     counts = {slot: again.side(slot).written() for slot in _SIDES}
     signed = {slot: dict(said.comparison["sides"])[slot] for slot in _SIDES}
+    alone = None if told.coarse else again.single
     whose = tuple(said.comparison.get(key) for key in ("digest", "offset", "moved"))
     right = came_of is not None and came_of.verdict == _VERDICTS.get(content.action) and not why
     checks = (
@@ -137,7 +136,11 @@ def review(
             bool(told.ranges) and not early,
             f"partitions that begin later: {early}" if early else f"but for its first {LATE:.0f} s, at most",
         ),
-        Check("counts", counts == signed and again.newest == told.newest, _differences(signed, counts)),
+        Check(
+            "counts",
+            (counts, again.newest, alone) == (signed, told.newest, said.comparison.get("single")),
+            _differences(signed, counts),
+        ),
         Check("policy of that time", said.policy == policy, str(policy)),
         Check("figures", held_.alike, held_.how),
         Check(
@@ -182,10 +185,9 @@ def _counted(
     service = ground.deployed.service
     live = next(each.digest for each in ground.deployed.plan if each.slot == "live")
     profile = packages.get(service, live)
-    cuts: tuple[NDArray[np.float32], ...] = (
-        () if profile is None else tuple(cuts_of(column) for column in profile.reference.scores)
-    )
-    found, size = Comparing(canary, cuts), told.pane_records
+    columns = () if profile is None else profile.reference.scores
+    cuts = tuple(map(coarse_cuts, columns)) if told.coarse else cuts_of(columns)
+    found, size = Comparing(canary, cuts, coarse=told.coarse), told.pane_records
 
     def get(of: Of) -> Any:
         return packages.get(of.service, of.digest)
@@ -225,7 +227,10 @@ def _compared(
 
     Signed figures that are borne out decide as they did: computed anew, one might lie beyond a tolerance by rounding.
     """
-    sides = side_of(again.side("canary")), side_of(again.side("live"))
+    # A controller of before looked at the parts' ends alone, of whatever the monitor told it.
+    within = any(each.get("within") for each in signed)
+    single = tuple(map(single_parts, again.cuts)) if within else ()
+    sides = side_of(again.side("canary"), single), side_of(again.side("live"), single)
     due = canary.due(int(at * 1000))
     try:
         limits = limits_of(ground)

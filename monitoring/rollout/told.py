@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, Self
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from audit.invalid import first_problem
@@ -41,6 +43,7 @@ class _Answer(BaseModel):
     waiting: _Natural
     pages: tuple[str, ...]
     sides: Mapping[str, Any]
+    single: tuple[tuple[_Natural, ...], ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,20 +64,23 @@ class Told:
     """Panes that are there, and were not judged yet."""
     pages: tuple[str, ...]
     """Columns of the canary whose drift pages."""
+    coarse: bool = False
+    """Whether its scores are in the parts of a monitor of before (`leading.scores`)."""
 
     @classmethod
     def read(cls, content: Mapping[str, Any]) -> Self:
         """What a monitor answered. Raises DetectError: it is no comparison."""
         try:
             said = _Answer.model_validate(dict(content))
-            canary, live = (side_of(Asked.read(said.sides[slot])) for slot in ("canary", "live"))
+            asked = [Asked.read(said.sides[slot]) for slot in ("canary", "live")]
+            canary, live = (side_of(each, _single(said.single or (), each)) for each in asked)
         except ValidationError as error:
             raise DetectError(first_problem(error)) from error
         except KeyError as error:
             raise DetectError(f"sides: there is no {error}") from error
         return cls(
             canary, live, max(1.0, said.effect), said.topic, said.pane_records, said.ranges, said.reached, said.newest,
-            said.waiting, said.pages,
+            said.waiting, said.pages, said.single is None,
         )  # fmt: skip
 
     def waits(self, now: float) -> Iterator[str]:
@@ -91,8 +97,19 @@ class Told:
             yield f"its drift pages: {', '.join(self.pages)}"
 
 
-def side_of(asked: Asked) -> Side:
-    """What is compared of it."""
+def side_of(asked: Asked, single: tuple[NDArray[np.bool_], ...] = ()) -> Side:
+    """What is compared of it. `single`: parts of each score that hold one value alone; none: as it was before."""
     return Side(
-        asked.reached, asked.failed, asked.refused, asked.rows, asked.latency, asked.confidence, asked.scores
-    )
+        asked.reached, asked.failed, asked.refused, asked.rows, asked.latency, asked.confidence, asked.scores,
+        asked.begins if single else (), single,
+    )  # fmt: skip
+
+
+def _single(said: tuple[tuple[int, ...], ...], asked: Asked) -> tuple[NDArray[np.bool_], ...]:
+    """Raises DetectError: of other scores."""
+    if not said:
+        return ()
+    parts = [len(each) for each in asked.scores]
+    if len(said) != len(parts) or any(max(of, default=0) >= n for of, n in zip(said, parts, strict=True)):
+        raise DetectError("single: parts that no score has")
+    return tuple(np.isin(np.arange(n), of) for of, n in zip(said, parts, strict=True))

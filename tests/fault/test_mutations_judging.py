@@ -22,6 +22,7 @@ COMPARE = "monitoring/rollout/compare.py"
 MOVER = "monitoring/rollout/mover.py"
 REVIEW = "monitoring/rollout/review.py"
 TOLD = "monitoring/rollout/told.py"
+QUESTIONS = "monitoring/rollout/questions.py"
 SERVED = "monitoring/judging/served.py"
 PAGES = "monitoring/pages.py"
 ASKING = "monitoring/asking.py"
@@ -38,6 +39,7 @@ ON_TAKEOVER = "tests/property/test_takeover.py"
 ON_BEGINNING = "tests/unit/monitoring/test_takeover.py"
 ON_ASKING = "tests/unit/monitoring/test_asking.py"
 ON_COMPARE = "tests/unit/monitoring/rollout/test_compare.py"
+ON_SCORES = "tests/unit/monitoring/rollout/test_scores.py"
 ON_MOVER = "tests/unit/monitoring/rollout/test_mover.py"
 ON_PROCESSES = "tests/integration/test_rollout.py"
 ON_GOVERNED = "tests/unit/monitoring/test_governed.py"
@@ -66,6 +68,21 @@ MUTATIONS = (
         ON_COLUMNS,
     ),
     Mutation("two features of one name", COLUMNS, 'f"(?:{FEATURE})*{SCORE}"', "SCORE", ON_COLUMNS),
+    Mutation("a plan that was changed", GOVERNED, "        self._follow_plans()\n", "", ON_GOVERNED),
+    Mutation(
+        "what the plan of before named",
+        GOVERNED,
+        "self._planned |= _named_by",
+        "self._planned = _named_by",
+        ON_GOVERNED,
+    ),
+    Mutation(
+        "the operator's policy that was changed",
+        GOVERNED,
+        "self._policy_now(), _since",
+        "self.policy, _since",
+        ON_GOVERNED,
+    ),
     Mutation(
         "panes of a takeover that failed",
         TAKEOVER,
@@ -268,9 +285,45 @@ MUTATIONS = (
     Mutation(
         "the upper bound of a distance",
         "monitoring/rollout/questions.py",
-        "float(np.maximum(upper[0] - lower[1], upper[1] - lower[0]).max())",
-        "at_least",
+        "return Found(at_least, float(max(inside, at_cuts)))",
+        "return Found(at_least, at_least)",
         ON_COMPARE,
+    ),
+    Mutation(
+        "what lies within a part", QUESTIONS, "float(max(inside, at_cuts))", "float(at_cuts)", ON_SCORES
+    ),
+    Mutation("parts of one value", QUESTIONS, "[~single].max()", ".max()", ON_SCORES),
+    Mutation(
+        "a bin that a cut divides",
+        QUESTIONS,
+        "lower, upper = bounds(surely, rows, levels.move)[0], bounds(perhaps, rows, levels.move)[1]",
+        "lower, upper = bounds(surely, rows, levels.move)[0], bounds(surely, rows, levels.move)[1]",
+        ON_SCORES,
+    ),
+    Mutation(
+        "where a bin begins",
+        "monitoring/leading/scores.py",
+        'np.searchsorted(cuts, column.edges, side="right")',
+        'np.searchsorted(cuts, column.edges[1:], side="left"), [len(cuts)]',
+        ON_SCORES,
+    ),
+    Mutation(
+        "atoms cut off",
+        "monitoring/leading/scores.py",
+        "[found, atoms, [_before",
+        "[found, [_before",
+        ON_SCORES,
+    ),
+    Mutation("parts of before", REVIEW, "if told.coarse else cuts_of", "if False else cuts_of", ON_PROCESSES),
+    Mutation(
+        "a controller of before", REVIEW, 'any(each.get("within") for each in signed)', "True", ON_PROCESSES
+    ),
+    Mutation(
+        "which parts have one value",
+        REVIEW,
+        "(counts, again.newest, alone) ==",
+        "(counts, again.newest, said.comparison.get('single')) ==",
+        ON_PROCESSES,
     ),
     Mutation("figures of another time", TOLD, "elif abs(age) > STALE:", "elif False:", ON_MOVER),
     Mutation("a clock that is ahead", TOLD, "elif abs(age) > STALE:", "elif age > STALE:", ON_MOVER),
@@ -303,8 +356,8 @@ MUTATIONS = (
     Mutation(
         "a comparison of other bins",
         STATE,
-        "    if all([len(each) for each in side.scores] == known.parts for side in sides.values()):\n",
-        "    if True:\n",
+        "== [known.parts] * 2",
+        "!= []",
         ON_LEADING,
     ),
     Mutation("counts that were signed", REVIEW, "counts == signed and", "True and", ON_PROCESSES),

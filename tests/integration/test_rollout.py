@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from audit.governance import Governance
@@ -24,6 +25,7 @@ from monitoring.controller.act import appender
 from monitoring.controller.ground import Grounds, entries_of
 from monitoring.rollout import review
 from monitoring.rollout.mover import fetched
+from monitoring.rollout.questions import Levels, distance
 from registry.deployment import Placed, Steps, encode_deployment
 from registry.policy import parse_policy
 from registry.stores import LayoutStore, configured_store
@@ -46,7 +48,7 @@ services:
     drift: {ks: 1.0}
     canary:
       maximum_weight: 0.5
-      rollout: {errors_worse_by: 0.05, refusals_worse_by: 0.05, ks: 0.25, minimum_requests: 500}
+      rollout: {errors_worse_by: 0.05, refusals_worse_by: 0.05, ks: 0.35, minimum_requests: 500}
 """
 ANSWERED = 1920
 """Requests of each slot, for a step: fifteen panes of both."""
@@ -214,6 +216,16 @@ def retold(site: Stage, path: str, value: Any) -> int:
 
 def unheld(site: Stage, change: Callable[[dict[str, Any]], None]) -> list[str]:
     """What does not hold of the last step with its questions said otherwise."""
+
+    def each_of(evidence: dict[str, Any]) -> None:
+        for each in evidence["questions"]:
+            change(each)
+
+    return [each.what for each in held_to(site, each_of).checks if not each.holds]
+
+
+def held_to(site: Stage, change: Callable[[dict[str, Any]], None]) -> review.Reviewed:
+    """The last step reviewed with its evidence said otherwise."""
     governance = configured_governance_log(site.loaded, create=False)
     store, entries = configured_store(site.loaded), list(entries_of(governance, 0, None))
     publisher = publisher_of_store(store)
@@ -221,17 +233,15 @@ def unheld(site: Stage, change: Callable[[dict[str, Any]], None]) -> list[str]:
     grounds.take(entries)
     event = site.deployed().counted[-1]
     evidence = json.loads(json.dumps(event.content.evidence))
-    for each in evidence["questions"]:
-        change(each)
+    change(evidence)
     event = replace(event, content=event.content.model_copy(update={"evidence": evidence}))
     log = configured_log(site.loaded, create=False)
     reader = log.reader()
     try:
         given = (entries, site.town.root, publisher, event, log.topic(), reader)
-        told = review.review(*given, *counting(site.loaded, store, grounds))
+        return review.review(*given, *counting(site.loaded, store, grounds))
     finally:
         reader.close()
-    return [each.what for each in told.checks if not each.holds]
 
 
 def moved_by(by: Callable[[float], float]) -> Callable[[dict[str, Any]], None]:
@@ -261,9 +271,49 @@ def test_figures_of_another_processor_are_right(through: Stage, monkeypatch: pyt
         assert unheld(through, at_it) == wrong
 
 
+def by_cuts(evidence: dict[str, Any]) -> None:
+    """As a controller of before compares: at the cuts alone."""
+    live, canary = (
+        np.array(evidence["comparison"]["sides"][slot]["scores"][0]) for slot in ("live", "canary")
+    )
+    levels = Levels(0.01 / 17 / 6 / 2, 0.05 / 17 / 2)
+    found = distance(canary, live, evidence["comparison"]["effect"], levels, 1)
+    (asked,) = (each for each in evidence["questions"] if each.pop("within", False))
+    asked.update(at_least=found.at_least, at_most=found.at_most)
+
+
+def test_a_step_of_before_is_computed_again_as_it_was_signed(
+    through: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a controller of before beside a monitor of now; and of a monitor of before, with scores in twenty parts."""
+    told = held_to(through, by_cuts)
+    assert [each.what for each in told.checks if not each.holds] == []
+    assert told.signed == told.computed
+    counted, again = review._counted, []
+
+    def remembered(*given: Any) -> Any:
+        again.append(counted(*given))
+        return again[-1]
+
+    monkeypatch.setattr(review, "_counted", remembered)
+    held_to(through, lambda evidence: evidence["comparison"].pop("single"))
+    sides = {slot: again[0].side(slot).written() for slot in ("canary", "live")}
+    assert all("begins" not in side and len(side["scores"][0]) <= 20 for side in sides.values())
+
+    def coarse(evidence: dict[str, Any]) -> None:
+        evidence["comparison"].pop("single")
+        evidence["comparison"]["sides"] = sides
+        by_cuts(evidence)
+
+    told = held_to(through, coarse)
+    assert [each.what for each in told.checks if not each.holds] == []
+    assert told.signed == told.computed
+
+
 @pytest.mark.parametrize(
     ("path", "value", "wrong"),
     [
+        ("comparison.single", [[1]], ["counts"]),
         ("comparison.sides.canary.rows", 1, ["counts"]),
         ("comparison.newest", 1, ["counts", "decided the same again"]),
         (

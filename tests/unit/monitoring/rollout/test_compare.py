@@ -18,6 +18,9 @@ from registry.policy.behaviour import Confidence
 
 SECONDS = tuple(bound / 1e9 for bound in LATENCY_BOUNDS)
 LIMITS = Tolerances.of(Rollout(), Slo(confidence=Confidence(at_least=0.75, share=0.5)))
+PARTS = beta.ppf(np.arange(1, 256) / 256, 2, 4)
+"""Cuts of a live whose scores are as its reference's."""
+SINGLE = (np.zeros(256, bool),) * 2
 
 
 def side(
@@ -37,6 +40,7 @@ def side(
     answered = requests - failed
     times = median * np.exp(random.normal(0, 0.5, answered)) * np.where(random.random(answered) < late, 10, 1)
     scores = [np.clip(random.beta(2, 4, answered) + each, 0, 1 - 1e-9) for each in (shift, other)]
+    parts = tuple(np.bincount(np.searchsorted(PARTS, each), minlength=256) for each in scores)
     sure = np.where(random.random(answered) < 0.3 + unsure, 0.6, 0.9)
     return Side(
         requests,
@@ -45,7 +49,9 @@ def side(
         answered,
         np.bincount(np.searchsorted(SECONDS, times), minlength=len(SECONDS) + 1),
         np.bincount((sure * 20).astype(int), minlength=20),
-        tuple(np.bincount((each * 20).astype(int), minlength=20) for each in scores),
+        parts,
+        parts,
+        SINGLE,
     )
 
 
@@ -58,7 +64,8 @@ def add(one: Side, other: Side) -> Side:
         one.rows + other.rows,
         one.latency + other.latency,
         one.confidence + other.confidence,
-        tuple(mine + yours for mine, yours in zip(one.scores, other.scores, strict=True)),
+        *[tuple(mine + yours for mine, yours in zip(one.scores, other.scores, strict=True))] * 2,
+        SINGLE,
     )
 
 
@@ -173,7 +180,8 @@ def test_nothing_seen_is_no_reason_for_anything() -> None:
 def test_a_canary_that_answers_nothing_while_live_does_is_told_of() -> None:
     """It may kill its workers before anything is written of it: neither shown to be bad, nor waited for in silence."""
     live = side(np.random.default_rng(6), 5000)
-    none = replace(empty(), scores=(np.zeros(20, np.int64),) * 2)
+    nothing = (np.zeros(256, np.int64),) * 2
+    none = replace(empty(), scores=nothing, begins=nothing, single=SINGLE)
     found = compare(none, live, LIMITS, SECONDS, due=True)
     assert found.verdict == "hold"
     assert "the canary has answered nothing, and live 5000 requests" in found.reasons[0]
@@ -186,12 +194,18 @@ def test_sides_of_other_bins_are_refused() -> None:
         compare(empty(), empty(10), LIMITS, SECONDS, due=True)
     with pytest.raises(DetectError, match="bins differ"):
         compare(empty(), replace(empty(), scores=()), LIMITS, SECONDS, due=True)
+    none, single = (np.zeros(20, np.int64),), (np.zeros(20, bool),)
+    with pytest.raises(DetectError, match="bins differ"):
+        compare(empty(), replace(empty(), begins=none, single=single), LIMITS, SECONDS, due=True)
+    sides = [replace(empty(), begins=(none[0][1:],), single=single)] * 2
+    with pytest.raises(DetectError, match="not all known"):
+        compare(*sides, LIMITS, SECONDS, due=True)
 
 
 def test_without_scores_nothing_is_shown_of_them() -> None:
     """Live's package cannot be had: nobody knows in which bins."""
     random = np.random.default_rng(2)
-    sides = [replace(side(random, each), scores=()) for each in (3000, 20_000)]
+    sides = [replace(side(random, each), scores=(), begins=(), single=()) for each in (3000, 20_000)]
     found = compare(*sides, LIMITS, SECONDS, due=True)
     assert (found.verdict, found.reasons) == (
         "hold",
