@@ -202,6 +202,18 @@ def test_images_have_versions(project: Project) -> None:
         assert f":-{service['image']}}}" in text, name
 
 
+def test_who_deploys_it_is_told_how_to_pin_images() -> None:
+    """By a variable that there is, of an image that it stands for, in the file that Compose reads beside its own."""
+    documented = (FILE.parents[2] / "docs" / "compose.md").read_text()
+    ((variable, image),) = re.findall(r"`(\w+_IMAGE)=([\w./:-]+)@sha256:…`", documented)
+    assert f"image: ${{{variable}:-{image}}}" in FILE.read_text()
+    assert f"`docker buildx imagetools inspect {image}`" in documented
+    assert f"`{FILE.parent.relative_to(FILE.parents[2])}/.env`" in documented
+    assert [
+        line for line in FILE.read_text().splitlines() if "image: " in line and "_IMAGE:-" not in line
+    ] == []
+
+
 def test_our_images_are_built_of_what_is_there(project: Project) -> None:
     """Each of ours by somebody: a component by its target, of a base that whoever builds has pinned."""
     root = FILE.parents[2]
