@@ -16,7 +16,7 @@ from audit.config import Config
 from audit.errors import LogUnavailable, OffsetGone
 from audit.log.base import LogEntry
 from audit.log.kafka import MAX_MESSAGE, REQUEST_MS, KafkaLog, translated
-from audit.log.kafka_connection import connection, opened
+from audit.log.kafka_connection import connection_now, opened
 from monitoring.consume import UNAVAILABLE, Standing
 from monitoring.members import client_id
 from monitoring.read import External, Packages
@@ -168,7 +168,8 @@ class KafkaFollowing:
         with translated("kafka"):
             consumer = opened(
                 KafkaConsumer,
-                **connection(self._log.settings, self._config) | {"client_id": client_id(self._address())},
+                **connection_now(self._log.settings, self._config)
+                | {"client_id": client_id(self._address())},
                 group_id=self._settings.group,
                 enable_auto_commit=False,
                 auto_offset_reset="none",

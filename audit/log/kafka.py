@@ -20,7 +20,7 @@ from audit.settings import LogSettings
 
 from .base import Delivered, Finding, Headers, LogEntry, Topic
 from .kafka_check import check_cluster, create_topic, describe_topic
-from .kafka_connection import Client, connection, opened
+from .kafka_connection import Client, connection, connection_now, opened
 
 if TYPE_CHECKING:
     from kafka import KafkaConsumer, KafkaProducer
@@ -105,15 +105,19 @@ class KafkaLog:
     """One topic of a Kafka cluster."""
 
     def __init__(self, settings: LogSettings, config: Config, *, delivery_timeout: float = 30.0) -> None:
-        """Nothing is contacted yet.
+        """Nothing is contacted yet. The password and the files of TLS are looked at now, and read by each new client.
 
         Args:
             settings: [log].
             config: for paths.
             delivery_timeout: seconds after which a record that the brokers did not take fails its run.
+
+        Raises:
+            ConfigError: one of those files cannot be read, or is not what it should be.
         """
+        connection(settings, config)
         self._settings = settings
-        self._connection = connection(settings, config)
+        self._config = config
         self.delivery_timeout = delivery_timeout
         self._asked = _Kept(self._open_admin)
 
@@ -131,18 +135,20 @@ class KafkaLog:
         """
         from kafka.errors import KafkaTimeoutError
 
-        servers = self._connection["bootstrap_servers"]
+        # Read anew: what was changed meanwhile is what the brokers want to see.
+        how = connection_now(self._settings, self._config)
+        servers = how["bootstrap_servers"]
         for server in random.sample(servers, len(servers)) if len(servers) > 1 else ():
             try:
                 return opened(
                     client,
-                    **(self._connection | {"bootstrap_servers": [server]}),
+                    **(how | {"bootstrap_servers": [server]}),
                     **arguments,
                     bootstrap_timeout_ms=_FIRST_TRY_MS,
                 )
             except KafkaTimeoutError:
                 continue
-        return opened(client, **self._connection, **arguments, bootstrap_timeout_ms=REQUEST_MS)
+        return opened(client, **how, **arguments, bootstrap_timeout_ms=REQUEST_MS)
 
     def _open_admin(self) -> KafkaAdminClient:
         from kafka.admin import KafkaAdminClient

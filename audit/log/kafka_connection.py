@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from audit.authorities import authorities
 from audit.config import Config
-from audit.errors import ConfigError
+from audit.errors import ConfigError, LogUnavailable
 from audit.settings import LogSettings
 
 if TYPE_CHECKING:
@@ -58,12 +58,27 @@ def connection(settings: LogSettings, config: Config) -> dict[str, Any]:
             password = path.read_text().strip()
         except OSError as error:
             raise ConfigError(f"[log] sasl_password_file: cannot read {path}: {error.strerror}") from error
+        except ValueError as error:
+            raise ConfigError(f"[log] sasl_password_file: {path} is no text") from error
         arguments |= {
             "sasl_mechanism": settings.sasl_mechanism,
             "sasl_plain_username": settings.sasl_username,
             "sasl_plain_password": password,
         }
     return arguments
+
+
+def connection_now(settings: LogSettings, config: Config) -> dict[str, Any]:
+    """`connection` of a process that runs: with the password, and the files of TLS, as they are now, which
+    may be others than at its start.
+
+    Raises:
+        LogUnavailable: one of them is not what it should be. No reason to end: who changes them may put it right.
+    """
+    try:
+        return connection(settings, config)
+    except ConfigError as error:
+        raise LogUnavailable(f"kafka: {error}") from error
 
 
 def _tls(settings: LogSettings, config: Config) -> dict[str, str]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from audit.config import Config
 from audit.log.kafka import MAX_MESSAGE, REQUEST_MS, KafkaLog, translated
-from audit.log.kafka_connection import connection, opened
+from audit.log.kafka_connection import connection_now, opened
 from monitoring.panes import Pane
 
 from .kafka import read_message
@@ -117,7 +117,7 @@ class KafkaFeed:
         with translated("kafka"):
             consumer = opened(
                 KafkaConsumer,
-                **connection(self._state.settings, self._config),
+                **connection_now(self._state.settings, self._config),
                 group_id=None,
                 enable_auto_commit=False,
                 auto_offset_reset="earliest",

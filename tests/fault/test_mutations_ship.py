@@ -14,6 +14,7 @@ KILLS = "tests/fault/ship/test_kills.py"
 SYSCALLS = "tests/fault/ship/test_syscalls.py"
 SEALED = "tests/unit/audit/ship/test_sealed.py"
 SEAL_WATCH = "tests/unit/audit/ship/test_seal_watch.py"
+CHANGED = "tests/unit/audit/log/test_kafka_changed.py"
 TRIES = "tests/unit/audit/ship/test_tries.py"
 SEALED_KILLS = "tests/fault/ship/test_sealed_kills.py"
 LOCAL = "tests/unit/audit/log/test_local.py"
@@ -380,6 +381,21 @@ MUTATIONS = (
         "        for network in begun:\n            network.close()\n",
         "",
         "tests/unit/audit/log/test_kafka_opened.py",
+    ),
+    Mutation(
+        "a password is read once",
+        KAFKA_LOG,
+        "        connection(settings, config)\n",
+        "        self._read = connection(settings, config)\n",
+        CHANGED,
+        also=("how = connection_now(self._settings, self._config)", "how = self._read"),
+    ),
+    Mutation(
+        "a file of Kafka's that is wrong for a moment ends the process",
+        KAFKA_CONNECTION,
+        '        raise LogUnavailable(f"kafka: {error}") from error\n',
+        "        raise\n",
+        CHANGED,
     ),
 )
 
