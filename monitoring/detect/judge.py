@@ -14,7 +14,7 @@ rule no longer holds for as long.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -77,6 +77,7 @@ def judge(
     *,
     now: float,
     position: int,
+    ignore: Collection[str] = (),
 ) -> tuple[tuple[Standing, ...], tuple[Change, ...]]:
     """Judge one check of all columns. MUST be called after every pane: an e-value is above only once.
 
@@ -87,13 +88,18 @@ def judge(
         threshold: of the logarithms (`Detector.threshold`).
         now: seconds of any clock; where it jumps back, no cool-down becomes longer than `limits.cooldown`.
         position: records seen so far; never less than before.
+        ignore: columns that the caller says nothing of: a correction for many columns MUST NOT count them.
 
     Raises:
         DetectError: not one standing a column.
     """
     if len(standings) != len(figures):
         raise DetectError(f"{len(standings)} standings for {len(figures)} columns")
-    signs = _e_signs(figures, limits, threshold) if limits.rule == "e-detector" else _classic(figures, limits)
+    signs = (
+        _e_signs(figures, limits, threshold)
+        if limits.rule == "e-detector"
+        else _classic(figures, limits, ignore)
+    )
     after = tuple(
         _next(standing, sign, one.rows, limits, now, position)
         for standing, sign, one in zip(standings, signs, figures, strict=True)
@@ -118,14 +124,17 @@ def _e_signs(figures: Sequence[ColumnFigures], limits: Limits, threshold: float)
     ]
 
 
-def _classic(figures: Sequence[ColumnFigures], limits: Limits) -> list[_Signs]:
+def _classic(figures: Sequence[ColumnFigures], limits: Limits, ignore: Collection[str]) -> list[_Signs]:
     if limits.rule == "psi":
         psi = np.array([one.psi for one in figures])
         warn, page = psi_over(psi, limits.psi_warn), psi_over(psi, limits.psi_page)
     else:
         p = np.array([one.p for one in figures])
         rejects = bonferroni if limits.rule == "ks-bonferroni" else benjamini_hochberg
-        warn = page = rejects(p, limits.alpha)
+        # One that is ignored because it drifts would be rejected, and loosen the threshold of all others.
+        asked = np.array([one.name not in ignore for one in figures], np.bool_)
+        warn = page = np.zeros(len(p), np.bool_)
+        warn[asked] = rejects(p[asked], limits.alpha)
     return [
         _Signs(bool(low), bool(high), one.rows >= limits.page_rows, one.rows > 0 and not low)
         for low, high, one in zip(warn, page, figures, strict=True)

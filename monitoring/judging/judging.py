@@ -148,7 +148,7 @@ class Judging:
             return ()
         self.standings, changes = judge(
             self.standings, self.figures(), self._detector.limits, self.threshold,
-            now=taken.time / 1000, position=self.rows,
+            now=taken.time / 1000, position=self.rows, ignore=self.judged.ignore,
         )  # fmt: skip
         return tuple(each for each in changes if each.column not in self.judged.ignore)
 

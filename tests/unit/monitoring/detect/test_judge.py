@@ -11,7 +11,7 @@ import pytest
 
 from monitoring.detect.figures import ColumnFigures
 from monitoring.detect.judge import Change, Standing, judge
-from monitoring.detect.limits import RULES, Limits
+from monitoring.detect.limits import RULES, Limits, Rule
 from monitoring.errors import DetectError
 
 LIMITS = Limits()
@@ -229,3 +229,19 @@ def test_every_rule_is_known_and_auto_is_a_tolerance() -> None:
     """As policies may say."""
     for rule in RULES:
         assert Limits(rule=rule, warn_delta="auto", page_delta="auto").rule == rule
+
+
+@pytest.mark.parametrize("rule", ["ks-bonferroni", "ks-benjamini-hochberg"])
+def test_columns_that_are_ignored_are_in_no_correction(rule: Rule) -> None:
+    """Five that drift, and are ignored for that, loosen no threshold for the others; nor are they counted."""
+    ignored = [replace(QUIET, name=f"ignored{number}", p=0.0) for number in range(5)]
+    # Of ten, five of them at 0, the sixth would pass at 0.03; of five the first needs 0.01.
+    for p, wanted in ((0.02, None), (0.009, "page")):
+        others = [replace(QUIET, name=f"f{number}", p=0.5) for number in range(4)]
+        figures = [*ignored, replace(QUIET, name="age", p=p), *others]
+        standings, changes = judge(
+            [Standing()] * 10, figures, Limits(rule=rule), THRESHOLD, now=0.0, position=250,
+            ignore={one.name for one in ignored},
+        )  # fmt: skip
+        assert [each.severity for each in standings] == [None] * 5 + [wanted] + [None] * 4
+        assert [each.column for each in changes] == (["age"] if wanted else [])
