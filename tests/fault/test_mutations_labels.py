@@ -18,6 +18,7 @@ IMPORT = "tests/integration/test_label_import.py"
 JOIN = "tests/unit/monitoring/labels/test_join.py"
 FIGURES = "tests/unit/monitoring/labels/test_performance.py"
 FOLLOW = "tests/unit/monitoring/labels/test_follow.py"
+LOOK = "tests/unit/monitoring/labels/test_look.py"
 GROUPS = "tests/unit/monitoring/test_groups.py"
 COPIED = (
     "audit", "cli", "service", "registry", "monitoring", "examples/credit/german_credit.csv", "tests/__init__.py",
@@ -90,6 +91,8 @@ MUTATIONS = (
     check("coverage of what is not kept", "monitoring/labels/look", "    if hours * 3600 <= window:", "    if True:", FOLLOW),
     check("who was not asked about", "monitoring/labels/reading", "            if service in self._policies and digest", "            if digest", FOLLOW),
     check("bad luck", "monitoring/labels/look", "(minimum is not None and interval.high < minimum)", "(minimum is not None and value < minimum)", FOLLOW),
+    check("which way is worse", "monitoring/labels/look", "    return _broken(value, interval, -by, None)", "    return _broken(value, interval, by, None)", LOOK),
+    check("which metrics are better when they are less", "monitoring/labels/look", "    if metric in LOWER_IS_BETTER:", "    if False:", LOOK),
     check("who came first", "monitoring/labels/look", "    shadows = [each for each in others if serving[each] <= serving[package]]",
           "    shadows = others", FOLLOW),
     check("labels enough", "monitoring/labels/look", "if each.labelled >= policy.minimum_labels]", "if True]", FOLLOW),
