@@ -163,6 +163,14 @@ MUTATIONS = (
         "a pane twice", AGAIN, "if len(set(evidence.panes)) != len(evidence.panes):", "if False:", ON_MONITOR
     ),
     Mutation("panes far apart", AGAIN, "if end - first > MOST_BETWEEN:", "if False:", ON_MONITOR),
+    Mutation("an ignored feature in a correction", JUDGING, ", ignore=self.judged.ignore", "", ON_JUDGING),
+    Mutation(
+        "the largest e-values that there were",
+        JUDGING,
+        "        self._most = np.maximum(self._most, [self._state.log_e_warn, self._state.log_e_page])\n",
+        "        self._most = np.maximum(-np.inf, [self._state.log_e_warn, self._state.log_e_page])\n",
+        ON_JUDGING,
+    ),
     Mutation("an ignored feature", JUDGING, "in self.judged.ignore else", "in () else", ON_JUDGING),
     Mutation(
         "the window's end",

@@ -11,7 +11,7 @@ import pytest
 
 from monitoring.errors import DetectError
 from monitoring.judging import Judging, judged_by
-from monitoring.judging.evidence import judge_panes
+from monitoring.judging.evidence import Where, evidence_of_panes, judge_panes
 from monitoring.judging.judging import Taken
 from monitoring.judging.limits import unsupported
 from monitoring.panes.build import Counting
@@ -110,6 +110,30 @@ def test_a_damaged_state_is_refused(profile: Profile, damage: Callable[[dict[str
         judging(profile).restore(state)
 
 
+def test_evidence_tells_the_largest_e_values_that_there_were(
+    profile: Profile, stream: Callable[..., Any]
+) -> None:
+    """Not those after the newest pane: an e-detector begins anew after its alarm, and calm panes let it fall."""
+    source = stream()
+    panes = [source.pane(number, 0.6 if 10 <= number < 20 else 0.0) for number in range(40)]
+    taken = [Taken(0, pane.number, pane.time, pane.tallies[source.of]) for pane in panes]
+    judged = judged_by(parse_policy((POLICY % RULE).encode()), "credit")
+    one, _ = judge_panes(profile, judged, taken)
+    detector, most = one._detector, np.full((2, len(one.columns)), -np.inf)
+    counts = [np.concatenate([each.tally.features.dense(), each.tally.scores.dense()]) for each in taken]
+    state = detector.primed(counts)
+    for each in counts:
+        state = detector.step(state, each)
+        most = np.maximum(most, [state.log_e_warn, state.log_e_page])
+    last = max(state.log_e_warn[0], -1.0), max(state.log_e_page[0], -1.0)
+    evidence = evidence_of_panes(source.of, profile, judged, taken, Where("ab" * 16, 256, {}))
+    told = {each.column: each.log_e for each in evidence.columns}
+    for place, column in enumerate(one.columns):
+        wanted = {"warn": max(most[0, place], -1.0), "page": max(most[1, place], -1.0)}
+        assert told[column.name] == pytest.approx(wanted, abs=1e-9)
+    assert told["age"]["page"] > one.threshold > last[1]
+
+
 def test_a_reference_that_is_too_small_says_so_and_is_judged_by_what_it_supports(profile: Profile) -> None:
     """A delta of one percent takes 38,000 rows."""
     one = judging(profile, "{rule: {warn_delta: 0.01}}")
@@ -123,6 +147,15 @@ def test_an_ignored_feature_is_shown_and_never_alarms(profile: Profile, stream: 
     take(one, stream(), range(10), shift=1.0)
     assert severities(one) == {"age": None, "home": None, "score:bad": "page"}
     assert one.figures()[0].ks_lower > 0.3
+
+
+def test_an_ignored_feature_is_in_no_correction_for_many(
+    profile: Profile, stream: Callable[..., Any]
+) -> None:
+    """It is not even asked: its p-value would be counted among the others' (test_judge.py)."""
+    one = judging(profile, "{rule: {detector: ks, window_rows: 1000, ignore: [age]}}")
+    take(one, stream(), range(10), shift=1.0)
+    assert [each.severity for each in one.standings] == [None, None, "page"]
 
 
 @pytest.mark.parametrize("detector", ["ks", "psi"])
