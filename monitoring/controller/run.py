@@ -18,6 +18,7 @@ from audit.proof.printable import printable
 from monitoring.errors import EvidenceUnavailable, EvidenceWrong
 from monitoring.figures import Alarm
 from monitoring.names import DECISIONS, ROLLBACKS, WEBHOOKS
+from registry.deployment import Placed
 from registry.errors import RegistryError
 
 from .act import Append, act, event_of, person_of, retraining_of
@@ -28,7 +29,7 @@ from .metrics import OTHER, ControllerMetrics
 from .place import placed_of
 from .told import Decisions
 from .waiting import Full, Waiting
-from .weigh import DRIFT, pages, unsound
+from .weigh import DRIFT, PREDICTION, SLO, pages, unsound
 
 log = structlog.get_logger("affiant.controller")
 
@@ -125,8 +126,10 @@ class Controller:
             grounds, now = self._follower.grounds, self._monotonic()
             self._waiting.changed(grounds.end, self._answers, now)
             turn = self._waiting.turn(now)
-        for alarm in turn:
-            self._about(alarm)
+        looked = _Looked(self._show)
+        # What is answered decides before what is asked: where both roll back, the event says so.
+        for alarm in sorted(turn, key=lambda each: each.cause != PREDICTION):
+            self._about(alarm, looked)
         with self._changed:
             return self._waiting.next()
 
@@ -153,12 +156,12 @@ class Controller:
             log.warning("not ready", why=printable(why))
         self._trouble = why
 
-    def _about(self, alarm: Alarm) -> None:
+    def _about(self, alarm: Alarm, looked: _Looked) -> None:
         with self._changed:
             if not self._waiting.waits(alarm):
                 return  # it was resolved meanwhile
         try:
-            decision, offset = self._decided(alarm)
+            decision, offset = self._decided(alarm, looked)
         except EvidenceUnavailable as error:
             decision, offset = _unknown(alarm, "wait", str(error)), None
         except EvidenceWrong as error:
@@ -167,14 +170,16 @@ class Controller:
             decision, offset = _unknown(alarm, "wait", f"nobody knows yet whether it was done: {error}"), None
         self._keep(alarm, decision, offset)
 
-    def _decided(self, alarm: Alarm) -> tuple[Decision, int | None]:
+    def _decided(self, alarm: Alarm, looked: _Looked) -> tuple[Decision, int | None]:
         """Read, decide, act, read. Raises EvidenceUnavailable, EvidenceWrong, AuditError, RegistryError."""
         grounds, ground, now = self._ground(alarm)
         decision = decide(alarm, None, ground, now)
         retrain = to_retrain(alarm, ground)
+        if retrain is not None and not wants_evidence(decision) and _said_already(alarm, retrain, grounds):
+            return decision, None
         if not wants_evidence(decision) and retrain is None:
             return decision, None
-        shown = self._show(alarm, retrain.digest if retrain is not None else decision.digest, ground)
+        shown = looked(alarm, retrain.digest if retrain is not None else decision.digest, ground)
         grounds, ground, now = self._ground(alarm)  # that took its time: what others did meanwhile counts
         decision = decide(alarm, shown, ground, now)
         if retrain is not None and unsound(retrain, shown, ground) is None:
@@ -231,6 +236,38 @@ class Controller:
             "decided", service=alarm.service, digest=decision.digest, slot=alarm.slot, cause=alarm.cause,
             outcome=decision.outcome, why=printable(decision.why),
         )  # fmt: skip
+
+
+class _Looked:
+    """Evidence of one turn: of a package in a slot it is computed once, however many alarms are about it.
+
+    All rules hold for it as for fresh evidence: what changed since it was computed makes the alarm wait.
+    """
+
+    def __init__(self, show: Show) -> None:
+        self._show: Final = show
+        self._found: Final[
+            dict[tuple[str, str, str, bool, str], Shown | EvidenceUnavailable | EvidenceWrong]
+        ] = {}
+
+    def __call__(self, alarm: Alarm, digest: str, ground: Ground) -> Shown:
+        """Raises EvidenceUnavailable, EvidenceWrong."""
+        policy = "" if ground.policy is None else ground.policy.digest
+        of = (alarm.service, digest, alarm.slot, alarm.cause == SLO, policy)
+        if of not in self._found:
+            try:
+                self._found[of] = self._show(alarm, digest, ground)
+            except (EvidenceUnavailable, EvidenceWrong) as error:
+                self._found[of] = error
+        found = self._found[of]
+        if isinstance(found, Shown):
+            return found
+        raise found
+
+
+def _said_already(alarm: Alarm, package: Placed, grounds: Grounds) -> bool:
+    """Whether retraining was asked for already for the column that an alarm names: others have alarms of their own."""
+    return alarm.labels.get("feature") in grounds.asked_for(alarm.service, package.digest)
 
 
 def _unknown(alarm: Alarm, outcome: Outcome, why: str) -> Decision:

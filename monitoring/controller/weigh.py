@@ -17,7 +17,8 @@ from .place import MOVES, place_of
 OLD_SECONDS: Final = 3600.0
 OLD_PANES: Final = 4
 """Evidence is an old story when the log goes on for so long after it, and for so many panes."""
-DRIFT: Final = ("prediction", "input")
+PREDICTION: Final = "prediction"
+DRIFT: Final = (PREDICTION, "input")
 """Causes whose evidence is the monitor's, of columns that drifted."""
 SLO: Final = "slo"
 """The cause whose evidence is the log's alone: burn rates."""
@@ -32,7 +33,7 @@ def pages(cause: str, shown: Shown) -> tuple[str, ...]:
     found = [each.column for each in shown.evidence.columns if each.severity == "page"]
     if cause not in DRIFT:
         return ()
-    return tuple(each for each in found if is_score(each) == (cause == "prediction"))
+    return tuple(each for each in found if is_score(each) == (cause == PREDICTION))
 
 
 def unsound(placed: Placed, shown: Shown, ground: Ground) -> str | None:

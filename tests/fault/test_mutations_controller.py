@@ -287,7 +287,7 @@ MUTATIONS = (
     Mutation(
         "that it pages for the cause",
         WEIGH,
-        'if is_score(each) == (cause == "prediction"))',
+        "if is_score(each) == (cause == PREDICTION))",
         ")",
         DECIDED,
     ),
@@ -398,6 +398,30 @@ MUTATIONS = (
         RUN,
         "        if not set(columns) - grounds.asked_for(alarm.service, digest) or person is None:\n",
         "        if person is None:\n",
+        WORKED,
+    ),
+    Mutation(
+        "evidence once a turn", RUN, "        if of not in self._found:\n", "        if True:\n", WORKED
+    ),
+    Mutation(
+        "evidence of one kind for the other",
+        RUN,
+        "alarm.slot, alarm.cause == SLO, policy)",
+        "alarm.slot, False, policy)",
+        WORKED,
+    ),
+    Mutation(
+        "predictions first",
+        RUN,
+        "in sorted(turn, key=lambda each: each.cause != PREDICTION):\n",
+        "in turn:\n",
+        WORKED,
+    ),
+    Mutation(
+        "counting for what was asked for",
+        RUN,
+        "if retrain is not None and not wants_evidence(decision) and _said_already(alarm, retrain, grounds):\n",
+        "if False:\n",
         WORKED,
     ),
     Mutation(

@@ -342,6 +342,66 @@ def test_a_package_whose_every_input_alarms_shuts_nobody_out(tmp_path: Path) -> 
     assert stage.hear(*alarms)["accepted"] == 3, "places that are free are taken again"
 
 
+def test_evidence_is_computed_once_a_turn(tmp_path: Path) -> None:
+    """Of a package in a slot: the one thread that decides has other services to look after. Nor is a monitor that does
+    not answer asked for each alarm.
+    """
+    stage = cooling(tmp_path / "log")
+    stage.town.clock += HOUR
+    stage.give = lambda: shown_of(stage.town, columns=[])
+    alarms = [
+        alarm_of(cause=cause, fingerprint=f"{cause}{number}")
+        for cause in ("input", "prediction")
+        for number in range(MOST_ALIKE)
+    ]
+    stage.hear(*alarms)
+    assert (stage.asked, len(stage.told())) == (1, len(alarms))
+
+    def away() -> Shown:
+        raise EvidenceUnavailable("the monitor does not answer")
+
+    stage.give = away
+    stage.monotonic += 60
+    stage.controller.step()
+    assert stage.asked == 2
+    assert [why for _, why in stage.told()[: len(alarms)]] == ["the monitor does not answer"] * len(alarms)
+    stage.give = lambda: shown_of(stage.town)
+    stage.monotonic += 60
+    stage.controller.step()
+    assert stage.asked == 3
+    assert len([each for each in stage.deployed().counted if each.role == "controller"]) == 1
+
+
+def test_evidence_of_one_kind_is_not_taken_for_the_other(tmp_path: Path) -> None:
+    """Of objectives and of drift, in one turn."""
+    stage = Stage(tmp_path / "log", town_of("{causes: [prediction, slo]}"))
+    stage.give = lambda: shown_of(stage.town, columns=[])
+    stage.hear(alarm_of(), alarm_of(cause="slo"))
+    assert stage.asked == 2
+
+
+def test_what_is_answered_decides_before_what_is_asked(stage: Stage) -> None:
+    """Where both drifted the event is for predictions, whichever alarm came first."""
+    stage.hear(alarm_of(cause="input", fingerprint="f1"), alarm_of(fingerprint="f2"))
+    because = because_of(stage.deployed().counted[-1])
+    assert because is not None
+    assert because.alert.cause == "prediction"
+
+
+def test_for_retraining_nothing_is_counted_that_was_asked_for_already(tmp_path: Path) -> None:
+    """Each alarm of a column that was named; one of another column is looked at."""
+    stage = Stage(tmp_path / "log", town_of("", ", retrain: true"))
+    stage.give = lambda: shown_of(stage.town, columns=[column("age"), column("rent", None)])
+    about = {"cause": "input", "labels": {"feature": "age"}}
+    stage.hear(alarm_of(fingerprint="f1", **about), alarm_of(fingerprint="f2", **about))
+    assert (stage.asked, len(retrainings(stage))) == (1, 1)
+    stage.monotonic += 60
+    stage.hear(alarm_of(fingerprint="f1", **about))
+    assert stage.asked == 1
+    stage.hear(alarm_of(fingerprint="f3", cause="input", labels={"feature": "rent"}))
+    assert stage.asked == 2
+
+
 def test_warnings_take_no_page_s_place(stage: Stage) -> None:
     """Nothing is decided about them by the evidence."""
     stage.controller.hear([alarm_of(severity="warn", fingerprint=f"f{n}") for n in range(2 * MOST_ALIKE)])
