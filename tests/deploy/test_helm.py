@@ -91,7 +91,7 @@ def _change(path: str, value: Any) -> Callable[[dict[str, Any]], None]:
         ("containers.0.image", "affiant-gateway:latest"),
         ("containers.0.image", "registry:5000/affiant-gateway"),
         ("containers.0.readinessProbe", None),
-        ("initContainers.2.livenessProbe", None),
+        ("initContainers.3.livenessProbe", None),
         ("initContainers.0.securityContext.runAsNonRoot", None),
         ("containers.0.env", [{"name": "MLFLOW_TRACKING_PASSWORD", "value": "x"}]),
         ("volumes.0", {"name": "config", "hostPath": {"path": "/"}}),
@@ -190,7 +190,13 @@ def test_a_gateway_outlives_nothing_that_it_needs() -> None:
     """The sidecar is native: it is told to end when the gateway has ended, and its volume stays."""
     gateway = pod("minimal", "gateway")
     roles = [(role, each["name"]) for role, each in gateway.containers()]
-    assert roles == [("init", "keys"), ("init", "journal-keys"), ("sidecar", "sidecar"), ("main", "gateway")]
+    assert roles == [
+        ("init", "keys"),
+        ("sidecar", "key-follower"),
+        ("init", "journal-keys"),
+        ("sidecar", "sidecar"),
+        ("main", "gateway"),
+    ]
     (stateful,) = of_kind("minimal", "StatefulSet")
     assert stateful["spec"]["persistentVolumeClaimRetentionPolicy"] == {
         "whenDeleted": "Retain",

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -9,8 +10,9 @@ from audit.errors import ConfigError, JournalError, KeyRefused
 from audit.journal import JournalSettings
 from audit.notary.keys import FileKey, generate
 from monitoring.controller.token import make_token, read_token
-from service.auth import add_key, read_keys
+from service.auth import add_key, list_keys, read_keys, remove_key
 from tests.components.journals import write_journal
+from tests.components.process import Process
 from tests.deploy.helm_chart import MATRIX, pod, pods, settings
 
 
@@ -56,6 +58,58 @@ def test_private_files_are_copied_for_their_reader(secret: Path, tmp_path: Path)
             "notary.key",
         ]
         _read(copies)
+
+
+def test_a_changed_secret_is_copied_again(secret: Path, tmp_path: Path) -> None:
+    """An API key that was ended in the Secret is ended in the copy, of mode 0600 as before, and the probe sees whether
+    it is; what the container does not follow stays; it ends when it is told to.
+    """
+    copies = tmp_path / "keys"
+    copies.mkdir()
+    subprocess.run(["install", "-m", "0600", *(secret / "..data").iterdir(), copies], check=True)
+    (copies / "keys.json").unlink()
+    (copies / "notary.key").write_bytes(b"as it was")
+    follower = pod("minimal", "gateway").container("key-follower")
+
+    def here(script: str) -> str:
+        return script.replace("/run/affiant/secrets", str(secret)).replace("/run/affiant/keys", str(copies))
+
+    def well() -> bool:
+        probe = [here(each) for each in follower["livenessProbe"]["exec"]["command"]]
+        return subprocess.run(probe, check=False).returncode == 0
+
+    def change(name: str) -> None:
+        """As a kubelet does: a folder beside, and one link that is replaced."""
+        after = secret / name
+        shutil.copytree(secret / "..data", after)
+        (after / "keys.json").chmod(0o600)
+        remove_key(after / "keys.json", "somebody")
+        (after / "keys.json").chmod(0o440)
+        (secret / "..new").symlink_to(name)
+        (secret / "..new").rename(secret / "..data")
+
+    shell, flag, script = follower["command"]
+    with Process(
+        [shell, flag, here(script).replace("sleep 10", "sleep 0.1")], log=tmp_path / "log", name="follower"
+    ) as running:
+        running.wait_until(well, what="the first copy")
+        assert [name for name, _ in list_keys(copies / "keys.json")] == ["somebody"]
+        change("..2026_02_02")
+        running.wait_until(lambda: not list_keys(copies / "keys.json"), what="the next")
+        assert well()
+        assert (copies / "notary.key").read_bytes() == b"as it was"
+        assert running.stop() == 0
+
+
+def test_new_payload_keys_are_with_who_reads_before_a_gateway_writes() -> None:
+    """Pods hear of a changed Secret at different times: monitors and controllers follow it, a gateway has it when it
+    starts again.
+    """
+    followed = {
+        name: "payload-keys.json" in pod("bank", name).container("key-follower")["command"][2]
+        for name in ("gateway", "monitor", "controller")
+    }
+    assert followed == {"gateway": False, "monitor": True, "controller": True}
 
 
 def test_a_volume_whose_modes_are_changed_at_each_mount_ends_a_journal(tmp_path: Path) -> None:

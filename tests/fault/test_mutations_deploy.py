@@ -56,6 +56,9 @@ MUTATIONS = (
     check("and the journals", f"{CHART}/_pod.tpl", "subPath: data/journals, readOnly: true", "subPath: data/journals", PRIVATE),
     check("keys that are moved again", f"{CHART}/_pod.tpl", "if [ ! -d journal-keys ]; then", "if true; then", PRIVATE),
     check("an image that nobody can pin", "deploy/compose/compose.yaml", "image: ${KAFKA_IMAGE:-apache/kafka:4.1.0}", "image: apache/kafka:4.1.0", "tests/deploy/test_compose.py::test_who_deploys_it_is_told_how_to_pin_images"),
+    check("a Secret that was changed", f"{CHART}/_pod.tpl", "          seen=$now\n", "          seen=$now; exec sleep 1000\n", PRIVATE),
+    check("payload keys for who writes first", f"{CHART}/_pod.tpl", '(eq $.component "gateway") (eq .path', '(eq $.component "nobody") (eq .path', PRIVATE),
+    check("copies of the owner alone", f"{CHART}/_pod.tpl", "install -m 0600 -- {{ . }} /run/affiant/keys/.new/", "install -m 0640 -- {{ . }} /run/affiant/keys/.new/", PRIVATE),
     # ---------------------------------------------------------------- in a mesh
     check("TLS below the proxy's", f"{CHART}/_wiring.tpl", "(and .Values.certManager.enabled (not .Values.istio.enabled))", ".Values.certManager.enabled", MESH, short=True),
     check("a pod without a proxy", f"{CHART}/_names.tpl", '{{- include "affiant.mesh.labels" .root }}\n', "", MESH),

@@ -205,7 +205,8 @@ imagePullPolicy: {{ .root.Values.images.pullPolicy }}
 
 {{/*
 Private files. A Secret's volume gives each file to root and its group the right to read (fsGroup); keys that their group
-can read are refused by whoever reads them. So they are copied, once, into memory, as files of the container's own user.
+can read are refused by whoever reads them. So they are copied into memory, as files of the container's own user: before a
+component starts, and again when the Secret is another, which gateway, monitor and controller read again by themselves.
 (root, component)
 */}}
 {{- define "affiant.keyVolumes" -}}
@@ -237,6 +238,59 @@ can read are refused by whoever reads them. So they are copied, once, into memor
   resources:
     requests: {cpu: 10m, memory: 16Mi}
     limits: {cpu: 100m, memory: 32Mi}
+  volumeMounts:
+    - name: secrets
+      mountPath: /run/affiant/secrets
+      readOnly: true
+    - name: keys
+      mountPath: /run/affiant/keys
+{{- end }}
+{{- end -}}
+
+{{/*
+A kubelet puts a changed Secret there in one step, by the link ..data; whole files take the place of those before. Not a
+gateway's payload keys: a new one must be with those who read before anybody writes with it, and pods hear at different times.
+*/}}
+{{- define "affiant.keyFollower" -}}
+{{- $files := list -}}
+{{- range include "affiant.keys" . | fromYamlArray }}
+{{- if not (and (eq $.component "gateway") (eq .path "payload-keys.json")) }}{{ $files = append $files .path }}{{ end -}}
+{{- end }}
+{{- with join " " $files }}
+{{- $scope := dict "root" $.root "component" $.component }}
+- name: key-follower
+  {{- include "affiant.imageOf" $scope | nindent 2 }}
+  restartPolicy: Always
+  command:
+    - sh
+    - -ec
+    - |
+      trap 'exit 0' TERM
+      cd /run/affiant/secrets
+      seen=
+      while :; do
+        now=$(readlink ..data)
+        if [ "$now" != "$seen" ]; then
+          rm -rf /run/affiant/keys/.new
+          mkdir -m 0700 /run/affiant/keys/.new
+          install -m 0600 -- {{ . }} /run/affiant/keys/.new/
+          mv -f -- /run/affiant/keys/.new/* /run/affiant/keys/
+          seen=$now
+        fi
+        sleep 10 & wait $!
+      done
+  # Copies that stay others than the Secret's files: it is begun anew.
+  livenessProbe:
+    exec:
+      command: [sh, -c, 'for of in {{ . }}; do cmp -s "/run/affiant/secrets/$of" "/run/affiant/keys/$of" || exit 1; done']
+    periodSeconds: 20
+    timeoutSeconds: 5
+    failureThreshold: 3
+  securityContext:
+    {{- include "affiant.containerSecurity" $.root | nindent 4 }}
+  resources:
+    requests: {cpu: 5m, memory: 16Mi}
+    limits: {cpu: 50m, memory: 32Mi}
   volumeMounts:
     - name: secrets
       mountPath: /run/affiant/secrets
