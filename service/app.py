@@ -24,6 +24,7 @@ from audit.logs import configure
 
 from . import http
 from .call import Receive, Scope, Send
+from .connections import BOUNDS
 from .front import Front
 from .settings import GatewaySettings, TelemetrySettings, bentoml_settings
 from .tls import TLS
@@ -75,6 +76,7 @@ class Lifespan:
         """ASGI lifespan."""
         assert self.worker is not None
         worker = self.worker
+        scope["state"][BOUNDS] = worker.bounds
         if worker.tls is not None:
             scope["state"][TLS] = worker.tls
 

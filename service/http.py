@@ -15,9 +15,10 @@ from typing import Any, Final, cast
 
 import uvicorn.config
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
 from .auth import CERTIFICATE
+from .connections import BoundedProtocol
 from .tls import TLS
 
 _UNUSUAL: Final = frozenset({b"expect", b"x-forwarded-for", b"x-forwarded-proto", b"upgrade"})
@@ -144,7 +145,7 @@ def _has_shown_a_certificate(transport: Any) -> bool:
     return bool(transport.get_extra_info("peercert"))
 
 
-class Protocol(HttpToolsProtocol):
+class Protocol(BoundedProtocol):
     """One connection."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
@@ -156,7 +157,6 @@ class Protocol(HttpToolsProtocol):
         self._plain = self.limit_concurrency is None and not self.root_path
         self._parts: list[bytes] | None = None
         """The body so far of a request that may come whole; None: uvicorn has the request."""
-        self._idle_since: float | None = None
         tls = self.app_state.get(TLS)
         if tls is not None and self.config.ssl is not None:
             # Before this connection shakes hands. uvicorn makes its context itself, and BentoML passes it no factory.
@@ -191,6 +191,7 @@ class Protocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         """The parser's: only what the next calls need."""
+        self._partial = True
         self.url = b""
         self.headers = []
         self.expect_100_continue = False
@@ -227,6 +228,8 @@ class Protocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """The parser's."""
+        self._partial = False
+        self._idle_since = None
         if self._parts is None:
             super().on_message_complete()
             return
@@ -252,44 +255,7 @@ class Protocol(HttpToolsProtocol):
         self.cycle = Exchange(self, self.scope, body, keep_alive=keep_alive)
         self._start_asgi_task(self.cycle, self._bare)
 
-    # One timer a connection that looks when it was last idle, in the place of one that is made and cancelled for
-    # each request.
-
-    def _unset_keepalive_if_required(self) -> None:
-        self._idle_since = None
-
-    def on_response_complete(self) -> None:
-        """An answer is sent: go on with what was pipelined, or be idle."""
-        self.server_state.total_requests += 1
-        if self.transport.is_closing():
-            return
-        self.flow.resume_reading()
-        if self.pipeline:
-            cycle, app = self.pipeline.pop()
-            self._start_asgi_task(cycle, app)
-            return
-        self._idle_since = self.loop.time()
-        if self.timeout_keep_alive_task is None:
-            self._look_again_in(self.timeout_keep_alive)
-
-    def timeout_keep_alive_handler(self) -> None:
-        """Close a connection that has been idle for the whole time."""
-        self.timeout_keep_alive_task = None
-        if self._idle_since is None or self.transport.is_closing():
-            return
-        left = self._idle_since + self.timeout_keep_alive - self.loop.time()
-        if left > 0:
-            self._look_again_in(left)
-        else:
-            self.transport.close()
-
-    def _look_again_in(self, seconds: float) -> None:
-        self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
-
     def connection_lost(self, exc: Exception | None) -> None:
-        """Nobody is idle any more."""
+        """What it had sent is no request any more."""
         super().connection_lost(exc)
         self._parts = None
-        if self.timeout_keep_alive_task is not None:
-            self.timeout_keep_alive_task.cancel()
-            self.timeout_keep_alive_task = None

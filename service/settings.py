@@ -56,6 +56,12 @@ class GatewaySettings(Section):
     """A batch with at least this many rows is predicted on a thread, so that other requests go on."""
     max_queue: int = Field(default=1024, ge=1, le=1 << 16)
     """Requests in work at once; more are answered 429."""
+    receive_seconds: float = Field(default=30.0, ge=1, le=3600)
+    """How long a connection may take to its first request, and a request from its first byte to its last, with as much
+    again for each MiB that has come; then the connection is closed."""
+    max_connections: int = Field(default=8192, ge=16, le=1 << 20)
+    """Connections of a process at once, and never more than three quarters of its descriptors. Beyond that the one that
+    has waited longest for its client goes; where none waits, the new one is answered 503."""
     device: Literal["cpu", "cuda"] = "cpu"
     """Where models run."""
     threads: int = Field(default=1, ge=1, le=256)

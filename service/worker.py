@@ -35,6 +35,7 @@ from .batching import Batcher
 from .bench import Unrecorded
 from .call import Gate, Recorder
 from .cold import Cold
+from .connections import Bounds, most_connections
 from .debts import Debts
 from .encryption import Encryption
 from .follow import PlanFollower, follow, stamp
@@ -78,6 +79,11 @@ class Worker:
         self._debts: Final = Debts()
         self._unaudited = bench_unaudited()
         self.tls: Final = served_tls(config, self.settings)
+        self.bounds: Final = Bounds(
+            self.settings.receive_seconds,
+            most_connections(self.settings.max_connections),
+            self._connection_refused,
+        )
         self._encryption: Final = Encryption(config)
         endpoint = self.telemetry.otlp_endpoint
         self._spans: Final = (
@@ -165,6 +171,9 @@ class Worker:
     def _keep(self, name: str, begin: Callable[[], Awaitable[None]]) -> None:
         """Follow something until the worker stops."""
         self._tasks.append(asyncio.get_running_loop().create_task(kept(name, begin, self._not_followed)))
+
+    def _connection_refused(self) -> None:
+        self.metrics.events["connection-refused"] += 1
 
     def _not_followed(self) -> None:
         self.metrics.events["task-failed"] += 1

@@ -10,6 +10,7 @@ from tests.fault.mutation import Mutation, assert_caught, copy_code, params, run
 
 pytestmark = [pytest.mark.fault, pytest.mark.timeout(400)]
 
+CONNECTIONS = "tests/integration/test_connections.py"
 BATCHING = "tests/unit/service/test_batching.py"
 TASKS = "tests/unit/service/test_tasks.py"
 WAIT = "tests/fault/gateway/test_wait.py"
@@ -41,6 +42,55 @@ COPIED = (
 )
 
 MUTATIONS = (
+    Mutation(
+        "a silent connection is kept",
+        "service/connections.py",
+        "        self._watch()\n        if len(",
+        "        if len(",
+        CONNECTIONS,
+    ),
+    Mutation(
+        "half a request is waited for",
+        "service/connections.py",
+        "            self._arriving_since, self._received = self.loop.time(), 0\n",
+        "            self._received = 0\n",
+        CONNECTIONS,
+    ),
+    Mutation(
+        "a large body has no more time than a small one",
+        "service/connections.py",
+        " * (1 + self._received // PART)",
+        "",
+        CONNECTIONS,
+    ),
+    Mutation(
+        "the gateway's own time is the client's",
+        "service/http.py",
+        "        self._partial = False\n        self._idle_since = None\n",
+        "        self._partial = False\n",
+        CONNECTIONS,
+    ),
+    Mutation(
+        "an answer that nobody takes keeps its descriptor",
+        "service/connections.py",
+        "if now >= self._unsent_since + self._bounds.receive_seconds:",
+        "if False:",
+        CONNECTIONS,
+    ),
+    Mutation(
+        "as many connections as come",
+        "service/connections.py",
+        "if len(self.connections) > self._bounds.connections:",
+        "if False:",
+        CONNECTIONS,
+    ),
+    Mutation(
+        "a request that is just coming is given up",
+        "service/connections.py",
+        "(True, self._arriving_since) if late else None",
+        "(True, self._arriving_since) if late is not None else None",
+        CONNECTIONS,
+    ),
     Mutation(
         "a task that fails is gone",
         "service/worker.py",
