@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import threading
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExportResult
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 from opentelemetry.trace import (
     INVALID_SPAN,
@@ -24,8 +25,11 @@ from requests import PreparedRequest, Response, Session
 from requests.adapters import HTTPAdapter
 
 from .context import Context
+from .told import OnceAChange
 
 Attributes = Mapping[str, str | int]
+CLOSE_SECONDS: Final = 3.0
+"""How long the last spans may take: it counts against the time that a pod has to end."""
 
 
 class _Believing(HTTPAdapter):
@@ -45,6 +49,22 @@ def _session(authorities: Path) -> Session:
     return session
 
 
+class _Exporter(OTLPSpanExporter):
+    """Says what is wrong once a change."""
+
+    told: OnceAChange
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        result = super().export(spans)
+        if result is SpanExportResult.SUCCESS:
+            self.told.went_well()
+        return result
+
+    def shutdown(self) -> None:
+        if not self._shutdown:
+            super().shutdown()  # type: ignore[no-untyped-call]
+
+
 class Export:
     """One component's spans. Each was sampled before: whoever asks for a span gets it."""
 
@@ -53,11 +73,16 @@ class Export:
         None: the system's. Nothing is contacted yet.
         """
         self._provider: Final = TracerProvider(
-            sampler=ALWAYS_ON, resource=Resource.create({"service.name": f"affiant-{component}"})
+            sampler=ALWAYS_ON,
+            resource=Resource.create({"service.name": f"affiant-{component}"}),
+            shutdown_on_exit=False,  # `close` is called; what it gave up MUST NOT hold up the exit
         )
         session = None if authorities is None else _session(authorities)
-        exporter = OTLPSpanExporter(endpoint=endpoint, session=session)
-        self._provider.add_span_processor(BatchSpanProcessor(exporter))
+        self._exporter: Final = _Exporter(endpoint=endpoint, session=session)
+        self._told: Final = OnceAChange()
+        self._exporter.told = self._told
+        self._told.begin()
+        self._provider.add_span_processor(BatchSpanProcessor(self._exporter))
         self._tracer: Final = self._provider.get_tracer(f"affiant.{component}")
 
     def begin(
@@ -78,8 +103,13 @@ class Export:
         return self._tracer.start_span(name, context, kind, attributes, start_time=at)
 
     def close(self) -> None:
-        """Export what waits, and end."""
-        self._provider.shutdown()
+        """Export what waits, and end; within seconds, also where the collector hangs: the rest is dropped."""
+        # In a thread that may be left: an export that is under way has no end that could be set.
+        ending = threading.Thread(target=self._provider.shutdown, name="spans-end", daemon=True)
+        ending.start()
+        ending.join(CLOSE_SECONDS)
+        self._exporter.shutdown()  # nothing is tried again
+        self._told.end()
 
 
 def context_of(span: Span) -> Context:

@@ -15,6 +15,7 @@ SYSCALLS = "tests/fault/ship/test_syscalls.py"
 SEALED = "tests/unit/audit/ship/test_sealed.py"
 SEAL_WATCH = "tests/unit/audit/ship/test_seal_watch.py"
 CHANGED = "tests/unit/audit/log/test_kafka_changed.py"
+SPANS = "tests/unit/audit/traces/test_export.py"
 TRIES = "tests/unit/audit/ship/test_tries.py"
 SEALED_KILLS = "tests/fault/ship/test_sealed_kills.py"
 LOCAL = "tests/unit/audit/log/test_local.py"
@@ -30,6 +31,7 @@ COPIED = (
     "tests/unit/audit/log",
     "tests/unit/audit/test_check.py",
     "tests/unit/audit/ship",
+    "tests/unit/audit/traces",
 )
 
 BARRIERS = "tests/fault/ship/test_barrier.py"
@@ -44,6 +46,21 @@ LOCAL_LOG, KAFKA_LOG = "audit/log/local.py", "audit/log/kafka.py"
 KAFKA_CHECK, KAFKA_CONNECTION = "audit/log/kafka_check.py", "audit/log/kafka_connection.py"
 
 MUTATIONS = (
+    Mutation(
+        "a collector that hangs holds up the end",
+        "audit/traces/export.py",
+        "ending.join(CLOSE_SECONDS)",
+        "ending.join()",
+        SPANS,
+    ),
+    Mutation("each batch is told of", "audit/traces/told.py", "if kind in self._said:", "if False:", SPANS),
+    Mutation(
+        "a collector that is back is not told",
+        "audit/traces/export.py",
+        "if result is SpanExportResult.SUCCESS:",
+        "if False:",
+        SPANS,
+    ),
     Mutation(
         "a route that cannot be read ends the watch",
         WATCH,
