@@ -438,6 +438,8 @@ MUTATIONS = (
         "        if False:\n",
         WORKED,
     ),
+    Mutation("the later of two clocks", GROUND, "at = max(now, newest)", "at = now", DECIDED),
+    Mutation("this machine's clock, too", GROUND, "at = max(now, newest)", "at = newest", DECIDED),
     Mutation(
         "another log in its place",
         GROUND,

@@ -178,6 +178,27 @@ def test_never_below_approval(town: Town) -> None:
     assert "has expired" in decided(town, alarm, shown_of(town, THREE)).why
 
 
+@pytest.mark.parametrize(
+    ("log", "machine", "outcome"),
+    [(600, -600, "refuse"), (-600, 600, "refuse"), (-1200, -600, "roll_back"), (-600, -1200, "roll_back")],
+)
+def test_what_has_expired_by_one_of_two_clocks_has(log: float, machine: float, outcome: str) -> None:
+    """Seconds since, or until, the approvals' end: it is enough that either says so."""
+    town = Town()
+    begun = town.clock
+    town.approve(ONE, TWO)
+    town.deploy(ONE)
+    town.clock = begun + 10 * 24 * HOUR + log - 60
+    town.deploy(TWO)
+    town.clock += 60
+    town.pause()
+    town.pause("resume")  # what was recorded last
+    at = begun + 10 * 24 * HOUR + machine
+    found = decide(alarm_of(), shown_of(town), town.grounds().ground("credit", at), at)
+    assert found.outcome == outcome, found.why
+    assert ("has expired" in found.why) == (outcome == "refuse")
+
+
 def test_nothing_to_go_back_to() -> None:
     """The first package of a service stays, and people are told."""
     town = Town()
