@@ -169,28 +169,34 @@ def configured_monitor(config: Config, governing: Governing, here: Here | None =
 
 
 def configured_governing(config: Config) -> Governing:
-    """The governance log where there is a root, else the operator's policy and plans.
+    """The governance log where there is a root, else the operator's policy. That and [[plan]] are followed, as gateways
+    follow [[plan]].
 
     Raises:
-        ConfigError: the policy or the root is none.
+        ConfigError: the policy, a plan or the root is none.
     """
     from audit.log import configured_governance_log
     from monitoring.governed import Governed, Ungoverned
     from monitoring.settings import MonitorSettings
     from registry.approvals.board import first_root_of
+    from registry.policy import load_policy
     from registry.settings import GovernanceSettings
     from registry.stores import configured_store
 
     from .controller_parts import publisher_of_store
+    from .followed import Followed
 
-    plans = plans_of(config)
+    plans = Followed("monitor", "[[plan]]", config.path, lambda: plans_of(load(config.path)))
     if config.section("governance", GovernanceSettings).root is not None:
         governance = configured_governance_log(config, create=False)
         return Governed(
             governance, first_root_of(config), plans, publisher_of_store(configured_store(config))
         )
     policy = config.section("monitor", MonitorSettings).policy
-    return Ungoverned(None if policy is None else config.resolve(policy), plans)
+    if policy is None:
+        return Ungoverned(lambda: None, plans)
+    file = config.resolve(policy)
+    return Ungoverned(Followed("monitor", "[monitor] policy", file, lambda: load_policy(file)), plans)
 
 
 def plans_of(config: Config) -> Plans:

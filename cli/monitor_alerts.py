@@ -239,17 +239,23 @@ def _people(config: Config, settings: MonitorSettings) -> tuple[Sender, ...]:
     from monitoring.alerts.sender import Sender, poster
     from registry.approvals.webhook import webhook_url
 
+    from .followed import Followed
+
     if settings.people_webhook_file is None:
         return ()
     file = config.resolve(settings.people_webhook_file)
-    try:
-        address = webhook_url(file, None)
-    except ConfigError as error:
-        raise ConfigError(
-            f"[monitor] people_webhook_file: {file} is not to be read, or holds no http:// or https:// address"
-        ) from error
-    assert address is not None
-    post = poster(address, proxied=True)
+
+    def address() -> str:
+        try:
+            found = webhook_url(file, None)
+        except ConfigError as error:
+            raise ConfigError(
+                f"[monitor] people_webhook_file: {file} is not to be read, or holds no http:// or https:// address"
+            ) from error
+        assert found is not None
+        return found
+
+    post = poster(Followed("affiant.alerts", "[monitor] people_webhook_file", file, address), proxied=True)
     if settings.people_webhook_shape == "alertmanager":
         return (Sender(post, Outbox.of_people()),)
     return (Sender(post, Outbox.of_people(), shape=chat),)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Mapping
-from pathlib import Path
 from typing import Final, Protocol
 
 from audit.log.base import Log
@@ -18,7 +17,7 @@ from monitoring.panes import Of
 from registry.approvals.root import Root
 from registry.deployment import Deployed, Placed, Rollout, ever_named
 from registry.errors import RegistryError
-from registry.policy import Policy, load_policy
+from registry.policy import Policy
 
 _EXPIRY: Final = 60.0
 """Seconds between two looks at when approvals end, while the log has nothing new."""
@@ -61,7 +60,7 @@ class Governed:
         self,
         log: Log,
         first: Root,
-        plans: Plans,
+        plans: Callable[[], Plans],
         publisher: Publisher = lambda _: None,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -70,12 +69,15 @@ class Governed:
         Args:
             log: the governance log.
             first: the root that is believed.
-            plans: of the settings.
+            plans: of the settings, asked for each time.
             publisher: of packages.
             clock: seconds since 1970 UTC.
         """
         self._follower: Final = Follower(log, first, publisher)
-        self._plans: Final = plans
+        self._plans_now: Final = plans
+        self._plans = plans()
+        self._planned = _named_by(self._plans)
+        """What plans of the settings have named since this process runs."""
         self._publisher: Final = publisher
         self._clock: Final = clock
         self._looked = float("-inf")
@@ -87,6 +89,7 @@ class Governed:
 
     def read_on(self) -> None:
         """See `Governing.read_on`."""
+        self._follow_plans()
         grounds, now = self._follower.read_on(), self._clock()
         if grounds.end != self._end:
             found = grounds.ledger.policy
@@ -96,6 +99,13 @@ class Governed:
         if not 0 <= now - self._looked < _EXPIRY:
             self._looked = now
             self.expires = expiries(grounds.ledger, self._published, now)
+
+    def _follow_plans(self) -> None:
+        plans = self._plans_now()
+        if plans != self._plans:
+            self._plans = plans
+            self._planned |= _named_by(plans)
+            self._names = self._all_names()
 
     def _published(self, digest: str) -> str | None:
         try:
@@ -125,8 +135,8 @@ class Governed:
         return {service: each.canaries for service, each in self._deployed.items() if each.canaries}
 
     def named(self, whose: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
-        """Of these services and digests, those that any plan names, also one of the past. The log is read to its end,
-        once, when it does not name all of them yet.
+        """Of these services and digests, those that any plan names, also one of the past (of the settings: since this
+        process runs). The log is read to its end, once, when it does not name all of them yet.
 
         Raises:
             LogUnavailable: it does not answer.
@@ -136,23 +146,28 @@ class Governed:
         return self._names.intersection(whose)
 
     def _all_names(self) -> set[tuple[str, str]]:
-        settings = {(service, placed.digest) for service, plan in self._plans.items() for placed in plan}
-        return settings | ever_named(self._deployed)
+        return self._planned | ever_named(self._deployed)
 
 
 class Ungoverned:
     """A policy file, and the settings' plans."""
 
-    def __init__(self, policy: Path | None, plans: Plans) -> None:
-        """The file is read now. Raises ConfigError: it is no policy."""
-        self.policy: Final = None if policy is None else load_policy(policy)
-        self.served: Final[Mapping[Of, int]] = _since_ever(plans)
+    def __init__(self, policy: Callable[[], Policy | None], plans: Callable[[], Plans]) -> None:
+        """Both are asked for now, and by each `read_on`."""
+        self._policy_now: Final = policy
+        self._plans_now: Final = plans
+        self.policy: Policy | None = policy()
+        self.served: Mapping[Of, int] = _since_ever(plans())
         self.rollouts: Final[Mapping[str, tuple[Rollout, ...]]] = {}
         self.expires: Final[Mapping[tuple[str, str], float]] = {}
-        self._plans: Final = plans
 
     def read_on(self) -> None:
-        """Nothing changes while the process runs."""
+        """See `Governing.read_on`: of the operator's files."""
+        self.policy, self.served = self._policy_now(), _since_ever(self._plans_now())
+
+
+def _named_by(plans: Plans) -> set[tuple[str, str]]:
+    return {(service, placed.digest) for service, plan in plans.items() for placed in plan}
 
 
 def _since_ever(plans: Plans) -> dict[Of, int]:

@@ -30,8 +30,8 @@ class MonitorSettings(Section):
     """kafka: where the other monitors of the group reach this one's pages: any of them answers with what the one that
     leads says. Not set: metrics_host; where that is a wildcard, the address from which the brokers see this one."""
     policy: Path | None = None
-    """A policy.yaml whose limits hold where no [governance] root is set. With one, the policy in force is that of the
-    governance log."""
+    """A policy.yaml whose limits hold where no [governance] root is set; it may be changed while the monitor runs. With
+    one, the policy in force is that of the governance log."""
     evaluate: bool = True
     """Whether the monitor also evaluates the alerts itself, logs them, and tells the controller and people; switch it
     off where Prometheus and Alertmanager do."""

@@ -35,7 +35,7 @@ Shape = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 
 
 def poster(
-    url: str,
+    url: str | Callable[[], str],
     *,
     token: Callable[[], str] | None = None,
     tls: Callable[[], ssl.SSLContext] | None = None,
@@ -45,7 +45,7 @@ def poster(
     """Posts JSON to an address.
 
     Args:
-        url: the address; no message has it, for it may be a secret.
+        url: the address, or what gives it each time; no message has it, for it may be a secret.
         token: asked for each time: it may be changed while we run.
         tls: whose certificates are believed, asked for each time, as they may be renewed; the machine's own when None.
             Raises OSError.
@@ -59,7 +59,8 @@ def poster(
         headers = {"Content-Type": "application/json", "User-Agent": "affiant-monitor"}
         if token is not None:
             headers["Authorization"] = f"Bearer {token()}"
-        request = urllib.request.Request(url, body, headers, method="POST")  # noqa: S310 - settings take http(s) alone
+        address = url if isinstance(url, str) else url()
+        request = urllib.request.Request(address, body, headers, method="POST")  # noqa: S310 - settings take http(s) alone
         opener = plain if tls is None else direct(urllib.request.HTTPSHandler(context=tls()))
         try:
             with opener.open(request, timeout=timeout) as answer:

@@ -57,6 +57,14 @@ MUTATIONS = (
         TOLD_OF,
         also=("    client_tls(config, controller)  #", "    first = client_tls(config, controller)  #"),
     ),
+    Mutation("a file that was changed", "cli/followed.py", "if seen != self._seen:", "if False:", TOLD_OF),
+    Mutation(
+        "where people are now",
+        MONITOR,
+        'Followed("affiant.alerts", "[monitor] people_webhook_file", file, address)',
+        "address()",
+        TOLD_OF,
+    ),
     Mutation(
         "the limits of the settings, for the monitor",
         "cli/monitor_alerts.py",

@@ -298,6 +298,22 @@ def test_an_address_of_people_that_is_none_is_refused(machine: Machine, content:
     assert "example" not in str(told.value)
 
 
+def test_another_address_of_people_is_taken_and_one_that_is_none_is_not(machine: Machine) -> None:
+    """Without a restart, and without a word of what the file holds."""
+    post = machine.evaluating()._senders[-1]._post
+    file = machine.directory / "people"
+    with capture_logs() as logs:
+        for path, content in (
+            ("secret", None), ("another", f"{machine.people.url}/services/another"), ("another", "hidden"),
+        ):  # fmt: skip
+            if content is not None:
+                file.write_text(content)
+            assert post(b"{}") == 200
+            assert machine.people.posts[-1].path == f"/services/{path}"
+    assert [each["log_level"] for each in logs] == ["info", "warning"]
+    assert not [word for word in ("services", "hidden") if word in str(logs)]
+
+
 def test_where_prometheus_does_it_nothing_is_evaluated(machine: Machine) -> None:
     """And the files are not read."""
     (machine.directory / "people").unlink()

@@ -17,7 +17,7 @@ MS = 1000
 
 def governed(town: Town, directory: Path, **plans: tuple[Placed, ...]) -> Governed:
     """A reader of what was written so far."""
-    found = Governed(town.write(directory), town.root, plans, town.publisher, lambda: town.clock)
+    found = Governed(town.write(directory), town.root, lambda: plans, town.publisher, lambda: town.clock)
     found.read_on()
     return found
 
@@ -62,7 +62,7 @@ def test_who_asks_while_the_log_is_read_gets_what_was_read_before(tmp_path: Path
     """A scrape is another thread: what it folded of entries that are being taken would be folded a second time."""
     town = Town()
     log = town.write(tmp_path)
-    found = Governed(log, town.root, {}, town.publisher, lambda: town.clock)
+    found = Governed(log, town.root, dict, town.publisher, lambda: town.clock)
     found.read_on()
     before, entries = town.policy, len(town.entries)
     town.set_policy(policy_of("{causes: [input]}"))
@@ -107,12 +107,24 @@ def test_when_approvals_end_is_told_of_what_answers(tmp_path: Path) -> None:
     assert governed(town, tmp_path / "two").expires == {}
 
 
-def test_where_nobody_governs_the_settings_do(tmp_path: Path) -> None:
-    """Since ever, and by a policy file where there is one."""
-    found = Ungoverned(None, {"credit": (Placed(digest=ONE),)})
+def test_where_nobody_governs_the_settings_do() -> None:
+    """Since ever, and by a policy where there is one; both may become others."""
+    policies, plans = [None, Town().policy], [{"credit": (Placed(digest=each),)} for each in (ONE, TWO)]
+    found = Ungoverned(lambda: policies[0], lambda: plans[0])
+    assert (found.served, found.policy) == ({Of("credit", ONE, "live"): 0}, None)
+    del policies[0], plans[0]
     found.read_on()
-    assert found.served == {Of("credit", ONE, "live"): 0}
-    assert found.policy is None
-    policy = tmp_path / "policy.yaml"
-    policy.write_bytes(Town().policy.canonical())
-    assert Ungoverned(policy, {}).policy == Town().policy
+    assert (found.served, found.policy) == ({Of("credit", TWO, "live"): 0}, Town().policy)
+
+
+def test_a_plan_of_the_settings_is_followed_where_no_event_names_the_service(tmp_path: Path) -> None:
+    """As gateways do it; what the plan of before named may have answered, and so is counted further on."""
+    town = Town()
+    town.deploy(ONE)
+    plans = {"other": (Placed(digest=ONE),)}
+    found = Governed(town.write(tmp_path), town.root, lambda: dict(plans), town.publisher, lambda: town.clock)
+    found.read_on()
+    plans |= {"other": (Placed(digest=TWO),), "credit": (Placed(digest=THREE),)}
+    both = {("other", ONE), ("other", TWO)}
+    assert found.named([*both, ("other", THREE)]) == both, "it is asked for before records are left out"
+    assert found.served == {Of("credit", ONE, "live"): int(NOW * MS), Of("other", TWO, "live"): 0}

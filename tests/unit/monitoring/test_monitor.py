@@ -67,7 +67,7 @@ class Site:
         following = LocalFollowing(self.log, directory, SIZE, self.packages, feed.hand, pause=lambda _: None)
         plans = {SERVICE: (Placed(digest=self.digest), Placed(digest="sha256:" + "ef" * 32, slot="shadow"))}
         return Monitor(
-            following, lambda _: feed, log or self.log, governing or Ungoverned(None, plans),
+            following, lambda _: feed, log or self.log, governing or Ungoverned(lambda: None, lambda: plans),
             packages or self.packages, lambda _: FileStates(directory / "judged"), pane_records=SIZE, clock=lambda: 2e9,
             monotonic=monotonic,
         )  # fmt: skip
@@ -185,7 +185,7 @@ def test_it_says_what_it_waits_for_and_goes_on(tmp_path: Path, package: Package)
         log, tmp_path / "monitor", SIZE, Known.of(package, SERVICE), feed.hand, pause=lambda _: None
     )
     one = Monitor(
-        following, lambda _: feed, log, Ungoverned(None, {}), Known.of(package, SERVICE),
+        following, lambda _: feed, log, Ungoverned(lambda: None, dict), Known.of(package, SERVICE),
         lambda _: FileStates(tmp_path / "judged"), pane_records=SIZE,
     )  # fmt: skip
     run(one)
@@ -316,9 +316,8 @@ def test_nobody_who_asks_waits_for_a_store_or_for_anothers_evidence(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Figures and metrics are there while a package is pulled, and while evidence is computed."""
-    governing = Ungoverned(
-        None, {SERVICE: (Placed(digest=site.digest),), "slow": (Placed(digest=site.digest),)}
-    )
+    plans = {SERVICE: (Placed(digest=site.digest),), "slow": (Placed(digest=site.digest),)}
+    governing = Ungoverned(lambda: None, lambda: plans)
     packages = Slow(site.packages)
     monitor = run(site.monitor(governing=governing, packages=packages))
     figures = monitor.figures()

@@ -93,7 +93,7 @@ class Site:
             LocalFollowing(
                 self.log, directory, SIZE, self.known, feed.hand, clock=clock, pause=lambda _: None
             ),
-            made, self.log, Ungoverned(None, self.plans), self.packages,
+            made, self.log, Ungoverned(lambda: None, lambda: self.plans), self.packages,
             lambda _: FileStates(directory / "judged"), pane_records=SIZE, clock=lambda: 2e9, monotonic=clock,
         )  # fmt: skip
 

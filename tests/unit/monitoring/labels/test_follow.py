@@ -359,12 +359,12 @@ def test_what_is_no_number_is_null_in_json() -> None:
 def test_the_monitor_exports_it(stream: Stream, tmp_path: Path) -> None:
     """Only with such a policy; labels in another partition than what they are about."""
     log = local_log(tmp_path / "log", stream.asked(128), stream.labels(100, 0.5))
-    (tmp_path / "policy.yaml").write_text(POLICY.replace("MINIMUM", "0.8"))
+    policy = parse_policy(POLICY.replace("MINIMUM", "0.8").encode())
     packages, feed = Known.of(stream.package, SERVICE), LocalFeed()
     following = LocalFollowing(log, tmp_path / "monitor", 64, packages, feed.hand, pause=lambda _: None)
     plans = {SERVICE: (Placed(digest=stream.package.digest),)}
     monitor = Monitor(
-        following, lambda _: feed, log, Ungoverned(tmp_path / "policy.yaml", plans), packages,
+        following, lambda _: feed, log, Ungoverned(lambda: policy, lambda: plans), packages,
         lambda _: FileStates(tmp_path / "judged"), pane_records=64, labels_seconds=1e9,
     )  # fmt: skip
     with closing(monitor):
