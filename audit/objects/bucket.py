@@ -10,14 +10,15 @@ import io
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 from urllib.parse import parse_qsl, urlsplit
 
-from audit.authorities import believed
 from audit.errors import ConfigError, ObjectChanged, ObjectsUnavailable
 
 from .base import Stored
+from .believing import Believing
 from .limits import NoObject, limit_of
 from .names import check_name, check_prefix
 
@@ -34,14 +35,13 @@ _AHEAD: Final = 64 << 10
 """Bytes that are asked for at least: a file of columns says at its end where they are."""
 
 _OPTIONS: Final = frozenset({"allow_http", "ca_file", "endpoint", "region", "virtual_hosted_style_request"})
-_MOST: Final = 1 << 20
 
 
 def open_bucket(url: str) -> BucketObjects:
     """The bucket of `s3://bucket/prefix?endpoint=…&region=…&virtual_hosted_style_request=…&allow_http=…&ca_file=…`.
 
     What the URL does not say is taken from the environment (AWS_ENDPOINT_URL, AWS_REGION, AWS_ALLOW_HTTP, …).
-    `ca_file`: the whole path of a file of certificates, which are believed beside the system's.
+    `ca_file`: the whole path of a file of certificates, which are believed beside the system's; it may be renewed.
 
     Raises:
         ConfigError: no bucket, an option that a URL may not have, or a `ca_file` that is none.
@@ -60,42 +60,35 @@ def open_bucket(url: str) -> BucketObjects:
             + (f"; it has {', '.join(unknown)} (keys belong into the environment)" if unknown else "")
         )
     prefix = parts.path.strip("/")
-    authorities = options.pop("ca_file", None)
+    ca_file = options.pop("ca_file", None)
     # As `config`, and not as `client_options`, which hide those of the environment; a certificate can be given there
     # only, and then they do.
     limits = {"timeout": _TIMEOUT, "connect_timeout": _CONNECT_TIMEOUT}
     # A bucket whose objects are locked takes nothing without a checksum, and the signature's is none for S3.
     config: Any = {**limits, "checksum_algorithm": "SHA256", **options}
-    client: Any = None if authorities is None else {**limits, "root_certificate": _certificates(authorities)}
-    try:
-        if prefix:
-            check_name(prefix)
-        store = S3Store(
-            parts.netloc,
-            prefix=prefix or None,
-            config=config,
-            client_options=client,
-            retry_config={"max_retries": _RETRIES, "retry_timeout": timedelta(seconds=30)},
-        )
-    except (BaseError, ValueError) as error:
-        raise ConfigError(f"the store s3://{parts.netloc}: {error}") from error
+
+    def made(authorities: bytes | None) -> S3Store:
+        client: Any = None if authorities is None else {**limits, "root_certificate": authorities}
+        try:
+            if prefix:
+                check_name(prefix)
+            return S3Store(
+                parts.netloc,
+                prefix=prefix or None,
+                config=config,
+                client_options=client,
+                retry_config={"max_retries": _RETRIES, "retry_timeout": timedelta(seconds=30)},
+            )
+        except (BaseError, ValueError) as error:
+            raise ConfigError(f"the store s3://{parts.netloc}: {error}") from error
+
+    client = partial(_same, made(None)) if ca_file is None else Believing(Path(ca_file), made)
     # The environment's where the URL has none: two that are taken from it are the same.
-    return BucketObjects(store, f"s3://{parts.netloc}/{prefix}".rstrip("/"), options.get("endpoint", ""))
+    return BucketObjects(client, f"s3://{parts.netloc}/{prefix}".rstrip("/"), options.get("endpoint", ""))
 
 
-def _certificates(ca_file: str) -> bytes:
-    """Raises ConfigError: not a whole path, not there, or no certificate in it."""
-    path = Path(ca_file)
-    if not path.is_absolute():
-        raise ConfigError(f"the store's ca_file {ca_file} is not a whole path")
-    try:
-        believed(path)
-        with path.open("rb") as file:
-            return file.read(_MOST)
-    except OSError as error:
-        raise ConfigError(f"the store's ca_file {ca_file}: {error.strerror}") from error
-    except ConfigError as error:
-        raise ConfigError(f"the store's ca_file: {error}") from error
+def _same(store: S3Store) -> S3Store:
+    return store
 
 
 class BucketObjects:
@@ -104,11 +97,17 @@ class BucketObjects:
     A stranger's may hold anything: an object that is larger than one of its name can be raises `NoObject`, unread.
     """
 
-    def __init__(self, store: S3Store, name: str, endpoint: str = "") -> None:
-        """`store` as obstore opens it; `name` is for messages; `endpoint` is the URL's, empty when it has none."""
-        self._store = store
+    def __init__(self, client: Callable[[], S3Store], name: str, endpoint: str = "") -> None:
+        """`client` gives obstore's that is to be used now; `name` is for messages; `endpoint` is the URL's, empty when
+        it has none.
+        """
+        self._client = client
         self._told = name
         self._endpoint = endpoint.rstrip("/")
+
+    @property
+    def _store(self) -> S3Store:
+        return self._client()
 
     @property
     def place(self) -> str:

@@ -20,6 +20,7 @@ IN_DIRECTORY = f"{OBJECTS} -k directory"
 IN_BUCKET = f"{OBJECTS} -k s3"
 WITNESSES = "tests/integration/test_notary_witness.py"
 COSIGNED = "tests/unit/audit/notary/test_cosigning.py"
+BELIEVING = "tests/unit/audit/objects/test_believing.py"
 SESSIONS = "tests/unit/audit/notary/test_session.py"
 NOTES = "tests/unit/audit/notary/test_noted.py"
 NOTARY_TESTS = "tests/integration/test_notary.py"
@@ -39,6 +40,7 @@ COPIED = (
     "tests/golden/journal",
     OBJECTS,
     "tests/unit/audit/objects/test_bucket.py",
+    BELIEVING,
     WITNESSES,
     NOTARY_TESTS,
     LOCKED,
@@ -179,6 +181,27 @@ MUTATIONS = (
         '_NUMBER.sub("", reason)',
         "reason",
         SESSIONS,
+    ),
+    Mutation(
+        "a store's authorities are read once",
+        "audit/objects/believing.py",
+        "if self._seen != (seen := self._look()):",
+        "if False:",
+        BELIEVING,
+    ),
+    Mutation(
+        "a file of no authorities ends the store's use",
+        "audit/objects/believing.py",
+        "        except ConfigError as error:\n            self._say",
+        "        except KeyError as error:\n            self._say",
+        BELIEVING,
+    ),
+    Mutation(
+        "a file of no authorities is told of at each request",
+        "audit/objects/believing.py",
+        "                self._seen = seen\n",
+        "",
+        BELIEVING,
     ),
     Mutation(
         "no quorum",
