@@ -37,8 +37,28 @@ def labels() -> set[str]:
     return {label for each in (*declared, *told) for label in each}
 
 
+def labels_of() -> dict[str, frozenset[str]]:
+    """Series → its labels, of those that a process has said something by."""
+    found: dict[str, frozenset[str]] = {}
+    for metric in _asked():
+        for sample in metric.samples:
+            found[sample.name] = found.get(sample.name, frozenset()) | sample.labels.keys()
+    return found
+
+
+def _answered() -> Metrics:
+    """Of a gateway that has answered, so that each of its counters has a series."""
+    found = Metrics()
+    found.answered("credit", "sha256:00", 200, 0.01)
+    found.recorded(200)
+    found.labelled("credit", 1)
+    found.count("reason", "credit", "sha256:00")
+    found.events["event"] += 1
+    return found
+
+
 def _asked() -> Iterator[Metric]:
-    yield from Metrics().families(_state())
+    yield from _answered().families(_state())
     copied: Any = SimpleNamespace(contact=0, copied=0)
     yield from SidecarCollector(dict, governance=copied).collect()
     nothing: Any = SimpleNamespace(logs=(), topics=SimpleNamespace(told=()))

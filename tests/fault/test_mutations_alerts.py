@@ -13,7 +13,7 @@ pytestmark = pytest.mark.fault
 LIMITS, SLOS, PATH = "monitoring/alerts/limits.py", "monitoring/alerts/slos.py", "monitoring/alerts/path.py"
 EVALUATE, STANDING, OUTBOX = (f"monitoring/alerts/{name}.py" for name in ("evaluate", "standing", "outbox"))
 ON = "tests/unit/monitoring/alerts"
-CASES, TOLD = f"{ON}/test_cases.py", f"{ON}/test_outbox.py"
+CASES, TOLD, NAMED = f"{ON}/test_cases.py", f"{ON}/test_outbox.py", f"{ON}/test_names.py"
 SCOPE, SCOPED = "monitoring/alerts/scope.py", f"{ON}/test_scope.py"
 COMMAND, EXPORTED, BUDGETS = (
     "tests/unit/cli/test_alerts.py",
@@ -28,6 +28,15 @@ COPIED = (
 )  # fmt: skip
 
 MUTATIONS = (
+    Mutation(
+        "the gateway's name for its requests",
+        SLOS,
+        '"affiant_requests_total"',
+        '"affiant_request_total"',
+        NAMED,
+    ),
+    Mutation("the gateway's label of a status", SLOS, 'Match("status", "=~"', 'Match("code", "=~"', NAMED),
+    Mutation("a bucket as it is written", SLOS, "str(float(bound))", 'f"{bound:.3e}"', NAMED),
     Mutation(
         "what wakes people is worse than what warns them",
         LIMITS,

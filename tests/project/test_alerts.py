@@ -7,15 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from audit.auditor import complete_metrics
-from audit.certificates import LOG_CERTIFICATE
-from audit.notary import metrics as notary
-from audit.ship import metrics as sidecar
 from monitoring import names
 from monitoring.alerts.expiry import EXPIRES
 from monitoring.alerts.form import Figure, Rule, Select, selects
 from monitoring.alerts.limits import NAMES
-from monitoring.alerts.path import CERTIFICATE_EXPIRES
 from monitoring.alerts.rules import groups_of
 from monitoring.enforced import SECONDS
 from service import metrics as gateway
@@ -55,23 +50,6 @@ def test_a_runbook_says_what_it_means_where_to_look_and_what_to_do(alert: str) -
     assert re.findall(r"^#+ (.+)$", text, re.MULTILINE) == [alert, "What it means", "Look", "Do"]
     for target in re.findall(r"\]\(([^)#]+)", text):
         assert (RUNBOOKS / target).is_file(), target
-
-
-def test_each_metric_that_a_rule_reads_is_exported() -> None:
-    """By some process of ours, under that very name; histograms and counters with their endings."""
-    counters = {f"{each.name}_total" for each in OF_MONITOR.values() if each.kind == "counter"}
-    gauges = {each.name for each in OF_MONITOR.values() if each.kind == "gauge"}
-    made = set(re.findall(r'"(affiant_[a-z_]+)"', Path(gateway.__file__).read_text()))
-    of_gateway = {*made, *(f"affiant_journal_{each}" for each in gateway.JOURNAL_NUMBERS)}
-    of_gateway |= {f"{name}{end}" for name in made for end in ("_total", "_bucket", "_count")}
-    looked = Path(complete_metrics.__file__).read_text()
-    of_audit = {f"affiant_audit_{each}" for each in re.findall(r'"([a-z_]+)"', looked)}
-    of_audit |= set(re.findall(r'"(affiant_audit_[a-z_]+)"', looked))
-    of_sidecar = {*sidecar.GAUGES, *sidecar.COPY_GAUGES, *(f"{each}_total" for each in sidecar.COUNTERS)}
-    of_notary = {*notary.GAUGES, notary.UP, f"{notary.ALARMS}_total"}
-    known = counters | gauges | of_gateway | of_audit | of_sidecar | of_notary | {"up", LOG_CERTIFICATE}
-    assert {select.name for _, select, _ in _read()} <= known
-    assert CERTIFICATE_EXPIRES in made
 
 
 def test_the_monitor_s_metrics_have_the_labels_that_rules_ask_for() -> None:
