@@ -140,6 +140,20 @@ def test_a_key_that_others_can_read(clinic: Clinic) -> None:
     assert "0644" in clinic.finds("key-mode")["what"]
 
 
+@pytest.mark.parametrize("apart", [False, True])
+def test_a_journals_key_that_others_can_read(clinic: Clinic, *, apart: bool) -> None:
+    """Beside what it signs, or where [journal] key_directory has it."""
+    site = clinic.directory
+    if apart:
+        clinic.set({"journal": {"key_directory": "keys"}})
+    write_journal(
+        site / "data", [b"one"], settings=JournalSettings(key_directory=site / "keys" if apart else None)
+    )
+    key = site / "keys" / "0" if apart else site / "data" / "journals" / "0" / "key"
+    key.chmod(0o640)
+    assert clinic.finds("key-mode")["where"].endswith(str(key))
+
+
 def test_the_address_at_which_people_are_told_is_a_secret(clinic: Clinic) -> None:
     """Whoever has it can write there; a monitor without it tells nobody."""
     clinic.set({"monitor": {"people_webhook_file": "people"}})
