@@ -105,9 +105,10 @@ class Admission:
         lineage: Callable[[str], Mapping[str, Any]],
         clock: Callable[[], float] = time.time,
         trees: Trees | None = None,
+        timer: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`lineage`: a digest → its lineage.json, out of the verified package. `trees`: the log is held to them."""
-        self._seen: Final = Seen(path, root, governance, clock, trees)
+        """`lineage`: a digest → its lineage.json, out of the verified package. `trees`, `timer`: see `Seen`."""
+        self._seen: Final = Seen(path, root, governance, clock, trees, timer)
         self._lineage: Final = lineage
         self._lineages: dict[str, Mapping[str, Any]] = {}
         self._serving: frozenset[tuple[str, str]] = frozenset()

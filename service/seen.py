@@ -2,8 +2,12 @@
 
 Nothing is believed but the first root, whose digest is remembered from the first start on. What was read of the log is
 remembered by its length and hash, on the gateway's own disk: a log that is shorter, other or another topic's is
-refused. The time that was reached is remembered, too, and that the log was held to the notary's checkpoints: the
-settings cannot end that. A worker without a memory begins with what the others of its directory remember.
+refused. That the log was held to the notary's checkpoints is remembered, too: the settings cannot end that. A worker
+without a memory begins with what the others of its directory remember.
+
+The time that was reached is remembered, so that a clock that is set back revives nothing that has expired. It goes no
+further than the log's newest entry and PACE times the time that this process has seen pass: a clock that is ahead for
+an hour MUST NOT end approvals for good.
 
 While the process runs, what it has read stays in memory and only what is new is read. Through a restart an index of it
 is kept (view.py), since reading is quick and parsing is not.
@@ -15,9 +19,13 @@ instead of falling back to it.
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Final
+
+import structlog
 
 from audit.errors import LogError
 from audit.files import make_directory, parse_json, replace_file
@@ -32,6 +40,12 @@ from registry.ledger import Ledger
 from .view import GrowingTree, KeptIndex, View, values_hash
 from .way import GiveWay
 
+PACE: Final = 10.0
+"""How many times as fast as time passes the remembered one may go. After a standstill it comes up again so fast."""
+BEHIND_SECONDS: Final = 300.0
+
+log = structlog.get_logger("affiant.gateway")
+
 
 @dataclass(frozen=True, slots=True)
 class Memory:
@@ -44,6 +58,7 @@ class Memory:
     hash: str = ""
     """Over all entries before `end`, with the log's times; see `View.is_of` for one that was kept before."""
     clock: float = 0.0
+    """The newest time that was borne out, s since 1970 UTC."""
     served: dict[str, list[str]] = field(default_factory=dict)
     """Service → digests that were live, newest last."""
     checkpoint: bool = False
@@ -70,21 +85,34 @@ class Seen:
     """One worker's view of the governance log. Used by one thread at a time."""
 
     def __init__(
-        self, path: Path, root: Path, governance: Log, clock: Callable[[], float], trees: Trees | None = None
+        self,
+        path: Path,
+        root: Path,
+        governance: Log,
+        clock: Callable[[], float],
+        trees: Trees | None = None,
+        timer: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`path`: of the memory. `root`: the first root file. `trees`: the log is held to them."""
+        """`path`: of the memory. `root`: the first root file. `trees`: the log is held to them. `timer`: seconds, which
+        nobody can set.
+        """
         self._path = path
         self._root = root
         self._log = governance
         self._clock = clock
         self._trees = trees
+        self._timer = timer
+        self._looked: float | None = None
+        """By the timer, when the memory was last written; None: this process has not."""
+        self._behind = False
         self._kept = KeptIndex(path.with_suffix(".index"))
         self._view: View | None = None
         self._reader: LogReader | None = None
         """The one that read last: it knows where the log goes on."""
 
     def look(self) -> tuple[Ledger, Memory]:
-        """Read on, hold what is there to what is remembered, and remember it.
+        """Read on, hold what is there to what is remembered, and remember it. The memory's time is the one that
+        everything is to be judged by.
 
         Raises:
             NotAdmitted: the log, the root or what is remembered is not what it should be.
@@ -103,17 +131,36 @@ class Seen:
                 f"means that removes {self._path.parent}"
             )
         view = self._read(first, known)
+        clock, looked = self._clock(), self._timer()
+        passed = 0.0 if self._looked is None else looked - self._looked
         now = replace(
             known,
             topic=view.id,
             end=view.end,
             hash=view.remembered,
-            clock=max(self._clock(), known.clock),
+            clock=max(known.clock, min(clock, max(known.clock + PACE * passed, view.newest / 1000))),
             checkpoint=self._trees is not None,
         )
         now.write(self._path)
-        self._view = view
-        return view.ledger, now
+        self._view, self._looked = view, looked
+        self._tell(known.clock - clock)
+        return view.ledger, replace(now, clock=max(clock, known.clock))
+
+    def _tell(self, behind: float) -> None:
+        """Say once that the clock is not what things are judged by, and how to end that."""
+        if (behind > BEHIND_SECONDS) == self._behind:
+            return
+        self._behind = not self._behind
+        if self._behind:
+            log.warning(
+                "the clock is behind the newest time that this gateway remembers, and what expires is judged by that "
+                "time; set the clock right. Whoever knows that it had been ahead stops the gateway and removes what it "
+                "remembers",
+                seconds=round(behind),
+                remembers=str(self._path.parent),
+            )
+        else:
+            log.info("the clock has come up to the newest time that this gateway remembers")
 
     def served(self, live: dict[str, str], keep: int) -> None:
         """Remember which digest is live for each service, `keep` of each; and, now and then, the index: no load is to

@@ -77,6 +77,8 @@ class View:
     """Over the entries before `end`: the value's length, the log's time in ms, the value."""
     values: Any = None
     """Over lengths and values alone, for a memory of before; None: nobody asks for it."""
+    newest: int = 0
+    """The newest time that the log gave an entry, ms since 1970 UTC."""
     sealed: tuple[int, bytes] | None = None
     """The checkpoint that it was held to last."""
     written: int = 0
@@ -114,6 +116,7 @@ class View:
         self.hash.update(length + time + value)
         if self.values is not None:
             self.values.update(length + value)
+        self.newest = max(self.newest, entry.timestamp)
         self.ledger.take((entry,))
         if self.tree is not None:
             self.tree.append(leaf_hash(entry_of(entry.value, self.topic, PARTITION, entry.offset).entry))

@@ -818,7 +818,19 @@ MUTATIONS = (
     Mutation(
         "another first root", SEEN, "        if known.root != first.digest:\n", "        if False:\n", ON
     ),
-    Mutation("a clock set back", SEEN, "clock=max(self._clock(), known.clock)", "clock=self._clock()", ON),
+    Mutation(
+        "a clock set back", SEEN, "clock=max(known.clock, min(clock, ", "clock=min(clock, max(clock, ", ON
+    ),
+    Mutation("a clock set back, judged by", SEEN, "clock=max(clock, known.clock)", "clock=clock", ON),
+    Mutation(
+        "a clock that was ahead",
+        SEEN,
+        "min(clock, max(known.clock + PACE * passed, view.newest / 1000))",
+        "clock",
+        ON,
+    ),
+    Mutation("a standstill", SEEN, "known.clock + PACE * passed", "known.clock + passed", ON),
+    Mutation("what the log says of the time", SEEN, "view.newest / 1000", "0.0", ON),
     Mutation("a memory that is gone", SEEN, "if known is None and self._view is not None:", "if False:", ON),
     Mutation("a canary's share", ADMITTED, "        if excess is None:\n", "        if True:\n", ON),
     Mutation(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -49,16 +49,21 @@ class Gateway:
     def lineage(self, digest: str) -> Mapping[str, Any]:
         return LayoutStore(self.house.file("data") / "store").pull(digest).lineage
 
-    def refused(self, digest: str | None = None) -> str:
-        """Why a digest may not be live; empty: it may. As after a restart."""
-        admission = Admission(
+    def admission(self, timer: Callable[[], float] = time.monotonic) -> Admission:
+        """As after a restart."""
+        return Admission(
             memory_path(self.house.loaded.data, 0),
             self.house.file("root.json"),
             log_of(self.house),
             self.lineage,
             lambda: time.time() + self.ahead,
             self.sealer.trees if self.sealer is not None else None,
+            timer,
         )
+
+    def refused(self, digest: str | None = None) -> str:
+        """Why a digest may not be live; empty: it may. As after a restart."""
+        admission = self.admission()
         found = admission.admit((PlanSettings(service="credit", digest=digest or self.house.digest),))
         admission.served(found.entries)
         return "; ".join(found.refused)
@@ -328,9 +333,12 @@ def test_the_settings_do_not_end_the_checkpoint(approved: House, sealed: Sealer)
 
 
 def test_a_clock_set_back_revives_nothing(approved: House) -> None:
-    """Approvals ended; the time that was reached is remembered."""
+    """Approvals ended while it ran; the time that was reached is remembered."""
     gateway = Gateway(approved)
-    gateway.ahead = 11 * DAY
+    running = gateway.admission(lambda: gateway.ahead)
+    for days in range(12):
+        gateway.ahead = days * DAY
+        running.admit((PlanSettings(service="credit", digest=approved.digest),))
     assert "it has expired" in gateway.refused()
     gateway.ahead = 0.0
     assert "it has expired" in gateway.refused()

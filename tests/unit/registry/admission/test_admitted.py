@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from audit.config import load
 from audit.errors import ConfigError
@@ -49,12 +51,13 @@ def gateway(approved: Any, tmp_path: Path) -> Callable[[], Admission]:
     """A gateway, started as often as it is called."""
     root = tmp_path / "root.json"
     root.write_bytes(approved.first.envelope.encode())
-    return lambda: Admission(
+    return lambda timer=time.monotonic: Admission(
         tmp_path / "admission" / "0.json",
         root,
         approved.log,
         lambda _: approved.lineage,
         lambda: approved.clock,
+        timer=timer,
     )
 
 
@@ -165,12 +168,59 @@ def test_a_memory_of_before_is_read_once_and_kept_anew(approved: Any, gateway: A
 
 
 def test_a_clock_set_back_does_not_revive_an_expired_approval(approved: Any, gateway: Any) -> None:
-    """The time that was reached is remembered through restarts."""
+    """The time that was reached is remembered through restarts: what the gateway saw pass, and what the log has."""
+    signed, passed = approved.clock, 0.0
+    running = gateway(lambda: passed)
+    for days in range(12):
+        approved.clock, passed = signed + days * 86_400, days * 86_400.0
+        admitted = running.admit(plan(GOOD))
+    assert admitted.entries == ()
+    approved.clock = signed + 60
+    for restarted in (running, gateway()):
+        assert restarted.admit(plan(GOOD)).entries == ()
+
+
+def test_a_standstill_is_made_up_for_faster_than_time_passes(approved: Any, gateway: Any) -> None:
+    """A gateway that was away for days, and a log in which nobody said anything."""
     signed = approved.clock
-    approved.clock = signed + 11 * 86_400
-    assert gateway().admit(plan(GOOD)).entries == ()
+    gateway().admit(plan(GOOD))
+    approved.clock, passed = signed + 11 * 86_400, 0.0
+    running = gateway(lambda: passed)
+    running.admit(plan(GOOD))
+    passed = 1.2 * 86_400
+    approved.clock += passed
+    assert running.admit(plan(GOOD)).entries == ()
     approved.clock = signed + 60
     assert gateway().admit(plan(GOOD)).entries == ()
+
+
+def test_what_the_log_says_of_the_time_is_remembered_at_once(approved: Any, gateway: Any) -> None:
+    """Others have written there meanwhile."""
+    signed = approved.clock
+    approved.clock = signed + 11 * 86_400
+    approved.gates(subject=OTHER)
+    assert gateway().admit(plan(GOOD)).entries == ()
+    approved.clock = signed + 60
+    with capture_logs() as told:
+        assert gateway().admit(plan(GOOD)).entries == ()
+    assert [(line["log_level"], line["seconds"]) for line in told] == [("warning", 11 * 86_400 - 60)]
+
+
+def test_a_clock_that_is_ahead_for_an_hour_ends_nothing_for_good(
+    approved: Any, gateway: Any, tmp_path: Path
+) -> None:
+    """A restored machine, or a bad time server: once the clock is right again, so is what is admitted."""
+    signed, passed = approved.clock, 0.0
+    running = gateway(lambda: passed)
+    assert running.admit(plan(GOOD)).entries == plan(GOOD)
+    for ahead in range(0, 3600, 30):
+        approved.clock, passed = signed + 5 * 365 * 86_400 + ahead, float(ahead)
+        assert running.admit(plan(GOOD)).entries == ()
+    approved.clock, passed = signed + 3600, 3600.0
+    for restarted in (running, gateway()):
+        assert restarted.admit(plan(GOOD)) == (plan(GOOD), ())
+    reached = json.loads((tmp_path / "admission" / "0.json").read_text())["clock"]
+    assert signed < reached < signed + 86_400
 
 
 def test_settings_cannot_bring_another_root_or_end_governance(
