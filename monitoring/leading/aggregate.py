@@ -28,8 +28,9 @@ from .life import Comparing, Life, Told
 from .scores import cuts_of
 
 _WORK: Final = 8
-"""A page that the kept panes did not support is tried once more after an eighth of as many: so that no pane costs more
-than eight others to be judged again."""
+"""A page that the kept panes did not support is tried again after one pane more, two, four and so on, up to an eighth
+of as many as are kept: it waits at most as long again as it had to. From then on no pane costs more than eight others
+to be judged again; until then each doubling costs all of them once."""
 
 
 class Aggregate:
@@ -262,9 +263,11 @@ class Aggregate:
         waiting, checks = paged - life.confirmed, life.judging.checks
         # A column is looked at when it begins to wait, whenever another one was.
         life.tried = {column: at for column, at in life.tried.items() if column in waiting}
-        again = max(1, len(life.kept) // _WORK)
-        if all(checks < life.tried.get(column, -again) + again for column in waiting):
+        life.pauses = {column: panes for column, panes in life.pauses.items() if column in life.tried}
+        if all(checks < life.tried.get(column, checks) + life.pauses.get(column, 0) for column in waiting):
             return
+        most = max(1, len(life.kept) // _WORK)
+        life.pauses = {column: min(most, max(1, 2 * life.pauses.get(column, 0))) for column in waiting}
         life.tried = dict.fromkeys(waiting, checks)
         evidence = self.evidence(of)
         assert evidence is not None

@@ -38,7 +38,9 @@ class Life:
     confirmed: set[str] = field(default_factory=set)
     """Columns whose page the kept panes alone support."""
     tried: dict[str, int] = field(default_factory=dict)
-    """Column whose page waits for that → checks when it was last looked at."""
+    """Column whose page waits for that → checks when it was last looked at …"""
+    pauses: dict[str, int] = field(default_factory=dict)
+    """… and after how many more it is looked at again."""
     asked: Asked = field(default_factory=Asked)
     """All of it, without the statuses."""
     scored: Scored | None = None
@@ -94,7 +96,7 @@ class Life:
         before = self.judging.judged
         self.judging.follow(judged, self.kept)
         if (before.limits, before.window_rows) != (judged.limits, judged.window_rows):
-            self.confirmed, self.tried = set(), {}
+            self.confirmed, self.tried, self.pauses = set(), {}, {}
 
     def _know_oldest(self) -> None:
         self._oldest = {}

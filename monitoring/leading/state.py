@@ -32,8 +32,8 @@ def state_of(aggregate: Aggregate) -> dict[str, Any]:
                 "of": list(of), "since": life.since, "judged": life.judging.judged.written(),
                 "kept": [[each.partition, each.number] for each in life.kept],
                 "judging": life.judging.encode(), "confirmed": sorted(life.confirmed),
-                "tried": dict(sorted(life.tried.items())), "asked": life.asked.written(),
-                "scored": None if life.scored is None else life.scored.written(),
+                "tried": dict(sorted(life.tried.items())), "pauses": dict(sorted(life.pauses.items())),
+                "asked": life.asked.written(), "scored": None if life.scored is None else life.scored.written(),
             }
             for of, life in sorted(aggregate.lives.items())
         ],
@@ -138,6 +138,8 @@ def _restore_life(
     life.restore(Taken(pane.partition, pane.number, pane.time, pane.tallies[of]) for pane in there)
     life.confirmed = set(content["confirmed"])
     life.tried = {column: int(checks) for column, checks in content["tried"].items()}
+    # A monitor of before kept none: it is looked at again at once.
+    life.pauses = {column: int(panes) for column, panes in content.get("pauses", {}).items()}
     return len(places) - len(there)
 
 

@@ -204,8 +204,26 @@ MUTATIONS = (
     Mutation(
         "each page's own look",
         AGGREGATE,
-        "life.tried.get(column, -again) + again for column in waiting",
-        "max(life.tried.values(), default=-again) + again for column in waiting",
+        "life.tried.get(column, checks) + life.pauses.get(column, 0) for column in waiting",
+        "max(life.tried.values(), default=checks) + max(life.pauses.values(), default=0) for column in waiting",
+        ON_LEADING,
+    ),
+    Mutation(
+        "looked at again soon",
+        AGGREGATE,
+        "min(most, max(1, 2 * life.pauses.get(column, 0)))",
+        "most",
+        ON_LEADING,
+    ),
+    Mutation(
+        "looked at more and more seldom", AGGREGATE, "max(1, 2 * life.pauses.get(column, 0))", "1", ON_LEADING
+    ),
+    Mutation("an eighth at most", AGGREGATE, "min(most, max(1, 2 *", "min(10**9, max(1, 2 *", ON_LEADING),
+    Mutation(
+        "pauses after a restart",
+        STATE,
+        'content.get("pauses", {}).items()}',
+        "{}.items()}",
         ON_LEADING,
     ),
     Mutation(
@@ -513,7 +531,7 @@ MUTATIONS = (
     Mutation(
         "a page that the limits of now support",
         LIFE,
-        "            self.confirmed, self.tried = set(), {}\n",
+        "            self.confirmed, self.tried, self.pauses = set(), {}, {}\n",
         "            pass\n",
         ON_TAKEOVER,
     ),

@@ -425,12 +425,44 @@ def test_a_page_that_the_panes_do_not_support_is_a_warning(
     assert alarms(one) == {"age": "warn", "score:bad": "warn"}
 
 
+def test_who_goes_on_from_a_state_looks_again_when_it_was_due(
+    kept: Kept, stream: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A restart begins no pauses anew; from the state of a monitor of before it is looked at at once."""
+    one = aggregate(kept)
+    for number in range(40):
+        one.take(stream().pane(number))
+        one.judge()
+    life = one.lives[CREDIT]
+    life.tried, life.pauses = {"age": 38}, {"age": 4}
+    for without, wanted in ((False, [42, 43]), (True, [41, 42, 43])):  # of so few panes that are kept: each
+        state, again, at = json.loads(json.dumps(state_of(one))), aggregate(kept), []
+        if without:
+            del state["lives"][0]["pauses"]
+        restore(again, state, [])
+        judging = again.lives[CREDIT].judging
+        names = [column.name for column in judging.columns]
+        monkeypatch.setattr(
+            judging, "severity", lambda place, of=names: "page" if of[place] == "age" else None
+        )
+
+        def evidence(of: Of, told: list[int] = at, judging: Any = judging, by: Any = again.evidence) -> Any:
+            told.append(judging.checks)
+            return by(of)
+
+        monkeypatch.setattr(again, "evidence", evidence)
+        for number in range(40, 43):
+            again.take(stream().pane(number))
+            again.judge()
+        assert at == wanted
+
+
 @pytest.mark.parametrize("supported", [True, False])
 def test_each_page_is_looked_at_when_it_begins(
     kept: Kept, stream: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, supported: bool
 ) -> None:
-    """Not only when it is time to look again at another column's; what is not supported is looked at again, the less
-    often the more there is to be judged.
+    """Not only when it is time to look again at another column's; what is not supported is looked at again soon, and
+    the less often the longer it waits and the more there is to be judged.
     """
     one = aggregate(kept)
     one.take(stream().pane(0))
@@ -455,8 +487,8 @@ def test_each_page_is_looked_at_when_it_begins(
         one.take(stream().pane(number))
         one.judge()
     assert at[:2] == [31, 32]
-    # Evidence is made of 32 of these panes.
-    assert at[2:] == ([] if supported else [36, 40, 44, 48, 52, 56, 60])
+    # After one, two and four panes of the newer one, and then after an eighth of the 32 panes that evidence is made of.
+    assert at[2:] == ([] if supported else [33, 35, 39, 43, 47, 51, 55, 59])
     assert alarms(one) == dict.fromkeys(begins, "page" if supported else "warn")
 
 
