@@ -114,8 +114,9 @@ class ServicePlan:
         """Live or a canary, by weight.
 
         Deterministic: a key always falls to the same one, so that a person meets the same model, and a retry asks it
-        again; without a key requests take turns, evenly after any number of them. A key that falls to a canary still
-        does when its share has grown: canaries have the upper end of the interval.
+        again; without a key requests take turns, evenly after any number of them. A key that falls to the only canary
+        still does when its share has grown: canaries have the upper end of the interval. Of several it need not: where
+        one grows, the others lie elsewhere in it.
         """
         if self.lone is not None:
             return self.lone
