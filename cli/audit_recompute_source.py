@@ -65,7 +65,7 @@ class WithArchive:
 
 
 @contextmanager
-def opened(config: Config, event: Event, *, archive_only: bool) -> Iterator[tuple[Topic, LogReader]]:
+def opened(config: Config, event: Event | None, *, archive_only: bool) -> Iterator[tuple[Topic, LogReader]]:
     """The record log's topic, and a reader of it and of its archive.
 
     Args:
@@ -87,7 +87,7 @@ def opened(config: Config, event: Event, *, archive_only: bool) -> Iterator[tupl
         topic = log.topic()
         reader = WithArchive(archive, topic.id, log.reader())
     else:
-        said = event.content.evidence or {}
+        said = (None if event is None else event.content.evidence) or {}
         evidence = said.get("comparison" if said.get("kind") == "rollout" else "evidence")
         named = str(evidence.get("topic")) if isinstance(evidence, dict) else ""
         partitions = [

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from monitoring.judging import Judged, Judging
     from monitoring.read import StorePackages
     from registry.package import Package
+    from registry.policy import Policy
 
 
 def report(
@@ -52,6 +53,13 @@ def report(
             help="Of a rollback in the governance log, by its offset: what it was for.", show_default=False
         ),
     ] = None,
+    again: Annotated[
+        Path | None,
+        typer.Option(
+            help="A page that this command has written: of the same records, by the same policy.",
+            show_default=False,
+        ),
+    ] = None,
     evidently: Annotated[
         Path | None,
         typer.Option(help="Evidently's own page too, of the same rows, in this file.", show_default=False),
@@ -66,9 +74,10 @@ def report(
 ) -> None:
     """Write a page with the distribution of each column in the reference and in the window, most drifted first.
 
-    Which records are looked at is the monitor's evidence, or a rollback's; what the page says is counted and judged
-    again from the log. It opens anywhere, with nothing from elsewhere in it. With --evidently the window's inputs are
-    also given to Evidently (extra `reports`), against the training table: log and package keep no rows of that.
+    Which records are looked at is the monitor's evidence, a rollback's, or another page's; what the page says is
+    counted and judged again from the log, and it names the command that makes its very bytes again. It opens anywhere,
+    with nothing from elsewhere in it. With --evidently the window's inputs are also given to Evidently (extra
+    `reports`), against the training table: log and package keep no rows of that.
 
     Exit codes: 0 written; 2 wrong usage or settings, nothing of that package was judged, or another table; 3 the log,
     the store or the monitor does not answer.
@@ -76,14 +85,21 @@ def report(
     Example: affiant drift report credit --out drift.html --evidently evidently.html --reference train.csv
     """
     loaded = load(config)
+    if again is not None and (event is not None or digest is not None):
+        raise ConfigError("--again says which records: neither --event nor --digest goes with it")
     check_output(out, force=force)
     more = beside(evidently, reference, force=force)
     busy: Any = Console(stderr=True).status("counting the records") if sys.stderr.isatty() else nullcontext()
     with busy:
-        found = _now(loaded, service, digest, slot) if event is None else _event(loaded, service, event)
+        if again is not None:
+            found = _of_page(loaded, service, again)
+        elif event is not None:
+            found = _event(loaded, service, event)
+        else:
+            found = _now(loaded, service, digest, slot)
         judging, said, package, span, rows = _again(loaded, found, more)
-        source = f"affiant drift report {service}" + (f" --event {event}" if event is not None else "")
-        write_output(out, _page(said, judging, package, span, source).encode(), force=force)
+        text = _page(said, judging, package, span, found, out.name)
+        write_output(out, text.encode(), force=force)
         if more is not None and rows is not None:
             write_beside(more, package, rows, force=force)
     if as_json:
@@ -102,6 +118,11 @@ class _Found(NamedTuple):
     evidence: Evidence
     judged: Judged
     source: AbstractContextManager[tuple[Topic, LogReader]]
+    made: str = ""
+    """When, or of what, for people."""
+    event: int | None = None
+    file: str | None = None
+    """The name of the page that is made again."""
 
 
 class _Again(NamedTuple):
@@ -135,7 +156,8 @@ def _now(config: Config, service: str, digest: str | None, slot: str) -> _Found:
     governing = configured_governing(config)
     governing.read_on()
     evidence = fetch(address, service, named[0], cast("Slot", slot))
-    return _Found(evidence, judged_by(governing.policy, service), _log(config))
+    made = f"Made {_time(time.time())}"
+    return _Found(evidence, judged_by(governing.policy, service), _log(config), made)
 
 
 @contextmanager
@@ -155,23 +177,75 @@ def _event(config: Config, service: str, offset: int) -> _Found:
     from monitoring.judging import judged_by
     from registry.approvals.board import first_root_of
 
+    entries = list(entries_of(configured_governance_log(config, create=False), 0, None))
     grounds = Grounds(first_root_of(config), lambda _: None)
-    grounds.take(entries_of(configured_governance_log(config, create=False), 0, None))
+    grounds.take(entries)
     try:
         found = find_event(grounds, str(offset))
     except NoSuchEvent as error:
         raise ConfigError(f"--event {offset}: {error}") from error
     if found.content.service != service:
         raise ConfigError(f"--event {offset}: it is of {found.content.service}")
-    policy = grounds.ledger.policy
-    then = None if policy is None else policy.at(found.offset)
-    judged = judged_by(None if then is None else then.policy, service)
-    evidence = parse_because(found.content.evidence or {}).evidence
+    because = parse_because(found.content.evidence or {})
+    evidence = because.evidence
     if isinstance(evidence, Burns):
         raise ConfigError(
             f"--event {offset}: it was for its objectives, not for drift; `affiant audit recompute` has it"
         )
-    return _Found(evidence, judged, opened(config, found, archive_only=False))
+    # The policy that was decided by, and not one that came while it was signed.
+    then = Grounds(first_root_of(config), lambda _: None)
+    then.take(entries[: min(because.governance_end, found.offset)])
+    policy = then.ledger.policy
+    judged = judged_by(None if policy is None else policy.policy, service)
+    if judged.policy != evidence.policy:
+        typer.echo(
+            f"the event names the policy {evidence.policy}; by the governance log {judged.policy} was in force, and "
+            "the page is by that one: `affiant audit recompute` says more",
+            err=True,
+        )
+    made = f"Of the rollback at offset {offset}, {_time(found.content.at)}"
+    return _Found(evidence, judged, opened(config, found, archive_only=False), made, offset)
+
+
+def _of_page(config: Config, service: str, path: Path) -> _Found:
+    """What a page is of. Raises ConfigError: it is none, of another service, or of a policy that never was in force."""
+    from audit.proof.errors import FormatError
+    from monitoring.judging import judged_by
+    from monitoring.report import kept_of
+
+    try:
+        kept = kept_of(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, FormatError) as error:
+        raise ConfigError(f"--again {path}: {error}") from error
+    if kept.evidence.service != service:
+        raise ConfigError(f"--again {path}: it is of {kept.evidence.service}")
+    judged = judged_by(_policy_of(config, kept.evidence.policy), service)
+    if judged.policy != kept.evidence.policy:
+        raise ConfigError(f"--again {path}: the policy {kept.evidence.policy} was never in force here")
+    source = opened(config, None, archive_only=False)
+    return _Found(kept.evidence, judged, source, kept.made, kept.event, kept.file)
+
+
+def _policy_of(config: Config, digest: str) -> Policy | None:
+    """The policy of a digest, where it is, or was, in force; else the one that is."""
+    from audit.log import configured_governance_log
+    from monitoring.controller.ground import Grounds, entries_of
+    from monitoring.judging.limits import NOBODY
+    from registry.approvals.board import first_root_of
+    from registry.settings import GovernanceSettings
+
+    from .monitor import configured_governing
+
+    if digest == NOBODY:
+        return None
+    if config.section("governance", GovernanceSettings).root is None:
+        return configured_governing(config).policy
+    grounds = Grounds(first_root_of(config), lambda _: None)
+    grounds.take(entries_of(configured_governance_log(config, create=False), 0, None))
+    found = grounds.ledger.policy
+    while found is not None and found.digest != digest:
+        found = found.before
+    return None if found is None else found.policy
 
 
 def _again(config: Config, found: _Found, more: Beside | None) -> _Again:
@@ -205,9 +279,9 @@ def _again(config: Config, found: _Found, more: Beside | None) -> _Again:
     return _Again(judging, said, package, span, rows)
 
 
-def _page(evidence: Evidence, judging: Judging, package: Package, span: str, source: str) -> str:
+def _page(evidence: Evidence, judging: Judging, package: Package, span: str, found: _Found, name: str) -> str:
     from monitoring.columns import feature_name
-    from monitoring.report import page, shares_of
+    from monitoring.report import Kept, page, shares_of
 
     features = {feature_name(each.name): each for each in package.signature.features}
     shares = {
@@ -215,8 +289,8 @@ def _page(evidence: Evidence, judging: Judging, package: Package, span: str, sou
         for column, counts in judging.counts()
     }
     return page(
-        evidence, shares, name=package.signature.name, threshold=judging.threshold, made=_time(time.time()),
-        span=span, source=source,
+        evidence, shares, name=package.signature.name, threshold=judging.threshold, span=span,
+        kept=Kept(evidence, found.file or name, found.made, found.event),
     )  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from typing import Final
 from audit.auditor.style import CSS as HOUSE
 from monitoring.figures import ColumnSaid, Evidence, Range
 
+from .kept import Kept, kept_as_html
 from .parts import Shares
 from .plots import CSS, both
 
@@ -36,9 +37,8 @@ def page(
     *,
     name: str,
     threshold: float,
-    made: str,
     span: str,
-    source: str,
+    kept: Kept,
 ) -> str:
     """The report.
 
@@ -47,20 +47,19 @@ def page(
         shares: column → reference and window.
         name: of the model.
         threshold: from which logarithm on an e-detector alarms.
-        made: when, for people.
         span: of which time the panes are, for people.
-        source: how somebody else makes it again, as a command.
+        kept: how somebody else makes it again. The page MUST follow from this, the log, the package and the policy.
     """
     title = f"Drift: {name} for {evidence.service}"
     shown = evidence.columns[:_MOST]
     parts = [
-        _head(evidence, name, made, span, source),
+        _head(evidence, name, span, kept),
         _figures(evidence, threshold),
         _table(evidence),
         _LEGEND,
         *(_column(each, shares[each.column], threshold) for each in shown),
         _left_out(len(evidence.columns) - len(shown)),
-        _ranges(evidence),
+        _ranges(evidence, kept),
         _about(),
     ]
     return (
@@ -72,13 +71,14 @@ def page(
     )
 
 
-def _head(evidence: Evidence, name: str, made: str, span: str, source: str) -> str:
+def _head(evidence: Evidence, name: str, span: str, kept: Kept) -> str:
     return (
         f"<header><p class=kicker>Affiant · drift</p><h1>{escape(name)} for {escape(evidence.service)}, "
         f"{escape(evidence.slot)}<br><code>{escape(evidence.digest)}</code></h1>"
-        f"<p>Records {escape(span)}. Made {escape(made)}.</p>"
+        f"<p>Records {escape(span)}. {escape(kept.made)}.</p>"
         "<aside><strong>This page proves nothing by itself.</strong> Its figures follow from the log, the package and "
-        f"the policy; whoever has these makes it again:<pre>{escape(source)}</pre></aside></header>"
+        "the policy; whoever has these and the page makes it again, byte for byte:"
+        f"<pre>{escape(kept.command)}</pre></aside></header>"
     )
 
 
@@ -148,13 +148,13 @@ def _left_out(count: int) -> str:
     return f'<p class="note">{count:,} calmer columns have no plot here.</p>' if count > 0 else ""
 
 
-def _ranges(evidence: Evidence) -> str:
+def _ranges(evidence: Evidence, kept: Kept) -> str:
     rows = "".join(_range(each) for each in evidence.ranges)
     return (
         "<section><h2>Which records</h2><p>Of the topic "
         f"<code>{escape(evidence.topic)}</code>, in the order of the log's time:</p>"
         '<div class="scroll"><table><tr><th class=number>partition</th><th class=number>from offset</th>'
-        f"<th class=number>up to, not including</th></tr>{rows}</table></div></section>"
+        f"<th class=number>up to, not including</th></tr>{rows}</table></div>{kept_as_html(kept)}</section>"
     )
 
 

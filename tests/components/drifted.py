@@ -19,7 +19,7 @@ from monitoring.judging.judging import Taken
 from monitoring.panes import Of
 from monitoring.panes.build import Counting
 from monitoring.read import Profile
-from monitoring.report import page, shares_of
+from monitoring.report import Kept, page, shares_of
 from registry.runtimes import load
 from registry.table import encode, model_rows
 from tests.components.chromium import Chromium
@@ -60,9 +60,8 @@ def drift_page() -> str:
         shares,
         name=signature.name,
         threshold=judging.threshold,
-        made="2026-11-26 05:00:00 UTC",
         span="up to 2026-11-26 04:59:58 UTC; the window begins at 2026-11-26 04:59:49 UTC",
-        source="affiant drift report credit",
+        kept=Kept(evidence, "drift.html", "Made 2026-11-26 05:00:00 UTC"),
     )
 
 

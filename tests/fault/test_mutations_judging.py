@@ -11,6 +11,7 @@ from tests.fault.mutation import Mutation, assert_caught, params, run
 pytestmark = pytest.mark.fault
 
 AGAIN = "monitoring/judging/again.py"
+REPORT, ON_REPORT = "cli/drift_report.py", "tests/integration/test_drift_report.py"
 COLUMNS, ON_COLUMNS = "monitoring/columns.py", "tests/unit/monitoring/test_columns.py"
 JUDGING = "monitoring/judging/judging.py"
 AGGREGATE = "monitoring/leading/aggregate.py"
@@ -54,12 +55,41 @@ COPIED = (
     "tests/__init__.py",
     "tests/components",
     ON_PROCESSES,
+    ON_REPORT,
     "tests/property/test_order.py",
     "tests/property/test_takeover.py",
     "tests/unit/monitoring",
 )
 
 MUTATIONS = (
+    Mutation(
+        "the policy that a rollback was decided by",
+        REPORT,
+        "    then.take(entries[: min(because.governance_end, found.offset)])\n",
+        "    then.take(entries)\n",
+        ON_REPORT,
+    ),
+    Mutation(
+        "another policy than the event names",
+        REPORT,
+        "    if judged.policy != evidence.policy:\n",
+        "    if False:\n",
+        ON_REPORT,
+    ),
+    Mutation(
+        "when a page was made first",
+        REPORT,
+        "    return _Found(kept.evidence, judged, source, kept.made,",
+        '    return _Found(kept.evidence, judged, source, "Made now",',
+        ON_REPORT,
+    ),
+    Mutation(
+        "a page's own policy",
+        REPORT,
+        "    while found is not None and found.digest != digest:\n",
+        "    while False:\n",
+        ON_REPORT,
+    ),
     Mutation(
         "a feature that is called like a score",
         COLUMNS,

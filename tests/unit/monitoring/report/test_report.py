@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from audit.proof.errors import FormatError
 from monitoring.judging import judged_by
 from monitoring.judging.evidence import Where, judge_panes, written
 from monitoring.judging.judging import Judging, Taken
 from monitoring.read import Profile
-from monitoring.report import page, shares_of
+from monitoring.report import Kept, kept_of, page, shares_of
 from registry.reference import category_column, number_column
 from registry.signature import Feature
 from tests.unit.monitoring.conftest import CREDIT, SIGNATURE
@@ -72,7 +73,7 @@ def judging(profile: Profile, stream: Callable[..., Any]) -> tuple[Judging, list
     )
 
 
-def made(judging: tuple[Judging, list[tuple[int, int]]], **changed: str) -> str:
+def made(judging: tuple[Judging, list[tuple[int, int]]], **changed: Any) -> str:
     """The page."""
     evidence = written(CREDIT, *judging, Where("ab" * 16, 250, {}))
     features = {each.name: each for each in SIGNATURE.features}
@@ -80,11 +81,10 @@ def made(judging: tuple[Judging, list[tuple[int, int]]], **changed: str) -> str:
         column.name: shares_of(column, counts, features.get(column.name))
         for column, counts in judging[0].counts()
     }
-    told = {
+    told: dict[str, Any] = {
         "name": "credit",
-        "made": "now",
         "span": "then",
-        "source": "affiant drift report credit",
+        "kept": Kept(evidence, "drift.html", "Made now"),
     } | changed
     return page(evidence, shares, threshold=judging[0].threshold, **told)
 
@@ -101,5 +101,28 @@ def test_the_page_has_every_column_most_drifted_first(judging: Any) -> None:
 def test_no_text_of_a_table_is_markup(judging: Any) -> None:
     """Names are anybody's."""
     assert "<script>alert" not in made(
-        judging, name="<script>alert(1)</script>", source="<script>alert(1)</script>"
+        judging, name="<script>alert(1)</script>", span="<script>alert(1)</script>"
     )
+
+
+def test_a_page_keeps_what_it_is_made_again_of(judging: Any) -> None:
+    """Where the records are, whose policy, and when; no figure: those are counted again."""
+    evidence = written(CREDIT, *judging, Where("ab" * 16, 250, {"0": {"11" * 16: 7}}))
+    kept = Kept(evidence, "a page's <name>.html", "Made now", 12)
+    found = kept_of(made(judging, kept=kept))
+    assert (found.file, found.made, found.event) == (kept.file, kept.made, kept.event)
+    assert found.evidence == evidence.model_copy(update={"columns": (), "rows": 0, "window_rows": 0})
+    assert found.command == kept.command
+    assert kept.command == "affiant drift report credit --event 12 --out 'a page'\"'\"'s <name>.html'"
+    assert (
+        Kept(evidence, "a.html", "").command == "affiant drift report credit --again a.html --out again.html"
+    )
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", "nothing", '{"evidence":{},"event":1,"file":"","made":""}'])
+def test_what_no_report_has_written_is_refused(text: str) -> None:
+    """A page that kept nothing, too, and one with two of them."""
+    place = f'<pre class="kept">{text}</pre>'
+    for page_ in (place, place * 2, text):
+        with pytest.raises(FormatError):
+            kept_of(page_)
