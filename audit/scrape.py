@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable, Mapping
-from socketserver import ThreadingMixIn
-from types import TracebackType
-from typing import Any, Protocol, Self, cast
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+from typing import Any, Final, Protocol, cast
 
 from prometheus_client import CollectorRegistry, make_wsgi_app
 from prometheus_client.core import Metric
 
-from .errors import AuditError
+from .served import Bounds, Page, PageServer
 
 
 class Collector(Protocol):
@@ -23,23 +19,12 @@ class Collector(Protocol):
         ...
 
 
-Page = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
-"""A WSGI application."""
+BOUNDS: Final = Bounds(connections=128, silence=10.0, longest=60.0)
+"""Scrapes and probes, and each gateway worker's questions after receipts, which may wait for the store."""
 
 
-class _Threads(ThreadingMixIn, WSGIServer):
-    """A page that waits for a store keeps nobody from a probe."""
-
-    daemon_threads = True
-
-
-class _Quiet(WSGIRequestHandler):
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 — the base class's name
-        """Scrapes are not news."""
-
-
-class MetricsServer:
-    """One small server, in a thread."""
+class MetricsServer(PageServer):
+    """/metrics, /livez, /readyz, and some pages more."""
 
     def __init__(
         self,
@@ -82,21 +67,4 @@ class MetricsServer:
                 return [f"{why or 'ok'}\n".encode()]
             return cast("Iterable[bytes]", metrics(environ, start))
 
-        try:
-            self._server = make_server(host, port, application, _Threads, _Quiet)
-        except OSError as error:
-            raise AuditError(
-                f"[{table}] metrics: cannot listen on {host}:{port}: {error.strerror}"
-            ) from error
-        self.port: int = self._server.server_port
-        self._thread = threading.Thread(target=self._server.serve_forever, name="metrics", daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        super().__init__(host, port, application, whose=f"[{table}] metrics:", bounds=BOUNDS)

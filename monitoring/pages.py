@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final
 from urllib.parse import quote, unquote
 
-from audit.scrape import Page
+from audit.served import Page
 
 from .asking import HOP, LEADS, Answer, Asking, detail, none
 from .errors import NotLeading

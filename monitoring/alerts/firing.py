@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
-from audit.scrape import Page
+from audit.served import Page
 
 from .standing import Alert
 

@@ -5,33 +5,25 @@
     GET  /metrics, /livez, /readyz
 
 Who may ask for the first two shows the bearer token, or, where the settings name a `client_ca`, a certificate of it.
-The standard library serves it: one small message now and then, of a client that we know. It is the server that every
-other component has for its metrics (audit/scrape.py), with TLS, and with bounds (connections at once, seconds of
-silence, bytes of a body) that are held to before anything is read or parsed.
+It is the server that every other component has for its metrics (audit/served.py), with TLS, and with a bound on the
+bytes of a body that is held to before anything is parsed.
 """
 
 from __future__ import annotations
 
 import hmac
 import json
-import socket
-import ssl
-import threading
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from socketserver import ThreadingMixIn
-from types import TracebackType
-from typing import Any, Final, Protocol, Self, cast
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+from typing import Any, Final, Protocol, cast
 
 import structlog
 from prometheus_client import CollectorRegistry, make_wsgi_app
 
-from audit.errors import AuditError
 from audit.proof.errors import FormatError
 from audit.proof.printable import printable
-from audit.scrape import Collector, Page
+from audit.scrape import Collector
+from audit.served import PEER, Bounds, Page, PageServer
 from audit.served_tls import ServedTls
 from monitoring.figures import Alarm
 from monitoring.names import WEBHOOKS
@@ -43,15 +35,7 @@ from .waiting import Full
 MOST_BYTES: Final = 1 << 20
 """Of a body."""
 _SHORT: Final = 64 << 10
-MOST_CONNECTIONS: Final = 32
-SILENCE: Final = 5.0
-"""Seconds that a connection may say nothing."""
-LONGEST: Final = 15.0
-"""Seconds that a connection may take in all."""
-_POLL: Final = 0.1
-"""Seconds between two looks whether it is to end."""
-_PEER: Final = "affiant.peer"
-"""Whether the client has shown a certificate that holds."""
+BOUNDS: Final = Bounds(connections=32, silence=5.0, longest=15.0)
 
 log = structlog.get_logger("affiant.controller")
 
@@ -85,7 +69,7 @@ class Door:
     def opens(self, environ: dict[str, Any]) -> bool:
         """Whether to this request."""
         if self.certificates:
-            return environ.get(_PEER) is True
+            return environ.get(PEER) is True
         scheme, _, given = str(environ.get("HTTP_AUTHORIZATION", "")).partition(" ")
         # Bytes: compare_digest takes no other text than ASCII, and headers come as Latin-1.
         shown = given.strip().encode("latin-1", "replace")
@@ -181,100 +165,9 @@ def _json(start: Start, status: str, content: Any) -> Iterable[bytes]:
     return [json.dumps(content).encode()]
 
 
-class _Handler(WSGIRequestHandler):
-    timeout = None  # the connection's, of `process_request_thread`
-
-    def get_environ(self) -> dict[str, Any]:
-        environ = super().get_environ()
-        environ[_PEER] = isinstance(self.connection, ssl.SSLSocket) and bool(self.connection.getpeercert())
-        return environ
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 — the base class's name
-        """Scrapes are not news."""
-
-
-class _Server(ThreadingMixIn, WSGIServer):
-    """One thread a connection, and not more of them than are allowed; TLS is shaken hands about in that thread."""
-
-    daemon_threads = True
-    request_queue_size = 2 * MOST_CONNECTIONS
-    tls: ServedTls | None = None
-
-    def __init__(self, *args: Any, **more: Any) -> None:
-        self._free = threading.BoundedSemaphore(MOST_CONNECTIONS)
-        super().__init__(*args, **more)
-
-    def process_request(self, request: Any, client_address: Any) -> None:
-        if self._free.acquire(blocking=False):
-            try:
-                super().process_request(request, client_address)
-            except RuntimeError:  # no thread can be begun: its place is free for when one can
-                self._free.release()
-                raise
-        else:
-            self.shutdown_request(request)
-
-    def process_request_thread(self, request: Any, client_address: Any) -> None:
-        over: threading.Timer | None = None
-        try:
-            request.settimeout(SILENCE)
-            if self.tls is not None:
-                # Without its handshake, which the bound below is for, too: what is wrapped has no connection of its own
-                # any more that could be cut.
-                request = self.tls.context().wrap_socket(
-                    request, server_side=True, do_handshake_on_connect=False
-                )
-            # A byte now and then is no silence: nobody keeps one of few connections for longer than a webhook needs.
-            over = threading.Timer(LONGEST, _cut, (request,))
-            over.daemon = True
-            over.start()
-            if self.tls is not None:
-                request.do_handshake()
-            self.finish_request(request, client_address)
-        except OSError:
-            pass  # a client that went away, said nothing, or has no certificate that holds: ssl's errors are OSErrors
-        finally:
-            if over is not None:
-                over.cancel()
-            self.shutdown_request(request)
-            self._free.release()
-
-
-def _cut(request: socket.socket) -> None:
-    with suppress(OSError):  # it has ended meanwhile
-        # The connection's own: that of TLS lets go of what another thread reads from at this moment.
-        socket.socket.shutdown(request, socket.SHUT_RDWR)
-
-
-class WebhookServer:
+class WebhookServer(PageServer):
     """The pages at an address, in a thread. Listens at once."""
 
     def __init__(self, host: str, port: int, pages: Page, tls: ServedTls | None = None) -> None:
-        """`port`: 0 takes a free one.
-
-        Raises:
-            AuditError: the address is taken, or is none.
-        """
-        server = type("Server", (_Server,), {"address_family": _family(host), "tls": tls})
-        try:
-            self._server: WSGIServer = make_server(host, port, pages, server, _Handler)
-        except OSError as error:
-            raise AuditError(f"[controller] cannot listen on {host}:{port}: {error.strerror}") from error
-        self.port: int = self._server.server_port
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, args=(_POLL,), name="webhook", daemon=True
-        )
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-
-
-def _family(host: str) -> socket.AddressFamily:
-    return socket.AF_INET6 if ":" in host else socket.AF_INET
+        """`port`: 0 takes a free one. Raises AuditError: the address is taken, or is none."""
+        super().__init__(host, port, pages, tls, whose="[controller]", bounds=BOUNDS)

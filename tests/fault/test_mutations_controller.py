@@ -12,6 +12,7 @@ pytestmark = pytest.mark.fault
 
 DECIDE, WEIGH = "monitoring/controller/decide.py", "monitoring/controller/weigh.py"
 RUN, WEBHOOK = "monitoring/controller/run.py", "monitoring/controller/webhook.py"
+PAGES, SCRAPED = "audit/served.py", "tests/unit/audit/test_served.py"
 TOKEN = "monitoring/controller/token.py"
 EVIDENCE, GROUND = "monitoring/controller/evidence.py", "monitoring/controller/ground.py"
 PLACE, WAITING = "monitoring/controller/place.py", "monitoring/controller/waiting.py"
@@ -31,7 +32,7 @@ FETCHED, TOGETHER = "tests/unit/monitoring/rollout/test_fetched.py", "tests/unit
 
 COPIED = (
     "audit", "registry", "monitoring", "cli", "tests/__init__.py", "tests/components", ON, DAY, BURNT, BUDGETS,
-    FETCHED, MOVED, TOGETHER, "tests/unit/monitoring/conftest.py",
+    FETCHED, MOVED, TOGETHER, SCRAPED, "tests/unit/monitoring/conftest.py",
 )  # fmt: skip
 
 MUTATIONS = (
@@ -484,7 +485,7 @@ MUTATIONS = (
     Mutation(
         "the certificate",
         WEBHOOK,
-        "            return environ.get(_PEER) is True\n",
+        "            return environ.get(PEER) is True\n",
         "            return True\n",
         HEARD,
     ),
@@ -532,28 +533,43 @@ MUTATIONS = (
     ),
     Mutation(
         "connections",
-        WEBHOOK,
+        PAGES,
         "        if self._free.acquire(blocking=False):\n",
         "        if True:\n",
         HEARD,
     ),
     Mutation(
+        "silence",
+        PAGES,
+        "            request.settimeout(self.bounds.silence)\n",
+        "            request.settimeout(None)\n",
+        SCRAPED,
+    ),
+    Mutation("a core that finds no descriptor", PAGES, "if error.errno in _FULL:", "if False:", SCRAPED),
+    Mutation(
+        "the bounds of metrics",
+        "audit/scrape.py",
+        ", bounds=BOUNDS)",
+        ")",
+        SCRAPED,
+    ),
+    Mutation(
         "a place that nobody has",
-        WEBHOOK,
+        PAGES,
         "                self._free.release()\n                raise\n",
         "                raise\n",
         HEARD,
     ),
     Mutation(
         "a connection for ever",
-        WEBHOOK,
+        PAGES,
         "        socket.socket.shutdown(request, socket.SHUT_RDWR)\n",
         "        pass\n",
         HEARD,
     ),
     Mutation(
         "a handshake for ever",
-        WEBHOOK,
+        PAGES,
         "do_handshake_on_connect=False",
         "do_handshake_on_connect=True",
         HEARD,

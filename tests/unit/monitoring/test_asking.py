@@ -15,7 +15,8 @@ import pytest
 from typer.testing import CliRunner
 
 from audit.errors import LogUnavailable
-from audit.scrape import MetricsServer, Page
+from audit.scrape import MetricsServer
+from audit.served import Page
 from cli.errors import explain
 from cli.main import app
 from cli.monitor import advertised

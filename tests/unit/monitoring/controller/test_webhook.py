@@ -8,6 +8,7 @@ import socket
 import ssl
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from socketserver import ThreadingMixIn
@@ -23,13 +24,12 @@ from structlog.testing import capture_logs
 
 from audit.errors import AuditError, KeyRefused
 from audit.served_tls import ServedTls
-from monitoring.controller import webhook
 from monitoring.controller.metrics import ControllerMetrics
 from monitoring.controller.token import GRACE, LiveTokens, make_token, read_token
 from monitoring.controller.waiting import Full
 from monitoring.controller.webhook import (
+    BOUNDS,
     MOST_BYTES,
-    MOST_CONNECTIONS,
     Door,
     WebhookServer,
     application,
@@ -65,6 +65,7 @@ class Site:
     def __init__(self, port: int, ear: Ear, metrics: ControllerMetrics) -> None:
         self.port, self.ear, self.metrics = port, ear, metrics
         self.also = ""
+        self.server: Any = None
 
     def ask(
         self, method: str, path: str, body: bytes = b"", token: str | None = TOKEN, **more: Any
@@ -90,6 +91,7 @@ def site(door: Door | None = None, tls: ServedTls | None = None) -> Iterator[Sit
     pages = application(found.ear, door or Door(lambda: (TOKEN,)), found.metrics, lambda: found.also)
     with WebhookServer("127.0.0.1", 0, pages, tls) as server:
         found.port = server.port
+        found.server = server._server
         yield found
 
 
@@ -173,12 +175,12 @@ def test_the_other_pages(open_site: Site) -> None:
     assert open_site.ask("GET", "/", token=None)[0] == 404
 
 
-def test_connections_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_connections_are_bounded() -> None:
     """Those over it are closed at once; those before are served."""
-    monkeypatch.setattr(webhook, "SILENCE", 60.0)
     with ExitStack() as stack, site() as found:
+        found.server.bounds = replace(BOUNDS, silence=60.0)
         assert found.ask("POST", "/alerts", message(alert()))[0] == 202
-        for _ in range(MOST_CONNECTIONS + 1):  # the first of them may be there while that one still goes
+        for _ in range(BOUNDS.connections + 1):  # the first of them may be there while that one still goes
             stack.enter_context(socket.create_connection(("127.0.0.1", found.port)))
         with pytest.raises((http.client.HTTPException, OSError)):
             found.ask("GET", "/livez")
@@ -194,7 +196,7 @@ def test_a_thread_that_cannot_be_begun_keeps_no_place(
 
     with monkeypatch.context() as short:
         short.setattr(ThreadingMixIn, "process_request", no_more)
-        for _ in range(MOST_CONNECTIONS + 1):
+        for _ in range(BOUNDS.connections + 1):
             with pytest.raises((http.client.HTTPException, OSError)):
                 open_site.ask("GET", "/livez")
     assert open_site.ask("GET", "/livez")[0] == 200
@@ -222,9 +224,7 @@ HELLO = b"\x16\x03\x01\x02\x00" + b"\x01" + bytes(500)
 
 
 @pytest.mark.parametrize("way", ["clear", "handshake", "tls"])
-def test_who_says_a_byte_now_and_then_is_cut_off(
-    way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_who_says_a_byte_now_and_then_is_cut_off(way: str, tmp_path: Path) -> None:
     """None of the few connections is kept by somebody who never comes to an end: not by a request, in the clear or
     over TLS, nor by shaking hands; and the next one is served.
     """
@@ -235,8 +235,7 @@ def test_who_says_a_byte_now_and_then_is_cut_off(
     more = {} if tls is None else {"tls": client}
     with site(tls=tls) as found:
         assert found.ask("GET", "/livez", **more)[0] == 200
-        monkeypatch.setattr(webhook, "LONGEST", 0.5)
-        monkeypatch.setattr(webhook, "SILENCE", 60.0)
+        found.server.bounds = replace(BOUNDS, longest=0.5, silence=60.0)
         with socket.create_connection(("127.0.0.1", found.port)) as slow:
             said = slow
             if way == "tls":
@@ -244,7 +243,7 @@ def test_who_says_a_byte_now_and_then_is_cut_off(
                     said = client.wrap_socket(slow, server_hostname="localhost")
             with said:
                 assert cut_off(said, HELLO if way == "handshake" else WORDS), "it was never cut off"
-        monkeypatch.undo()
+        found.server.bounds = BOUNDS
         assert found.ask("GET", "/livez", **more)[0] == 200
 
 
