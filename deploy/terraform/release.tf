@@ -9,15 +9,10 @@ locals {
 
   chart_values = {
     fullnameOverride = var.name
-    images = {
-      registry      = var.images.registry
-      requireDigest = true
-      gateway       = { digest = var.images.gateway }
-      sidecar       = { digest = var.images.sidecar }
-      notary        = { digest = var.images.notary }
-      monitor       = { digest = var.images.monitor }
-      controller    = { digest = var.images.controller }
-    }
+    images = merge(
+      { registry = var.images.registry, requireDigest = true },
+      { for component, digest in var.images : component => { digest = digest } if component != "registry" && digest != null }
+    )
     kafka = {
       bootstrap        = var.kafka_bootstrap
       securityProtocol = var.kafka_security_protocol
@@ -36,7 +31,7 @@ locals {
       # Of the chart's pods; people and pipelines come from elsewhere.
       users = {
         for user, name in local.sasl_names :
-        user => { secretName = var.kafka_user_secrets[user], username = name } if !contains(["operator", "auditor"], user)
+        user => { secretName = var.kafka_user_secrets[user], username = name } if user != "operator"
       }
     }
     objectStore = {
@@ -74,6 +69,10 @@ locals {
     monitor = {
       serviceAccount = { annotations = { "eks.amazonaws.com/role-arn" = aws_iam_role.this["monitor"].arn } }
     }
+    auditor = {
+      enabled        = var.audit
+      serviceAccount = { annotations = { for role in var.audit ? ["auditor"] : [] : "eks.amazonaws.com/role-arn" => aws_iam_role.this[role].arn } }
+    }
     controller = {
       enabled        = var.controller.enabled
       keySecret      = { secretName = var.controller.key_secret }
@@ -99,6 +98,13 @@ resource "helm_release" "affiant" {
   lint            = true
 
   values = concat([yamlencode(local.chart_values)], var.values)
+
+  lifecycle {
+    precondition {
+      condition     = !var.audit || contains([for user, _ in local.kafka_users : user], "auditor")
+      error_message = "audit: it needs `auditor` in kafka_users, or the job could not read the logs."
+    }
+  }
 
   # Topics and rights before those who need them, and the lock before anything is written.
   depends_on = [

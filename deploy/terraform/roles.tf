@@ -2,7 +2,7 @@
 # names, one that reads all and one that erases. Nobody may change a retention, or delete what is sealed.
 
 locals {
-  service_accounts = ["gateway", "notary", "monitor", "controller"]
+  service_accounts = concat(["gateway", "notary", "monitor", "controller"], var.audit ? ["auditor"] : [])
 
   object_rights = {
     # The gateway's pod: the sidecar writes payloads that are too large for the log, and reads what is sealed.
@@ -26,7 +26,7 @@ locals {
       write  = []
       delete = []
     }
-    # `affiant audit`, `retention show`, `erase show`.
+    # `affiant audit`, `retention show`, `erase show`; the chart's job, and people.
     auditor = {
       read   = ["sealed", "archive", "payloads"]
       write  = []

@@ -93,13 +93,14 @@ variable "kafka_users" {
 }
 
 variable "kafka_user_secrets" {
-  description = "Secrets with the certificate (`user.crt`, `user.key`) of each that runs in the cluster; with SASL_SSL its `password`. `follow` is looked at where kafka_users has it."
+  description = "Secrets with the certificate (`user.crt`, `user.key`) of each that runs in the cluster; with SASL_SSL its `password`. `follow` and `auditor` are looked at where kafka_users has them, and something runs as them."
   type = object({
     gateway    = string
     notary     = string
     monitor    = string
     controller = string
     follow     = optional(string, "affiant-kafka-follow")
+    auditor    = optional(string, "affiant-kafka-auditor")
   })
   default = {
     gateway    = "affiant-kafka-gateway"
@@ -107,6 +108,7 @@ variable "kafka_user_secrets" {
     monitor    = "affiant-kafka-monitor"
     controller = "affiant-kafka-controller"
     follow     = "affiant-kafka-follow"
+    auditor    = "affiant-kafka-auditor"
   }
 }
 

@@ -29,7 +29,7 @@ variable "tags" {
 }
 
 variable "images" {
-  description = "Where the five images are, and their digests: what runs is named by its content."
+  description = "Where the images are, and their digests: what runs is named by its content. `auditor` is wanted with `audit`."
   type = object({
     registry   = string
     gateway    = string
@@ -37,12 +37,13 @@ variable "images" {
     notary     = string
     monitor    = string
     controller = string
+    auditor    = optional(string)
   })
 
   validation {
     condition = alltrue([
-      for component in ["gateway", "sidecar", "notary", "monitor", "controller"] :
-      can(regex("^sha256:[0-9a-f]{64}$", var.images[component]))
+      for component, digest in var.images :
+      can(regex("^sha256:[0-9a-f]{64}$", digest)) if component != "registry" && digest != null
     ])
     error_message = "images: each component's digest is sha256: and 64 hexadecimal digits."
   }
@@ -154,6 +155,12 @@ variable "controller" {
     condition     = !var.controller.enabled || (var.controller.key_secret != "" && var.controller.token_secret != "")
     error_message = "controller: enabled, it needs key_secret and token_secret."
   }
+}
+
+variable "audit" {
+  description = "Whether `affiant audit verify` is run daily in the cluster. It needs `auditor` in images and in kafka_users."
+  type        = bool
+  default     = false
 }
 
 variable "release" {

@@ -40,6 +40,14 @@ def jobs(name: str) -> dict[str, Pod]:
     return {each.spec["containers"][0]["name"]: each for each in pods(name) if each.component == "follow"}
 
 
+def _of_ours(each: Manifest) -> bool:
+    return bool(each["metadata"]["labels"]["app.kubernetes.io/component"] == "follow")
+
+
+def cronjobs() -> list[Manifest]:
+    return [each for each in of_kind("bank", "CronJob") if _of_ours(each)]
+
+
 def rendered(*given: str) -> dict[str, Manifest]:
     """The jobs of the example with packages in MLflow."""
     found = yaml.load_all(render(CHART, [MATRIX["gpu"]], *ELSEWHERE, *given), Loader=yaml.CSafeLoader)
@@ -75,7 +83,7 @@ def test_each_job_runs_a_command_that_there_is_once() -> None:
 
 def test_a_run_that_fails_or_is_stuck_holds_up_none() -> None:
     """Two never run beside each other; each has an end; the next does the whole again."""
-    found = of_kind("bank", "CronJob")
+    found = cronjobs()
     assert len(found) == len(JOBS)
     for each in found:
         assert each["spec"]["concurrencyPolicy"] == "Forbid"
@@ -149,7 +157,7 @@ def test_each_job_is_switched_off_alone() -> None:
     names = [
         each["metadata"]["name"]
         for each in yaml.load_all(given, Loader=yaml.CSafeLoader)
-        if each and each["kind"] == "CronJob"
+        if each and each["kind"] == "CronJob" and _of_ours(each)
     ]
     assert names == ["affiant-cards"]
 
@@ -166,7 +174,7 @@ def test_jobs_that_stop_going_well_are_told_of(tmp_path: Path) -> None:
         return {"series": f'{metric}{{namespace="bank",cronjob="{job}"}}', "values": values}
 
     went, made = "kube_cronjob_status_last_successful_time", "kube_cronjob_created"
-    cards, mlflow = (each["metadata"]["name"] for each in of_kind("bank", "CronJob"))
+    cards, mlflow = (each["metadata"]["name"] for each in cronjobs())
 
     def told(job: str, since: str) -> dict[str, Any]:
         return {

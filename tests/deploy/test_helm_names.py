@@ -64,4 +64,6 @@ def test_every_kind_that_has_a_bound_is_looked_at() -> None:
     found = [(each["kind"], each["metadata"]["name"]) for each in longest("bank")]
     assert set(NAMES) <= {kind for kind, _ in found}
     assert [name for _, name in found if "f" * 41 in name] == []
-    assert [name for kind, name in found if kind == "CronJob"] == [f"{'f' * 40}-cards", f"{'f' * 40}-mlflow"]
+    assert [name for kind, name in found if kind == "CronJob"] == [
+        f"{'f' * 40}-{each}" for each in ("auditor", "cards", "mlflow")
+    ]

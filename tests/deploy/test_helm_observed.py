@@ -49,7 +49,7 @@ def test_rules_say_where_they_are_of_and_leave_out_who_is_not_there() -> None:
     # It has no volumes, either.
     of_policy = {each for each in groups if each.startswith("affiant-credit")}
     assert groups - of_policy - {each["name"] for each in small} == {
-        "affiant-notary", "affiant-controller", "affiant-volumes", "affiant-follow",
+        "affiant-notary", "affiant-controller", "affiant-volumes", "affiant-follow", "affiant-audit",
     }  # fmt: skip
     assert [
         rule for each in small for rule in each["rules"] if not OURS.items() <= rule["labels"].items()

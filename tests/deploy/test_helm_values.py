@@ -123,6 +123,7 @@ REFUSED: list[tuple[str, str, dict[str, str]]] = [
         "two servers", "gpu",
         {"follow.enabled=true,follow.mlflow.trackingUri=https://other.example": "tags go to the server that has"},
     ),
+    ("nothing is sealed", "minimal", {"auditor.enabled=true,notary.enabled=false": "that needs notary.enabled: "}),
     ("nobody signs", "minimal", {"follow.enabled=true": "follow.enabled is true: that needs governance.root"}),
     ("digest", "bank", {"images.notary.digest=": "images.notary.digest is not set, and images.requireDigest is true"}),
     (

@@ -15,9 +15,9 @@ from tests.components.kubernetes import render
 from tests.deploy.helm_chart import CHART, COMPONENTS, MATRIX, ROOT, Manifest, manifests, settings
 
 WHO = {
-    "kafka": {"gateway", "notary", "monitor", "controller", "follow", "drain", "test"},
-    "objectStore": {"gateway", "notary", "monitor", "controller", "drain"},
-    "identity": {"gateway", "notary", "monitor", "controller", "drain"},
+    "kafka": {"gateway", "notary", "monitor", "controller", "follow", "auditor", "drain", "test"},
+    "objectStore": {"gateway", "notary", "monitor", "controller", "auditor", "drain"},
+    "identity": {"gateway", "notary", "monitor", "controller", "auditor", "drain"},
     "models": {"gateway", "monitor", "controller", "follow"},
     "mlflow": {"follow"},
     "telemetry": {"gateway"},
@@ -178,11 +178,11 @@ def test_names_are_asked_of_the_ports_that_answer_them(tmp_path: Path) -> None:
 def test_what_has_no_name_is_opened_to_one_component() -> None:
     """networkPolicy.extraEgress, for each; whole rules, and none without peers and ports."""
     given: list[str] = ["--set", "drain.claims={data-affiant-gateway-9}"]
-    for number, who in enumerate((*COMPONENTS, "follow", "drain")):
+    for number, who in enumerate((*COMPONENTS, "follow", "auditor", "drain")):
         at = f"networkPolicy.extraEgress.{who}[0]"
         given += ["--set", f"{at}.to[0].ipBlock.cidr=10.9.0.0/16,{at}.ports[0].port={30000 + number}"]
         given += ["--set", f"{at}.ports[0].protocol=TCP"]
     text = render(CHART, [MATRIX["bank"]], *given)
     found = egress(tuple(each for each in yaml.load_all(text, Loader=yaml.CSafeLoader) if each))
-    for number, who in enumerate((*COMPONENTS, "follow", "drain")):
+    for number, who in enumerate((*COMPONENTS, "follow", "auditor", "drain")):
         assert {other for other, to in found.items() if 30000 + number in to} == {who}

@@ -29,6 +29,8 @@ TARGETS: Final = {
     "controller": ("monitoring", "controller", ControllerSettings().port),
 }
 """Target: its set of requirements, the component that it runs, and where that listens."""
+SETS: Final = {**{target: wanted for target, (wanted, _, _) in TARGETS.items()}, "auditor": "auditor"}
+"""Every target, and its set of requirements: the auditor's runs commands that end, and no component."""
 TOOLS: Final = {"build.txt", "sbom.txt"}
 """What builds an image and is not in it."""
 DIGEST: Final = "sha256:" + "0" * 64
@@ -43,7 +45,7 @@ def dockerfile() -> Dockerfile:
 def test_buildkit_s_linter_finds_nothing(dockerfile: Dockerfile) -> None:
     """And every image is a target."""
     assert dockerfile.warnings == ()
-    assert set(TARGETS) <= set(dockerfile.stages)
+    assert set(SETS) <= set(dockerfile.stages)
 
 
 def test_bases_come_from_outside_alone_and_only_by_digest(dockerfile: Dockerfile) -> None:
@@ -98,10 +100,10 @@ def test_each_path_that_is_copied_is_there_and_not_ignored(dockerfile: Dockerfil
             assert not command.parts["From"] or command.parts["From"] in dockerfile.stages, command.text
 
 
-@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("target", SETS)
 def test_an_image_installs_its_own_requirements_and_no_others(dockerfile: Dockerfile, target: str) -> None:
     """Locked and hashed; those of other components are not even copied into a stage of its build."""
-    wanted = TARGETS[target][0]
+    wanted = SETS[target]
     stages = [dockerfile.stages[name] for name in dockerfile.reached(target)]
     copied = {
         Path(path).name
@@ -126,7 +128,7 @@ def test_what_installs_takes_hashes_alone() -> None:
     assert os.access(IMAGES / "install", os.X_OK)
 
 
-@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("target", SETS)
 def test_an_image_runs_as_nobody_from_a_root_that_it_does_not_write(
     dockerfile: Dockerfile, target: str
 ) -> None:
@@ -159,6 +161,14 @@ def test_an_image_starts_its_component_and_asks_it_whether_it_lives(
     assert stage.of("ENTRYPOINT")[0].parts["CmdLine"] == ["affiant", *(part.command or (part.name,))]
     assert stage.of("HEALTHCHECK")[0].parts["Health"]["Test"] == ["CMD", "python", "/opt/health.py", name]
     assert stage.of("EXPOSE")[0].parts["Ports"] == [str(port)]
+
+
+def test_the_auditor_s_image_has_its_commands_and_no_health(dockerfile: Dockerfile) -> None:
+    """It looks and ends: nothing listens that could be asked."""
+    stage = dockerfile.stages["auditor"]
+    assert stage.of("ENTRYPOINT")[0].parts["CmdLine"] == ["affiant", "audit"]
+    assert stage.of("HEALTHCHECK")[0].parts["Health"]["Test"] == ["NONE"]
+    assert not stage.of("EXPOSE")
 
 
 def test_a_component_starts_with_its_own_requirements_alone(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ SETS: Final = {
     "sidecar": ("sidecar",),
     "notary": ("notary",),
     "monitoring": ("monitor", "controller"),
+    "auditor": (),
 }
 """What is installed, and the components that must run by it."""
 

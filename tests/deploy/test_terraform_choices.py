@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from audit.log import kafka_check
-from tests.components.kubernetes import render
+from tests.components.kubernetes import Refused, render
 from tests.components.terraform import Module, evaluate, example
 from tests.deploy.helm_chart import CHART
 from tests.deploy.test_helm_ways import closed, used
@@ -60,7 +60,7 @@ def test_components_log_in_by_the_names_that_brokers_know(call: Mapping[str, Any
     users = evaluate(call).locals["chart_values"]["kafka"]["users"]
     assert {each["username"] for each in users.values()} == {""}
     principals = {each: f"User:affiant-{each}" for each in OF_PODS}
-    given = {**call, "kafka_security_protocol": "SASL_SSL", "kafka_users": principals}
+    given = {**call, "audit": False, "kafka_security_protocol": "SASL_SSL", "kafka_users": principals}
     values = evaluate(given).locals["chart_values"]
     (tmp_path / "values.yaml").write_text(yaml.safe_dump(values))
     configs = [
@@ -87,7 +87,7 @@ def test_who_is_not_named_has_no_rights_and_no_password_is_wanted_of_who_runs_el
         assert (found.refused, found.wrong) == ((), ())
         assert {each["user"] for each in found.locals["acls"].values()} == set(principals)
         of_the_chart = found.locals["chart_values"]["kafka"]["users"]
-        assert set(of_the_chart) == {*OF_PODS, *named} - {"operator", "auditor"}
+        assert set(of_the_chart) == {*OF_PODS, *named} - {"operator"}
     twice = evaluate({**call, "kafka_users": {**principals, "auditor": "User:gateway"}})
     assert twice.refused == ("kafka_users: one each, or one of them could do what another may.",)
 
@@ -95,12 +95,48 @@ def test_who_is_not_named_has_no_rights_and_no_password_is_wanted_of_who_runs_el
 def test_roles_of_people_are_there_for_whom_somebody_named(call: Mapping[str, Any]) -> None:
     """Nobody is an auditor or an eraser by default; what one of them may is not the other's."""
     for named in ({}, {"auditor": ["arn:aws:iam::111122223333:user/eve"]}, call["role_principals"]):
-        found = evaluate({**call, "role_principals": {"auditor": [], "eraser": [], **named}})
+        found = evaluate({**call, "audit": False, "role_principals": {"auditor": [], "eraser": [], **named}})
         assert (found.refused, found.wrong) == ((), ())
         assert set(found.locals["objects"]) == {*OF_PODS, *named}
         assert found.locals["people"] == named
     of_all = {"eraser": ["arn:aws:iam::111122223333:role/*"]}
     assert evaluate({**call, "role_principals": of_all}).refused
+
+
+@pytest.mark.parametrize("audit", [True, False])
+def test_the_daily_proof_reads_the_buckets_by_a_role_of_its_own(
+    call: Mapping[str, Any], tmp_path: Path, *, audit: bool
+) -> None:
+    """Its account may take it; without the job there is neither, where no person audits."""
+    found = evaluate({**call, "audit": audit, "role_principals": {"auditor": [], "eraser": []}})
+    assert (found.refused, found.wrong) == ((), ())
+    assert set(found.locals["objects"]) == set(found.locals["service_accounts"])
+    assert ("auditor" in found.locals["service_accounts"]) == audit
+    (tmp_path / "values.yaml").write_text(yaml.safe_dump(found.locals["chart_values"]))
+    made = [each for each in yaml.safe_load_all(render(CHART, [tmp_path / "values.yaml"])) if each]
+    (*accounts,) = [
+        each["metadata"]["annotations"]["eks.amazonaws.com/role-arn"]
+        for each in made
+        if each["kind"] == "ServiceAccount" and each["metadata"]["name"] == "affiant-auditor"
+    ]
+    assert accounts == ["aws_iam_role/auditor/arn"] * audit
+    assert [each["metadata"]["name"] for each in made if each["kind"] == "CronJob"] == [
+        "affiant-auditor"
+    ] * audit
+
+
+def test_nobody_audits_without_an_image_and_a_user(call: Mapping[str, Any], tmp_path: Path) -> None:
+    """The chart refuses the one, and a precondition the other, before anything is changed."""
+    images = {name: each for name, each in call["images"].items() if name != "auditor"}
+    for absent in ({}, {"auditor": None}):
+        values = evaluate({**call, "images": images | absent}).locals["chart_values"]
+        (tmp_path / "values.yaml").write_text(yaml.safe_dump(values))
+        with pytest.raises(Refused, match=r"images\.auditor\.digest is not set"):
+            render(CHART, [tmp_path / "values.yaml"])
+    (lifecycle,) = Module.read().resources["helm_release.affiant"]["lifecycle"]
+    (precondition,) = lifecycle["precondition"]
+    assert "!var.audit || contains(" in precondition["condition"]
+    assert precondition["error_message"].startswith("audit: ")
 
 
 def test_a_key_of_ours_or_of_somebody_else_encrypts(call: Mapping[str, Any]) -> None:

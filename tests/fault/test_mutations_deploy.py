@@ -26,6 +26,7 @@ TOPICS = "tests/deploy/test_helm_wiring.py::test_topics_keep_the_promise"
 AUTHORITIES = "tests/deploy/test_helm_wiring.py::test_authorities_of_one_s_own_are_believed_by_each"
 WRITERS = "tests/deploy/test_helm_wiring.py::test_writers_write_readers_read_and_nobody_alters"
 PEOPLE = "tests/deploy/test_helm_wiring.py::test_users_of_people_are_made_where_they_are_wanted"
+AUDITOR = "tests/deploy/test_helm_auditor.py"
 CHOICES = "tests/deploy/test_terraform_choices.py"
 PIPELINES = "tests/integration/test_pipelines.py"
 FOLLOW = "tests/deploy/test_helm_follow.py"
@@ -136,6 +137,13 @@ MUTATIONS = (
     check("who erases and could delete proofs", f"{MODULE}/roles.tf", 'delete = ["archive", "payloads"]', 'delete = ["archive", "payloads", "sealed"]', "tests/deploy/test_terraform.py"),
     check("erasers that nobody named", f"{MODULE}/roles.tf", " if length(principals) > 0 }", " }", CHOICES),
     check("auditors that are whole accounts", f"{MODULE}/variables-buckets.tf", ":(role|user)/[^*]+$", ":.+$", "tests/deploy/test_terraform.py"),
+    check("a proof that does not see the archive", f"{CHART}/_settings.tpl", '{{- if eq .component "auditor" -}}', "{{- if false -}}", AUDITOR),
+    check("an auditor with payload keys", f"{CHART}/_wiring.tpl", '(has .component (list "notary" "follow" "auditor"))', '(has .component (list "notary" "follow"))', AUDITOR),
+    check("a proof that failed and nobody is told", f"{CHART}/prometheus.yaml", " or time() - {{ $well }} and on (namespace, cronjob) {{ $failed }}", "", AUDITOR),
+    check("a proof that is at work and told of", f"{CHART}/prometheus.yaml", ' unless on (namespace, cronjob) kube_cronjob_status_active{%s} > 0)" $of $well $of', ')" $of $well', AUDITOR),
+    check("a proof of nothing", f"{CHART}/_refused.tpl", "{{- if and $v.auditor.enabled (not $v.notary.enabled) -}}", "{{- if false -}}", REFUSED),
+    check("a proof without its role", f"{MODULE}/roles.tf", 'var.audit ? ["auditor"] : []', "[]", CHOICES),
+    check("an image without what reads roots", "requirements/auditor.txt", "\nsecuresystemslib==", "\nsecuresystem==", AUDITOR),
     check("principals that nobody named", f"{MODULE}/acls.tf", " if principal != null }", " }", CHOICES),
     check("a reader who writes", f"{CHART}/strimzi.yaml", '"follow" (dict $kafka.topics.governance $read)', '"follow" (dict $kafka.topics.governance $write)', WRITERS),
     check("nothing to follow", f"{CHART}/_refused.tpl", 'if not (or $v.follow.cards (include "affiant.follow.mlflow" .))', "if false", REFUSED),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,30 +9,16 @@ from pathlib import Path
 import pytest
 
 from tests.components.approvals import House
+from tests.components.image import run_in_image
 from tests.components.packages import credit_package
 from tests.components.ports import HOST, free_port
 from tests.components.process import Process
 
 ROOT = Path(__file__).parents[3]
-AS_IN_THE_IMAGE = """
-import importlib.metadata, re, sys
-locked = set(re.findall(r"(?m)^([a-z0-9.-]+)==", open(sys.argv[1]).read())) | {"affiant"}
-of = importlib.metadata.packages_distributions()
-
-class Image:
-    def find_spec(self, name, path=None, target=None):
-        top = name.partition(".")[0]
-        theirs = {re.sub(r"[-_.]+", "-", each).lower() for each in of.get(top, ())}
-        if theirs and not theirs & locked:
-            raise ModuleNotFoundError(f"No module named {name!r}", name=top)
-
-sys.meta_path.insert(0, Image())
-import audit.log.kafka, registry.cards.attached.mlflow, registry.cards.attached.oci
-import registry.stores.mlflow, registry.stores.oci
-from cli.main import run
-run(sys.argv[2:])
-"""
-"""A command as where only that is installed which a file of requirements locks."""
+OF_A_CLUSTER = (
+    "audit.log.kafka", "registry.cards.attached.mlflow", "registry.cards.attached.oci", "registry.stores.mlflow",
+    "registry.stores.oci",
+)  # fmt: skip
 
 
 @pytest.fixture
@@ -97,17 +82,8 @@ def test_what_follows_to_mlflow_outlives_a_server_that_is_away(house: House) -> 
 def test_the_controller_s_image_has_what_they_need(house: House, command: tuple[str, ...], code: int) -> None:
     """The chart runs them by it: cards are drawn anew, and MLflow is asked, which is away here."""
     assert house.sign("approve", "dan", "legal").code == 0
-    done = subprocess.run(
-        [
-            sys.executable, "-P", "-c", AS_IN_THE_IMAGE, ROOT / "requirements" / "monitoring.txt",
-            *command, *house.config,
-        ],
-        cwd=ROOT, capture_output=True, text=True, check=False,
-        env={
-            "PATH": "/usr/bin:/bin", "HOME": str(house.directory), "PYTHONPATH": str(ROOT),
-            "MLFLOW_TRACKING_URI": f"http://{HOST}:{free_port()}",
-        },
-    )  # fmt: skip
+    away = {"HOME": str(house.directory), "MLFLOW_TRACKING_URI": f"http://{HOST}:{free_port()}"}
+    done = run_in_image("monitoring", OF_A_CLUSTER, [*command, *house.config], away)
     assert done.returncode == code, done.stdout + done.stderr
     if command[0] == "card":
         assert "1 package with cards; 1 rewritten" in done.stdout

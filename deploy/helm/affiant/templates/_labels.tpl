@@ -7,7 +7,7 @@
 {{- $ours = printf "%s|^(sidecar\\.istio\\.io/(inject|nativeSidecar)|istio\\.io/rev)$" $ours -}}
 {{- end -}}
 {{- $given := dict "prometheus.serviceMonitors.labels" $v.prometheus.serviceMonitors.labels "prometheus.rules.labels" $v.prometheus.rules.labels "prometheus.alertmanagerConfig.labels" $v.prometheus.alertmanagerConfig.labels "grafana.dashboards.labels" $v.grafana.dashboards.labels -}}
-{{- range $component := list "gateway" "notary" "monitor" "controller" "follow" -}}
+{{- range $component := list "gateway" "notary" "monitor" "controller" "follow" "auditor" -}}
 {{- $_ := set $given (printf "%s.podLabels" $component) (index $v $component).podLabels -}}
 {{- end -}}
 {{- range $where, $labels := $given -}}
@@ -17,7 +17,7 @@
 {{- end -}}
 {{- end -}}
 {{- end -}}
-{{- range $component := list "gateway" "notary" "monitor" "controller" "follow" -}}
+{{- range $component := list "gateway" "notary" "monitor" "controller" "follow" "auditor" -}}
 {{- $_ := set $given (printf "%s.podAnnotations" $component) (index $v $component).podAnnotations -}}
 {{- end -}}
 {{- range $where, $labels := set $given "commonLabels" $v.commonLabels -}}

@@ -1,4 +1,4 @@
-{{/* Names and labels. A component is gateway, sidecar, notary, monitor, controller, follow, drain or test. */}}
+{{/* Names and labels. A component is gateway, sidecar, notary, monitor, controller, follow, auditor, drain or test. */}}
 
 {{- define "affiant.name" -}}
 {{- default .Chart.Name .Values.nameOverride | trunc 40 | trimSuffix "-" -}}

@@ -75,8 +75,11 @@ what to set; all that are wrong are told at once.
 {{- $wrong = append $wrong "follow.enabled is true, and nothing is to follow: set follow.cards, or follow.mlflow.trackingUri" -}}
 {{- end -}}
 {{- end -}}
+{{- if and $v.auditor.enabled (not $v.notary.enabled) -}}
+{{- $wrong = append $wrong "auditor.enabled is true: that needs notary.enabled: what is not sealed cannot be verified" -}}
+{{- end -}}
 {{- if include "affiant.kafka.sasl" . -}}
-{{- range $component := list "gateway" "notary" "monitor" "controller" "follow" -}}
+{{- range $component := list "gateway" "notary" "monitor" "controller" "follow" "auditor" -}}
 {{- $on := or (eq $component "gateway") (index $v $component).enabled -}}
 {{- $user := include "affiant.kafka.user" (dict "root" $ "component" $component) | fromYaml -}}
 {{- if and $on (not (and $user.secretName $user.username)) -}}
@@ -91,7 +94,7 @@ what to set; all that are wrong are told at once.
 {{- $wrong = append $wrong "strimzi.users is true, and kafka.securityProtocol is PLAINTEXT: users are told apart by certificates (SSL) or passwords (SASL_SSL)" -}}
 {{- end -}}
 {{- $elsewhere := and (include "affiant.strimzi.users" .) $v.strimzi.namespace (ne $v.strimzi.namespace .Release.Namespace) -}}
-{{- range $component := list "gateway" "notary" "monitor" "controller" "follow" -}}
+{{- range $component := list "gateway" "notary" "monitor" "controller" "follow" "auditor" -}}
 {{- if and $elsewhere (or (eq $component "gateway") (index $v $component).enabled) (not (index $v.kafka.users $component).secretName) -}}
 {{- $wrong = append $wrong (printf "kafka.users.%s.secretName is not set: Strimzi makes users' Secrets in %s, where pods of %s cannot read them; name a copy" $component $v.strimzi.namespace $.Release.Namespace) -}}
 {{- end -}}
@@ -154,7 +157,7 @@ what to set; all that are wrong are told at once.
 {{- if and $v.monitor.enabled (eq $v.monitor.autoscaling.kind "keda") (gt (int $v.monitor.autoscaling.minReplicas) (int $v.kafka.partitions)) -}}
 {{- $wrong = append $wrong (printf "monitor.autoscaling.minReplicas %d is more than kafka.partitions %d: a partition is counted by one monitor, and the others would wait" (int $v.monitor.autoscaling.minReplicas) (int $v.kafka.partitions)) -}}
 {{- end -}}
-{{- range $component := list "gateway" "notary" "monitor" "controller" "follow" -}}
+{{- range $component := list "gateway" "notary" "monitor" "controller" "follow" "auditor" -}}
 {{- $paths := list -}}
 {{- range include "affiant.keys" (dict "root" $ "component" $component) | fromYamlArray -}}
 {{- if has .path $paths -}}

@@ -32,7 +32,7 @@ affiant_installation="{{ include "affiant.installation" . }}"
 {{- $groups := list -}}
 {{- if kindIs "slice" $given.groups }}{{ $groups = $given.groups }}{{ end -}}
 {{- $good := gt (len $groups) 0 -}}
-{{- $names := list "affiant-volumes" "affiant-follow" -}}
+{{- $names := list "affiant-volumes" "affiant-follow" "affiant-audit" -}}
 {{- $alien := list -}}
 {{- range $groups -}}
 {{- if not (and (kindIs "map" .) (kindIs "slice" (dig "rules" "" (ternary . dict (kindIs "map" .))))) -}}

@@ -71,6 +71,9 @@
 {{- with $stores.sealedPayloads }}{{ $_ := set $table "payload_store" . }}{{ end -}}
 {{- else -}}
 {{- $settings = pick $settings "witnesses" "quorum" -}}
+{{- if eq .component "auditor" -}}
+{{- with $stores.sealedPayloads }}{{ $_ := set $table "payload_store" . }}{{ end -}}
+{{- end -}}
 {{- end -}}
 {{- $_ := mergeOverwrite $table $settings -}}
 {{- include "affiant.toml.table" (dict "name" "notary" "table" $table) -}}
@@ -191,7 +194,7 @@
 {{- if eq .component "controller" -}}
 {{- $tables = append $tables (include "affiant.settings.controller" $root) -}}
 {{- end -}}
-{{- if not (has .component (list "notary" "follow")) -}}
+{{- if not (has .component (list "notary" "follow" "auditor")) -}}
 {{- $tables = append $tables (include "affiant.settings.encryption" $root) -}}
 {{- end -}}
 {{- if ne .component "notary" -}}

@@ -159,8 +159,8 @@ ca:
 {{- $keys = append $keys (merge (dict "path" "controller.token") $v.controller.tokenSecret) -}}
 {{- end -}}
 {{- end -}}
-{{- /* Who writes payloads, and who counts them: the sidecar and the notary carry them as they are, `follow` reads none. */ -}}
-{{- if and $v.encryption.keysSecret.secretName (not (has .component (list "notary" "follow"))) -}}
+{{- /* Who writes payloads, and who counts them: the sidecar and the notary carry them as they are, the auditor verifies them so, `follow` reads none. */ -}}
+{{- if and $v.encryption.keysSecret.secretName (not (has .component (list "notary" "follow" "auditor"))) -}}
 {{- $keys = append $keys (merge (dict "path" "payload-keys.json") $v.encryption.keysSecret) -}}
 {{- end -}}
 {{- $keys = concat $keys (index $v .component).extraKeys -}}
@@ -182,7 +182,7 @@ ca:
 {{- if include "affiant.notary.signer" . }}{{ $_ := set $used "keys" "the key service is closed, and nothing is sealed:" }}{{ end -}}
 {{- if (default dict $settings.controller).retrain_webhook }}{{ $_ := set $used "webhooks" "the webhook of retraining is closed:" }}{{ end -}}
 {{- if and $v.follow.enabled $v.follow.mlflow.trackingUri }}{{ $_ := set $used "mlflow" "MLflow is closed, and nothing is written back to it:" }}{{ end -}}
-{{- range $component := list "gateway" "notary" "monitor" "controller" -}}
+{{- range $component := list "gateway" "notary" "monitor" "controller" "auditor" -}}
 {{- if hasKey (default dict (index $v $component).serviceAccount.annotations) "eks.amazonaws.com/role-arn" }}{{ $_ := set $used "identity" "AWS STS, of which roles are got, is closed, and so are the buckets:" }}{{ end -}}
 {{- end -}}
 {{- range $way := keys $used -}}
