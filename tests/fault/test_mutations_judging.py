@@ -113,21 +113,6 @@ MUTATIONS = (
         "self.policy, _since",
         ON_GOVERNED,
     ),
-    Mutation("a plan that was changed", GOVERNED, "        self._follow_plans()\n", "", ON_GOVERNED),
-    Mutation(
-        "what the plan of before named",
-        GOVERNED,
-        "self._planned |= _named_by",
-        "self._planned = _named_by",
-        ON_GOVERNED,
-    ),
-    Mutation(
-        "the operator's policy that was changed",
-        GOVERNED,
-        "self._policy_now(), _since",
-        "self.policy, _since",
-        ON_GOVERNED,
-    ),
     Mutation(
         "panes of a takeover that failed",
         TAKEOVER,
