@@ -49,6 +49,15 @@ def test_records_that_come_several_times_have_that_effect(repeats: int) -> None:
     assert found.mean() == pytest.approx(repeats, rel=0.25)
 
 
+def test_edges_at_which_nothing_varies_are_in_no_mean() -> None:
+    """Live has two values, with a third of the edges between them: at the others there are no bursts, and no calm."""
+    random, panes = np.random.default_rng(9), []
+    for _ in range(200):
+        own = np.where(random.random((10, WIDTH)) < 0.5, -0.4, 0.4)
+        panes.append(np.repeat(own, 25, axis=0).astype(np.float32))
+    assert EFFECTS.effect(after(panes)).mean() == pytest.approx(25, rel=0.25)
+
+
 def test_drift_that_stays_is_one_difference_only() -> None:
     """A shift of one σ for good raises the effect for a while, and it falls back to one."""
     shifted = [block + np.float32(1) for block in quiet(4 * MEMORY, 4)]
