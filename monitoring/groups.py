@@ -5,7 +5,9 @@ the fairness gate calls one (registry/gates/fairness.py): a category, an interva
 fewer rows than the policy's minimum are shown, and not judged.
 
 Nothing is drawn from a rate alone: each has its Wilson interval, and a difference of two rates that of Newcombe
-(Statistics in Medicine 17, 1998, method 10), which is made of theirs.
+(Statistics in Medicine 17, 1998, method 10), which is made of theirs. A ratio has that of Donner and Zou (Statistical
+Methods in Medical Research 21, 2012), made the same way. What alarms is the near end of the widest gap that any pair of
+groups shows, at a level that all pairs share: the two furthest apart of many equal groups differ by chance.
 """
 
 from __future__ import annotations
@@ -196,6 +198,10 @@ class Gap:
     high: str
     ratio: float | None
     """The lower rate over the higher one; None where both are 0."""
+    least: float
+    """By which at least some two groups differ, whichever they are; 0 where none are shown to."""
+    ratio_most: float
+    """What the ratio of some two groups' rates is at most, whichever they are; 1 where none is shown to be less."""
 
 
 Rated = Literal["favourable", "true_favourable", "false_favourable"]
@@ -231,7 +237,7 @@ def judge(
             for name, row in zip(attribute.groups, counts.tolist(), strict=True)
             if row[_DECIDED]
         )
-        gaps = {rate: gap for rate in RATES if (gap := _gap(groups, rate, minimum)) is not None}
+        gaps = {rate: gap for rate in RATES if (gap := _gap(groups, rate, minimum, confidence)) is not None}
         found.append(Judged(attribute.name, groups, gaps))
     return tuple(found)
 
@@ -253,7 +259,7 @@ def _rate(count: int, rows: int, confidence: float) -> Rate:
     return Rate(rows, count / rows, wilson(count, rows, confidence))
 
 
-def _gap(groups: Sequence[Group], name: Rated, minimum: int) -> Gap | None:
+def _gap(groups: Sequence[Group], name: Rated, minimum: int, confidence: float) -> Gap | None:
     rates = [(getattr(group, name), group.name) for group in groups]
     judged = [(rate, name) for rate, name in rates if rate.rows >= minimum]
     if len(judged) < 2:
@@ -266,4 +272,25 @@ def _gap(groups: Sequence[Group], name: Rated, minimum: int) -> Gap | None:
     down = math.sqrt((high.value - high.interval.low) ** 2 + (low.interval.high - low.value) ** 2)
     up = math.sqrt((high.interval.high - high.value) ** 2 + (low.value - low.interval.low) ** 2)
     ratio = low.value / high.value if high.value else None
-    return Gap(value, Interval(value - down, value + up), low_name, high_name, ratio)
+    least, ratio_most = _near_ends([rate for rate, _ in judged], confidence)
+    return Gap(value, Interval(value - down, value + up), low_name, high_name, ratio, least, ratio_most)
+
+
+def _near_ends(rates: Sequence[Rate], confidence: float) -> tuple[float, float]:
+    """See `Gap.least` and `Gap.ratio_most`. Of two rates that are equal each is wrong at most so often as its level."""
+    pairs = len(rates) * (len(rates) - 1) // 2
+    shared = 1 - (1 - confidence) / pairs
+    known = [
+        (each.value or 0.0, wilson(round((each.value or 0.0) * each.rows), each.rows, shared))
+        for each in rates
+    ]
+    least, most = 0.0, 1.0
+    for one, other in combinations(known, 2):
+        (low, of_low), (high, of_high) = sorted((one, other), key=lambda each: each[0])
+        down = math.sqrt((high - of_high.low) ** 2 + (of_low.high - low) ** 2)
+        least = max(least, high - low - down)
+        if of_high.low > 0:
+            top, bottom = of_low.high * (2 * low - of_low.high), of_high.low * (2 * high - of_high.low)
+            root = math.sqrt(max(0.0, (low * high) ** 2 - top * bottom))
+            most = min(most, (low * high + root) / bottom)
+    return least, most

@@ -166,6 +166,16 @@ GROUP_GAP: Final = Name(
     "Largest difference between two groups' rates, of groups that are large enough.",
     (*_PACKAGE, "attribute", "rate"),
 )
+GROUP_GAP_LEAST: Final = Name(
+    "affiant_group_rate_difference_least",
+    "By which at least some two groups' rates differ, beyond chance.",
+    (*_PACKAGE, "attribute", "rate"),
+)
+GROUP_RATIO_MOST: Final = Name(
+    "affiant_group_rate_ratio_most",
+    "What the ratio of some two groups' rates is at most, beyond chance.",
+    (*_PACKAGE, "attribute", "rate"),
+)
 GROUP_RATE: Final = Name(
     "affiant_group_favourable_ratio", "Share of favourable decisions.", (*_PACKAGE, "attribute", "group")
 )

@@ -19,7 +19,6 @@ from .form import (
     Rose,
     Select,
     Since,
-    Spread,
     Until,
 )
 from .samples import History, Labelled, Point
@@ -48,8 +47,6 @@ def holds(condition: Condition, history: History, now: float) -> Vector:  # noqa
             return _rose(condition, history, now)
         case Burn():
             return _burn(condition, history, now)
-        case Spread():
-            return _spread(condition, history, now)
         case Gone():
             return _gone(condition, history, now)
         case Nobody(select):
@@ -112,24 +109,6 @@ def _gone(gone: Gone, history: History, now: float) -> Vector:
         (series.labels, 1.0) for series in history.over(gone.select) if series.window(gone.seconds, now)
     ]
     return {key: value for key, value in _group(before, gone.by, "sum").items() if key not in there}
-
-
-def _spread(spread: Spread, history: History, now: float) -> Vector:
-    enough = {
-        tuple(sorted(labels.items()))
-        for labels, rows in history.newest(spread.rows, now)
-        if rows >= spread.minimum
-    }
-    known = [
-        (labels, value)
-        for labels, value in history.newest(spread.share, now)
-        if tuple(sorted(labels.items())) in enough
-    ]
-    most, least = _group(known, spread.by, "max"), _group(known, spread.by, "min")
-    if spread.as_ratio:
-        ratios = {key: least[key] / most[key] for key in most if most[key]}
-        return {key: value for key, value in ratios.items() if value < spread.limit}
-    return {key: most[key] - least[key] for key in most if most[key] - least[key] > spread.limit}
 
 
 def extrapolated(points: list[Point], window: int, now: float) -> float | None:

@@ -91,20 +91,6 @@ class Burn:
 
 
 @dataclass(frozen=True, slots=True)
-class Spread:
-    """Groups of which at least `rows` are known: their largest share less their smallest is above the limit, or, as a
-    ratio, the smallest over the largest is below it.
-    """
-
-    share: Select
-    rows: Select
-    by: Labels
-    minimum: int
-    limit: float
-    as_ratio: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class Nobody:
     """The sum of all series is below 1, or there is none."""
 
@@ -123,7 +109,7 @@ class Gone:
     seconds: int
 
 
-Condition = Level | Since | Until | Rose | Burn | Spread | Nobody | Gone
+Condition = Level | Since | Until | Rose | Burn | Nobody | Gone
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,8 +159,6 @@ def selects(condition: Condition) -> tuple[Select, ...]:
     match condition:
         case Burn():
             return (condition.part, condition.whole)
-        case Spread():
-            return (condition.share, condition.rows)
         case _:
             return (condition.select,)
 

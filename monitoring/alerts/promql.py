@@ -19,7 +19,6 @@ from .form import (
     Rose,
     Select,
     Since,
-    Spread,
     Until,
 )
 
@@ -52,8 +51,6 @@ def expression(condition: Condition) -> str:  # noqa: PLR0911 - one line a condi
             )
         case Burn():
             return _burn(condition)
-        case Spread():
-            return _spread(condition)
         case Gone(select, by, seconds):
             what = _select(select)
             return (
@@ -81,14 +78,6 @@ def _burn(burn: Burn) -> str:
         f"and {share(burn.short)} > {limit}\n"
         f"and {bad} >= {number(burn.minimum)}"
     )
-
-
-def _spread(spread: Spread) -> str:
-    by = _by(spread.by)
-    known = f"({_select(spread.share)} and {_select(spread.rows)} >= {number(spread.minimum)})"
-    if spread.as_ratio:
-        return f"min{by} {known}\n/ max{by} {known}\n< {number(spread.limit)}"
-    return f"max{by} {known}\n- min{by} {known}\n> {number(spread.limit)}"
 
 
 def template(text: str) -> str:

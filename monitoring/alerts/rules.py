@@ -12,7 +12,7 @@ from monitoring import names
 from monitoring.columns import SCORE
 from registry.policy import Policy, ServicePolicy
 
-from .form import Condition, Figure, Group, Labels, Level, Match, Rule, Select, Severity, Spread
+from .form import Condition, Figure, Group, Labels, Level, Match, Rule, Select, Severity
 from .limits import Limits
 from .path import path_groups
 from .slos import slo_groups
@@ -153,22 +153,24 @@ def _fairness(service: str, section: ServicePolicy) -> Iterator[Rule]:
         "nobody looks at decisions of {service} {slot} {digest} by {attribute}: {reason}",
         keep=TAKEN_OVER,
     )
-    share, rows = Select(names.GROUP_RATE.name, own), Select(names.GROUP_ROWS.name, own)
     by = (*PACKAGE, "attribute")
+    # Not the largest difference itself: of groups that are alike it is over any small limit, again and again.
+    decided = (*own, Match("rate", "=", "favourable"))
+    errors = (*own, Match("rate", "=~", "true_favourable|false_favourable"))
     found: list[tuple[str, Condition]] = []
     if (most := fair.demographic_parity_difference) is not None:
-        found.append(("difference", Spread(share, rows, by, fair.minimum_group, most)))
+        found.append(("difference", Level(Select(names.GROUP_GAP_LEAST.name, decided), by, ">", most)))
     if (least := fair.demographic_parity_ratio) is not None:
-        found.append(("ratio", Spread(share, rows, by, fair.minimum_group, least, as_ratio=True)))
+        found.append(("ratio", Level(Select(names.GROUP_RATIO_MOST.name, decided), by, "<", least, "min")))
     if (most := fair.error_rate_difference) is not None:
-        errors = Match("rate", "=~", "true_favourable|false_favourable")
-        found.append(("error_rate", Level(Select(names.GROUP_GAP.name, (*own, errors)), by, ">", most)))
+        found.append(("error_rate", Level(Select(names.GROUP_GAP_LEAST.name, errors), by, ">", most)))
     for measure, when in found:
         yield Rule(
             "AffiantGroupsDiffer",
             when,
             "warn",
-            f"decisions of {{service}} {{slot}} {{digest}} by {{attribute}}: {measure.replace('_', ' ')} {{value}}",
+            f"decisions of {{service}} {{slot}} {{digest}} by {{attribute}}: {measure.replace('_', ' ')} {{value}}"
+            ", chance left out",
             {"cause": "prediction", "measure": measure},
             wait=SETTLED,
             keep=TAKEN_OVER,

@@ -210,10 +210,21 @@ def labels() -> Row:
             ),
             lines(
                 "Rates of groups that differ most",
-                "Largest difference between two groups: of favourable decisions, and of right and wrong ones.",
+                "Largest difference between two groups: of favourable decisions, and of right and wrong ones. What is "
+                "shown of it, chance left out, is what alarms.",
                 (of_package(names.GROUP_GAP), f"{PACKAGE} {{{{attribute}}}} {{{{rate}}}}"),
+                (of_package(names.GROUP_GAP_LEAST), f"{PACKAGE} {{{{attribute}}}} {{{{rate}}}}, shown"),
                 unit="percentunit",
                 least=0,
+                alerts=("AffiantGroupsDiffer",),
+            ),
+            lines(
+                "Ratio of groups that differ most",
+                "What the ratio of two groups' rates is at most, chance left out; 1: none is shown to differ.",
+                (of_package(names.GROUP_RATIO_MOST), f"{PACKAGE} {{{{attribute}}}} {{{{rate}}}}"),
+                unit="percentunit",
+                least=0,
+                most=1,
                 alerts=("AffiantGroupsDiffer",),
             ),
             lines(

@@ -68,7 +68,10 @@ def _groups(add: Add, labels: tuple[str, ...], found: Look) -> None:
             if group.favourable.value is not None:
                 add(names.GROUP_RATE, where, group.favourable.value)
         for rate, gap in judged.gaps.items():
-            add(names.GROUP_GAP, (*labels, judged.attribute, rate), gap.value)
+            of_rate = (*labels, judged.attribute, rate)
+            add(names.GROUP_GAP, of_rate, gap.value)
+            add(names.GROUP_GAP_LEAST, of_rate, gap.least)
+            add(names.GROUP_RATIO_MOST, of_rate, gap.ratio_most)
     for attribute, why in found.unlooked.items():
         add(names.GROUP_UNLOOKED, (*labels, attribute, why), 1)
 

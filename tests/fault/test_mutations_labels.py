@@ -99,6 +99,12 @@ MUTATIONS = (
     check("a cohort's age", "monitoring/labels/look", "if each.end + after <= now]", "if True]", FOLLOW),
     # ---------------------------------------------------------------- shown to people
     check("a change that came", "monitoring/labels/export", "    if found.concept.newest is not None:", "    if False:", f"{FOLLOW} -k exports"),
+    check("pairs share the level", "monitoring/groups", "    shared = 1 - (1 - confidence) / pairs", "    shared = confidence", GROUPS),
+    check("what is shown of a difference", "monitoring/groups", "        least = max(least, high - low - down)", "        least = max(least, high - low)", GROUPS),
+    check("what is shown of a ratio", "monitoring/groups", "            most = min(most, (low * high + root) / bottom)",
+          "            most = min(most, low / high)", GROUPS),
+    check("the near end alarms", "monitoring/labels/export", "            add(names.GROUP_GAP_LEAST, of_rate, gap.least)",
+          "            add(names.GROUP_GAP_LEAST, of_rate, gap.value)", f"{FOLLOW} -k groups"),
     check("differences of groups", "monitoring/labels/export", "        for rate, gap in judged.gaps.items():",
           "        for rate, gap in ():", f"{FOLLOW} -k groups"),
     check("why nobody looks", "monitoring/labels/export", "    for attribute, why in found.unlooked.items():",

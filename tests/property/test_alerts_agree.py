@@ -25,7 +25,6 @@ from monitoring.alerts.form import (
     Rule,
     Select,
     Since,
-    Spread,
     Until,
 )
 from monitoring.alerts.render import rules_data
@@ -85,9 +84,7 @@ def scenario(draw: st.DrawFn) -> tuple[Rule, list[Line]]:
     steady = st.lists(gauges, min_size=5, max_size=5).map(_stretched)
     restless = st.lists(gauges, min_size=steps, max_size=steps)
     values = st.one_of(steady, restless)
-    kind = draw(
-        st.sampled_from(["level", "since", "until", "rose", "burn", "inverted", "spread", "nobody", "gone"])
-    )
+    kind = draw(st.sampled_from(["level", "since", "until", "rose", "burn", "inverted", "nobody", "gone"]))
     one = Select("m", draw(st.sampled_from([(), (Match("g", "=~", "x|z"),), (Match("n", "!=", "0"),)])))
     when: Condition
     if kind in ("level", "since", "until", "nobody", "gone"):
@@ -104,15 +101,6 @@ def scenario(draw: st.DrawFn) -> tuple[Rule, list[Line]]:
     elif kind == "rose":
         lines = _labelled(draw, ["m"], counters(steps))
         when = Rose(one, by, draw(st.sampled_from([60, 120])))
-    elif kind == "spread":
-        rows = st.lists(st.sampled_from([1.0, 2.0, 2.0, 3.0]), min_size=5, max_size=5).map(_stretched)
-        lines = [
-            each
-            for share in _labelled(draw, ["m"], values)
-            for each in (share, Line("rows", share.labels, share.target, draw(rows)))
-        ]
-        one, by = Select("m"), draw(st.sampled_from([(), (), ("g",)]))
-        when = Spread(one, Select("rows"), by, 2, 0.5, as_ratio=draw(st.booleans()))
     else:
         parts = _labelled(draw, ["m"], counters(steps))
         rest = [draw(counters(steps)) for _ in parts]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitoring.groups import Attribute, Tally, attributes_of, codes_of, judge
+from monitoring.groups import Attribute, Gap, Tally, attributes_of, codes_of, judge
 from monitoring.intervals import wilson
 from monitoring.labels import Joined, Task, favoured
 from registry.gates.fairness import groups_of, measure
@@ -125,6 +126,50 @@ def test_the_interval_of_a_gap_is_newcombes() -> None:
     got = np.array([True] * 56 + [False] * 14 + [True] * 48 + [False] * 32)
     (found,) = judge([attribute], Tally.of([attribute], codes, got), 1)
     assert found.gaps["favourable"].interval == pytest.approx((0.0524, 0.3339), abs=1e-4)
+
+
+def gaps_of(shares: Sequence[int], rows: int) -> Gap:
+    """Of groups of so many rows, with so many favourable decisions each."""
+    attribute = Attribute("a", 0, (), tuple(f"g{each}" for each in range(len(shares))))
+    codes = np.repeat(np.arange(len(shares), dtype=np.int16), rows)[:, None]
+    got = np.concatenate([np.arange(rows) < each for each in shares])
+    (found,) = judge([attribute], Tally.of([attribute], codes, got), 1)
+    return found.gaps["favourable"]
+
+
+def test_groups_that_are_alike_differ_by_chance_and_are_shown_to_hardly_ever() -> None:
+    """Of two equal groups of 100 the difference is over 0.1 in 14 of a hundred windows: that alarms nobody. Of eight
+    groups the two furthest apart were picked for it, so all 28 pairs share the level.
+    """
+    random = np.random.default_rng(0)
+    two = [gaps_of(random.binomial(100, 0.5, 2), 100) for _ in range(1000)]
+    assert 100 < sum(each.value > 0.1 for each in two) < 220
+    assert sum(each.least > 0.1 for each in two) < 5
+    assert sum(each.ratio_most < 0.8 for each in two) < 10
+    assert sum(each.least > 0 for each in two) < 80
+    eight = [gaps_of(random.binomial(100, 0.5, 8), 100) for _ in range(300)]
+    assert sum(each.interval.low > 0 for each in eight) > 100
+    assert sum(each.least > 0 for each in eight) < 25
+    assert sum(each.ratio_most < 1 for each in eight) < 25
+
+
+def test_groups_that_differ_are_shown_to() -> None:
+    """By whichever two show it best: of few rows the furthest apart may show less than two others."""
+    found = gaps_of([300, 200], 500)
+    assert found.least == pytest.approx(found.interval.low)
+    assert found.least > 0.13
+    assert 0.66 < found.ratio_most < 0.78
+    assert gaps_of([0, 250], 500).ratio_most < 0.05
+    assert gaps_of([0, 0], 500).ratio_most == 1.0
+
+
+def test_the_end_of_a_ratio_is_that_of_donner_and_zou() -> None:
+    """By Wilson's limits, as the formula has it; the lower rate may be any of the two."""
+    low, high = wilson(30, 100, 0.95), wilson(60, 100, 0.95)
+    top, bottom = low.high * (0.6 - low.high), high.low * (1.2 - high.low)
+    wanted = (0.18 + math.sqrt(0.18**2 - top * bottom)) / bottom
+    assert gaps_of([30, 60], 100).ratio_most == pytest.approx(wanted)
+    assert gaps_of([60, 30], 100).ratio_most == pytest.approx(wanted)
 
 
 rows = st.lists(

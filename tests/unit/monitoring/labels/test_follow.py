@@ -434,7 +434,7 @@ def test_rates_of_groups_and_what_lies_between_them_are_exported(stream: Stream)
         Group(name, 100, True, *(Rate(100, share, Interval(0, 1)) for _ in range(3)))
         for name, share in shares.items()
     )
-    gap = Gap(0.3, Interval(0.2, 0.4), "b", "a", 0.4)
+    gap = Gap(0.3, Interval(0.2, 0.4), "b", "a", 0.4, 0.15, 0.7)
     judged = Judged("sex", groups, {"favourable": gap, "true_favourable": gap})
     found: list[tuple[Any, ...]] = []
     export(
@@ -448,3 +448,5 @@ def test_rates_of_groups_and_what_lies_between_them_are_exported(stream: Stream)
         ("affiant_group_rate_difference", *where, "true_favourable", 0.3),
     ]
     assert ("affiant_group_favourable_ratio", *where, "b", 0.2) in found
+    assert ("affiant_group_rate_difference_least", *where, "favourable", 0.15) in found
+    assert ("affiant_group_rate_ratio_most", *where, "true_favourable", 0.7) in found
