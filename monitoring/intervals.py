@@ -5,13 +5,16 @@
                   chapters 3 and 20): the standard error is that of the mean of the influences
     resampled     percentile bootstrap, Efron and Tibshirani, An Introduction to the Bootstrap, 1993, section 13.3
 
+    at all times  any of them at `at_all_times`: Waudby-Smith, Arbour, Sinha, Kennedy and Ramdas, Time-uniform central
+                  limit theory and asymptotic confidence sequences, Annals of Statistics 52 (2024), theorem 2.2
+
 All take rows for independent. Rows of one request, and of one person, are not: their intervals are too narrow.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import sqrt
+from math import log, sqrt
 from statistics import NormalDist
 from typing import Final, NamedTuple
 
@@ -35,6 +38,24 @@ class Interval(NamedTuple):
 def quantile(confidence: float) -> float:
     """Of the standard normal distribution, for a two-sided interval."""
     return NormalDist().inv_cdf(0.5 + confidence / 2)
+
+
+def at_all_times(confidence: float, rows: int, fewest: int) -> float:
+    """At which confidence an interval of so many rows holds together with those of all other numbers of rows.
+
+    Who looks again with every row leaves an interval of one look sooner or later. These are left, at any number of rows
+    from `fewest` on, with probability 1 - `confidence` at most: so far as the estimate is normal by then.
+
+    Args:
+        confidence: of all of them together, two-sided.
+        rows: that there are now, at least 1.
+        fewest: rows from which on it is looked at; there they are narrowest.
+    """
+    alpha = 1 - confidence
+    seen = rows / fewest * (-2 * log(alpha) + log(1 - 2 * log(alpha)))
+    z = sqrt((1 + 1 / seen) * log((seen + 1) / alpha**2))
+    # A level that a float can tell from 1: beyond eight standard errors nothing is said of more.
+    return 1 - 2 * NormalDist().cdf(-min(z, 8.0))
 
 
 def wilson(count: int, rows: int, confidence: float) -> Interval:

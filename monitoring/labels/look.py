@@ -9,16 +9,16 @@ from typing import Any, Final, Literal
 
 from audit.labels import format_time
 from monitoring.groups import NO_DECISION, Judged, judge
-from monitoring.intervals import Interval
+from monitoring.intervals import Interval, at_all_times
 from monitoring.panes import Of
 from registry.policy import ServicePolicy
-from registry.policy.behaviour import LiveFairness, Performance
+from registry.policy.behaviour import LiveFairness, LiveLimit, Performance
 from registry.policy.gates import LOWER_IS_BETTER
 
 from .concept import Concept, concept
 from .fair import favoured
 from .join import Joined
-from .performance import Cohort, Difference, cohorts, compare
+from .performance import Cohort, Difference, Estimate, cohorts, compare, estimates, usable
 
 HOUR: Final = 3600 * 10**9
 """ns."""
@@ -38,7 +38,8 @@ class Look:
     coverage: float | None = None
     """Share of rows with a label, of the newest cohort that is old enough to have them; None: there is none."""
     alarms: Mapping[str, Severity | None] = field(default_factory=dict)
-    """Metric with a limit → how gravely it is broken. page: its interval is beyond the limit. warn: its value is."""
+    """Metric with a limit → how gravely it is broken. warn: its value is beyond the limit. page: so is the whole of an
+    interval that holds at all looks at the cohort together."""
     groups: Sequence[Judged] = ()
     unlooked: Mapping[str, str] = field(default_factory=dict)
     """Attribute of the policy by which nothing is looked at → why."""
@@ -168,16 +169,28 @@ def _performance(joined: Joined, before: Joined | None, policy: Performance, now
 def _alarms(
     joined: Joined, before: Joined | None, policy: Performance, cohort: Cohort
 ) -> Iterator[tuple[str, Severity | None]]:
+    def sure(rows: int) -> float:
+        return at_all_times(policy.confidence, rows, policy.minimum_labels)
+
     differences: Mapping[str, Difference] = {}
     if before is not None and (joined.task.kind, joined.task.classes) == (
         before.task.kind,
         before.task.classes,
     ):
-        compared = compare(joined, before, policy.confidence, since=cohort.start, until=cohort.end)
+        compared = compare(joined, before, sure, since=cohort.start, until=cohort.end)
         if compared.labelled >= policy.minimum_labels:
             differences = compared.differences
+    wide: Mapping[str, Estimate] = {}
+    if any(
+        _beyond(cohort.metrics[metric].value, limit)
+        for metric, limit in policy.metrics.items()
+        if metric in cohort.metrics
+    ):
+        rows = usable(joined)
+        rows = rows[(joined.time[rows] >= cohort.start) & (joined.time[rows] < cohort.end)]
+        wide = estimates(joined, rows, sure(len(rows)))
     for metric, limit in policy.metrics.items():
-        estimate, difference = cohort.metrics.get(metric), differences.get(metric)
+        estimate, difference = wide.get(metric, cohort.metrics.get(metric)), differences.get(metric)
         broken: list[Severity | None] = []
         if estimate is not None:
             broken.append(_broken(estimate.value, estimate.interval, limit.minimum, limit.maximum))
@@ -186,6 +199,12 @@ def _alarms(
             broken.append(_worse(metric, difference.value, difference.interval, by))
         if broken:
             yield metric, "page" if "page" in broken else "warn" if "warn" in broken else None
+
+
+def _beyond(value: float, limit: LiveLimit) -> bool:
+    return (limit.minimum is not None and value < limit.minimum) or (
+        limit.maximum is not None and value > limit.maximum
+    )
 
 
 def _broken(

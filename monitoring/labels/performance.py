@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -138,14 +138,19 @@ class Compared:
 
 
 def compare(
-    after: Joined, before: Joined, confidence: float = 0.95, *, since: int = 0, until: int = 2**63 - 1
+    after: Joined,
+    before: Joined,
+    confidence: float | Callable[[int], float] = 0.95,
+    *,
+    since: int = 0,
+    until: int = 2**63 - 1,
 ) -> Compared:
     """Compare on the rows of requests that both have answered, and that have a label.
 
     Args:
         after: the package that is judged.
         before: the one that it is held against; of the same task and classes.
-        confidence: of the two-sided intervals.
+        confidence: of the two-sided intervals; or what it is of so many rows.
         since: requests that arrived from then on, ns …
         until: … and before.
 
@@ -167,7 +172,8 @@ def compare(
     truth = after.truth[ours]
     mine = measured(after.task, after.scores[ours], truth)
     yours = measured(before.task, before.scores[theirs], truth)
-    differences = {name: _difference(mine[name], yours[name], confidence) for name in mine if name in yours}
+    level = confidence(len(ours)) if callable(confidence) else confidence
+    differences = {name: _difference(mine[name], yours[name], level) for name in mine if name in yours}
     return Compared(rows, len(ours), differences)
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from monitoring.intervals import at_all_times, wilson
 from monitoring.labels import HOUR, Joined, Task
 from monitoring.labels.look import Severity, look
 from monitoring.panes import Of
@@ -66,3 +67,43 @@ def test_worse_than_before_is_told_by_the_metrics_own_direction(task: Task, metr
     assert alarms(one, limit, one) == {metric: None}
     assert alarms(one, limit, other) == {metric: None}
     assert alarms(other, limit, one) == {metric: "page"}
+
+
+def cohort(right: list[bool], more: list[bool] | None = None) -> Joined:
+    """Decisions that were right or wrong, in the hour of START; and in the hour before it."""
+    before = more or []
+    every = np.array(before + right)
+    time = [START - HOUR + at for at in range(len(before))] + [START + at for at in range(len(right))]
+    return joined(BINARY, np.where(every, 0.9, 0.1), np.ones(len(every)), time=time)
+
+
+def test_cohorts_at_their_limit_page_hardly_ever_however_often_they_are_looked_at() -> None:
+    """With every thirty labels from fifty on: an interval of one look is left in one of five of them."""
+    random, paged, left = np.random.default_rng(0), 0, 0
+    for _ in range(40):
+        right = (random.random(1500) < 0.9).tolist()
+        looks = [(n, wilson(sum(right[:n]), n, 0.95).high) for n in range(50, 1501, 30)]
+        left += any(high < 0.9 for _, high in looks)
+        paged += any(
+            high < 0.9 and alarms(cohort(right[:n]), "{accuracy: {minimum: 0.9}}") == {"accuracy": "page"}
+            for n, high in looks
+        )
+    assert left >= 5
+    assert paged <= 2
+
+
+def test_a_cohort_that_is_shown_to_be_beyond_pages_while_it_is_open() -> None:
+    """By its own rows alone: those of the hour before are another cohort's. A value alone warns."""
+    limit = "{accuracy: {minimum: 0.9}}"
+    bad, good = [True, True, False, True] * 100, [True] * 4000
+    assert alarms(cohort(bad, good), limit, now=START + HOUR // 2) == {"accuracy": "page"}
+    assert alarms(cohort(([True] * 8 + [False]) * 20), limit) == {"accuracy": "warn"}
+    assert alarms(cohort(good[:200]), limit) == {"accuracy": None}
+
+
+def test_an_interval_for_all_times_is_wider_than_one_for_once_and_never_certain() -> None:
+    """Narrowest where looking begins; it is less than 1 also of rows without number."""
+    assert 0.99 < at_all_times(0.95, 200, 200) < 0.998
+    assert at_all_times(0.95, 200, 200) < at_all_times(0.95, 10**6, 200) < at_all_times(0.95, 10**12, 200) < 1
+    assert at_all_times(0.95, 50, 200) > at_all_times(0.95, 200, 200)
+    assert wilson(10**9, 2 * 10**9, at_all_times(0.999999, 10**12, 1)).high < 0.51
