@@ -38,6 +38,8 @@ class StoreSettings(Section):
     """mlflow: what the names of this store's registered models begin with; other models are not looked at."""
     timeout_seconds: float = Field(default=30.0, gt=0)
     """oci, mlflow: how long one request may wait for the server."""
+    pull_seconds: float = Field(default=600.0, gt=0)
+    """oci: in which a package must be here whole, however its bytes come."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -71,6 +71,8 @@ class Worker:
         self._subjects_path: Final = config.resolve(subjects) if subjects else None
         self.metrics: Final = Metrics()
         self._executor: Final = ThreadPoolExecutor(2, "affiant-models")
+        # Of its own: a store that hangs MUST NOT keep a thread from those who ask.
+        self._loader: Final = ThreadPoolExecutor(1, "affiant-loader")
         self._explainer: Final = ThreadPoolExecutor(1, "affiant-explain")
         self._shadows: Final = ShadowRunner(self.settings.shadow_queue)
         self._tasks: list[asyncio.Task[None]] = []
@@ -123,7 +125,7 @@ class Worker:
             swap=self._swap,
             metrics=self.metrics,
             count=recorder.count,
-            executor=self._executor,
+            executor=self._loader,
             max_rows=settings.max_rows,
             admission=admission,
         )
@@ -192,6 +194,7 @@ class Worker:
         if self._journal is not None:
             await self._journal.close()
         self._executor.shutdown()
+        self._loader.shutdown(cancel_futures=True)
         self._explainer.shutdown()
         if self._spans is not None:
             await asyncio.to_thread(self._spans.close)

@@ -50,6 +50,7 @@ def open_store(settings: StoreSettings, data: Path) -> Store:
         credentials=store_credentials(),
         docker_config=docker_config(),
         authorities=settings.ca_file,
+        pull_seconds=settings.pull_seconds,
     )
 
 

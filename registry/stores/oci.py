@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urljoin, urlsplit
@@ -89,6 +90,8 @@ class OciStore:
         credentials: Credentials | None = None,
         docker_config: Path | None = None,
         authorities: Path | None = None,
+        pull_seconds: float = 600.0,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """No request is made yet.
 
@@ -100,6 +103,8 @@ class OciStore:
             docker_config: that file; None: ~/.docker/config.json.
             authorities: certificates of those that sign the registry's; None: the system's. With them TLS is spoken on
                 the loopback, too.
+            pull_seconds: in which a package must be here whole, however its bytes come.
+            clock: seconds, monotonic.
 
         Raises:
             StoreUnavailable: the reference is not one.
@@ -117,6 +122,8 @@ class OciStore:
         self._timeout = timeout
         self._credentials = credentials
         self._docker_config = docker_config or Path.home() / ".docker" / "config.json"
+        self._pull_seconds = pull_seconds
+        self._clock = clock
         self._client: Any = None
 
     def push(self, package: Package) -> str:
@@ -137,10 +144,11 @@ class OciStore:
 
     def pull(self, digest: str) -> Package:
         """See `Store.pull`."""
-        manifest_bytes = self.manifest(digest)
+        end = self._end()
+        manifest_bytes = self._manifest(digest, end)
         manifest = read_manifest(manifest_bytes, digest)
         blobs = {
-            layer.digest: self._blob(layer.digest, layer.size, layer.annotations.title)
+            layer.digest: self._blob(layer.digest, layer.size, layer.annotations.title, end)
             for layer in manifest.layers
         }
         package = Package(manifest_bytes, blobs)
@@ -170,24 +178,31 @@ class OciStore:
 
     def manifest(self, digest: str) -> bytes:
         """See `Store.manifest`."""
+        return self._manifest(digest)
+
+    def _end(self) -> float:
+        """When what is begun now must be here, by the clock."""
+        return self._clock() + self._pull_seconds
+
+    def _manifest(self, digest: str, end: float | None = None) -> bytes:
         if not is_digest(digest):
             raise NotFound(f"{digest!r} is not a digest (sha256: and 64 hex digits)")
         with self._request("GET", f"{self._base}/manifests/{digest}", {"Accept": MANIFEST_TYPE}) as response:
             if response.status_code == 404:
                 raise NotFound(f"{digest} is not in {self._host}/{self._repository}")
             self._expect(response, {200}, digest)
-            return self._body(response, MAX_MANIFEST, "manifest")
+            return self._body(response, MAX_MANIFEST, "manifest", end)
 
     def blob(self, package: str, digest: str, size: int, what: str) -> bytes:
         """See `Store.blob`."""
         return self._blob(digest, size, what)
 
-    def _blob(self, digest: str, size: int, what: str) -> bytes:
+    def _blob(self, digest: str, size: int, what: str, end: float | None = None) -> bytes:
         with self._request("GET", f"{self._base}/blobs/{digest}", {}) as response:
             if response.status_code == 404:
                 raise PackageError(f"{what}: the blob {digest} is missing in {self._host}/{self._repository}")
             self._expect(response, {200}, what)
-            return self._body(response, size, what)
+            return self._body(response, size, what, end)
 
     def _upload(self, digest: str, blob: bytes) -> None:
         with self._request("HEAD", f"{self._base}/blobs/{digest}", {}) as response:
@@ -229,20 +244,32 @@ class OciStore:
                 )
         raise StoreDamaged(f"{self._host}: more than {_MAX_PAGES} pages of tags")
 
-    def _body(self, response: requests.Response, limit: int, what: str) -> bytes:
-        """At most `limit` bytes; one more and the rest is not read."""
+    def _body(self, response: requests.Response, limit: int, what: str, end: float | None = None) -> bytes:
+        """At most `limit` bytes; one more and the rest is not read. Nor is what has not come by `end`: a registry that
+        sends a byte now and then never lets one wait for the next one too long.
+        """
+        end = self._end() if end is None else end
         parts, length = [], 0
+        while part := self._part(response, min(limit + 1, _CHUNK), what):
+            if self._clock() >= end:
+                raise StoreUnavailable(
+                    f"{self._host}: {what} has not come whole within {self._pull_seconds:g} s"
+                )
+            parts.append(part)
+            length += len(part)
+            if length > limit:
+                raise DigestMismatch(f"{what}: longer than the {limit} bytes that it should have")
+        return b"".join(parts)
+
+    def _part(self, response: requests.Response, size: int, what: str) -> bytes:
+        """What is there, `size` bytes at most; nothing at the end. A whole chunk may take its time to come."""
         try:
-            for part in response.iter_content(min(limit + 1, _CHUNK)):
-                parts.append(part)
-                length += len(part)
-                if length > limit:
-                    raise DigestMismatch(f"{what}: longer than the {limit} bytes that it should have")
-        except requests.RequestException as error:
+            part: bytes = response.raw.read1(size, decode_content=True)
+        except Exception as error:  # requests hands its client's own through here, and names none of them
             raise StoreUnavailable(
                 f"{self._host} broke off while sending {what}: {type(error).__name__}"
             ) from error
-        return b"".join(parts)
+        return part
 
     def _expect(self, response: requests.Response, statuses: set[int], what: str) -> None:
         if response.status_code in statuses:

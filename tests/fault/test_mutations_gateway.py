@@ -10,6 +10,7 @@ from tests.fault.mutation import Mutation, assert_caught, copy_code, params, run
 
 pytestmark = [pytest.mark.fault, pytest.mark.timeout(400)]
 
+OCI = "tests/integration/test_store_oci.py"
 CONNECTIONS = "tests/integration/test_connections.py"
 BATCHING = "tests/unit/service/test_batching.py"
 TASKS = "tests/unit/service/test_tasks.py"
@@ -42,6 +43,20 @@ COPIED = (
 )
 
 MUTATIONS = (
+    Mutation(
+        "a store that hangs takes a thread of those who ask",
+        "service/worker.py",
+        "            executor=self._loader,\n",
+        "            executor=self._executor,\n",
+        f"{PATH} -k hangs",
+    ),
+    Mutation(
+        "a package may take for ever to come",
+        "registry/stores/oci.py",
+        "            if self._clock() >= end:\n",
+        "            if False:\n",
+        f"{OCI} -k now_and_then",
+    ),
     Mutation(
         "a silent connection is kept",
         "service/connections.py",

@@ -570,6 +570,39 @@ async def test_what_is_followed_is_followed_on_after_a_failure_that_nobody_expec
     assert float(told.split()[-1]) == 3
 
 
+async def test_a_store_that_hangs_takes_no_thread_from_those_who_ask(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two large batches at once while a package is being loaded: each waits for the other, and both are answered."""
+    site.plan.append(("again", site.push(credit_package(form="json")), "live", 1.0))
+    site.gateway |= {"thread_rows": 1}
+    hangs, go_on = threading.Event(), threading.Event()
+    both = threading.Barrier(2, timeout=20)
+
+    def hang(*given: Any, **options: Any) -> Any:
+        hangs.set()
+        go_on.wait(60)
+        return load_model(*given, **options)
+
+    async with open_gateway(site) as front:
+        for name in ("credit", "again"):
+            (served,) = front.plan[name].answering
+            batcher, predict = served.loaded.batcher, served.loaded.batcher._predict
+            batcher._predict = lambda rows, predict=predict: (both.wait(), predict(rows))[1]  # type: ignore[misc]
+        monkeypatch.setattr("service.worker.load_model", hang)
+        try:
+            site.plan.append(("third", site.push(number_package()), "live", 1.0))
+            site.write()
+            await until(hangs.is_set, "the load")
+            answers = await asyncio.gather(
+                *[ask(front, f"/v1/models/{name}:predict", body(ROWS[0])) for name in ("credit", "again")]
+            )
+        finally:
+            go_on.set()
+        await until(lambda: "third" in front.plan, "the new plan")
+    assert [each.status for each in answers] == [200, 200]
+
+
 async def failures(front: Any) -> str:
     """The metric's line of plans that could not be served."""
     return await counted(front, 'event="plan-failed"')

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -26,6 +27,8 @@ class Registry(BaseHTTPRequestHandler):
     """A hostile registry: `answers` maps a path's end to (status, headers, body)."""
 
     answers: dict[str, tuple[int, dict[str, str], bytes]]
+    trickles: str | None = None
+    """What comes in single bytes: paths that have this in them."""
 
     def do_GET(self) -> None:
         """The answer whose end the path has."""
@@ -36,7 +39,12 @@ class Registry(BaseHTTPRequestHandler):
                     self.send_header(name, value)
                 self.end_headers()
                 try:
-                    self.wfile.write(body)
+                    if self.trickles is not None and self.trickles in self.path:
+                        for place in range(len(body)):
+                            self.wfile.write(body[place : place + 1])
+                            time.sleep(0.001)
+                    else:
+                        self.wfile.write(body)
                 except ConnectionError:
                     self.close_connection = True
                 return
@@ -125,6 +133,34 @@ def test_more_bytes_than_the_manifest_says_are_not_read(hostile: ThreadingHTTPSe
         answers[f"/blobs/{layer.digest}"] = (200, {}, endless)
     with pytest.raises(DigestMismatch, match=r"model\.ubj: longer than"):
         store_at(hostile).pull(package.digest)
+
+
+@pytest.mark.parametrize("slow", ["manifest", "blob"])
+def test_a_package_that_comes_a_byte_now_and_then_is_not_waited_for(
+    hostile: ThreadingHTTPServer, slow: str
+) -> None:
+    """No wait for a byte is too long, and all of them together would keep the gateway from the next plan."""
+    package = number_package()
+    answers = hostile.RequestHandlerClass.answers
+    answers["/v2/"] = (200, {}, b"")
+    answers[f"/manifests/{package.digest}"] = (200, {}, package.manifest)
+    for layer in package.parsed.layers:
+        answers[f"/blobs/{layer.digest}"] = (200, {}, package.blobs[layer.digest])
+    seconds = [0.0]
+
+    def clock() -> float:
+        """A second a look: of whoever looks at each part that comes."""
+        seconds[0] += 1.0
+        return seconds[0]
+
+    hostile.RequestHandlerClass.trickles = slow
+    store = OciStore(
+        f"127.0.0.1:{hostile.server_port}/models/credit", timeout=5, pull_seconds=2.5, clock=clock
+    )
+    with pytest.raises(StoreUnavailable, match=r"has not come whole within 2\.5 s"):
+        store.pull(package.digest)
+    hostile.RequestHandlerClass.trickles = None
+    assert store_at(hostile).pull(package.digest) == package
 
 
 def test_a_connection_that_breaks_is_an_unavailable_store(hostile: ThreadingHTTPServer) -> None:
