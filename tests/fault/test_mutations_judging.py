@@ -416,7 +416,9 @@ MUTATIONS = (
         "!= []",
         ON_LEADING,
     ),
-    Mutation("counts that were signed", REVIEW, "counts == signed and", "True and", ON_PROCESSES),
+    Mutation(
+        "counts that were signed", REVIEW, "(signed, told.newest,", "(counts, told.newest,", ON_PROCESSES
+    ),
     Mutation(
         "another log's comparison", REVIEW, "if told.topic != topic.id.hex():", "if False:", ON_PROCESSES
     ),
