@@ -392,7 +392,7 @@ def test_for_retraining_nothing_is_counted_that_was_asked_for_already(tmp_path: 
     """Each alarm of a column that was named; one of another column is looked at."""
     stage = Stage(tmp_path / "log", town_of("", ", retrain: true"))
     stage.give = lambda: shown_of(stage.town, columns=[column("age"), column("rent", None)])
-    about = {"cause": "input", "labels": {"feature": "age"}}
+    about: dict[str, Any] = {"cause": "input", "labels": {"feature": "age"}}
     stage.hear(alarm_of(fingerprint="f1", **about), alarm_of(fingerprint="f2", **about))
     assert (stage.asked, len(retrainings(stage))) == (1, 1)
     stage.monotonic += 60
