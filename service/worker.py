@@ -194,7 +194,8 @@ class Worker:
         if self._journal is not None:
             await self._journal.close()
         self._executor.shutdown()
-        self._loader.shutdown(cancel_futures=True)
+        # What hangs in a store ends with the process: nothing that stops waits for it.
+        self._loader.shutdown(wait=False, cancel_futures=True)
         self._explainer.shutdown()
         if self._spans is not None:
             await asyncio.to_thread(self._spans.close)

@@ -11,6 +11,7 @@ from tests.fault.mutation import Mutation, assert_caught, copy_code, params, run
 pytestmark = [pytest.mark.fault, pytest.mark.timeout(400)]
 
 OCI = "tests/integration/test_store_oci.py"
+PROCESS = "tests/integration/test_gateway_process.py"
 CONNECTIONS = "tests/integration/test_connections.py"
 BATCHING = "tests/unit/service/test_batching.py"
 TASKS = "tests/unit/service/test_tasks.py"
@@ -43,6 +44,13 @@ COPIED = (
 )
 
 MUTATIONS = (
+    Mutation(
+        "the settings' bounds are not a connection's",
+        "service/app.py",
+        '        scope["state"][BOUNDS] = worker.bounds\n',
+        "",
+        f"{PROCESS} -k crowd",
+    ),
     Mutation(
         "a store that hangs takes a thread of those who ask",
         "service/worker.py",

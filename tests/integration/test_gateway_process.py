@@ -7,6 +7,7 @@ import json
 import os
 import re
 import signal
+import socket
 import ssl
 import subprocess
 import sys
@@ -373,6 +374,21 @@ def test_no_resolver_and_nobody_else_is_asked(tmp_path: Path) -> None:
         and not re.search(r'"(127\.|::1|0\.0\.0\.0|::ffff:127\.)', line)
     ]
     assert called == []
+
+
+def test_a_silent_crowd_keeps_nobody_out(tmp_path: Path) -> None:
+    """The settings' bound holds: the oldest silent connection goes, and who asks is answered."""
+    site = Site(tmp_path, gateway={"max_connections": 16, "receive_seconds": 3600})
+    site.serve("credit", credit_package())
+    served = start_gateway(site)
+    crowd = [socket.create_connection(("127.0.0.1", served.port), timeout=20) for _ in range(40)]
+    try:
+        assert crowd[0].recv(1) == b""
+        assert post(served.port)[0] == 200
+    finally:
+        for each in crowd:
+            each.close()
+        served.process.kill()
 
 
 def test_tls_from_the_settings(tmp_path: Path) -> None:
