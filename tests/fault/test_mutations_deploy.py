@@ -124,7 +124,7 @@ MUTATIONS = (
     check("a pause of nothing", f"{CHART}/gateway.yaml", "{{- with $gateway.preStopSeconds }}", "{{- with toString $gateway.preStopSeconds }}", "tests/deploy/test_helm.py::test_a_pause_before_the_end_is_there_or_it_is_none"),
     check("two runs at once", f"{CHART}/follow.yaml", "concurrencyPolicy: Forbid", "concurrencyPolicy: Allow", FOLLOW),
     check("who reads writes", f"{CHART}/follow.yaml", 'if or (eq .job "cards") $own', "if true", FOLLOW, short=True),
-    check("keys of payloads", f"{CHART}/_wiring.tpl", '(not (has .component (list "notary" "follow"))) -}}\n{{- $keys', '(ne .component "notary") -}}\n{{- $keys', FOLLOW),
+    check("keys of payloads", f"{CHART}/_wiring.tpl", '(not (has .component (list "notary" "follow" "auditor"))) -}}\n{{- $keys', '(ne .component "notary") -}}\n{{- $keys', FOLLOW),
     check("a job's name too long", f"{CHART}/_names.tpl", 'printf "%s-%s" (include "affiant.fullname" .root) .job', 'printf "%s-follow-%s" (include "affiant.fullname" .root) .job', NAMES),
     check("a name as long as the release's", f"{CHART}/_names.tpl", ".Values.fullnameOverride | trunc 40", ".Values.fullnameOverride | trunc 63", NAMES),
     check("a job that never went well", f"{CHART}/prometheus.yaml", " or on (namespace, cronjob) kube_cronjob_created{ {{- $of -}} }", "", FOLLOW),
