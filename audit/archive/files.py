@@ -7,7 +7,8 @@ file that is there already is compared by its rows (`Archiver`).
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, BinaryIO, Final
 
 import pyarrow as pa
@@ -45,12 +46,16 @@ _DELTA: Final = {
     "ticket": "DELTA_BINARY_PACKED",
 }
 # Without Arrow's own schema beside Parquet's: types are then the same to every reader. With a checksum of each page:
-# one that is damaged is not decoded. Who changes these changes what is written from then on: a file that was written
-# otherwise is held to its rows (audit/auditor/claims.py), and stays one.
+# one that is damaged is not decoded. Who changes these changes what is written from then on, and MUST put what they
+# were into _EARLIER: the verifier calls a file changed that says this library wrote it and is in none of the ways.
 _ALL_OPTIONS: Final[Mapping[str, Any]] = {
     "compression": "zstd", "compression_level": COMPRESSION_LEVEL, "store_schema": False, "version": "2.6",
     "data_page_version": "1.0", "write_page_checksum": True,
 }  # fmt: skip
+_EARLIER: Final[Sequence[Mapping[str, Any]]] = ({"write_page_checksum": False},)
+"""What versions of before had in the place of some of those, the newest first."""
+WRITER: Final = f"parquet-cpp-arrow version {pa.__version__}"
+"""What a file says that was written by this version of the library."""
 _OPTIONS: Final[Mapping[Part, Mapping[str, Any]]] = {
     Part.ENTRIES: {"use_dictionary": _DICTIONARY, "column_encoding": _DELTA},
     Part.PAYLOADS: {"use_dictionary": False},
@@ -60,18 +65,22 @@ _OPTIONS: Final[Mapping[Part, Mapping[str, Any]]] = {
 
 def encode_entries(table: pa.Table) -> bytes:
     """A file of `schema.ENTRIES`."""
-    return _write(table, ENTRY_GROUP, Part.ENTRIES)
+    return _write(table, Part.ENTRIES)
 
 
 def encode_payloads(table: pa.Table) -> bytes:
     """A file of `schema.PAYLOADS`."""
-    mean = max(1, table.nbytes // max(1, table.num_rows))
-    return _write(table, max(1, PAYLOAD_GROUP_BYTES // mean), Part.PAYLOADS)
+    return _write(table, Part.PAYLOADS)
 
 
 def encode_checkpoints(table: pa.Table) -> bytes:
     """A file of `schema.CHECKPOINTS`."""
-    return _write(table, ENTRY_GROUP, Part.CHECKPOINTS)
+    return _write(table, Part.CHECKPOINTS)
+
+
+def known_ways(part: Part, table: pa.Table) -> Iterator[bytes]:
+    """The file of these rows as each version of ours writes it with this version of the library, the newest first."""
+    return (_write(table, part, way) for way in ({}, *_EARLIER))
 
 
 def encode_in_groups(part: Part, table: pa.Table, groups: Sequence[int]) -> bytes:
@@ -85,10 +94,19 @@ def encode_in_groups(part: Part, table: pa.Table, groups: Sequence[int]) -> byte
     return sink.getvalue()
 
 
-def _write(table: pa.Table, group: int, part: Part) -> bytes:
+def _write(table: pa.Table, part: Part, way: Mapping[str, Any] = MappingProxyType({})) -> bytes:
     sink = io.BytesIO()
-    pq.write_table(table, sink, row_group_size=group, **_ALL_OPTIONS, **_OPTIONS[part])
+    options = {**_ALL_OPTIONS, **_OPTIONS[part], **way}
+    pq.write_table(table, sink, row_group_size=_group(table, part), **options)
     return sink.getvalue()
+
+
+def _group(table: pa.Table, part: Part) -> int:
+    """Rows of a row group."""
+    if part is not Part.PAYLOADS:
+        return ENTRY_GROUP
+    mean = max(1, int(table.nbytes) // max(1, table.num_rows))
+    return max(1, PAYLOAD_GROUP_BYTES // mean)
 
 
 def payloads_table(offsets: Sequence[int], digests: Sequence[bytes], payloads: Sequence[bytes]) -> pa.Table:

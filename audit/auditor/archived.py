@@ -18,9 +18,11 @@ import pyarrow.compute as pc
 from audit.archive import Archive, ArchiveFile, Part
 from audit.archive.files import (
     PARQUET_ERRORS,
+    WRITER,
     encode_checkpoints,
     encode_entries,
     encode_payloads,
+    known_ways,
     open_file,
     read_file,
 )
@@ -246,7 +248,8 @@ class Archived:
         self, file: ArchiveFile, content: bytes, table: pa.Table, verified: TreeVerified
     ) -> None:
         """The rows are right, the file's bytes are not those that we would write: what it says of its rows is held to
-        them, whoever wrote it.
+        them, whoever wrote it. What this version of the library wrote MUST be in one of the ways that we know: else a
+        byte was changed, be it one that says nothing of the rows.
         """
         writer, faults = open_file(file, content).footer.writer, list[str]()
         try:
@@ -259,7 +262,12 @@ class Archived:
             verified.flaw(
                 "archive", f"its rows are right, and what it says of them is not: {fault}", path=file.name
             )
-        if not faults:
+        if faults:
+            return
+        if writer == WRITER and content not in known_ways(file.part, table):
+            said = "its rows are right, and some other byte is not: what it names as its writer gives another"
+            verified.flaw("archive", said, path=file.name)
+        else:
             verified.archive_files += file.part is Part.ENTRIES
             said = f"was written in another way, by {writer}: what it says of its rows was held to them"
             verified.remark("archive", said, path=file.name)

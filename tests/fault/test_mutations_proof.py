@@ -123,6 +123,8 @@ MUTATIONS = (
           "                if made.equals(table):", "                if made.equals(table) or not whole:", ATTACKS),
     check("the archive's bytes", "auditor/archived", "            if whole and encode_entries(made) == content:",
           "            if True:", ATTACKS),
+    check("a byte that says nothing of the rows", "auditor/archived", "        if writer == WRITER and content", "        if False and content",
+          "tests/fault/attacks/test_every_byte.py -k nothing_of_the_rows"),
     check("statistics of another writer", "auditor/claims",
           "    if any(right.get(_OLDER.get(id_, id_)) != found for id_, found in said.items()):", "    if False:", STATISTICS),
     check("what could be held to nothing", "auditor/claims", "    for id_ in sorted(fields.keys() - known):",

@@ -145,6 +145,15 @@ def test_flipped_bytes_of_the_archive_are_found_and_located(auditor: Auditor) ->
     assert missed(auditor, archive_files(auditor), 347) == []
 
 
+def test_a_byte_that_says_nothing_of_the_rows_is_found_too(auditor: Auditor) -> None:
+    """Of the first page's header, which no checksum covers and whose half no reader looks at."""
+    for name in archive_files(auditor):
+        for at, changed in flips(auditor.files[name], 1, 1):
+            if 20 <= at < 30:
+                found = auditor.verified({**auditor.files, name: changed}).flaws
+                assert name in {flaw.path for flaw in found}, (name, at)
+
+
 def test_the_archive_tells_which_byte_of_an_entry_is_wrong(auditor: Auditor) -> None:
     """It has what was sealed, so the wrong byte in the bundle is known."""
     name = f"{auditor.tree.prefix}/tile/entries/000.p/13"

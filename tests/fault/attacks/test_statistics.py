@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from audit.archive import Archive, Part
-from audit.archive.files import read_file
+from audit.archive.files import WRITER, read_file
 from audit.archive.thrift import Struct, Type, read_struct, read_struct_at
 from audit.auditor.claims import false_claims
 from audit.proof.errors import FormatError
@@ -187,10 +187,12 @@ def test_a_column_that_no_notary_writes_is_told(log: SealedLog) -> None:
 
 
 def test_pages_that_are_split_otherwise_are_held_to_their_rows(log: SealedLog) -> None:
-    """Another version may do so: right is a remark, wrong is not."""
+    """Another version of the library may do so: right is a remark, wrong is not. This one does not."""
     path, table = archive_file(log, Part.PAYLOADS)
     plain = {"store_schema": False, "compression": "zstd", "version": "2.6", "use_dictionary": False}
     pq.write_table(table, path, **plain, data_page_size=1, write_batch_size=3)  # type: ignore[arg-type]
+    assert "some other byte" in named(flaws(log, log=False), "archive", path=relative(log, path)).message
+    path.write_bytes(path.read_bytes().replace(WRITER.encode(), OTHER))
     assert flaws(log, log=False) == []
     raw = path.read_bytes()
     header, end = read_struct_at(raw, 4)
