@@ -105,7 +105,7 @@ def _group(table: pa.Table, part: Part) -> int:
     """Rows of a row group."""
     if part is not Part.PAYLOADS:
         return ENTRY_GROUP
-    mean = max(1, int(table.nbytes) // max(1, table.num_rows))
+    mean: int = max(1, table.nbytes // max(1, table.num_rows))
     return max(1, PAYLOAD_GROUP_BYTES // mean)
 
 

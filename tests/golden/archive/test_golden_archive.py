@@ -38,8 +38,8 @@ def verified(store: Path) -> TreeVerified:
 
 
 def test_it_is_written_otherwise_now(store: Path) -> None:
-    """Else what is below shows nothing. In a way that is known, while the library is the same: so a file is told from one
-    that was changed since.
+    """Else what is below shows nothing. In a way that is known, while the library is the same: so a file is told from
+    one that was changed since.
     """
     archive = Archive(DirectoryObjects(store))
     for part, encode in ENCODE.items():
