@@ -5,17 +5,24 @@ from __future__ import annotations
 import asyncio
 import resource
 import socket
+from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from heapq import nsmallest
 from typing import Any, Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+Place = tuple[bool, float]
+"""Whether there is more to lose than silence, and since when the client is waited for."""
 BOUNDS: Final = "affiant.bounds"
 """In the lifespan's state, which uvicorn hands to each connection: its `Bounds`."""
 PART: Final = 1 << 20
 """A body has the whole time again for each so many bytes that have come."""
 _SHORTEST: Final = 0.05
+_LOOKED: Final = 0.1
+"""Seconds for which nobody looks again after nobody was found that gives way."""
+_AT_ONCE: Final = 64
 _FRESH: Final = 1.0
 """A request that has been coming for less is not given up for another."""
 PROBES: Final = ((socket.TCP_KEEPIDLE, 60), (socket.TCP_KEEPINTVL, 15), (socket.TCP_KEEPCNT, 4))
@@ -25,6 +32,14 @@ REFUSAL: Final = (
 )
 
 
+@dataclass(slots=True)
+class Waiting:
+    """Who gives way, as they were found last: to look at thousands of connections takes milliseconds."""
+
+    found: deque[tuple[Place, BoundedProtocol]] = field(default_factory=deque)
+    nobody_until: float = 0.0
+
+
 @dataclass(frozen=True, slots=True)
 class Bounds:
     """`receive_seconds`: [gateway]'s. `connections`: at most. `refused` is called for each that got no place."""
@@ -32,6 +47,7 @@ class Bounds:
     receive_seconds: float = 30.0
     connections: int = 8192
     refused: Callable[[], None] = lambda: None
+    waiting: Waiting = field(default_factory=Waiting)
 
 
 def most_connections(wanted: int) -> int:
@@ -56,14 +72,17 @@ class BoundedProtocol(HttpToolsProtocol):
         self._received = 0
         """Bytes of the request that is arriving."""
         self._unsent, self._unsent_since = -1, 0.0
+        """What the client was to take when that grew less the last time, or began; -1: it takes what there is."""
         self._patience = self._bounds.receive_seconds
         """How long a client may be idle: for its first request as long as one may take to arrive."""
 
     @property
-    def gives_way(self) -> tuple[bool, float] | None:
+    def gives_way(self) -> Place | None:
         """Where no place is left the least goes. None: it is the gateway's turn, or a request is just coming."""
         if self.transport.is_closing():
             return None
+        if self.flow.write_paused:
+            return (True, self._unsent_since)
         if self._arriving_since is not None:
             late = self.loop.time() - self._arriving_since >= _FRESH
             return (True, self._arriving_since) if late else None
@@ -82,14 +101,32 @@ class BoundedProtocol(HttpToolsProtocol):
         """Whose client is waited for longest goes, those without a request first: a silent crowd MUST keep out neither
         probes nor callers.
         """
-        others = [each for each in self.connections if isinstance(each, BoundedProtocol) and each is not self]
-        waiting = [(place, each) for each in others if (place := each.gives_way) is not None]
-        if waiting:
-            min(waiting, key=lambda one: one[0])[1].transport.abort()
+        if self._one_goes() or (self._look() and self._one_goes()):
             return
         self._bounds.refused()
         self.transport.write(REFUSAL)
         self.transport.close()
+
+    def _one_goes(self) -> bool:
+        """The first of those that were found and wait yet."""
+        found = self._bounds.waiting.found
+        while found:
+            place, each = found.popleft()
+            if each.gives_way == place:  # else it was answered meanwhile, or is gone
+                each.transport.abort()
+                return True
+        return False
+
+    def _look(self) -> bool:
+        """Whether somebody is found that gives way."""
+        waiting, now = self._bounds.waiting, self.loop.time()
+        if now < waiting.nobody_until:
+            return False
+        others = [each for each in self.connections if isinstance(each, BoundedProtocol) and each is not self]
+        places = [(place, each) for each in others if (place := each.gives_way)]
+        waiting.found.extend(nsmallest(_AT_ONCE, places, key=lambda one: one[0]))
+        waiting.nobody_until = 0.0 if waiting.found else now + _LOOKED
+        return bool(waiting.found)
 
     def data_received(self, data: bytes) -> None:
         """One read."""
@@ -116,12 +153,31 @@ class BoundedProtocol(HttpToolsProtocol):
             self._watch()
             return
         self.flow.resume_reading()
+        if self._arriving_since is not None:
+            self._arriving_since = (
+                self.loop.time()
+            )  # of the next one nothing was read while this one was at work
         if self.pipeline:
             cycle, app = self.pipeline.pop()
             self._start_asgi_task(cycle, app)
             return
+        self._idle()
+
+    def _idle(self) -> None:
+        """Nothing is asked: the client is waited for, not long."""
         self._idle_since = self.loop.time()
         self._patience = self.timeout_keep_alive
+        self._watch()
+
+    def _complete(self) -> None:
+        """A request is here whole. Who takes the parser's calls MUST call it then, and after it what begins it."""
+        self._partial = False
+        self._idle_since = self._arriving_since = None
+
+    def pause_writing(self) -> None:
+        """The transport's: its client takes nothing, for the moment."""
+        super().pause_writing()
+        self._unsent, self._unsent_since = self.transport.get_write_buffer_size(), self.loop.time()
         self._watch()
 
     def _watch(self) -> None:
@@ -142,9 +198,12 @@ class BoundedProtocol(HttpToolsProtocol):
         """Close a connection whose client has let it wait for the whole time."""
         self.timeout_keep_alive_task = None
         now = self.loop.time()
-        if self.transport.is_closing():
-            self._end(now)
+        if self.transport.is_closing() or self.flow.write_paused:
+            self._let_it_take(now)
             return
+        self._unsent = -1
+        if self._arriving_since is not None and self.flow.read_paused:
+            self._arriving_since = now  # it is the gateway that does not read
         due = self._due()
         if due is None:
             return
@@ -153,10 +212,10 @@ class BoundedProtocol(HttpToolsProtocol):
             self._idle_since = self._arriving_since = None
         self._watch()
 
-    def _end(self, now: float) -> None:
-        """Closed, but for what is still to be sent: as long as its client takes some of it."""
+    def _let_it_take(self, now: float) -> None:
+        """There is something to be sent, be it to the end: as long as its client takes some of it."""
         unsent = self.transport.get_write_buffer_size()
-        if unsent != self._unsent:
+        if self._unsent < 0 or unsent < self._unsent:
             self._unsent, self._unsent_since = unsent, now
         if now >= self._unsent_since + self._bounds.receive_seconds:
             self.transport.abort()

@@ -228,10 +228,11 @@ class Protocol(BoundedProtocol):
 
     def on_message_complete(self) -> None:
         """The parser's."""
-        self._partial = False
-        self._idle_since = None
+        self._complete()
         if self._parts is None:
             super().on_message_complete()
+            if self.cycle.response_complete:
+                self._idle()  # it was answered before it was here whole
             return
         parts, self._parts = self._parts, None
         version = self.parser.get_http_version()

@@ -95,13 +95,14 @@ class Held:
         self.config = uvicorn.Config(app, log_config=None, lifespan="off")
         self.config.load()
         self.bounds = Bounds(30.0, places, self.refuse)
+        self.make = http.Protocol
 
     def refuse(self) -> None:
         self.refused += 1
 
     def connect(self) -> tuple[http.Protocol, Wire]:
         """A new one."""
-        protocol = http.Protocol(self.config, self.state, {BOUNDS: self.bounds}, self.turns)
+        protocol = self.make(self.config, self.state, {BOUNDS: self.bounds}, self.turns)
         wire = Wire()
         protocol.connection_made(wire)
         return protocol, wire
@@ -137,6 +138,7 @@ def test_a_large_body_has_its_time() -> None:
     protocol.data_received(request("/a", bytes(1 << 23))[: -(1 << 23)])
     for _ in range(6):
         protocol.data_received(bytes(1 << 20))
+        protocol.flow.resume_reading()  # as the application does that takes it
         held.turns.pass_by(29)
     assert not wire.closed
     held.turns.pass_by(60)
@@ -178,6 +180,119 @@ def test_an_answer_that_its_client_does_not_take_is_given_up() -> None:
     held.turns.pass_by(40)
     assert wire.aborted
     protocol.connection_lost(None)
+
+
+def test_a_client_that_takes_no_answers_is_given_up_though_it_asks_on() -> None:
+    """It is not closed: what is sent waits for it. Who takes some of it is waited for."""
+    held = Held(places=1)
+    protocol, wire = held.connect()
+    protocol.data_received(WHOLE)
+    held.turns.pass_by(1000)
+    wire.unsent = 1000
+    protocol.pause_writing()
+    for _ in range(5):
+        held.turns.pass_by(25)
+        wire.unsent -= 100
+    assert not wire.closed
+    held.turns.pass_by(40)
+    assert wire.aborted
+    protocol.connection_lost(None)
+    assert not held.turns.calls
+    protocol, wire = held.connect()
+    protocol.data_received(WHOLE)
+    protocol.pause_writing()
+    held.connect()
+    assert (wire.aborted, held.refused) == (True, 0)
+
+
+def test_an_answer_before_the_whole_request_does_not_end_the_waiting() -> None:
+    """Of a page that is not there, say: what is still coming of the body is nobody's turn."""
+    held = Held()
+    protocol, wire = held.connect()
+    protocol.data_received(request("/a?b", b"{}")[:-1])
+    protocol.cycle.response_complete = True
+    protocol.on_response_complete()
+    protocol.data_received(b"}")
+    held.turns.pass_by(11)
+    assert wire.closed
+
+
+def test_requests_that_overlap_have_each_their_own_time() -> None:
+    """A read that ends one and begins the next is no request that takes for ever; nor is one that the gateway does not
+    read, while it is at work for the one before.
+    """
+    held = Held()
+    protocol, wire = held.connect()
+    protocol.data_received(WHOLE[:9])
+    for _ in range(20):
+        held.turns.pass_by(3)
+        protocol.data_received(WHOLE[9:] + WHOLE[:9])
+        protocol.cycle.response_complete = True
+        protocol.on_response_complete()
+    assert not wire.closed
+    held.turns.pass_by(25)
+    protocol.data_received(WHOLE[9:] + WHOLE[:9])
+    held.turns.pass_by(20)
+    assert not wire.closed
+    protocol.cycle.response_complete = True
+    protocol.on_response_complete()
+    protocol.data_received(WHOLE[9:] + request("/a?b", b"{}")[:-1])
+    assert protocol.flow.read_paused
+    held.turns.pass_by(100)
+    assert not wire.closed
+    protocol.cycle.response_complete = True
+    protocol.on_response_complete()
+    held.turns.pass_by(29)
+    assert not wire.closed
+    held.turns.pass_by(5)
+    assert wire.closed
+
+
+def test_who_was_found_waiting_and_is_at_work_by_now_stays() -> None:
+    """The others that were found with it are looked at again."""
+    held = Held(places=3)
+    connections = [held.connect() for _ in range(3)]
+    held.connect()
+    (gone,) = [wire for _, wire in connections if wire.aborted]
+    asking, other = [(protocol, wire) for protocol, wire in connections if wire is not gone]
+    for protocol, wire in connections:
+        if wire is gone:
+            protocol.connection_lost(None)
+    held.turns.pass_by(1)
+    asking[0].data_received(WHOLE)
+    other[0].data_received(WHOLE)
+    other[0].cycle.response_complete = True
+    other[0].on_response_complete()
+    _, newest = held.connect()
+    assert [wire.aborted for wire in (asking[1], newest)] == [False, False]
+    assert held.refused == 0
+
+
+def test_where_all_are_at_work_nobody_looks_at_each_of_them_for_each_that_comes() -> None:
+    """Thousands of them take milliseconds, and those that come are as many as their clients like."""
+    held = Held(places=3)
+    for _ in range(3):
+        held.connect()[0].data_received(WHOLE)
+    seen = []
+
+    class Counted(http.Protocol):
+        @property
+        def gives_way(self) -> Any:
+            seen.append(self)
+            return super().gives_way
+
+    held.make = Counted
+    for each in [protocol for protocol in held.state.connections if isinstance(protocol, http.Protocol)]:
+        each.__class__ = Counted
+    for _ in range(10):
+        protocol, _ = held.connect()
+        protocol.connection_lost(None)
+    assert (held.refused, len(seen)) == (10, 3)
+    held.turns.pass_by(0.2)
+    idle, wire = held.connect()
+    assert (held.refused, len(seen)) == (11, 6)
+    idle.connection_lost(None)
+    assert wire.closed
 
 
 def test_where_no_place_is_left_who_keeps_the_gateway_waiting_goes() -> None:
