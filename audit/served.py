@@ -58,8 +58,8 @@ class _Handler(WSGIRequestHandler):
 
 
 class _Server(ThreadingMixIn, WSGIServer):
-    """One thread a connection, and not more of them than are allowed: a page that waits for a store keeps nobody from a
-    probe. TLS is shaken hands about in that thread.
+    """One thread a connection, and one more that ends it in time; not more of them than are allowed: a page that waits
+    for a store keeps nobody from a probe. TLS is shaken hands about in the connection's thread.
     """
 
     daemon_threads = True
@@ -76,9 +76,8 @@ class _Server(ThreadingMixIn, WSGIServer):
             return super().get_request()
         except OSError as error:
             if error.errno in _FULL:
-                sleep(
-                    _REST
-                )  # it waits yet, and would be found again at once, for as long as there is no descriptor
+                # It waits yet, and would be found again at once, for as long as there is no descriptor.
+                sleep(_REST)
             raise
 
     def process_request(self, request: Any, client_address: Any) -> None:

@@ -194,7 +194,7 @@ class Worker:
         if self._journal is not None:
             await self._journal.close()
         self._executor.shutdown()
-        # What hangs in a store ends with the process: nothing that stops waits for it.
+        # Nothing that stops here waits for what hangs in a store. Python's own end would, where no signal comes before.
         self._loader.shutdown(wait=False, cancel_futures=True)
         self._explainer.shutdown()
         if self._spans is not None:

@@ -249,7 +249,7 @@ class Archived:
     ) -> None:
         """The rows are right, the file's bytes are not those that we would write: what it says of its rows is held to
         them, whoever wrote it. What this version of the library wrote MUST be in one of the ways that we know: else a
-        byte was changed, be it one that says nothing of the rows.
+        byte was changed, be it one that says nothing of the rows; or a version wrote it that came after this one.
         """
         writer, faults = open_file(file, content).footer.writer, list[str]()
         try:
@@ -265,7 +265,7 @@ class Archived:
         if faults:
             return
         if writer == WRITER and content not in known_ways(file.part, table):
-            said = "its rows are right, and some other byte is not: what it names as its writer gives another"
+            said = "its rows are right, and no version known here writes it so with the library that it names"
             verified.flaw("archive", said, path=file.name)
         else:
             verified.archive_files += file.part is Part.ENTRIES
