@@ -107,7 +107,8 @@ class Site:
     def copy(self, directory: Path) -> Self:
         """The same, elsewhere: what is done to it is not done to this one."""
         shutil.copytree(self.directory, directory)
-        found = replace(self, directory=directory, port=free_port(), monitor_port=free_port())
+        ports = {"port": free_port(), "monitor_port": free_port()}
+        found = replace(self, directory=directory, town=self.town.copy(), **ports)
         found.settle()
         return found
 

@@ -7,6 +7,7 @@ where a test asks for one.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from copy import copy
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
@@ -90,6 +91,13 @@ class Town:
         """Packages that the store does not have."""
         self._read = Grounds(self.root, self.publisher)
         self.set_policy(self.policy)
+
+    def copy(self) -> Town:
+        """The same people, whose entries may be added to or taken away."""
+        found = copy(self)
+        found.entries, found.gone = list(self.entries), set(self.gone)
+        found._read = Grounds(found.root, found.publisher)
+        return found
 
     def append(self, who: str, body: bytes) -> int:
         """An entry; its offset."""

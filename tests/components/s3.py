@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from audit.objects.bucket import BucketObjects
 from tests.components.cache import cached
 from tests.components.certificates import Pem
 from tests.components.ports import HOST, free_port
@@ -77,6 +78,11 @@ class S3Bucket:
         from obstore.store import S3Store
 
         return S3Store(self.name, prefix=prefix, **self.options())
+
+    def objects(self, prefix: str | None = None, name: str = "bucket") -> BucketObjects:
+        """Ours, of it."""
+        store = self.store(prefix)
+        return BucketObjects(lambda: store, name)
 
     def client(self) -> Any:
         """A boto3 client; close it, or use `contextlib.closing`."""

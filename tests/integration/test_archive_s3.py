@@ -14,7 +14,6 @@ from audit.archive import Archive, Archiver, Limits, Part
 from audit.auditor.index import Index
 from audit.auditor.records import Records
 from audit.notary.seal import Seal
-from audit.objects.bucket import BucketObjects
 from audit.proof.entry import Key, Kind, encode_entry
 from audit.sealed import TreeId
 from audit.trees import Trees, Trust
@@ -37,7 +36,7 @@ def bucket(s3_server: S3Server):
 @pytest.fixture
 def world(bucket: S3Bucket, s3: S3Bucket, tmp_path: Path):
     """A sealed and archived log: all but payloads in the locked bucket, these in a free one."""
-    objects, payloads = BucketObjects(bucket.store("a"), "locked"), BucketObjects(s3.store("a"), "free")
+    objects, payloads = bucket.objects("a", "locked"), s3.objects("a", "free")
     tree, signer = TreeId("affiant.test", TOPIC, 0), Signer(bytes(32))
     made = Made({"backend": "local", "name": "n", "id": TOPIC, "partition": 0}, 1, 300, 1000.0, ("credit",))
     seal = Seal(objects, tree, signer)
@@ -119,7 +118,7 @@ def test_records_are_shown_from_a_bucket_and_after_an_erasure_without_their_payl
 @pytest.mark.s3
 def test_a_file_in_a_bucket_is_read_in_parts(s3: S3Bucket) -> None:
     """Seeking costs nothing; what is read is what was written; what is not there is None."""
-    objects = BucketObjects(s3.store(), "free")
+    objects = s3.objects(None, "free")
     content = bytes(range(256)) * 1024
     objects.create("a/file", content)
     assert objects.open("a/none") is None

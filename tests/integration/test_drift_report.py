@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import shlex
 import shutil
-from copy import copy
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,6 @@ import pytest
 
 from monitoring.controller.act import event_of
 from monitoring.controller.base import Decision, Shown
-from monitoring.controller.ground import Grounds
 from monitoring.figures import Evidence
 from registry.deployment import Placed, encode_deployment
 from registry.policy import parse_policy
@@ -49,7 +47,7 @@ def test_the_command_that_a_page_names_makes_it_again(site: Site) -> None:
         done = affiant("drift", "report", "credit", "--out", page, *site.config)
     assert done.code == 0, done.err
     site.record(500, shift=0.0)
-    town = town_of(site)
+    town = site.town
     town.clock += 60
     town.set_policy(parse_policy(LATER.encode()))
     rewrite(site, town)
@@ -82,14 +80,6 @@ def test_a_page_of_elsewhere_is_refused(site: Site) -> None:
     assert not Path("no.html").exists()
 
 
-def town_of(site: Site) -> Town:
-    """The site's people, whose entries may be added to: the site's own town is other tests', too."""
-    town = copy(site.town)
-    town.entries = list(town.entries)
-    town._read = Grounds(town.root, town.publisher)
-    return town
-
-
 def rewrite(site: Site, town: Town) -> None:
     """The governance log, with what the town has now."""
     shutil.rmtree(site.directory / "data" / "log-governance")
@@ -112,7 +102,7 @@ def rolled_back(site: Site, town: Town, evidence: Evidence) -> int:
 
 def test_a_rollback_s_page_is_by_the_policy_that_it_was_decided_by(site: Site) -> None:
     """And not by one that came while it was signed. The command that it names gives the same bytes."""
-    town, signed = town_of(site), site.evidence()
+    town, signed = site.town, site.evidence()
     offset = rolled_back(site, town, signed)
     rewrite(site, town)
     page = Path("drift.html")
@@ -128,7 +118,7 @@ def test_a_rollback_s_page_is_by_the_policy_that_it_was_decided_by(site: Site) -
 
 def test_a_rollback_that_names_another_policy_is_told_of(site: Site) -> None:
     """The page is by the one that was in force."""
-    town = town_of(site)
+    town = site.town
     signed = site.evidence()
     offset = rolled_back(site, town, signed.model_copy(update={"policy": "sha256:" + "ab" * 32}))
     rewrite(site, town)

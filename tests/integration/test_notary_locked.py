@@ -12,7 +12,6 @@ from audit.errors import ConfigError
 from audit.log.local import LocalLog
 from audit.notary.locked import check_lock
 from audit.notary.notary import Notary
-from audit.objects.bucket import BucketObjects
 from audit.objects.directory import DirectoryObjects
 from audit.objects.lock import keeps_versions
 from audit.settings import NotarySettings
@@ -55,7 +54,7 @@ def test_a_bucket_that_keeps_no_versions_is_not_said_to_be_locked(
     s3: S3Bucket, s3_locked: S3Bucket, tmp_path: Path
 ) -> None:
     """The setting is what somebody says; the bucket is asked before anything is sealed in it."""
-    free, locked = (BucketObjects(each.store("a"), each.name) for each in (s3, s3_locked))
+    free, locked = (each.objects("a", each.name) for each in (s3, s3_locked))
     assert keeps_versions(free) is None
     assert keeps_versions(DirectoryObjects(tmp_path / "sealed")) is False
     settings = NotarySettings(store="s3://locked", object_lock=True, payload_store="s3://free")
@@ -94,7 +93,7 @@ def test_the_doctor_says_what_buckets_are(
     assert found(s3, s3) == []
     for bucket in (s3, s3_locked):
         for place in ("a", "p"):
-            BucketObjects(bucket.store(place), bucket.name).create("x", b"1")
+            bucket.objects(place, bucket.name).create("x", b"1")
     assert found(s3_locked, s3) == []
     assert found(s3, s3) == [("lock-absent", True)]
     assert found(s3_locked, s3_locked) == [("payloads-versioned", False)]

@@ -32,6 +32,8 @@ from audit.errors import ObjectChanged
 from audit.objects import open_objects
 url, name, wins = sys.argv[1], sys.argv[2], int(sys.argv[3])
 objects = open_objects(url, base=Path())
+print("here", flush=True)
+sys.stdin.readline()
 lost = won = 0
 while won < wins:
     stored = objects.get("place/counter")
@@ -219,6 +221,13 @@ def test_of_many_that_swap_at_once_one_wins_each_time(place: Place) -> None:
     """Processes that add to one object lose no addition and see none twice."""
     names, wins = ["a", "b", "c", "d"], 12
     processes = [place.process(CONTENDER, name, str(wins)) for name in names]
+    for process in processes:  # all are there before one begins, else they might not meet
+        assert process.stdout is not None
+        assert process.stdout.readline() == "here\n"
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
     lost = [int(process.communicate(timeout=120)[0]) for process in processes]
     assert [process.returncode for process in processes] == [0] * len(names)
     lines = place.raw("place/counter").decode().splitlines()

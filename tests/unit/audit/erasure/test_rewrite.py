@@ -286,7 +286,7 @@ def test_a_statement_that_names_another_records_place_erases_nothing_there(
 @pytest.mark.s3
 def test_the_same_in_buckets(s3: S3Bucket, tmp_path: Path) -> None:
     """Written again with a condition, and removed when nothing is left; all of it verifies."""
-    objects, payloads = BucketObjects(s3.store("a"), "a"), BucketObjects(s3.store("b"), "b")
+    objects, payloads = s3.objects("a", "a"), s3.objects("b", "b")
     log = write_erasable(objects, outside, LOGGED, payloads)
     trees, (first, second) = trees_of(tmp_path, objects, payloads), files(payloads)
     assert without(payloads, first, {2}, ()) == 1
