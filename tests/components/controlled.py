@@ -107,8 +107,8 @@ class Site:
     def copy(self, directory: Path) -> Self:
         """The same, elsewhere: what is done to it is not done to this one."""
         shutil.copytree(self.directory, directory)
-        ports = {"port": free_port(), "monitor_port": free_port()}
-        found = replace(self, directory=directory, town=self.town.copy(), **ports)
+        town, port, monitor_port = self.town.copy(), free_port(), free_port()
+        found = replace(self, directory=directory, town=town, port=port, monitor_port=monitor_port)
         found.settle()
         return found
 
