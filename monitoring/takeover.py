@@ -21,6 +21,7 @@ from .lead import Lead, States
 from .leading import Aggregate, restore
 from .panes import Pane
 from .read import Packages
+from .store.base import KEEP
 from .store.feed import Feed
 from .waits import ALL, Clock, Waits
 
@@ -34,7 +35,8 @@ class Takeover:
     """For one thread. What a crash leaves: nothing was written.
 
     MUST keep the feed, and what it gave, until somebody leads with it: a feed gives each pane once, and to read all of
-    a state topic again at each attempt would keep its brokers busy while a package is away.
+    a state topic again at each attempt would keep its brokers busy while a package is away. Of each partition it keeps
+    the newest KEEP, as stores do: it may wait for as long as something is away, and panes come all the time.
     """
 
     def __init__(
@@ -58,8 +60,8 @@ class Takeover:
         self._say: Final = structlog.get_logger("monitor")
         self._topic = b""
         self._feed: Feed | None = None
-        self._kept: dict[tuple[int, int], Pane] = {}
-        """What the feed gave."""
+        self._kept: dict[int, dict[int, Pane]] = {}
+        """Partition → number → what the feed gave."""
 
     def begin(self, topic: bytes, stop: threading.Event) -> Lead | None:
         """Lead from here on; None: it was stopped before.
@@ -91,7 +93,7 @@ class Takeover:
             self.close()
             raise
         self._waits.went_on(ALL)
-        self._say.info("leads", panes=len(self._kept))
+        self._say.info("leads", panes=sum(map(len, self._kept.values())))
         self._feed, self._kept = None, {}
         return lead
 
@@ -103,11 +105,16 @@ class Takeover:
             feed.close()
 
     def _take(self, feed: Feed, timeout: float) -> None:
-        self._kept |= {(pane.partition, pane.number): pane for pane in feed.poll(timeout)}
+        for pane in feed.poll(timeout):
+            self._kept.setdefault(pane.partition, {})[pane.number] = pane
+        for kept in self._kept.values():
+            for number in sorted(kept)[:-KEEP]:
+                del kept[number]
 
     def _lead(self, topic: bytes, feed: Feed) -> Lead:
         partitions = range(self._log.topic().partitions)
-        panes = sorted(self._kept.values(), key=lambda pane: (pane.time, pane.partition, pane.number))
+        kept = (pane for each in self._kept.values() for pane in each.values())
+        panes = sorted(kept, key=lambda pane: (pane.time, pane.partition, pane.number))
         states, held = self._states_of(topic), Held(self._packages)
         aggregate = self._restored(topic, partitions, states.get(), panes, held)
         return Lead(aggregate, feed, self._log.reader(), states, held, self._pane_records)

@@ -121,6 +121,20 @@ MUTATIONS = (
         ON_BEGINNING,
     ),
     Mutation(
+        "all panes of a takeover that waits",
+        TAKEOVER,
+        "            for number in sorted(kept)[:-KEEP]:\n",
+        "            for number in ():\n",
+        ON_BEGINNING,
+    ),
+    Mutation(
+        "the newest of them",
+        TAKEOVER,
+        "            for number in sorted(kept)[:-KEEP]:\n",
+        "            for number in list(kept)[:-KEEP]:\n",
+        ON_BEGINNING,
+    ),
+    Mutation(
         "takeovers without a pause", TAKEOVER, "if not self._waits.over(ALL):", "if False:", ON_BEGINNING
     ),
     Mutation(

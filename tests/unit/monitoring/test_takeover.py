@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,14 @@ from audit.errors import LogUnavailable
 from monitoring.consume import LocalFollowing
 from monitoring.errors import NotLeading
 from monitoring.governed import Ungoverned
+from monitoring.lead import States
 from monitoring.monitor import Monitor
 from monitoring.panes import Pane
 from monitoring.read import Packages, Profile
+from monitoring.store import KEEP
 from monitoring.store.feed import Feed, LocalFeed
 from monitoring.store.states import FileStates
+from monitoring.takeover import Takeover
 from monitoring.waits import FIRST, MOST
 from registry.deployment import Placed
 from registry.errors import StoreUnavailable
@@ -228,3 +232,39 @@ def test_a_log_that_was_made_again_meanwhile_is_judged_without_the_old_ones_pane
     found = site.run(monitor).figures()
     assert monitor.judged == 1
     assert found == site.figures()
+
+
+class Streaming(LocalFeed):
+    """As many new panes of two partitions with each poll as half of what is kept of one, and an old one once more."""
+
+    polls = 0
+
+    def poll(self, timeout: float) -> Sequence[Pane]:
+        self.polls += 1
+        many = KEEP // 2
+        numbers = range((self.polls - 1) * many, self.polls * many)
+        return [Pane(at, number, number, number + 1, number) for at in (0, 1) for number in (*numbers, 0)]
+
+
+def test_a_takeover_that_waits_for_long_keeps_the_newest_panes_of_each_partition(site: Site) -> None:
+    """As many as stores keep: what is away may be so for days, and the group goes on counting."""
+    feed, away = Streaming(), [LogUnavailable("the state does not answer")]
+
+    def states(_: bytes) -> States:
+        if away:
+            raise away[0]
+        return FileStates(site.directory / "none")
+
+    takeover = Takeover(
+        lambda _: feed, site.log, Ungoverned(lambda: None, dict), site.packages, states, 1, lambda: site.now
+    )
+    for _ in range(10):
+        with pytest.raises(LogUnavailable):
+            takeover.begin(b"t" * 16, threading.Event())
+    away.clear()
+    site.now += MOST
+    lead = takeover.begin(b"t" * 16, threading.Event())
+    assert lead is not None
+    with closing(lead):
+        end = feed.polls * KEEP // 2
+        assert lead.aggregate.waiting == dict.fromkeys((0, 1), (end - KEEP, KEEP))
