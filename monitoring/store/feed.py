@@ -78,6 +78,8 @@ class KafkaFeed:
         self._consumer: KafkaConsumer | None = None
         self._behind: dict[TopicPartition, int] = {}
         """State partition → where it ended when this began, of those that were not read so far."""
+        self._read: list[Pane] = []
+        """Out of the consumer, which gives it no more, and not given out so far: an error came between."""
 
     @property
     def whole(self) -> bool:
@@ -87,12 +89,19 @@ class KafkaFeed:
     def poll(self, timeout: float) -> Sequence[Pane]:
         """See `Feed.poll`."""
         consumer = self._connected()
-        found = []
+        if not self._read:
+            self._read = self._polled(consumer, timeout)
         with translated("kafka"):
-            polled = consumer.poll(timeout_ms=int(timeout * 1000))
             for place in list(self._behind):
                 if consumer.position(place) >= self._behind[place]:
                     del self._behind[place]
+        found, self._read = self._read, []
+        return found
+
+    def _polled(self, consumer: KafkaConsumer, timeout: float) -> list[Pane]:
+        with translated("kafka"):
+            polled = consumer.poll(timeout_ms=int(timeout * 1000))
+        found = []
         for records in polled.values():
             for record in records:
                 if record.value is not None and record.key is not None:
@@ -103,6 +112,7 @@ class KafkaFeed:
 
     def close(self) -> None:
         """See `Feed.close`."""
+        self._read = []
         if self._consumer is not None:
             consumer, self._consumer = self._consumer, None
             with translated("kafka"):

@@ -31,6 +31,7 @@ MEMBERS = "monitoring/members.py"
 LEAD = "monitoring/lead.py"
 GOVERNED = "monitoring/governed.py"
 TAKEOVER = "monitoring/takeover.py"
+FEED = "monitoring/store/feed.py"
 
 ON_JUDGING = "tests/unit/monitoring/judging"
 ON_LEADING = "tests/unit/monitoring/leading"
@@ -38,6 +39,7 @@ ON_MONITOR = "tests/unit/monitoring/test_monitor.py"
 ON_ORDER = "tests/unit/monitoring/test_order.py tests/property/test_order.py"
 ON_TAKEOVER = "tests/property/test_takeover.py"
 ON_BEGINNING = "tests/unit/monitoring/test_takeover.py"
+ON_FEED = "tests/unit/monitoring/test_feed.py"
 ON_ASKING = "tests/unit/monitoring/test_asking.py"
 ON_COMPARE = "tests/unit/monitoring/rollout/test_compare.py"
 ON_SCORES = "tests/unit/monitoring/rollout/test_scores.py"
@@ -134,6 +136,17 @@ MUTATIONS = (
         "            for number in list(kept)[:-KEEP]:\n",
         ON_BEGINNING,
     ),
+    Mutation(
+        "what was polled before an error", FEED, "        if not self._read:\n", "        if True:\n", ON_FEED
+    ),
+    Mutation(
+        "positions before panes are kept",
+        FEED,
+        "        found, self._read = self._read, []\n",
+        "        found = self._read\n",
+        ON_FEED,
+    ),
+    Mutation("a feed that begins anew", FEED, "        self._read = []\n", "", ON_FEED),
     Mutation(
         "takeovers without a pause", TAKEOVER, "if not self._waits.over(ALL):", "if False:", ON_BEGINNING
     ),
