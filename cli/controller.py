@@ -69,6 +69,7 @@ def run(config: ConfigOption = None) -> None:
         say.info("ready", metrics=f"{scheme}://{settings.host}:{server.port}/metrics")
         # Whatever ends one ends both: of a process that lives on, and decides nothing, no supervisor would know.
         threads.start("rollouts", mover.run)
+        threads.start("token", door.watch)
         controller.run(stop)
     say.info("ended")
 

@@ -68,7 +68,7 @@ class ControllerSettings(Section):
     """0 takes a free one and says which."""
     token_file: Path = Path("controller.token")
     """The webhook's bearer token, mode 0600; `affiant controller token` makes it. Another one that is put there is
-    taken at once; the one before is good for five minutes more."""
+    taken at once; the one before is good for five minutes more, from the change on."""
     tls_certificate: Path | None = None
     """PEM file with the server's certificate chain."""
     tls_key: Path | None = None

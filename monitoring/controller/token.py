@@ -58,7 +58,9 @@ def read_token(path: Path) -> str:
 
 
 class LiveTokens:
-    """The tokens that are good now: the file's, and for GRACE seconds the one before. From any thread.
+    """The tokens that are good now: the file's, and the one before for GRACE seconds from the call that found the
+    change. From any thread. Who has it MUST call it every few seconds (`Door.watch`). The file's own time does not
+    count: who copies a file, or mounts a Secret, may give it any.
 
     MUST go on with the last good one while what is in its place is none: a file is written, or changed for another, in
     more than one step.

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hmac
 import json
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, cast
@@ -35,6 +36,8 @@ from .waiting import Full
 MOST_BYTES: Final = 1 << 20
 """Of a body."""
 _SHORT: Final = 64 << 10
+LOOK: Final = 2.0
+"""Seconds between two looks at the tokens."""
 BOUNDS: Final = Bounds(connections=32, silence=5.0, longest=15.0)
 
 log = structlog.get_logger("affiant.controller")
@@ -75,6 +78,13 @@ class Door:
         shown = given.strip().encode("latin-1", "replace")
         same = [hmac.compare_digest(shown, each.encode()) for each in self.tokens() if each]
         return scheme.lower() == "bearer" and any(same)
+
+    def watch(self, stop: threading.Event) -> None:
+        """Look at the tokens until `stop` is set, whether anybody asks or not: the time that the one before is good for
+        MUST begin with the file's change, and not with the first request after it.
+        """
+        while not stop.wait(LOOK):
+            self.tokens()
 
 
 def application(

@@ -312,5 +312,21 @@ def test_a_controller_that_cannot_go_on_ends(site: Site, monkeypatch: pytest.Mon
     assert "rollouts" not in [each.name for each in threading.enumerate()]
 
 
+def test_a_controller_looks_at_its_token_without_requests(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a thread of its own, with which it ends."""
+    names: list[str] = []
+
+    def run(*_: object) -> None:
+        names.extend(each.name for each in threading.enumerate())
+
+    monkeypatch.setattr(Controller, "run", run)
+    monkeypatch.setattr("signal.signal", lambda *_: None)  # this process keeps its own
+    assert affiant("controller", "run", *site.config).code == 0
+    assert {"rollouts", "token"} <= set(names)
+    assert "token" not in [each.name for each in threading.enumerate()]
+
+
 def _fails(*_: object) -> None:
     raise LogUnavailable("it is gone")

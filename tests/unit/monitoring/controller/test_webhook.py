@@ -6,6 +6,7 @@ import http.client
 import json
 import socket
 import ssl
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
@@ -302,6 +303,31 @@ def test_a_token_that_was_changed_opens_and_the_one_before_for_a_while(tmp_path:
         assert let_in() == [False, True, True]
         change()
         assert let_in() == [False, False, True, True]
+
+
+class Looks(threading.Event):
+    """Ends after one look."""
+
+    waits = 0
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.waits += 1
+        return self.waits > 1
+
+
+def test_the_time_of_the_token_before_begins_without_a_request(tmp_path: Path) -> None:
+    """It was changed because it leaked, perhaps, and nothing fired for a week."""
+    path, now = tmp_path / "controller.token", [0.0]
+    make_token(path)
+    before = read_token(path)
+    door = Door(LiveTokens(path, lambda: now[0]))
+    with site(door) as served:
+        path.unlink()
+        make_token(path)
+        door.watch(Looks())
+        now[0] += GRACE
+        assert served.ask("GET", "/decisions", token=before)[0] == 401
+        assert served.ask("GET", "/decisions", token=read_token(path))[0] == 200
 
 
 def test_a_token_that_is_none_leaves_the_last_good_one(tmp_path: Path) -> None:
