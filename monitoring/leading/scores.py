@@ -21,10 +21,13 @@ from monitoring.panes.counts import Dense
 from registry.reference import EXTRA, Column
 
 COARSE: Final = 20
-_FEWEST: Final = 32
 _MOST: Final = 256
+"""Parts of a score."""
+_FEW: Final = 32
 _ALL: Final = 2048
-"""Parts of a score at least, at most, and of all scores together: an event has the counts of all of them."""
+"""Parts of all scores together, while each has _FEW: an event has the counts of all of them …"""
+_BOUND: Final = 16_384
+"""… and in any case: a controller reads a MiB. Of few parts less is shown, and nothing that is wrong."""
 
 
 def coarse_cuts(column: Column) -> NDArray[np.float32]:
@@ -35,16 +38,28 @@ def coarse_cuts(column: Column) -> NDArray[np.float32]:
 
 
 def cuts_of(columns: Sequence[Column]) -> tuple[NDArray[np.float32], ...]:
-    """Of each score, ascending values that cut its reference into equal parts, and its atoms off from all else."""
-    parts = max(_FEWEST, min(_MOST, _ALL // max(1, len(columns))))
-    return tuple(_cuts(column, parts) for column in columns)
+    """Of each score, ascending values that cut its reference at its quantiles, and its atoms off from all else."""
+    scores = max(1, len(columns))
+    parts = max(1, min(max(_FEW, min(_MOST, _ALL // scores)), _BOUND // scores))
+    return tuple(cut(column, parts) for column in columns)
 
 
-def _cuts(column: Column, parts: int) -> NDArray[np.float32]:
-    edges = column.edges
-    if not len(edges):
+def cut(column: Column, parts: int) -> NDArray[np.float32]:
+    """Fewer than `parts`: at as many quantiles as that leaves, for what cuts an atom off counts, too."""
+    if not len(column.edges):
         return np.empty(0, np.float32)
-    found = edges[np.append(_places(column, parts), len(edges) - 1)]
+    quantiles = parts
+    while quantiles > 0:
+        found = _cuts(column, quantiles)
+        if len(found) < parts:
+            return found
+        quantiles -= max(1, (len(found) - parts) // 2)
+    return np.unique(column.edges[_places(column, parts)])
+
+
+def _cuts(column: Column, quantiles: int) -> NDArray[np.float32]:
+    edges = column.edges
+    found = edges[np.append(_places(column, quantiles), len(edges) - 1)]
     # A reference has an edge just below each of its atoms; below the least of all values this one takes its place.
     beneath = _before(found)
     atoms = beneath[np.isin(beneath, edges)]

@@ -397,6 +397,20 @@ MUTATIONS = (
         "[found, [_before",
         ON_SCORES,
     ),
+    Mutation(
+        "atoms among the parts",
+        "monitoring/leading/scores.py",
+        "        if len(found) < parts:\n",
+        "        if True:\n",
+        ON_SCORES,
+    ),
+    Mutation(
+        "parts of many scores",
+        "monitoring/leading/scores.py",
+        ", _BOUND // scores))",
+        ", _MOST))",
+        f"{ON_SCORES} -k reads_a_comparison",
+    ),
     Mutation("parts of before", REVIEW, "if told.coarse else cuts_of", "if False else cuts_of", ON_PROCESSES),
     Mutation(
         "a controller of before", REVIEW, 'any(each.get("within") for each in signed)', "True", ON_PROCESSES

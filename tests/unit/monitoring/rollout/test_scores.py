@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,7 +11,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.stats import ks_2samp
 
-from monitoring.leading.scores import coarse_cuts, cuts_of, shared_bins, single_parts
+from monitoring.asked import Asked
+from monitoring.leading.scores import coarse_cuts, cut, cuts_of, shared_bins, single_parts
 from monitoring.rollout.compare import Side, compare
 from monitoring.rollout.questions import Found, Levels, Parts, apart, distance
 from monitoring.rollout.tolerances import Tolerances
@@ -36,9 +39,11 @@ def parts(own: Column, cuts: NDArray[np.float32], scores: Scores) -> Parts:
     return Parts(begins, ends)
 
 
-def found(canary: Column, live: Column, asked: Scores, beside: Scores, levels: Levels = ANY) -> Found:
-    """What is said of scores of a canary, and of live beside it."""
-    (cuts,) = cuts_of([live])
+def found(
+    canary: Column, live: Column, asked: Scores, beside: Scores, levels: Levels = ANY, parts_of: int = 256
+) -> Found:
+    """What is said of scores of a canary, and of live beside it, of a score in so many parts."""
+    cuts = cut(live, parts_of)
     sides = parts(canary, cuts, asked), parts(live, cuts, beside)
     return apart(*sides, single_parts(cuts), 1.0, levels, 1)
 
@@ -56,15 +61,15 @@ KINDS = st.sampled_from(["spread", "few", "narrow", "both"])
 
 
 @settings(max_examples=60, deadline=None)
-@given(KINDS, KINDS, KINDS, KINDS, st.integers(0, 2**32 - 1))
+@given(KINDS, KINDS, KINDS, KINDS, st.sampled_from([256, 32, 8, 2, 1]), st.integers(0, 2**32 - 1))
 def test_the_distance_lies_between_its_bounds_whatever_the_packages_were_trained_on(
-    trained: str, other: str, asked: str, beside: str, seed: int
+    trained: str, other: str, asked: str, beside: str, most: int, seed: int
 ) -> None:
-    """Four shapes: of the canary's reference, of live's, and of what each scores now."""
+    """Four shapes: of the canary's reference, of live's, and of what each scores now. In many parts, few, and one."""
     random = np.random.default_rng(seed)
     canary, live = column(floats(random, trained, 1500)), column(floats(random, other, 1500))
     now, then = floats(random, asked, 500), floats(random, beside, 700)
-    said, true = found(canary, live, now, then), ks_2samp(now, then).statistic
+    said, true = found(canary, live, now, then, parts_of=most), ks_2samp(now, then).statistic
     assert said.at_least <= true + 1e-9
     assert said.at_most >= true - 1e-9
 
@@ -128,12 +133,34 @@ def test_a_canary_with_another_value_goes_back() -> None:
 def test_all_scores_together_have_a_bounded_number_of_parts() -> None:
     """An event carries the counts of all of them; a comparison of before had twenty of each."""
     of = column(np.random.default_rng(2).random(50_000).astype(np.float32))
-    for scores, most in ((1, 260), (8, 260), (64, 36), (500, 36)):
+    for scores, parts in ((1, 256), (8, 256), (64, 32), (500, 32), (2000, 8), (8000, 2), (20_000, 1)):
         found = cuts_of([of] * scores)
         assert len(found) == scores
-        assert 30 < len(found[0]) < most
+        assert len(found[0]) + 1 == parts
     assert len(coarse_cuts(of)) == 19
     assert [len(each) for each in cuts_of([column(np.full(9, np.nan, np.float32))])] == [0]
+
+
+@pytest.mark.parametrize("scores", [1, 3, 12, 700])
+@pytest.mark.parametrize("values", [2, 3, 129, 300])
+def test_what_cuts_values_off_counts_among_the_parts(values: int, scores: int) -> None:
+    """Where there is room for it each value has a part of its own."""
+    of = column(np.random.default_rng(6).integers(0, values, 30_000).astype(np.float32))
+    most = {1: 256, 3: 256, 12: 170, 700: 23}[scores]
+    cuts = cuts_of([of] * scores)[0]
+    assert len(cuts) + 1 <= most
+    assert single_parts(cuts).sum() >= min(values, most // 2 - 8)
+
+
+@pytest.mark.parametrize("scores", [8, 500, 2000])
+def test_a_controller_reads_a_comparison_of_many_scores(scores: int) -> None:
+    """Whatever the numbers are, and however few scores each reference has: a canary waits for ever otherwise."""
+    of = column(np.random.default_rng(6).integers(0, 300, 30_000).astype(np.float32))
+    counts = [np.full(len(cuts) + 1, 10**9) for cuts in cuts_of([of] * scores)]
+    single = [np.flatnonzero(single_parts(cuts)).tolist() for cuts in cuts_of([of] * scores)]
+    side = Asked(scores=tuple(counts), begins=tuple(counts)).written()
+    answer = json.dumps({"sides": {"canary": side, "live": side}, "single": single})
+    assert len(answer) < 1 << 20
 
 
 def test_a_comparison_of_before_comes_out_as_it_was_signed() -> None:
