@@ -3,7 +3,8 @@
     proportions   Wilson, Journal of the American Statistical Association 22 (1927)
     estimates     normal, by the influence of each row (the delta method; van der Vaart, Asymptotic Statistics, 1998,
                   chapters 3 and 20): the standard error is that of the mean of the influences
-    resampled     percentile bootstrap, Efron and Tibshirani, An Introduction to the Bootstrap, 1993, section 13.3
+    resampled     percentile bootstrap, Efron and Tibshirani, An Introduction to the Bootstrap, 1993, section 13.3;
+                  where resamples are too few for it, normal, by their bias and standard error (chapters 6 and 10)
 
     at all times  any of them at `at_all_times`: Waudby-Smith, Arbour, Sinha, Kennedy and Ramdas, Time-uniform central
                   limit theory and asymptotic confidence sequences, Annals of Statistics 52 (2024), theorem 2.2
@@ -24,6 +25,8 @@ from numpy.typing import NDArray
 SEED: Final = 0
 """Of resampling: the same rows give the same interval."""
 RESAMPLES: Final = 200
+FEWEST_BEYOND: Final = 2
+"""Resamples on either side of an interval that is between two of them."""
 MOST_RESAMPLED: Final = 20_000
 """Rows; of more the interval is that of so many, and too wide."""
 
@@ -81,9 +84,18 @@ def normal(
 
 
 def resampled(statistic: Callable[[NDArray[np.intp]], float], rows: int, confidence: float) -> Interval:
-    """Of a statistic of rows, which are given to it by their places, some more than once."""
+    """Of a statistic of rows, which are given to it by their places, some more than once.
+
+    Of a confidence that fewer than FEWEST_BEYOND resamples would lie beyond on either side, their ends say nothing:
+    then it is by their standard error, and from as far below the value as they lie above it, on average. A statistic
+    that chance makes larger, as a distance, is larger than the truth by about as much as theirs are larger than it.
+    """
     random = np.random.default_rng(SEED)
     size = min(rows, MOST_RESAMPLED)
     found = [statistic(random.integers(0, rows, size)) for _ in range(RESAMPLES)]
+    if RESAMPLES * (1 - confidence) / 2 < FEWEST_BEYOND:
+        value, half = statistic(np.arange(rows)), quantile(confidence) * float(np.std(found, ddof=1))
+        less = 2 * value - float(np.mean(found))
+        return Interval(min(value, less) - half, max(value, less) + half)
     low, high = np.quantile(found, (0.5 - confidence / 2, 0.5 + confidence / 2))
     return Interval(float(low), float(high))

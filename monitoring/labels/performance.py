@@ -99,7 +99,8 @@ def estimates(joined: Joined, places: NDArray[np.intp], confidence: float) -> di
     error = calibration(joined.task, scores, truth)
     if error is not None:
         value, statistic = error
-        found["ece"] = Estimate(value, resampled(statistic, len(places), confidence), len(places))
+        low, high = resampled(statistic, len(places), confidence)
+        found["ece"] = Estimate(value, Interval(max(0.0, low), min(1.0, high)), len(places))
     return found
 
 

@@ -10,7 +10,7 @@ import pytest
 import sklearn.metrics as theirs
 from numpy.typing import NDArray
 
-from monitoring.intervals import wilson
+from monitoring.intervals import at_all_times, quantile, resampled, wilson
 from monitoring.labels import HOUR, Estimate, Joined, Task, cohorts, compare
 from monitoring.labels.metrics import BINS, calibration, measured
 from monitoring.labels.performance import estimates
@@ -250,3 +250,41 @@ def test_only_rows_that_both_have_answered_are_compared() -> None:
     assert compare(shadow, live, since=START + 1).rows == 2
     with pytest.raises(ValueError, match="different tasks"):
         compare(joined(NUMBER, [1.0], [1.0]), live)
+
+
+def test_the_interval_of_the_calibration_is_of_a_share() -> None:
+    """However sure it has to be, and few the rows: of what is right, and of what is wrong."""
+    for came, end in (([0, 0, 1, 1] * 3, 0), ([1, 1, 0, 0] * 3, 1)):
+        of = joined(BINARY, np.array([0.0, 0.3, 0.7, 1.0] * 3, np.float32), np.array(came, np.float64))
+        interval = estimates(of, np.arange(12), 0.999999)["ece"].interval
+        assert end in interval
+        assert 0 <= interval.low < interval.high <= 1
+
+
+def test_an_interval_beyond_what_resamples_show_is_wider_than_all_of_them() -> None:
+    """By the standard error: of a mean that is known."""
+    rows = np.random.default_rng(1).normal(size=500)
+
+    def mean(places: NDArray[np.intp]) -> float:
+        return float(rows[places].mean())
+
+    error = rows.std(ddof=1) / math.sqrt(500)
+    for confidence in (0.99, 0.9999, 0.9999999):
+        low, high = resampled(mean, 500, confidence)
+        half = quantile(confidence) * error
+        assert (rows.mean() - low, high - rows.mean()) == pytest.approx((half, half), rel=0.1)
+
+
+def test_a_calibration_error_at_its_limit_is_left_alone_at_all_looks_at_it() -> None:
+    """What was said is 0.05 less than what came, in each bin; by the ends of 200 resamples 19 of 20 were left."""
+    left = 0
+    for seed in range(20):
+        random = np.random.default_rng(seed)
+        said = random.uniform(0, 0.94, 1500)
+        came = (random.random(1500) < said + 0.05).astype(np.float64)
+        of = joined(BINARY, said.astype(np.float32), came)
+        left += any(
+            estimates(of, np.arange(rows), at_all_times(0.95, rows, 200))["ece"].interval.low > 0.05
+            for rows in (200, 300, 450, 700, 1000, 1500)
+        )
+    assert left <= 2
