@@ -19,9 +19,17 @@ _OF_LOG: Final = "When the TLS certificate that brokers are shown ends, since 19
 def chain_end(certificate: Path) -> float | None:
     """The earliest end of the file's chain, s since 1970 UTC; None: there is no certificate that can be read."""
     try:
-        chain = x509.load_pem_x509_certificates(certificate.read_bytes())
-    except (OSError, ValueError):
+        return end_of(certificate.read_bytes())
+    except OSError:
         return None  # whoever uses it says what is wrong with it
+
+
+def end_of(pem: bytes) -> float | None:
+    """As `chain_end`, of what such a file holds."""
+    try:
+        chain = x509.load_pem_x509_certificates(pem)
+    except ValueError:
+        return None
     return min((each.not_valid_after_utc.timestamp() for each in chain), default=None)
 
 

@@ -3,27 +3,35 @@
 from __future__ import annotations
 
 import ssl
-import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 import structlog
 
-from .certificates import chain_end
+from .certificates import end_of
 from .errors import KeyRefused
 from .proof.printable import printable
-
-_Seen = tuple[tuple[int, int, int], ...]
+from .renewed import Renewed
 
 
 class ServedTls:
     """What each connection is wrapped with. From any thread.
 
-    MUST take files that were renewed without a restart, and MUST go on with the last good ones while those that are
-    there are none: a certificate and its key are two files, and are not put there at one moment.
+    Files that were renewed are taken without a restart, as `Renewed` does: a certificate and its key are two files, and
+    are not put there at one moment.
     """
 
-    def __init__(self, component: str, certificate: Path, key: Path, client_ca: Path | None = None) -> None:
+    def __init__(
+        self,
+        component: str,
+        certificate: Path,
+        key: Path,
+        client_ca: Path | None = None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         """`component`: whose table of the settings names the files. With `client_ca` a certificate that a client shows
         must be of it; who shows none gets to the pages that anybody may see: probes and scrapes.
 
@@ -33,15 +41,11 @@ class ServedTls:
         self._component: Final = component
         self._log: Final = structlog.get_logger(f"affiant.{component}")
         self._files: Final = (certificate, key, *(() if client_ca is None else (client_ca,)))
-        self._lock: Final = threading.Lock()
-        self._tried = self._look()
-        self._context, self._end = self._made()
+        self._now: Final = Renewed(self._files, self._made, self._tell, clock)
 
     def context(self) -> ssl.SSLContext:
         """For a new connection."""
-        with self._lock:
-            self._renew()
-            return self._context
+        return self._now()[0]
 
     def renew(self, context: ssl.SSLContext) -> None:
         """Have each handshake of a server that was started with `context`, and keeps it, shake hands by ours.
@@ -57,35 +61,15 @@ class ServedTls:
 
     def end(self) -> float | None:
         """When the certificate that is shown ends, s since 1970 UTC."""
-        with self._lock:
-            self._renew()
-            return self._end
+        return self._now()[1]
 
-    def _renew(self) -> None:
-        seen = self._look()
-        if seen == self._tried:
-            return
-        self._tried = seen
-        try:
-            self._context, self._end = self._made()
-        except KeyRefused as error:
-            self._log.warning(
-                "the certificate is as before: what is in its place is none", why=printable(str(error))
-            )
-        else:
+    def _tell(self, why: str | None) -> None:
+        if why is None:
             self._log.info("the certificate was renewed")
-
-    def _look(self) -> _Seen:
-        """What tells files apart, also behind a link that was changed; of one that is not there, nothing."""
-        found = []
-        for path in self._files:
-            try:
-                of = path.stat()
-            except OSError:
-                found.append((0, 0, 0))
-            else:
-                found.append((of.st_ino, of.st_mtime_ns, of.st_size))
-        return tuple(found)
+        else:
+            self._log.warning(
+                "the certificate is as before: what is in its place is none", why=printable(why)
+            )
 
     def _made(self) -> tuple[ssl.SSLContext, float | None]:
         certificate, key, *authority = self._files
@@ -96,6 +80,7 @@ class ServedTls:
             for path in authority:
                 context.load_verify_locations(path)
                 context.verify_mode = ssl.CERT_OPTIONAL
+            end = end_of(certificate.read_bytes())
         except OSError as error:  # ssl's are, too
             raise KeyRefused(f"[{self._component}] TLS: {error.strerror or error}") from error
-        return context, chain_end(certificate)
+        return context, end

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -11,6 +11,7 @@ import structlog
 
 from audit.authorities import believed
 from audit.errors import ConfigError
+from audit.renewed import Renewed
 
 if TYPE_CHECKING:
     from obstore.store import S3Store
@@ -33,43 +34,26 @@ def certificates(path: Path) -> bytes:
 
 
 class Believing:
-    """The client that is to be used now. From any thread; each call costs a stat(2).
-
-    MUST take a file that was renewed without a restart, and MUST go on with the last good one while what is there is
-    none.
+    """The client that is to be used now. From any thread; each call costs a stat(2). A file that was renewed is taken
+    without a restart, as `Renewed` does.
     """
 
-    def __init__(self, path: Path, make: Callable[[bytes], S3Store]) -> None:
+    def __init__(
+        self, path: Path, make: Callable[[bytes], S3Store], clock: Callable[[], float] = time.monotonic
+    ) -> None:
         """`make`: a client that believes these certificates beside the system's. Raises ConfigError."""
         self._path: Final = path
-        self._make: Final = make
         self._say: Final = structlog.get_logger("affiant")
-        self._lock: Final = threading.Lock()
-        self._seen = self._look()
-        self._client = make(certificates(path))
+        self._now: Final = Renewed([path], lambda: make(certificates(path)), self._tell, clock)
 
     def __call__(self) -> S3Store:
         """See the class."""
-        with self._lock:
-            if self._seen != (seen := self._look()):
-                self._seen = seen
-                self._renew()
-            return self._client
+        return self._now()
 
-    def _renew(self) -> None:
-        try:
-            self._client = self._make(certificates(self._path))
-        except ConfigError as error:
-            self._say.warning(
-                "whom a store's client believes is as before: what is in its place is none", reason=str(error)
-            )
-        else:
+    def _tell(self, why: str | None) -> None:
+        if why is None:
             self._say.info("whom a store's client believes was renewed", path=str(self._path))
-
-    def _look(self) -> tuple[int, int, int] | None:
-        """What tells files apart, also behind a link that was changed; None: it is not there."""
-        try:
-            found = self._path.stat()
-        except OSError:
-            return None
-        return found.st_ino, found.st_mtime_ns, found.st_size
+        else:
+            self._say.warning(
+                "whom a store's client believes is as before: what is in its place is none", reason=why
+            )

@@ -21,7 +21,8 @@ REVIEW = "monitoring/controller/review.py"
 ALERTMANAGER, SAID = "monitoring/controller/alertmanager.py", "monitoring/controller/said.py"
 
 ON = "tests/unit/monitoring/controller"
-SERVED, MOVED = "audit/served_tls.py", "tests/unit/monitoring/rollout/test_mover.py"
+SERVED, RENEWED = "audit/served_tls.py", "audit/renewed.py"
+MOVED = "tests/unit/monitoring/rollout/test_mover.py"
 DECIDED, WORKED = f"{ON}/test_decide.py", f"{ON}/test_run.py"
 HEARD, SHOWN, PARSED = f"{ON}/test_webhook.py", f"{ON}/test_evidence.py", f"{ON}/test_alertmanager.py"
 THRESHOLD, THRESHOLDS = "monitoring/controller/threshold.py", f"{ON}/test_threshold.py"
@@ -507,16 +508,16 @@ MUTATIONS = (
     ),
     Mutation(
         "a certificate that was renewed",
-        SERVED,
-        "        if seen == self._tried:\n",
-        "        if True:\n",
+        RENEWED,
+        "            if seen == self._good:\n",
+        "            if True:\n",
         HEARD,
     ),
     Mutation(
         "the last good certificate",
-        SERVED,
-        "        except KeyRefused as error:\n            self._log.warning(",
-        "        except NotADirectoryError as error:\n            self._log.warning(",
+        RENEWED,
+        "        except AuditError as error:\n",
+        "        except NotADirectoryError as error:\n",
         HEARD,
     ),
     Mutation(

@@ -21,6 +21,7 @@ IN_BUCKET = f"{OBJECTS} -k s3"
 WITNESSES = "tests/integration/test_notary_witness.py"
 COSIGNED = "tests/unit/audit/notary/test_cosigning.py"
 BELIEVING = "tests/unit/audit/objects/test_believing.py"
+FOLLOWED, RENEWED = "audit/renewed.py", "tests/unit/audit/test_renewed.py"
 SESSIONS = "tests/unit/audit/notary/test_session.py"
 NOTES = "tests/unit/audit/notary/test_noted.py"
 NOTARY_TESTS = "tests/integration/test_notary.py"
@@ -41,6 +42,7 @@ COPIED = (
     OBJECTS,
     "tests/unit/audit/objects/test_bucket.py",
     BELIEVING,
+    RENEWED,
     WITNESSES,
     NOTARY_TESTS,
     LOCKED,
@@ -184,24 +186,39 @@ MUTATIONS = (
     ),
     Mutation(
         "a store's authorities are read once",
-        "audit/objects/believing.py",
-        "if self._seen != (seen := self._look()):",
-        "if False:",
+        FOLLOWED,
+        "if seen == self._good:",
+        "if True:",
         BELIEVING,
     ),
     Mutation(
         "a file of no authorities ends the store's use",
-        "audit/objects/believing.py",
-        "        except ConfigError as error:\n            self._say",
-        "        except KeyError as error:\n            self._say",
+        FOLLOWED,
+        "        except AuditError as error:\n            self._failed",
+        "        except KeyError as error:\n            self._failed",
         BELIEVING,
     ),
     Mutation(
         "a file of no authorities is told of at each request",
-        "audit/objects/believing.py",
-        "                self._seen = seen\n",
-        "",
-        BELIEVING,
+        FOLLOWED,
+        "            if self._why != before:",
+        "            if True:",
+        RENEWED,
+    ),
+    Mutation(
+        "a renewed file that failed once is tried no more",
+        FOLLOWED,
+        " or self._clock() - self._tried >= _AGAIN:",
+        ":",
+        RENEWED,
+        short=True,
+    ),
+    Mutation(
+        "a file that is none is read at each connection",
+        FOLLOWED,
+        "self._clock() - self._tried >= _AGAIN",
+        "True",
+        RENEWED,
     ),
     Mutation(
         "no quorum",
