@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -13,7 +14,7 @@ from monitoring.controller.token import make_token, read_token
 from service.auth import add_key, list_keys, read_keys, remove_key
 from tests.components.journals import write_journal
 from tests.components.process import Process
-from tests.deploy.helm_chart import MATRIX, pod, pods, settings
+from tests.deploy.helm_chart import MATRIX, ROOT, pod, pods, settings
 
 
 @pytest.fixture
@@ -166,6 +167,34 @@ def test_keys_that_lay_beside_their_journals_are_moved_once(tmp_path: Path) -> N
     for name in ("0", "1"):
         write_journal(data, [b"two"], name=name, settings=settings)
     assert (tmp_path / "journal-keys").stat().st_mode & 0o777 == 0o700
+
+
+def test_keys_are_moved_back_for_the_version_before(tmp_path: Path) -> None:
+    """By the documented command, after a `helm rollback`: its journals go on with their keys. Nothing is put over a key
+    that is there; where no key was moved nothing happens; and the next upgrade moves them again.
+    """
+    shell, flag, script = pod("minimal", "gateway").container("journal-keys")["command"]
+    documented = (ROOT / "docs" / "kubernetes.md").read_text().partition("**No plain `helm rollback`**")[2]
+    (found,) = re.findall(r"--container sidecar -- sh -ec '([^']+)'", documented)
+    forth, back = (each.replace("/var/lib/affiant", str(tmp_path)) for each in (script, found))
+    data, keys = tmp_path / "data", tmp_path / "journal-keys"
+    for name in ("0", "1"):
+        write_journal(data, [b"one"], name=name)
+    kept = [(data / "journals" / name / "key").read_bytes() for name in ("0", "1")]
+    for begun in (keys, keys.with_suffix(".new")):
+        subprocess.run([shell, flag, back], check=True)
+        subprocess.run([shell, flag, forth], check=True)
+        keys.rename(begun)
+        subprocess.run([shell, flag, back], check=True)
+        assert [(data / "journals" / name / "key").read_bytes() for name in ("0", "1")] == kept
+        assert not list(tmp_path.glob("journal-keys*"))
+        for name in ("0", "1"):
+            write_journal(data, [b"two"], name=name)
+    subprocess.run([shell, flag, forth], check=True)
+    other = data / "journals" / "0" / "key"
+    other.write_bytes(bytes(32))
+    assert subprocess.run([shell, flag, back], check=False, capture_output=True).returncode != 0
+    assert (other.read_bytes(), (keys / "0").read_bytes()) == (bytes(32), kept[0])
 
 
 def test_a_notary_whose_key_is_elsewhere_has_none() -> None:

@@ -13,7 +13,10 @@ from tests.components.cluster import cluster
 from tests.components.kubernetes import Refused, render
 from tests.deploy.helm_chart import CHART, MATRIX, ROOT, Manifest
 
-DOCUMENTED = (ROOT / "docs" / "kubernetes.md").read_text().partition("**A volume that is to grow**")[2]
+PAGE = (ROOT / "docs" / "kubernetes.md").read_text()
+DOCUMENTED = PAGE.partition("**A volume that is to grow**")[2].partition(
+    "**A volume that was left behind.**"
+)[0]
 OTHER = ("--set", "gateway.resources.limits.ephemeral-storage=1Gi")
 """A size that is not the claims'."""
 

@@ -24,6 +24,7 @@ SCALING = "tests/deploy/test_helm_scaling.py"
 TOLD = "tests/deploy/test_helm_observed.py::test_a_volume_that_no_pod_has_is_told_of"
 TOPICS = "tests/deploy/test_helm_wiring.py::test_topics_keep_the_promise"
 AUTHORITIES = "tests/deploy/test_helm_wiring.py::test_authorities_of_one_s_own_are_believed_by_each"
+BACK = "tests/deploy/test_helm_private.py::test_keys_are_moved_back_for_the_version_before"
 WRITERS = "tests/deploy/test_helm_wiring.py::test_writers_write_readers_read_and_nobody_alters"
 PEOPLE = "tests/deploy/test_helm_wiring.py::test_users_of_people_are_made_where_they_are_wanted"
 AUDITOR = "tests/deploy/test_helm_auditor.py"
@@ -158,6 +159,9 @@ MUTATIONS = (
     check("claims that cannot change", f"{CHART}/_refused.tpl", '(ne (include "affiant.bytes" $has | float64) $room)', "false", VOLUMES),
     check("a size by its letters", f"{CHART}/_refused.tpl", '(ne (include "affiant.bytes" $has | float64) $room)', "(ne $has $v.gateway.persistence.size)", VOLUMES),
     check("every size", "docs/kubernetes.md", "'s/^\\( *storage:\\) .*/", "'s/\\( *storage:\\) .*/", VOLUMES),
+    check("a key that is written over", "docs/kubernetes.md", "then mv -n -- ", "then mv -- ", BACK),
+    check("a move that was ended half-way", "docs/kubernetes.md", "for keys in journal-keys.new journal-keys; do", "for keys in journal-keys; do", BACK, short=True),
+    check("keys that stay moved", "docs/kubernetes.md", "            rmdir $keys\n", "", BACK),
     # ---------------------------------------------------------------- drained, kept
     check("a job that changes", f"{CHART}/drain.yaml", "sha256sum $spec", "sha256sum .", DRAIN),
     check("settings of a job", f"{CHART}/drain.yaml", 'affiant.dev/settings: {{ include "affiant.checksum" $gateway }}', 'affiant.dev/settings: "1"', DRAIN),
