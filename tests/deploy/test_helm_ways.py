@@ -114,6 +114,16 @@ def test_the_notes_of_an_install_tell_of_the_first_deployment(
     assert "until something is deployed" not in notes(tmp_path / "free", "minimal", *given)["notes"]
 
 
+def test_the_notes_tell_whose_key_is_not_followed(tmp_path: Path) -> None:
+    """Notary and controller sign with the key that they have read when they started; a notary whose key is in a key
+    service has none.
+    """
+    for name, wanted in (("bank", {"notary", "controller"}), ("tls", {"controller"})):
+        said = notes(tmp_path / name, name)["notes"]
+        found = {each for each in ("notary", "controller") if f"restart deployment/affiant-{each} " in said}
+        assert found == wanted, name
+
+
 def notes(folder: Path, name: str, *given: str) -> dict[str, Any]:
     """What `helm install` prints after: Helm shows it to nobody without a cluster, so a manifest has it here."""
     chart = folder / "chart"

@@ -134,6 +134,7 @@ MUTATIONS = (
     check("an operator who could not sign", f"{CHART}/strimzi.yaml", '"operator" (dict $kafka.topics.entries $read $kafka.topics.governance $write)', '"operator" (dict $kafka.topics.entries $read $kafka.topics.governance $read)', WRITERS),
     check("users that nobody wants", f"{CHART}/strimzi.yaml", "(has $component $strimzi.people)", '(has $component (list "operator" "auditor"))', PEOPLE),
     check("a release before anything is deployed", f"{MODULE}/release.tf", "  count = var.release ? 1 : 0\n", "", CHOICES),
+    check("a key that is not followed", f"{CHART}/NOTES.txt", 'list "notary" "controller"', 'list "notary"', WAYS),
     check("an install that would be waited for", f"{CHART}/NOTES.txt", "and .Release.IsInstall", "and false .Release.IsInstall", WAYS),
     check("who erases and could delete proofs", f"{MODULE}/roles.tf", 'delete = ["archive", "payloads"]', 'delete = ["archive", "payloads", "sealed"]', "tests/deploy/test_terraform.py"),
     check("erasers that nobody named", f"{MODULE}/roles.tf", " if length(principals) > 0 }", " }", CHOICES),

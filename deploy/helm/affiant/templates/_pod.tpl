@@ -206,7 +206,8 @@ imagePullPolicy: {{ .root.Values.images.pullPolicy }}
 {{/*
 Private files. A Secret's volume gives each file to root and its group the right to read (fsGroup); keys that their group
 can read are refused by whoever reads them. So they are copied into memory, as files of the container's own user: before a
-component starts, and again when the Secret is another, which gateway, monitor and controller read again by themselves.
+component starts, and again when the Secret is another, which gateway, monitor and controller read again by themselves. Not
+the keys that notary and controller sign with: those are read when they start.
 (root, component)
 */}}
 {{- define "affiant.keyVolumes" -}}
