@@ -13,10 +13,12 @@ from audit.config import load
 from cli.main import app
 from cli.tables import problems
 from tests.components.image import run_in_image
+from tests.components.kubernetes import render
 from tests.components.prometheus import promtool
 from tests.components.sealed import SealedLog, sealed_log
-from tests.deploy.helm_chart import MATRIX, Pod, of_kind, pods, settings, settings_file, the
+from tests.deploy.helm_chart import CHART, MATRIX, Pod, of_kind, pods, settings, settings_file, the
 
+DAY = 86400
 IN_A_CLUSTER = ("audit.log.kafka", "audit.objects.bucket", "registry.approvals.board", "registry.erasure")
 
 
@@ -80,6 +82,16 @@ def test_a_run_that_fails_or_is_stuck_holds_up_none() -> None:
     assert 0 < run["activeDeadlineSeconds"] < 86400
     assert run["backoffLimit"] == 0
     assert run["template"]["spec"]["restartPolicy"] == "Never"
+
+
+def test_the_alert_waits_for_the_end_of_the_next_run() -> None:
+    """By default, and with numbers that may be said, up to a run a month."""
+    default = yaml.safe_load((CHART / "values.yaml").read_text())["auditor"]
+    assert default["schedule"].endswith("* * *")
+    assert default["staleSeconds"] > DAY + default["deadlineSeconds"]
+    monthly = ("auditor.schedule=23 2 1 * *", f"auditor.staleSeconds={31 * DAY + default['deadlineSeconds']}")
+    rendered = render(CHART, [MATRIX["bank"]], *(word for each in monthly for word in ("--set", each)))
+    assert f"> {31 * DAY + default['deadlineSeconds']}" in rendered
 
 
 def test_it_has_the_rights_of_who_reads() -> None:

@@ -163,6 +163,7 @@ MUTATIONS = (
     check("a key that is written over", "docs/kubernetes.md", "then mv -n -- ", "then mv -- ", BACK),
     check("a move that was ended half-way", "docs/kubernetes.md", "for keys in journal-keys.new journal-keys; do", "for keys in journal-keys; do", BACK, short=True),
     check("keys that stay moved", "docs/kubernetes.md", "            rmdir $keys\n", "", BACK),
+    check("an alert that a monthly proof cannot have", "deploy/helm/affiant/values.schema.json", '"maximum": 3024000', '"maximum": 2678400', "tests/deploy/test_helm_auditor.py::test_the_alert_waits_for_the_end_of_the_next_run"),
     # ---------------------------------------------------------------- drained, kept
     check("a job that changes", f"{CHART}/drain.yaml", "sha256sum $spec", "sha256sum .", DRAIN),
     check("settings of a job", f"{CHART}/drain.yaml", 'affiant.dev/settings: {{ include "affiant.checksum" $gateway }}', 'affiant.dev/settings: "1"', DRAIN),
