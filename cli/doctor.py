@@ -20,7 +20,7 @@ from .errors import USAGE, WRONG, explain
 from .options import ConfigOption
 from .tables import problems
 from .text import counted, json_text, printable
-from .up import chosen
+from .up import PARTS, chosen, named
 
 app = typer.Typer()
 _STYLE = {True: "red", False: "yellow"}
@@ -77,12 +77,11 @@ def doctor(
 
 def _parts(only: str | None, config: Config) -> list[str]:
     """Components, and callers of commands. Raises ConfigError: there is no such one."""
-    names = () if only is None else tuple(name.strip() for name in only.split(","))
-    callers: list[str] = [name for name in rights.CALLERS if name in names]
-    left = [name for name in names if name not in callers]
-    if callers and not left:
-        return callers
-    return [part.name for part in chosen(",".join(left) or None, config)] + callers
+    if only is None:
+        return [part.name for part in chosen(None, config)]
+    known = (*(part.name for part in PARTS), *rights.CALLERS)
+    names = named(only, known)
+    return [name for name in known if name in names]
 
 
 def look(asked: Asked, *, quiet: bool) -> Report:

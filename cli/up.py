@@ -200,13 +200,18 @@ def chosen(only: str | None, config: Config) -> tuple[Part, ...]:
     Raises:
         ConfigError: there is no such component.
     """
-    known = tuple(part.name for part in PARTS)
     wanted = tuple(part.name for part in PARTS if part.wanted(config))
-    names = wanted if only is None else tuple(name.strip() for name in only.split(","))
+    names = wanted if only is None else named(only, tuple(part.name for part in PARTS))
+    return tuple(part for part in PARTS if part.name in names)
+
+
+def named(only: str, known: tuple[str, ...]) -> tuple[str, ...]:
+    """Of an `--only`. Raises ConfigError: one of them is none of `known`, as a name of no letters is."""
+    names = tuple(name.strip() for name in only.split(","))
     for name in names:
         if name not in known:
             raise ConfigError(f"--only: no component {name!r}{suggest(name, known)}")
-    return tuple(part for part in PARTS if part.name in names)
+    return names
 
 
 class Screen:

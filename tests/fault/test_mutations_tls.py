@@ -16,6 +16,7 @@ AUTH = "tests/unit/service/test_auth.py"
 STORES = "tests/integration/test_tls_stores.py"
 GATEWAY = "tests/integration/test_tls_gateway.py"
 SETTINGS = "tests/unit/registry/test_settings.py"
+ONLY = "tests/unit/cli/test_doctor_only.py"
 COPIED = (
     "audit",
     "registry",
@@ -32,6 +33,7 @@ COPIED = (
     "tests/unit/audit/doctor",
     "tests/unit/service",
     "tests/unit/registry",
+    ONLY,
 )
 
 MUTATIONS = (
@@ -56,6 +58,14 @@ MUTATIONS = (
         "return secret.mounted and ",
         "return ",
         SECRETS,
+    ),
+    Mutation(
+        "nobody is all of them",
+        "cli/up.py",
+        "        if name not in known:",
+        "        if name and name not in known:",
+        ONLY,
+        short=True,
     ),
     Mutation("on a mount that is only read", "audit/doctor/secrets.py", " and found.read_only", "", SECRETS),
     Mutation("of root", "audit/doctor/secrets.py", " and found.owner == 0", "", SECRETS),
