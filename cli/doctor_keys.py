@@ -70,10 +70,11 @@ def _own(asked: Asked) -> Iterator[secrets.Secret]:
 
 
 def _journal_keys(config: Config) -> list[Path]:
-    keys = journal_settings(config).key_directory
+    """Where they are apart, of files that are named like a journal: a volume's own, and drafts, are none."""
+    keys, journals = journal_settings(config).key_directory, config.data / JOURNALS
     if keys is None:
-        return sorted((config.data / JOURNALS).glob(f"*/{KEY_NAME}"))
-    return sorted(keys.glob("*"))
+        return sorted(journals.glob(f"*/{KEY_NAME}"))
+    return sorted(path for path in keys.glob("*") if path.name.isdecimal() or (journals / path.name).is_dir())
 
 
 def _payload_keys(asked: Asked) -> Iterator[secrets.Secret]:

@@ -21,6 +21,8 @@ from .disk import PRIVATE, Disk, create_file, read_all, read_file
 
 JOURNAL_NAME: Final = "journal.json"
 KEY_NAME: Final = "key"
+PUBLIC_NAME: Final = "key.pub"
+"""Beside a journal whose key is elsewhere: its public key, in hex, by which another journal's key is told from it."""
 ROUTE_NAME: Final = "route.json"
 _KEY_SIZE: Final = 32
 _MAX_JSON: Final = 4096
@@ -60,11 +62,11 @@ def load_identity(
 
     The key comes first: a crash between the two leaves a key without a journal, which is taken up again. With `keys`,
     [journal] key_directory, a key that lies beside the journal MUST NOT be taken: whoever carries the journal may have
-    put it there.
+    put it there. Nor MUST one there that is another journal's: of another data directory, a journal may have that name.
 
     Raises:
         JournalDamaged: one of them is malformed, or gone from a journal that has segments.
-        JournalError: the key file is open to others than its owner.
+        JournalError: the key file is open to others than its owner, or is another journal's.
     """
     raw = read_file(disk, directory / JOURNAL_NAME, _MAX_JSON)
     if raw is None and any(name.endswith(".seg") for name in disk.list(directory)):
@@ -76,7 +78,11 @@ def load_identity(
             raise JournalError(
                 f"{path} is not there, and {directory / KEY_NAME} is: move it, if it is the gateway's own"
             )
-    key = _load_key(path, disk, random, create=raw is None)
+    if raw is None and path.name not in disk.list(path.parent):
+        _make_key(path, None if keys is None else directory / PUBLIC_NAME, disk, random)
+    key = _load_key(path, disk)
+    if keys is not None:
+        _hold(key, path, directory / PUBLIC_NAME, disk, new=raw is None)
     if raw is None:
         journal_id = random(16)
         created = datetime.fromtimestamp(clock() // 1_000_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -103,9 +109,32 @@ def read_journal_id(raw: bytes, path: Path) -> bytes:
     return journal_id
 
 
-def _load_key(path: Path, disk: Disk, random: Callable[[int], bytes], *, create: bool) -> Ed25519PrivateKey:
-    if create and path.name not in disk.list(path.parent):
-        create_file(disk, path, random(_KEY_SIZE), PRIVATE)
+def _make_key(path: Path, public: Path | None, disk: Disk, random: Callable[[int], bytes]) -> None:
+    """`public` first: a crash between the two leaves none that is another one's."""
+    secret = random(_KEY_SIZE)
+    if public is not None:
+        made = Ed25519PrivateKey.from_private_bytes(secret).public_key()
+        create_file(disk, public, made.public_bytes_raw().hex().encode() + b"\n")
+    create_file(disk, path, secret, PRIVATE)
+
+
+def _hold(key: Ed25519PrivateKey, path: Path, public: Path, disk: Disk, *, new: bool) -> None:
+    """That a key is this journal's. One that was there before keys were apart, and so has nothing beside it, is taken.
+
+    Raises:
+        JournalError: it is not.
+    """
+    raw = read_file(disk, public, _MAX_JSON)
+    if raw is None and not new:
+        return
+    if raw is None or raw.strip() != key.public_key().public_bytes_raw().hex().encode():
+        raise JournalError(
+            f"{path} is not the key of the journal {public.parent}, but another one's of that name: each data directory"
+            " wants a [journal] key_directory of its own"
+        )
+
+
+def _load_key(path: Path, disk: Disk) -> Ed25519PrivateKey:
     try:
         fd = disk.open(path, os.O_RDONLY)
     except FileNotFoundError as error:

@@ -46,7 +46,8 @@ class JournalSettings(Section):
 
     key_directory: Path | None = None
     """Where the keys are by which journals are signed, a file for each, named like its journal: a place that the
-    sidecar does not have, so that who carries records cannot sign others. Without it each lies beside what it signs."""
+    sidecar does not have, so that who carries records cannot sign others. Each data directory wants one of its own.
+    Without it each lies beside what it signs."""
 
     @model_validator(mode="after")
     def _bound_holds_segments(self) -> Self:

@@ -41,6 +41,21 @@ MUTATIONS = (
         KEYS,
     ),
     Mutation(
+        "another journal's key",
+        "audit/journal/identity.py",
+        "        _hold(key, path, directory / PUBLIC_NAME, disk, new=raw is None)\n",
+        "        pass\n",
+        KEYS,
+        short=True,
+    ),
+    Mutation(
+        "another journal's key for a new one",
+        "audit/journal/identity.py",
+        "    if raw is None and not new:\n",
+        "    if raw is None:\n",
+        KEYS,
+    ),
+    Mutation(
         "what comes and goes is growth",
         "audit/journal/growth.py",
         "        return 0.0 if full else self._growth.hours_to_full(held, self._bound, self._floor)",

@@ -150,6 +150,10 @@ def test_a_journals_key_that_others_can_read(clinic: Clinic, *, apart: bool) -> 
         site / "data", [b"one"], settings=JournalSettings(key_directory=site / "keys" if apart else None)
     )
     key = site / "keys" / "0" if apart else site / "data" / "journals" / "0" / "key"
+    if apart:
+        (site / "keys" / "0.new").touch(0o644)  # a draft, and what a volume has of its own
+        (site / "keys" / "lost+found").mkdir()
+    assert not {"key-mode", "key-malformed"} & set(clinic.ask()[1])
     key.chmod(0o640)
     assert clinic.finds("key-mode")["where"].endswith(str(key))
 

@@ -62,6 +62,56 @@ async def test_a_key_beside_a_journal_is_nobodys(tmp_path: Path) -> None:
     assert len(signed_by(tmp_path)) == 1
 
 
+async def test_another_journals_key_of_that_name_is_refused(tmp_path: Path) -> None:
+    """Of a second gateway with the same place of keys, when it begins; and one in the place of its own, later.
+    The first one goes on.
+    """
+    await opened(tmp_path)
+    settings = JournalSettings(segment_bytes=1 << 16, max_bytes=1 << 20, key_directory=tmp_path / "keys")
+    other = tmp_path / "other" / "j"
+    other.parent.mkdir()
+    for _ in range(2):
+        with pytest.raises(
+            JournalError, match=r"not the key of the journal .*other/j.* key_directory of its own"
+        ):
+            Journal.open(other, tmp_path / "os", settings, Opening({}))
+    assert not (other / "journal.json").exists()
+    await opened(tmp_path)
+    assert len(signed_by(tmp_path)) == 1
+    key = tmp_path / "keys" / "j"
+    key.write_bytes(OURS)
+    with pytest.raises(JournalError, match="key_directory of its own"):
+        await opened(tmp_path)
+
+
+@pytest.mark.parametrize("left", ["nothing", "key.pub", "its key"])
+async def test_a_creation_that_a_crash_has_ended_is_taken_up(tmp_path: Path, left: str) -> None:
+    """Wherever it was: before the key, after it, and before the journal's description."""
+    await opened(tmp_path)
+    for file in (tmp_path / "j").iterdir():
+        if file.name != "key.pub":
+            file.unlink()
+    if left == "nothing":
+        (tmp_path / "j" / "key.pub").unlink()
+    if left != "its key":
+        (tmp_path / "keys" / "j").unlink()
+    kept = [each.read_bytes() for each in (tmp_path / "keys").iterdir()]
+    await opened(tmp_path)
+    assert len(signed_by(tmp_path)) == 1
+    if left == "its key":
+        assert [each.read_bytes() for each in (tmp_path / "keys").iterdir()] == kept
+
+
+async def test_a_key_that_was_moved_there_signs_on(tmp_path: Path) -> None:
+    """As a chart does it: nothing beside the journal says whose it is, and the journal has been there."""
+    beside = JournalSettings(segment_bytes=1 << 16, max_bytes=1 << 20)
+    await Journal.open(tmp_path / "j", tmp_path / "s", beside, Opening({})).close()
+    (tmp_path / "keys").mkdir(mode=0o700)
+    (tmp_path / "j" / "key").rename(tmp_path / "keys" / "j")
+    await opened(tmp_path)
+    assert len(signed_by(tmp_path)) == 1
+
+
 def test_the_place_is_of_the_settings_file(tmp_path: Path) -> None:
     """A path that is not absolute begins there, and not where a process runs."""
     (tmp_path / "affiant.toml").write_text('[journal]\nkey_directory = "keys"\n')
