@@ -13,6 +13,7 @@ import structlog
 from audit.config import Config
 from audit.errors import ConfigError
 from audit.hosts import in_url, reachable
+from audit.renewed import Renewed
 from audit.settings import LogSettings, NotarySettings, SidecarSettings
 
 if TYPE_CHECKING:
@@ -221,15 +222,20 @@ def _controller(config: Config, settings: MonitorSettings) -> tuple[Sender, ...]
     token = (lambda: token_of(config, controller)) if has_token else None
     if not secure:
         return (Sender(poster(address, token=token)),)
-    client_tls(config, controller)  # files that are none are told of when this starts
-
-    def tls() -> ssl.SSLContext:
-        try:
-            return client_tls(config, controller)  # the controller has a renewed certificate at once
-        except ConfigError as error:
-            raise OSError(str(error)) from error
-
+    pair = (controller.tls_certificate, controller.tls_key)
+    files = tuple(config.resolve(each) for each in pair if each is not None)
+    # The controller has a renewed certificate at once; and one that is none as little as we have.
+    tls = Renewed(files, lambda: client_tls(config, controller), _told_of_controller)
     return (Sender(poster(address, token=token, tls=tls)),)
+
+
+def _told_of_controller(why: str | None) -> None:
+    if why is None:
+        say.info("the controller's certificate was renewed")
+    else:
+        say.warning(
+            "the controller is believed by the certificate of before: what is in its place is none", why=why
+        )
 
 
 def _people(config: Config, settings: MonitorSettings) -> tuple[Sender, ...]:

@@ -61,10 +61,16 @@ MUTATIONS = (
     Mutation(
         "a certificate of the controller that was renewed",
         MONITOR,
-        "            return client_tls(config, controller)  #",
-        "            return first  #",
+        "poster(address, token=token, tls=tls)",
+        "poster(address, token=token, tls=lambda first=tls(): first)",
         TOLD_OF,
-        also=("    client_tls(config, controller)  #", "    first = client_tls(config, controller)  #"),
+    ),
+    Mutation(
+        "a controller that shows the certificate of before",
+        MONITOR,
+        "poster(address, token=token, tls=tls)",
+        "poster(address, token=token, tls=lambda: client_tls(config, controller))",
+        TOLD_OF,
     ),
     Mutation("a file that was changed", "cli/followed.py", "if seen != self._seen:", "if False:", TOLD_OF),
     Mutation(
