@@ -8,20 +8,19 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol
 
 from audit.errors import WitnessContradicts, WitnessUnavailable
+from audit.news import News
 from audit.proof.checkpoint import Checkpoint
 from audit.proof.merkle import Nodes
 from audit.proof.note import Signature
 
 LATE_SECONDS: Final = 0.25
 """How long sealing waits for witnesses that the quorum does not need."""
-_NUMBER: Final = re.compile(r"\d+")
 
 
 class Cosigner(Protocol):
@@ -69,7 +68,7 @@ class Cosigners:
         self._late = late
         self._pool = ThreadPoolExecutor(max(1, len(self._cosigners)), "witness")
         self._asked: dict[int, _Asked] = {}
-        self._said: dict[int, set[str]] = {}
+        self._said: dict[int, News] = {}
 
     def ask(self, checkpoint: Checkpoint, note: bytes, nodes: Nodes) -> Vouched:
         """Show a head to all of them.
@@ -123,14 +122,8 @@ class Cosigners:
         """A witness that is away for a week is asked at each head, and has two or three reasons in turn. Of two that
         differ in their numbers alone (a size, a time) one is told.
         """
-        self._said = {number: self._said.get(number, set()) for number in missing}
-        news = []
-        for number, reason in missing.items():
-            said, kind = self._said[number], _NUMBER.sub("", reason)
-            if kind not in said:
-                said.add(kind)
-                news.append(reason)
-        return tuple(news)
+        self._said = {number: self._said.get(number) or News() for number in missing}
+        return tuple(reason for number, reason in missing.items() if self._said[number](reason))
 
 
 def _answered(asked: _Asked) -> bool:

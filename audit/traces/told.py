@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import logging
-import re
 from typing import Final
 
 import structlog
+
+from audit.news import News
 
 LOGGERS: Final = (
     "opentelemetry.exporter.otlp.proto.http.trace_exporter",
     "opentelemetry.sdk._shared_internal",
 )
-_NUMBER: Final = re.compile(r"0x[0-9a-f]+|\d+")
-"""Addresses of objects, pauses, ports: no other trouble."""
 
 
 class OnceAChange(logging.Filter):
@@ -21,20 +20,15 @@ class OnceAChange(logging.Filter):
 
     def __init__(self) -> None:
         super().__init__()
-        self._said: frozenset[str] = frozenset()
+        self._news: Final = News()
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether it is news."""
-        kind = _NUMBER.sub("", record.getMessage())
-        if kind in self._said:
-            return False
-        self._said |= {kind}
-        return True
+        return self._news(record.getMessage())
 
     def went_well(self) -> None:
         """What comes next is news again."""
-        if self._said:
-            self._said = frozenset()
+        if self._news.forget():
             structlog.get_logger("affiant").info("spans reach the collector again")
 
     def begin(self) -> None:

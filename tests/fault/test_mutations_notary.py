@@ -22,6 +22,7 @@ WITNESSES = "tests/integration/test_notary_witness.py"
 COSIGNED = "tests/unit/audit/notary/test_cosigning.py"
 BELIEVING = "tests/unit/audit/objects/test_believing.py"
 FOLLOWED, RENEWED = "audit/renewed.py", "tests/unit/audit/test_renewed.py"
+NEWS = "tests/unit/audit/test_news.py"
 SESSIONS = "tests/unit/audit/notary/test_session.py"
 NOTES = "tests/unit/audit/notary/test_noted.py"
 NOTARY_TESTS = "tests/integration/test_notary.py"
@@ -43,6 +44,7 @@ COPIED = (
     "tests/unit/audit/objects/test_bucket.py",
     BELIEVING,
     RENEWED,
+    NEWS,
     WITNESSES,
     NOTARY_TESTS,
     LOCKED,
@@ -179,10 +181,24 @@ MUTATIONS = (
     ),
     Mutation(
         "numbers make another reason",
-        "audit/notary/cosigning.py",
-        '_NUMBER.sub("", reason)',
-        "reason",
+        "audit/news.py",
+        '_NUMBER.sub("", message)',
+        "message",
         SESSIONS,
+    ),
+    Mutation(
+        "every reason is remembered",
+        "audit/news.py",
+        "if len(self._said) > MOST:",
+        "if False:",
+        NEWS,
+    ),
+    Mutation(
+        "a reason that is given again is forgotten",
+        "audit/news.py",
+        "            self._said.pop(kind, None)\n",
+        "",
+        NEWS,
     ),
     Mutation(
         "a store's authorities are read once",
