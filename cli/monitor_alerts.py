@@ -187,15 +187,42 @@ def _others(config: Config, settings: MonitorSettings) -> dict[str, Source]:
 
 
 def _believing(certificate: Path) -> Callable[[], ssl.SSLContext]:
-    """Of a server on this machine: it is the one of the settings, because its certificate is the very one of them."""
+    """Of a server on this machine: it is the one of the settings, because its certificate is the very one of them.
+    While that file is none it is the one before, which the server shows. It may be there later than we are.
+    """
 
-    def context() -> ssl.SSLContext:
-        found = ssl.create_default_context(cafile=certificate)
+    def made() -> ssl.SSLContext:
+        try:
+            found = ssl.create_default_context(cafile=certificate)
+        except OSError as error:
+            raise ConfigError(f"{certificate}: {error.strerror or error}") from error
         found.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
         found.check_hostname = False
         return found
 
+    kept: list[Renewed[ssl.SSLContext]] = []
+
+    def context() -> ssl.SSLContext:
+        if not kept:
+            try:
+                kept.append(Renewed((certificate,), made, _told_of(certificate)))
+            except ConfigError as error:
+                raise OSError(str(error)) from error
+        return kept[0]()
+
     return context
+
+
+def _told_of(certificate: Path) -> Callable[[str | None], None]:
+    def told(why: str | None) -> None:
+        if why is None:
+            say.info("a server's certificate was renewed", certificate=str(certificate))
+        else:
+            say.warning(
+                "a server is believed by its certificate of before: what is in its place is none", why=why
+            )
+
+    return told
 
 
 def _controller(config: Config, settings: MonitorSettings) -> tuple[Sender, ...]:
@@ -225,17 +252,8 @@ def _controller(config: Config, settings: MonitorSettings) -> tuple[Sender, ...]
     pair = (controller.tls_certificate, controller.tls_key)
     files = tuple(config.resolve(each) for each in pair if each is not None)
     # The controller has a renewed certificate at once; and one that is none as little as we have.
-    tls = Renewed(files, lambda: client_tls(config, controller), _told_of_controller)
+    tls = Renewed(files, lambda: client_tls(config, controller), _told_of(files[0]))
     return (Sender(poster(address, token=token, tls=tls)),)
-
-
-def _told_of_controller(why: str | None) -> None:
-    if why is None:
-        say.info("the controller's certificate was renewed")
-    else:
-        say.warning(
-            "the controller is believed by the certificate of before: what is in its place is none", why=why
-        )
 
 
 def _people(config: Config, settings: MonitorSettings) -> tuple[Sender, ...]:

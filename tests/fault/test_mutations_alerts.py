@@ -213,6 +213,13 @@ MUTATIONS = (
         TOLD_OF,
     ),
     Mutation(
+        "metrics of who shows the certificate of before",
+        MONITOR,
+        "        return kept[0]()\n",
+        "        return made()\n",
+        TOLD_OF,
+    ),
+    Mutation(
         "a page through a proxy, or where it is sent",
         EMBEDDED,
         "    plain = direct()\n",
