@@ -29,12 +29,12 @@ THRESHOLD, THRESHOLDS = "monitoring/controller/threshold.py", f"{ON}/test_thresh
 SLOW, BURNT = f"{ON}/test_decide_slo.py", "tests/unit/monitoring/test_burns.py"
 BUDGETS = "tests/unit/monitoring/test_slo.py"
 DAY = "tests/property/test_controller.py"
-RUN = "tests/integration/test_controller.py"
+LOOKS = "tests/integration/test_controller.py"
 FETCHED, TOGETHER = "tests/unit/monitoring/rollout/test_fetched.py", "tests/unit/cli/test_together.py"
 
 COPIED = (
     "audit", "registry", "monitoring", "cli", "tests/__init__.py", "tests/components", ON, DAY, BURNT, BUDGETS,
-    FETCHED, MOVED, TOGETHER, SCRAPED, "tests/unit/monitoring/conftest.py", "tests/conftest.py", RUN,
+    FETCHED, MOVED, TOGETHER, SCRAPED, "tests/unit/monitoring/conftest.py", "tests/conftest.py", LOOKS,
 )  # fmt: skip
 
 MUTATIONS = (
@@ -473,7 +473,7 @@ MUTATIONS = (
         "cli/controller.py",
         '        threads.start("token", door.watch)\n',
         "",
-        f"{RUN} -k without_requests",
+        f"{LOOKS} -k without_requests",
     ),
     Mutation("the end of the one before", TOKEN, "self._monotonic() >= self._before[1]", "False", HEARD),
     Mutation(
@@ -618,7 +618,7 @@ def copy(tmp_path: Path) -> Path:
 @pytest.mark.long
 def test_without_a_mutation_the_tests_pass(copy: Path) -> None:
     """Else the failures below would show nothing."""
-    for tests in (f"{ON} {DAY}", f"{RUN} -k without_requests"):
+    for tests in (f"{ON} {DAY}", f"{LOOKS} -k without_requests"):
         done = run(copy, tests)
         assert done.returncode == 0, done.stdout[-3000:]
 

@@ -88,9 +88,9 @@ MUTATIONS = (
     ),
     Mutation(
         "the gateway's own time is the client's",
-        "service/http.py",
-        "        self._partial = False\n        self._idle_since = None\n",
-        "        self._partial = False\n",
+        "service/connections.py",
+        "        self._idle_since = self._arriving_since = None\n\n    def pause",
+        "        self._arriving_since = None\n\n    def pause",
         CONNECTIONS,
     ),
     Mutation(
