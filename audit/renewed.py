@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from pathlib import Path
 from typing import Final, Generic, TypeVar
 
@@ -14,7 +14,17 @@ T = TypeVar("T")
 
 _AGAIN: Final = 1.0
 """Seconds between two tries of files that are no others than at the last one."""
-_Seen = tuple[tuple[int, int, int], ...]
+
+
+def stamp(path: Path | None) -> Hashable:
+    """What changes when a file's content does, also behind a link that was changed; None when it is not there."""
+    if path is None:
+        return None
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns, found.st_size
 
 
 class Renewed(Generic[T]):
@@ -64,7 +74,7 @@ class Renewed(Generic[T]):
                 self._renew(seen)
             return self._now
 
-    def _renew(self, seen: _Seen) -> None:
+    def _renew(self, seen: Hashable) -> None:
         try:
             self._now = self._make()
         except AuditError as error:
@@ -76,14 +86,5 @@ class Renewed(Generic[T]):
             self._good, self._failed, self._why = seen, seen, ""
             self._tell(None)
 
-    def _look(self) -> _Seen:
-        """What tells files apart, also behind a link that was changed; of one that is not there, nothing."""
-        found = []
-        for path in self._files:
-            try:
-                of = path.stat()
-            except OSError:
-                found.append((0, 0, 0))
-            else:
-                found.append((of.st_ino, of.st_mtime_ns, of.st_size))
-        return tuple(found)
+    def _look(self) -> Hashable:
+        return tuple(map(stamp, self._files))

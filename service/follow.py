@@ -13,6 +13,7 @@ import structlog
 from audit.config import load as load_config
 from audit.errors import AuditError
 from audit.proof.errors import FormatError, NotProved
+from audit.renewed import stamp
 from registry.errors import DigestMismatch, RegistryError
 from registry.runtimes.base import Model
 
@@ -27,17 +28,6 @@ log = structlog.get_logger("affiant.gateway")
 POLL_SECONDS: Final = 0.5
 RETRY_SECONDS: Final = 5.0
 """After a failure that may pass by itself (a store that does not answer), without a change of the file."""
-
-
-def stamp(path: Path | None) -> Hashable:
-    """What changes when a file's content does; None when it is not there."""
-    if path is None:
-        return None
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_ino, found.st_mtime_ns, found.st_size
 
 
 class PlanFollower:

@@ -22,6 +22,7 @@ from audit.config import Config
 from audit.errors import ConfigError
 from audit.journal import Door, Journal
 from audit.proof.encryption import PayloadKey
+from audit.renewed import stamp
 from audit.subjects import read_subject_keys
 from audit.traces.ring import RingWriter, place
 from registry.runtimes import load as load_model
@@ -38,7 +39,7 @@ from .cold import Cold
 from .connections import Bounds, most_connections
 from .debts import Debts
 from .encryption import Encryption
-from .follow import PlanFollower, follow, stamp
+from .follow import PlanFollower, follow
 from .front import Front
 from .journals import close_orphans, open_journal
 from .metrics import JOURNAL_NUMBERS, Metrics, State, exposition

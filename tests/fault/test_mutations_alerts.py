@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fault.mutation import Mutation, assert_caught, copy_code, params, run
+from tests.fault.mutation import Mutation, assert_caught, params, run
 
 pytestmark = pytest.mark.fault
 
@@ -72,7 +72,13 @@ MUTATIONS = (
         "poster(address, token=token, tls=lambda: client_tls(config, controller))",
         TOLD_OF,
     ),
-    Mutation("a file that was changed", "cli/followed.py", "if seen != self._seen:", "if False:", TOLD_OF),
+    Mutation(
+        "a file that was changed",
+        "audit/renewed.py",
+        "            if seen == self._good:",
+        "            if True:",
+        TOLD_OF,
+    ),
     Mutation(
         "where people are now",
         MONITOR,
@@ -249,12 +255,6 @@ MUTATIONS = (
         also=("[:_MOST], quote=False)", "[:_MOST])"),
     ),
 )
-
-
-@pytest.fixture
-def copy(tmp_path: Path) -> Path:
-    """The code and its tests, elsewhere."""
-    return copy_code(tmp_path / "copy", COPIED)
 
 
 @pytest.mark.long
