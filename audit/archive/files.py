@@ -78,9 +78,11 @@ def encode_checkpoints(table: pa.Table) -> bytes:
     return _write(table, Part.CHECKPOINTS)
 
 
-def known_ways(part: Part, table: pa.Table) -> Iterator[bytes]:
-    """The file of these rows as each version of ours writes it with this version of the library, the newest first."""
-    return (_write(table, part, way) for way in ({}, *_EARLIER))
+def earlier_ways(part: Part, table: pa.Table) -> Iterator[bytes]:
+    """The file of these rows as each version of ours before wrote it, with this version of the library, the newest
+    first.
+    """
+    return (_write(table, part, way) for way in _EARLIER)
 
 
 def encode_in_groups(part: Part, table: pa.Table, groups: Sequence[int]) -> bytes:

@@ -19,10 +19,10 @@ from audit.archive import Archive, ArchiveFile, Part
 from audit.archive.files import (
     PARQUET_ERRORS,
     WRITER,
+    earlier_ways,
     encode_checkpoints,
     encode_entries,
     encode_payloads,
-    known_ways,
     open_file,
     read_file,
 )
@@ -264,7 +264,7 @@ class Archived:
             )
         if faults:
             return
-        if writer == WRITER and content not in known_ways(file.part, table):
+        if writer == WRITER and content not in earlier_ways(file.part, table):
             said = "its rows are right, and no version known here writes it so with the library that it names"
             verified.flaw("archive", said, path=file.name)
         else:
