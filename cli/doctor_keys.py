@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from .doctor_checks import Asked
 
 _PUT: Final = "put it there, of mode 0600"
-_PULLING: Final = frozenset({"gateway", "monitor", "controller", "follow", "operator", "auditor"})
+_PULLING: Final = frozenset({"gateway", "monitor", "controller", *rights.CALLERS})
 """Who asks the store of model packages."""
 
 
