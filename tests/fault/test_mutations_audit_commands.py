@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fault.mutation import Mutation, assert_caught, copy_code, params, run
+from tests.fault.mutation import Mutation, assert_caught, params, run
 
 pytestmark = pytest.mark.fault
 
@@ -117,12 +117,6 @@ MUTATIONS = (
         OF_DELAY,
     ),
 )
-
-
-@pytest.fixture
-def copy(tmp_path: Path) -> Path:
-    """The code and the tests."""
-    return copy_code(tmp_path, COPIED)
 
 
 @pytest.mark.long

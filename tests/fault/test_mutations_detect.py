@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fault.mutation import Mutation, assert_caught, copy_code, params, run
+from tests.fault.mutation import Mutation, assert_caught, params, run
 
 pytestmark = [pytest.mark.fault, pytest.mark.timeout(400)]
 
@@ -167,12 +167,6 @@ MUTATIONS = (
         ON_WEIGH,
     ),
 )
-
-
-@pytest.fixture
-def copy(tmp_path: Path) -> Path:
-    """A copy of what the tests of detection need."""
-    return copy_code(tmp_path, COPIED)
 
 
 @pytest.mark.long

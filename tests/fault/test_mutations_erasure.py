@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from .mutation import Mutation, assert_caught, copy_code, params, run
+from .mutation import Mutation, assert_caught, params, run
 
 REWRITE, PLAN, ERASE = "audit/erasure/rewrite.py", "audit/erasure/plan.py", "audit/erasure/erase.py"
 STATEMENT, WORD = "registry/erasure.py", "registry/payload_word.py"
@@ -138,12 +138,6 @@ MUTATIONS = (
         ALL,
     ),
 )
-
-
-@pytest.fixture
-def copy(tmp_path: Path) -> Path:
-    """A copy of what the tests need."""
-    return copy_code(tmp_path, COPIED)
 
 
 @pytest.mark.long

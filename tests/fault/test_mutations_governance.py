@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fault.mutation import Mutation, assert_caught, copy_code, params, run
+from tests.fault.mutation import Mutation, assert_caught, params, run
 
 pytestmark = pytest.mark.fault
 
@@ -887,12 +887,6 @@ MUTATIONS = (
         ON,
     ),
 )
-
-
-@pytest.fixture
-def copy(tmp_path: Path) -> Path:
-    """The code and its tests, elsewhere."""
-    return copy_code(tmp_path / "copy", COPIED)
 
 
 @pytest.mark.long

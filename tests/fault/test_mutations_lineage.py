@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fault.mutation import Mutation, assert_caught, copy_code, params, run
+from tests.fault.mutation import Mutation, assert_caught, params, run
 
 pytestmark = pytest.mark.fault
 
@@ -153,12 +153,6 @@ MUTATIONS = (
     Mutation("not admitted, listed as JSON", COMMAND, "places_told(each.serves, refused)", "places_told(each.serves, ())",
              REJECTED),
 )  # fmt: skip
-
-
-@pytest.fixture
-def copy(tmp_path: Path) -> Path:
-    """The code and its tests, elsewhere."""
-    return copy_code(tmp_path / "copy", COPIED)
 
 
 @pytest.mark.long

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from .mutation import Mutation, assert_caught, copy_code, params, run
+from .mutation import Mutation, assert_caught, params, run
 
 PLAN, DELETION, COMMAND = "audit/retention/plan.py", "registry/deletion.py", "cli/retention.py"
 WORD = "registry/payload_word.py"
@@ -44,12 +44,6 @@ MUTATIONS = (
         ALL,
     ),
 )  # fmt: skip
-
-
-@pytest.fixture
-def copy(tmp_path: Path) -> Path:
-    """A copy of what the tests need."""
-    return copy_code(tmp_path, COPIED)
 
 
 @pytest.mark.long
