@@ -62,7 +62,7 @@ GROUPS: Final[dict[str, Group]] = {
     "gateway": Group("cli.gateway", "Answer predictions, each recorded before it leaves.", "gateway-cpu"),
     "sidecar": Group("cli.sidecar", "Ship the journals of this machine to the log.", "sidecar"),
     "drain": Group("cli.drain", "Ship what is left of journals whose gateway is gone.", "sidecar"),
-    "controller": Group("cli.controller", "Roll back by itself what drifts, with evidence.", "monitoring"),
+    "controller": Group("cli.controller", "Roll back by itself what drifts, with evidence.", "controller"),
     "drift": Group("cli.drift", "How far requests are from the training data.", "monitoring"),
     "monitor": Group("cli.monitor", "Drift and objectives of what was asked and answered.", "monitoring"),
     "notary": Group("cli.notary", "Seal the log, and keep the notary's key.", "notary"),

@@ -17,13 +17,13 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from audit.config import Config, load
 from audit.log import configured_governance_log, configured_log
@@ -57,6 +57,8 @@ services:
 ROLLBACK = "{causes: [prediction, input], cooldown_minutes: 0, maximum_per_day: 5}"
 TOKEN = "controller-token-of-the-tests-0123456789"
 PANE = 256
+OURS: Final = (sys.executable, "-m", "cli.main")
+"""`affiant`, with all that is installed here."""
 
 
 @dataclass
@@ -196,9 +198,9 @@ class Site:
             yield page
 
     @contextmanager
-    def real_monitor(self) -> Iterator[Process]:
+    def real_monitor(self, program: Sequence[str] = OURS) -> Iterator[Process]:
         """`affiant monitor`, once it has evidence that pages."""
-        program = [sys.executable, "-m", "cli.main", "monitor", *self.config]
+        program = [*program, "monitor", *self.config]
         process = Process(program, log=self.directory / "monitor.log", cwd=Path.cwd())
 
         def pages() -> bool:
@@ -215,9 +217,9 @@ class Site:
         finally:
             process.stop()
 
-    def controller(self, port: int | None = None) -> Running:
+    def controller(self, port: int | None = None, program: Sequence[str] = OURS) -> Running:
         """The process."""
-        return Running(self, port or self.port)
+        return Running(self, port or self.port, program)
 
 
 class Page:
@@ -258,12 +260,12 @@ class Page:
 class Running(Component):
     """`affiant controller run`."""
 
-    def __init__(self, site: Site, port: int) -> None:
+    def __init__(self, site: Site, port: int, program: Sequence[str] = OURS) -> None:
         self.site, self.port = site, port
         settings = site.directory / f"affiant-{port}.toml"
         text = (site.directory / "affiant.toml").read_text()
         settings.write_text(text.replace(f"\nport = {site.port}\n", f"\nport = {port}\n"))
-        program = [sys.executable, "-m", "cli.main", "controller", "run", "--config", str(settings)]
+        program = [*program, "controller", "run", "--config", str(settings)]
         self.process = Process(program, log=site.directory / f"controller-{port}.log", cwd=Path.cwd())
 
     def start(self) -> Self:

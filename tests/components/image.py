@@ -29,20 +29,29 @@ run(sys.argv[3:])
 """
 
 
+def in_image(requirements: str, modules: Sequence[str]) -> list[str]:
+    """`affiant`, as the beginning of a command line; to be run where the packages of this checkout are found.
+
+    Args:
+        requirements: which file, by its name without `.txt`.
+        modules: what the command needs elsewhere, such as where its log is on Kafka: it is imported first.
+    """
+    locked = ROOT / "requirements" / f"{requirements}.txt"
+    return [sys.executable, "-P", "-c", _RUN, str(locked), ",".join(modules)]
+
+
 def run_in_image(
     requirements: str, modules: Sequence[str], arguments: Sequence[str | Path], env: Mapping[str, str]
 ) -> subprocess.CompletedProcess[str]:
     """`affiant` with these arguments.
 
     Args:
-        requirements: which file, by its name without `.txt`.
-        modules: what the command needs elsewhere, such as where its log is on Kafka: it is imported first.
+        requirements, modules: as `in_image` has them.
         arguments: of the command.
         env: all that it is told of, beside where our code is.
     """
-    locked = ROOT / "requirements" / f"{requirements}.txt"
     return subprocess.run(
-        [sys.executable, "-P", "-c", _RUN, locked, ",".join(modules), *arguments],
+        [*in_image(requirements, modules), *arguments],
         cwd=ROOT, capture_output=True, text=True, check=False,
         env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), **env},
     )  # fmt: skip

@@ -26,7 +26,7 @@ TARGETS: Final = {
     "sidecar": ("sidecar", "sidecar", SidecarSettings().metrics_port),
     "notary": ("notary", "notary", NotarySettings().metrics_port),
     "monitor": ("monitoring", "monitor", MonitorSettings().metrics_port),
-    "controller": ("monitoring", "controller", ControllerSettings().port),
+    "controller": ("controller", "controller", ControllerSettings().port),
 }
 """Target: its set of requirements, the component that it runs, and where that listens."""
 SETS: Final = {**{target: wanted for target, (wanted, _, _) in TARGETS.items()}, "auditor": "auditor"}

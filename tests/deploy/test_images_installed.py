@@ -19,7 +19,8 @@ SETS: Final = {
     "gateway-cpu": ("gateway",),
     "sidecar": ("sidecar",),
     "notary": ("notary",),
-    "monitoring": ("monitor", "controller"),
+    "monitoring": ("monitor",),
+    "controller": ("controller",),
     "auditor": (),
 }
 """What is installed, and the components that must run by it."""

@@ -152,7 +152,7 @@ MUTATIONS = (
     check("a loop of wrong settings", "cli/every.py", "told is None or told.code == USAGE", "told is None", EVERY),
     check("a loop that ends with a package", "cli/every.py", "if end.exit_code == USAGE:", "if end.exit_code:", EVERY, short=True),
     check("a file that says it went well", "cli/every.py", "                once()\n                _touched(touch)\n", "                _touched(touch)\n                once()\n", EVERY),
-    check("an image without templates", "requirements/monitoring.txt", "jinja2==", "jinja==", IN_THE_IMAGE),
+    check("an image without templates", "requirements/controller.txt", "jinja2==", "jinja==", IN_THE_IMAGE),
     # ---------------------------------------------------------------- of a release that is there
     check("one pod at the switch", f"{CHART}/autoscaling.yaml", "{{- $live.spec.replicas | int64 -}}", "", f"{SCALING}::test_who_is_switched_to_an_autoscaler_stays_as_many", short=True),
     check("a manifest that says no more", f"{CHART}/autoscaling.yaml", "{{- if not . -}}\nannotations:", "{{- if true -}}\nannotations:", f"{SCALING}::test_who_is_switched_to_an_autoscaler_stays_as_many"),

@@ -29,7 +29,11 @@ from tests.components.alertmanager import Alertmanager
 from tests.components.approvals import affiant
 from tests.components.controlled import PANE, TOKEN, Site
 from tests.components.controller import KEYS, put
+from tests.components.image import in_image
 from tests.components.receded import Receded
+
+OF_A_CLUSTER = ("audit.log.kafka", "registry.stores.oci", "registry.stores.mlflow")
+"""What both need there, and not on the log in a directory of these tests."""
 
 
 @pytest.fixture
@@ -252,7 +256,10 @@ def test_a_well_formed_lie_does_nothing(site: Site) -> None:
 
 @pytest.mark.prometheus
 def test_real_alertmanager_and_monitor_and_an_auditor(site: Site) -> None:
-    """The token is out of the same file; the evidence is the monitor's, counted from the same log."""
+    """The token is out of the same file; the evidence is the monitor's, counted from the same log.
+
+    Monitor and controller have what their images have, and nothing else: a library that is missing there is missing here.
+    """
     import urllib.request
 
     receiver = {
@@ -271,7 +278,8 @@ def test_real_alertmanager_and_monitor_and_an_auditor(site: Site) -> None:
         "repeat_interval": "1m",
     }  # fmt: skip
     manager = Alertmanager(site.directory / "alertmanager", {"route": route, "receivers": [receiver]})
-    with site.real_monitor(), site.controller() as controller, manager:
+    monitor, decides = in_image("monitoring", OF_A_CLUSTER), in_image("controller", OF_A_CLUSTER)
+    with site.real_monitor(monitor), site.controller(program=decides) as controller, manager:
         alert = site.alert()
         body = json.dumps([{"labels": alert["labels"], "annotations": alert["annotations"]}]).encode()
         request = urllib.request.Request(

@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 EXTRAS = [
     "gateway-cpu", "gateway-gpu", "sidecar", "notary", "auditor",
-    "monitoring", "reports", "dashboards", "registry", "gates", "signing",
+    "monitoring", "controller", "reports", "dashboards", "registry", "gates", "signing",
 ]  # fmt: skip
 SETS = [*EXTRAS, "verify", "demo", "dev"]
 FILES = [*SETS, "build", "uv"]
@@ -129,11 +129,18 @@ def test_the_locked_versions_are_those_asked_for(extra: str, python: str) -> Non
         assert requirement.specifier.contains(found[name], prereleases=True), (name, found[name])
 
 
-@pytest.mark.parametrize("component", ["sidecar", "notary", "auditor", "monitoring"])
+@pytest.mark.parametrize("component", ["sidecar", "notary", "auditor", "monitoring", "controller"])
 def test_components_without_a_model_install_no_model_library(component: str) -> None:
     """The sidecar above all: no BentoML, no XGBoost, no ONNX Runtime beside the record."""
     for python in PYTHONS:
         assert not MODEL_LIBRARIES & set(installed_by(component, python))
+
+
+def test_who_decides_brings_no_statistics_library() -> None:
+    """The monitor's are for what it counts; the controller asks it, and counts by itself what a rollback stands on."""
+    for python in PYTHONS:
+        assert {"river", "scipy"} <= set(installed_by("monitoring", python))
+        assert not {"river", "scipy"} & set(installed_by("controller", python))
 
 
 def test_the_two_gateways_are_declared_conflicting() -> None:

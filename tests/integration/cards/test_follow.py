@@ -83,7 +83,7 @@ def test_the_controller_s_image_has_what_they_need(house: House, command: tuple[
     """The chart runs them by it: cards are drawn anew, and MLflow is asked, which is away here."""
     assert house.sign("approve", "dan", "legal").code == 0
     away = {"HOME": str(house.directory), "MLFLOW_TRACKING_URI": f"http://{HOST}:{free_port()}"}
-    done = run_in_image("monitoring", OF_A_CLUSTER, [*command, *house.config], away)
+    done = run_in_image("controller", OF_A_CLUSTER, [*command, *house.config], away)
     assert done.returncode == code, done.stdout + done.stderr
     if command[0] == "card":
         assert "1 package with cards; 1 rewritten" in done.stdout
