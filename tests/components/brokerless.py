@@ -31,8 +31,10 @@ ASKED: dict[str, Callable[[KafkaLog], object]] = {
 
 
 def _held() -> set[str]:
-    """This process's descriptors, and its threads. A connection that is given up while it is begun leaves its
-    socket to the collector."""
+    """This process's descriptors, and its threads.
+
+    A connection that is given up while it is begun leaves its socket to the collector.
+    """
     gc.collect()
     descriptors = {f"descriptor {each.name}" for each in Path("/proc/self/fd").iterdir()}
     return descriptors | {f"thread {each.ident} {each.name}" for each in threading.enumerate()}

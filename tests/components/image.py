@@ -46,7 +46,8 @@ def run_in_image(
     """`affiant` with these arguments.
 
     Args:
-        requirements, modules: as `in_image` has them.
+        requirements: as `in_image` has them.
+        modules: likewise.
         arguments: of the command.
         env: all that it is told of, beside where our code is.
     """

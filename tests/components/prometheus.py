@@ -47,7 +47,7 @@ class Prometheus(Component):
         interval: str = INTERVAL,
         port: int | None = None,
     ) -> None:
-        """Nothing runs yet. `directory` is empty or this server's own; addresses are host:port."""
+        """Nothing runs yet. `directory` is empty or this server's own; addresses are host:port, or https://host:port."""
         self.port = port or free_port()
         self._directory = directory.absolute()
         self._config = self._directory / "prometheus.yml"
@@ -95,9 +95,9 @@ class Prometheus(Component):
         self.process.wait_until(self._scraped, what="a scrape of each target")
         return self
 
-    def retarget(self, targets: Sequence[str] | Mapping[str, Sequence[str]]) -> None:
-        """Scrape these from now on."""
-        self._scrape(targets)
+    def retarget(self, targets: Sequence[str] | Mapping[str, Sequence[str]], ca: Path | None = None) -> None:
+        """Scrape these from now on. `ca`: whom it believes where an address begins with https."""
+        self._scrape(targets, ca)
         self.reload()
 
     def reload(self) -> None:
@@ -146,10 +146,11 @@ class Prometheus(Component):
         """SIGTERM."""
         self.process.stop()
 
-    def _scrape(self, targets: Sequence[str] | Mapping[str, Sequence[str]]) -> None:
+    def _scrape(self, targets: Sequence[str] | Mapping[str, Sequence[str]], ca: Path | None = None) -> None:
         jobs = targets if isinstance(targets, Mapping) else {"test": targets}
+        believed = {} if ca is None else {"tls_config": {"ca_file": str(ca.absolute())}}
         self._content["scrape_configs"] = [
-            {"job_name": name, "static_configs": [{"targets": [*addresses]}]}
+            {"job_name": name, "static_configs": [_static(each) for each in addresses], **believed}
             for name, addresses in jobs.items()
             if addresses
         ]
@@ -159,13 +160,19 @@ class Prometheus(Component):
 
     def _scraped(self) -> bool:
         targets = self._get("targets", {"state": "active"})["activeTargets"]
-        wanted = sum(len(each["static_configs"][0]["targets"]) for each in self._content["scrape_configs"])
+        wanted = sum(len(each["static_configs"]) for each in self._content["scrape_configs"])
         return len(targets) == wanted and all(each["health"] != "unknown" for each in targets)
 
     def _get(self, path: str, given: Mapping[str, str]) -> Any:
         address = f"{self.url}/api/v1/{path}?{urllib.parse.urlencode(given)}"
         with urllib.request.urlopen(address, timeout=10) as answer:
             return json.load(answer)["data"]
+
+
+def _static(address: str) -> dict[str, Any]:
+    """A target with its scheme: one job may have both."""
+    scheme, _, host = address.rpartition("://")
+    return {"targets": [host], "labels": {"__scheme__": scheme or "http"}}
 
 
 def promtool(*arguments: str | Path, debian: bool = False) -> subprocess.CompletedProcess[str]:

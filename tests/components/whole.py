@@ -38,7 +38,7 @@ from tests.components.process import Process, wait_until
 from tests.components.prometheus import Prometheus
 from tests.components.webhook import Exporter
 
-_POLICY: Final = f"""{ROLLBACK}
+ROLLS_BACK: Final = f"""{ROLLBACK}
     slo: {{errors: 0.01, refusals: 0.05, p99_milliseconds: 40, confidence: {{at_least: 0.8, share: 0.5}}}}
     canary: {{maximum_weight: 0.2, rollout: {{}}}}
     performance:
@@ -50,7 +50,7 @@ _POLICY: Final = f"""{ROLLBACK}
     live_fairness:
       attributes: [{{column: a, edges: [0.5]}}, {{column: nobody}}]
       minimum_group: 5"""
-POLICY: Final = parse_policy(TEMPLATE.format(rollback=_POLICY).encode(), "policy.yaml")
+POLICY: Final = parse_policy(TEMPLATE.format(rollback=ROLLS_BACK).encode(), "policy.yaml")
 """The one in force."""
 _NONE: Final[Mapping[str, str]] = {}
 _PARTS: Final = ("gateway", "sidecar", "notary")
@@ -65,7 +65,7 @@ class Whole:
     """Up between `with` and its end."""
 
     def __init__(self, directory: Path) -> None:
-        self.site = Site.build(directory / "site", _POLICY)
+        self.site = Site.build(directory / "site", ROLLS_BACK)
         self._collector = Collector(directory / "collector")
         self.ports = {part: free_port() for part in _PARTS}
         with (self.site.directory / "affiant.toml").open("a") as settings:
@@ -84,9 +84,9 @@ class Whole:
         addresses = {
             **self.ports, "monitor": self.site.monitor_port, "controller": self.site.port
         }  # fmt: skip
-        targets = {f"affiant-{part}": [f"{HOST}:{port}"] for part, port in addresses.items()}
-        targets["affiant-textfile"] = [self._audited.address]
-        self.server = Prometheus(directory / "prometheus", targets=targets, rules=[rules])
+        self.targets = {f"affiant-{part}": [f"{HOST}:{port}"] for part, port in addresses.items()}
+        self.targets["affiant-textfile"] = [self._audited.address]
+        self.server = Prometheus(directory / "prometheus", targets=self.targets, rules=[rules])
         self._ended = threading.Event()
         self._client = threading.Thread(target=self._ask_on, daemon=True)
         self._open = contextlib.ExitStack()

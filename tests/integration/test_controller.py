@@ -258,7 +258,7 @@ def test_a_well_formed_lie_does_nothing(site: Site) -> None:
 def test_real_alertmanager_and_monitor_and_an_auditor(site: Site) -> None:
     """The token is out of the same file; the evidence is the monitor's, counted from the same log.
 
-    Monitor and controller have what their images have, and nothing else: a library that is missing there is missing here.
+    Monitor and controller have what their images have, and nothing else: what is missing there is missing here.
     """
     import urllib.request
 
