@@ -11,13 +11,13 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from harness import beside, cli, governed, lineage, machine
+from harness import beside, cli, governed, lineage, machine, swaps
 from harness.report import Bar, Report
 from rich.console import Console
 from rich.table import Table
 
 Measured = tuple[list[dict[str, Any]], list[Bar]]
-PARTS = ("judging", "admission", "beside", "swaps", "lineage")
+PARTS = ("judging", "admission", "beside", "swaps", "kafka", "lineage")
 
 
 def options() -> argparse.Namespace:
@@ -54,7 +54,10 @@ def measure(run: cli.Run) -> Report:
                 (run.options.server_core, run.options.client_core),
                 told,
             ),
-            "swaps": lambda: governed.swaps(run.directory / "swaps", 10 if quick else 100, told),
+            "swaps": lambda: swaps.swaps(run.directory / "swaps", 10 if quick else 100, told),
+            "kafka": lambda: swaps.swaps_over_kafka(
+                run.directory / "kafka", 10 if quick else 100, run.options.client_core, told
+            ),
             "lineage": lambda: lineage.measure(run.directory / "lineage", entries, packages, records, told),
         }
         for name in PARTS:

@@ -1,26 +1,20 @@
-"""What governance costs where it is enforced: publishing and judging, admission at a load, and swaps under load."""
+"""What governance costs where it is enforced: publishing and judging, and admission at a load."""
 
 from __future__ import annotations
 
-import http.client
 import statistics
 import sys
-import threading
 import time
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Self
-
-import numpy as np
+from typing import Any
 
 from harness.lineage import Key, Memory, policy_of, statements, write
 from harness.ours import ROOT
-from harness.packages import CREDIT, TARGET, body_of_credit, package_of
-from harness.ports import free_ports
-from harness.processes import BenchError, Process
+from harness.packages import CREDIT, TARGET, package_of
+from harness.processes import BenchError
 from harness.report import Bar
 
 if str(ROOT) not in sys.path:
@@ -30,6 +24,7 @@ from random import Random
 
 import yaml
 
+from audit.log.base import Log
 from audit.log.local import LocalLog
 from audit.proof.dsse import key_id
 from registry.approvals.root import KeyModel, RoleModel, RootModel, sign_root
@@ -38,7 +33,6 @@ from registry.gates.base import Datasets
 from registry.gates.run import run_gates
 from registry.policy import Policy, load_policy
 from registry.statement import APPROVAL, GATES, POLICY, encode
-from registry.stores import LayoutStore
 from registry.table import read_table, table_of
 from service.admitted import Admission
 from service.settings import PlanSettings
@@ -81,7 +75,7 @@ class House:
     key: Key = field(default_factory=Key)
 
     def __post_init__(self) -> None:
-        self.directory.mkdir(parents=True)
+        self.directory.mkdir(parents=True, exist_ok=True)
         name = key_id(self.key.public_key)
         keys = {name: KeyModel(public=self.key.public_key.hex(), person="ann")}
         roles = {role: RoleModel(keys=[name], threshold=1) for role in ROLES}
@@ -97,7 +91,7 @@ class House:
         return policy_of(self.services)
 
     @property
-    def log(self) -> LocalLog:
+    def log(self) -> Log:
         """Its governance log, where a gateway looks for it."""
         return LocalLog(self.directory / "data" / "log-governance", "affiant-governance")
 
@@ -177,104 +171,6 @@ def admission(directory: Path, entries: int, told: Told) -> Measured:
 def _must(found: Any, plan: tuple[PlanSettings, ...]) -> None:
     if found.entries != plan:
         raise BenchError(f"not admitted: {found.refused}")
-
-
-def swaps(directory: Path, count: int, told: Told) -> Measured:
-    """Deployments under load: how long until it answers, and whether anybody was turned away."""
-    told("starting a governed gateway")
-    house = House(directory)
-    store = LayoutStore(directory / "data" / "store")
-    digests = [store.push(package_of(seed)) for seed in (1, 2)]
-    for digest in digests:
-        house.approve(digest)
-    last = house.deploy(digests[0], None)
-    (port,) = free_ports(1)
-    (directory / "affiant.toml").write_text(
-        f'[data]\ndirectory = "data"\n[gateway]\nport = {port}\n[governance]\nroot = "root.json"\n'
-        '[journal]\nfree_after = "acknowledged"\n'
-    )
-    argv = [sys.executable, "-P", "-m", "cli.main", "gateway", "--config", str(directory / "affiant.toml")]
-    process = Process.start("governed gateway", argv, core=None, log=directory / "gateway.log", cwd=directory)
-    try:
-        process.wait_until(f"http://127.0.0.1:{port}/readyz")
-        took = []
-        with Load(port) as load:
-            for number in range(count):
-                told(f"swap {number + 1} of {count}")
-                digest = digests[(number + 1) % 2]
-                began = time.perf_counter()
-                last = house.deploy(digest, last)
-                load.wait_for(digest)
-                took.append(time.perf_counter() - began)
-    finally:
-        process.stop()
-    p99 = float(np.quantile(took, 0.99))
-    rows = [
-        {"what": f"{count} swaps under load", "p50_s": round(statistics.median(took), 2), "p99_s": round(p99, 2),
-         "answers": sum(load.statuses.values()), "failed": load.failed}
-    ]  # fmt: skip
-    return rows, [
-        Bar("from signing a deployment to the first answer by it, p99 in s", p99, "<", 2.0),
-        Bar(f"requests that failed over {count} swaps", load.failed, "≤", 0.0),
-    ]
-
-
-class Load:
-    """Threads that ask without a pause."""
-
-    def __init__(self, port: int) -> None:
-        self._body = body_of_credit()
-        self._port = port
-        self._stop = threading.Event()
-        self._seen = threading.Condition()
-        self._newest = ""
-        self.statuses: Counter[int] = Counter()
-        self.broken = 0
-        self._threads = [threading.Thread(target=self._ask) for _ in range(THREADS)]
-
-    @property
-    def failed(self) -> int:
-        """Answers that were none of the model's, and connections that broke."""
-        return self.broken + sum(count for status, count in self.statuses.items() if status != 200)
-
-    def __enter__(self) -> Self:
-        for each in self._threads:
-            each.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        for each in self._threads:
-            each.join()
-
-    def wait_for(self, digest: str) -> None:
-        """Until some answer is that package's."""
-        with self._seen:
-            if not self._seen.wait_for(lambda: self._newest == digest, 30):
-                raise BenchError(f"{digest} did not answer within 30 s")
-
-    def _ask(self) -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=30)
-        while not self._stop.is_set():
-            try:
-                status, digest = self._one(connection)
-            except OSError:
-                self.broken += 1
-                connection.close()
-                continue
-            with self._seen:
-                self.statuses[status] += 1
-                if digest != self._newest:
-                    self._newest = digest
-                    self._seen.notify_all()
-
-    def _one(self, connection: http.client.HTTPConnection) -> tuple[int, str]:
-        connection.request(
-            "POST", "/v1/models/credit:predict", self._body, {"Content-Type": "application/json"}
-        )
-        answer = connection.getresponse()
-        answer.read()
-        return answer.status, answer.getheader("affiant-model", "")
 
 
 def _timed(action: Callable[[], Any]) -> tuple[float, float]:
