@@ -116,6 +116,8 @@ class Records:
             ObjectsUnavailable, IndexUnusable, KeyRefused: as they say.
         """
         self.heads = newest(self.trees, self.topics)
+        if self.index.is_up_to(self.archive, self.heads):
+            return []
         missing = self.index.missing(self.archive, self.heads)
         return self.index.update(self.archive, self.heads, progress(missing) if missing else lambda _: None)
 

@@ -113,6 +113,24 @@ class Tables:
         except (duckdb.CatalogException, duckdb.BinderException):
             return []  # a new file, or somebody else's
 
+    def _seen(self) -> str | None:
+        """What `_see` was told last; None: nothing."""
+        import duckdb
+
+        try:
+            found = self._rows("SELECT state FROM seen")
+        except duckdb.CatalogException:
+            return None  # never told, or made by an earlier version
+        return found[0][0] if found else None
+
+    def _see(self, state: str | None) -> None:
+        """Keep what tells of what the rows are. None: that is not known any more."""
+        with self._transaction():
+            self._connection.execute("CREATE TABLE IF NOT EXISTS seen (state VARCHAR)")
+            self._connection.execute("DELETE FROM seen")
+            if state is not None:
+                self._connection.execute("INSERT INTO seen VALUES (?)", [state])
+
     def _create(self) -> None:
         with suppress(PermissionError):  # another's, which an earlier version made
             self._path.chmod(0o600)

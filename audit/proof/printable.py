@@ -26,4 +26,8 @@ def printable_json(text: str) -> str:
 
     JSON itself escapes only what is below a space, and a terminal is steered by others as well.
     """
-    return "".join(each if each == "\n" or each.isprintable() else json.dumps(each)[1:-1] for each in text)
+    return "\n".join(line if line.isprintable() else _escaped(line) for line in text.split("\n"))
+
+
+def _escaped(line: str) -> str:
+    return "".join(each if each.isprintable() else json.dumps(each)[1:-1] for each in line)

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from audit.auditor.index import Index
 from audit.auditor.query import Search
 from audit.auditor.records import Records, newest
 from audit.config import load
-from audit.errors import ConfigError, IndexUnusable, NoSuchRecord, QueryRefused
+from audit.errors import ConfigError, IndexUnusable, NoSuchRecord, ObjectsUnavailable, QueryRefused
 from audit.notary.keys import FileKey
 from audit.proof.checkpoint import Checkpoint, open_checkpoint, sign_checkpoint
 from audit.proof.errors import FormatError
@@ -102,9 +103,13 @@ def test_it_is_brought_up_and_never_holds_an_offset_twice(world, made, tmp_path:
             return archive.rows(file, columns)
 
     told: list[int] = []
+    before: int | None = None
     with Index(tmp_path / "index", trees.trust.name) as index:
         for known in (0, files[0].end, files[-1].end, files[-1].end):
+            assert index.is_up_to(Behind(known), heads) == (known == before)
             index.update(Behind(known), heads, told.append)
+            assert index.is_up_to(Behind(known), heads)
+            before = known
             rows = index._rows('SELECT count(*), count(DISTINCT "offset"), sum(archived::INT) FROM entries')
             assert rows == [(SIZE, SIZE, known)]
     assert sum(told) == SIZE + files[-1].end
@@ -130,6 +135,26 @@ def test_an_update_that_dies_leaves_what_was_whole(world, tmp_path: Path) -> Non
             index.update(archive, heads, progress)
         index.update(archive, heads)
         assert count(index) == SIZE
+
+
+def test_what_is_up_to_one_head_is_not_up_to_another(index, world) -> None:
+    """Nor one that has died on the way to another, when the first is there again: a store that was put back."""
+    trees, archive, heads = world
+    ((tree, head),) = heads.items()
+    earlier = replace(head.opened.checkpoint, size=head.size - 1)
+    behind = {tree: replace(head, opened=replace(head.opened, checkpoint=earlier))}
+    assert index.is_up_to(archive, heads)
+    assert not index.is_up_to(archive, behind)
+
+    class Dies(Archive):
+        def marks(self, part: Part, topic: bytes, partition: int) -> dict[ArchiveFile, str]:
+            raise ObjectsUnavailable("gone")
+
+    with pytest.raises(ObjectsUnavailable):
+        index.update(Dies(trees.objects), behind)
+    assert not index.is_up_to(archive, heads)
+    index.update(archive, heads)
+    assert index.is_up_to(archive, heads)
 
 
 @pytest.mark.parametrize(
@@ -352,6 +377,7 @@ def test_a_damaged_file_of_the_archive_hides_no_record(made, tmp_path: Path) -> 
     pq.write_table(table.slice(1), paths[1], store_schema=False)
     with Index(tmp_path / "index", trees.trust.name) as index:
         wrong = index.update(archive, heads)
+        assert not index.is_up_to(archive, heads)  # or it would be said once, and never again
         assert [str(paths[at].name) in wrong[at] for at in range(2)] == [True, True]
         assert len(wrong) == 2
         assert count(index) == SIZE
@@ -390,10 +416,12 @@ def test_what_a_forger_put_into_the_archive_goes_when_it_is_put_right(made, tmp_
                 path,
                 store_schema=False,
             )
+            assert not index.is_up_to(archive, heads)
             assert index.update(archive, heads) == []
             assert [index.select(everything), index.select(checkpoints)] != [right, heads_there]
             path.write_bytes(content)
             os.utime(path, ns=(about.st_atime_ns, about.st_mtime_ns))
+            assert not index.is_up_to(archive, heads)
             assert index.update(archive, heads) == []
             assert [index.select(everything), index.select(checkpoints)] == [right, heads_there]
 
