@@ -144,6 +144,7 @@ class Seen:
         now.write(self._path)
         self._view, self._looked = view, looked
         self._tell(known.clock - clock)
+        view.ledger.prepare()
         return view.ledger, replace(now, clock=max(clock, known.clock))
 
     def _tell(self, behind: float) -> None:

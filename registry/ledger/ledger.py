@@ -203,6 +203,14 @@ class Ledger:
             self._done(DATA_DEPRECATION)
         return self._deprecated
 
+    def prepare(self) -> None:
+        """Fold what every verdict is made of: when it is said, and not while a load waits for its verdict.
+
+        A statement about data takes a signature's check, and all of them are checked for the first package that is
+        judged after a start.
+        """
+        _ = self.policy, self.deprecated
+
     def about(self, digest: str) -> list[Said]:
         """The statements about a package in the log's order, their signatures checked."""
         return [each for each in self._known(self.index.about(digest)) if digest in each.subjects]

@@ -306,6 +306,13 @@ MUTATIONS = (
         f"{ON}/test_admission.py",
     ),
     Mutation(
+        "a load waits for what was said of data",
+        SEEN,
+        "        view.ledger.prepare()\n",
+        "",
+        f"{ON}/test_admitted.py",
+    ),
+    Mutation(
         "a rejection of who signs for live alone, of a certificate",
         AGAINST,
         "*(live.signers if live is not None else ())",

@@ -21,7 +21,7 @@ from audit.log.frames import encode_frame, frames
 from audit.show import walk
 from registry.approvals.root import KeyModel
 from registry.errors import NotAdmitted
-from registry.ledger import Ledger
+from registry.ledger import Ledger, ledger
 from registry.lineage.deprecation import encode_deprecation
 from registry.policy import parse_policy
 from registry.statement import REJECTION, REVOCATION, append
@@ -423,6 +423,33 @@ def test_nothing_new_is_deployed_that_was_made_of_deprecated_data(approved: Any,
     approved.clock += 1
     deprecate(False)
     assert running.admit(plan(OTHER)) == (plan(OTHER), ())
+
+
+def test_what_is_said_of_data_is_checked_before_a_load_waits(
+    approved: Any, gateway: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At a start, and when it is said: not with the first package that is judged."""
+    first = gateway()
+    first.admit(plan(GOOD))
+    first.served(plan(GOOD))
+    body = encode_deprecation("sha256:" + "12" * 32, "no consent", "cyd", approved.clock, deprecated=True)
+    checked: set[int] = set()
+    said_in = ledger.said_in
+
+    def noted(entries: Any, keys: Any = ()) -> Any:
+        some = list(entries)
+        checked.update(each.offset for each in some)
+        return said_in(some, keys)
+
+    monkeypatch.setattr(ledger, "said_in", noted)
+    reader = approved.log.reader()
+    offset = reader.bounds(0)[1]
+    reader.close()
+    append(Governance(approved.log, approved.keys["cyd"]), [body])
+    for running in (first, gateway()):
+        checked.clear()
+        assert running.admit(plan(GOOD)) == (plan(GOOD), ())
+        assert offset in checked
 
 
 def test_an_event_of_a_key_that_came_later_does_not_come_back(approved: Any, gateway: Any) -> None:
