@@ -23,6 +23,7 @@ RUNTIMES = "tests/unit/registry/test_runtimes.py"
 STORE = "tests/integration/test_store_conformance.py"
 RECEIPTS = "tests/unit/service/test_receipts.py"
 CANARY = "tests/integration/test_gateway_canary.py"
+SHARES = "tests/integration/test_gateway_shares.py"
 SUBJECTS = "tests/integration/test_subjects.py"
 PSEUDONYMS = "tests/unit/audit/test_subjects.py"
 COPIED = (
@@ -265,6 +266,13 @@ MUTATIONS = (
         "if gate.in_work > gate.max_queue:",
         "if gate.in_work < 0:",
         f"{PATH} -k max_queue",
+    ),
+    Mutation(
+        "a shadow that is shown everything",
+        "service/shadow.py",
+        "            if point >= served.weight:\n",
+        "            if False:\n",
+        SHARES,
     ),
     Mutation(
         "no bound of what a shadow is shown",
