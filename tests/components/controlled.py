@@ -13,6 +13,7 @@ import atexit
 import http.client
 import json
 import shutil
+import ssl
 import sys
 import tempfile
 import threading
@@ -105,6 +106,12 @@ class Site:
         values = [site.traffic.value(site.traffic.rows(1) + 4) for _ in range(6 * PANE)]
         local_log(directory / "data" / "log", values)
         return site
+
+    def say(self, **settings: Any) -> None:
+        """More of the table [controller], for the controllers that are made after it."""
+        file = self.directory / "affiant.toml"
+        lines = "".join(f"{name} = {json.dumps(str(value))}\n" for name, value in settings.items())
+        file.write_text(file.read_text().replace("[controller]\n", f"[controller]\n{lines}"))
 
     def copy(self, directory: Path) -> Self:
         """The same, elsewhere: what is done to it is not done to this one."""
@@ -262,6 +269,8 @@ class Running(Component):
 
     def __init__(self, site: Site, port: int, program: Sequence[str] = OURS) -> None:
         self.site, self.port = site, port
+        self.tls: ssl.SSLContext | None = None
+        """By which it is asked; None: in the clear."""
         settings = site.directory / f"affiant-{port}.toml"
         text = (site.directory / "affiant.toml").read_text()
         settings.write_text(text.replace(f"\nport = {site.port}\n", f"\nport = {port}\n"))
@@ -285,6 +294,8 @@ class Running(Component):
     ) -> tuple[int, bytes]:
         """Status and body."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        if self.tls is not None:
+            connection = http.client.HTTPSConnection("127.0.0.1", self.port, timeout=10, context=self.tls)
         try:
             headers = {} if token is None else {"Authorization": f"Bearer {token}"}
             connection.request(method, path, body, headers)

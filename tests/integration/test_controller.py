@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import ssl
 import threading
 import time
+import urllib.request
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -24,13 +26,17 @@ from monitoring.controller.review import review
 from monitoring.controller.run import Controller
 from monitoring.controller.said import because_of
 from registry.deployment import Deployment, encode_deployment
+from registry.statement import RETRAINING, read
 from registry.stores import configured_store
 from tests.components.alertmanager import Alertmanager
 from tests.components.approvals import affiant
+from tests.components.certificates import Authority, Pem
 from tests.components.controlled import PANE, TOKEN, Site
 from tests.components.controller import KEYS, put
 from tests.components.image import in_image
+from tests.components.process import wait_until
 from tests.components.receded import Receded
+from tests.components.webhook import Receiver
 
 OF_A_CLUSTER = ("audit.log.kafka", "registry.stores.oci", "registry.stores.mlflow")
 """What both need there, and not on the log in a directory of these tests."""
@@ -254,38 +260,100 @@ def test_a_well_formed_lie_does_nothing(site: Site) -> None:
     assert site.live() == site.second
 
 
+def manager_of(site: Site, url: str, http: dict[str, Any], name: str = "alertmanager") -> Alertmanager:
+    """One that tells the controller of everything at once. `http`: how it comes to its door; `name`: of its folder."""
+    receiver = {"name": "controller", "webhook_configs": [{"url": url, "http_config": http}]}
+    route = {
+        "receiver": "controller", "group_by": ["service"], "group_wait": "0s", "group_interval": "1s",
+        "repeat_interval": "1m",
+    }  # fmt: skip
+    return Alertmanager(site.directory / name, {"route": route, "receivers": [receiver]})
+
+
+def tell(manager: Alertmanager, alert: dict[str, Any]) -> None:
+    """As Prometheus does."""
+    body = json.dumps([{"labels": alert["labels"], "annotations": alert["annotations"]}]).encode()
+    request = urllib.request.Request(
+        f"{manager.url}/api/v2/alerts", body, {"Content-Type": "application/json"}
+    )
+    urllib.request.urlopen(request, timeout=10).close()
+
+
+@pytest.mark.prometheus
+def test_a_real_alertmanager_comes_in_by_its_certificate(site: Site) -> None:
+    """Of the authority that the settings name. Without one, or with another's, nobody is heard, token or not."""
+    authority, strangers = Authority(site.directory / "tls"), Authority(site.directory / "other")
+    door, ours, theirs = (
+        authority.issue("controller"), authority.issue("alertmanager"), strangers.issue("stranger"),
+    )  # fmt: skip
+    site.say(tls_certificate=door.certificate, tls_key=door.key, client_ca=authority.certificate)
+
+    def by(pem: Pem) -> dict[str, Any]:
+        files = {"ca_file": authority.certificate, "cert_file": pem.certificate, "key_file": pem.key}
+        return {"tls_config": {name: str(path) for name, path in files.items()}}
+
+    url = f"https://127.0.0.1:{site.port}/alerts"
+    controller = site.controller()
+    controller.tls = ssl.create_default_context(cafile=authority.certificate)
+    with site.monitor() as page, controller:
+        assert controller.post(site.alert()) == 401  # with the token, and no certificate
+        with manager_of(site, url, by(theirs), "stranger") as stranger:
+            tell(stranger, site.alert())
+            stranger.process.wait_for_log("Notify attempt failed", deadline_s=60)
+        assert page.asked == []
+        with manager_of(site, url, by(ours)) as manager:
+            tell(manager, site.alert())
+            controller.tls.load_cert_chain(ours.certificate, ours.key)
+            told = controller.wait_for("roll_back")
+    assert told["alert"] == "AffiantScoreDrift"
+    assert site.live() == site.first
+
+
+def retrainings(site: Site) -> list[Any]:
+    """What the governance log says was asked for."""
+    reader = configured_governance_log(site.loaded, create=False).reader()
+    try:
+        return [each.predicate for each in read(reader, types={RETRAINING})]
+    finally:
+        reader.close()
+
+
+@pytest.mark.parametrize("first", [[], [503]], ids=["taken", "taken the second time"])
+def test_who_is_to_train_anew_is_told_over_http(site: Site, first: list[int]) -> None:
+    """What the statement in the log says, at the path of the settings, without any token; and once."""
+    with Receiver() as hook:
+        hook.answers.first += first
+        site.say(retrain_webhook=f"{hook.url}/pipelines/credit")
+        with site.monitor(), site.controller() as controller:
+            assert controller.post(site.alert(feature="score:1")) == 202
+            controller.wait_for("roll_back")
+            wait_until(lambda: len(hook.posts) > len(first), what="the webhook", deadline_s=60)
+            assert controller.post(site.alert(feature="score:1") | {"fingerprint": "again"}) == 202
+            controller.wait_for("pass", "again")
+    assert len(hook.posts) == len(first) + 1
+    assert {post.path for post in hook.posts} == {"/pipelines/credit"}
+    assert all("Authorization" not in post.headers for post in hook.posts)
+    (said,) = retrainings(site)
+    told = hook.posts[-1].body
+    assert all(post.body == told for post in hook.posts)
+    assert told == {
+        "event": "retraining wanted", "service": "credit", "digest": site.second, "slot": "live",
+        "columns": said["columns"], "text": said["reason"], "at": said["at"],
+    }  # fmt: skip
+    assert told["columns"]
+
+
 @pytest.mark.prometheus
 def test_real_alertmanager_and_monitor_and_an_auditor(site: Site) -> None:
     """The token is out of the same file; the evidence is the monitor's, counted from the same log.
 
     Monitor and controller have what their images have, and nothing else: what is missing there is missing here.
     """
-    import urllib.request
-
-    receiver = {
-        "name": "controller",
-        "webhook_configs": [
-            {
-                "url": f"http://127.0.0.1:{site.port}/alerts",
-                "http_config": {
-                    "authorization": {"credentials_file": str(site.directory / "controller.token")}
-                },
-            }
-        ],
-    }
-    route = {
-        "receiver": "controller", "group_by": ["service"], "group_wait": "0s", "group_interval": "1s",
-        "repeat_interval": "1m",
-    }  # fmt: skip
-    manager = Alertmanager(site.directory / "alertmanager", {"route": route, "receivers": [receiver]})
+    token = {"authorization": {"credentials_file": str(site.directory / "controller.token")}}
+    manager = manager_of(site, f"http://127.0.0.1:{site.port}/alerts", token)
     monitor, decides = in_image("monitoring", OF_A_CLUSTER), in_image("controller", OF_A_CLUSTER)
     with site.real_monitor(monitor), site.controller(program=decides) as controller, manager:
-        alert = site.alert()
-        body = json.dumps([{"labels": alert["labels"], "annotations": alert["annotations"]}]).encode()
-        request = urllib.request.Request(
-            f"{manager.url}/api/v2/alerts", body, {"Content-Type": "application/json"}
-        )
-        urllib.request.urlopen(request, timeout=10).close()
+        tell(manager, site.alert())
         told = controller.wait_for("roll_back")
     assert told["alert"] == "AffiantScoreDrift"
     assert site.live() == site.first
