@@ -78,6 +78,31 @@ def test_the_verifier_does_no_input_or_output() -> None:
             assert not opens, f"{where} opens a file"
 
 
+def test_the_detectors_compute_and_do_nothing_else() -> None:
+    """monitoring/detect/ is pure: it imports what computes, the reference and its errors, and calls nothing that reads.
+
+    What it is told of time is handed in; so whoever has the counts gets the same figures, years later too.
+    """
+    may = {
+        "__future__", "collections.abc", "dataclasses", "math", "typing", "numpy", "numpy.typing",
+        "monitoring.errors", "registry.reference",
+    }  # fmt: skip
+    # numpy has files and randomness of its own.
+    banned = {"open", "print", "input", "random", "fromfile", "tofile", "load", "save", "savez", "memmap"}
+    detect = ROOT / "monitoring" / "detect"
+    files = sorted(detect.rglob("*.py"))
+    assert len(files) > 10
+    for path in files:
+        where = path.relative_to(ROOT)
+        depth = len(path.relative_to(detect).parts)
+        for level, module, line in _imports(path):
+            assert level <= depth, f"{where}:{line}: leaves monitoring/detect"
+            assert level or module in may, f"{where}:{line}: imports {module}"
+        for node in ast.walk(ast.parse(path.read_text())):
+            named = node.id if isinstance(node, ast.Name) else getattr(node, "attr", "")
+            assert named not in banned, f"{where}:{getattr(node, 'lineno', 0)}: {named}"
+
+
 @pytest.mark.parametrize("room", ["service", "audit", "registry", "monitoring", "cli"])
 def test_no_room_loads_a_pickle(room: str) -> None:
     """Nothing in the product imports a module that runs code from data."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from monitoring.judging.judging import Taken
 from monitoring.judging.limits import unsupported
 from monitoring.panes.build import Counting
 from monitoring.read import Profile
-from registry.policy import parse_policy
+from registry.policy import load_policy, parse_policy
 from tests.unit.monitoring.conftest import rows
 
 POLICY = """\
@@ -139,6 +140,52 @@ def test_a_reference_that_is_too_small_says_so_and_is_judged_by_what_it_supports
     one = judging(profile, "{rule: {warn_delta: 0.01}}")
     assert "it takes a training table of" in (one.unsupported or "")
     assert judging(profile).unsupported is None
+
+
+def classic(
+    directory: Path, profile: Profile, stream: Any, drift: str, *, rows: int = 1000
+) -> tuple[Judging, dict[str, str | None]]:
+    """What a policy file makes of one pane that has drifted a little."""
+    file = directory / "policy.yaml"
+    file.write_text(POLICY % drift)
+    one = Judging(profile, judged_by(load_policy(file), "credit"))
+    take(one, stream(records=rows), range(1), shift=0.15)
+    return one, severities(one)
+
+
+@pytest.mark.parametrize(
+    ("said", "two"),
+    [("", False), (", correction: bonferroni", False), (", correction: benjamini-hochberg", True)],
+)
+def test_a_policy_s_correction_is_what_p_values_are_judged_by(
+    profile: Profile, stream: Callable[..., Any], tmp_path: Path, said: str, two: bool
+) -> None:
+    """At a level where the second of three columns passes by the step-up procedure alone."""
+    one, _ = classic(tmp_path, profile, stream, "{rule: {detector: ks}}")
+    first, second, third = sorted(one.figures(), key=lambda each: each.p)
+    alpha = 2 * second.p
+    assert first.p < alpha / 3 < second.p < alpha < third.p
+    wanted = {first.name: "page", second.name: "page" if two else None, third.name: None}
+    drift = f"{{rule: {{detector: ks, p_value: {alpha:.12f}{said}}}}}"
+    assert classic(tmp_path, profile, stream, drift)[1] == wanted
+    few = f"{{minimum_rows: 1001, rule: {{detector: ks, p_value: {alpha:.12f}{said}}}}}"
+    warned = {name: severity and "warn" for name, severity in wanted.items()}
+    assert classic(tmp_path, profile, stream, few)[1] == warned
+
+
+def test_a_policy_s_index_pages_from_its_limit_on_and_warns_from_half_of_it(
+    profile: Profile, stream: Callable[..., Any], tmp_path: Path
+) -> None:
+    """Whatever e-values and p-values say: at other limits the same pane says something else."""
+    one, _ = classic(tmp_path, profile, stream, "{rule: {detector: psi}}")
+    first, second, third = sorted(one.figures(), key=lambda each: -each.psi)
+    limit = (first.psi + second.psi) / 2
+    assert third.psi < limit / 2 < second.psi < limit < first.psi
+    drift = f"{{psi: {limit:.12f}, rule: {{detector: psi}}}}"
+    found = classic(tmp_path, profile, stream, drift)[1]
+    assert found == {first.name: "page", second.name: "warn", third.name: None}
+    higher = f"{{psi: {3 * first.psi:.12f}, rule: {{detector: psi}}}}"
+    assert set(classic(tmp_path, profile, stream, higher)[1].values()) == {None}
 
 
 def test_an_ignored_feature_is_shown_and_never_alarms(profile: Profile, stream: Callable[..., Any]) -> None:
