@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from types import MappingProxyType
@@ -16,6 +16,7 @@ from registry.policy import Policy
 from . import names
 from .burns import NO_SCORES, of_answers
 from .detect.figures import ColumnFigures
+from .detect.judge import Severity
 from .judging.judging import NONE
 from .labels.export import Reading, export
 from .labels.look import Look
@@ -24,6 +25,11 @@ from .names import SHORT, Name
 from .panes import Of
 from .slo import OF_PACKAGE, Counted, Objective, objectives, of_statuses
 
+MOST_COLUMNS: Final = 256
+"""Of a package, the columns that have figures: twelve series each, and a model may have 16,384 features."""
+ALIKE: Final = 0.1
+"""Distances count in steps of this. Of calm columns chance alone says which is the furthest: each window would show
+others, and in the end Prometheus would have series of all. What has drifted by less alarms long before."""
 _SEVERITIES: Final = ("warn", "page")
 NOTHING: Final[Mapping[Of, Look]] = MappingProxyType({})
 _COLUMN_GAUGES: Final[tuple[tuple[Name, str], ...]] = (
@@ -137,15 +143,40 @@ def _life(found: Families, histogram: HistogramMetricFamily, of: Of, life: Life)
     found.add(names.UNSUPPORTED, labels, int(judging.unsupported is not None))
     for severity in _SEVERITIES:
         found.add(names.LOG_E_LIMIT, (*labels, severity), judging.threshold)
-    alarms = life.alarms()
-    for figures in judging.figures():
-        _column(found, labels, figures)
-        for severity in _SEVERITIES:
-            standing = alarms.get(figures.name)
-            stands = standing in {"page", severity}
-            found.add(names.ALARM, (*labels, figures.name, severity), int(stands))
+    _columns(found, labels, judging.figures(), life.alarms())
     if life.asked.confidence.any():
         histogram.add_metric(list(labels), *_confidence(life.asked.confidence.tolist()))
+
+
+def _columns(
+    found: Families,
+    labels: tuple[str, str, str],
+    figures: Sequence[ColumnFigures],
+    alarms: Mapping[str, Severity],
+) -> None:
+    """The alarms of all columns that alarm, and figures of the most drifted.
+
+    Alarms come first: who keeps a bounded number of series of a page, as `alerts/samples.py` does, loses none of them.
+    """
+    shown = most_drifted(figures, alarms)
+    found.add(names.DRIFT_LEFT_OUT, labels, len(figures) - len(shown))
+    there = {each.name for each in shown}
+    for each in figures:
+        for severity in _SEVERITIES:
+            stands = alarms.get(each.name) in {"page", severity}
+            if stands or each.name in there:
+                found.add(names.ALARM, (*labels, each.name, severity), int(stands))
+    for each in shown:
+        _column(found, labels, each)
+
+
+def most_drifted(figures: Sequence[ColumnFigures], alarms: Mapping[str, Severity]) -> Sequence[ColumnFigures]:
+    """At most MOST_COLUMNS: what pages, then what warns, then what is furthest from the reference, but for ALIKE."""
+    if len(figures) <= MOST_COLUMNS:
+        return figures
+    grave: dict[Severity | None, int] = {"page": 0, "warn": 1, None: 2}
+    ranked = sorted(figures, key=lambda each: (grave[alarms.get(each.name)], -(each.ks_lower // ALIKE)))
+    return ranked[:MOST_COLUMNS]
 
 
 def _column(found: Families, labels: tuple[str, ...], figures: ColumnFigures) -> None:

@@ -2,8 +2,9 @@
 
 Labels are `service`, `digest` (the first 12 hex digits), `slot` and `feature`; never a request, a caller or a raw
 category. `digest` is empty where requests are counted that need not have reached a package (errors, refusals).
-`feature` is one of the package's columns, or `score:` and an output's name (`columns.py`). All gauges can be computed
-anew from the log.
+`feature` is one of the package's columns, or `score:` and an output's name (`columns.py`). How many features of a
+package, and groups of an attribute, have series is bounded (exporter.py, labels/export.py), and who is left out is
+counted. All gauges can be computed anew from the log.
 """
 
 from __future__ import annotations
@@ -48,6 +49,11 @@ UNSEEN: Final = Name(
     "affiant_drift_unseen_ratio", "Share of values that are no category of the reference.", _COLUMN
 )
 ALARM: Final = Name("affiant_drift_alarm", "1 while the column has alarmed.", (*_COLUMN, "severity"))
+DRIFT_LEFT_OUT: Final = Name(
+    "affiant_drift_left_out",
+    "Features whose figures are not shown: as many as are shown have drifted further. Alarms are of all.",
+    _PACKAGE,
+)
 WINDOW_ROWS: Final = Name("affiant_drift_window_rows", "Rows in the window.", _PACKAGE)
 WINDOW_SECONDS: Final = Name(
     "affiant_drift_window_seconds", "From the window's first pane to its last, by the log's clock.", _PACKAGE
@@ -180,6 +186,11 @@ GROUP_RATE: Final = Name(
     "affiant_group_favourable_ratio", "Share of favourable decisions.", (*_PACKAGE, "attribute", "group")
 )
 GROUP_ROWS: Final = Name("affiant_group_rows", "Decisions in the window.", (*_PACKAGE, "attribute", "group"))
+GROUP_LEFT_OUT: Final = Name(
+    "affiant_group_left_out",
+    "Groups that are not shown, as others have more decisions. What lies between groups is of all of them.",
+    (*_PACKAGE, "attribute"),
+)
 GROUP_UNLOOKED: Final = Name(
     "affiant_group_unlooked",
     "1; an attribute of the policy by which decisions are not looked at, and why not.",

@@ -207,6 +207,14 @@ def _values() -> Row:
                 least=0,
             ),
             lines(
+                "Features not shown",
+                "Features whose figures are left out here, because as many as are shown have drifted further. Alarms "
+                "are of all features, and `affiant drift status --all` has all figures.",
+                (of_package(names.DRIFT_LEFT_OUT), PACKAGE),
+                unit="none",
+                least=0,
+            ),
+            lines(
                 "Rows in the window",
                 "Rows that the figures are computed of.",
                 (of_package(names.WINDOW_ROWS), PACKAGE),

@@ -244,6 +244,13 @@ def labels() -> Row:
                 least=0,
             ),
             lines(
+                "Groups not shown",
+                "Groups that are left out here, because others have more decisions. Differences are of all groups.",
+                (of_package(names.GROUP_LEFT_OUT), f"{PACKAGE} {{{{attribute}}}}"),
+                unit="none",
+                least=0,
+            ),
+            lines(
                 "Attributes that nobody looks at",
                 "1 for each attribute of the policy by which decisions are not looked at, and why not.",
                 (of_package(names.GROUP_UNLOOKED), f"{PACKAGE} {{{{attribute}}}}: {{{{reason}}}}"),

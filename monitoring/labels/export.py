@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from monitoring import names
+from monitoring.groups import Group, Judged
 from monitoring.names import Name
 from monitoring.panes import Of
 
 from .look import Look
 
+MOST_GROUPS: Final = 64
+"""Of an attribute, those that are shown: a category may have as many values as a table has rows."""
 Add = Callable[[Name, Iterable[str], float], None]
 
 
@@ -62,7 +66,9 @@ def export(
 
 def _groups(add: Add, labels: tuple[str, ...], found: Look) -> None:
     for judged in found.groups:
-        for group in judged.groups:
+        shown = largest(judged)
+        add(names.GROUP_LEFT_OUT, (*labels, judged.attribute), len(judged.groups) - len(shown))
+        for group in shown:
             where = (*labels, judged.attribute, group.name)
             add(names.GROUP_ROWS, where, group.rows)
             if group.favourable.value is not None:
@@ -74,6 +80,18 @@ def _groups(add: Add, labels: tuple[str, ...], found: Look) -> None:
             add(names.GROUP_RATIO_MOST, of_rate, gap.ratio_most)
     for attribute, why in found.unlooked.items():
         add(names.GROUP_UNLOOKED, (*labels, attribute, why), 1)
+
+
+def largest(judged: Judged) -> Sequence[Group]:
+    """At most MOST_GROUPS: those between which there is a difference beyond chance, then those with most decisions.
+
+    Decisions count in powers of two: of groups that are about as large, each look would else show others.
+    """
+    if len(judged.groups) <= MOST_GROUPS:
+        return judged.groups
+    apart = {name for gap in judged.gaps.values() if gap.least > 0 for name in (gap.low, gap.high)}
+    ranked = sorted(judged.groups, key=lambda group: (group.name not in apart, -group.rows.bit_length()))
+    return ranked[:MOST_GROUPS]
 
 
 def _loss(add: Add, labels: tuple[str, ...], found: Look) -> None:

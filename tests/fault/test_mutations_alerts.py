@@ -116,6 +116,28 @@ MUTATIONS = (
         EXPORTED,
     ),
     Mutation(
+        "how many features have figures",
+        "monitoring/exporter.py",
+        "    return ranked[:MOST_COLUMNS]\n",
+        "    return ranked\n",
+        EXPORTED,
+    ),
+    Mutation(
+        "calm features in their order",
+        "monitoring/exporter.py",
+        "-(each.ks_lower // ALIKE)",
+        "-each.ks_lower",
+        EXPORTED,
+    ),
+    Mutation(
+        "an alarm of a feature without figures",
+        "monitoring/exporter.py",
+        "if stands or each.name in there:",
+        "if each.name in there:",
+        EXPORTED,
+        short=True,
+    ),
+    Mutation(
         "a budget that cannot be spent so fast",
         "monitoring/slo.py",
         "    return min(factor * budget, (1 + budget) / 2)\n",

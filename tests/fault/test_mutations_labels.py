@@ -107,6 +107,9 @@ MUTATIONS = (
     check("labels enough", "monitoring/labels/look", "if each.labelled >= policy.minimum_labels]", "if True]", FOLLOW),
     check("a cohort's age", "monitoring/labels/look", "if each.end + after <= now]", "if True]", FOLLOW),
     # ---------------------------------------------------------------- shown to people
+    check("how many groups are shown", "monitoring/labels/export", "    return ranked[:MOST_GROUPS]", "    return ranked", f"{FOLLOW} -k many_groups"),
+    check("groups that differ", "monitoring/labels/export", "group.name not in apart, ", "", f"{FOLLOW} -k many_groups"),
+    check("differences by chance", "monitoring/labels/export", " if gap.least > 0 for name", " for name", f"{FOLLOW} -k many_groups"),
     check("a change that came", "monitoring/labels/export", "    if found.concept.newest is not None:", "    if False:", f"{FOLLOW} -k exports"),
     check("pairs share the level", "monitoring/groups", "    shared = 1 - (1 - confidence) / pairs", "    shared = confidence", GROUPS),
     check("what is shown of a difference", "monitoring/groups", "        least = max(least, high - low - down)", "        least = max(least, high - low)", GROUPS),

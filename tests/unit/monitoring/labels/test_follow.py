@@ -23,8 +23,8 @@ from monitoring.groups import Gap, Group, Judged, Rate
 from monitoring.intervals import Interval
 from monitoring.labels import Cohort, Estimate
 from monitoring.labels.concept import prepare
+from monitoring.labels.export import MOST_GROUPS, export
 from monitoring.labels.export import Reading as Cost
-from monitoring.labels.export import export
 from monitoring.labels.follow import Follow, asked_of
 from monitoring.labels.look import Look, look
 from monitoring.labels.matched import Fits
@@ -450,3 +450,40 @@ def test_rates_of_groups_and_what_lies_between_them_are_exported(stream: Stream)
     assert ("affiant_group_favourable_ratio", *where, "b", 0.2) in found
     assert ("affiant_group_rate_difference_least", *where, "favourable", 0.15) in found
     assert ("affiant_group_rate_ratio_most", *where, "true_favourable", 0.7) in found
+    assert ("affiant_group_left_out", *where, 0) in found
+
+
+def test_of_many_groups_the_largest_are_shown_and_the_others_counted(stream: Stream) -> None:
+    """Two that differ beyond chance are shown however small they are; and rows by chance change nobody's place."""
+
+    def shown(more: int) -> tuple[set[str], float]:
+        groups = tuple(
+            Group(
+                f"g{at}", 40 + more if at < 5 else 1000 + more * at % 20, True,
+                *(Rate(100, 0.5, Interval(0, 1)) for _ in range(3)),
+            )
+            for at in range(5000)
+        )  # fmt: skip
+        apart = Gap(0.9, Interval(0.8, 1.0), "g1", "g3", 0.1, 0.7, 0.2)
+        chance = Gap(0.1, Interval(-0.1, 0.2), "g0", f"g{4990 + more}", 0.9, 0.0, 1.0)
+        judged = Judged("town", groups, {"favourable": apart, "true_favourable": chance})
+        found: list[tuple[Any, ...]] = []
+        export(
+            lambda name, labels, value: found.append((name.name, *labels, value)),
+            {Of(SERVICE, stream.package.digest, "live"): Look(groups=(judged,))},
+            str,
+        )
+        rows, rates, left = (
+            [each for each in found if each[0] == name]
+            for name in ("affiant_group_rows", "affiant_group_favourable_ratio", "affiant_group_left_out")
+        )
+        assert {each[5] for each in rows} == {each[5] for each in rates}
+        assert len([each for each in found if each[0] == "affiant_group_rate_difference"]) == 2
+        (number,) = (each[-1] for each in left)
+        return {each[5] for each in rows}, number
+
+    first, left = shown(0)
+    assert len(first) == MOST_GROUPS
+    assert left == 5000 - MOST_GROUPS
+    assert first & {f"g{at}" for at in range(5)} == {"g1", "g3"}
+    assert shown(1) == (first, left)
