@@ -15,8 +15,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations, pairwise
-from typing import TYPE_CHECKING, Final, Literal, Self
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,9 @@ MISSING: Final = "missing"
 NO_FEATURE: Final = "no feature of the model"
 NO_EDGES: Final = "a number, and has no edges"
 EDGES: Final = "a category, and has edges"
+MANY: Final = "a category of too many values"
+MOST_VALUES: Final = 32_767
+"""Of a category, beside "missing": a row's group is kept in two bytes."""
 FALLING: Final = "edges that do not rise"
 NO_DECISION: Final = "the model decides between no two classes"
 _CELLS: Final = 6
@@ -80,7 +83,7 @@ def unlooked(feature: Feature, protected: Protected) -> str:
     """Why an attribute cannot be looked at; empty: it can. The same few words for all, as a metric has them."""
     edges = protected.edges
     if feature.type == "category":
-        return EDGES if edges else ""
+        return EDGES if edges else MANY if len(feature.categories) > MOST_VALUES else ""
     if not edges:
         return NO_EDGES
     # A policy may say so, and what is signed cannot be unsaid; NaN rises nowhere.
@@ -264,10 +267,7 @@ def _gap(groups: Sequence[Group], name: Rated, minimum: int, confidence: float) 
     judged = [(rate, name) for rate, name in rates if rate.rows >= minimum]
     if len(judged) < 2:
         return None
-    (low, low_name), (high, high_name) = max(
-        (sorted(pair, key=lambda each: (each[0].value, each[1])) for pair in combinations(judged, 2)),
-        key=lambda pair: pair[1][0].value - pair[0][0].value,
-    )
+    (low, low_name), (high, high_name) = _furthest(judged)
     value = high.value - low.value
     down = math.sqrt((high.value - high.interval.low) ** 2 + (low.interval.high - low.value) ** 2)
     up = math.sqrt((high.interval.high - high.value) ** 2 + (low.value - low.interval.low) ** 2)
@@ -276,21 +276,32 @@ def _gap(groups: Sequence[Group], name: Rated, minimum: int, confidence: float) 
     return Gap(value, Interval(value - down, value + up), low_name, high_name, ratio, least, ratio_most)
 
 
+def _furthest(judged: Sequence[tuple[Any, str]]) -> Sequence[tuple[Any, str]]:
+    """The two groups whose rates are furthest apart, the lower one first; of several such pairs the first."""
+    low = min(judged, key=lambda each: each[0].value)
+    high = max(judged, key=lambda each: each[0].value)
+    return (low, high) if low[0].value < high[0].value else sorted(judged[:2], key=lambda each: each[1])
+
+
 def _near_ends(rates: Sequence[Rate], confidence: float) -> tuple[float, float]:
     """See `Gap.least` and `Gap.ratio_most`. Of two rates that are equal each is wrong at most so often as its level."""
     pairs = len(rates) * (len(rates) - 1) // 2
     shared = 1 - (1 - confidence) / pairs
-    known = [
-        (each.value or 0.0, wilson(round((each.value or 0.0) * each.rows), each.rows, shared))
+    known = sorted(
+        (each.value or 0.0, *wilson(round((each.value or 0.0) * each.rows), each.rows, shared))
         for each in rates
-    ]
+    )
+    value, lower, _ = np.array(known).T
     least, most = 0.0, 1.0
-    for one, other in combinations(known, 2):
-        (low, of_low), (high, of_high) = sorted((one, other), key=lambda each: each[0])
-        down = math.sqrt((high - of_high.low) ** 2 + (of_low.high - low) ** 2)
-        least = max(least, high - low - down)
-        if of_high.low > 0:
-            top, bottom = of_low.high * (2 * low - of_low.high), of_high.low * (2 * high - of_high.low)
-            root = math.sqrt(max(0.0, (low * high) ** 2 - top * bottom))
-            most = min(most, (low * high + root) / bottom)
+    # Each with all that are above it at once: a category may have thousands of values, and then millions of pairs.
+    for at in range(len(known) - 1):
+        (low, _, low_end), high, high_end = known[at], value[at + 1 :], lower[at + 1 :]
+        down = np.sqrt((high - high_end) ** 2 + (low_end - low) ** 2)
+        least = max(least, float((high - low - down).max()))
+        there = high_end > 0
+        if there.any():
+            high, high_end = high[there], high_end[there]
+            top, bottom = low_end * (2 * low - low_end), high_end * (2 * high - high_end)
+            root = np.sqrt(np.maximum(0.0, (low * high) ** 2 - top * bottom))
+            most = min(most, float(((low * high + root) / bottom).min()))
     return least, most

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import combinations
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitoring.groups import Attribute, Gap, Tally, attributes_of, codes_of, judge
+from monitoring.groups import MOST_VALUES, Attribute, Gap, Tally, attributes_of, codes_of, judge
 from monitoring.intervals import wilson
 from monitoring.labels import Joined, Task, favoured
 from registry.gates.fairness import groups_of, measure
 from registry.policy.gates import Protected
+from registry.signature import Feature
 from registry.table import Table, encode, model_rows
 from tests.components.packages import credit_package, credit_table
 
@@ -63,6 +65,19 @@ def test_what_is_missing_or_unknown_is_a_group_of_its_own() -> None:
     inputs = np.array([[29, 0], [30, 1], [math.nan, math.nan], [1e30, 2], [-1, -1], [5, 0.5]], np.float32)
     assert codes_of(inputs, (number, category), 6).T.tolist() == [[0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 0]]
     assert codes_of(None, (number,), 2).tolist() == [[2], [2]]
+
+
+@pytest.mark.parametrize(("values", "looked"), [(MOST_VALUES, True), (MOST_VALUES + 1, False)])
+def test_a_category_has_as_many_groups_as_are_told_apart_or_none(values: int, looked: bool) -> None:
+    """One more would be counted for another; the last value, and what is missing, are groups of their own."""
+    feature = Feature(name="town", type="category", categories=tuple(map(str, range(values))))
+    signature = credit_package().signature.model_copy(update={"features": (feature,)})
+    found, left = attributes_of(signature, [Protected(column="town")])
+    assert left == ({} if looked else {"town": "a category of too many values"})
+    if looked:
+        codes = codes_of(np.array([[values - 1], [math.nan], [0]], np.float32), found, 3)
+        (counts,) = Tally.of(found, codes, np.ones(3, bool)).counts
+        assert np.flatnonzero(counts[:, 0]).tolist() == [0, values - 1, values]
 
 
 def test_columns_that_cannot_be_looked_at_are_named_with_the_reason() -> None:
@@ -128,12 +143,12 @@ def test_the_interval_of_a_gap_is_newcombes() -> None:
     assert found.gaps["favourable"].interval == pytest.approx((0.0524, 0.3339), abs=1e-4)
 
 
-def gaps_of(shares: Sequence[int], rows: int) -> Gap:
+def gaps_of(shares: Sequence[int], rows: int, confidence: float = 0.95) -> Gap:
     """Of groups of so many rows, with so many favourable decisions each."""
     attribute = Attribute("a", 0, (), tuple(f"g{each}" for each in range(len(shares))))
     codes = np.repeat(np.arange(len(shares), dtype=np.int16), rows)[:, None]
     got = np.concatenate([np.arange(rows) < each for each in shares])
-    (found,) = judge([attribute], Tally.of([attribute], codes, got), 1)
+    (found,) = judge([attribute], Tally.of([attribute], codes, got), 1, confidence)
     return found.gaps["favourable"]
 
 
@@ -151,6 +166,21 @@ def test_groups_that_are_alike_differ_by_chance_and_are_shown_to_hardly_ever() -
     assert sum(each.interval.low > 0 for each in eight) > 100
     assert sum(each.least > 0 for each in eight) < 25
     assert sum(each.ratio_most < 1 for each in eight) < 25
+
+
+def test_many_groups_are_judged_as_each_pair_of_them_would_be() -> None:
+    """At the level that the pairs share; rates that are alike, 0 and 1 among them. The furthest apart are the first."""
+    random = np.random.default_rng(1)
+    for shares in (random.integers(0, 101, 20), np.array([0, 0, 100, 100, 50, 50]), np.zeros(4, np.int64)):
+        many = gaps_of(shares.tolist(), 100)
+        pairs = list(combinations(shares.tolist(), 2))
+        shared = 1 - 0.05 / len(pairs)
+        each = [gaps_of(pair, 100, shared) for pair in pairs]
+        assert many.least == pytest.approx(max(one.least for one in each), abs=1e-12)
+        assert many.ratio_most == pytest.approx(min(one.ratio_most for one in each), abs=1e-12)
+        assert many.value == max(one.value for one in each)
+        low, high = int(shares.argmin()), int(shares.argmax())
+        assert (many.low, many.high) == ((f"g{low}", f"g{high}") if low != high else ("g0", "g1"))
 
 
 def test_groups_that_differ_are_shown_to() -> None:
