@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from .environment import mistaken
 from .errors import INTERRUPTED, explain
 from .help import flowing
 
@@ -142,6 +143,8 @@ def affiant(
 def run(arguments: Sequence[str] | None = None) -> None:
     """The entry point of the installed command; ends the process with one of the exit codes."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    for told in mistaken(os.environ):
+        sys.stderr.write(f"affiant: {told}\n")
     sys.exit(guarded(lambda: app(args=given, prog_name="affiant"), given))
 
 

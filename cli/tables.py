@@ -22,6 +22,8 @@ from pydantic_core import PydanticUndefined
 from audit.config import Config, Section, unknown_tables, validate
 from audit.errors import ConfigError
 
+from . import environment
+
 
 @dataclass(frozen=True, slots=True)
 class Table:
@@ -221,6 +223,7 @@ def markdown() -> str:
         "for at `--config`, then `AFFIANT_CONFIG`, then in the current directory; relative paths in it are",
         "relative to it.",
         "An unknown table or key is refused, with the nearest one that exists.",
+        "What is read of the environment beside it: [environment variables](#environment-variables).",
         "This page is made from the settings models: `affiant config docs > docs/settings.md`.",
     ]
     for table in TABLES:
@@ -239,4 +242,4 @@ def markdown() -> str:
             lines.append(
                 f"| `{setting.key}` | {kind} | {default} | {setting.about.replace('|', chr(92) + '|')} |"
             )
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, "", *environment.markdown()]) + "\n"
