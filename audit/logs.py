@@ -16,7 +16,7 @@ def configure(form: Form) -> None:
 
     JSON: one object a line on the standard output, with `event`, `level`, `timestamp` (RFC 3339, UTC) and the
     event's own fields; an exception's traceback is its `exception`. What the standard library's loggers say
-    (servers, clients) goes the same way.
+    (servers, clients) goes the same way, whatever handlers they were given before; so do Python's warnings.
     """
     if form == "text":
         # What rich would print of an exception has the locals of every frame: bodies, keys of callers.
@@ -50,3 +50,8 @@ def configure(form: Form) -> None:
     )
     root = logging.getLogger()
     root.handlers = [handler]
+    logging.captureWarnings(True)
+    for logger in list(root.manager.loggerDict.values()):
+        # A server's own handler writes text, and what it passes on as well would be told twice.
+        if isinstance(logger, logging.Logger) and logger.handlers:
+            logger.handlers, logger.propagate = [], True

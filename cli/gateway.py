@@ -13,7 +13,7 @@ import typer
 from audit.config import ENVIRONMENT, Config, load
 from audit.errors import AuditError, ConfigError
 from service import auth
-from service.settings import CLIENT_CERTIFICATE, GatewaySettings, read_plan
+from service.settings import CLIENT_CERTIFICATE, GatewaySettings
 
 from .options import ConfigOption
 from .tables import problems
@@ -41,8 +41,6 @@ def gateway(ctx: typer.Context, config: ConfigOption = None) -> None:
     if found := problems(loaded):
         raise ConfigError("; ".join(found))
     settings = loaded.section("gateway", GatewaySettings)
-    if not read_plan(loaded):
-        typer.echo("affiant: [[plan]] is empty: nothing is served before there is one", err=True)
     if settings.keys_file is not None:
         auth.read_keys(loaded.resolve(settings.keys_file))
     check_free(settings.host, settings.port)

@@ -40,6 +40,8 @@ MUTATIONS = (
     check("a digest that outlives the key", "service/recording", "        oversize = key.digest(oversize[0]), oversize[1]", "        pass", ALL),
     check("how long a label is", "audit/labels", "_padded(body_of(said, source))", "body_of(said, source)", ALL),
     check("locals in the log", "audit/logs", "exception_formatter=structlog.dev.plain_traceback", "", LOGS),
+    check("a server's own handlers", "audit/logs", "logger.handlers, logger.propagate = [], True", "pass", LOGS),
+    check("Python's warnings as text", "audit/logs", "    logging.captureWarnings(True)", "    pass", LOGS),
     check("a key service that is away", "audit/payload_keys", "                raise LogUnavailable(f", "                return self.keys\n                raise LogUnavailable(f", KEYS),
     check("what an addition left", "audit/payload_keys", "            left.unlink()", "            pass", KEYS),
     check("a key that a command has not", "audit/payload_keys", " and now >= self._missed.get(name, now):", ":", KEYS),

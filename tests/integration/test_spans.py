@@ -9,10 +9,11 @@ import http.client
 import json
 import sys
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, redirect_stdout
 from dataclasses import dataclass
 from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,16 +23,18 @@ from audit.proof.entry import Key
 from audit.proof.record import parse_record
 from cli.main import run
 from service.spans import parent_of
-from tests.components.gateway import Site, start_gateway
+from tests.components.gateway import JSON, Site, open_gateway, start_gateway
+from tests.components.gateway import ask as ask_in_process
 from tests.components.kafka import KafkaBroker
 from tests.components.otlp import Seen, Traces
-from tests.components.packages import credit_package
+from tests.components.packages import credit_package, number_package
 from tests.components.ports import free_port
 from tests.components.process import Process, wait_until
 from tests.integration.test_gateway_process import ROWS
 
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 PATH = "/v1/models/credit:predict"
+NUMBERS = "/v1/models/numbers:predict"
 
 
 @dataclass(frozen=True)
@@ -109,8 +112,8 @@ def ask(port: int, flags: str) -> str:
 
 
 def events(process: Process) -> list[dict[str, Any]]:
-    """What a process has logged as JSON."""
-    return [json.loads(line) for line in process.log_text().splitlines() if line.startswith("{")]
+    """What a process has logged: as JSON, every line."""
+    return [json.loads(line) for line in process.log_text().splitlines()]
 
 
 def records(broker: KafkaBroker, topic: str) -> list[Any]:
@@ -175,6 +178,46 @@ def test_logs_have_the_ids_of_trace_and_record(ran: Ran) -> None:
 def test_the_doctor_finds_a_running_gateway_and_its_collector_sound(ran: Ran) -> None:
     """Nothing but remarks, of which a cluster of one broker without an authorizer deserves some."""
     assert ran.doctor == []
+
+
+async def served(directory: Path, ratio: float, asked: Mapping[bytes, int]) -> list[Seen]:
+    """Spans of requests that came of a gateway with this `sample_ratio`, which was asked so often with each
+    `traceparent` (empty: without one), and at last once with the caller's own that is sampled.
+    """
+    with Traces(directory / "otel") as traces:
+        telemetry = {"otlp_endpoint": traces.endpoint, "sample_ratio": ratio}
+        site = Site(directory / "site", telemetry=telemetry)
+        site.directory.mkdir()
+        site.serve("numbers", number_package())
+        last = f"00-{TRACE}-{SPAN}-01".encode()
+        async with open_gateway(site) as front:
+            for value in [*(each for each, times in asked.items() for _ in range(times)), last]:
+                headers = {**JSON, "traceparent": value.decode()} if value else JSON
+                body = b'{"instances":[[1.0,2.0,3.0]]}'
+                assert (await ask_in_process(front, NUMBERS, body, headers=headers)).status == 200
+        wait_until(
+            lambda: any(span.trace == TRACE and span.kind == "Server" for span in traces.spans()),
+            what="the last span", details=traces.process.log_tail,
+        )  # fmt: skip
+        return [span for span in traces.spans() if span.kind == "Server" and span.trace != TRACE]
+
+
+NOT_SAMPLED, MALFORMED = f"00-{'1' * 32}-{SPAN}-00".encode(), f"00-{'2' * 32}-{SPAN}-1".encode()
+
+
+@pytest.mark.parametrize(("ratio", "least", "most"), [(0.0, 0, 0), (0.25, 85, 215), (1.0, 600, 600)])
+async def test_of_requests_without_a_traceparent_so_many_begin_a_trace(
+    tmp_path: Path, ratio: float, least: int, most: int
+) -> None:
+    """Each a trace of its own. What a caller says goes first, at any ratio: not sampled, it is not; sampled, it is.
+
+    The bounds are six standard deviations of 600 draws from their mean: one run in a thousand million is beyond.
+    """
+    spans = await served(tmp_path, ratio, {b"": 600, NOT_SAMPLED: 40, MALFORMED: 40})
+    assert least <= len(spans) <= most
+    assert len({span.trace for span in spans}) == len(spans)
+    assert {span.parent for span in spans} <= {""}
+    assert not {"1" * 32, "2" * 32} & {span.trace for span in spans}
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,8 @@
-"""What a log line MUST NOT have."""
+"""What a log line MUST NOT have, and that JSON is the form of every line."""
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 
@@ -37,3 +38,29 @@ def test_an_exception_tells_no_locals(form: str) -> None:
     assert "in answer" in said
     assert "THE-REQUEST" not in said
     assert "THE-KEY" not in said
+
+
+SERVER = """
+import logging, sys, warnings
+own = logging.StreamHandler(sys.stdout)
+for name, passes_on in (("server", False), ("server.error", True)):
+    logging.getLogger(name).addHandler(own)
+    logging.getLogger(name).propagate = passes_on
+from audit.logs import configure
+configure("json")
+logging.getLogger("server").error("of its own")
+logging.getLogger("server.error").error("passed on")
+warnings.warn("of Python")
+"""
+
+
+def test_what_a_server_logs_by_handlers_of_its_own_is_told_once_and_as_json() -> None:
+    """BentoML's loggers have some, which write text; Python's warnings go to the error output by themselves."""
+    done = subprocess.run([sys.executable, "-c", SERVER], capture_output=True, text=True, check=True)
+    told = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [(each["event"].partition("\n")[0], each["level"], each["logger"]) for each in told[:2]] == [
+        ("of its own", "error", "server"), ("passed on", "error", "server.error"),
+    ]  # fmt: skip
+    (warned,) = told[2:]
+    assert "UserWarning: of Python" in warned["event"]
+    assert done.stderr == ""
