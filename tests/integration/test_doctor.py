@@ -32,8 +32,9 @@ from tests.components.certificates import self_signed
 from tests.components.journals import write_journal
 from tests.components.kafka import KafkaBroker
 from tests.components.oci import OciRegistry
-from tests.components.ports import HOST, free_port
+from tests.components.ports import HOST, accepts, free_port
 from tests.components.process import Process
+from tests.components.s3 import S3Server
 
 REMARKS = {"disk-slow"}
 """Which a machine that is busy with other tests may deserve."""
@@ -326,6 +327,54 @@ def test_a_clock_that_is_wrong(
     assert found == (
         {(code, f"the registry {oci_registry.address}"), (code, "the file system")} if code else set()
     )
+
+
+@pytest.mark.s3
+def test_stores_of_payloads_and_of_what_is_sealed_that_do_not_answer(
+    clinic: Clinic, own_s3: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sound while their server runs; each is told by its name when it is gone."""
+    bucket = own_s3.bucket("kept")
+    for name, value in bucket.environment().items():
+        monkeypatch.setenv(name, value)
+    stores = {name: f"s3://{bucket.name}/{name}" for name in ("sealed", "objects")}
+    clinic.set({"notary": {"store": stores["sealed"]}, "sidecar": {"object_store": stores["objects"]}})
+    only = ("--only", "sidecar,notary")
+    code, found = clinic.ask(*only)
+    assert (code, set(found) - REMARKS) == (0, set()), found
+    own_s3.kill()
+    code, found = clinic.ask(*only)
+    assert code == 1
+    assert set(found) - REMARKS == {"sealed-unreachable", "objects-unreachable"}
+    for name, url in stores.items():
+        told = found[f"{name}-unreachable"]
+        assert (told["where"], told["grave"]) == (url, True)
+        assert "is the store up" in told["remedy"]
+    _, found = clinic.ask("--only", "gateway")  # of a machine that uses neither, neither is asked
+    assert not set(found) - REMARKS
+
+
+def test_a_component_that_runs_and_is_not_ready(clinic: Clinic) -> None:
+    """A notary whose store is away answers, and says why; that it shall run makes no difference."""
+    port, closed = free_port(), free_port()
+    clinic.set(
+        {
+            "notary": {
+                "metrics_port": port,
+                "store": f"s3://kept/sealed?endpoint=http://{HOST}:{closed}&region=r&allow_http=true",
+            }
+        }
+    )
+    config = clinic.directory / "affiant.toml"
+    argv = [sys.executable, "-m", "cli.main", "notary", "run", "--config", str(config)]
+    keys = {"AWS_ACCESS_KEY_ID": "of nobody", "AWS_SECRET_ACCESS_KEY": "of nobody"}
+    with Process(argv, log=clinic.directory / "notary.log", env=keys) as notary:
+        notary.wait_until(lambda: accepts(port), what="listening", deadline_s=60)
+        for options in ((), ("--running",)):
+            told = clinic.finds("component-not-ready", "--only", "notary", *options)
+            assert told["where"] == f"http://{HOST}:{port}"
+            assert told["what"].startswith("notary is not ready: ")
+            assert "it does not say why" not in told["what"]
 
 
 # ------------------------------------------------------------------ planted in a cluster
