@@ -42,6 +42,7 @@ class KafkaBroker(Component):
         controller_port: int | None = None,
         voters: Mapping[int, int] | None = None,
         settings: Mapping[str, str] | None = None,
+        properties: Mapping[str, str] | None = None,
         jvm: Sequence[str] = _JVM,
     ) -> None:
         """Nothing runs yet.
@@ -54,6 +55,7 @@ class KafkaBroker(Component):
             controller_port: the controllers' port; a free one when absent.
             voters: node id → controller port of the whole cluster; this broker alone when absent.
             settings: added to server.properties, or in place of what stands there.
+            properties: all of server.properties, for a broker as somebody else sets it up: with these ports and `data`.
             jvm: options of the Java virtual machine (a bench wants the full compiler).
         """
         self.node_id = node_id
@@ -63,7 +65,7 @@ class KafkaBroker(Component):
         controller_port = controller_port or free_port()
         self._voters = dict(voters or {node_id: controller_port})
         self._settings = {
-            **self._default_settings(controller_port),
+            **(self._default_settings(controller_port) if properties is None else properties),
             **(settings or {}),
         }
         self._jvm = list(jvm)

@@ -1,6 +1,7 @@
 """What compose.yaml starts, started here: its own commands with its own settings, without containers.
 
-Kafka and the registry are the session's, in place of the two that it starts.
+Kafka, Prometheus and Alertmanager have its settings. The registry is the session's. What Fluentd would get, the
+OpenTelemetry Collector takes, by the same protocol.
 """
 
 from __future__ import annotations
@@ -22,12 +23,15 @@ import pytest
 import yaml
 
 from cli.main import app, guarded
+from monitoring.alerts.rules import ACTION
 from registry.mlflow.client import Client
 from registry.mlflow.versions import Versions
 from registry.settings import mlflow_access
 from registry.stores.mlflow import MlflowStore
-from tests.components.alertmanager import amtool
+from tests.components.alertmanager import Alertmanager, amtool
+from tests.components.collector import Collector
 from tests.components.compose import COMPOSE, Project, Stage
+from tests.components.kafka import KafkaBroker
 from tests.components.mlflow import MlflowServer
 from tests.components.oci import OciRegistry
 from tests.components.ports import HOST, free_port
@@ -51,6 +55,7 @@ class Laptop:
     prepared: str
     well_before: bool
     mlflow: MlflowServer
+    collector: Collector
 
     def ask(self) -> tuple[int, dict[str, str]]:
         """One application; status and headers."""
@@ -77,43 +82,59 @@ def application() -> dict[str, str | int]:
     return {name: int(value) if value.isdecimal() else value for name, value in row.items()}
 
 
-def own_names() -> dict[str, dict[str, Any]]:
-    """What must not be another test's in a broker that is shared."""
-    mark = uuid.uuid4().hex[:8]
-    return {
-        "log": {"topic": f"entries-{mark}", "governance_topic": f"governance-{mark}"},
-        "monitor": {"state_topic": f"panes-{mark}", "group": f"monitor-{mark}"},
-    }
+def broker(project: Project, directory: Path) -> KafkaBroker:
+    """Kafka with the file that compose.yaml mounts, at this machine's addresses; not started."""
+    port, controllers = free_port(), free_port()
+    text = (COMPOSE / "kafka" / "server.properties").read_text()
+    for theirs, ours in (
+        ("0.0.0.0:9092", f"{HOST}:{port}"), ("kafka:9092", f"{HOST}:{port}"),
+        ("127.0.0.1:9093", f"{HOST}:{controllers}"), ("/var/lib/kafka/data", str(directory / "data")),
+    ):  # fmt: skip
+        assert theirs in text
+        text = text.replace(theirs, ours)
+    lines = [line for line in text.splitlines() if not line.startswith("#")]
+    return KafkaBroker(
+        directory, port=port, properties=dict(line.split("=", 1) for line in lines),
+        cluster_id=project.services["kafka"]["environment"]["CLUSTER_ID"],
+    )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
-def laptop(
-    kafka: str, oci_registry: OciRegistry, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Laptop]:
-    directory = tmp_path_factory.mktemp("compose")
+def laptop(oci_registry: OciRegistry, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Laptop]:
+    directory, project = tmp_path_factory.mktemp("compose"), Project.read()
     # Its own MLflow: `prepare` writes to every version of the server that is of a package of Affiant's.
-    with MlflowServer(directory / "mlflow") as mlflow:
-        yield from started(kafka, oci_registry, mlflow, directory)
+    with (
+        MlflowServer(directory / "mlflow") as mlflow,
+        broker(project, directory / "kafka") as kafka,
+        Collector(directory / "collector") as collector,
+    ):
+        yield from started(project, directory, oci_registry, mlflow, kafka, collector)
 
 
-def started(kafka: str, oci_registry: OciRegistry, mlflow: MlflowServer, directory: Path) -> Iterator[Laptop]:
+def started(
+    project: Project,
+    directory: Path,
+    oci_registry: OciRegistry,
+    mlflow: MlflowServer,
+    kafka: KafkaBroker,
+    collector: Collector,
+) -> Iterator[Laptop]:
     """Prepared, and each that stays running."""
     ports = {service: free_port() for service in PORTS}
     addresses = {f"{service}:{port}": f"{HOST}:{ports[service]}" for service, port in PORTS.items()}
     addresses |= {
-        "kafka:9092": kafka,
+        "kafka:9092": kafka.bootstrap,
         "registry:5000": f"{oci_registry.address}/{uuid.uuid4().hex[:8]}",
-        "fluentd:24224": f"{HOST}:{free_port()}",
+        "fluentd:24224": collector.address,
         "mlflow:5000": mlflow.address.removeprefix("http://"),
     }
-    project = Project.read()
     stage = Stage(project, directory, addresses)
-    changes = own_names()
-    for service, port in ports.items():
-        changes.setdefault(service, {})[
-            "port" if service in ("gateway", "controller") else "metrics_port"
-        ] = port
-    stage.settings(changes)
+    stage.settings(
+        {
+            service: {"port" if service in ("gateway", "controller") else "metrics_port": port}
+            for service, port in ports.items()
+        }
+    )
     prepare = stage.process("prepare")
     with prepare:
         assert prepare.wait(deadline_s=180) == 0, prepare.log_text()
@@ -122,7 +143,7 @@ def started(kafka: str, oci_registry: OciRegistry, mlflow: MlflowServer, directo
         processes = {name: stack.enter_context(stage.process(name)) for name in RUNNING}
         for name, process in processes.items():
             process.wait_until(lambda name=name: answers(stage.page(name)), what="healthy", deadline_s=180)
-        yield Laptop(stage, processes, addresses, prepare.log_text(), well_before, mlflow)
+        yield Laptop(stage, processes, addresses, prepare.log_text(), well_before, mlflow, collector)
 
 
 def test_health_checks_tell_who_is_well(laptop: Laptop) -> None:
@@ -221,14 +242,45 @@ def test_prometheus_reaches_each_component_and_takes_the_rules(laptop: Laptop, t
     assert checked.returncode == 0, checked.stdout
 
 
-def test_alertmanager_takes_its_settings(laptop: Laptop) -> None:
-    """They name the controller of compose.yaml, and the file with its token."""
-    file = laptop.stage.volume("alerts") / "alertmanager.yml"
-    checked = amtool("check-config", file)
-    assert checked.returncode == 0, checked.stdout
-    text = file.read_text()
+def test_alertmanager_takes_its_settings_and_tells_the_controller(laptop: Laptop, tmp_path: Path) -> None:
+    """With the file with its token: an alert on which something is to be done becomes a decision."""
+    text = (laptop.stage.volume("alerts") / "alertmanager.yml").read_text()
     assert f"http://{laptop.addresses['controller:9467']}/alerts" in text
     assert str(laptop.stage.volume("token") / "controller.token") in text
+    labels = {
+        "alertname": "AffiantScoreDrift", "severity": "page", "cause": "prediction", ACTION: "roll_back",
+        "service": "credit", "digest": "0123456789ab", "slot": "live",
+    }  # fmt: skip
+    shown = ["controller", "decisions", "--json", "--config", str(laptop.stage.config("controller"))]
+
+    def decided() -> list[dict[str, Any]]:
+        told = io.StringIO()
+        with redirect_stdout(told):
+            assert guarded(lambda: app(args=shown, prog_name="affiant"), shown) == 0
+        found: list[dict[str, Any]] = json.loads(told.getvalue())["decisions"]
+        return found
+
+    assert decided() == []
+    with Alertmanager(tmp_path / "alertmanager", text) as manager:
+        checked = amtool(
+            f"--alertmanager.url={manager.url}", "alert", "add", *(f"{k}={v}" for k, v in labels.items())
+        )
+        assert checked.returncode == 0, checked.stdout
+        wait_until(decided, what="a decision", details=manager.process.log_tail)
+    assert {(each["alert"], each["service"]) for each in decided()} == {("AffiantScoreDrift", "credit")}
+
+
+def test_who_keeps_the_copy_gets_each_record(laptop: Laptop) -> None:
+    """The sidecar speaks Fluentd's protocol to the address of compose.yaml; payloads stay here."""
+    record = laptop.ask()[1]["affiant-record"]
+
+    def there() -> bool:
+        return any(event.fields.get("record") == record for event in laptop.collector.events())
+
+    laptop.processes["sidecar"].wait_until(there, what="the record in the copy", deadline_s=60)
+    (event,) = [each for each in laptop.collector.events() if each.fields.get("record") == record]
+    assert event.tag == "affiant.credit"
+    assert "payload" not in event.fields
 
 
 def test_keys_are_their_owners_alone(laptop: Laptop) -> None:
