@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from registry.gates.base import GateResult
 from registry.gates.report.plots import CSS as GATES_CSS
 from registry.gates.report.sections import section
-from registry.lineage.versions import data_of
+from registry.lineage.versions import DataUse, data_of
 from registry.reference import Reference
 from registry.signature import Feature, Signature
 
@@ -134,8 +134,9 @@ def _data(facts: Facts) -> dict[str, Any]:
     profile = profile if isinstance(profile, dict) else {}
     listed = profile.get("columns")
     return {
-        "versions": [
-            (use.name, use.version, use.source, "yes" if use.checked else "no: DVC's word alone")
+        "versions": [(use.name, use.version, use.source, _held(use)) for use in data_of(package.lineage)],
+        "made_of_data": [
+            (use.name, use.version, use.sha256 or "not known", _held(use), _deprecated(use, facts))
             for use in data_of(package.lineage)
         ],
         "sets": list(data_sets(package.lineage)),
@@ -159,6 +160,17 @@ def _data(facts: Facts) -> dict[str, Any]:
         ],
         "feature_plots": list(plots.features(package.reference, package.signature)),
     }  # fmt: skip
+
+
+def _held(use: DataUse) -> str:
+    return "yes" if use.checked else "no: DVC's word alone"
+
+
+def _deprecated(use: DataUse, facts: Facts) -> str:
+    why = next((facts.deprecated[name] for name in use.versions if name in facts.deprecated), None)
+    if why is not None:
+        return f"YES: {why}"
+    return "no" if facts.governed else "not known"
 
 
 def _governance(facts: Facts) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from registry.approvals.board import Board, first_root_of, read_board
 from registry.approvals.keys import KeySigner, read_signer
 from registry.policy import load_policy
 from registry.statement import GATES, append, encode
-from registry.stores import LayoutStore
+from registry.stores import LayoutStore, configured_store
 
 POLICY: Final = """\
 format: 1
@@ -199,6 +199,20 @@ class House:
             verb, options["digest"], "--service", options["service"], "--rationale", options["rationale"],
             "--key", self.key(person), "--yes", "--json", *words, *more, *self.config,
         )  # fmt: skip
+
+    def data(self, verb: str) -> Done:
+        """`affiant data deprecate` or `restore`, of the table that its package was trained on, by cyd: a second root
+        gives cyd the role.
+        """
+        if self.board().roots.now.version == 1:
+            root = self.file("root2.json")
+            self.ok("roles", "edit", self.file("root.json"), root, "--role", "data=cyd")
+            for person in ("ann", "bob"):
+                self.ok("roles", "sign", root, "--key", self.key(person), "--yes")
+            self.ok("roles", "publish", root, "--key", self.key("ann"), "--yes", *self.config)
+        table = configured_store(self.loaded).pull(self.digest).lineage["training_table"]["sha256"]
+        words = ("--reason", "consent withdrawn", "--key", self.key("cyd"), "--yes", "--json")
+        return self.ok("data", verb, f"sha256:{table}", *words, *self.config)
 
     def status(self, *more: object, digest: str | None = None) -> Done:
         """`affiant status DIGEST --service credit --json`."""

@@ -26,19 +26,42 @@ GRAPH = f"{ON}/test_graph.py -k damaged_manifest"
 GIT = f"{ON}/test_code.py"
 SETS = f"{ON}/test_data.py"
 CARDS = "tests/unit/registry/cards/test_keep.py"
+SHOWING = "tests/unit/registry/cards/test_cards.py"
 
 HELD = "tests/unit/registry/test_publish.py -k hold_out"
 HOUSE = "tests/integration/approvals"
 MAY = f"{HOUSE}/test_serving.py"
+DEPLOY = f"{HOUSE}/test_deploy.py"
 REJECTED, ENDED, ASKED = f"{MAY} -k rejected", f"{MAY} -k outlasts", f"{MAY} -k asked"
 
 COPIED = (
     "audit", "registry", "service", "monitoring", "cli", "tests/__init__.py", "tests/components",
     "examples/credit/german_credit.csv", f"{HOUSE}/conftest.py", MAY,
-    f"{ON}/test_graph.py", GIT, SETS, CARDS, "tests/unit/registry/test_publish.py",
+    DEPLOY, SHOWING, f"{ON}/test_graph.py", GIT, SETS, CARDS, "tests/unit/registry/test_publish.py",
 )  # fmt: skip
 
 MUTATIONS = (
+    Mutation(
+        "deprecated data goes into nothing new",
+        "cli/deploy_open.py",
+        "data = deprecated_in(lineage, deprecated(self.board.roots, self.board.said))",
+        "data = ()",
+        f"{DEPLOY} -k deprecated",
+    ),
+    Mutation(
+        "what was live before comes back",
+        "cli/deploy_open.py",
+        "if any(digest == each.content.live for each in self.before.counted):",
+        "if False:",
+        f"{DEPLOY} -k deprecated",
+    ),
+    Mutation(
+        "a card marks deprecated data",
+        "registry/cards/cards.py",
+        'return f"YES: {why}"',
+        'return "no"',
+        f"{SHOWING} -k names_its_data",
+    ),
     Mutation(
         "a hold-out that is the table",
         "registry/publish.py",

@@ -115,6 +115,28 @@ def test_paused_only_a_rollback_moves(judged: House, other: str) -> None:
     assert move(judged, "deploy", judged.digest).code == 0
 
 
+def test_data_that_is_deprecated_goes_into_nothing_new(judged: House, other: str) -> None:
+    """Neither deployed, in any slot, nor promoted. What is live stays, and what was live before may come back."""
+    assert move(judged, "deploy", judged.digest).json["counts"]
+    assert move(judged, "deploy", other, "--canary", "10%").json["counts"]
+    judged.data("deprecate")
+    before = judged.board().end
+    for words in (("promote",), ("deploy", other)):
+        done = move(judged, *words)
+        assert (done.code, done.json["signed"]) == (1, False)
+        assert "which is deprecated: consent withdrawn" in done.json["reasons"][0]
+        assert f"refused: {other} may not be live: it was made of" in done.err
+    assert judged.board().end == before
+    assert move(judged, "deploy", judged.digest).json["counts"]  # what is live, alone: the canary goes
+    for slot, share in (("canary", "10%"), ("shadow", "100%")):
+        done = move(judged, "deploy", other, f"--{slot}", share)
+        assert (done.code, f"{other} may not be {slot}: it was made of" in done.err) == (1, True)
+    judged.data("restore")
+    assert move(judged, "deploy", other).json["counts"]
+    judged.data("deprecate")
+    assert move(judged, "rollback").json["plan"][0]["digest"] == judged.digest
+
+
 @pytest.mark.parametrize(
     ("words", "code", "told"),
     [

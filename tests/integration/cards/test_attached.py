@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import uuid
 from collections.abc import Callable
@@ -218,6 +219,60 @@ def test_the_command_renders_what_is_so_now(house: House, tmp_path: Path) -> Non
     assert (refused.code, "did you mean 'assessor'" in refused.err) == (2, True)
     assert json.loads(house.ok("card", "schema").out)["title"] == "DocumentsModel"
     assert "risk_assessment:" in house.ok("card", "template").out
+
+
+def test_the_model_card_tells_verdicts_approvals_history_and_data(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was signed, in both forms: a gate that failed and why, who approved, where it is live, data that is gone."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    house = House.build(tmp_path, [credit_package()])
+    failed = {"name": "size", "verdict": "failed", "reason": "60 MB; at most 50"}
+    house.gates(results=[{"name": "documentation", "verdict": "passed", "reason": ""}, failed])
+    rows = shown(house)
+    assert ["documentation", "passed", "–"] in rows
+    assert ["size", "failed", "60 MB; at most 50"] in rows
+    assert ["live", "not admitted"] in [each[:2] for each in rows]
+    house.gates()
+    for person, role in (("dan", "legal"), ("bob", "compliance")):
+        assert house.sign("approve", person, role).code == 0
+    words = ("-m", "goes live", "--key", house.key("dan"), "--yes", *house.config)
+    house.ok("deploy", "credit", house.digest, *words)
+    rows = shown(house)
+    assert ["size", "passed", "–"] in rows
+    (live,) = (each for each in rows if each[:2] == ["live", "admitted"])
+    assert live[2:4] == ["1 × compliance, 1 × legal", "bob (compliance), dan (legal)"]
+    said = [each[1:4] + each[5:] for each in rows if each[1:2] == ["approval"]]
+    assert said == [
+        ["approval", "dan", "legal", "looked at it"], ["approval", "bob", "compliance", "looked at it"]
+    ]  # fmt: skip
+    (served,) = (each for each in rows if each[:2] == ["credit", "live"])
+    assert (served[2], *served[4:]) == ("100%", "now", "dan", "goes live")
+    (table,) = (each for each in rows if each[0] == "german_credit.csv")
+    assert table[1:] == [f"sha256:{told_table(house)}", f"sha256:{told_table(house)}", "yes", "no"]
+    house.data("deprecate")
+    assert [*table[:-1], "YES: consent withdrawn"] in shown(house)
+    assert house.sign("revoke", "ann").code == 0
+    rows = shown(house)
+    assert ["live", "not admitted"] in [each[:2] for each in rows]
+    assert ["revocation", "ann"] in [each[1:3] for each in rows]
+
+
+def shown(house: House) -> list[list[str]]:
+    """The rows of every table of the model card; those of its Markdown and of its page are the same."""
+    out = house.file("cards")
+    house.ok("card", "render", house.digest, "--out", out, "--force", *house.config)
+    lines = (out / "model-card.md").read_text().replace("\\", "").splitlines()
+    rows = [line.strip("| ").split(" | ") for line in lines if line.startswith("| ")]
+    page = html.unescape((out / "model-card.html").read_text())
+    for row in rows:
+        assert all(cell.strip() in page for cell in row), row
+    return rows
+
+
+def told_table(house: House) -> str:
+    """The SHA-256 of the table that its package was trained on."""
+    return str(configured_store(house.loaded).pull(house.digest).lineage["training_table"]["sha256"])
 
 
 def test_a_house_that_nobody_governs_says_so(tmp_path: Path) -> None:

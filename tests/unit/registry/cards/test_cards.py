@@ -141,12 +141,38 @@ def test_one_field_that_is_filled_in_is_shown_and_the_others_stay_missing() -> N
     assert made["data-sheet.md"].count(MISSING) == len(DATA_SHEET) - 1
 
 
+def test_the_model_card_names_its_data_and_what_is_deprecated() -> None:
+    """Each set with its version and digest, the training table, and by either name of the bytes why not to use it."""
+    raw, seen = "md5:" + "0" * 32, "ab" * 32
+    data = (DataSet("raw.csv", raw, "dvc", True, seen), DataSet("more.csv", "md5:" + "1" * 32, "dvc", False))
+    package = package_of("n", data)
+    table = package.lineage["training_table"]["sha256"]
+    rows = {
+        "raw.csv": f"| raw.csv | {raw} | sha256:{seen} | yes |",
+        "more.csv": f"| more.csv | md5:{'1' * 32} | not known | no: DVC's word alone |",
+        "numbers": f"| numbers | sha256:{table} | sha256:{table} | yes |",
+    }
+    for gone in ({}, {raw: "withdrawn"}, {f"sha256:{seen}": "withdrawn"}):
+        made = card(package, deprecated=gone)
+        section = made["model-card.md"].partition("\n## Data\n")[2].partition("\n## ")[0]
+        for name, row in rows.items():
+            assert f"{row} {'YES: withdrawn' if gone and name == 'raw.csv' else 'no'} |" in section
+        assert f"| sha256 | {table} |" in section
+        page = made["model-card.html"].partition("<h2>Data</h2>")[2].partition("</section>")[0]
+        assert page.count("YES: withdrawn") == len(gone)
+        assert all(each in page for each in (raw, seen, table))
+    assert "yes | not known |" in card(package, governed=False)["model-card.md"]
+    bare = card(package_of("n", (), training_table=json.dumps(None)))
+    assert all("Nobody said what it was made of" in bare[f"model-card.{form}"] for form in ("md", "html"))
+
+
 @pytest.mark.parametrize("name", ["model-card", "data-sheet", "risk-assessment"])
 def test_what_people_wrote_never_becomes_markup(name: str) -> None:
     """The same elements as with harmless texts, in HTML and for a Markdown reader."""
+    table = f"sha256:{credit_package().lineage['training_table']['sha256']}"
     made, harmless = (
         card(
-            documents=documents(text), services=services(text), deprecated={"sha256:0": text},
+            documents=documents(text), services=services(text), deprecated={table: text, "sha256:0": text},
             deployments=(
                 {"service": "credit", "slot": "live", "share": 1.0, "from": 0.0, "until": None}
                 | {"by": text, "reason": text},
