@@ -20,7 +20,7 @@ from .gate_told import alert, tell, write
 from .gate_traffic import ArchiveOption, TrafficOption, check_which, traffic_of
 from .lineage_open import board_about
 from .model import DigestArgument, StoreOption, _find, _open, _progress, _whole
-from .model_signatures import signatures_of
+from .model_signatures import kept_for_gates
 from .options import ConfigOption
 from .text import printable
 
@@ -124,9 +124,7 @@ def run(  # noqa: PLR0917 - a command takes its options one by one
             compared = None if before is None else _find(place, before)
             step("reading the data")
             deprecated = _deprecated(log) if "lineage" in gates else None
-            signatures = (
-                signatures_of(config, store).kept(package.digest) if "model_signing" in gates else None
-            )
+            signatures = kept_for_gates(config, store, package.digest, asked="model_signing" in gates)
             datasets = read_datasets(files, package, compared, deprecated, signatures)
             if "drift" in gates:
                 datasets = replace(datasets, measure=_measure(), traffic=asked, traffic_problem=problem)

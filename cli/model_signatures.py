@@ -146,14 +146,7 @@ def pulled(
     from registry.signing.verify import findings
 
     if not keys:
-        try:
-            found = signatures_of(config, store).kept(package.digest)
-        except RegistryError as error:
-            warn(f"whether it is signed cannot be said: {error}")
-            return None
-        if found:
-            there = counted(len(found), "OpenSSF signature")
-            warn(f"{there} kept with it, not verified: --public-key says whose counts")
+        say_unverified(config, store, package.digest, "--public-key says whose counts")
         return None
     trust = trust_of(keys, None)
     found_out = findings(signatures_of(config, store).kept(package.digest), package, trust)
@@ -161,6 +154,35 @@ def pulled(
     if by is None:
         raise SignatureRefused("; ".join(each.problem for each in found_out) or "it has no signature")
     return by
+
+
+def say_unverified(config: Path | None, store: Path | None, digest: str, whose: str) -> None:
+    """Warn of signatures that are kept with a package, where nobody says whose count: a key in the signature's own
+    bundle, or in the store beside it, would be its signer's.
+
+    Args:
+        config: the settings' file.
+        store: a layout directory, in its place.
+        digest: the package.
+        whose: how to say it.
+    """
+    try:
+        found = signatures_of(config, store).kept(digest)
+    except RegistryError as error:
+        warn(f"whether it is signed cannot be said: {error}")
+        return
+    if found:
+        warn(f"{counted(len(found), 'OpenSSF signature')} kept with it, not verified: {whose}")
+
+
+def kept_for_gates(
+    config: Path | None, store: Path | None, digest: str, *, asked: bool
+) -> Sequence[Kept] | None:
+    """Those that the store keeps, where a gate judges them; else that nobody verifies them is said."""
+    if asked:
+        return signatures_of(config, store).kept(digest)
+    say_unverified(config, store, digest, "the policy has no gate model_signing, whose keys say whose counts")
+    return None
 
 
 def trust_of(keys: Sequence[Path] | None, certificates: Sequence[Path] | None) -> Trust:

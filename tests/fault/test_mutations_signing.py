@@ -17,10 +17,12 @@ GATE = "registry/gates/model_signing.py"
 
 ON = "tests/unit/registry/signing"
 GATES = "tests/unit/registry/gates/test_gates_signing.py"
+COMMANDS = "tests/integration/signing/test_commands.py"
 
 COPIED = (
     "audit", "registry", "service", "tests/__init__.py", "tests/components/__init__.py",
     "tests/components/packages.py", "tests/components/signing.py", ON, GATES,
+    "cli", "monitoring", "examples/credit/german_credit.csv", "tests/components/approvals.py", COMMANDS,
 )  # fmt: skip
 
 MUTATIONS = (
@@ -65,6 +67,13 @@ MUTATIONS = (
     ),
     Mutation("a key that others read", KEYS, "if stat.S_IMODE(mode) & 0o077:", "if False:", ON),
     Mutation("a curve", KEYS, "EllipticCurvePublicKey) or key.curve.name not in CURVES", "object)", ON),
+    Mutation(
+        "what nobody has verified",
+        "cli/model_signatures.py",
+        "    if found:\n        warn(",
+        "    if False:\n        warn(",
+        f"{COMMANDS} -k nobody_has",
+    ),
     Mutation("none counts", GATE, "failures = () if good else", "failures = () if found else", GATES),
     Mutation("it is required", GATE, " if limits.required else ()", " if not limits.required else ()", GATES),
     Mutation("nobody looked", GATE, "if datasets.signatures is None:", "if False:", GATES),

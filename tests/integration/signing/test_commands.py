@@ -175,6 +175,27 @@ def test_pull_says_that_nobody_has_looked_or_looks(store: Path, key: Key, tmp_pa
     assert found["signed_by"] == key.id
 
 
+def test_a_gate_run_says_that_nobody_has_verified_a_signature(store: Path, key: Key, tmp_path: Path) -> None:
+    """Where the policy names no keys; where it does, the gate judges and nothing is warned of."""
+
+    def gates(section: str) -> Any:
+        policy = tmp_path / "policy.yaml"
+        service = f"gates: {{{section}}}, approvals: {{roles: {{legal: 1}}}}"
+        policy.write_text(
+            f"{{format: 1, change: {{roles: {{legal: 1}}}}, services: {{credit: {{{service}}}}}}}"
+        )
+        words = ("--service", "credit", "--policy", policy, "--store", store, "--json")
+        return affiant("gate", "run", DIGEST, *words)
+
+    size, ours = "size: {megabytes: 5}", f"model_signing: {{public_keys: [{json.dumps(key.pem)}]}}"
+    assert (gates(size).code, gates(size).err) == (0, "")
+    model("sign", DIGEST, "--key", key.path, store=store)
+    told = gates(size)
+    assert (told.code, told.json["passed"]) == (0, True)
+    assert "1 OpenSSF signature kept with it, not verified: the policy has no gate model_signing" in told.err
+    assert (gates(ours).code, gates(ours).err) == (0, "")
+
+
 def test_verify_wants_a_signature_of_each_package_where_a_key_is_trusted(store: Path, key: Key) -> None:
     """Its bytes may be whole all the same; without a key nothing is asked of signatures."""
     model("sign", DIGEST, "--key", key.path, store=store)
