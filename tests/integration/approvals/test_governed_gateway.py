@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from audit.governance import Governance
 from audit.log import configured_governance_log
@@ -96,15 +97,29 @@ def post(served: Served) -> tuple[int, str, dict[str, Any]]:
         connection.close()
 
 
-def metric(served: Served, name: str) -> float:
-    """A metric without labels of its own."""
+def exposed(served: Served) -> str:
+    """What it says at /metrics."""
     connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=30)
     try:
         connection.request("GET", "/metrics")
-        text = connection.getresponse().read().decode()
-        return next(float(line.split()[-1]) for line in text.splitlines() if line.startswith(name))
+        return connection.getresponse().read().decode()
     finally:
         connection.close()
+
+
+def metric(served: Served, name: str) -> float:
+    """A metric without labels of its own."""
+    return next(float(line.split()[-1]) for line in exposed(served).splitlines() if line.startswith(name))
+
+
+def weights(served: Served) -> dict[tuple[str, str], float]:
+    """Digest and slot → `affiant_plan_weight`."""
+    return {
+        (sample.labels["digest"], sample.labels["slot"]): sample.value
+        for family in text_string_to_metric_families(exposed(served))
+        for sample in family.samples
+        if sample.name == "affiant_plan_weight"
+    }
 
 
 def approve(house: House, *digests: str) -> None:
@@ -170,6 +185,22 @@ def test_no_request_is_dropped_over_swaps(gateway: Served, house: House, package
             wait_until(lambda digest=digest: seen.only(digest), what=f"swap {number} is seen by all")  # type: ignore[misc]
     assert {status for status, _ in seen.answers} == {200}
     assert {digest for _, digest in seen.answers} == set(packages)
+
+
+def test_the_plan_s_weights_say_which_digest_has_which_share(
+    gateway: Served, house: House, packages: tuple[str, str]
+) -> None:
+    """They follow a canary, its promotion and the way back; what is gone has none."""
+    first, second = packages
+    assert weights(gateway) == {(first, "live"): 100.0}
+    for words, wanted in (
+        (("deploy", second, "--canary", "10%"), {(first, "live"): 90.0, (second, "canary"): 10.0}),
+        (("promote",), {(second, "live"): 100.0}),
+        (("deploy", first), {(first, "live"): 100.0}),
+    ):
+        move(house, *words)
+        wait_until(lambda wanted=wanted: weights(gateway) == wanted, what=f"weights: {wanted}")  # type: ignore[misc]
+        assert post(gateway)[1] in {digest for digest, _ in wanted}
 
 
 def test_a_canary_answers_its_share_and_a_revocation_takes_it_off(
