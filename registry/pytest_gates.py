@@ -14,7 +14,8 @@ and gives tests of one's own the fixture `affiant_gates`, which runs such a file
 
 It is named with -p (or in `addopts`, or as `pytest_plugins` of the topmost conftest.py) and has no entry point: with
 one, every pytest in an environment that has this package would load it, and take files of that name for its own.
-Nothing is signed and nothing is written to a log here: `affiant gate run --key` does.
+Nothing is signed, and no log is read or written here: `affiant gate run --key` does. So the gates `lineage` (which data
+is deprecated stands in the governance log) and `drift` (distances are the monitor's) MUST fail here, and say so.
 """
 
 from __future__ import annotations

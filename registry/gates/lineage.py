@@ -18,7 +18,10 @@ NEEDS = ("the governance log, under a root",)
 def judge(package: Package, datasets: Datasets, limits: Lineage) -> Outcome:
     """No version of its data is deprecated now; what the policy wants to be known is; its work tree was clean."""
     if datasets.deprecated is None:
-        raise CannotJudge("nobody said which data is deprecated: the settings need [governance] root")
+        raise CannotJudge(
+            "nobody said which data is deprecated: run it by `affiant gate run`, with settings that name a "
+            "[governance] root"
+        )
     lineage = package.lineage
     failures = list(deprecated_in(lineage, datasets.deprecated))
     unknown = _unknown(lineage)

@@ -10,7 +10,9 @@ import pytest
 from registry.policy import GATES as NAMES
 from registry.policy import load_policy
 from registry.statement import GATES
-from tests.components.approvals import POLICY, Done, House, affiant
+from tests.components.approvals import POLICY, Done, House, affiant, swapped
+from tests.components.packages import credit_package, credit_table
+from tests.components.webhook import Receiver
 
 DOCUMENTS = "\n".join(
     f"{key}: What people wrote of it, long enough."
@@ -78,6 +80,44 @@ def test_a_failure_ends_with_1_and_one_line_of_json_and_is_signed_too(house: Hou
     assert (alert["package"], alert["service"]) == (house.digest, "credit")
     assert [each["counts"] for each in show(house, "--json").json["results"]] == [False, True]
     assert "documentation" in house.sign("approve", "dan", "legal").json["reasons"][0]
+
+
+def test_a_hold_out_that_breaks_the_data_contract_halts_and_alerts(tmp_path: Path) -> None:
+    """Exit code 1, a line of JSON, the webhook, and nobody signs for it; the same rows unbroken pass."""
+    gates = (
+        ("size: {megabytes: 50}", "data_contract: {}"),
+        ("[documentation]", "[documentation, data_contract]"),
+    )
+    policy = swapped(POLICY, *gates)
+    with Receiver() as hook:
+        (tmp_path / "hook.txt").write_text(hook.url)
+        house = House.build(tmp_path, [credit_package()], policy=policy)
+        settings = house.file("affiant.toml")
+        settings.write_text(settings.read_text() + 'webhook_url_file = "hook.txt"\n')
+        rows = credit_table().frame.head(100)
+        rows.assign(housing=rows["housing"].where(rows.index >= 25, "a caravan")).to_csv(
+            tmp_path / "broken.csv"
+        )
+        rows.to_csv(tmp_path / "whole.csv")
+        words = ("--key", house.key("pipeline"), "--holdout")
+        done = run(house, *words, tmp_path / "broken.csv")
+        refused = house.sign("approve", "dan", "legal")
+        again = run(house, *words, tmp_path / "whole.csv")
+    assert (done.code, done.json["passed"], done.json["signed"]) == (1, False, True)
+    failed = [each for each in done.json["report"]["results"] if each["verdict"] == "failed"]
+    assert [(each["name"], each["reason"]) for each in failed] == [
+        ("data_contract", "'housing': 25.00% unknown categories; 0.00% are allowed")
+    ]
+    alert = json.loads(done.err)
+    assert (alert["event"], alert["level"]) == ("gates failed", "error")
+    assert (alert["package"], alert["gates"]) == (house.digest, ["data_contract"])
+    first, second = (post.body for post in hook.posts)
+    assert first["text"] == "credit did not pass its gates for credit: data_contract"
+    assert "25.00% unknown categories" in json.dumps(first["blocks"])
+    assert (refused.code, refused.json["signed"]) == (1, False)
+    assert "gates that did not pass, or did not run: data_contract" in refused.json["reasons"][0]
+    assert (again.code, again.json["passed"], again.err) == (0, True, "")
+    assert second["text"].startswith("credit waits for signatures")
 
 
 @pytest.mark.parametrize("person", ["ann", "eve"])

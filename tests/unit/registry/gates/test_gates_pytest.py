@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from registry.stores import LayoutStore
-from tests.components.packages import credit_package
+from tests.components.packages import credit_package, credit_table
 
 pytest_plugins = ["pytester"]
 
@@ -64,6 +64,24 @@ def test_each_gate_is_a_test_and_a_failure_says_why(pipeline: pytest.Pytester) -
         ["*gates.yaml::documentation PASSED*", "*gates.yaml::size PASSED*", "*gates.yaml::quality FAILED*"]
     )
     result.stdout.fnmatch_lines(["gate quality: could not run: CannotJudge: no hold-out was given"])
+    result.stdout.no_fnmatch_line("*Traceback*")
+
+
+def test_gates_that_need_the_log_or_the_monitor_fail_and_say_where_they_run(
+    pipeline: pytest.Pytester,
+) -> None:
+    """Also with a hold-out: what could not be judged has not passed."""
+    policy = POLICY.replace("documentation: {required: [purpose]}", "lineage: {}, drift: {}")
+    (pipeline.path / "policy.yaml").write_text(policy)
+    credit_table().frame.to_csv(pipeline.path / "holdout.csv", index=False)
+    (pipeline.path / "gates.yaml").write_text(GATES + "holdout: holdout.csv\n")
+    result = run(pipeline)
+    result.assert_outcomes(passed=2, failed=2)
+    by = "run it by `affiant gate run`"
+    result.stdout.fnmatch_lines_random([
+        f"gate lineage: could not run: CannotJudge: nobody said which data is deprecated: {by}, with settings that *",
+        f"gate drift: could not run: CannotJudge: nobody handed down how distances are measured: {by}",
+    ])  # fmt: skip
     result.stdout.no_fnmatch_line("*Traceback*")
 
 
