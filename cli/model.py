@@ -239,6 +239,9 @@ def show(
 ) -> None:
     """Show a package: its files, its signature, where it came from, and its card.
 
+    Exit codes: 0 shown; 1 the store does not have it, or a byte is wrong; 2 wrong usage or settings; 3 the store does
+    not answer.
+
     Example: affiant model show sha256:5e66a605fa8c
     """
     package = _find(_open(config, store), digest)
@@ -287,6 +290,9 @@ def pull(
 
     With --public-key only if it has an OpenSSF signature by that key (`affiant model verify-signature`).
 
+    Exit codes: 0 written; 1 the store does not have it, a byte is wrong, or no such signature counts; 2 wrong usage,
+    settings or keys, or the directory is there already; 3 the store does not answer.
+
     Example: affiant model pull sha256:5e66a605fa8c --output credit-model
     """
     with _progress("pulling", 2) as step:
@@ -321,9 +327,12 @@ def verify(
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Check every byte of packages in the store; exit code 1 when one is wrong.
+    """Check every byte of packages in the store.
 
     With --public-key one is wrong, too, that has no OpenSSF signature by that key (`affiant model verify-signature`).
+
+    Exit codes: 0 all are whole; 1 one is wrong, or is not there; 2 wrong usage, settings or keys; 3 the store does not
+    answer.
 
     Example: affiant model verify --golden
     """

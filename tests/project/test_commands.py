@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import typer
 
-from cli.main import app
+from cli.main import GROUPS, app
 
 ROOT = Path(__file__).parents[2]
 DOCS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *sorted((ROOT / "deploy").rglob("*.md"))]
@@ -113,6 +113,52 @@ def test_a_runbook_s_commands_are_whole(path: Path) -> None:
 def test_what_is_wrong_is_found(text: str, why: str | None) -> None:
     """Words in capitals, too: they stand for somebody's own."""
     assert wrong(text, whole=True) == why
+
+
+WITHOUT_JSON = {
+    ("card", "template"): "what it prints is a file, documents.yaml",
+    ("card", "schema"): "what it prints is a file, and JSON",
+    ("policy", "schema"): "what it prints is a file, and JSON",
+}
+"""Of the governed registry: the command, and why it needs no --json."""
+
+
+def leaves(command: Any, name: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """A command that does something, or each of those below it."""
+    if not hasattr(command, "get_command"):
+        yield name, command
+        return
+    context = typer.Context(command)
+    for each in command.list_commands(context):
+        yield from leaves(command.get_command(context, each), (*name, each))
+
+
+def registry_commands() -> dict[tuple[str, ...], Any]:
+    """Those that a machine with the extra `registry` has, and `lineage`, which the auditor's brings."""
+    names = [name for name, group in GROUPS.items() if group.extra == "registry" or name == "lineage"]
+    return dict(
+        each for name in names for each in leaves(root().get_command(typer.Context(root()), name), (name,))
+    )
+
+
+def test_every_step_of_the_registry_ends_in_json_where_it_is_asked_for() -> None:
+    """A pipeline reads what each says; the others, and no more, stand in the table with their reasons."""
+    found = registry_commands()
+    without = {
+        name for name, command in found.items() if not any("--json" in each.opts for each in command.params)
+    }
+    assert without == set(WITHOUT_JSON)
+    assert len(found) > 40
+
+
+@pytest.mark.parametrize("name", registry_commands(), ids=" ".join)
+def test_every_step_of_the_registry_says_how_it_ends(name: tuple[str, ...]) -> None:
+    """Its help has the exit codes, and an example that is a command."""
+    told = registry_commands()[name].help
+    assert re.search(r"Exit codes?: (0 |0\.|as of `)", told), told
+    example = re.search(r"Example: affiant (.+)", " ".join(told.split()))
+    assert example is not None, told
+    assert wrong(example[1], whole=True) is None
 
 
 def test_documents_have_commands() -> None:
