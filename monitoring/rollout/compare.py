@@ -5,6 +5,8 @@ is it less sure? Each question has a tolerance, and bounds of the difference (`q
 
 1. It is taken back when of one question the lower bound is beyond its tolerance. The questions, steps and slots share
    the policy's `false_stop` evenly: so likely, at most, a canary within all tolerances is ever taken back.
+   Or when it is shown that it misses an objective so fast that it pages, and that live does not: the objectives share
+   as much again, so likely is that of one which does not, or beside a live that does.
 2. It is moved on when of each question the upper bound is within its tolerance, it is time, enough was seen, and none
    of its objectives pages. For one that is beyond a tolerance that very question's bound has to be wrong: so the steps
    and slots alone share `false_move`, the questions do not.
@@ -27,6 +29,7 @@ from monitoring.errors import DetectError
 from monitoring.slo import MINIMUM_BAD, Counted, Objective, burn_limit, of_confidence, of_latency
 
 from .questions import NOTHING, Counts, Found, Levels, Parts, apart, distance, resolution, share, slower
+from .sequence import bounds
 from .tolerances import Tolerances
 
 _SLOTS: Final = 2
@@ -112,6 +115,8 @@ class Comparison:
     questions: tuple[Question, ...]
     waits: tuple[str, ...] = ()
     """What is waited for besides the questions, whatever they say."""
+    missed: tuple[str, ...] = ()
+    """Objectives for which it goes back, whatever they say."""
 
 
 def compare(
@@ -145,14 +150,15 @@ def compare(
     if canary.single and not (_parts(canary) == [[len(each) for each in canary.scores]] * 2):
         raise DetectError("scores whose parts are not all known cannot be compared")
     asked = tuple(_questions(canary, live, limits, seconds, effect))
-    return concluded(asked, tuple(_waits(canary, live, limits, seconds, due=due)))
+    missed = tuple(_missed(canary, live, limits, seconds, effect))
+    return concluded(asked, tuple(_waits(canary, live, limits, seconds, due=due)), missed)
 
 
-def concluded(asked: tuple[Question, ...], waits: tuple[str, ...]) -> Comparison:
-    """What comes of the questions, and of what is waited for besides."""
+def concluded(asked: tuple[Question, ...], waits: tuple[str, ...], missed: tuple[str, ...]) -> Comparison:
+    """What comes of the questions, of what is waited for besides, and of objectives that are missed."""
     back = tuple(each.says(each.found.at_least, "at least", each.allowed) for each in asked if each.bad)
-    if back:
-        return Comparison("back", back, asked, waits)
+    if back or missed:
+        return Comparison("back", back + missed, asked, waits, missed)
     reasons = waits + tuple(
         each.says(each.found.at_most, "not shown yet, at most", each.shown) for each in asked if not each.good
     )
@@ -235,6 +241,25 @@ def _waits(
             yield (
                 f"the canary misses its objective of {objective.name}: {counted.bad} of {counted.requests} are bad, "
                 f"and {burnt:.3g} of them page"
+            )
+
+
+def _missed(
+    canary: Side, live: Side, limits: Tolerances, seconds: tuple[float, ...], effect: float
+) -> Iterator[str]:
+    """Objectives that the canary is shown to miss so fast that it pages, and live not to."""
+    fewer = _of_requests(canary, live, effect)
+    for objective in limits.objectives:
+        one, other = (_objective(objective, side, seconds) for side in (canary, live))
+        by = effect if objective.name == "confidence" else fewer
+        level = limits.false_stop / _STEPS / len(limits.objectives) / _SLOTS
+        hits, trials = (one.bad / by, other.bad / by), (one.requests / by, other.requests / by)
+        (least, _), (_, most) = bounds(hits, trials, level)
+        burnt = burn_limit(objective.budget, limits.factor)
+        if one.bad >= MINIMUM_BAD and least > burnt > most:
+            yield (
+                f"objective of {objective.name}: at least {least:.3g} of the canary's are bad and at most {most:.3g} "
+                f"of live's; {burnt:.3g} page"
             )
 
 

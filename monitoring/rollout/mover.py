@@ -1,7 +1,8 @@
 """Takes the steps of rollouts once their comparison holds, and takes canaries back when it does not.
 
 A canary without steps, or with none left, is compared as long as it stands: it may go back, and no further. Of several
-each is compared with live by itself, and goes back alone; those that stay are compared anew from then on.
+each is compared with live by itself, and goes back alone; those that stay are compared anew from then on. A step that
+is waited for longer than the policy says is given up: the canary goes back, though nothing is shown of it.
 
 Nothing is kept but in the governance log: whoever dies here leaves a rollout where it is. What the monitor counted is
 believed: a lying one can make a controller take steps early that people have signed, or go back, and nothing else. The
@@ -18,6 +19,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -165,19 +167,14 @@ class Mover:
         if person is None:
             raise RolloutWaits("the controller's key has not the role controller in the root")
         found = self._counted(deployed.service, rollout)
-        came_of, reasons = _compare(found, _limits(ground, rollout), rollout, now)
-        back = came_of.verdict == "back"
-        if not back and reasons:
-            raise RolloutWaits("; ".join(reasons), stuck=False)
-        if not back and rollout.left[0] == 1 and (why := ground.admitted(rollout.digest)):
-            raise RolloutWaits(f"the next step makes it live, and it may not be: {'; '.join(why)}")
-        plan = plan_without(deployed, rollout) if back else stepped(deployed)
-        reason = "; ".join(reasons) if back else f"the comparison with live holds; {_shares(plan)}"
+        decided = _decided(ground, found, _limits(ground, rollout), rollout, now)
+        plan = plan_without(deployed, rollout) if decided.back else stepped(deployed)
+        reason = decided.back or f"the comparison with live holds; {_shares(plan)}"
         assert deployed.last is not None
         event = Deployment(
-            service=deployed.service, action="rollback" if back else "step", plan=plan,
+            service=deployed.service, action="rollback" if decided.back else "step", plan=plan,
             after=deployed.last.offset, reason=reason[:_LONGEST], actor=person, at=now,
-            evidence=_evidence(ground, found, came_of),
+            evidence=_evidence(ground, found, decided),
         )  # fmt: skip
         done = act(
             event, self._append, lambda: self._follower.read_on().ground(deployed.service, now).deployed
@@ -188,7 +185,7 @@ class Mover:
             self._rests[deployed.service] = now + backoff(tries, _REST, _LONGEST_REST)
             raise RolloutWaits(f"it was signed, and changes nothing: {done.why}")
         self._tries.pop(deployed.service, None)
-        return f"{'taken back' if back else 'moved on'}: {reason}"
+        return f"{'taken back' if decided.back else 'moved on'}: {reason}"
 
     def _counted(self, service: str, rollout: Rollout) -> Mapping[str, Any]:
         found = self._fetch(service, None if rollout.alone else rollout.digest)
@@ -231,10 +228,50 @@ def plan_without(deployed: Deployed, rollout: Rollout) -> list[Placed]:
     return list(without(deployed.plan, gone))
 
 
+@dataclass(frozen=True, slots=True)
+class _Decided:
+    """What is done, and by which comparison."""
+
+    came_of: Comparison
+    back: str = ""
+    """Why it goes back; empty: it moves on."""
+    given_up: bool = False
+    """Whether it goes back because nothing was shown for too long."""
+
+
+def _decided(
+    ground: Ground, found: Mapping[str, Any], limits: Tolerances, rollout: Rollout, now: float
+) -> _Decided:
+    """Raises RolloutWaits: nothing is done, and why."""
+    told, came_of = _compare(found, limits, rollout, now)
+    if came_of.verdict == "back":
+        return _Decided(came_of, "; ".join(came_of.reasons))
+    if not rollout.left:
+        why = "no step is left: it stays, until it is shown to be worse or people decide"
+        raise RolloutWaits(why, stuck=False)
+    waits: tuple[str, ...] = (*told.waits(now), *came_of.reasons)
+    barred: tuple[str, ...] = ()
+    if not waits and rollout.left[0] == 1 and (barred := ground.admitted(rollout.digest)):
+        waits = (f"the next step makes it live, and it may not be: {'; '.join(barred)}",)
+    if not waits:
+        return _Decided(came_of)
+    if not overdue(told, rollout, limits, now):
+        raise RolloutWaits("; ".join(waits), stuck=bool(barred))
+    said = f"given up {limits.give_up / 3600:g} h after its step's time"
+    return _Decided(came_of, f"{said}: {'; '.join(waits)}", given_up=True)
+
+
+def overdue(told: Told, rollout: Rollout, limits: Tolerances, now: float) -> bool:
+    """Whether its step was waited for long enough, by figures of now: after an outage what it waits for may be shown a
+    moment later.
+    """
+    return rollout.due(int(1000 * (now - limits.give_up))) and not any(told.unknown(now))
+
+
 def _compare(
     found: Mapping[str, Any], limits: Tolerances, rollout: Rollout, now: float
-) -> tuple[Comparison, tuple[str, ...]]:
-    """What came of it; and why back, or why not yet. Raises RolloutWaits: what the monitor answers is none."""
+) -> tuple[Told, Comparison]:
+    """Raises RolloutWaits: what the monitor answers is none."""
     try:
         told = Told.read(found)
         came_of = compare(
@@ -242,22 +279,18 @@ def _compare(
         )
     except DetectError as error:
         raise RolloutWaits(f"what the monitor answers is no comparison: {error}") from error
-    if came_of.verdict == "back":
-        return came_of, came_of.reasons
-    if not rollout.left:
-        return came_of, ("no step is left: it stays, until it is shown to be worse or people decide",)
-    return came_of, (*told.waits(now), *came_of.reasons)
+    return told, came_of
 
 
-def _evidence(ground: Ground, found: Mapping[str, Any], came_of: Comparison) -> dict[str, Any]:
+def _evidence(ground: Ground, found: Mapping[str, Any], decided: _Decided) -> dict[str, Any]:
     """What was decided by, for the event."""
     return {
         "kind": "rollout",
         "policy": None if ground.policy is None else ground.policy.digest,
         "governance_end": ground.end,
         "comparison": dict(found),
-        "questions": [each.written() for each in came_of.questions],
-    }
+        "questions": [each.written() for each in decided.came_of.questions],
+    } | ({"given_up": True} if decided.given_up else {})
 
 
 def _shares(plan: list[Placed]) -> str:

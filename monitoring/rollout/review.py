@@ -32,7 +32,7 @@ from registry.deployment import Event, Placed, Rollout
 from registry.deployment.change import stepped
 
 from .compare import Comparison, Question, compare, concluded
-from .mover import SECONDS, limits_of, plan_without
+from .mover import SECONDS, limits_of, overdue, plan_without
 from .questions import Found
 from .told import Told, side_of
 
@@ -50,6 +50,8 @@ class _Evidence(BaseModel):
     governance_end: Annotated[int, Field(ge=0)]
     comparison: Mapping[str, Any]
     questions: tuple[Mapping[str, Any], ...]
+    given_up: Literal[True] | None = None
+    """Of a canary that goes back because its step was waited for too long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +127,9 @@ def review(
     signed = {slot: dict(said.comparison["sides"])[slot] for slot in _SIDES}
     alone = None if told.coarse else again.single
     whose = tuple(said.comparison.get(key) for key in ("digest", "offset", "moved"))
-    right = came_of is not None and came_of.verdict == _VERDICTS.get(content.action) and not why
+    gave_up = content.action == "rollback" and said.given_up is not None
+    decided = _decided(ground, canary, told, content.at, came_of, why)
+    right = decided == ("give up" if gave_up else _VERDICTS.get(content.action))
     checks = (
         *standing(event, said.governance_end),
         Check(
@@ -146,7 +150,7 @@ def review(
         Check(
             "decided the same again",
             right and list(content.plan) == _plan(ground, content.action, canary),
-            "; ".join(why) or (came_of.verdict if came_of is not None else "nothing"),
+            ": ".join(each for each in (decided, "; ".join(why)) if each),
         ),
     )
     return Reviewed(event, told, said.questions, held_.computed, checks)
@@ -243,10 +247,21 @@ def _compared(
     found = _held_to(signed, came_of, beside)
     if found.alike:
         asked = map(_as_signed, came_of.questions, signed)
-        came_of = concluded(tuple(asked), came_of.waits)
+        came_of = concluded(tuple(asked), came_of.waits, came_of.missed)
     if came_of.verdict == "back":
         return came_of, found, ()
     return came_of, found, (*_steps(ground, canary), *told.waits(at), *came_of.reasons)
+
+
+def _decided(
+    ground: Ground, canary: Rollout, told: Told, at: float, came_of: Comparison | None, why: tuple[str, ...]
+) -> Literal["move", "back", "give up", ""]:
+    """What was to be done then; empty: nothing."""
+    if came_of is None or came_of.verdict == "back":
+        return "" if came_of is None else "back"
+    if not why:
+        return "move"
+    return "give up" if overdue(told, canary, limits_of(ground), at) else ""
 
 
 def _held_to(

@@ -85,6 +85,12 @@ class Told:
 
     def waits(self, now: float) -> Iterator[str]:
         """Why no step is taken by it. `now`: seconds since 1970 UTC."""
+        yield from self.unknown(now)
+        if self.pages:
+            yield f"its drift pages: {', '.join(self.pages)}"
+
+    def unknown(self, now: float) -> Iterator[str]:
+        """Why it tells nothing of now."""
         age = now - self.newest / 1000
         if not self.newest:
             yield "no pane of this step was judged yet"
@@ -93,8 +99,6 @@ class Told:
             yield f"the newest pane is {age:.0f} s old by the clock here; {STALE:.0f} s are the most"
         if self.waiting > BEHIND:
             yield f"{self.waiting} panes were not judged yet; {BEHIND} are the most"
-        if self.pages:
-            yield f"its drift pages: {', '.join(self.pages)}"
 
 
 def side_of(asked: Asked, single: tuple[NDArray[np.bool_], ...] = ()) -> Side:

@@ -12,6 +12,7 @@ FALSE_MOVE: Final = 0.05
 REFUSALS: Final = 0.02
 P99: Final = 2.5
 UNSURE: Final = 0.10
+GIVE_UP: Final = 168.0
 """Where the policy has no such key: keys that came later MUST NOT make another policy of an old one."""
 
 
@@ -31,9 +32,12 @@ class Tolerances:
     sure: Objective | None = None
     """Which predictions are sure; None: the policy does not say, and it is not asked."""
     objectives: tuple[Objective, ...] = ()
-    """Of the service: a canary that misses one so fast that it pages is not moved on."""
+    """Of the service: a canary that misses one so fast that it pages is not moved on, and goes back where live keeps
+    it."""
     factor: float = 1.0
     """By which a budget is spent too fast, at least, when it pages."""
+    give_up: float = 3600 * GIVE_UP
+    """Seconds that a step whose time has come is waited for."""
 
     @classmethod
     def of(cls, rollout: Rollout, slo: Slo | None = None) -> Self:
@@ -53,4 +57,5 @@ class Tolerances:
             # A canary's scores are compared with live's: since its last step they are counted in bins of both alone.
             objectives=tuple(each for each in promised if each.name != "scores"),
             factor=1.0 if slo is None else min(rate.factor for rate in rates(slo) if rate.severity == "page"),
+            give_up=3600 * (GIVE_UP if rollout.give_up_after_hours is None else rollout.give_up_after_hours),
         )

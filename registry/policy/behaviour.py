@@ -203,3 +203,5 @@ class Rollout(Part):
     unsure_worse_by: Share | None = later()
     """Share of predictions below `slo.confidence.at_least` that it may have more than live; 0.10 when absent. Without
     that objective it is not asked."""
+    give_up_after_hours: Annotated[float, Field(gt=0, le=8760, allow_inf_nan=False)] | None = later()
+    """How long a step whose time has come is waited for; then the canary is taken back. 168, a week, when absent."""

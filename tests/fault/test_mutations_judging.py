@@ -42,9 +42,11 @@ ON_BEGINNING = "tests/unit/monitoring/test_takeover.py"
 ON_FEED = "tests/unit/monitoring/test_feed.py"
 ON_ASKING = "tests/unit/monitoring/test_asking.py"
 ON_COMPARE = "tests/unit/monitoring/rollout/test_compare.py"
+ON_OBJECTIVES = f"{ON_COMPARE} -k objective"
 ON_SCORES = "tests/unit/monitoring/rollout/test_scores.py"
 ON_MOVER = "tests/unit/monitoring/rollout/test_mover.py"
 ON_PROCESSES = "tests/integration/test_rollout.py"
+ON_GIVEN_UP = f"{ON_PROCESSES} -k given_up"
 ON_GOVERNED = "tests/unit/monitoring/test_governed.py"
 ON_INSIDE = "tests/unit/monitoring/test_inside.py"
 
@@ -356,7 +358,7 @@ MUTATIONS = (
         "elif False:",
         ON_COMPARE,
     ),
-    Mutation("its objectives", COMPARE, "if counted.bad >= MINIMUM_BAD and", "if False and", ON_COMPARE),
+    Mutation("its objectives", COMPARE, "if counted.bad >= MINIMUM_BAD and", "if False and", ON_OBJECTIVES),
     Mutation("scores that nobody knows", COMPARE, "    if not columns:\n", "    if False:\n", ON_COMPARE),
     Mutation(
         "the lower bound of a difference",
@@ -470,7 +472,7 @@ MUTATIONS = (
     Mutation(
         "what was decided at a tolerance",
         REVIEW,
-        "        came_of = concluded(tuple(asked), came_of.waits)\n",
+        "        came_of = concluded(tuple(asked), came_of.waits, came_of.missed)\n",
         "",
         ON_PROCESSES,
     ),
@@ -555,7 +557,42 @@ MUTATIONS = (
         "        first = pane.first\n",
         ON_LEADING,
     ),
-    Mutation("what live needs", MOVER, "if not back and rollout.left[0] == 1 and", "if False and", ON_MOVER),
+    Mutation("what live needs", MOVER, "if not waits and rollout.left[0] == 1 and", "if False and", ON_MOVER),
+    Mutation(
+        "a step waited for in vain", MOVER, "if not overdue(told,", "if True or overdue(told,", ON_MOVER
+    ),
+    Mutation("given up too soon", MOVER, "now - limits.give_up)", "now)", ON_MOVER),
+    Mutation("given up by figures of before", MOVER, " and not any(told.unknown(now))", "", ON_MOVER),
+    Mutation(
+        "given up without need",
+        REVIEW,
+        'return "give up" if overdue(told, canary, limits_of(ground), at) else ""',
+        'return "give up"',
+        ON_GIVEN_UP,
+    ),
+    Mutation(
+        "a step as if given up",
+        REVIEW,
+        'content.action == "rollback" and said.given_up is not None',
+        "said.given_up is not None",
+        ON_GIVEN_UP,
+    ),
+    Mutation("objectives of live", COMPARE, "least > burnt > most:", "least > burnt:", ON_OBJECTIVES),
+    Mutation(
+        "objectives that are not shown to be missed",
+        COMPARE,
+        "least > burnt > most:",
+        "one.bad / one.requests > burnt > most:",
+        ON_OBJECTIVES,
+    ),
+    Mutation("a few bad ones", COMPARE, "one.bad >= MINIMUM_BAD and least", "least", ON_OBJECTIVES),
+    Mutation(
+        "rows together in objectives",
+        COMPARE,
+        'by = effect if objective.name == "confidence" else fewer',
+        "by = 1",
+        ON_OBJECTIVES,
+    ),
     Mutation(
         "another rollout's figures",
         MOVER,

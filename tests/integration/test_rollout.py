@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -58,7 +59,9 @@ class Stage(Site):
     """The first package is live, the second a canary at 25 %, with a step to 50 % and one to all, a second apart."""
 
     @classmethod
-    def begun(cls, directory: Path, *, steps: bool = True, several: bool = False) -> Stage:
+    def begun(
+        cls, directory: Path, *, steps: bool = True, several: bool = False, policy: bytes = POLICY
+    ) -> Stage:
         """As people leave it; without `steps`, the canary stays at its share; of `several`, there is a second one."""
         directory.mkdir(parents=True)
         packages = [number_package(name) for name in ("one", "two", "three")[: 3 if several else 2]]
@@ -66,7 +69,7 @@ class Stage(Site):
         for package in packages:
             store.push(package)
         first, second, *third = digests = [each.digest for each in packages]
-        town = Town(parse_policy(POLICY))
+        town = Town(parse_policy(policy))
         town.entries.clear()
         town.clock = time.time() - 60
         town.set_policy(town.policy)
@@ -224,8 +227,8 @@ def unheld(site: Stage, change: Callable[[dict[str, Any]], None]) -> list[str]:
     return [each.what for each in held_to(site, each_of).checks if not each.holds]
 
 
-def held_to(site: Stage, change: Callable[[dict[str, Any]], None]) -> review.Reviewed:
-    """The last step reviewed with its evidence said otherwise."""
+def held_to(site: Stage, change: Callable[[dict[str, Any]], None], **content: Any) -> review.Reviewed:
+    """The last event reviewed with its evidence said otherwise, and what else is given."""
     governance = configured_governance_log(site.loaded, create=False)
     store, entries = configured_store(site.loaded), list(entries_of(governance, 0, None))
     publisher = publisher_of_store(store)
@@ -234,7 +237,7 @@ def held_to(site: Stage, change: Callable[[dict[str, Any]], None]) -> review.Rev
     event = site.deployed().counted[-1]
     evidence = json.loads(json.dumps(event.content.evidence))
     change(evidence)
-    event = replace(event, content=event.content.model_copy(update={"evidence": evidence}))
+    event = replace(event, content=event.content.model_copy(update={"evidence": evidence} | content))
     log = configured_log(site.loaded, create=False)
     reader = log.reader()
     try:
@@ -393,3 +396,31 @@ def test_of_several_canaries_the_one_that_fails_is_taken_back(tmp_path: Path) ->
     done = affiant("audit", "recompute", retold(site, "comparison.digest", site.first), *site.config)
     assert (done.code, done.out) == (1, "")
     assert "no such canary stood beside live then" in done.err.replace("\n", " ")
+
+
+def test_a_step_that_was_given_up_is_computed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing was shown, and the time was over: neither a way back for a worse canary, nor too soon, nor a step."""
+    policy = POLICY.replace(b"minimum_requests: 500", b"minimum_requests: 5000, give_up_after_hours: 0.001")
+    assert policy != POLICY
+    site = Stage.begun(tmp_path / "site", policy=policy)
+    site.asked()
+    with site.processes() as controller:
+        controller.wait_until(lambda: site.moved("rollback"), what="the way back", deadline_s=60.0)
+    assert site.shares() == [(site.first, "live", 1.0)]
+    event = site.deployed().counted[-1]
+    assert "given up 0.001 h after its step's time: " in event.content.reason
+    assert f"{ANSWERED} requests of the canary were seen; 5000 are needed" in event.content.reason
+    signed = (event.content.evidence or {})["questions"]
+    assert told_of(site, event.offset) == (0, True, [], signed)
+    done = affiant("audit", "recompute", event.offset, *site.config)
+    assert re.search(r"decided the same again +give up: ", done.out), done
+
+    def wrong(change: Callable[[dict[str, Any]], Any], **content: Any) -> list[str]:
+        return [each.what for each in held_to(site, change, **content).checks if not each.holds]
+
+    assert wrong(lambda evidence: evidence.pop("given_up")) == ["decided the same again"]
+    half = [Placed(digest=site.first, weight=0.5), Placed(digest=site.second, slot="canary", weight=0.5)]
+    assert wrong(lambda _: None, action="step", plan=half) == ["decided the same again"]
+    limits_of = review.limits_of
+    monkeypatch.setattr(review, "limits_of", lambda ground: replace(limits_of(ground), give_up=3600.0))
+    assert wrong(lambda _: None) == ["decided the same again"]

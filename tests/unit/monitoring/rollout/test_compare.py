@@ -253,11 +253,51 @@ def test_a_canary_whose_objectives_page_is_not_moved_on(slo: Slo, name: str) -> 
     assert [f"misses its objective of {name}" in reason for reason in found.reasons] == [True]
 
 
+@pytest.mark.parametrize(
+    ("slo", "name", "worse"),
+    [
+        (Slo(errors=0.001), "errors", {"errors": 0.0105}),
+        (Slo(refusals=0.002), "refusals", {"refused": 0.02}),
+        (Slo(p99_milliseconds=30.0), "latency", {"late": 0.15}),
+        (Slo(confidence=Confidence(at_least=0.75, share=0.93)), "confidence", {"unsure": 0.15}),
+    ],
+)
+def test_a_canary_that_misses_an_objective_which_live_keeps_goes_back(
+    slo: Slo, name: str, worse: dict[str, float]
+) -> None:
+    """Once both are shown, also within all tolerances. Not when live misses it too, nor by a few bad ones."""
+    random = np.random.default_rng(8)
+    wide = replace(LIMITS, p99=20.0, unsure=0.3)
+    limits = replace(wide, objectives=Tolerances.of(Rollout(), slo).objectives, factor=6.0)
+    canary, live = side(random, 20_000, **worse), side(random, 80_000)
+    assert compare(canary, live, wide, SECONDS, due=True).verdict != "back"
+    found = compare(canary, live, limits, SECONDS, due=False)
+    assert found.verdict == "back"
+    assert [each.partition(":")[0] for each in found.reasons] == [f"objective of {name}"]
+    assert compare(canary, side(random, 80_000, **worse), limits, SECONDS, due=True).verdict == "hold"
+    assert compare(canary, live, limits, SECONDS, due=True, effect=100.0).verdict == "hold"
+
+
+@pytest.mark.parametrize(
+    ("bad", "requests", "budget", "verdict"),
+    [(12, 1100, 0.001, "hold"), (9, 1000, 1e-5, "hold"), (10, 1000, 1e-5, "back")],
+)
+def test_a_few_bad_ones_miss_no_objective(bad: int, requests: int, budget: float, verdict: str) -> None:
+    """Nor those that may be chance."""
+    random = np.random.default_rng(9)
+    objectives = Tolerances.of(Rollout(), Slo(errors=budget)).objectives
+    limits = replace(LIMITS, objectives=objectives, factor=6.0)
+    canary = replace(side(random, requests), failed=bad)
+    live = replace(side(random, 20_000), requests=10**6, failed=0)
+    assert compare(canary, live, limits, SECONDS, due=True).verdict == verdict
+
+
 def test_what_a_policy_does_not_say_has_its_default_and_what_it_says_holds() -> None:
     """Keys that came later are resolved here, so that a policy of before keeps its digest."""
     plain = Tolerances.of(Rollout())
     assert (plain.refusals, plain.p99, plain.unsure, plain.false_move) == (0.02, 2.5, 0.1, 0.05)
-    assert (plain.sure, plain.objectives) == (None, ())
+    assert (plain.sure, plain.objectives, plain.give_up) == (None, (), 7 * 86_400)
+    assert Tolerances.of(Rollout(give_up_after_hours=2)).give_up == 7200
     said = Rollout(refusals_worse_by=0.0, p99_slower_by=3.0, unsure_worse_by=0.2, false_move=0.01)
     found = Tolerances.of(said, Slo(errors=0.1))
     assert (found.refusals, found.p99, found.unsure, found.false_move, found.factor) == (

@@ -207,6 +207,80 @@ def test_figures_of_another_time_move_nothing(stage: Stage, age: float) -> None:
     assert stage.deployed().plan[0].digest == ONE
 
 
+WEEK = 7 * 86_400.0
+"""Of a policy that does not say how long."""
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"requests": 400}, "share of failed requests: not shown yet"),
+        ({"requests": 99}, "99 requests of the canary were seen"),
+        ({"pages": ["age"]}, "its drift pages: age"),
+    ],
+)
+def test_a_step_that_is_waited_for_too_long_is_given_up(
+    stage: Stage, change: dict[str, Any], told: str
+) -> None:
+    """A week after its time, not before; the event says so, and what was still waited for."""
+    stage.found = stage.comparison(**change)
+    stage.town.clock += 600 + WEEK - 10
+    stage.mover.step()
+    assert stage.shares() == [("live", 0.75), ("canary", 0.25)]
+    stage.town.clock += 20
+    stage.mover.step()
+    last = stage.deployed().last
+    assert last is not None
+    assert (last.content.action, last.content.live, len(last.content.plan)) == ("rollback", ONE, 1)
+    assert last.content.reason.startswith(f"given up 168 h after its step's time: {told}")
+    assert (last.content.evidence or {})["given_up"] is True
+
+
+def test_a_step_is_given_up_when_the_policy_says(tmp_path: Path) -> None:
+    """Not the week of the others. A canary that is shown to be good moves on however late."""
+    stage = Stage(tmp_path, ", rollout: {minimum_requests: 100, give_up_after_hours: 1}")
+    stage.town.clock += 600 + 7200
+    stage.mover.step()
+    assert stage.shares() == [("live", 0.5), ("canary", 0.5)]
+    stage.found = stage.comparison(requests=400)
+    stage.town.clock += 600 + 3590
+    stage.mover.step()
+    assert stage.shares() == [("live", 0.5), ("canary", 0.5)]
+    stage.town.clock += 20
+    stage.mover.step()
+    last = stage.deployed().last
+    assert last is not None
+    assert (stage.shares(), last.content.live) == ([("live", 1.0)], ONE)
+    assert last.content.reason.startswith("given up 1 h after")
+
+
+@pytest.mark.parametrize("change", [{"waiting": 17}, {"newest": 0}, {"newest": 1}])
+def test_figures_of_another_time_give_up_nothing(stage: Stage, change: dict[str, Any]) -> None:
+    """A monitor that comes back after a long time has to read on before anybody knows what its canary is like."""
+    stage.found = stage.comparison(requests=400, **change)
+    stage.town.clock += 600 + WEEK + 10
+    stage.mover.step()
+    assert stage.shares() == [("live", 0.75), ("canary", 0.25)]
+    stage.found = stage.comparison(requests=400)
+    stage.mover.step()
+    assert stage.shares() == [("live", 1.0)]
+
+
+def test_a_step_that_nobody_lets_be_taken_is_given_up(stage: Stage) -> None:
+    """The canary was good, and its approval was taken away: for a week people can sign again."""
+    stage.town.clock += 601
+    stage.mover.step()
+    entries = len(stage.town.entries)
+    stage.town.revoke(TWO)
+    stage.bring(stage.town.entries[entries].value or b"")
+    stage.town.clock += 600 + WEEK + 10
+    stage.mover.step()
+    last = stage.deployed().last
+    assert last is not None
+    assert (stage.shares(), last.content.live) == ([("live", 1.0)], ONE)
+    assert "the next step makes it live, and it may not be" in last.content.reason
+
+
 def test_a_canary_without_steps_may_go_back_and_no_further(stage: Stage) -> None:
     """Somebody tries it on some, for as long as they like: it is watched all the same."""
     stage.mover.step()
