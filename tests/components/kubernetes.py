@@ -2,7 +2,7 @@
 
     schemas()                                   their folder; made in the cache the first time
     render(chart, values=[file])                what `helm template` makes, as one text
-    kubeconform(text)                           what kubeconform has against it, a line each
+    kubeconform(folder, OLDEST)                 what kubeconform has against it, a line each
 
 Ahead of the tests: python -m tests.components.kubernetes. The schemas are made from the Go modules below, whose
 content Go checks; nothing is asked of a cluster, or of anybody else.
@@ -28,8 +28,10 @@ from tests.components.environments import run
 from tests.components.process import ComponentError
 
 KUBERNETES: Final = "1.37.2"
-"""Whose API the manifests are held against."""
-SWAGGER: Final = (f"k8s.io/kubernetes@v{KUBERNETES}", "api/openapi-spec/swagger.json")
+OLDEST: Final = "1.30.0"
+"""Whose API the manifests are held against: a new one's, and that of the oldest cluster that the chart is for."""
+SWAGGER: Final = "api/openapi-spec/swagger.json"
+"""Of the module k8s.io/kubernetes."""
 CRDS: Final = (
     (
         "github.com/prometheus-operator/prometheus-operator@v0.85.0",
@@ -50,6 +52,10 @@ _GROUPS: Final = frozenset(
 )  # fmt: skip
 
 
+_OTHERS: Final = "others"
+"""The folder of CRDs."""
+
+
 class _Loader(yaml.CSafeLoader):  # type: ignore[misc]  # yaml ships no types
     """Takes `=` for text, as Kubernetes does."""
 
@@ -62,7 +68,8 @@ _LOOSE: Final = {
 
 
 def schemas() -> Path:
-    """The folder with a schema for each kind, strict: what a schema does not name is refused.
+    """The folder with a folder for each Kubernetes, and one of CRDs. A schema for each kind, strict: what it does not
+    name is refused.
 
     Raises:
         ComponentError: a module could not be downloaded.
@@ -75,9 +82,10 @@ def schemas() -> Path:
     cache_dir().mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=cache_dir(), prefix="kube-schemas.") as name:
         new = Path(name) / "new"
-        new.mkdir()
-        for file, schema in _all():
-            (new / file).write_text(json.dumps(schema))
+        for of in (KUBERNETES, OLDEST, _OTHERS):
+            (new / of).mkdir(parents=True)
+            for file, schema in _all(of):
+                (new / of / file).write_text(json.dumps(schema))
         (new / "stamp").write_text(wanted)
         if target.exists():
             target.rename(Path(name) / "old")
@@ -85,9 +93,11 @@ def schemas() -> Path:
     return target
 
 
-def _all() -> Iterator[tuple[str, dict[str, Any]]]:
-    module, path = SWAGGER
-    yield from _of_swagger(json.loads((_module(module) / path).read_text()))
+def _all(of: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Of a version of Kubernetes, or of the others."""
+    if of != _OTHERS:
+        yield from _of_swagger(json.loads((_module(f"k8s.io/kubernetes@v{of}") / SWAGGER).read_text()))
+        return
     for module, pattern in CRDS:
         for file in sorted(_module(module).glob(pattern)):
             yield from _of_crds(file)
@@ -227,14 +237,14 @@ def given_by(values: Path) -> Iterator[str]:
         yield from ("--set-file", f"prometheus.rules.file={rules}")
 
 
-def kubeconform(manifests: Path) -> list[str]:
-    """What is wrong with a folder of manifests; a kind without a schema is wrong, too."""
+def kubeconform(manifests: Path, kubernetes: str = KUBERNETES) -> list[str]:
+    """What is wrong with a folder of manifests, to that Kubernetes; a kind without a schema is wrong, too."""
     program = cached("bin", "kubeconform", tool="kubeconform")
+    locations = [
+        part for of in (kubernetes, _OTHERS) for part in ("-schema-location", f"{schemas()}/{of}/{_LOCATION}")
+    ]
     done = subprocess.run(
-        [
-            str(program), "-strict", "-output", "json", "-summary",
-            "-schema-location", f"{schemas()}/{_LOCATION}", str(manifests),
-        ],
+        [str(program), "-strict", "-output", "json", "-summary", *locations, str(manifests)],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     answer = json.loads(done.stdout)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.components.kubernetes import given_by, helm, kubeconform, render
+from tests.components.kubernetes import KUBERNETES, OLDEST, given_by, helm, kubeconform, render
 from tests.deploy.helm_chart import CHART, MATRIX, ROOT, Manifest, Pod, manifests, of_kind, pod, pods, text
 from tests.deploy.helm_policy import broken
 
@@ -17,16 +17,29 @@ EVERY = pytest.mark.parametrize("name", MATRIX)
 
 
 def test_helm_itself_has_nothing_against_the_chart() -> None:
-    """Not even a warning."""
-    for name in ("bank", "small"):
-        helm("lint", "--strict", "--quiet", "--kube-version", "1.34.0", *given_by(MATRIX[name]), str(CHART))
+    """Not even a warning, of any of the examples."""
+    for name in MATRIX:
+        helm("lint", "--strict", "--quiet", "--kube-version", KUBERNETES, *given_by(MATRIX[name]), str(CHART))
 
 
-def test_what_it_renders_is_what_kubernetes_takes(tmp_path: Path) -> None:
-    """Each manifest has a schema, and nothing that the schema does not name."""
+@pytest.mark.parametrize("kubernetes", [KUBERNETES, OLDEST])
+def test_what_it_renders_is_what_kubernetes_takes(tmp_path: Path, kubernetes: str) -> None:
+    """Each manifest has a schema, and nothing that the schema does not name: a new cluster's, and the oldest one's."""
     for name in MATRIX:
         (tmp_path / f"{name}.yaml").write_text(text(name))
+    assert kubeconform(tmp_path, kubernetes) == []
+
+
+def test_what_the_oldest_kubernetes_does_not_know_would_be_found(tmp_path: Path) -> None:
+    """A field that is younger than the oldest cluster that the chart is for."""
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    assert chart["kubeVersion"] == f">={OLDEST}-0"
+    (stateful,) = copy.deepcopy(of_kind("minimal", "StatefulSet"))
+    stateful["spec"]["template"]["spec"]["resources"] = {"limits": {"cpu": "1"}}  # a pod's own: 1.32
+    (tmp_path / "young.yaml").write_text(yaml.safe_dump(stateful))
     assert kubeconform(tmp_path) == []
+    (said,) = kubeconform(tmp_path, OLDEST)
+    assert "resources" in said
 
 
 @pytest.mark.parametrize(
