@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -75,9 +75,14 @@ class Pod:
 
 
 def pods(name: str) -> list[Pod]:
+    """The pods of an example."""
+    return pods_of(manifests(name))
+
+
+def pods_of(rendered: Iterable[Manifest]) -> list[Pod]:
     """Of Deployments, StatefulSets, Jobs, CronJobs, and those that are pods themselves."""
     found = []
-    for each in manifests(name):
+    for each in rendered:
         spec = each.get("spec", {})
         template = (
             each if each["kind"] == "Pod" else spec.get("jobTemplate", {}).get("spec", spec).get("template")

@@ -114,6 +114,24 @@ def test_the_notes_of_an_install_tell_of_the_first_deployment(
     assert "until something is deployed" not in notes(tmp_path / "free", "minimal", *given)["notes"]
 
 
+@pytest.mark.parametrize(
+    ("said", "where", "elsewhere"),
+    [
+        ("LOSS IS ACCEPTED (gateway.persistence.acceptLoss): records that are not shipped die", "small", "minimal"),
+        ("NOBODY reaches the gateway yet: networkPolicy.clients is empty", "minimal", "bank"),
+        ("Nobody governs: governance.root is not set", "minimal", "tls"),
+        ("Nobody is told of anything: prometheus.rules.enabled is false", "minimal", "small"),
+        ("must be there before: `affiant topics create`", "minimal", "bank"),
+        ("Ask it         https://scoring-gateway.bank.svc:80/v2/health/ready", "gpu", "minimal"),
+        ("Ask it         http://affiant-gateway.bank.svc:80/v2/health/ready", "minimal", "gpu"),
+    ],
+)  # fmt: skip
+def test_the_notes_tell_what_was_chosen(tmp_path: Path, said: str, where: str, elsewhere: str) -> None:
+    """Where it is so, and nowhere else: who gives up records, or has nobody who looks, is told each time."""
+    assert said in notes(tmp_path / "where", where)["notes"]
+    assert said not in notes(tmp_path / "elsewhere", elsewhere)["notes"]
+
+
 def test_the_notes_tell_whose_key_is_not_followed(tmp_path: Path) -> None:
     """Notary and controller sign with the key that they have read when they started; a notary whose key is in a key
     service has none.

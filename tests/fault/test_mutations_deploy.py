@@ -34,6 +34,8 @@ FOLLOW = "tests/deploy/test_helm_follow.py"
 VOLUMES = "tests/deploy/test_helm_volumes.py"
 NAMES = "tests/deploy/test_helm_names.py"
 PRIVATE = "tests/deploy/test_helm_private.py"
+READY = "tests/deploy/test_helm_ready.py"
+VALUE = "tests/deploy/test_helm_every_value.py"
 EVERY = "tests/unit/cli/test_every.py"
 IN_THE_IMAGE = "tests/integration/cards/test_follow.py::test_the_controller_s_image_has_what_they_need"
 WORKFLOW = "examples/pipelines/github-actions.yml"
@@ -115,6 +117,14 @@ MUTATIONS = (
     check("a controller that is not ready", f"{CHART}/prometheus.yaml", "-alerts.{{ .Release.Namespace }}.svc:9467/alerts", ".{{ .Release.Namespace }}.svc:9467/alerts", f"{OBSERVED}::test_alerts_go_to_controllers_that_are_ready_and_scrapes_to_all", short=True),
     check("a controller that hears nothing", f"{CHART}/NOTES.txt", '(not (include "affiant.rules.act" .))', "false", f"{WAYS}::test_the_notes_tell_that_no_alert_is_for_the_controller"),
     check("gateways that go with their readers", f"{CHART}/_names.tpl", "(default .root.Chart.AppVersion $image.tag)", "(default .root.Chart.AppVersion .root.Values.images.notary.tag)", "tests/deploy/test_helm.py::test_readers_are_upgraded_before_gateways"),
+    check("loss that nobody is told of", f"{CHART}/NOTES.txt", "{{- if not .Values.gateway.persistence.enabled }}", "{{- if false }}", f"{WAYS}::test_the_notes_tell_what_was_chosen"),
+    check("a test that always passes", f"{CHART}/tests/ready.yaml", "wrong, why = 1,", "wrong, why = 0,", READY, short=True),
+    # ---------------------------------------------------------------- values that would do nothing
+    check("a runtime of the cluster's choice", f"{CHART}/gateway.yaml", "runtimeClassName: {{ . }}", "runtimeClassName: runc", f"{VALUE}::test_what_is_set_stands_in_a_manifest", short=True),
+    check("gateways of everybody's taints", f"{CHART}/_pod.tpl", "{{- with $pod.tolerations }}", "{{- with .root.Values.gateway.tolerations }}", f"{VALUE}::test_where_a_pod_goes_and_what_it_has_is_its_own"),
+    check("topics unasked", f"{CHART}/strimzi.yaml", "{{- if $strimzi.topics }}", "{{- if true }}", f"{VALUE}::test_what_is_chosen_renders_something_of_its_own[strimzi.topics]"),
+    check("settings that go nowhere", f"{CHART}/_settings.tpl", "mergeOverwrite $table (deepCopy (default dict .Values.settings.sidecar))", "$table", f"{VALUE}::test_each_setting_stands_in_somebody_s_file"),
+    check("a field of a younger cluster", f"{CHART}/_pod.tpl", "enableServiceLinks: false", "enableServiceLinks: false\nhostnameOverride: gateway", "tests/deploy/test_helm.py::test_what_it_renders_is_what_kubernetes_takes"),
     # ---------------------------------------------------------------- what pipelines install
     check("whoever has the name", WORKFLOW, "          mkdir ", "          pip install 'affiant[gates]'\n          mkdir ", f"{PIPELINES}::test_nothing_that_we_ship_installs_affiant_by_its_name", short=True),
     check("a wheel of any bytes", WORKFLOW, "#sha256=$AFFIANT_SHA256", "", f"{PIPELINES}::test_the_workflow_installs_the_wheel_of_that_hash_and_no_other"),
