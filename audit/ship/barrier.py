@@ -75,6 +75,7 @@ def scan(
     barrier: int,
     known: int,
     patience: float,
+    whole: bool = True,
     compare: Callable[[Mapping[int, bytes]], None] = lambda _: None,
     window: int = WINDOW,
     monotonic: Callable[[], float] = time.monotonic,
@@ -89,6 +90,8 @@ def scan(
         barrier: the offset of this run's own shipper entry.
         known: the first sequence that is not known to be in the log before `start`.
         patience: seconds without an entry after which the log counts as gone.
+        whole: False: the log has lost what stood between `known` and `start`. The journal's next entry that it has then
+            tells what stood there: a shipper sends in order, so everything before that one was in the log.
         compare: is given all that was read, duplicates too, as leaf hashes by sequence: `window` of them at most at
             a time, so that a scan of any length takes the same memory. Raises Contradiction.
         window: leaf hashes.
@@ -114,7 +117,7 @@ def scan(
             if found is None:
                 continue
             sequence, leaf = found
-            if sequence > following:
+            if sequence > following and whole:
                 raise Contradiction(
                     f"offset {entry.offset}: sequence {sequence} of journal {journal.hex()}, "
                     f"but {following} is not in the log"
@@ -126,7 +129,7 @@ def scan(
                         f"offset {entry.offset}: sequence {sequence} is there with two hashes"
                     )
             else:
-                following += 1
+                following, whole = sequence + 1, True
             leaves.add(sequence, leaf)
     leaves.end()
     return Found(following, barrier + 1, duplicates)

@@ -24,6 +24,7 @@ SHIPPED: Final = "affiant_sidecar_shipped_records"
 SHIPPED_BYTES: Final = "affiant_sidecar_shipped_bytes"
 RESTARTS: Final = "affiant_sidecar_producer_restarts"
 DUPLICATES: Final = "affiant_sidecar_duplicates"
+GONE: Final = "affiant_sidecar_starts_gone"
 ALARM: Final = "affiant_sidecar_alarm"
 SEALED: Final = "affiant_sidecar_sealed_sequence"
 UNSEALED: Final = "affiant_sidecar_unsealed_records"
@@ -61,6 +62,7 @@ COUNTERS: Final = {
     SHIPPED_BYTES: "Bytes of records that the log acknowledged.",
     RESTARTS: "Runs of a producer that ended in a failure.",
     DUPLICATES: "Benign duplicates seen before a barrier.",
+    GONE: "Starts of a producer that found gone what they had to read of the log.",
     MIRRORED: "Records that Fluentd acknowledged, each counted once.",
     MIRROR_RESENT: "Records that Fluentd acknowledged once more.",
     MIRROR_DROPPED: "Records that the journal freed before they were copied to Fluentd.",
@@ -145,6 +147,7 @@ class SidecarCollector:
             SHIPPED_BYTES: progress.shipped_bytes,
             RESTARTS: progress.restarts,
             DUPLICATES: progress.duplicates,
+            GONE: progress.gone,
             **({} if shipped.sealed is None else self._sealed(shipped.sealed)),
             **({} if shipped.mirrored is None else self._mirrored(shipped.mirrored)),
         }

@@ -35,14 +35,14 @@ from audit.traces.waiting import Waiting
 
 from .barrier import WINDOW, Contradiction, JournalBehind, append_barrier, scan
 from .external import ExternalStore
-from .reached import ACKNOWLEDGED, Reached, ReachedWriter, read_reached
+from .reached import ACKNOWLEDGED, SEALED, Reached, ReachedWriter, read_reached
 from .route import Route, RouteBroken, choose_route
 
 _READ_BYTES: Final = 1 << 20
 _IDLE: Final = 0.002
 _MAX_BACKOFF: Final = 30
 _ENDS: Final = (
-    Contradiction, RouteBroken, TopicUnsafe, OffsetGone, JournalError, FormatError, ConfigError,
+    Contradiction, RouteBroken, TopicUnsafe, JournalError, FormatError, ConfigError,
 )  # fmt: skip
 """Trying again would give the same, and a person must decide: SequenceGone and JournalDamaged among them."""
 
@@ -100,6 +100,8 @@ class Progress:
     shipped_bytes: int = 0
     restarts: int = 0
     duplicates: int = 0
+    gone: int = 0
+    """Starts that found a part of the log gone which they had to look at."""
     alarm: str | None = None
     next_sequence: int = 0
     acknowledged: int = 0
@@ -242,14 +244,19 @@ class Shipper:
         )
         reader = self._log.reader()
         try:
+            start, first = max(known.offset, route.start), reader.bounds(route.partition)[0]
+            whole = start >= first
+            if not whole:
+                known, start = self._known(known, start, first), first
             found = scan(
                 reader,
                 route.partition,
                 self.journal,
-                start=max(known.offset, route.start),
+                start=start,
                 barrier=barrier,
                 known=known.sequence,
                 patience=self._settings.delivery_timeout_seconds,
+                whole=whole,
                 compare=lambda leaves: self._compare(source, leaves),
             )
         finally:
@@ -261,6 +268,24 @@ class Shipper:
         self.progress.within = Reached(found.next, found.offset)
         self._say.info("shipping", partition=route.partition, sequence=found.next, barrier=barrier)
         return 1
+
+    def _known(self, known: Reached, start: int, first: int) -> Reached:
+        """What is known to have been in the log, whose retention has taken the offsets from `start` to before `first`.
+
+        What was acknowledged, what is sealed, and what the journal has freed by either. Behind that, what the log still
+        has of the journal tells, and where it has nothing, the rest is shipped: what was in flight when the sidecar
+        died may be there once more then, under the same hash, and the notary says so. Nothing is taken for shipped
+        that may be on this disk alone.
+        """
+        sealed = read_reached(self._directory, SEALED) or Reached(0, 0)
+        sequence = self._first_held(max(known.sequence, sealed.sequence))
+        self.progress.gone += 1
+        self._say.error(
+            "the log does not have any more what this journal's shipping was to go on from (the topic's retention, or "
+            "somebody deleted it); it goes on from what is known to have been there",
+            first_gone=start, first_there=first, sequence=sequence,
+        )  # fmt: skip
+        return Reached(sequence, first)
 
     def _compare(self, source: Source, leaves: Mapping[int, bytes]) -> None:
         """The log's entries are the journal's. Raises Contradiction, and JournalBehind where that is not known yet."""
@@ -404,6 +429,8 @@ def _trouble(error: Exception) -> tuple[str, bool]:
     """What failed, for the operator; and whether it is known what to make of it."""
     if isinstance(error, LogUnavailable):
         return "the log does not take records; trying again", True
+    if isinstance(error, OffsetGone):
+        return "what was to be read of the log was deleted meanwhile; trying again", True
     if isinstance(error, JournalBehind):
         return "the journal shows less than the log has; trying again", True
     if isinstance(error, OSError):

@@ -177,9 +177,11 @@ def _sidecar(ground: Ground) -> Row:
             ),
             lines(
                 "Trouble on the way",
-                "Since the sidecar's start: producers that failed, benign duplicates, checkpoints not believed.",
+                "Since the sidecar's start: producers that failed, benign duplicates, checkpoints not believed, starts "
+                "that found gone what they had to read of the log.",
                 ("affiant_sidecar_producer_restarts_total", "{{journal}} producer failed"),
                 ("affiant_sidecar_duplicates_total", "{{journal}} duplicates"),
+                ("affiant_sidecar_starts_gone_total", "{{journal}} log gone"),
                 ("affiant_sidecar_checkpoints_refused_total", "{{journal}} not believed"),
                 unit="none",
             ),

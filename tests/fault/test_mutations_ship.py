@@ -35,6 +35,7 @@ COPIED = (
 )
 
 BARRIERS = "tests/fault/ship/test_barrier.py"
+GONE = "tests/fault/ship/test_gone.py"
 CHECK = "tests/unit/audit/test_check.py"
 TOPICS = "tests/unit/audit/log/test_kafka_check.py"
 EXTERNAL = "tests/fault/ship/test_external.py"
@@ -128,7 +129,9 @@ MUTATIONS = (
         "            except (LogUnavailable, JournalBehind, OSError) as error:  # see above",
         TRIES,
     ),
-    Mutation("a damaged journal is tried again", SHIPPER, "OffsetGone, JournalError,", "OffsetGone,", TRIES),
+    Mutation(
+        "a damaged journal is tried again", SHIPPER, "TopicUnsafe, JournalError,", "TopicUnsafe,", TRIES
+    ),
     Mutation("each failure is told", SHIPPER, "if told != (told := repr(error)):", "if True:", TRIES),
     Mutation(
         # Reading to the end instead, as one might: what is not seen yet is sent once more.
@@ -181,7 +184,43 @@ MUTATIONS = (
         "        if len(self._now) >= self._window:\n",
         BARRIERS,
     ),
-    Mutation("a gap is passed over", BARRIER, "if sequence > following:", "if False:", KILLS),
+    Mutation("a gap is passed over", BARRIER, "if sequence > following and whole:", "if False:", KILLS),
+    Mutation("what is gone is looked for", SHIPPER, "whole = start >= first", "whole = True", GONE),
+    Mutation(
+        "what is sealed is not known to be in the log",
+        SHIPPER,
+        "max(known.sequence, sealed.sequence)",
+        "known.sequence",
+        GONE,
+    ),
+    Mutation(
+        "what the journal has freed is not known to be in the log",
+        SHIPPER,
+        "sequence = self._first_held(max(known.sequence, sealed.sequence))",
+        "sequence = max(known.sequence, sealed.sequence)",
+        GONE,
+    ),
+    Mutation(
+        "what a log still has does not tell what stood before it",
+        BARRIER,
+        "if sequence > following and whole:",
+        "if sequence > following:",
+        GONE,
+    ),
+    Mutation(
+        "a gap behind what is gone is passed over",
+        BARRIER,
+        "following, whole = sequence + 1, True",
+        "following = sequence + 1",
+        GONE,
+    ),
+    Mutation(
+        "what retention takes meanwhile is unexpected",
+        SHIPPER,
+        "isinstance(error, OffsetGone)",
+        "False",
+        GONE,
+    ),
     Mutation(
         "acknowledged before it is delivered",
         SHIPPER,
@@ -197,8 +236,8 @@ MUTATIONS = (
         "delivered.offset + 1 + len(progress.in_flight)))",
         KILLS,
         also=(
-            "start=max(known.offset, route.start)",
-            "start=max(known.offset + 1, route.start)",
+            "max(known.offset, route.start)",
+            "max(known.offset + 1, route.start)",
         ),
     ),
     Mutation(

@@ -17,6 +17,9 @@ from audit.journal import JournalReader, JournalSettings
 from audit.label_import import NAME, write_labels
 from audit.labels import is_label, read_label, told
 from audit.log import Log, open_log
+from audit.log.frames import segments
+from audit.log.kafka import KafkaLog
+from audit.log.local import LocalLog
 from audit.proof.entry import Key, encode_entry, parse_entry, parse_record_id
 from audit.proof.receipt import parse_receipt
 from audit.proof.record import frame_record, parse_record
@@ -31,6 +34,7 @@ from audit.show import find, walk
 from tests.components.journals import write_journal
 from tests.components.process import wait_until
 from tests.components.sealer import Sealer
+from tests.components.sworn import OTHER, two_epochs
 
 Make = Callable[[], Log]
 
@@ -198,6 +202,69 @@ def test_a_run_that_lost_its_bookkeeping_finds_what_is_in_the_log(make: Make, tm
     assert drain(tmp_path, make()).progress.shipped == durable(tmp_path) - 302
     result = checked(make())
     assert (result.flaws, result.duplicates, result.exchanges) == ([], 0, 310)
+
+
+def others(log: Log) -> None:
+    """Records of another journal: batches, and in a directory segments, of their own."""
+    writer = log.writer(0)
+    for number, (key, value) in enumerate(two_epochs(10, OTHER).values, 1):
+        writer.send(value, key)
+        wait_until(lambda number=number: writer.delivered().sends == number, what="it is there")  # type: ignore[misc]
+    writer.close()
+
+
+def forget(log: Log, before: int) -> None:
+    """As retention does: the log begins at that offset then, a segment's first in a directory."""
+    if isinstance(log, KafkaLog):
+        from kafka import TopicPartition
+
+        with log.admin() as admin:
+            admin.delete_records({TopicPartition(log.topic().name, 0): before})
+    else:
+        assert isinstance(log, LocalLog)
+        for base, path in segments(log.directory / "0"):
+            if base < before:
+                path.unlink()
+    reader = log.reader()
+    wait_until(lambda: reader.bounds(0)[0] == before, what="records deleted")
+    reader.close()
+
+
+def test_a_sidecar_that_was_away_for_longer_than_the_logs_retention_goes_on(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it was to go on from is gone, and what it knows of it is enough: nothing lost, nothing twice."""
+    monkeypatch.setattr("audit.log.local.SEGMENT_BYTES", 1)
+    write_journal(tmp_path, [b"x"] * 30)
+    drain(tmp_path, make())
+    known, end = durable(tmp_path), end_of(make(), 0)
+    write_journal(tmp_path, [b"y"] * 10)
+    others(make())
+    forget(make(), end + 3)
+    shipper = drain(tmp_path, make())
+    assert (shipper.progress.gone, shipper.progress.shipped) == (1, durable(tmp_path) - known)
+    result = checked(make())
+    assert (result.flaws, result.duplicates) == ([], 0)
+    assert result.journals[shipper.journal.hex()] == durable(tmp_path) - known
+    assert drain(tmp_path, make()).progress.gone == 0
+
+
+def test_a_run_without_bookkeeping_learns_from_the_rest_what_a_log_has_forgotten(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The mark is lost, and so is the log's beginning: the journal's first entry there says what stood before it."""
+    monkeypatch.setattr("audit.log.local.SEGMENT_BYTES", 1)
+    write_journal(tmp_path, [b"x"] * 30)
+    drain(tmp_path, make())
+    end = end_of(make(), 0)
+    write_journal(tmp_path, [b"y"] * 10)
+    drain(tmp_path, make())
+    (tmp_path / "shipping" / "0" / "acknowledged").unlink()
+    forget(make(), end)
+    shipper = drain(tmp_path, make())
+    assert (shipper.progress.gone, shipper.progress.shipped) == (1, 0)
+    result = checked(make())
+    assert (result.flaws, result.duplicates, result.exchanges) == ([], 0, 10)
 
 
 def test_records_that_landed_without_an_acknowledgement_are_not_sent_again(

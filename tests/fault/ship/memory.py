@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from audit.errors import OffsetGone
 from audit.log.base import Delivered, Finding, LogEntry, LogReader, LogWriter, Topic
 
 
@@ -38,6 +39,8 @@ class MemoryLog:
     """How often a writer has waited for it while it was stuck: then there was no room, or nothing, to send."""
     largest: int = 0
     """Most bytes that ever waited."""
+    first: int = 0
+    """What stood before it is gone by retention."""
 
     def topic(self) -> Topic:
         self.step("topic")
@@ -108,10 +111,12 @@ class _Reader:
 
     def bounds(self, partition: int) -> tuple[int, int]:
         self._log.step("bounds")
-        return 0, self._log.visible
+        return self._log.first, self._log.visible
 
     def read(self, partition: int, offset: int, max_bytes: int, timeout: float) -> list[LogEntry]:
         self._log.step("read")
+        if offset < self._log.first:
+            raise OffsetGone(f"offset {offset} is not there any more")
         return [
             LogEntry(place, 0, key, value)
             for place, (key, value) in enumerate(self._log.entries[offset : self._log.visible], offset)
