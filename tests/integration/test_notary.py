@@ -25,7 +25,7 @@ from audit.log.base import Topic
 from audit.log.kafka import KafkaLog
 from audit.log.local import LocalLog
 from audit.log.local_reader import LocalReader
-from audit.notary import session
+from audit.notary import session, tended
 from audit.notary.backup import backup, restore
 from audit.notary.holes import Hole, entry_of, hole_at
 from audit.notary.keys import FileKey, generate
@@ -40,7 +40,7 @@ from audit.sealed import SealedTree, TreeId
 from audit.settings import LogSettings, NotarySettings
 from tests.components.process import Process, wait_until
 from tests.components.sealed import KeySigner
-from tests.components.sworn import OTHER, Journal, two_epochs
+from tests.components.sworn import NAME, OTHER, Journal, two_epochs
 
 Values = Sequence[tuple[bytes, bytes | None]]
 ROOT = Path(__file__).resolve().parents[2]
@@ -513,18 +513,22 @@ def test_a_recreated_topic_begins_new_trees_linked_from_the_governance_log(on_ka
     (link,) = world.said(SUCCESSION)
     assert (link["before"], link["id"]) == (old.tree.topic.hex(), log.topic().id.hex())
     assert link["ended"] == [{"origin": old.tree.origin, "size": 10}]
-    counted = {
-        (sample.labels["topic"], sample.labels["alarm"]): sample.value
-        for family in NotaryCollector(notary).collect()
-        for sample in family.samples
-        if sample.name == "affiant_notary_alarms_total"
-    }
-    assert counted[log.topic().name, "topic"] == 1  # what pages reads this
+    assert counted(notary)[log.topic().name, "topic"] == 1  # what pages reads this
     # Made again by whoever did it with the broker's defaults, which do not keep the promise.
     said = [body["what"] for body in world.said()]
     at = said.index("topic")
     assert said[at:] == ["topic", "settings", "settings"]
     assert {*said[:at]} <= {"settings"}  # looked at once more between the deletion and the tree's end
+
+
+def counted(notary: Notary) -> dict[tuple[str, str], float]:
+    """Alarms by topic and name, as the metrics count them."""
+    return {
+        (sample.labels["topic"], sample.labels["alarm"]): sample.value
+        for family in NotaryCollector(notary).collect()
+        for sample in family.samples
+        if sample.name == "affiant_notary_alarms_total"
+    }
 
 
 def recreate(log: KafkaLog) -> None:
@@ -655,6 +659,116 @@ def test_settings_that_do_not_keep_the_promise_are_told(local: World) -> None:
             local.wait_for_alarm("settings")
     (body,) = local.said()
     assert body["message"].startswith("retention.ms is 3600000, wanted -1")
+
+
+@pytest.mark.kafka
+def test_settings_that_are_changed_under_a_notary_at_work_are_told(
+    on_kafka: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody makes the topic's retention finite: found at the next look, signed, and counted."""
+    from kafka.admin import ConfigResource, ConfigResourceType
+
+    monkeypatch.setattr(tended, "SETTINGS_SECONDS", 0.2)
+    log = on_kafka.log
+    assert isinstance(log, KafkaLog)
+    on_kafka.put(two_epochs(5).values)
+    with on_kafka.running() as notary:
+        on_kafka.wait_for(10)
+        assert on_kafka.whats() == []
+        changed = {"retention.ms": "3600000", "max.message.bytes": "16777216"}
+        with log.admin() as admin:
+            admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, log.settings.topic, changed)])
+        on_kafka.wait_for_alarm("settings")
+        on_kafka.put(Journal(OTHER).values)
+        wait_until(lambda: counted(notary), what="it is counted")
+        assert counted(notary) == {(log.settings.topic, "settings"): 1}
+    (body,) = on_kafka.said()
+    assert body["message"].startswith("retention.ms is 3600000, wanted -1")
+    assert (body["topic"], body["subject"].split(",")[0]) == (log.topic().id.hex(), "retention.ms 3600000")
+
+
+def another_answer(world: World) -> int:
+    """The record's digest is of another payload, so the next one's chain does not follow."""
+    values, forged = two_epochs().values, Journal()
+    forged.opening()
+    forged.exchange(b'{"instances":[[0]]}')
+    forged.exchange(b"forged")
+    world.put([*values[:2], forged.values[2], *values[3:]])
+    return 3
+
+
+def another_history(world: World) -> int:
+    """A second entry of one sequence, in between."""
+    values, other = two_epochs().values, Journal()
+    other.opening()
+    other.exchange(b"another")
+    world.put([*values[:4], other.values[1], *values[4:]])
+    return 4
+
+
+def behind_its_closing(world: World) -> int:
+    """The journal's epoch is over, and it says something."""
+    made = two_epochs()
+    made.exchange(b"{}")
+    world.put(made.values)
+    return 10
+
+
+def silent(world: World) -> int:
+    """Its opening promised a heartbeat each ten seconds, an hour ago."""
+    assert isinstance(world.log, LocalLog)
+    world.log = LocalLog(
+        world.log.directory, "entries", 1, clock=lambda: time.time_ns() - 3600 * 1_000_000_000
+    )
+    made = Journal()
+    made.opening()
+    made.exchange(b"{}")
+    world.put(made.values)
+    return 0  # what it signed last
+
+
+def transaction(world: World) -> int:
+    """A foreign producer's: its end takes an offset, which no reader ever gets."""
+    from kafka import KafkaProducer
+
+    assert isinstance(world.log, KafkaLog)
+    values = two_epochs().values
+    producer = KafkaProducer(
+        bootstrap_servers=world.log.settings.bootstrap, transactional_id=world.log.settings.topic
+    )
+    producer.init_transactions()
+    producer.begin_transaction()
+    for key, value in values[:4]:
+        producer.send(world.log.settings.topic, value, key)
+    producer.commit_transaction()
+    producer.close()
+    world.put(values[4:])
+    return 4
+
+
+@pytest.mark.parametrize(
+    ("alarm", "cause"),
+    [
+        ("chain", another_answer),
+        ("duplicate", another_history),
+        ("closing", behind_its_closing),
+        ("heartbeat", silent),
+        pytest.param("offset", transaction, marks=pytest.mark.kafka),
+    ],
+)
+def test_an_alarm_is_signed_in_the_governance_log_and_counted(
+    request: pytest.FixtureRequest, alarm: str, cause: Callable[[World], int]
+) -> None:
+    """From the record to the entry that stays, and to the metric that pages; and nothing else is found."""
+    world: World = request.getfixturevalue("on_kafka" if cause is transaction else "local")
+    offset = cause(world)
+    with world.running() as notary:
+        world.wait_for_alarm(alarm)
+        assert counted(notary) == {(world.log.topic().name, alarm): 1}
+    assert world.whats() == [(alarm, offset)]
+    (body,) = world.said()
+    assert (body["topic"], body["partition"]) == (world.log.topic().id.hex(), 0)
+    assert body.get("journal") == (None if alarm == "offset" else NAME.hex())
 
 
 def test_the_metrics_say_what_is_sealed(local: World) -> None:
