@@ -16,6 +16,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from audit.config import load
+from registry.stores import configured_store
 from tests.components import environments
 from tests.components.process import Process
 
@@ -92,6 +94,11 @@ def test_the_lineage_names_commit_data_and_runs(demo: Process, workshop: Path) -
     gates = json.loads((workshop / "gates.json").read_text())
     assert gates["passed"]
     assert gates["signed"]
+    lineage = (
+        configured_store(load(workshop.parent / "affiant.toml")).pull(gates["report"]["package"]).lineage
+    )
+    assert lineage["git"] == {"commit": commit, "dirty": False, "source": "mlflow"}
+    assert not [each for each in lineage["unknown"] if "commit" in each]
 
 
 def test_nothing_is_run_twice(demo: Process, workshop: Path) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import runpy
 import shlex
 import subprocess
 import sys
@@ -287,7 +288,36 @@ def test_the_training_image_has_what_its_stages_run() -> None:
         program, script = shlex.split(stage["cmd"])[:2]
         assert program == "python" or program in locked, name
         assert script in stage["deps"], name
-        for path in (PIPELINE / script, PIPELINE / "steps.py"):
+        for path in (PIPELINE / script, PIPELINE / "steps.py", PIPELINE / "worktree.py"):
             imported = set(re.findall(r"(?m)^\s*(?:import|from) (\w+)", path.read_text()))
             theirs = imported - own - set(sys.stdlib_module_names)
             assert {modules.get(each, each) for each in theirs} <= locked, path
+
+
+def test_the_training_says_truthfully_whether_its_files_are_the_commits(tmp_path: Path) -> None:
+    """An edit, a new module, another version of data: yes. What the pipeline writes, and a key beside it: no."""
+    changed = runpy.run_path(str(PIPELINE / "worktree.py"))["changed"]
+
+    def git(*words: str) -> None:
+        own = ("-c", "user.name=tim", "-c", "user.email=tim@example.com")
+        subprocess.run(["git", *own, *words], cwd=tmp_path, check=True, capture_output=True)
+
+    files = ("train.py", "params.yaml", "requirements.txt", "raw/german_credit.csv.dvc")
+    (tmp_path / "raw").mkdir()
+    for name in files:
+        (tmp_path / name).write_text("one\n")
+    assert changed(tmp_path) is None  # no git: nobody knows
+    git("init", "--quiet")
+    assert changed(tmp_path) is True  # no commit has them
+    git("add", "--all")
+    git("commit", "--quiet", "--message", "one")
+    for name in ("dvc.lock", "raw/.gitignore", "package.json", "gates.html", "gates.key"):
+        (tmp_path / name).write_text("written meanwhile\n")
+    assert changed(tmp_path) is False
+    for name in files:
+        (tmp_path / name).write_text("two\n")
+        assert changed(tmp_path) is True, name
+        git("checkout", "--quiet", name)
+    assert changed(tmp_path) is False
+    (tmp_path / "raw" / "helper.py").write_text("one\n")
+    assert changed(tmp_path) is True

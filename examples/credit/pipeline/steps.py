@@ -13,9 +13,12 @@ os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # before it is import
 
 import mlflow
 import yaml
+from worktree import changed
 
 EXPERIMENT = "credit"
 HERE = Path(__file__).resolve().parent
+CHANGED = changed(HERE)
+"""Asked as the code is read, and not when the run ends: what is edited meanwhile is not what runs."""
 
 
 def params() -> dict[str, Any]:
@@ -33,7 +36,10 @@ def sha256(path: Path) -> str:
 def note_run(step: str, run_file: Path) -> Iterator[str]:
     """An MLflow run of a step. Its id is in `run_file` when it has ended well."""
     mlflow.set_experiment(EXPERIMENT)
-    with mlflow.start_run(run_name=step, tags={"step": step}) as run:
+    tags = {"step": step}
+    if CHANGED is not None:  # MLflow notes the commit, and not whether files differ from it
+        tags["mlflow.source.git.dirty"] = str(CHANGED).lower()
+    with mlflow.start_run(run_name=step, tags=tags) as run:
         yield run.info.run_id
     run_file.parent.mkdir(parents=True, exist_ok=True)
     run_file.write_text(run.info.run_id)
