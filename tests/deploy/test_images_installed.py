@@ -17,6 +17,7 @@ from tests.components.environments import run
 ROOT: Final = Path(__file__).resolve().parents[2]
 SETS: Final = {
     "gateway-cpu": ("gateway",),
+    "gateway-gpu": ("gateway",),
     "sidecar": ("sidecar",),
     "notary": ("notary",),
     "monitoring": ("monitor",),
