@@ -25,6 +25,7 @@ from audit.proof.receipt import parse_receipt, verify_receipt
 from audit.proof.record import split_record
 from audit.show import walk
 from cli.main import guarded, run
+from service.auth import add_key, list_keys
 from tests.components.gateway import JSON, Site, ask, open_gateway
 from tests.components.packages import number_package
 from tests.components.replays import ship
@@ -32,6 +33,7 @@ from tests.components.sealer import NAME, Sealer
 from tests.components.sworn import two_epochs
 
 ANSWERED, REFUSED = 9, 2
+CALLERS = ("alice-batch", "bob-web")
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +41,8 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> tuple[Site, list[str],
     """Answers and refusals of a gateway, shipped, sealed and archived; and what its /metrics said at the end."""
     site = Site(tmp_path_factory.mktemp("recorded") / "site", tables={"notary": {"name": NAME}})
     site.directory.mkdir()
+    site.gateway["keys_file"] = "keys.json"
+    callers = [{"x-api-key": add_key(site.directory / "keys.json", name)} for name in CALLERS]
     site.serve("numbers", number_package())
     site.serve("numbers", number_package("other", 3), slot="shadow")
     records: list[str] = []
@@ -47,12 +51,15 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> tuple[Site, list[str],
         async with open_gateway(site) as front:
             for number in range(ANSWERED):
                 body = json.dumps({"instances": [[float(number), 2.0, 3.0]]}).encode()
-                headers = JSON | {"x-request-id": f"mine-{number}"}
+                headers = JSON | {"x-request-id": f"mine-{number}"} | callers[number % 2]
                 answer = await ask(front, "/v1/models/numbers:predict", body, headers=headers)
                 assert answer.status == 200
                 records.append(answer.headers["affiant-record"])
             for _ in range(REFUSED):
-                assert (await ask(front, "/v1/models/numbers:predict", b'{"instances":"no"}')).status >= 400
+                refused = await ask(
+                    front, "/v1/models/numbers:predict", b'{"instances":"no"}', headers=JSON | callers[0]
+                )
+                assert refused.status == 400
             return (await ask(front, "/metrics", method="GET")).body.decode()
 
     metrics = asyncio.run(epoch())
@@ -156,6 +163,38 @@ def test_search_finds_by_the_clients_own_id_and_lists_what_is_proved(recorded, a
     kinds = [row["kind"] for row in lines(output)]
     assert kinds.count("inference") == 2 * ANSWERED + REFUSED
     assert {"opening", "closing"} <= set(kinds)
+
+
+def test_search_finds_by_the_packages_digest_or_its_first_digits(recorded, affiant) -> None:
+    """Two packages answered each request: each is found with its own records, and with no other's."""
+    asked = {row["record"]: row for row in lines(affiant("search", "--json")[1])}
+    packages = {slot: digest for _, digest, slot, _ in recorded[0].plan}
+    assert len(set(packages.values())) == 2
+    for slot, digest in packages.items():
+        wanted = {record for record, row in asked.items() if row["slot"] == slot and row["status"] == 200}
+        assert len(wanted) == ANSWERED
+        for form in (digest, digest[:15], digest.removeprefix("sha256:")[:8]):
+            code, output = affiant("search", "--digest", form, "--status", "200", "--json")
+            assert (code, {row["record"] for row in lines(output)}) == (0, wanted)
+            assert {(row["digest"], row["proved"]) for row in lines(output)} == {(digest, True)}
+    code, output = affiant("search", "--digest", packages["live"], "--status", "200", "--json")
+    assert {row["record"] for row in lines(output)} == set(recorded[1])
+    code, output = affiant("search", "--digest", f"{int(packages['live'][7:], 16) ^ 1:064x}")
+    assert (code, output.startswith("the index knows none that fits")) == (0, True)
+
+
+def test_search_finds_by_the_callers_pseudonym(recorded, affiant) -> None:
+    """Two callers asked by turns, in both slots; the first was refused, too. A third has asked nothing."""
+    pseudonyms = dict(list_keys(recorded[0].directory / "keys.json"))
+    for number, name in enumerate(CALLERS):
+        code, output = affiant("search", "--caller", pseudonyms[name], "--slot", "live", "--json")
+        found = {row["record"] for row in lines(output) if row["status"] == 200}
+        assert (code, found) == (0, set(recorded[1][number::2]))
+        assert {(row["caller"], row["proved"]) for row in lines(output)} == {(pseudonyms[name], True)}
+        code, output = affiant("search", "--caller", pseudonyms[name], "--json")
+        assert len(lines(output)) == 2 * len(recorded[1][number::2]) + (REFUSED if number == 0 else 0)
+    code, output = affiant("search", "--caller", "0aff" * 8)
+    assert (code, output.startswith("the index knows none that fits")) == (0, True)
 
 
 def test_what_an_edited_archive_says_is_told_and_forgotten_once_it_is_put_right(
