@@ -1,13 +1,16 @@
-"""A notary over a directory that is killed (SIGKILL) at each of its system calls, one process after the other.
+"""A notary over a directory that is killed (SIGKILL) at each of its system calls there (CALLS), one process after the
+other.
 
     python -m tests.fault.notary.killed DIRECTORY [STEP]
 
-Forks a child for each call that a life makes (each STEP-th), which dies on entering it. After each kill another
-notary goes on in what is left, and everything is checked. Prints, as JSON, how often it died at which call.
+Forks a child for each call that a life makes (each STEP-th), which dies on entering it, or in the middle of a write.
+After each kill another notary goes on in what is left, and everything is checked. Prints, as JSON, how often it died at
+which call.
 """
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
@@ -22,24 +25,47 @@ from audit.objects.directory import DirectoryObjects
 from tests.fault.notary.store import FaultyObjects
 from tests.fault.notary.world import PLAN, World, check
 
-CALLS: Final = ("open", "fsync", "link", "rename", "unlink", "mkdir", "close")
+ENTERED: Final = ("open", "fsync", "link", "rename", "unlink", "mkdir", "close")
+CALLS: Final = (*ENTERED, "write")
 
 
 def arm(when: int) -> list[str]:
-    """Count this process's calls, and let it die on entering the `when`-th; what was called, for who lives on."""
+    """Count this process's calls, and let it die on entering the `when`-th, or half way through it when it is a write;
+    what was called, for who lives on.
+    """
     called: list[str] = []
+
+    def due(name: str) -> bool:
+        called.append(name)
+        return len(called) == when
 
     def armed(name: str, plain: Callable[..., Any]) -> Callable[..., Any]:
         def call(*arguments: Any, **options: Any) -> Any:
-            called.append(name)
-            if len(called) == when:
+            if due(name):
                 os.kill(os.getpid(), signal.SIGKILL)
             return plain(*arguments, **options)
 
         return call
 
-    for name in CALLS:
+    class Torn(io.FileIO):
+        """A file below its buffer: each write is the system's."""
+
+        def write(self, data: Any) -> int:
+            if due("write"):
+                super().write(bytes(data)[: len(data) // 2])
+                os.kill(os.getpid(), signal.SIGKILL)
+            return super().write(data) or 0
+
+    for name in ENTERED:
         setattr(os, name, armed(name, getattr(os, name)))
+    plain = os.fdopen
+
+    def fdopen(descriptor: int, mode: str = "r", *arguments: Any, **options: Any) -> Any:
+        if mode != "wb":
+            return plain(descriptor, mode, *arguments, **options)
+        return io.BufferedWriter(Torn(descriptor, "w"))
+
+    os.fdopen = fdopen
     return called
 
 
