@@ -170,6 +170,11 @@ async def live(story: Story, first: str, second: str) -> None:
 async def deploy(story: Story, gateway: Gateway, digest: str, why: str, rows: list[Row]) -> None:
     """Signed, and waited for until it answers."""
     story.run("deploy", "credit", digest, "--reason", why, "--key", story.key("omar"), "--yes", show=4)
+    await answered_by(gateway, digest, rows)
+
+
+async def answered_by(gateway: Gateway, digest: str, rows: list[Row]) -> None:
+    """Wait until that digest answers. Raises RuntimeError: it does not."""
     deadline = time.perf_counter() + PATIENCE
     while time.perf_counter() < deadline:
         answer = await question(gateway, by_name("credit", rows[:1]))
