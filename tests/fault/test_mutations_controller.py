@@ -537,8 +537,8 @@ MUTATIONS = (
     Mutation(
         "a rollout that is stuck",
         "monitoring/rollout/mover.py",
-        'raise RolloutWaits("; ".join(reasons), stuck=False)',
-        'raise RolloutWaits("; ".join(reasons))',
+        'raise RolloutWaits("; ".join(waits), stuck=bool(barred))',
+        'raise RolloutWaits("; ".join(waits))',
         MOVED,
     ),
     Mutation(
