@@ -12,7 +12,7 @@ from audit.errors import ConfigError
 
 from .approvals_open import JsonOption, board_of, warn
 from .approvals_show import cell, screen, table
-from .drift_monitor import firing_of
+from .drift_monitor import Firing, firing_of
 from .errors import WRONG
 from .options import ConfigOption
 from .output import ForceOption, check_output, write_output
@@ -20,6 +20,8 @@ from .text import json_text, printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from rich.console import Console
 
     from monitoring.alerts.form import Group, Match
     from registry.policy import Policy
@@ -210,35 +212,42 @@ def firing(config: ConfigOption = None, as_json: JsonOption = False) -> None:
 
     Example: affiant alerts firing
     """
+    said = firing_of(load(config))
+    if as_json:
+        typer.echo(json_text({"firing": _sorted(said), "leads": said.leads}))
+    else:
+        show_firing(said, screen())
+    if said.alerts:
+        raise typer.Exit(WRONG)
+
+
+def show_firing(said: Firing, out: Console) -> None:
+    """For people: what `affiant alerts firing` prints of it."""
     from datetime import UTC, datetime
 
-    said = firing_of(load(config))
-    found = sorted(said.alerts, key=lambda each: (each["labels"].get("severity") != "page", each["since"]))
-    if as_json:
-        typer.echo(json_text({"firing": found, "leads": said.leads}))
-    else:
-        out = screen()
-        if not said.leads:
-            out.print(
-                cell(
-                    f"the monitor at {said.address} does not lead: what packages answer is for another one to say"
-                )
+    if not said.leads:
+        out.print(
+            cell(
+                f"the monitor at {said.address} does not lead: what packages answer is for another one to say"
             )
-        if not found:
-            out.print("nothing fires")
-        grid = table("since", "severity", "alert", "of", "what")
-        for each in found:
-            labels = each["labels"]
-            of = " ".join(text for name, text in labels.items() if name not in _ASIDE and text)
-            grid.add_row(
-                cell(datetime.fromtimestamp(each["since"], UTC).isoformat(timespec="seconds")),
-                cell(labels.get("severity", ""), _STYLES.get(labels.get("severity", ""), "")),
-                cell(labels.get("alertname", "")), cell(of), cell(each["annotations"].get("summary", "")),
-            )  # fmt: skip
-        if found:
-            out.print(grid)
-    if found:
-        raise typer.Exit(WRONG)
+        )
+    if not said.alerts:
+        out.print("nothing fires")
+        return
+    grid = table("since", "severity", "alert", "of", "what")
+    for each in _sorted(said):
+        labels = each["labels"]
+        of = " ".join(text for name, text in labels.items() if name not in _ASIDE and text)
+        grid.add_row(
+            cell(datetime.fromtimestamp(each["since"], UTC).isoformat(timespec="seconds")),
+            cell(labels.get("severity", ""), _STYLES.get(labels.get("severity", ""), "")),
+            cell(labels.get("alertname", "")), cell(of), cell(each["annotations"].get("summary", "")),
+        )  # fmt: skip
+    out.print(grid)
+
+
+def _sorted(said: Firing) -> list[dict[str, Any]]:
+    return sorted(said.alerts, key=lambda each: (each["labels"].get("severity") != "page", each["since"]))
 
 
 def _policy(file: Path | None, config: Path | None) -> Policy:

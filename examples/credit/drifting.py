@@ -5,8 +5,9 @@
 1  people make keys, a root and a policy say who may what; the controller has a key that may roll back, and no more
 2  two versions are trained, judged, signed for and deployed, one after the other
 3  traffic like the training data: nothing alarms
-4  an attribute changes its unit (months become days): drift is seen, and version 1 is brought back
-5  the decision: what it was for, computed again from the log, and as a page
+4  an attribute changes its unit (months become days): drift is seen
+5  the alert that fires, and version 1 is brought back
+6  the decision: what it was for, computed again from the log, and as a page
 
 Everything happens under examples/credit/var-drift. The traffic without drift is drawn from the training rows: a
 hold-out of a thousand rows is too small to be like the rest.
@@ -21,22 +22,30 @@ import os
 import random
 import signal
 import sys
+import threading
 import time
 import webbrowser
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from io import StringIO
 from pathlib import Path
 from typing import Any, Final
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+from audited import Step
 from governed import Story, listening
 from governed import ask as question
-from screen import SCREEN, bar, done, fresh, heading, shown, working
+from rich.console import Console
+from screen import SCREEN, bar, done, fresh, heading, shown, tell, working
 from system import Gateway, command, write_settings
 from traffic import Connection, by_name, rows_of
 from train import DATA, features, train_xgboost
 
+from audit.config import load
+from audit.errors import LogUnavailable
+from cli.alerts import show_firing
+from cli.drift_monitor import Firing, firing_of
 from registry.stores import LayoutStore
 from registry.table import read_table
 
@@ -146,13 +155,22 @@ async def live(story: Story, first: str, second: str) -> None:
         await asyncio.to_thread(calm, story)
         heading(f"4  The input pipeline breaks: {BROKEN} comes in days")
         broken = [row | {BROKEN: DAYS * row[BROKEN]} for row in rows]
-        began, asked = time.perf_counter(), 0
+        began, asked, over = time.perf_counter(), 0, threading.Event()
+        alert = asyncio.create_task(asyncio.to_thread(page, story, over))
 
         def back(served: str) -> bool:
             nonlocal asked
             asked += 1
             return served == first
 
+        try:
+            with working("asking on, until an alert fires that rolls back"):
+                await traffic(
+                    gateway, broken, lambda served: back(served) or alert.done(), int(RATE * PATIENCE)
+                )
+        finally:
+            over.set()
+        show_alert(story, await alert)
         with working("asking on, until version 1 answers"):
             came_back = await traffic(gateway, broken, back, int(RATE * PATIENCE))
         seconds = time.perf_counter() - began
@@ -165,6 +183,35 @@ async def live(story: Story, first: str, second: str) -> None:
             SCREEN.print(f"[bold red]version 1 did not answer within {PATIENCE:.0f} s[/]\n{gateway.tail()}")
         story.run("history", "credit", show=20)
         story.run("drift", "status", "--service", "credit", wanted=[0, 1], show=12)
+
+
+def page(story: Story, over: threading.Event) -> Firing | None:
+    """What fires, as soon as a page is among it that the policy rolls back for; None: none was until `over`.
+
+    The monitor's page is asked, and shown as the command shows it: until a command has started, version 1 may be back,
+    and nothing fires.
+    """
+    config = load(story.config)
+    while not over.wait(0.1):
+        try:
+            found = firing_of(config)
+        except LogUnavailable:
+            continue  # busy: asked again
+        labels = [each["labels"] for each in found.alerts]
+        if any((each.get("severity"), each.get("cause")) == ("page", "prediction") for each in labels):
+            return found
+    return None
+
+
+def show_alert(story: Story, found: Firing | None) -> None:
+    """What the command prints of it."""
+    heading("5  The alert")
+    story.good &= found is not None
+    printed = Console(file=StringIO(), width=200)
+    if found is not None:
+        show_firing(found, printed)
+    assert isinstance(printed.file, StringIO)
+    tell(Step("affiant alerts firing", printed.file.getvalue(), found is not None))
 
 
 async def deploy(story: Story, gateway: Gateway, digest: str, why: str, rows: list[Row]) -> None:
@@ -225,7 +272,7 @@ def calm(story: Story) -> None:
 
 def explain(story: Story) -> Path:
     """What it was for: computed again, and as a page; the page's file."""
-    heading("5  Was it right?")
+    heading("6  Was it right?")
     told = story.run("audit", "recompute", "credit@latest", show=60)
     story.good &= "it was right" in told
     events = json.loads(story.run("history", "credit", "--json", quiet=True))["services"][0]["events"]

@@ -48,6 +48,8 @@ def test_version_1_comes_back_by_itself_and_that_was_right(demo: Process) -> Non
     assert re.search(
         r"[\d.]+ s and [\d,]+ broken applications later version 1 answers; none was refused", text
     )
+    alerts, back = text.index("$ affiant alerts firing\n"), text.index("later version 1 answers")
+    assert re.search(r"^  \S+ +page +AffiantScoreDrift +.*score:bad", text[alerts:back], re.MULTILINE), text
     assert "it was right" in text
     assert re.search(r"duration_in_month +signed .* page *$", text, re.MULTILINE)
 
