@@ -16,6 +16,7 @@ from audit.objects.directory import DirectoryObjects
 from audit.proof.checkpoint import open_checkpoint
 from audit.proof.errors import NotProved
 from cli.main import run
+from tests.components.s3 import S3Bucket
 from tests.components.sealed import NAME, KeySigner, SealedLog, seal_log, sealed_log, snapshot, write_log
 
 KEY = KeySigner().public_key
@@ -79,6 +80,27 @@ def test_what_is_put_back_is_what_was_copied_and_goes_on(
     write_log(made.root, [[b"{}"]])
     seal_log(made)
     assert size_of(made) > old.size
+    assert affiant("audit", "verify", "--config", config) == 0
+
+
+@pytest.mark.s3
+def test_it_comes_out_of_one_bucket_and_goes_into_another(
+    made: SealedLog, tmp_path: Path, s3: S3Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a cluster has its store: object by object the same, and the auditor finds nothing wrong in the new one."""
+    for name, value in s3.environment().items():
+        monkeypatch.setenv(name, value)
+    known, copies = tmp_path / "known", [tmp_path / name for name in ("first copy", "second copy")]
+    known.write_bytes((made.folder / "checkpoint").read_bytes())
+    config = made.settings()
+    here = config.read_text()
+    assert affiant("notary", "backup", copies[0], "--config", config) == 0
+    for prefix, copy in (("lost", copies[0]), ("new", copies[1])):
+        config.write_text(here.replace(str(made.store), f"s3://{s3.name}/{prefix}"))
+        assert affiant("notary", "restore", copy, "--config", config, "--known", known) == 0
+        assert affiant("notary", "backup", copies[1], "--config", config) == 0
+    assert objects_of(copies[1]) == objects_of(copies[0])
+    shutil.rmtree(made.store)
     assert affiant("audit", "verify", "--config", config) == 0
 
 
