@@ -154,6 +154,19 @@ def test_every_package_is_typed_and_described() -> None:
             assert ast.get_docstring(ast.parse(path.read_text())), path.relative_to(ROOT)
 
 
+def test_what_demos_leave_behind_is_never_committed() -> None:
+    """Keys and logs: a tree in which a demo has run is as clean as it was."""
+    places = [
+        path.parent.relative_to(ROOT) / name
+        for path in (ROOT / "examples").rglob("*.py")
+        for name in re.findall(r'"--directory", type=Path, default=HERE / "([^"]+)"', path.read_text())
+    ]
+    assert len(places) >= 3
+    for place in places:
+        done = subprocess.run(["git", "check-ignore", "--quiet", f"{place}/"], cwd=ROOT, check=False)
+        assert done.returncode == 0, f"{place} is not in .gitignore"
+
+
 def test_nothing_committed_names_a_machine_or_an_index() -> None:
     """No absolute path of the machine it was written on, and no package index's address."""
     # Put together here so that this file does not hold what it looks for.
