@@ -31,7 +31,7 @@ from audit.sealed import Published, SealedTree
 from audit.show import Exchange, Place, describe, examine
 from audit.trees import Trees
 
-from .index import Index, Located, Progress
+from .index import Index, Located, Progress, listed_in
 from .tables import plain_times
 from .which import trees_of
 
@@ -116,10 +116,12 @@ class Records:
             ObjectsUnavailable, IndexUnusable, KeyRefused: as they say.
         """
         self.heads = newest(self.trees, self.topics)
-        if self.index.is_up_to(self.archive, self.heads):
+        listed = listed_in(self.archive, self.heads)
+        if self.index.is_up_to(self.archive, self.heads, listed):
             return []
         missing = self.index.missing(self.archive, self.heads)
-        return self.index.update(self.archive, self.heads, progress(missing) if missing else lambda _: None)
+        added = progress(missing) if missing else lambda _: None
+        return self.index.update(self.archive, self.heads, added, listed)
 
     def prove(self, record: str) -> Proved:
         """A record's entry, proved to be in the sealed log.
