@@ -16,18 +16,15 @@ import uuid
 from pathlib import Path
 from typing import Final, Self
 
-from audit.log import configured_governance_log
-from registry.deployment import Placed, Steps
+from registry.deployment import Steps
 from tests.components.approvals import House
 from tests.components.certificates import Authority
 from tests.components.controlled import Site
-from tests.components.controller import put
 from tests.components.packages import number_package
 from tests.components.ports import HOST, free_port
 from tests.components.process import Process
 
 _STEPS: Final = Steps(shares=[0.2], seconds=1.0)
-_SHARE: Final = 0.1
 
 
 class Afar:
@@ -77,7 +74,9 @@ metrics_port = {sidecar}
             for process in self._processes:
                 process.start()
                 opened.callback(process.stop)
-            self._put_canary()
+            # Its first step is due, and there is nobody who would compare it.
+            site = self._site
+            site.put_canary(site.second, site.first, _STEPS, time.time() - 60)
             opened.enter_context(self._controller)
             assert self._controller.post(self._site.alert()) == 202
             self._open = opened.pop_all()
@@ -85,17 +84,3 @@ metrics_port = {sidecar}
 
     def __exit__(self, *_: object) -> None:
         self._open.close()
-
-    def _put_canary(self) -> None:
-        """Its first step is due, and there is nobody who would compare it."""
-        site = self._site
-        last = site.deployed().last
-        assert last is not None
-        plan = [
-            Placed(digest=site.second, weight=1 - _SHARE),
-            Placed(digest=site.first, slot="canary", weight=_SHARE),
-        ]
-        site.town.entries.clear()
-        site.town.clock = time.time() - 60
-        site.town.deploy(plan, after=last.offset, steps=_STEPS)
-        put(configured_governance_log(site.loaded), site.town.entries)  # type: ignore[arg-type]

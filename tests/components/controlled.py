@@ -33,10 +33,10 @@ from monitoring.controller.evidence import fetch
 from monitoring.controller.ground import Follower
 from monitoring.errors import EvidenceUnavailable
 from monitoring.figures import Evidence
-from registry.deployment import Deployed
+from registry.deployment import Deployed, Placed, Steps
 from registry.policy import parse_policy
 from registry.stores import LayoutStore, configured_store
-from tests.components.controller import KEYS, Town
+from tests.components.controller import KEYS, Town, put
 from tests.components.monitored import Traffic, append, local_log
 from tests.components.packages import number_package
 from tests.components.ports import free_port
@@ -162,6 +162,23 @@ class Site:
         last = self.deployed().last
         assert last is not None
         return last.content.live
+
+    def put_canary(self, live: str, canary: str, steps: Steps, at: float) -> None:
+        """Deployed at a time: the canary has a tenth, and steps before it.
+
+        Args:
+            live: the digest that has the rest.
+            canary: the other one.
+            steps: signed with it.
+            at: seconds since 1970 UTC.
+        """
+        last = self.deployed().last
+        assert last is not None
+        plan = [Placed(digest=live, weight=0.9), Placed(digest=canary, slot="canary", weight=0.1)]
+        self.town.entries.clear()
+        self.town.clock = at
+        self.town.deploy(plan, after=last.offset, steps=steps)
+        put(configured_governance_log(self.loaded), self.town.entries)  # type: ignore[arg-type]
 
     def evidence(self, **changed: Any) -> Evidence:
         """What a monitor would say of the log's first six panes, by its own reading."""

@@ -21,17 +21,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, Self
 
-from audit.log import configured_governance_log, configured_log
+from audit.log import configured_log
 from audit.notary.keys import generate
 from monitoring.alerts.render import RULES_FILE, rules_yaml
 from monitoring.alerts.rules import groups_of
-from registry.deployment import Placed, Steps
+from registry.deployment import Steps
 from registry.policy import parse_policy
 from tests.components.approvals import affiant
 from tests.components.collector import Collector
 from tests.components.controlled import POLICY as TEMPLATE
 from tests.components.controlled import ROLLBACK, Site
-from tests.components.controller import put
 from tests.components.monitored import append
 from tests.components.ports import HOST, free_port
 from tests.components.process import Process, wait_until
@@ -56,8 +55,6 @@ _NONE: Final[Mapping[str, str]] = {}
 _PARTS: Final = ("gateway", "sidecar", "notary")
 _PAUSE: Final = 0.05
 """Seconds between two requests: a trickle, so that counters move."""
-_SHARE: Final = 0.1
-"""Of the requests that the canary answers: too few to be judged while this runs."""
 _STEPS: Final = Steps(shares=[0.2], seconds=86_400.0)
 
 
@@ -107,7 +104,8 @@ class Whole:
             self.process.wait_until(
                 lambda: self.site.live() == self.site.first, what="a rollback", deadline_s=90
             )
-            self._put_canary()
+            # What was rolled back, beside what is live: its share is too small for it to be judged while this runs.
+            self.site.put_canary(self.site.first, self.site.second, _STEPS, time.time())
             self._look()
             self._open = opened.pop_all()
         return self
@@ -153,20 +151,6 @@ class Whole:
                 one = f"order-{number}"
                 self.ask({"instances": [[place / 20, 0.5, 1.0]]}, headers={"X-Request-Id": one})
                 self.ask({"request_id": one, "label": place % 3 == 0}, verb="label")
-
-    def _put_canary(self) -> None:
-        """What was rolled back, beside what is live."""
-        last = self.site.deployed().last
-        assert last is not None
-        plan = [
-            Placed(digest=self.site.first, weight=1 - _SHARE),
-            Placed(digest=self.site.second, slot="canary", weight=_SHARE),
-        ]
-        town = self.site.town
-        town.entries.clear()
-        town.clock = time.time()
-        town.deploy(plan, after=last.offset, steps=_STEPS)
-        put(configured_governance_log(self.site.loaded), town.entries)  # type: ignore[arg-type]
 
     def _look(self) -> None:
         """`affiant audit completeness`, and its result where Prometheus finds it."""

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-import threading
 from collections.abc import Callable
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -35,6 +33,7 @@ from tests.components.journals import write_journal
 from tests.components.process import wait_until
 from tests.components.sealer import Sealer
 from tests.components.sworn import OTHER, two_epochs
+from tests.components.threads import running
 
 Make = Callable[[], Log]
 
@@ -68,24 +67,10 @@ def shipper_of(data: Path, log: Log, **settings: object) -> Shipper:
     )
 
 
-@contextmanager
-def running(shipper: Shipper):
-    """The shipper in a thread; told to end, and drained, on the way out."""
-    stop = threading.Event()
-    thread = threading.Thread(target=shipper.run, args=(stop,))
-    thread.start()
-    try:
-        yield stop
-    finally:
-        stop.set()
-        thread.join(60)
-        assert not thread.is_alive()
-
-
 def drain(data: Path, log: Log) -> Shipper:
     """Ship everything that is durable, and end."""
     shipper = shipper_of(data, log)
-    with running(shipper):
+    with running(shipper.run):
         pass
     assert shipper.progress.alarm is None, shipper.progress.alarm
     return shipper
@@ -111,7 +96,7 @@ def test_every_durable_record_is_in_the_log_once_and_in_order(make: Make, tmp_pa
     """Two epochs, shipped while the second is written: nothing lost, nothing twice, chain unbroken."""
     ids = write_journal(tmp_path, [b"%d" % n for n in range(500)])
     shipper = shipper_of(tmp_path, make())
-    with running(shipper):
+    with running(shipper.run):
         wait_until(lambda: shipper.progress.acknowledged >= 500, what="the first epoch is shipped")
         ids += write_journal(tmp_path, [b"%d" % n for n in range(500)])
     result = checked(make())
@@ -161,7 +146,7 @@ def test_what_was_shipped_and_sealed_is_proved_entry_by_entry(make: Make, tmp_pa
         bytes(16),
     )  # fmt: skip
     watch.add(seal, lambda: durable(tmp_path))
-    with running(shipper):
+    with running(shipper.run):
         wait_until(lambda: shipper.progress.acknowledged >= 300, what="the first epoch is shipped")
         partition = read_route(tmp_path / "shipping" / "0").partition  # type: ignore[union-attr]
         sealer.seal(partition=partition)
@@ -306,7 +291,7 @@ def test_the_log_holding_another_hash_is_an_alarm(make: Make, tmp_path: Path) ->
     writer.send(forged, shipper.journal)
     wait_until(lambda: writer.delivered().sends == 1, what="it landed")
     writer.close()
-    with running(shipper):
+    with running(shipper.run):
         wait_until(lambda: shipper.progress.alarm is not None, what="the alarm")
     assert "Contradiction" in str(shipper.progress.alarm)
 
@@ -321,7 +306,7 @@ def test_a_journal_that_is_not_recovered_yet_is_waited_for(make: Make, tmp_path:
     (tmp_path / "shipping" / "0" / "acknowledged").unlink()  # as old as the journal's
     mark.write_bytes(old)
     shipper = shipper_of(tmp_path, make())
-    with running(shipper):
+    with running(shipper.run):
         wait_until(lambda: shipper.progress.restarts > 1, what="it tries again")
         assert shipper.progress.alarm is None
         write_journal(tmp_path, [b"x"] * 5)  # the opening recovers
@@ -342,7 +327,7 @@ def test_a_journal_that_was_restored_from_an_old_copy_is_an_alarm(make: Make, tm
     shutil.rmtree(tmp_path / "journals" / "0")
     copy.rename(tmp_path / "journals" / "0")
     shipper = shipper_of(tmp_path, make())
-    with running(shipper):
+    with running(shipper.run):
         wait_until(lambda: shipper.progress.restarts > 1, what="it tries again")
         assert shipper.progress.alarm is None
         write_journal(tmp_path, [b"y"])
@@ -378,7 +363,7 @@ def test_the_bytes_in_flight_are_bounded(make: Make, tmp_path: Path) -> None:
         return count
 
     shipper._send = watched  # type: ignore[method-assign]
-    with running(shipper):
+    with running(shipper.run):
         pass
     assert checked(make()).exchanges == 300
     assert 0 < max(seen) <= 100_000 + (8 << 20)

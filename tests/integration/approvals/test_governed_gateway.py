@@ -34,6 +34,7 @@ from tests.components.approvals import House, affiant
 from tests.components.gateway import Served, Site, start_gateway
 from tests.components.packages import credit_table
 from tests.components.process import wait_until
+from tests.components.threads import running
 
 ROW: dict[str, Any] = json.loads(
     credit_table().frame.drop(columns=["creditability"]).head(1).to_json(orient="records")
@@ -291,18 +292,13 @@ def test_a_governance_log_on_kafka_reaches_the_gateway_by_its_copy(
     served = start_gateway(site, ready=False)
     try:
         assert metric(served, "affiant_governance_seconds") == math.inf
-        copy, stop = governance_copied(house.loaded), threading.Event()
+        copy = governance_copied(house.loaded)
         assert copy is not None
-        thread = threading.Thread(target=copy.run, args=(stop,))
-        thread.start()
-        try:
+        with running(copy.run):
             move(house, "deploy", house.digest)
             wait_until(lambda: post(served)[:2] == (200, house.digest), what="it follows the log")
             assert metric(served, "affiant_governance_seconds") < 60
             house.say("ann", REVOCATION, {"service": "credit", "role": "legal", "rationale": "a flaw"})
             wait_until(lambda: post(served)[0] == 503, what="it is taken off")
-        finally:
-            stop.set()
-            thread.join()
     finally:
         served.process.kill()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -28,6 +27,7 @@ from service.settings import PlanSettings
 from tests.components.approvals import House
 from tests.components.packages import credit_package
 from tests.components.process import wait_until
+from tests.components.threads import running
 
 pytestmark = pytest.mark.kafka
 
@@ -121,7 +121,7 @@ def produce(house: House, *records: bytes | None) -> None:
 @contextmanager
 def copied(house: House) -> Iterator[Callable[[str], str]]:
     """A sidecar's copy of the governance log, and why a gateway beside it would not let a digest answer."""
-    copy, stop = governance_copied(house.loaded), threading.Event()
+    copy = governance_copied(house.loaded)
     assert copy is not None
     store = configured_store(house.loaded)
     admission = configured_admission(house.loaded, 0, lambda digest: store.pull(digest).lineage)
@@ -136,10 +136,5 @@ def copied(house: House) -> Iterator[Callable[[str], str]]:
         )
         return "; ".join(admission.admit((PlanSettings(service="credit", digest=digest),)).refused)
 
-    thread = threading.Thread(target=copy.run, args=(stop,))
-    thread.start()
-    try:
+    with running(copy.run):
         yield refused
-    finally:
-        stop.set()
-        thread.join()

@@ -17,6 +17,7 @@ from audit.log.frames import decode_frame, encode_frame
 from audit.log.local import LocalLog
 from audit.show import walk
 from tests.components.process import wait_until
+from tests.components.threads import running
 
 CLOCK = 1_700_000_000_000_000_000
 
@@ -48,14 +49,9 @@ def everything(log: Log) -> list[LogEntry]:
 @contextmanager
 def copying(log: Log, directory: Path) -> Iterator[LogCopy]:
     """A copy that is kept up to date."""
-    copy, stop = LogCopy(log, directory, clock=lambda: CLOCK, retry=0.01, poll=0.01), threading.Event()
-    thread = threading.Thread(target=copy.run, args=(stop,))
-    thread.start()
-    try:
+    copy = LogCopy(log, directory, clock=lambda: CLOCK, retry=0.01, poll=0.01)
+    with running(copy.run):
         yield copy
-    finally:
-        stop.set()
-        thread.join()
 
 
 def test_a_copy_is_the_log(log: LocalLog, tmp_path: Path) -> None:
